@@ -1,0 +1,101 @@
+//! The name of a room: what publishers push to and viewers ask for.
+
+use std::{borrow::Borrow, fmt, sync::Arc};
+
+use thiserror::Error;
+
+/// The longest room name, in bytes.
+pub const ROOM_NAME_MAX_BYTES: usize = 128;
+
+/// A valid room name: 1 to 128 of `A-Z a-z 0-9 _ - .`, and neither `.` nor `..`.
+///
+/// Such a name is safe as it stands in a URL's path, a file name, a Redis key and a log line. Cloning is cheap.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoomName(Arc<str>);
+
+/// Why a text is not a room name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RoomNameError {
+    /// Nothing was named.
+    #[error("the room name is empty")]
+    Empty,
+    /// More than [`ROOM_NAME_MAX_BYTES`].
+    #[error("the room name has {0} bytes, the limit is {ROOM_NAME_MAX_BYTES}")]
+    TooLong(usize),
+    /// A character outside the set, shown escaped.
+    #[error("the room name has the character {0:?}; allowed are A-Z a-z 0-9 _ - .")]
+    Character(char),
+    /// `.` or `..`, which mean something else in a path.
+    #[error("the room name cannot be \".\" or \"..\"")]
+    Dots,
+}
+
+impl RoomName {
+    /// Checks `name` and keeps it.
+    pub fn new(name: &str) -> Result<Self, RoomNameError> {
+        if name.is_empty() {
+            return Err(RoomNameError::Empty);
+        }
+        if name.len() > ROOM_NAME_MAX_BYTES {
+            return Err(RoomNameError::TooLong(name.len()));
+        }
+        if let Some(bad) = name.chars().find(|c| !is_allowed(*c)) {
+            return Err(RoomNameError::Character(bad));
+        }
+        if name == "." || name == ".." {
+            return Err(RoomNameError::Dots);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_allowed(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+}
+
+impl fmt::Display for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+impl Borrow<str> for RoomName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_allowed_set_are_kept() {
+        for name in ["a", "room_test123", "A-b.C", "...", &"x".repeat(128)] {
+            assert_eq!(RoomName::new(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_the_reason() {
+        assert_eq!(RoomName::new(""), Err(RoomNameError::Empty));
+        assert_eq!(RoomName::new("."), Err(RoomNameError::Dots));
+        assert_eq!(RoomName::new(".."), Err(RoomNameError::Dots));
+        assert_eq!(RoomName::new("a/b"), Err(RoomNameError::Character('/')));
+        assert_eq!(RoomName::new("a\0"), Err(RoomNameError::Character('\0')));
+        assert_eq!(RoomName::new("<img src=x>"), Err(RoomNameError::Character('<')));
+        assert_eq!(RoomName::new("é"), Err(RoomNameError::Character('é')));
+        assert_eq!(RoomName::new(&"x".repeat(129)), Err(RoomNameError::TooLong(129)));
+    }
+}
