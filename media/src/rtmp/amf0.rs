@@ -6,6 +6,8 @@
 use bytes::{Buf, BufMut};
 use thiserror::Error;
 
+use super::cut_text;
+
 /// The deepest nesting of objects and arrays that is read.
 pub const MAX_DEPTH: usize = 16;
 
@@ -312,9 +314,7 @@ fn write_properties(properties: &Properties, out: &mut Vec<u8>) {
 }
 
 fn write_short(text: &str, out: &mut Vec<u8>) {
-    let text = text
-        .get(..text.floor_char_boundary(SHORT_MAX_BYTES))
-        .unwrap_or_default();
+    let text = cut_text(text, SHORT_MAX_BYTES);
     out.put_u16(text.len() as u16);
     out.put_slice(text.as_bytes());
 }

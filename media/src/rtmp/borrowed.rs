@@ -30,6 +30,8 @@ use bytesio::{
 use futures::FutureExt;
 use thiserror::Error;
 
+use super::cut_text;
+
 pub use ::rtmp::{
     messages::define::msg_type_id,
     user_control_messages::define::{
@@ -138,7 +140,12 @@ pub fn command_error(transaction: f64, code: &str, description: &str) -> Written
     let mut writer = NetConnection::new(Arc::new(sink.boxed().into()));
     sink.finish(
         writer
-            .error(&transaction, code, "error", bounded(description))
+            .error(
+                &transaction,
+                code,
+                "error",
+                cut_text(description, DESCRIPTION_MAX_BYTES),
+            )
             .now_or_never(),
     )
 }
@@ -149,14 +156,9 @@ pub fn on_status(level: &str, code: &str, description: &str) -> Written {
     let mut writer = NetStreamWriter::new(Arc::new(sink.boxed().into()));
     sink.finish(
         writer
-            .write_on_status(&0.0, level, code, bounded(description))
+            .write_on_status(&0.0, level, code, cut_text(description, DESCRIPTION_MAX_BYTES))
             .now_or_never(),
     )
-}
-
-fn bounded(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(DESCRIPTION_MAX_BYTES))
-        .unwrap_or_default()
 }
 
 fn control<E: std::fmt::Debug>(

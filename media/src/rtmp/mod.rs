@@ -13,12 +13,12 @@ pub mod amf0;
 pub mod borrowed;
 pub mod chunk_reader;
 pub mod chunk_writer;
-//CFG #[cfg(any(test, feature = "testing"))]
-//CLIENT pub mod client;
-//pub mod command;
+#[cfg(any(test, feature = "testing"))]
+pub mod client;
+pub mod command;
 pub mod handshake;
 pub mod mux;
-//pub mod session;
+pub mod session;
 
 /// The chunk size of both directions until a Set Chunk Size, in bytes (RTMP 1.0 section 5.4.1).
 pub const DEFAULT_CHUNK_SIZE: usize = 128;
@@ -40,3 +40,13 @@ pub const DATA_CSID: u32 = 5;
 
 /// The chunk stream of outgoing video.
 pub const VIDEO_CSID: u32 = 6;
+
+/// As much of `text` as fits in `max_bytes`, cut between characters.
+fn cut_text(text: &str, max_bytes: usize) -> &str {
+    let fits = |end: &usize| text.is_char_boundary(*end);
+    let end = (0..=max_bytes.min(text.len()))
+        .rev()
+        .find(fits)
+        .unwrap_or_default();
+    text.get(..end).unwrap_or_default()
+}

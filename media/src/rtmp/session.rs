@@ -1,0 +1,382 @@
+//! The server's side of one RTMP connection.
+//!
+//! Feed what the peer sends, then drain [`Session::poll_event`] and [`Session::take_output`]. What can be answered
+//! without a decision is answered; a publish or play waits for [`Session::accept`] or [`Session::refuse`], and the
+//! media that a publisher sends meanwhile waits behind it as events.
+
+mod commands;
+mod media;
+mod reply;
+mod request;
+
+use std::{collections::VecDeque, fmt, sync::Arc};
+
+use bytes::{Buf, Bytes};
+use thiserror::Error;
+
+use super::{
+    MESSAGE_STREAM_ID,
+    borrowed::{self, BorrowedError, RTMP_EVENT_PING, msg_type_id},
+    chunk_reader::{ChunkError, ChunkLimits, ChunkReader, Message},
+    command::{Command, CommandError},
+    handshake::{Handshake, HandshakeError},
+};
+use crate::{frame::Frame, room::RoomNameError};
+use reply::Output;
+pub use request::StreamRequest;
+
+/// How many commands a peer may send before its publish or play is accepted. Encoders send fewer than ten.
+pub const COMMANDS_MAX: u32 = 1000;
+
+/// What a session is told from outside.
+#[derive(Debug, Clone)]
+pub struct SessionConfig {
+    /// The only app that is served.
+    pub app: String,
+    /// The window that is asked of the peer and, until it names its own, used for it, in bytes.
+    pub window_ack_size_bytes: u32,
+    /// The longest media message, in bytes. Twice that may be in partial messages.
+    pub message_limit_bytes: usize,
+    /// The longest command, in bytes.
+    pub command_limit_bytes: usize,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        let ChunkLimits {
+            message_limit_bytes,
+            command_limit_bytes,
+            ..
+        } = ChunkLimits::default();
+        let app = "live".to_owned();
+        Self {
+            app,
+            window_ack_size_bytes: 2_500_000,
+            message_limit_bytes,
+            command_limit_bytes,
+        }
+    }
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// C0, C1 and C2 are expected.
+    Handshake,
+    /// The connect command is expected.
+    Connecting,
+    /// Connected; neither publishing nor playing.
+    Idle,
+    /// Asked to publish; not answered.
+    PublishPending,
+    /// Publishing.
+    Publishing,
+    /// Asked to play; not answered.
+    PlayPending,
+    /// Playing.
+    Playing,
+    /// Refused or failed: what is left is to send the output and close.
+    Closed,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Handshake => "in the handshake",
+            Phase::Connecting => "not connected",
+            Phase::Idle => "idle",
+            Phase::PublishPending => "about to publish",
+            Phase::Publishing => "publishing",
+            Phase::PlayPending => "about to play",
+            Phase::Playing => "playing",
+            Phase::Closed => "closed",
+        })
+    }
+}
+
+/// What the peer did, for whoever owns the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// It asks to publish.
+    Publish(StreamRequest),
+    /// It asks to play.
+    Play(StreamRequest),
+    /// It sent media. Comes only after [`Event::Publish`], perhaps before that is answered.
+    Frame(Frame),
+    /// It ended its publish, or took back its request to.
+    Unpublish,
+    /// It ended its play, or took back its request to.
+    Stop,
+}
+
+/// Why a publish or play is not allowed. The description is shown to the peer's user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Someone else publishes this room.
+    BadName {
+        /// In a sentence.
+        description: String,
+    },
+    /// Not allowed, or not possible now.
+    Denied {
+        /// In a sentence.
+        description: String,
+    },
+    /// Nobody publishes the room that is to be played.
+    StreamNotFound {
+        /// In a sentence.
+        description: String,
+    },
+}
+
+/// Why the connection has to be closed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SessionError {
+    /// No RTMP.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The chunks cannot be followed.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    /// A command cannot be read.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// Another app than the one that is served.
+    #[error("the app {app:?} is not served here")]
+    App {
+        /// What was asked for, without its query, and cut if it is long.
+        app: String,
+    },
+    /// The stream name is no room name.
+    #[error("the stream name {stream_name:?} is no room: {reason}")]
+    Room {
+        /// What was asked for, without its query, and cut if it is long.
+        stream_name: String,
+        /// Why not.
+        reason: RoomNameError,
+    },
+    /// A command that makes no sense now.
+    #[error("{command} came while the connection was {phase}")]
+    OutOfOrder {
+        /// Its name.
+        command: &'static str,
+        /// When it came.
+        phase: Phase,
+    },
+    /// More than [`COMMANDS_MAX`].
+    #[error("more than {COMMANDS_MAX} commands came without a publish or play")]
+    TooManyCommands,
+    /// The replies pile up.
+    #[error("the peer does not read its replies")]
+    OutputFull,
+    /// A reply could not be written.
+    #[error(transparent)]
+    Reply(#[from] BorrowedError),
+    /// Fed after an error or a refusal.
+    #[error("the connection is closed")]
+    Closed,
+}
+
+/// What has been received, and how much of that the peer knows of (RTMP 1.0 sections 5.4.3 and 5.4.4).
+#[derive(Debug)]
+struct Received {
+    total_bytes: u32,
+    acknowledged_bytes: u32,
+    window_bytes: u32,
+}
+
+impl Received {
+    /// The total to acknowledge, if a window's worth is not.
+    fn due(&mut self) -> Option<u32> {
+        if self.total_bytes.wrapping_sub(self.acknowledged_bytes) < self.window_bytes {
+            return None;
+        }
+        self.acknowledged_bytes = self.total_bytes;
+        Some(self.total_bytes)
+    }
+}
+
+/// The server's side of one connection.
+#[derive(Debug)]
+pub struct Session {
+    config: Arc<SessionConfig>,
+    phase: Phase,
+    handshake: Handshake,
+    reader: ChunkReader,
+    received: Received,
+    /// What followed `?` in the app of the connect command.
+    app_query: String,
+    commands_left: u32,
+    events: VecDeque<Event>,
+    output: Output,
+}
+
+impl Session {
+    /// A session at the start of its connection.
+    pub fn new(config: Arc<SessionConfig>) -> Self {
+        let limits = ChunkLimits {
+            message_limit_bytes: config.message_limit_bytes,
+            command_limit_bytes: config.command_limit_bytes,
+            in_flight_limit_bytes: config.message_limit_bytes.saturating_mul(2),
+        };
+        let window_bytes = config.window_ack_size_bytes.max(1);
+        Self {
+            config,
+            phase: Phase::Handshake,
+            handshake: Handshake::new(),
+            reader: ChunkReader::new(limits),
+            received: Received {
+                total_bytes: 0,
+                acknowledged_bytes: 0,
+                window_bytes,
+            },
+            app_query: String::new(),
+            commands_left: COMMANDS_MAX,
+            events: VecDeque::new(),
+            output: Output::new(),
+        }
+    }
+
+    /// Takes what the peer sent, in any pieces. After an error the session is closed: send what
+    /// [`Session::take_output`] still has, which tells the peer why if RTMP can, and close the connection.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
+        if self.phase == Phase::Closed {
+            return Err(SessionError::Closed);
+        }
+        let outcome = self.take_in(bytes);
+        if outcome.is_err() {
+            self.phase = Phase::Closed;
+        }
+        outcome
+    }
+
+    /// The next thing the peer did. Drain after every [`Session::feed`].
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What is to be sent to the peer; empty if nothing is. Leaving over 256 KiB here makes the next feed fail.
+    pub fn take_output(&mut self) -> Bytes {
+        self.output.take()
+    }
+
+    /// How far the connection has come.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Says yes to the last [`Event::Publish`] or [`Event::Play`]. Does nothing if none is pending.
+    pub fn accept(&mut self) {
+        match self.phase {
+            Phase::PublishPending => {
+                self.phase = Phase::Publishing;
+                self.output.status("NetStream.Publish.Start", "Publishing.");
+            }
+            Phase::PlayPending => {
+                self.phase = Phase::Playing;
+                self.output.control(borrowed::stream_begin(MESSAGE_STREAM_ID));
+                self.output
+                    .status("NetStream.Play.Reset", "Playing and resetting.");
+                self.output.status("NetStream.Play.Start", "Playing.");
+                self.output.sample_access();
+            }
+            _ => return,
+        }
+        self.commands_left = COMMANDS_MAX;
+    }
+
+    /// Says no to the last [`Event::Publish`] or [`Event::Play`], after which the connection is to be closed. Does
+    /// nothing if none is pending.
+    pub fn refuse(&mut self, refusal: &Refusal) {
+        let (Refusal::BadName { description }
+        | Refusal::Denied { description }
+        | Refusal::StreamNotFound { description }) = refusal;
+        let code = match (self.phase, refusal) {
+            (Phase::PublishPending, Refusal::BadName { .. }) => "NetStream.Publish.BadName",
+            (Phase::PublishPending, _) => "NetStream.Publish.Denied",
+            (Phase::PlayPending, Refusal::StreamNotFound { .. }) => "NetStream.Play.StreamNotFound",
+            (Phase::PlayPending, _) => "NetStream.Play.Failed",
+            _ => return,
+        };
+        self.output.error_status(code, description);
+        self.phase = Phase::Closed;
+    }
+
+    /// Ends the peer's publish, after which the connection is to be closed. Does nothing if it does not publish.
+    pub fn end_publish(&mut self, description: &str) {
+        if matches!(self.phase, Phase::PublishPending | Phase::Publishing) {
+            // With the level "status" FFmpeg and OBS would go on sending; this code is one that librtmp closes upon.
+            self.output.error_status("NetStream.Failed", description);
+            self.phase = Phase::Closed;
+        }
+    }
+
+    /// Ends the peer's play. It may ask for another one. Does nothing if it does not play.
+    pub fn end_play(&mut self, description: &str) {
+        if self.phase == Phase::Playing {
+            self.output.control(borrowed::stream_eof(MESSAGE_STREAM_ID));
+            self.output.status("NetStream.Play.UnpublishNotify", description);
+            self.output.status("NetStream.Play.Stop", description);
+            self.phase = Phase::Idle;
+        }
+    }
+
+    /// Asks the peer for a sign of life, which arrives as bytes fed.
+    pub fn ping(&mut self, timestamp_ms: u32) {
+        if !matches!(self.phase, Phase::Handshake | Phase::Closed) {
+            self.output.control(borrowed::ping_request(timestamp_ms));
+        }
+    }
+
+    fn take_in(&mut self, mut input: &[u8]) -> Result<(), SessionError> {
+        self.received.total_bytes = self.received.total_bytes.wrapping_add(input.len() as u32);
+        if self.phase == Phase::Handshake {
+            self.handshake.feed(&mut input, self.output.raw())?;
+            if self.handshake.is_done() {
+                self.phase = Phase::Connecting;
+            }
+        }
+        if self.phase == Phase::Handshake {
+            return self.output.check();
+        }
+        while let Some(message) = self.reader.next_message(&mut input)? {
+            self.on_message(message)?;
+            self.output.check()?;
+        }
+        if let Some(total_bytes) = self.received.due() {
+            self.output.control(borrowed::acknowledgement(total_bytes));
+        }
+        self.output.check()
+    }
+
+    fn on_message(&mut self, message: Message) -> Result<(), SessionError> {
+        match message.type_id {
+            msg_type_id::COMMAND_AMF0 | msg_type_id::COMMAND_AMF3 => {
+                let limit_bytes = self.config.command_limit_bytes;
+                self.on_command(Command::parse(message.type_id, &message.payload, limit_bytes)?)?;
+            }
+            msg_type_id::WIN_ACKNOWLEDGEMENT_SIZE => self.on_window(&message.payload),
+            msg_type_id::USER_CONTROL_EVENT => self.on_user_control(&message.payload),
+            _ if matches!(self.phase, Phase::PublishPending | Phase::Publishing) => {
+                media::frames_of(&message, |frame| self.events.push_back(Event::Frame(frame)));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn on_window(&mut self, mut payload: &[u8]) {
+        if let Ok(window_bytes @ 1..) = payload.try_get_u32() {
+            self.received.window_bytes = window_bytes;
+        }
+    }
+
+    fn on_user_control(&mut self, mut payload: &[u8]) {
+        if let (Ok(RTMP_EVENT_PING), Ok(timestamp_ms)) = (payload.try_get_u16(), payload.try_get_u32()) {
+            self.output.control(borrowed::ping_response(timestamp_ms));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! What the server says, as bytes that wait to be taken.
+
+use bytes::Bytes;
+
+use super::SessionError;
+use crate::rtmp::{
+    COMMAND_CSID, DATA_CSID, MESSAGE_STREAM_ID, OUT_CHUNK_SIZE_BYTES,
+    amf0::{self, Value},
+    borrowed::{self, BorrowedError, msg_type_id},
+    chunk_writer::{MessageHeader, write_message},
+};
+
+/// The most that waits to be taken, in bytes. Replies are small: a peer that lets so many pile up reads none.
+pub(super) const OUTPUT_LIMIT_BYTES: usize = 256 * 1024;
+
+/// Some players look for a Flash Media Server of at least version 3 here.
+const SERVER_VERSION: &str = "FMS/3,0,1,123";
+const SERVER_CAPABILITIES: f64 = 31.0;
+
+const VIDEO_FOURCCS: [&str; 4] = ["avc1", "hvc1", "av01", "vp09"];
+const AUDIO_FOURCCS: [&str; 5] = ["mp4a", "Opus", "fLaC", "ac-3", "ec-3"];
+
+/// FourCcInfoMask.CanForward: codecs pass through; nothing is decoded or encoded (E-RTMP v2, NetConnection connect).
+const CAN_FORWARD: f64 = 4.0;
+
+/// CapsExMask without Reconnect, Multitrack, ModEx and TimestampNanoOffset: none of them is promised.
+const NO_EXTENDED_CAPABILITIES: f64 = 0.0;
+
+/// The chunk size that the peer knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChunkSize {
+    Default,
+    Announced,
+}
+
+/// The bytes for the peer.
+#[derive(Debug)]
+pub(super) struct Output {
+    bytes: Vec<u8>,
+    chunk_size: ChunkSize,
+    failure: Option<BorrowedError>,
+}
+
+impl Output {
+    pub fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            chunk_size: ChunkSize::Default,
+            failure: None,
+        }
+    }
+
+    pub fn take(&mut self) -> Bytes {
+        std::mem::take(&mut self.bytes).into()
+    }
+
+    /// Where the handshake, which comes before all messages, puts its reply.
+    pub fn raw(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Whether a reply could not be written, or too many were.
+    pub fn check(&self) -> Result<(), SessionError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone().into());
+        }
+        if self.bytes.len() > OUTPUT_LIMIT_BYTES {
+            return Err(SessionError::OutputFull);
+        }
+        Ok(())
+    }
+
+    /// A control message: short enough for every chunk size.
+    pub fn control(&mut self, written: Result<Vec<u8>, BorrowedError>) {
+        match written {
+            Ok(bytes) => self.bytes.extend_from_slice(&bytes),
+            Err(failure) => self.failure = Some(failure),
+        }
+    }
+
+    pub fn create_stream_result(&mut self, transaction: f64) {
+        self.announce_chunk_size();
+        self.control(borrowed::create_stream_result(transaction, MESSAGE_STREAM_ID));
+    }
+
+    pub fn command_error(&mut self, transaction: f64, code: &str, description: &str) {
+        self.announce_chunk_size();
+        self.control(borrowed::command_error(transaction, code, description));
+    }
+
+    /// onStatus of level `status`.
+    pub fn status(&mut self, code: &str, description: &str) {
+        self.announce_chunk_size();
+        self.control(borrowed::on_status("status", code, description));
+    }
+
+    /// onStatus of level `error`, after which clients give up.
+    pub fn error_status(&mut self, code: &str, description: &str) {
+        self.announce_chunk_size();
+        self.control(borrowed::on_status("error", code, description));
+    }
+
+    pub fn connect_result(&mut self, transaction: f64, window_bytes: u32) {
+        self.control(borrowed::window_ack_size(window_bytes));
+        self.control(borrowed::set_peer_bandwidth(window_bytes));
+        let information = Value::object([
+            ("level", Value::text("status")),
+            ("code", Value::text("NetConnection.Connect.Success")),
+            ("description", Value::text("Connection succeeded.")),
+            ("objectEncoding", Value::Number(0.0)),
+        ]);
+        self.command([
+            Value::text("_result"),
+            Value::Number(transaction),
+            server_properties(),
+            information,
+        ]);
+    }
+
+    /// A `_result` with one value, unless the peer asked for no answer.
+    pub fn result(&mut self, transaction: f64, value: Value) {
+        if transaction != 0.0 {
+            self.command([
+                Value::text("_result"),
+                Value::Number(transaction),
+                Value::Null,
+                value,
+            ]);
+        }
+    }
+
+    /// A call without arguments, such as onFCPublish.
+    pub fn call(&mut self, name: &str) {
+        self.command([Value::text(name), Value::Number(0.0), Value::Null]);
+    }
+
+    /// Allows the player to look into what it plays; Flash-based players wait for it.
+    pub fn sample_access(&mut self) {
+        let values = [
+            Value::text("|RtmpSampleAccess"),
+            Value::Boolean(true),
+            Value::Boolean(true),
+        ];
+        let type_id = msg_type_id::DATA_AMF0;
+        self.message(
+            MessageHeader {
+                csid: DATA_CSID,
+                type_id,
+                stream_id: MESSAGE_STREAM_ID,
+                timestamp_ms: 0,
+            },
+            &values,
+        );
+    }
+
+    fn command<const N: usize>(&mut self, values: [Value; N]) {
+        let type_id = msg_type_id::COMMAND_AMF0;
+        self.message(
+            MessageHeader {
+                csid: COMMAND_CSID,
+                type_id,
+                stream_id: 0,
+                timestamp_ms: 0,
+            },
+            &values,
+        );
+    }
+
+    fn message(&mut self, header: MessageHeader, values: &[Value]) {
+        self.announce_chunk_size();
+        let mut payload = Vec::new();
+        amf0::write_all(values, &mut payload);
+        write_message(&mut self.bytes, &header, &payload, OUT_CHUNK_SIZE_BYTES);
+    }
+
+    fn announce_chunk_size(&mut self) {
+        if self.chunk_size == ChunkSize::Default {
+            self.chunk_size = ChunkSize::Announced;
+            self.control(borrowed::set_chunk_size(OUT_CHUNK_SIZE_BYTES as u32));
+        }
+    }
+}
+
+fn server_properties() -> Value {
+    let fourccs = VIDEO_FOURCCS
+        .iter()
+        .chain(&AUDIO_FOURCCS)
+        .map(|fourcc| Value::text(*fourcc))
+        .collect();
+    Value::object([
+        ("fmsVer", Value::text(SERVER_VERSION)),
+        ("capabilities", Value::Number(SERVER_CAPABILITIES)),
+        ("mode", Value::Number(1.0)),
+        ("fourCcList", Value::StrictArray(fourccs)),
+        ("videoFourCcInfoMap", forwarded(&VIDEO_FOURCCS)),
+        ("audioFourCcInfoMap", forwarded(&AUDIO_FOURCCS)),
+        ("capsEx", Value::Number(NO_EXTENDED_CAPABILITIES)),
+    ])
+}
+
+fn forwarded(fourccs: &[&str]) -> Value {
+    Value::Object(
+        fourccs
+            .iter()
+            .map(|fourcc| (fourcc.to_string(), Value::Number(CAN_FORWARD)))
+            .collect(),
+    )
+}
