@@ -1,1 +1,99 @@
-//! x
+//! A live-streaming server: RTMP in, HTTP-FLV out.
+//!
+//! [`run`] wires the listeners to the actors, and reads from top to bottom.
+
+pub mod config;
+pub mod http;
+pub mod listeners;
+pub mod log;
+pub mod rtmp;
+
+use std::{io, sync::Arc, time::Duration};
+
+use actix_server::Server;
+use synctv_actors::{
+    permit::Permits,
+    registry::{RegistryHandle, embedded::EmbeddedStore},
+    router::RouterHandle,
+};
+use thiserror::Error;
+
+use crate::{config::Config, listeners::Listeners};
+
+/// How often claims are renewed.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// How long requests that are being answered may take when the server stops, in seconds. Live media does not end by
+/// itself and is not waited for.
+const SHUTDOWN_TIMEOUT_S: u64 = 3;
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// An address cannot be listened on.
+    #[error("{setting}={addr}: {source}")]
+    Listen {
+        /// The setting's name.
+        setting: &'static str,
+        /// The address.
+        addr: std::net::SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The threads that serve could not be started or ended badly.
+    #[error("the server stopped: {0}")]
+    Server(io::Error),
+}
+
+/// Serves until a signal to stop.
+pub fn run(config: Config) -> Result<(), RunError> {
+    raise_open_files_limit();
+    let listeners = Listeners::bind(&config)?;
+    actix_rt::System::new().block_on(serve(config, listeners))
+}
+
+async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
+    let node_id = config.node_id.clone();
+    let registry = RegistryHandle::start(HEARTBEAT, move || EmbeddedStore::new(node_id));
+    let router = RouterHandle::start(config.stream_settings(), registry, config.max_rooms);
+    let permits = Permits::new(config.max_connections);
+    let lag = Arc::new(config.lag_limits());
+
+    announce(&config, &listeners);
+    let rtmp_settings = Arc::new(config.rtmp_settings(lag.clone()));
+    let http_settings = config.http_settings(lag);
+    let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
+    Server::build()
+        .workers(config.workers)
+        .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+        .listen("rtmp", listeners.rtmp, move || {
+            rtmp::service(rtmp_router.clone(), rtmp_settings.clone(), rtmp_permits.clone())
+        })
+        .and_then(|server| {
+            server.listen("httpflv", listeners.httpflv, move || {
+                http::service(router.clone(), http_settings.clone(), permits.clone())
+            })
+        })
+        .map_err(RunError::Server)?
+        .run()
+        .await
+        .map_err(RunError::Server)
+}
+
+/// A viewer is a file descriptor, and the usual limit of 1024 is for shells.
+fn raise_open_files_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        ::log::warn!(reason:% = error; "the limit of open files could not be raised");
+    }
+}
+
+/// Says where to push and where to watch.
+fn announce(config: &Config, listeners: &Listeners) {
+    let app = &config.rtmp_app;
+    println!("push   rtmp://{}/{app}/ROOM", listeners.rtmp_address());
+    println!("watch  http://{}/ROOM.flv", listeners.httpflv_address());
+    if config.redis_url.is_some() {
+        ::log::warn!("REDIS_URL is set, but this version runs alone: rooms are not shared with other nodes");
+    }
+    ::log::info!(node = config.node_id.as_str(), workers = config.workers; "started");
+}

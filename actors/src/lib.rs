@@ -1,1 +1,13 @@
-//! x
+//! The actors: who owns a stream, who feeds it, who is served from it.
+//!
+//! The only crate that names the actor framework. The server outside talks to handles: [`router::RouterHandle`],
+//! [`stream::StreamHandle`], [`registry::RegistryHandle`] and [`viewers::Audience`].
+
+pub mod delivery;
+pub mod outlet;
+pub mod permit;
+pub mod registry;
+pub mod router;
+pub mod rtmp_connection;
+pub mod stream;
+pub mod viewers;

@@ -1,0 +1,455 @@
+//! One RTMP connection: it negotiates, then publishes a room or plays one.
+
+mod role;
+
+use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use log::{debug, info, warn};
+use synctv_media::{
+    batch::{Batch, WireFormat},
+    frame::Frame,
+    rtmp::session::{Event, Phase, Refusal, Session, SessionConfig, StreamRequest},
+    viewer_queue::LagLimits,
+};
+use tokio::{net::TcpStream, time::Instant};
+
+use self::role::{Playing, Publishing, Role};
+use crate::{
+    delivery::{Delivery, MAILBOX_MAX},
+    outlet::Outlet,
+    permit::Permit,
+    router::RouterHandle,
+    stream::{Evicted, Publication, PublishError, StreamHandle},
+};
+
+/// The most that is read at once, in bytes.
+const READ_MAX_BYTES: usize = 64 * 1024;
+
+/// How much may wait for a peer that makes us answer and does not read, in bytes.
+const CONTROL_MAX_BYTES: usize = 256 * 1024;
+
+/// How long a connection that was refused stays, so that the peer reads why before the reset.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How often time limits are looked at.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Reads of all connections of a thread go through it, one after the other.
+    static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_MAX_BYTES]);
+}
+
+/// What all RTMP connections have in common.
+#[derive(Debug, Clone)]
+pub struct RtmpSettings {
+    /// The protocol's own settings.
+    pub session: Arc<SessionConfig>,
+    /// For players.
+    pub lag: Arc<LagLimits>,
+    /// How long a handshake may take.
+    pub handshake_timeout: Duration,
+    /// How long a connection may neither publish nor play.
+    pub idle_timeout: Duration,
+    /// How long a publisher may be silent. It is pinged halfway.
+    pub publisher_timeout: Duration,
+}
+
+/// A connection that was just accepted.
+#[derive(Debug)]
+pub struct NewConnection {
+    /// Its socket.
+    pub socket: TcpStream,
+    /// Who it is.
+    pub peer: SocketAddr,
+    /// Counts it for as long as it lasts.
+    pub permit: Permit,
+}
+
+/// The actor of one connection. It reads, lets what was read take effect, then reads on: a stream that cannot follow
+/// slows its publisher down through TCP.
+pub struct RtmpConnection {
+    socket: Rc<TcpStream>,
+    peer: SocketAddr,
+    settings: Arc<RtmpSettings>,
+    router: RouterHandle,
+    session: Session,
+    /// An event that waits for the frames before it to be taken.
+    next_event: Option<Event>,
+    role: Role,
+    outlet: Outlet,
+    last_received: Instant,
+    received_bytes: u64,
+    _permit: Permit,
+}
+
+/// The socket may take more of what waits.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Writable;
+
+impl RtmpConnection {
+    /// Serves a connection on the current thread.
+    pub fn serve(new: NewConnection, router: RouterHandle, settings: Arc<RtmpSettings>) {
+        if let Err(error) = new.socket.set_nodelay(true) {
+            warn!(peer:% = new.peer, reason:% = error; "TCP_NODELAY could not be set");
+        }
+        let now = Instant::now();
+        let socket = Rc::new(new.socket);
+        let connection = Self {
+            session: Session::new(settings.session.clone()),
+            next_event: None,
+            role: Role::Negotiating { since: now },
+            outlet: Outlet::new(socket.clone(), WireFormat::RtmpChunks, now.into_std()),
+            last_received: now,
+            received_bytes: 0,
+            peer: new.peer,
+            _permit: new.permit,
+            socket,
+            settings,
+            router,
+        };
+        connection.start();
+    }
+
+    /// Waits for the peer to send something.
+    fn read(&self, ctx: &mut Context<Self>) {
+        let socket = self.socket.clone();
+        let readable = async move { socket.readable().await };
+        ctx.spawn(
+            readable
+                .into_actor(self)
+                .map(|ready, connection, ctx| match ready {
+                    Ok(()) => connection.take_bytes(ctx),
+                    Err(error) => connection.peer_gone(&error, ctx),
+                }),
+        );
+    }
+
+    fn take_bytes(&mut self, ctx: &mut Context<Self>) {
+        let read = READ_BUFFER.with_borrow_mut(|buffer| {
+            let size_bytes = self.socket.try_read(buffer)?;
+            let fed = match (&self.role, size_bytes) {
+                (_, 0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+                (Role::Closing { .. }, _) => Ok(()),
+                _ => self.session.feed(&buffer[..size_bytes]),
+            };
+            Ok((size_bytes, fed))
+        });
+        match read {
+            Ok((size_bytes, fed)) => {
+                self.received_bytes += size_bytes as u64;
+                self.last_received = Instant::now();
+                self.send_replies(ctx);
+                match fed {
+                    Ok(()) => self.proceed(ctx),
+                    Err(error) => {
+                        self.close(&error.to_string(), ctx);
+                        self.read(ctx);
+                    }
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.read(ctx),
+            Err(error) => self.peer_gone(&error, ctx),
+        }
+    }
+
+    /// Lets the next event take effect, or reads on when there is none.
+    fn proceed(&mut self, ctx: &mut Context<Self>) {
+        let mut frames = Vec::new();
+        while let Some(event) = self.next_event.take().or_else(|| self.session.poll_event()) {
+            match event {
+                Event::Frame(frame) => frames.push(frame),
+                event if !frames.is_empty() => {
+                    self.next_event = Some(event);
+                    break;
+                }
+                Event::Publish(request) => return self.ask_to_publish(request, ctx),
+                Event::Play(request) => return self.ask_to_play(request, ctx),
+                Event::Unpublish => self.leave_role("it unpublished"),
+                Event::Stop => self.leave_role("it stopped playing"),
+            }
+        }
+        if frames.is_empty() {
+            self.read(ctx)
+        } else {
+            self.deliver(frames, ctx)
+        }
+    }
+
+    fn deliver(&mut self, frames: Vec<Frame>, ctx: &mut Context<Self>) {
+        let Role::Publishing(publishing) = &self.role else {
+            return self.proceed(ctx);
+        };
+        let taken = publishing.publication.send(frames).into_actor(self);
+        ctx.spawn(taken.map(|taken, connection, ctx| match taken {
+            Ok(()) => connection.proceed(ctx),
+            Err(Evicted) => {
+                connection.evicted(ctx);
+                connection.read(ctx);
+            }
+        }));
+    }
+
+    fn ask_to_publish(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
+        let (router, evict) = (self.router.clone(), ctx.address().recipient());
+        let room = request.room.clone();
+        let asked = async move { router.publish(room, evict).await };
+        ctx.spawn(
+            asked
+                .into_actor(self)
+                .map(|answer, connection, ctx| match answer {
+                    Ok(publication) => connection.begin_publish(request, publication, ctx),
+                    Err(error) => connection.refuse_publish(&request, &error, ctx),
+                }),
+        );
+    }
+
+    fn begin_publish(&mut self, request: StreamRequest, publication: Publication, ctx: &mut Context<Self>) {
+        info!(room = request.room.as_str(), peer:% = self.peer; "publisher came");
+        let (since, bytes_before) = (Instant::now(), self.received_bytes);
+        self.role = Role::Publishing(Publishing {
+            room: request.room,
+            publication,
+            since,
+            bytes_before,
+            pinged: false,
+        });
+        self.last_received = since;
+        self.session.accept();
+        self.send_replies(ctx);
+        self.proceed(ctx);
+    }
+
+    fn refuse_publish(&mut self, request: &StreamRequest, error: &PublishError, ctx: &mut Context<Self>) {
+        let description = error.to_string();
+        warn!(room = request.room.as_str(), peer:% = self.peer, why = description.as_str(); "publish refused");
+        self.session.refuse(&match error {
+            PublishError::Busy => Refusal::BadName { description },
+            _ => Refusal::Denied { description },
+        });
+        self.linger(ctx);
+        self.read(ctx);
+    }
+
+    fn ask_to_play(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
+        let (router, room) = (self.router.clone(), request.room.clone());
+        let asked = async move { router.open(room).await };
+        ctx.spawn(
+            asked
+                .into_actor(self)
+                .map(move |found, connection, ctx| match found {
+                    Some(stream) => connection.begin_play(stream, ctx),
+                    None => connection.refuse_play(&request, ctx),
+                }),
+        );
+    }
+
+    fn begin_play(&mut self, stream: StreamHandle, ctx: &mut Context<Self>) {
+        info!(room = stream.room().as_str(), peer:% = self.peer, protocol = "rtmp"; "viewer came");
+        self.session.accept();
+        self.send_replies(ctx);
+        let playing = Playing::new(stream);
+        playing.join(ctx.address().recipient());
+        self.role = Role::Playing(playing);
+        self.proceed(ctx);
+    }
+
+    fn refuse_play(&mut self, request: &StreamRequest, ctx: &mut Context<Self>) {
+        let description = format!("nobody publishes {}", request.room);
+        info!(room = request.room.as_str(), peer:% = self.peer; "play refused: nobody publishes the room");
+        self.session.refuse(&Refusal::StreamNotFound { description });
+        self.linger(ctx);
+        self.read(ctx);
+    }
+
+    fn media(&mut self, batch: &Batch, after_gap: bool, ctx: &mut Context<Self>) {
+        if after_gap {
+            self.outlet.miss();
+        }
+        let sent = self
+            .outlet
+            .send(batch, &self.settings.lag, Instant::now().into_std());
+        self.after_write(sent, ctx);
+    }
+
+    fn send_replies(&mut self, ctx: &mut Context<Self>) {
+        let output = self.session.take_output();
+        if !output.is_empty() {
+            let sent = self.outlet.send_control(output, Instant::now().into_std());
+            self.after_write(sent, ctx);
+        }
+    }
+
+    fn after_write(&mut self, sent: io::Result<()>, ctx: &mut Context<Self>) {
+        if let Err(error) = sent {
+            return self.peer_gone(&error, ctx);
+        }
+        if self.outlet.is_empty() {
+            return self.finish_sending();
+        }
+        let address = ctx.address();
+        self.outlet.watch(move || address.do_send(Writable));
+    }
+
+    /// The last reply is out: the peer sees the end, and has [`LINGER`] to close its side.
+    fn finish_sending(&self) {
+        if let Role::Closing { .. } = self.role {
+            // A peer that is gone already needs no goodbye.
+            let _ = socket2::SockRef::from(&*self.socket).shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    fn evicted(&mut self, ctx: &mut Context<Self>) {
+        if let Role::Publishing(_) = self.role {
+            self.leave_role("the room was taken over");
+            self.session
+                .end_publish("the room was taken over by another publisher");
+            self.linger(ctx);
+        }
+    }
+
+    fn stream_ended(&mut self, why: &str, ctx: &mut Context<Self>) {
+        self.leave_role(why);
+        self.session.end_play(why);
+        self.linger(ctx);
+    }
+
+    /// Sends what is left to be said. The peer's side stays open for [`LINGER`]; what is read there is thrown away.
+    fn linger(&mut self, ctx: &mut Context<Self>) {
+        self.role = Role::Closing {
+            since: Instant::now(),
+        };
+        self.send_replies(ctx);
+        if self.outlet.is_empty() {
+            self.finish_sending();
+        }
+    }
+
+    /// Ends the connection because of what the peer did or did not do.
+    fn close(&mut self, why: &str, ctx: &mut Context<Self>) {
+        if let Role::Negotiating { .. } = self.role {
+            info!(peer:% = self.peer, why = why; "RTMP connection closed");
+        }
+        self.leave_role(why);
+        self.linger(ctx);
+    }
+
+    fn peer_gone(&mut self, error: &io::Error, ctx: &mut Context<Self>) {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.leave_role("it closed the connection"),
+            _ => self.leave_role(&error.to_string()),
+        }
+        debug!(peer:% = self.peer, reason:% = error; "RTMP connection gone");
+        ctx.stop();
+    }
+
+    /// Stops publishing or playing, and says so in the log.
+    fn leave_role(&mut self, why: &str) {
+        let left = std::mem::replace(
+            &mut self.role,
+            Role::Negotiating {
+                since: Instant::now(),
+            },
+        );
+        match &left {
+            Role::Publishing(publishing) => publishing.log_leave(why, self.peer, self.received_bytes),
+            Role::Playing(playing) => playing.log_leave(why, self.peer, &self.outlet),
+            Role::Negotiating { .. } => self.role = left,
+            Role::Closing { .. } => self.role = left,
+        }
+    }
+
+    fn check(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let settings = &self.settings;
+        if self.outlet.control_bytes() > CONTROL_MAX_BYTES {
+            return self.close("it does not read its replies", ctx);
+        }
+        let silent = now - self.last_received;
+        let why = match &mut self.role {
+            Role::Negotiating { since } => too_slow(self.session.phase(), now - *since, settings),
+            Role::Publishing(_) if silent >= settings.publisher_timeout => {
+                Some(format!("silent for {} s", settings.publisher_timeout.as_secs()))
+            }
+            Role::Publishing(publishing) => {
+                if publishing.is_ping_due(silent, settings.publisher_timeout) {
+                    self.session.ping((now - publishing.since).as_millis() as u32);
+                    self.send_replies(ctx);
+                }
+                None
+            }
+            Role::Playing(_) if self.outlet.is_stalled(&settings.lag, now.into_std()) => Some(format!(
+                "it took nothing for {} s",
+                settings.lag.stall_max.as_secs()
+            )),
+            Role::Playing(_) => None,
+            Role::Closing { since } if now - *since >= LINGER => return ctx.stop(),
+            Role::Closing { .. } => None,
+        };
+        if let Some(why) = why {
+            self.close(&why, ctx);
+        }
+    }
+}
+
+fn too_slow(phase: Phase, waited: Duration, settings: &RtmpSettings) -> Option<String> {
+    match phase {
+        Phase::Handshake if waited >= settings.handshake_timeout => Some(format!(
+            "no handshake within {} s",
+            settings.handshake_timeout.as_secs()
+        )),
+        // The answer to a pending request is ours to give.
+        Phase::PublishPending | Phase::PlayPending => None,
+        _ if waited >= settings.idle_timeout => Some(format!(
+            "neither publish nor play within {} s",
+            settings.idle_timeout.as_secs()
+        )),
+        _ => None,
+    }
+}
+
+impl Actor for RtmpConnection {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        ctx.run_interval(CHECK_INTERVAL, |connection, ctx| connection.check(ctx));
+        self.read(ctx);
+    }
+}
+
+impl Handler<Delivery> for RtmpConnection {
+    type Result = ();
+
+    fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
+        if !matches!(self.role, Role::Playing(_)) {
+            return;
+        }
+        match delivery {
+            Delivery::Media { batch, after_gap } => self.media(&batch, after_gap, ctx),
+            Delivery::Join { point, .. } => {
+                let sent = self.outlet.join(&point, Instant::now().into_std());
+                self.after_write(sent, ctx);
+            }
+            Delivery::End(reason) => self.stream_ended(&reason.to_string(), ctx),
+        }
+    }
+}
+
+impl Handler<Writable> for RtmpConnection {
+    type Result = ();
+
+    fn handle(&mut self, _: Writable, ctx: &mut Self::Context) {
+        let sent = self.outlet.pump(Instant::now().into_std());
+        self.after_write(sent, ctx);
+    }
+}
+
+impl Handler<Evicted> for RtmpConnection {
+    type Result = ();
+
+    fn handle(&mut self, _: Evicted, ctx: &mut Self::Context) {
+        self.evicted(ctx);
+    }
+}

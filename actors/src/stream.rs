@@ -1,0 +1,427 @@
+//! A live stream: its headers, its cached GOPs, its timeline, and who is subscribed to it.
+
+mod handle;
+mod subscribers;
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
+    ResponseActFuture, SpawnHandle, WrapFuture, fut,
+};
+use log::{debug, info, warn};
+use synctv_media::{
+    batch::Batch,
+    batcher::Batcher,
+    frame::Frame,
+    gop::{GopCache, GopLimits, Kept},
+    room::RoomName,
+};
+use thiserror::Error;
+use tokio::time::Instant;
+
+pub use self::handle::{Publication, StreamHandle, StreamId};
+use self::subscribers::Subscribers;
+use crate::{
+    delivery::{Delivery, EndReason, SubscriberId, ViewerId},
+    registry::{ClaimError, ClaimLost, RegistryHandle, store::Claim},
+    router::Ended,
+};
+
+/// How long sound waits for a picture to ride along with, when media is flushed with every picture.
+const AUDIO_WAIT: Duration = Duration::from_millis(100);
+
+/// When a stream's media goes to its subscribers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// As it arrives: the lowest delay, the most writes.
+    EveryTag,
+    /// With every picture; sound rides along.
+    EveryPicture,
+    /// At this interval: the fewest writes.
+    Every(Duration),
+}
+
+/// What all streams have in common.
+#[derive(Debug, Clone)]
+pub struct StreamSettings {
+    /// What is cached for viewers who join.
+    pub gop: GopLimits,
+    /// How far back a viewer may start, in milliseconds, if that gives it more than the newest GOP.
+    pub join_window_ms: i64,
+    /// When media goes out.
+    pub flush: Flush,
+    /// How long viewers are kept when the publisher is gone.
+    pub grace: Duration,
+}
+
+/// Why a publisher was not attached to a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PublishError {
+    /// Someone publishes this room, here or on another node.
+    #[error("someone publishes this room")]
+    Busy,
+    /// The registry did not say yes.
+    #[error(transparent)]
+    Registry(ClaimError),
+    /// The node has as many rooms as it may.
+    #[error("this node has its limit of {max} rooms")]
+    RoomLimit {
+        /// The limit.
+        max: usize,
+    },
+    /// The stream ended while the publisher came.
+    #[error("the stream just ended")]
+    Ended,
+}
+
+/// Told to a publisher that it no longer has its room.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Evicted;
+
+/// Counts a stream's publishers, so that a late message of an earlier one is told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PublisherId(u64);
+
+/// The actor. It outlives its publisher by the grace.
+pub struct StreamActor {
+    id: StreamId,
+    room: RoomName,
+    settings: Arc<StreamSettings>,
+    registry: RegistryHandle,
+    /// Told when the stream is over.
+    router: Recipient<Ended>,
+    feed: Feed,
+    last_publisher: u64,
+    batcher: Batcher,
+    gops: GopCache,
+    subscribers: Subscribers,
+    flush_timer: FlushTimer,
+    unreadable_frames: u64,
+}
+
+/// Who feeds the stream.
+enum Feed {
+    /// Nobody. The stream ends when the timer fires.
+    Vacant { grace: Option<SpawnHandle> },
+    /// Someone will, if the registry agrees.
+    Claiming,
+    /// Someone does.
+    Live {
+        publisher: PublisherId,
+        claim: Claim,
+        evict: Recipient<Evicted>,
+    },
+    /// It is over.
+    Ended,
+}
+
+/// Whether a flush is due.
+#[derive(Debug, Clone, Copy)]
+enum FlushTimer {
+    Idle,
+    /// A timer runs for the media that came first after the last flush, at `since`.
+    Armed {
+        since: Instant,
+    },
+    /// A timer runs, but its media went out already.
+    Spent,
+}
+
+impl StreamActor {
+    fn new(
+        id: StreamId,
+        room: RoomName,
+        settings: Arc<StreamSettings>,
+        registry: RegistryHandle,
+        router: Recipient<Ended>,
+    ) -> Self {
+        Self {
+            id,
+            room,
+            registry,
+            router,
+            feed: Feed::Vacant { grace: None },
+            last_publisher: 0,
+            batcher: Batcher::default(),
+            gops: GopCache::new(settings.gop),
+            subscribers: Subscribers::default(),
+            flush_timer: FlushTimer::Idle,
+            unreadable_frames: 0,
+            settings,
+        }
+    }
+
+    fn take(&mut self, frames: Vec<Frame>, ctx: &mut Context<Self>) {
+        for frame in frames {
+            if let Err(error) = self.batcher.push(frame) {
+                self.note_unreadable(&error);
+            }
+        }
+        if self.batcher.has_pending() {
+            self.flush_when_due(ctx);
+        }
+    }
+
+    fn flush_when_due(&mut self, ctx: &mut Context<Self>) {
+        match self.settings.flush {
+            Flush::EveryTag => self.flush(),
+            Flush::EveryPicture if self.batcher.has_pending_video() => self.flush(),
+            Flush::EveryPicture if self.batcher.headers().video_codec().is_none() => self.flush(),
+            Flush::EveryPicture => self.arm_flush(AUDIO_WAIT, ctx),
+            Flush::Every(interval) => self.arm_flush(interval, ctx),
+        }
+    }
+
+    /// Cancelling a timer at each flush would cost more than letting the last one fire and looking again.
+    fn arm_flush(&mut self, delay: Duration, ctx: &mut Context<Self>) {
+        let since = Instant::now();
+        match self.flush_timer {
+            FlushTimer::Armed { .. } => {}
+            FlushTimer::Spent => self.flush_timer = FlushTimer::Armed { since },
+            FlushTimer::Idle => {
+                self.flush_timer = FlushTimer::Armed { since };
+                ctx.run_later(delay, move |stream, ctx| stream.flush_timer_fired(delay, ctx));
+            }
+        }
+    }
+
+    fn flush_timer_fired(&mut self, delay: Duration, ctx: &mut Context<Self>) {
+        let FlushTimer::Armed { since } = self.flush_timer else {
+            self.flush_timer = FlushTimer::Idle;
+            return;
+        };
+        let remaining = delay.saturating_sub(since.elapsed());
+        if remaining.is_zero() {
+            self.flush_timer = FlushTimer::Idle;
+            self.flush();
+        } else {
+            ctx.run_later(remaining, move |stream, ctx| stream.flush_timer_fired(delay, ctx));
+        }
+    }
+
+    fn flush(&mut self) {
+        if let FlushTimer::Armed { .. } = self.flush_timer {
+            self.flush_timer = FlushTimer::Spent;
+        }
+        for batch in self.batcher.flush() {
+            self.keep(&batch);
+            self.subscribers.send(&batch, &self.room);
+        }
+    }
+
+    fn keep(&mut self, batch: &Arc<Batch>) {
+        if self.gops.push(batch) == Kept::GopTooLarge {
+            warn!(room = self.room.as_str(), limit_bytes = self.settings.gop.size_max_bytes;
+                "a GOP is larger than the cache: viewers wait for the next keyframe");
+        }
+    }
+
+    fn note_unreadable(&mut self, error: &dyn std::fmt::Display) {
+        self.unreadable_frames += 1;
+        if self.unreadable_frames == 1 {
+            warn!(room = self.room.as_str(), reason:% = error; "frames that cannot be read are left out");
+        }
+        debug!(room = self.room.as_str(), frames = self.unreadable_frames; "unreadable frame");
+    }
+
+    /// The claim is this stream's: the publisher may begin.
+    fn go_live(&mut self, claim: Claim, evict: Recipient<Evicted>, ctx: &mut Context<Self>) -> Publication {
+        self.last_publisher += 1;
+        let publisher = PublisherId(self.last_publisher);
+        self.feed = Feed::Live {
+            publisher,
+            claim,
+            evict,
+        };
+        Publication::new(ctx.address(), publisher)
+    }
+
+    /// Lets the publisher go. Its room can be claimed by anyone from here on.
+    fn become_vacant(&mut self, ctx: &mut Context<Self>) {
+        self.flush();
+        self.batcher.end_publisher();
+        self.gops.clear();
+        let grace = ctx.run_later(self.settings.grace, |stream, ctx| stream.end(ctx));
+        if let Feed::Live { claim, .. } =
+            std::mem::replace(&mut self.feed, Feed::Vacant { grace: Some(grace) })
+        {
+            self.registry.release(claim);
+        }
+    }
+
+    fn is_fed_by(&self, id: PublisherId) -> bool {
+        matches!(&self.feed, Feed::Live { publisher, .. } if *publisher == id)
+    }
+
+    fn end(&mut self, ctx: &mut Context<Self>) {
+        self.feed = Feed::Ended;
+        self.subscribers.end(EndReason::PublisherLeft);
+        self.router.do_send(Ended {
+            room: self.room.clone(),
+            id: self.id,
+        });
+        if self.last_publisher > 0 {
+            info!(room = self.room.as_str(), publishers = self.last_publisher; "stream ended");
+        }
+        ctx.stop();
+    }
+
+    /// The registry refused: the stream is what it was before, and over if it never was live.
+    fn claim_refused(&mut self, ctx: &mut Context<Self>) {
+        if self.last_publisher == 0 {
+            self.end(ctx);
+        } else {
+            self.feed = Feed::Vacant {
+                grace: Some(ctx.run_later(self.settings.grace, Self::end)),
+            };
+        }
+    }
+
+    fn claim(&mut self, evict: Recipient<Evicted>, ctx: &mut Context<Self>) -> AttachFuture {
+        if let Feed::Vacant { grace: Some(grace) } = self.feed {
+            ctx.cancel_future(grace);
+        }
+        self.feed = Feed::Claiming;
+        let registry = self.registry.clone();
+        let (room, owner) = (self.room.clone(), ctx.address().recipient());
+        let claimed = async move { registry.claim(room, owner).await };
+        Box::pin(
+            claimed
+                .into_actor(self)
+                .map(|claimed, stream, ctx| match claimed {
+                    Ok(claim) => Ok(stream.go_live(claim, evict, ctx)),
+                    Err(error) => {
+                        stream.claim_refused(ctx);
+                        Err(error.into())
+                    }
+                }),
+        )
+    }
+}
+
+type AttachFuture = ResponseActFuture<StreamActor, Result<Publication, PublishError>>;
+
+impl From<ClaimError> for PublishError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Taken { .. } => PublishError::Busy,
+            ClaimError::Unavailable { .. } => PublishError::Registry(error),
+        }
+    }
+}
+
+impl Actor for StreamActor {
+    type Context = Context<Self>;
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<Publication, PublishError>")]
+struct Attach {
+    evict: Recipient<Evicted>,
+}
+
+impl Handler<Attach> for StreamActor {
+    type Result = AttachFuture;
+
+    fn handle(&mut self, Attach { evict }: Attach, ctx: &mut Self::Context) -> Self::Result {
+        let refused = match self.feed {
+            Feed::Vacant { .. } => return self.claim(evict, ctx),
+            Feed::Claiming | Feed::Live { .. } => PublishError::Busy,
+            Feed::Ended => PublishError::Ended,
+        };
+        Box::pin(fut::ready(Err(refused)))
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<(), Evicted>")]
+struct Media {
+    publisher: PublisherId,
+    frames: Vec<Frame>,
+}
+
+impl Handler<Media> for StreamActor {
+    type Result = Result<(), Evicted>;
+
+    fn handle(&mut self, Media { publisher, frames }: Media, ctx: &mut Self::Context) -> Self::Result {
+        if !self.is_fed_by(publisher) {
+            return Err(Evicted);
+        }
+        self.take(frames, ctx);
+        Ok(())
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Detach(PublisherId);
+
+impl Handler<Detach> for StreamActor {
+    type Result = ();
+
+    fn handle(&mut self, Detach(publisher): Detach, ctx: &mut Self::Context) {
+        if self.is_fed_by(publisher) {
+            self.become_vacant(ctx);
+        }
+    }
+}
+
+impl Handler<ClaimLost> for StreamActor {
+    type Result = ();
+
+    fn handle(&mut self, lost: ClaimLost, ctx: &mut Self::Context) {
+        let Feed::Live { claim, evict, .. } = &self.feed else {
+            return;
+        };
+        if claim.epoch == lost.epoch {
+            evict.do_send(Evicted);
+            self.become_vacant(ctx);
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Join {
+    subscriber: SubscriberId,
+    viewer: ViewerId,
+    recipient: Recipient<Delivery>,
+}
+
+impl Handler<Join> for StreamActor {
+    type Result = ();
+
+    fn handle(
+        &mut self,
+        Join {
+            subscriber,
+            viewer,
+            recipient,
+        }: Join,
+        _: &mut Self::Context,
+    ) {
+        if matches!(self.feed, Feed::Ended) {
+            recipient.do_send(Delivery::End(EndReason::PublisherLeft));
+            return;
+        }
+        let point = self.gops.join(self.settings.join_window_ms);
+        self.subscribers.join(subscriber, viewer, recipient, point);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Leave(SubscriberId);
+
+impl Handler<Leave> for StreamActor {
+    type Result = ();
+
+    fn handle(&mut self, Leave(subscriber): Leave, _: &mut Self::Context) {
+        self.subscribers.leave(subscriber);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! The HTTP-FLV viewers of one room on one worker thread: one actor writes to all their sockets.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
+use bytes::Bytes;
+use log::{info, warn};
+use synctv_media::{
+    batch::{Batch, WireFormat},
+    gop::JoinPoint,
+    room::RoomName,
+    viewer_queue::LagLimits,
+};
+use tokio::net::TcpStream;
+
+use crate::{
+    delivery::{Delivery, EndReason, MAILBOX_MAX, SubscriberId, ViewerId},
+    outlet::Outlet,
+    permit::Permit,
+    stream::{StreamHandle, StreamId},
+};
+
+/// How often viewers are looked at that take nothing.
+const STALL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A viewer who asked for a stream, with the request already read off the socket.
+#[derive(Debug)]
+pub struct NewViewer {
+    /// The viewer's socket.
+    pub socket: TcpStream,
+    /// Who it is.
+    pub peer: SocketAddr,
+    /// The head of the response, to be sent before the media.
+    pub head: Bytes,
+    /// Counts the connection for as long as it lasts.
+    pub permit: Permit,
+}
+
+/// The viewers of one worker thread, by stream.
+#[derive(Debug)]
+pub struct Audience {
+    limits: Arc<LagLimits>,
+    streams: RefCell<HashMap<StreamId, Addr<Viewers>>>,
+}
+
+impl Audience {
+    /// Nobody watches yet.
+    pub fn new(limits: Arc<LagLimits>) -> Self {
+        Self {
+            limits,
+            streams: RefCell::default(),
+        }
+    }
+
+    /// Serves `viewer` from `stream`, on this thread.
+    pub fn admit(&self, stream: StreamHandle, viewer: NewViewer) {
+        let mut streams = self.streams.borrow_mut();
+        streams.retain(|_, viewers| viewers.connected());
+        let viewers = streams
+            .entry(stream.id())
+            .or_insert_with(|| Viewers::new(stream, self.limits.clone()).start());
+        viewers.do_send(Admit(viewer));
+    }
+}
+
+/// Serves the viewers of one stream on one thread.
+#[derive(Debug)]
+pub struct Viewers {
+    stream: StreamHandle,
+    id: SubscriberId,
+    limits: Arc<LagLimits>,
+    /// In the order of their ids.
+    viewers: Vec<Viewer>,
+    next_viewer: u64,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Streaming,
+    /// The stream is over; viewers get what is queued for them.
+    Draining(EndReason),
+}
+
+#[derive(Debug)]
+struct Viewer {
+    id: ViewerId,
+    peer: SocketAddr,
+    since: Instant,
+    outlet: Outlet,
+    _permit: Permit,
+}
+
+/// Why a viewer is no longer served.
+#[derive(Debug)]
+enum Leave {
+    Gone(io::Error),
+    Stalled(Duration),
+    Ended(EndReason),
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Admit(NewViewer);
+
+/// A socket that took no more may take more now.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Writable(ViewerId);
+
+impl Viewers {
+    fn new(stream: StreamHandle, limits: Arc<LagLimits>) -> Self {
+        Self {
+            stream,
+            id: SubscriberId::unique(),
+            limits,
+            viewers: Vec::new(),
+            next_viewer: 0,
+            phase: Phase::Streaming,
+        }
+    }
+
+    fn media(&mut self, batch: &Batch, after_gap: bool, ctx: &mut Context<Self>) {
+        let now = now();
+        let (room, limits) = (self.stream.room(), &self.limits);
+        self.viewers.retain_mut(|viewer| {
+            if after_gap {
+                viewer.outlet.miss();
+            }
+            let sent = viewer.outlet.send(batch, limits, now);
+            viewer.stays(sent, room, ctx)
+        });
+        self.stop_when_alone(ctx);
+    }
+
+    fn join(&mut self, id: ViewerId, point: &JoinPoint, ctx: &mut Context<Self>) {
+        self.update(id, ctx, |viewer, now| viewer.outlet.join(point, now));
+    }
+
+    fn end(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
+        self.phase = Phase::Draining(reason);
+        self.let_go(ctx);
+    }
+
+    /// Does something to one viewer, who may have left by now.
+    fn update(
+        &mut self,
+        id: ViewerId,
+        ctx: &mut Context<Self>,
+        change: impl FnOnce(&mut Viewer, Instant) -> io::Result<()>,
+    ) {
+        let Ok(at) = self.viewers.binary_search_by_key(&id, |viewer| viewer.id) else {
+            return;
+        };
+        let Some(viewer) = self.viewers.get_mut(at) else {
+            return;
+        };
+        let changed = change(viewer, now());
+        if !viewer.stays(changed, self.stream.room(), ctx) {
+            self.viewers.remove(at);
+        }
+    }
+
+    /// Lets those go who take nothing, and at the end of the stream those who have everything.
+    fn let_go(&mut self, ctx: &mut Context<Self>) {
+        let now = now();
+        let (phase, room, limits) = (self.phase, self.stream.room(), &self.limits);
+        self.viewers
+            .retain(|viewer| match viewer.reason_to_go(phase, limits, now) {
+                Some(reason) => {
+                    viewer.log_leave(&reason, room);
+                    false
+                }
+                None => true,
+            });
+        self.stop_when_alone(ctx);
+    }
+
+    fn stop_when_alone(&self, ctx: &mut Context<Self>) {
+        if self.viewers.is_empty() {
+            self.stream.leave(self.id);
+            ctx.stop();
+        }
+    }
+}
+
+impl Viewer {
+    /// Whether the viewer is still there after something was sent. If so, its socket is watched.
+    fn stays(&mut self, sent: io::Result<()>, room: &RoomName, ctx: &Context<Viewers>) -> bool {
+        match sent {
+            Ok(()) if self.outlet.is_empty() => true,
+            Ok(()) => {
+                let (id, address) = (self.id, ctx.address());
+                self.outlet.watch(move || address.do_send(Writable(id)));
+                true
+            }
+            Err(error) => {
+                self.log_leave(&Leave::Gone(error), room);
+                false
+            }
+        }
+    }
+
+    fn reason_to_go(&self, phase: Phase, limits: &LagLimits, now: Instant) -> Option<Leave> {
+        match phase {
+            Phase::Draining(reason) if self.outlet.is_empty() => Some(Leave::Ended(reason)),
+            _ if self.outlet.is_stalled(limits, now) => Some(Leave::Stalled(limits.stall_max)),
+            _ => None,
+        }
+    }
+
+    fn log_leave(&self, reason: &Leave, room: &RoomName) {
+        let dropped = self.outlet.dropped();
+        let why = match reason {
+            Leave::Gone(error) => format!("the viewer left: {error}"),
+            Leave::Stalled(stall_max) => format!("it took nothing for {} s", stall_max.as_secs()),
+            Leave::Ended(reason) => reason.to_string(),
+        };
+        let level = if matches!(reason, Leave::Stalled(_)) {
+            log::Level::Warn
+        } else {
+            log::Level::Info
+        };
+        log::log!(level,
+            room = room.as_str(), peer:% = self.peer, why = why.as_str(), protocol = "http-flv",
+            seconds = self.since.elapsed().as_secs(), bytes = self.outlet.sent_bytes(),
+            dropped_tags = dropped.tags, skips = dropped.skips;
+            "viewer left");
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "sockets do not run on the tests' paused clock"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Actor for Viewers {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        ctx.run_interval(STALL_CHECK_INTERVAL, |viewers, ctx| viewers.let_go(ctx));
+    }
+}
+
+impl Handler<Admit> for Viewers {
+    type Result = ();
+
+    fn handle(&mut self, Admit(new): Admit, ctx: &mut Self::Context) {
+        let id = ViewerId(self.next_viewer);
+        self.next_viewer += 1;
+        info!(room = self.stream.room().as_str(), peer:% = new.peer, protocol = "http-flv"; "viewer came");
+        if let Err(error) = new.socket.set_nodelay(true) {
+            warn!(peer:% = new.peer, reason:% = error; "TCP_NODELAY could not be set");
+        }
+        let outlet = Outlet::new(Rc::new(new.socket), WireFormat::Flv, now());
+        self.viewers.push(Viewer {
+            id,
+            peer: new.peer,
+            since: now(),
+            outlet,
+            _permit: new.permit,
+        });
+        self.update(id, ctx, |viewer, now| viewer.outlet.send_control(new.head, now));
+        if self.phase == Phase::Streaming {
+            self.stream.join(self.id, id, ctx.address().recipient());
+        }
+    }
+}
+
+impl Handler<Delivery> for Viewers {
+    type Result = ();
+
+    fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
+        match delivery {
+            Delivery::Media { batch, after_gap } => self.media(&batch, after_gap, ctx),
+            Delivery::Join { viewer, point } => self.join(viewer, &point, ctx),
+            Delivery::End(reason) => self.end(reason, ctx),
+        }
+    }
+}
+
+impl Handler<Writable> for Viewers {
+    type Result = ();
+
+    fn handle(&mut self, Writable(id): Writable, ctx: &mut Self::Context) {
+        self.update(id, ctx, |viewer, now| viewer.outlet.pump(now));
+        if self.phase != Phase::Streaming {
+            self.let_go(ctx);
+        }
+    }
+}

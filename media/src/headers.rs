@@ -1,0 +1,134 @@
+//! What a decoder must have before its first frame: metadata and sequence headers.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::{
+    audio::AudioCodec,
+    batch::WireFormat,
+    flv::{TAG_OVERHEAD_BYTES, file_header, put_tag},
+    frame::Track,
+    metadata::Metadata,
+    rtmp::mux::flv_to_chunks,
+    video::VideoCodec,
+};
+
+/// The headers of a stream as they are now, gathered from its frames.
+#[derive(Debug, Clone, Default)]
+pub struct HeaderSet {
+    metadata_payload: Option<Bytes>,
+    metadata: Metadata,
+    video: Option<Bytes>,
+    audio: Option<Bytes>,
+    video_codec: Option<VideoCodec>,
+    audio_codec: Option<AudioCodec>,
+}
+
+impl HeaderSet {
+    /// Keeps onMetaData. Tells whether it differs from the one before.
+    pub fn set_metadata(&mut self, payload: &Bytes) -> bool {
+        let changed = replace(&mut self.metadata_payload, payload);
+        if changed {
+            self.metadata = Metadata::parse(payload);
+        }
+        changed
+    }
+
+    /// Keeps the video sequence header. Tells whether it differs from the one before.
+    pub fn set_video(&mut self, payload: &Bytes) -> bool {
+        replace(&mut self.video, payload)
+    }
+
+    /// Keeps the audio sequence header. Tells whether it differs from the one before.
+    pub fn set_audio(&mut self, payload: &Bytes) -> bool {
+        replace(&mut self.audio, payload)
+    }
+
+    /// Notes that the stream has video, of this codec.
+    pub fn see_video(&mut self, codec: VideoCodec) {
+        self.video_codec = Some(codec);
+    }
+
+    /// Notes that the stream has audio, of this codec.
+    pub fn see_audio(&mut self, codec: AudioCodec) {
+        self.audio_codec = Some(codec);
+    }
+
+    /// The codec of the video seen so far.
+    pub fn video_codec(&self) -> Option<VideoCodec> {
+        self.video_codec
+    }
+
+    /// The codec of the audio seen so far.
+    pub fn audio_codec(&self) -> Option<AudioCodec> {
+        self.audio_codec
+    }
+
+    /// What the publisher announced.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The headers as a viewer gets them who joins at `time_ms`.
+    pub fn at(&self, time_ms: i64) -> Headers {
+        let parts = [
+            (Track::Data, &self.metadata_payload),
+            (Track::Video, &self.video),
+            (Track::Audio, &self.audio),
+        ];
+        let present = || {
+            parts
+                .iter()
+                .filter_map(|(track, body)| Some((*track, body.as_ref()?)))
+        };
+        let mut flv = Vec::with_capacity(present().map(|(_, body)| TAG_OVERHEAD_BYTES + body.len()).sum());
+        for (track, body) in present() {
+            put_tag(&mut flv, track, time_ms, body);
+        }
+        Headers {
+            flv: flv.into(),
+            chunks: OnceLock::new(),
+            has_audio: self.audio_codec.is_some() || self.metadata.announces_audio,
+            has_video: self.video_codec.is_some() || self.metadata.announces_video,
+        }
+    }
+}
+
+fn replace(slot: &mut Option<Bytes>, payload: &Bytes) -> bool {
+    let changed = slot.as_ref() != Some(payload);
+    if changed {
+        *slot = Some(payload.clone());
+    }
+    changed
+}
+
+/// Metadata and sequence headers at one join point, encoded once for all who join there.
+#[derive(Debug)]
+pub struct Headers {
+    flv: Bytes,
+    chunks: OnceLock<Bytes>,
+    has_audio: bool,
+    has_video: bool,
+}
+
+impl Headers {
+    /// The headers in a viewer's format, without what begins a connection.
+    pub fn bytes(&self, format: WireFormat) -> Bytes {
+        match format {
+            WireFormat::Flv => self.flv.clone(),
+            WireFormat::RtmpChunks => self.chunks.get_or_init(|| flv_to_chunks(&self.flv)).clone(),
+        }
+    }
+
+    /// What begins the media of a connection in this format: FLV's file header, nothing for RTMP.
+    pub fn preamble(&self, format: WireFormat) -> Bytes {
+        match format {
+            WireFormat::Flv => Bytes::copy_from_slice(&file_header(self.has_audio, self.has_video)),
+            WireFormat::RtmpChunks => Bytes::new(),
+        }
+    }
+}
+
+/// Headers shared by a batch, the cache and the viewers that hold them.
+pub type SharedHeaders = Arc<Headers>;

@@ -1,0 +1,64 @@
+//! Small frames for tests: well-formed headers, bodies of no meaning.
+
+use bytes::Bytes;
+
+use crate::{
+    frame::{Frame, Track},
+    rtmp::amf0::{self, Value},
+};
+
+/// An H.264 sequence header.
+pub fn video_header() -> Frame {
+    frame(
+        Track::Video,
+        0,
+        b"\x17\x00\x00\x00\x00\x01\x64\x00\x1f\xff\xe1\x00\x00\x01\x00\x00",
+    )
+}
+
+/// An AAC sequence header: LC, 44.1 kHz, stereo.
+pub fn audio_header() -> Frame {
+    frame(Track::Audio, 0, b"\xaf\x00\x12\x10")
+}
+
+/// An H.264 keyframe.
+pub fn keyframe(timestamp_ms: u32) -> Frame {
+    frame(Track::Video, timestamp_ms, b"\x17\x01\x00\x00\x00keyframe")
+}
+
+/// An H.264 picture that needs earlier ones.
+pub fn inter(timestamp_ms: u32) -> Frame {
+    frame(Track::Video, timestamp_ms, b"\x27\x01\x00\x00\x00inter")
+}
+
+/// A packet of AAC.
+pub fn audio(timestamp_ms: u32) -> Frame {
+    frame(Track::Audio, timestamp_ms, b"\xaf\x01aac")
+}
+
+/// onMetaData that announces H.264 or AAC or both.
+pub fn metadata(video: bool, audio: bool) -> Frame {
+    let mut properties = Vec::new();
+    if video {
+        properties.push(("videocodecid".to_owned(), Value::Number(7.0)));
+    }
+    if audio {
+        properties.push(("audiocodecid".to_owned(), Value::Number(10.0)));
+    }
+    let mut payload = Vec::new();
+    amf0::write(&Value::String("onMetaData".into()), &mut payload);
+    amf0::write(&Value::EcmaArray(properties), &mut payload);
+    Frame {
+        track: Track::Data,
+        timestamp_ms: 0,
+        payload: payload.into(),
+    }
+}
+
+fn frame(track: Track, timestamp_ms: u32, payload: &'static [u8]) -> Frame {
+    Frame {
+        track,
+        timestamp_ms,
+        payload: Bytes::from_static(payload),
+    }
+}

@@ -1,0 +1,308 @@
+//! Every setting: its flag, its environment variable, its default and its unit.
+
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+
+use clap::{ArgAction, Parser, error::ErrorKind, value_parser};
+use synctv_actors::{
+    rtmp_connection::RtmpSettings,
+    stream::{Flush, StreamSettings},
+};
+use synctv_media::{gop::GopLimits, rtmp::session::SessionConfig, viewer_queue::LagLimits};
+
+use crate::http::HttpSettings;
+
+const MIB: usize = 1024 * 1024;
+const KIB: usize = 1024;
+
+/// A live-streaming server: RTMP in, HTTP-FLV out.
+///
+/// Each setting is a flag or the environment variable named with it; the flag wins.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(name = "synctv-stream", version, max_term_width = 110)]
+pub struct Config {
+    /// Address for publishers and RTMP players
+    #[arg(long, env, default_value = "0.0.0.0:1935", help_heading = "Addresses")]
+    pub rtmp_addr: SocketAddr,
+
+    /// Address for HTTP-FLV viewers
+    #[arg(long, env, default_value = "0.0.0.0:8080", help_heading = "Addresses")]
+    pub httpflv_addr: SocketAddr,
+
+    /// The app of RTMP addresses: rtmp://HOST/APP/ROOM
+    #[arg(long, env, default_value = "live", value_parser = parse_name, help_heading = "Addresses")]
+    pub rtmp_app: String,
+
+    /// Redis that the nodes share, redis://[:PASSWORD@]HOST[:PORT][/DB]
+    #[arg(long, env, help_heading = "Cluster")]
+    pub redis_url: Option<String>,
+
+    /// This node's name in the cluster and in logs [default: the host's name]
+    #[arg(long, env, default_value_t = host_name(), hide_default_value = true, value_parser = parse_name, help_heading = "Cluster")]
+    pub node_id: String,
+
+    /// Whether the last GOPs are kept, so that playback starts at once
+    #[arg(long, env, default_value_t = true, action = ArgAction::Set, help_heading = "Streams")]
+    pub enable_gop_cache: bool,
+
+    /// GOPs that are kept of each stream
+    #[arg(long, env, default_value_t = 2, value_parser = value_parser!(u16).range(1..=1000), help_heading = "Streams")]
+    pub max_gops: u16,
+
+    /// Size of each stream's GOP cache, in MiB
+    #[arg(long, env, default_value_t = 100, value_parser = value_parser!(u32).range(1..=65536), help_heading = "Streams")]
+    pub max_gop_cache_size_mb: u32,
+
+    /// How far behind live a viewer may start to get more than the newest GOP, in milliseconds
+    #[arg(long, env, default_value_t = 1000, value_parser = value_parser!(u32).range(0..=60_000), help_heading = "Streams")]
+    pub join_window_ms: u32,
+
+    /// When media goes out: "picture" sends with every picture, 0 with every tag (lowest delay, most CPU), a number
+    /// at most so often in milliseconds (least CPU)
+    #[arg(long, env, default_value = "picture", value_parser = parse_flush, help_heading = "Streams")]
+    pub flush_interval: Flush,
+
+    /// How long viewers are kept when their publisher is gone, in seconds
+    #[arg(long, env, default_value_t = 10, value_parser = value_parser!(u32).range(0..=3600), help_heading = "Streams")]
+    pub publisher_grace_s: u32,
+
+    /// How long a publisher may be silent before its room is free again, in seconds
+    #[arg(long, env, default_value_t = 10, value_parser = value_parser!(u32).range(1..=3600), help_heading = "Streams")]
+    pub publisher_timeout_s: u32,
+
+    /// What may wait for a viewer that is too slow, in MiB; over it, the viewer skips to a later keyframe
+    #[arg(long, env, default_value_t = 4, value_parser = value_parser!(u32).range(1..=1024), help_heading = "Slow viewers")]
+    pub viewer_queue_mb: u32,
+
+    /// What may wait for a viewer that is too slow, in milliseconds of media
+    #[arg(long, env, default_value_t = 4000, value_parser = value_parser!(u32).range(100..=600_000), help_heading = "Slow viewers")]
+    pub viewer_queue_ms: u32,
+
+    /// How long a viewer may take nothing at all, in seconds
+    #[arg(long, env, default_value_t = 30, value_parser = value_parser!(u32).range(1..=3600), help_heading = "Slow viewers")]
+    pub viewer_stall_timeout_s: u32,
+
+    /// Connections over all ports; more are refused
+    #[arg(long, env, default_value_t = 20_000, value_parser = parse_count, help_heading = "Limits")]
+    pub max_connections: usize,
+
+    /// Rooms on this node; publishers of more are refused
+    #[arg(long, env, default_value_t = 1000, value_parser = parse_count, help_heading = "Limits")]
+    pub max_rooms: usize,
+
+    /// Size of one frame from a publisher, in MiB
+    #[arg(long, env, default_value_t = 8, value_parser = value_parser!(u32).range(1..=15), help_heading = "Limits")]
+    pub max_message_mb: u32,
+
+    /// Size of one RTMP command, in KiB
+    #[arg(long, env, default_value_t = 64, value_parser = value_parser!(u32).range(4..=1024), help_heading = "Limits")]
+    pub max_command_kb: u32,
+
+    /// How long an RTMP handshake or the head of an HTTP request may take, in seconds
+    #[arg(long, env, default_value_t = 5, value_parser = value_parser!(u32).range(1..=600), help_heading = "Limits")]
+    pub handshake_timeout_s: u32,
+
+    /// How long an RTMP connection may neither publish nor play, in seconds
+    #[arg(long, env, default_value_t = 10, value_parser = value_parser!(u32).range(1..=3600), help_heading = "Limits")]
+    pub idle_timeout_s: u32,
+
+    /// Threads that serve connections [default: one for each core]
+    #[arg(long, env, default_value_t = cores(), hide_default_value = true, value_parser = parse_workers, help_heading = "Limits")]
+    pub workers: usize,
+}
+
+/// What there is to say instead of starting.
+#[derive(Debug)]
+pub struct Stop(clap::Error);
+
+impl Config {
+    /// Reads the command line and the environment.
+    pub fn load() -> Result<Self, Stop> {
+        Self::try_parse().map_err(Stop)
+    }
+
+    /// What all streams have in common.
+    pub fn stream_settings(&self) -> StreamSettings {
+        StreamSettings {
+            gop: GopLimits {
+                gops_max: if self.enable_gop_cache {
+                    self.max_gops.into()
+                } else {
+                    0
+                },
+                size_max_bytes: self.max_gop_cache_size_mb as usize * MIB,
+            },
+            join_window_ms: self.join_window_ms.into(),
+            flush: self.flush_interval,
+            grace: seconds(self.publisher_grace_s),
+        }
+    }
+
+    /// How far viewers may fall behind.
+    pub fn lag_limits(&self) -> LagLimits {
+        LagLimits {
+            queue_max_bytes: self.viewer_queue_mb as usize * MIB,
+            queue_max_ms: self.viewer_queue_ms.into(),
+            stall_max: seconds(self.viewer_stall_timeout_s),
+        }
+    }
+
+    /// What the HTTP port needs to know.
+    pub fn http_settings(&self, lag: Arc<LagLimits>) -> HttpSettings {
+        HttpSettings {
+            app: self.rtmp_app.clone(),
+            lag,
+            head_timeout: seconds(self.handshake_timeout_s),
+        }
+    }
+
+    /// What all RTMP connections have in common.
+    pub fn rtmp_settings(&self, lag: Arc<LagLimits>) -> RtmpSettings {
+        RtmpSettings {
+            session: Arc::new(SessionConfig {
+                app: self.rtmp_app.clone(),
+                message_limit_bytes: self.max_message_mb as usize * MIB,
+                command_limit_bytes: self.max_command_kb as usize * KIB,
+                ..SessionConfig::default()
+            }),
+            lag,
+            handshake_timeout: seconds(self.handshake_timeout_s),
+            idle_timeout: seconds(self.idle_timeout_s),
+            publisher_timeout: seconds(self.publisher_timeout_s),
+        }
+    }
+}
+
+impl Stop {
+    /// Says it, and gives the exit code: 0 for what was asked for, such as --help, and 2 for a bad setting, which is
+    /// named in one line.
+    pub fn report(&self) -> ExitCode {
+        if matches!(self.0.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            // Nobody reads it if stdout is closed.
+            let _ = self.0.print();
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("synctv-stream: {}", self.line());
+        ExitCode::from(2)
+    }
+
+    fn line(&self) -> String {
+        let text = self.0.to_string();
+        text.lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned()
+    }
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
+}
+
+fn host_name() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    match text {
+        "" => Err("it is empty".to_owned()),
+        _ if text.len() > 253 => Err("it has more than 253 characters".to_owned()),
+        _ if !text.chars().all(allowed) => Err("allowed are A-Z a-z 0-9 _ - .".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+fn parse_flush(text: &str) -> Result<Flush, String> {
+    match text.parse::<u64>() {
+        _ if text == "picture" => Ok(Flush::EveryPicture),
+        Ok(0) => Ok(Flush::EveryTag),
+        Ok(ms @ 1..=5000) => Ok(Flush::Every(Duration::from_millis(ms))),
+        _ => Err("it is neither \"picture\" nor 0 to 5000 milliseconds".to_owned()),
+    }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(count @ 1..=10_000_000) => Ok(count),
+        _ => Err("it is not a number of 1 to 10000000".to_owned()),
+    }
+}
+
+fn parse_workers(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(count @ 1..=1024) => Ok(count),
+        _ => Err("it is not a number of 1 to 1024".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Config, Stop> {
+        Config::try_parse_from([&["synctv-stream"], args].concat()).map_err(Stop)
+    }
+
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        let config = parse(&[]).unwrap();
+        assert_eq!(config.rtmp_addr, "0.0.0.0:1935".parse().unwrap());
+        assert_eq!(config.httpflv_addr, "0.0.0.0:8080".parse().unwrap());
+        let streams = config.stream_settings();
+        assert_eq!(
+            streams.gop,
+            GopLimits {
+                gops_max: 2,
+                size_max_bytes: 100 * MIB
+            }
+        );
+        assert_eq!(streams.flush, Flush::EveryPicture);
+        assert_eq!(streams.grace, Duration::from_secs(10));
+        assert_eq!(config.lag_limits().queue_max_bytes, 4 * MIB);
+    }
+
+    #[test]
+    fn each_setting_has_a_flag_and_an_environment_variable_of_the_same_name() {
+        for arg in Config::command().get_arguments() {
+            let Some(env) = arg.get_env() else { continue };
+            let flag = arg.get_long().unwrap_or_default();
+            assert_eq!(env.to_string_lossy(), flag.to_uppercase().replace('-', "_"));
+            assert!(arg.get_help().is_some(), "{flag} explains itself");
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_setting_in_one_line() {
+        for (args, setting, value) in [
+            (["--rtmp-addr", "nowhere"], "RTMP_ADDR", "nowhere"),
+            (["--max-gops", "0"], "MAX_GOPS", "0"),
+            (["--flush-interval", "often"], "FLUSH_INTERVAL", "often"),
+            (["--enable-gop-cache", "perhaps"], "ENABLE_GOP_CACHE", "perhaps"),
+            (["--node-id", "a b"], "NODE_ID", "a b"),
+        ] {
+            let line = parse(&args).unwrap_err().line();
+            assert!(line.contains(setting) && line.contains(value), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_gop_cache_can_be_turned_off() {
+        let config = parse(&["--enable-gop-cache", "false"]).unwrap();
+        assert_eq!(config.stream_settings().gop.gops_max, 0);
+    }
+
+    #[test]
+    fn media_is_flushed_as_set() {
+        let flush = |value| parse(&["--flush-interval", value]).unwrap().flush_interval;
+        assert_eq!(flush("0"), Flush::EveryTag);
+        assert_eq!(flush("picture"), Flush::EveryPicture);
+        assert_eq!(flush("100"), Flush::Every(Duration::from_millis(100)));
+    }
+}

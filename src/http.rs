@@ -1,0 +1,125 @@
+//! The HTTP port. Live FLV goes past the web framework, from the stream's actor to the socket; the framework answers
+//! everything else.
+//!
+//! The two share the port: the head of a connection's first request is read here. A viewer of a live room is admitted
+//! to the [`Audience`] of its thread; any other connection is handed on, with what was read put back in front. The
+//! framework keeps no connection alive, so that every request is the first of its connection.
+
+pub mod flv;
+mod head;
+mod rewind;
+mod web;
+
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+
+use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
+use log::{debug, warn};
+use synctv_actors::{
+    permit::{Permit, Permits},
+    router::RouterHandle,
+    viewers::{Audience, NewViewer},
+};
+use synctv_media::{room::RoomName, viewer_queue::LagLimits};
+use tokio::net::TcpStream;
+
+use self::{head::Head, rewind::Rewind};
+
+/// What the HTTP port needs to know.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// `/APP/ROOM.flv` is `/ROOM.flv`.
+    pub app: String,
+    /// For viewers.
+    pub lag: Arc<LagLimits>,
+    /// How long the head of a request may take.
+    pub head_timeout: Duration,
+}
+
+/// What serves the port's connections, on each worker thread.
+pub fn service(
+    router: RouterHandle,
+    settings: HttpSettings,
+    permits: Permits,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
+    fn_factory(move || {
+        let port = Port {
+            audience: Audience::new(settings.lag.clone()),
+            router: router.clone(),
+            settings: settings.clone(),
+            permits: permits.clone(),
+        };
+        worker(port)
+    })
+}
+
+/// One thread's share of the port.
+struct Port {
+    audience: Audience,
+    router: RouterHandle,
+    settings: HttpSettings,
+    permits: Permits,
+}
+
+async fn worker(port: Port) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
+    let framework = web::service(port.router.clone(), &port.settings).await?;
+    let (port, framework) = (Rc::new(port), Rc::new(framework));
+    Ok(fn_service(move |socket| {
+        let (port, framework) = (port.clone(), framework.clone());
+        async move {
+            if let Some((permit, socket, peer)) = port.receive(socket).await {
+                if let Err(error) = framework.call((socket, Some(peer))).await {
+                    debug!(peer:% = peer, reason:% = error; "HTTP connection ended");
+                }
+                drop(permit);
+            }
+            Ok(())
+        }
+    }))
+}
+
+impl Port {
+    /// Serves a connection that asks for a live room, and gives any other back for the framework.
+    async fn receive(&self, mut socket: TcpStream) -> Option<(Permit, Rewind<TcpStream>, SocketAddr)> {
+        // Without a peer there is nobody left to serve.
+        let peer = socket.peer_addr().ok()?;
+        let Some(permit) = self.permits.take() else {
+            warn!(peer:% = peer, limit = self.permits.max(); "HTTP connection refused: MAX_CONNECTIONS reached");
+            flv::refuse_busy(&socket);
+            return None;
+        };
+        let head = match self.read_head(&mut socket).await {
+            Ok(head) => head,
+            Err(error) => {
+                debug!(peer:% = peer, reason:% = error; "no HTTP request came");
+                return None;
+            }
+        };
+        let asked = head
+            .get_path()
+            .and_then(|path| flv::room(path, &self.settings.app)?.ok());
+        match self.open(asked).await {
+            Some(stream) => {
+                let head = flv::response_head();
+                self.audience.admit(
+                    stream,
+                    NewViewer {
+                        socket,
+                        peer,
+                        head,
+                        permit,
+                    },
+                );
+                None
+            }
+            None => Some((permit, Rewind::new(head.into_bytes(), socket), peer)),
+        }
+    }
+
+    async fn read_head(&self, socket: &mut TcpStream) -> io::Result<Head> {
+        tokio::time::timeout(self.settings.head_timeout, Head::read(socket)).await?
+    }
+
+    async fn open(&self, asked: Option<RoomName>) -> Option<synctv_actors::stream::StreamHandle> {
+        self.router.open(asked?).await
+    }
+}

@@ -1,0 +1,90 @@
+//! HTTP-FLV: `GET /ROOM.flv` and `GET /APP/ROOM.flv`.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use synctv_media::room::{RoomName, RoomNameError};
+use tokio::net::TcpStream;
+
+/// The type of a live FLV body.
+pub const CONTENT_TYPE: &str = "video/x-flv";
+
+/// The room that a path asks for: `None` if it is no FLV path, an error if its name is none.
+pub fn room(path_and_query: &str, app: &str) -> Option<Result<RoomName, RoomNameError>> {
+    let path = path_and_query.split('?').next()?;
+    let name = path.strip_suffix(".flv")?.strip_prefix('/')?;
+    let name = name
+        .strip_prefix(app)
+        .and_then(|name| name.strip_prefix('/'))
+        .unwrap_or(name);
+    Some(RoomName::new(name))
+}
+
+/// The head of the response with live media. Its body ends with the connection.
+pub(super) fn response_head() -> Bytes {
+    format!(
+        "HTTP/1.1 200 OK\r\n\
+         Content-Type: {CONTENT_TYPE}\r\n\
+         Cache-Control: no-store\r\n\
+         Access-Control-Allow-Origin: *\r\n\
+         X-Accel-Buffering: no\r\n\
+         Connection: close\r\n\
+         Date: {}\r\n\r\n",
+        httpdate::fmt_http_date(now())
+    )
+    .into()
+}
+
+/// Says that the server is full, if the socket takes that at once. Whoever asked is one too many to wait for.
+pub(super) fn refuse_busy(socket: &TcpStream) {
+    const BODY: &str =
+        r#"{"error":"too_many_connections","message":"the server has its limit of connections"}"#;
+    let response = format!(
+        "HTTP/1.1 503 Service Unavailable\r\n\
+         Content-Type: application/json\r\n\
+         Content-Length: {}\r\n\
+         Access-Control-Allow-Origin: *\r\n\
+         Retry-After: 5\r\n\
+         Connection: close\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    let _ = socket.try_write(response.as_bytes());
+}
+
+#[allow(clippy::disallowed_methods, reason = "a Date header is the wall clock's")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(path: &str) -> Option<Result<String, RoomNameError>> {
+        Some(room(path, "live")?.map(|room| room.to_string()))
+    }
+
+    #[test]
+    fn both_paths_name_the_room_with_or_without_a_query() {
+        for path in [
+            "/r1.flv",
+            "/live/r1.flv",
+            "/r1.flv?token=a/b.flv",
+            "/live/r1.flv?",
+        ] {
+            assert_eq!(named(path), Some(Ok("r1".to_owned())), "{path}");
+        }
+        assert_eq!(named("/live.flv"), Some(Ok("live".to_owned())));
+        assert_eq!(named("/a.b.flv"), Some(Ok("a.b".to_owned())));
+    }
+
+    #[test]
+    fn bad_names_are_errors_and_other_paths_are_none() {
+        assert_eq!(named("/.flv"), Some(Err(RoomNameError::Empty)));
+        assert_eq!(named("/other/r1.flv"), Some(Err(RoomNameError::Character('/'))));
+        assert_eq!(named("/../etc.flv"), Some(Err(RoomNameError::Character('/'))));
+        assert_eq!(named("/%2e%2e.flv"), Some(Err(RoomNameError::Character('%'))));
+        assert_eq!(named("/r1"), None);
+        assert_eq!(named("/"), None);
+    }
+}

@@ -1,0 +1,79 @@
+//! The head of a connection's first request.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use tokio::{io::AsyncReadExt, net::TcpStream};
+
+/// The most that is read to find a request's head. A longer one is the framework's to refuse.
+const HEAD_MAX_BYTES: usize = 16 * 1024;
+
+const HEADERS_MAX: usize = 96;
+
+/// What was read of a connection up to the end of the first head, and perhaps beyond.
+#[derive(Debug)]
+pub(super) struct Head {
+    bytes: BytesMut,
+    get_path: Option<String>,
+}
+
+impl Head {
+    /// Reads a head. What is no HTTP/1 counts as read: the framework answers it.
+    pub async fn read(socket: &mut TcpStream) -> io::Result<Self> {
+        let mut bytes = BytesMut::with_capacity(1024);
+        loop {
+            if socket.read_buf(&mut bytes).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if let Some(get_path) = parse(&bytes) {
+                return Ok(Self { bytes, get_path });
+            }
+        }
+    }
+
+    /// What the request gets, path and query, if it is a GET.
+    pub fn get_path(&self) -> Option<&str> {
+        self.get_path.as_deref()
+    }
+
+    /// Everything that was read.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes.freeze()
+    }
+}
+
+/// `None` while the head is not complete, then the path if it is a GET.
+fn parse(bytes: &[u8]) -> Option<Option<String>> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(bytes) {
+        Ok(httparse::Status::Partial) if bytes.len() < HEAD_MAX_BYTES => None,
+        Ok(httparse::Status::Complete(_)) if request.method == Some("GET") => {
+            Some(request.path.map(ToOwned::to_owned))
+        }
+        _ => Some(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_complete_with_its_empty_line() {
+        let head = b"GET /room.flv?x=1 HTTP/1.1\r\nHost: a\r\n\r\n";
+        for end in 1..head.len() {
+            assert_eq!(parse(&head[..end]), None);
+        }
+        assert_eq!(parse(head), Some(Some("/room.flv?x=1".to_owned())));
+    }
+
+    #[test]
+    fn other_methods_broken_heads_and_long_ones_are_left_to_the_framework() {
+        assert_eq!(parse(b"HEAD /room.flv HTTP/1.1\r\n\r\n"), Some(None));
+        assert_eq!(parse(b"\x16\x03\x01\x02\x00"), Some(None));
+        assert_eq!(parse(b"PRI * HTTP/2.0\r\n\r\n"), Some(None));
+        let long = [b"GET /".as_slice(), &[b'a'; HEAD_MAX_BYTES]].concat();
+        assert_eq!(parse(&long), Some(None));
+    }
+}

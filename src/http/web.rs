@@ -1,0 +1,110 @@
+//! What the web framework answers: everything but live media.
+
+use std::{net::SocketAddr, time::Duration};
+
+use actix_http::{HttpService, KeepAlive, error::DispatchError};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
+use actix_web::{
+    App, HttpRequest, HttpResponse,
+    dev::AppConfig,
+    http::{Method, StatusCode, header},
+    web,
+};
+use serde_json::json;
+use synctv_actors::router::RouterHandle;
+use synctv_media::room::RoomName;
+use tokio::net::TcpStream;
+
+use super::{HttpSettings, flv, rewind::Rewind};
+
+const METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// How long a peer may take to close its side.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+struct Site {
+    router: RouterHandle,
+    app: String,
+}
+
+/// The framework's service for one worker thread.
+pub(super) async fn service(
+    router: RouterHandle,
+    settings: &HttpSettings,
+) -> Result<
+    impl Service<(Rewind<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
+    (),
+> {
+    let site = web::Data::new(Site {
+        router,
+        app: settings.app.clone(),
+    });
+    let app = App::new().app_data(site).default_service(web::to(answer));
+    let app = map_config(app.into_factory(), |_| AppConfig::default());
+    HttpService::<Rewind<TcpStream>, _, _>::build()
+        .keep_alive(KeepAlive::Disabled)
+        .client_request_timeout(settings.head_timeout)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .h1_allow_half_closed(false)
+        .h1(app)
+        .new_service(())
+        .await
+}
+
+async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    match flv::room(request.path(), &site.app) {
+        None => error(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "there is nothing at this path",
+        ),
+        Some(_) if request.method() == Method::OPTIONS => preflight(),
+        Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => not_allowed(),
+        Some(Err(bad_name)) => error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string()),
+        Some(Ok(room)) => describe(request.method(), room, &site.router).await,
+    }
+}
+
+/// A GET comes here when the room is not live: see the module `http`.
+async fn describe(method: &Method, room: RoomName, router: &RouterHandle) -> HttpResponse {
+    if method == Method::HEAD && router.open(room.clone()).await.is_some() {
+        return HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, flv::CONTENT_TYPE))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+            .finish();
+    }
+    error(
+        StatusCode::NOT_FOUND,
+        "room_not_live",
+        &format!("nobody publishes {room}"),
+    )
+}
+
+fn preflight() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, METHODS))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "*"))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
+        .finish()
+}
+
+fn not_allowed() -> HttpResponse {
+    let mut response = error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        &format!("allowed are {METHODS}"),
+    );
+    response
+        .headers_mut()
+        .insert(header::ALLOW, header::HeaderValue::from_static(METHODS));
+    response
+}
+
+fn error(status: StatusCode, code: &str, message: &str) -> HttpResponse {
+    HttpResponse::build(status)
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(json!({ "error": code, "message": message }))
+}

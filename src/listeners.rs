@@ -1,0 +1,67 @@
+//! The addresses that the server listens on, bound before anything else starts.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
+
+use socket2::{Domain, Socket, Type};
+
+use crate::{RunError, config::Config};
+
+/// Connections that may wait to be accepted: a room's viewers come all at once.
+const BACKLOG: i32 = 4096;
+
+/// The sockets, listening.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For RTMP.
+    pub rtmp: TcpListener,
+    /// For HTTP-FLV and everything else over HTTP but HLS.
+    pub httpflv: TcpListener,
+}
+
+impl Listeners {
+    /// Binds the addresses of `config`.
+    pub fn bind(config: &Config) -> Result<Self, RunError> {
+        Ok(Self {
+            rtmp: bind("RTMP_ADDR", config.rtmp_addr)?,
+            httpflv: bind("HTTPFLV_ADDR", config.httpflv_addr)?,
+        })
+    }
+
+    /// Where to push, as a person would type it.
+    pub fn rtmp_address(&self) -> String {
+        display(&self.rtmp)
+    }
+
+    /// Where to watch, as a person would type it.
+    pub fn httpflv_address(&self) -> String {
+        display(&self.httpflv)
+    }
+}
+
+fn bind(setting: &'static str, addr: SocketAddr) -> Result<TcpListener, RunError> {
+    listen(addr).map_err(|source| RunError::Listen {
+        setting,
+        addr,
+        source,
+    })
+}
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn display(listener: &TcpListener) -> String {
+    match listener.local_addr() {
+        Ok(addr) if addr.ip().is_unspecified() => format!("localhost:{}", addr.port()),
+        Ok(addr) => addr.to_string(),
+        Err(_) => "?".to_owned(),
+    }
+}

@@ -1,0 +1,115 @@
+//! Logs: one JSON object a line on stderr.
+
+use std::{any::Any, collections::BTreeMap, io::Write};
+
+use env_logger::{Env, fmt::Formatter};
+use log::{
+    Record,
+    kv::{self, Key, Value, VisitSource},
+};
+use serde_json::{Map, Value as Json};
+
+/// What is logged unless RUST_LOG says otherwise. The libraries' own lines tell an operator nothing.
+const DEFAULT_FILTER: &str = "info,actix_server=warn,rtmp=error,xflv=error,bytesio=error";
+
+/// Starts logging, and logs panics as well.
+pub fn init() {
+    env_logger::Builder::from_env(Env::default().default_filter_or(DEFAULT_FILTER))
+        .format(write_line)
+        .init();
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic_message(panic.payload());
+        log::error!(location = location.as_str(), reason = message; "panic");
+    }));
+}
+
+fn panic_message(payload: &dyn Any) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+fn write_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+    let ts = out.timestamp_millis().to_string();
+    writeln!(out, "{}", line(&ts, record))
+}
+
+/// The line of a record: `ts`, `level`, `target` and `msg`, then its key-values by name.
+fn line(ts: &str, record: &Record<'_>) -> String {
+    let head = [
+        ("ts", ts.to_owned()),
+        ("level", record.level().as_str().to_lowercase()),
+        ("target", record.target().to_owned()),
+        ("msg", record.args().to_string()),
+    ];
+    let mut rest = Pairs::default();
+    // A value that cannot be shown is left out; the line is worth more than it.
+    let _ = record.key_values().visit(&mut rest);
+    let head = head.map(|(key, value)| format!("{}:{}", Json::from(key), Json::from(value)));
+    let rest = rest
+        .0
+        .into_iter()
+        .map(|(key, value)| format!("{}:{value}", Json::from(key)));
+    format!(
+        "{{{}}}",
+        head.into_iter().chain(rest).collect::<Vec<_>>().join(",")
+    )
+}
+
+#[derive(Default)]
+struct Pairs(BTreeMap<String, Json>);
+
+impl<'kvs> VisitSource<'kvs> for Pairs {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        self.0.insert(key.as_str().to_owned(), to_json(&value));
+        Ok(())
+    }
+}
+
+fn to_json(value: &Value<'_>) -> Json {
+    if let Some(number) = value.to_u64() {
+        return number.into();
+    }
+    if let Some(number) = value.to_i64() {
+        return number.into();
+    }
+    if let Some(flag) = value.to_bool() {
+        return flag.into();
+    }
+    match value.to_f64() {
+        Some(number) if value.to_borrowed_str().is_none() => number.into(),
+        _ => value.to_string().into(),
+    }
+}
+
+/// Parses a line back, for those who read logs in tests.
+pub fn parse_line(line: &str) -> Option<Map<String, Json>> {
+    serde_json::from_str(line).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_json_object_with_its_message_first_and_its_values_typed() {
+        let pairs = [
+            ("room", Value::from("a\"b")),
+            ("bytes", Value::from(7_u64)),
+            ("ok", Value::from(true)),
+        ];
+        let pairs = pairs.as_slice();
+        let args = format_args!("viewer\nleft");
+        let record = Record::builder()
+            .args(args)
+            .target("t")
+            .key_values(&pairs)
+            .build();
+        let line = line("2026-01-01T00:00:00.000Z", &record);
+        assert_eq!(
+            line,
+            r#"{"ts":"2026-01-01T00:00:00.000Z","level":"info","target":"t","msg":"viewer\nleft","bytes":7,"ok":true,"room":"a\"b"}"#
+        );
+        assert!(parse_line(&line).is_some());
+    }
+}
