@@ -261,7 +261,10 @@ pub(super) mod digests {
 
 #[cfg(test)]
 mod tests {
+    use ::rtmp::handshake::handshake_client::SimpleHandshakeClient;
+
     use super::*;
+    use crate::rtmp::handshake::Handshake;
 
     #[test]
     fn control_messages_are_the_bytes_of_the_specification() {
@@ -275,6 +278,20 @@ mod tests {
         assert_eq!(stream_eof(1).unwrap(), message(4, &[0, 1, 0, 0, 0, 1]));
         assert_eq!(ping_request(9).unwrap(), message(4, &[0, 6, 0, 0, 0, 9]));
         assert_eq!(ping_response(9).unwrap(), message(4, &[0, 7, 0, 0, 0, 9]));
+    }
+
+    #[test]
+    fn the_crates_own_client_completes_the_handshake() {
+        let sink = Sink::default();
+        let mut client = SimpleHandshakeClient::new(Arc::new(sink.boxed().into()));
+        let c0c1 = sink.finish(client.handshake().now_or_never()).unwrap();
+        let (mut server, mut reply) = (Handshake::new(), Vec::new());
+        server.feed(&mut &c0c1[..], &mut reply).unwrap();
+        client.extend_data(&reply);
+        let c2 = sink.finish(client.handshake().now_or_never()).unwrap();
+        assert_eq!(c2, reply[1..=HANDSHAKE_SIZE_BYTES]);
+        server.feed(&mut &c2[..], &mut reply).unwrap();
+        assert!(server.is_done());
     }
 
     #[test]
