@@ -10,6 +10,7 @@ pub mod flv_reader;
 pub mod frame;
 pub mod gop;
 pub mod headers;
+pub mod hls;
 pub mod metadata;
 pub mod room;
 pub mod rtmp;

@@ -1,0 +1,91 @@
+//! What a segment's bytes look like is the business of a container; the segmenter only says when one begins and ends.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::{adts::AdtsError, annex_b::AnnexBError, nal::NalConfigError};
+use crate::{
+    audio::AudioCodec,
+    video::{VideoCodec, VideoHeader},
+};
+
+/// The track that decides where segments are cut, and whose frames carry the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lead {
+    /// Cut at keyframes.
+    Video,
+    /// There is no video: cut by time.
+    Audio,
+}
+
+/// A codec of either track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// One of video.
+    Video(VideoCodec),
+    /// One of audio.
+    Audio(AudioCodec),
+}
+
+/// Why a container does not take a sequence header or a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ContainerError {
+    /// The container cannot carry this codec at all.
+    #[error("the container cannot carry {0}")]
+    UnsupportedCodec(Codec),
+    /// The codec's sequence header has not come yet, or could not be read.
+    #[error("a frame without a sequence header")]
+    NoHeader,
+    /// A video sequence header that cannot be read.
+    #[error(transparent)]
+    VideoHeader(#[from] NalConfigError),
+    /// An access unit that cannot be read.
+    #[error(transparent)]
+    AccessUnit(#[from] AnnexBError),
+    /// An AAC configuration or frame that cannot be told.
+    #[error(transparent)]
+    Aac(#[from] AdtsError),
+    /// An audio frame that is larger than any real one, in bytes.
+    #[error("an audio frame of {0} bytes")]
+    AudioFrameSize(usize),
+}
+
+/// Turns the frames of FLV tags into the bytes of segments.
+///
+/// A frame comes in two steps, so that one that is refused cannot have ended a segment: `stage_*` reads it,
+/// `write_staged` puts it into the segment that is open by then.
+pub trait Container {
+    /// Takes a video sequence header, without the tag's own header. After an error there is none.
+    fn set_video(&mut self, codec: VideoCodec, header: &[u8]) -> Result<(), ContainerError>;
+
+    /// Takes an audio sequence header; an empty one for codecs that have none. After an error there is none.
+    fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), ContainerError>;
+
+    /// Reads a picture; `data` is what follows `header` in the tag.
+    fn stage_video(&mut self, header: &VideoHeader, dts_ms: i64, data: &[u8]) -> Result<(), ContainerError>;
+
+    /// Reads a frame of audio, without the tag's own header.
+    fn stage_audio(&mut self, codec: AudioCodec, time_ms: i64, data: &[u8]) -> Result<(), ContainerError>;
+
+    /// Begins a segment in `out`.
+    fn begin_segment(&mut self, out: &mut Vec<u8>, lead: Lead);
+
+    /// Puts the frame that was staged last, once.
+    fn write_staged(&mut self, out: &mut Vec<u8>);
+
+    /// Completes the segment in `out`. True if its tracks are not those of the segment before it.
+    fn end_segment(&mut self, out: &mut Vec<u8>) -> bool;
+
+    /// The next segment does not continue the last one.
+    fn discontinuity(&mut self);
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Codec::Video(codec) => codec.fmt(f),
+            Codec::Audio(codec) => codec.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The time before the first segment: until a keyframe comes, or until it is clear that there is no video.
+
+use bytes::Bytes;
+
+/// Without a word about video, sound alone for so long means that there is none.
+const UNKNOWN_WAIT_MS: i64 = 1_000;
+
+/// Sound that is held back meanwhile; twice what the shortest common frames need.
+const HELD_MAX: usize = 256;
+
+/// What is known of the stream before its first segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expectation {
+    /// Nothing has been said.
+    Unknown,
+    /// There is video: its sequence header came, or the metadata says so.
+    Video,
+    /// There is none: the metadata says so.
+    AudioOnly,
+}
+
+/// What to do with a frame of audio.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum LeadInStep {
+    /// It is kept, to be written once it is clear that there is no video.
+    Held,
+    /// It comes before the first keyframe.
+    Drop,
+    /// A segment without video begins, with what was held before this frame.
+    Begin(Vec<(i64, Bytes)>),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct LeadIn {
+    since_ms: Option<i64>,
+    held: Vec<(i64, Bytes)>,
+}
+
+impl LeadIn {
+    /// A frame of audio came. Video that was announced and does not come is waited for during `video_wait_ms`.
+    pub(super) fn audio(
+        &mut self,
+        time_ms: i64,
+        payload: &Bytes,
+        expectation: Expectation,
+        video_wait_ms: i64,
+    ) -> LeadInStep {
+        let waited_ms = time_ms.saturating_sub(*self.since_ms.get_or_insert(time_ms));
+        let begins = match expectation {
+            Expectation::Unknown => waited_ms >= UNKNOWN_WAIT_MS || self.held.len() >= HELD_MAX,
+            Expectation::Video => waited_ms >= video_wait_ms,
+            Expectation::AudioOnly => true,
+        };
+        match expectation {
+            _ if begins => LeadInStep::Begin(std::mem::take(&mut self.held)),
+            Expectation::Unknown => {
+                self.held.push((time_ms, payload.clone()));
+                LeadInStep::Held
+            }
+            Expectation::Video | Expectation::AudioOnly => LeadInStep::Drop,
+        }
+    }
+
+    /// Lets go of what is held, and says how many frames these were.
+    pub(super) fn drop_held(&mut self) -> u64 {
+        let held = std::mem::take(&mut self.held);
+        held.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(lead_in: &mut LeadIn, time_ms: i64, expectation: Expectation) -> LeadInStep {
+        lead_in.audio(time_ms, &Bytes::from_static(b"a"), expectation, 11_000)
+    }
+
+    #[test]
+    fn sound_alone_is_held_for_a_second() {
+        let mut lead_in = LeadIn::default();
+        assert_eq!(step(&mut lead_in, 5_000, Expectation::Unknown), LeadInStep::Held);
+        assert_eq!(step(&mut lead_in, 5_999, Expectation::Unknown), LeadInStep::Held);
+        let LeadInStep::Begin(held) = step(&mut lead_in, 6_000, Expectation::Unknown) else {
+            panic!()
+        };
+        assert_eq!(
+            held.iter().map(|(time_ms, _)| *time_ms).collect::<Vec<_>>(),
+            [5_000, 5_999]
+        );
+    }
+
+    #[test]
+    fn held_sound_is_bounded() {
+        let mut lead_in = LeadIn::default();
+        let steps = (0..=HELD_MAX).map(|_| step(&mut lead_in, 0, Expectation::Unknown));
+        assert!(matches!(steps.last(), Some(LeadInStep::Begin(held)) if held.len() == HELD_MAX));
+    }
+
+    #[test]
+    fn announced_video_is_waited_for_but_not_for_ever() {
+        let mut lead_in = LeadIn::default();
+        assert_eq!(step(&mut lead_in, 0, Expectation::Video), LeadInStep::Drop);
+        assert_eq!(step(&mut lead_in, 10_999, Expectation::Video), LeadInStep::Drop);
+        assert_eq!(
+            step(&mut lead_in, 11_000, Expectation::Video),
+            LeadInStep::Begin(vec![])
+        );
+    }
+
+    #[test]
+    fn a_stream_known_to_have_no_video_begins_at_once() {
+        assert_eq!(
+            step(&mut LeadIn::default(), 0, Expectation::AudioOnly),
+            LeadInStep::Begin(vec![])
+        );
+    }
+}

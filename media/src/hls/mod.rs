@@ -1,0 +1,24 @@
+//! HLS (RFC 8216) without I/O: FLV tag bodies go in, MPEG-TS segments and playlist texts come out.
+//!
+//! [`segmenter`] decides where one segment ends and the next begins, and knows nothing of the bytes in between; those
+//! are the business of a [`container`], of which [`ts_container`] is the only one. [`playlist`] lists the segments.
+
+pub mod adts;
+pub mod annex_b;
+mod audio_pack;
+pub mod avc;
+pub mod container;
+pub mod hevc;
+mod lead_in;
+pub mod nal;
+pub mod playlist;
+pub mod psi;
+pub mod segment;
+mod segment_track;
+pub mod segmenter;
+#[cfg(test)]
+mod segmenter_tests;
+pub mod ts;
+#[cfg(any(test, feature = "testing"))]
+pub mod ts_check;
+pub mod ts_container;

@@ -1,0 +1,506 @@
+//! A live playlist (RFC 8216): which segments it lists, how it reads, and how long those that left it must stay.
+
+use std::{collections::VecDeque, fmt::Write};
+
+use thiserror::Error;
+
+/// The first segment may be this much shorter than later ones before the target duration has to be raised.
+const HEADROOM_MS: u64 = 250;
+
+/// Segments shorter than the target are listed beyond the window, but no more than so many windows.
+const WINDOWS_MAX: usize = 4;
+
+/// What a playlist is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlaylistConfig {
+    /// How many segments are listed; at least 3 are.
+    pub window: usize,
+    /// The segmenter's target, in milliseconds.
+    pub target_ms: u32,
+    /// The sequence number of the first segment. A playlist that takes over from another one goes on from there.
+    pub first_sequence: u64,
+}
+
+/// A segment, as far as its playlist is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// One more than that of the segment before it.
+    pub sequence: u64,
+    /// How long it plays.
+    pub duration_ms: u64,
+    /// It does not continue the segment before it.
+    pub discontinuity: bool,
+    /// It can be decoded without the segment before it.
+    pub independent: bool,
+    /// When its first frame was live: milliseconds since 1970, UTC.
+    pub program_date_time_ms: u64,
+    /// Its size.
+    pub size_bytes: usize,
+}
+
+/// Why a playlist does not take a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PlaylistError {
+    /// Sequence numbers have no gaps (RFC 8216, section 3).
+    #[error("segment {got} was pushed where {expected} belongs")]
+    Sequence {
+        /// The number that comes next.
+        expected: u64,
+        /// The number that came.
+        got: u64,
+    },
+    /// A playlist with an end gets no more segments (RFC 8216, section 6.2.1).
+    #[error("the playlist has ended")]
+    Ended,
+}
+
+/// The playlist of one stream.
+///
+/// The target duration is decided by the first segment: GOPs that are longer than the target make every segment longer,
+/// and the first one tells. It is the nearest second to that segment and 250 ms more, as it also is what players wait
+/// between two looks at the playlist and a third of what they keep between themselves and the live edge. RFC 8216
+/// (section 6.2.1) forbids to change it and (section 4.3.3.1) forbids longer segments. Should a longer one come later, it
+/// is raised, once and for good: players read it anew with every playlist, but refuse or stall on segments beyond it.
+#[derive(Debug)]
+pub struct Playlist {
+    config: PlaylistConfig,
+    state: State,
+    next_sequence: u64,
+    discontinuity_sequence: u64,
+    target_s: u64,
+    listed: VecDeque<Listed>,
+    gone: VecDeque<Gone>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Live,
+    Ended,
+}
+
+#[derive(Debug)]
+struct Listed {
+    info: SegmentInfo,
+    /// The longest playlist that listed it.
+    longest_ms: u64,
+}
+
+#[derive(Debug)]
+struct Gone {
+    sequence: u64,
+    until_ms: u64,
+}
+
+impl Playlist {
+    /// A playlist without segments.
+    pub fn new(config: PlaylistConfig) -> Self {
+        Self {
+            config,
+            state: State::Live,
+            next_sequence: config.first_sequence,
+            discontinuity_sequence: 0,
+            target_s: 0,
+            listed: VecDeque::new(),
+            gone: VecDeque::new(),
+        }
+    }
+
+    /// Lists a segment. Returns those that left the playlist for it, oldest first; they must stay available until
+    /// [`expired`](Self::expired) names them. `now_ms` is of any clock that does not go back, the same for both.
+    pub fn push(&mut self, info: SegmentInfo, now_ms: u64) -> Result<Vec<SegmentInfo>, PlaylistError> {
+        if self.state == State::Ended {
+            return Err(PlaylistError::Ended);
+        }
+        if info.sequence != self.next_sequence {
+            return Err(PlaylistError::Sequence {
+                expected: self.next_sequence,
+                got: info.sequence,
+            });
+        }
+        self.next_sequence = self.next_sequence.saturating_add(1);
+        self.raise_target(info.duration_ms);
+        self.listed.push_back(Listed { info, longest_ms: 0 });
+        let left = std::iter::from_fn(|| self.remove_oldest(now_ms)).collect();
+        let duration_ms = self.duration_ms();
+        self.listed
+            .iter_mut()
+            .for_each(|listed| listed.longest_ms = listed.longest_ms.max(duration_ms));
+        Ok(left)
+    }
+
+    /// No more segments will come.
+    pub fn end(&mut self) {
+        self.state = State::Ended;
+    }
+
+    /// The sequence number that the next segment must have.
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// The target duration in seconds; 0 before the first segment.
+    pub fn target_s(&self) -> u64 {
+        self.target_s
+    }
+
+    /// The listed segments, oldest first.
+    pub fn segments(&self) -> impl Iterator<Item = &SegmentInfo> {
+        self.listed.iter().map(|listed| &listed.info)
+    }
+
+    /// The segments that left the playlist so long ago that no player may ask for them: two target durations, and its own
+    /// duration and that of the longest playlist with it (RFC 8216, section 6.2.2). Each is named once. Call it after
+    /// each [`push`](Self::push), or what it would name piles up.
+    pub fn expired(&mut self, now_ms: u64) -> Vec<u64> {
+        let count = self.gone.partition_point(|gone| gone.until_ms <= now_ms);
+        self.gone.drain(..count).map(|gone| gone.sequence).collect()
+    }
+
+    /// The playlist's text (section 4.3), with `uri_prefix` before each segment's name; `None` before the first segment,
+    /// as there is no target duration yet.
+    pub fn render(&self, uri_prefix: &str) -> Option<String> {
+        let first = self.listed.front()?;
+        let mut text = String::with_capacity(200 + self.listed.len() * (100 + uri_prefix.len()));
+        self.render_head(&mut text, first.info.sequence);
+        self.segments()
+            .for_each(|info| render_segment(&mut text, info, uri_prefix));
+        if self.state == State::Ended {
+            text.push_str("#EXT-X-ENDLIST\n");
+        }
+        Some(text)
+    }
+
+    fn render_head(&self, text: &mut String, media_sequence: u64) {
+        let (target_s, discontinuity_sequence) = (self.target_s, self.discontinuity_sequence);
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{target_s}\n#EXT-X-MEDIA-SEQUENCE:{media_sequence}\n\
+             #EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}\n"
+        );
+        if self.segments().all(|info| info.independent) {
+            text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+        }
+    }
+
+    fn raise_target(&mut self, duration_ms: u64) {
+        let needed_s = match self.target_s {
+            0 => to_seconds(
+                duration_ms
+                    .saturating_add(HEADROOM_MS)
+                    .max(u64::from(self.config.target_ms)),
+            )
+            .max(1),
+            _ => to_seconds(duration_ms),
+        };
+        self.target_s = self.target_s.max(needed_s);
+    }
+
+    fn duration_ms(&self) -> u64 {
+        self.segments()
+            .fold(0, |sum_ms, info| info.duration_ms.saturating_add(sum_ms))
+    }
+
+    /// Takes the oldest segment out, if enough is left without it: the window, and three target durations (RFC 8216,
+    /// section 6.2.2).
+    fn remove_oldest(&mut self, now_ms: u64) -> Option<SegmentInfo> {
+        let window = self.config.window.max(3);
+        let oldest = self.listed.front()?;
+        let rest_ms = self.duration_ms().saturating_sub(oldest.info.duration_ms);
+        let is_long_enough = rest_ms >= self.target_s.saturating_mul(3_000);
+        let is_over = self.listed.len() > window && is_long_enough;
+        if !is_over && self.listed.len() <= window.saturating_mul(WINDOWS_MAX) {
+            return None;
+        }
+        let Listed { info, longest_ms } = self.listed.pop_front()?;
+        self.discontinuity_sequence += u64::from(info.discontinuity);
+        let stay_ms = info
+            .duration_ms
+            .saturating_add(longest_ms)
+            .max(self.target_s.saturating_mul(2_000));
+        let last_until_ms = self.gone.back().map_or(0, |gone| gone.until_ms);
+        let until_ms = now_ms.saturating_add(stay_ms).max(last_until_ms);
+        self.gone.push_back(Gone {
+            sequence: info.sequence,
+            until_ms,
+        });
+        Some(info)
+    }
+}
+
+fn render_segment(text: &mut String, info: &SegmentInfo, uri_prefix: &str) {
+    if info.discontinuity {
+        text.push_str("#EXT-X-DISCONTINUITY\n");
+    }
+    text.push_str("#EXT-X-PROGRAM-DATE-TIME:");
+    put_date_time(text, info.program_date_time_ms);
+    let (whole_s, rest_ms) = (info.duration_ms / 1_000, info.duration_ms % 1_000);
+    let name = segment_name(info.sequence);
+    let _ = write!(text, "\n#EXTINF:{whole_s}.{rest_ms:03},\n{uri_prefix}{name}\n");
+}
+
+/// The nearest whole second, as RFC 8216 compares durations with the target (section 4.3.3.1).
+const fn to_seconds(duration_ms: u64) -> u64 {
+    duration_ms.saturating_add(500) / 1_000
+}
+
+/// Milliseconds since 1970 as ISO 8601 in UTC.
+fn put_date_time(text: &mut String, unix_ms: u64) {
+    let (days, day_ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
+    let (year, month, day) = civil_date(days);
+    let (hour, minute) = (day_ms / 3_600_000, day_ms / 60_000 % 60);
+    let (second, milli) = (day_ms / 1_000 % 60, day_ms % 1_000);
+    let _ = write!(
+        text,
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
+    );
+}
+
+/// Year, month and day of a day since 1970 in the Gregorian calendar. Counting years from March puts the leap day last,
+/// and with it every month's first day on one line of slope 153/5.
+const fn civil_date(days: u64) -> (u64, u64, u64) {
+    const DAYS_FROM_0000_03_01: u64 = 719_468;
+    const DAYS_PER_400_YEARS: u64 = 146_097;
+    let days = days + DAYS_FROM_0000_03_01;
+    let (era, day_of_era) = (days / DAYS_PER_400_YEARS, days % DAYS_PER_400_YEARS);
+    let leap_days = day_of_era / 1_460 + day_of_era / 146_096;
+    let year_of_era = (day_of_era + day_of_era / 36_524 - leap_days) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    let year = era * 400 + year_of_era + (month <= 2) as u64;
+    (year, month, day)
+}
+
+/// The name of a segment: `seg-<sequence>.ts`.
+pub fn segment_name(sequence: u64) -> String {
+    format!("seg-{sequence}.ts")
+}
+
+/// The sequence number in a name that [`segment_name`] could have made; `None` for every other text.
+pub fn parse_segment_name(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("seg-")?.strip_suffix(".ts")?;
+    let sequence = digits.parse().ok()?;
+    (segment_name(sequence) == name).then_some(sequence)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn playlist(first_sequence: u64) -> Playlist {
+        Playlist::new(PlaylistConfig {
+            window: 6,
+            target_ms: 2_000,
+            first_sequence,
+        })
+    }
+
+    fn info(sequence: u64, duration_ms: u64) -> SegmentInfo {
+        SegmentInfo {
+            sequence,
+            duration_ms,
+            discontinuity: false,
+            independent: true,
+            program_date_time_ms: 1_795_384_800_000 + sequence % 1_000 * 2_000,
+            size_bytes: 188,
+        }
+    }
+
+    fn filled(durations_ms: &[u64]) -> Playlist {
+        let mut playlist = playlist(0);
+        for (sequence, duration_ms) in durations_ms.iter().enumerate() {
+            playlist.push(info(sequence as u64, *duration_ms), 0).unwrap();
+        }
+        playlist
+    }
+
+    #[test]
+    fn a_live_playlist_reads_as_the_rfc_says() {
+        let mut playlist = playlist(41);
+        assert_eq!(playlist.render(""), None);
+        playlist.push(info(41, 2_000), 0).unwrap();
+        playlist
+            .push(
+                SegmentInfo {
+                    discontinuity: true,
+                    ..info(42, 1_983)
+                },
+                0,
+            )
+            .unwrap();
+        let expected = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:41\n\
+            #EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-INDEPENDENT-SEGMENTS\n\
+            #EXT-X-PROGRAM-DATE-TIME:2026-11-22T22:01:22.000Z\n#EXTINF:2.000,\nroom/seg-41.ts\n\
+            #EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM-DATE-TIME:2026-11-22T22:01:24.000Z\n#EXTINF:1.983,\nroom/seg-42.ts\n";
+        assert_eq!(playlist.render("room/").unwrap(), expected);
+        playlist.end();
+        assert_eq!(
+            playlist.render("room/").unwrap(),
+            format!("{expected}#EXT-X-ENDLIST\n")
+        );
+        assert_eq!(playlist.push(info(43, 1), 0), Err(PlaylistError::Ended));
+    }
+
+    #[test]
+    fn the_target_is_decided_by_the_first_segment_and_raised_only_if_it_must() {
+        assert_eq!(filled(&[2_000]).target_s(), 2);
+        assert_eq!(filled(&[2_002, 1_960, 2_499]).target_s(), 2);
+        assert_eq!(filled(&[2_300]).target_s(), 3);
+        assert_eq!(filled(&[4_000, 4_000]).target_s(), 4);
+        assert_eq!(filled(&[400]).target_s(), 2);
+        assert_eq!(filled(&[2_000, 2_500]).target_s(), 3);
+        assert_eq!(filled(&[2_000, 10_000, 2_000]).target_s(), 10);
+    }
+
+    #[test]
+    fn a_playlist_with_a_segment_that_depends_on_another_does_not_deny_it() {
+        let mut playlist = playlist(0);
+        playlist
+            .push(
+                SegmentInfo {
+                    independent: false,
+                    ..info(0, 2_000)
+                },
+                0,
+            )
+            .unwrap();
+        assert!(!playlist.render("").unwrap().contains("INDEPENDENT"));
+    }
+
+    #[test]
+    fn a_discontinuity_that_leaves_is_counted() {
+        let mut playlist = playlist(0);
+        for sequence in 0..8 {
+            playlist
+                .push(
+                    SegmentInfo {
+                        discontinuity: sequence == 1,
+                        ..info(sequence, 2_000)
+                    },
+                    0,
+                )
+                .unwrap();
+        }
+        let text = playlist.render("").unwrap();
+        assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:2\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n"));
+        assert!(!text.contains("#EXT-X-DISCONTINUITY\n"));
+    }
+
+    #[test]
+    fn a_segment_stays_for_its_playlist_s_duration_after_it_left() {
+        let mut playlist = filled(&[2_000; 6]);
+        let left = playlist.push(info(6, 2_000), 10_000).unwrap();
+        assert_eq!(left, [info(0, 2_000)]);
+        assert_eq!(playlist.expired(10_000 + 13_999), []);
+        assert_eq!(playlist.expired(10_000 + 14_000), [0]);
+        assert_eq!(playlist.expired(u64::MAX), []);
+    }
+
+    #[test]
+    fn three_target_durations_stay_listed() {
+        let mut playlist = filled(&[10_000, 2_000, 2_000, 2_000, 2_000, 2_000]);
+        let left: Vec<_> = (6..20)
+            .map(|at| playlist.push(info(at, 2_000), 0).unwrap().len())
+            .collect();
+        assert_eq!(left, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn sequence_numbers_have_no_gaps() {
+        let mut playlist = playlist(7);
+        let error = |expected, got| Err(PlaylistError::Sequence { expected, got });
+        assert_eq!(playlist.push(info(0, 1), 0), error(7, 0));
+        playlist.push(info(7, 2_000), 0).unwrap();
+        assert_eq!(playlist.push(info(7, 2_000), 0), error(8, 7));
+        assert_eq!(playlist.push(info(9, 2_000), 0), error(8, 9));
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (unix_ms, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_123, "2000-02-29T00:00:00.123Z"),
+            (951_868_799_999, "2000-02-29T23:59:59.999Z"),
+            (1_709_251_199_000, "2024-02-29T23:59:59.000Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            let mut text = String::new();
+            put_date_time(&mut text, unix_ms);
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
+    fn only_our_own_names_are_names_of_segments() {
+        assert_eq!(parse_segment_name("seg-0.ts"), Some(0));
+        assert_eq!(parse_segment_name("seg-18446744073709551615.ts"), Some(u64::MAX));
+        for name in [
+            "",
+            "seg-.ts",
+            "seg-+1.ts",
+            "seg-01.ts",
+            "seg-1.ts ",
+            "seg-1.TS",
+            "SEG-1.ts",
+            "seg-1.ts.tmp",
+            "seg--1.ts",
+            "seg-18446744073709551616.ts",
+            "../seg-1.ts",
+            "seg-1",
+            "1.ts",
+            "seg-１.ts",
+        ] {
+            assert_eq!(parse_segment_name(name), None, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn names_come_back(sequence: u64, text in ".{0,12}") {
+            prop_assert_eq!(parse_segment_name(&segment_name(sequence)), Some(sequence));
+            prop_assert_eq!(parse_segment_name(&text), None);
+        }
+
+        #[test]
+        fn what_a_player_relies_on_holds(
+            segments in proptest::collection::vec((prop_oneof![0..12_000_u64, Just(2_000), any::<u64>()], any::<bool>()), 1..60),
+            first_sequence in 0..u64::MAX / 2,
+            window in 0..10_usize,
+        ) {
+            let mut playlist = Playlist::new(PlaylistConfig { window, target_ms: 2_000, first_sequence });
+            let (mut last_media_sequence, mut last_target_s, mut left_count) = (0, 0, 0);
+            let mut discontinuities = Vec::new();
+            for (at, (duration_ms, discontinuity)) in segments.iter().enumerate() {
+                let sequence = first_sequence + at as u64;
+                discontinuities.push(*discontinuity);
+                let left = playlist.push(SegmentInfo { discontinuity: *discontinuity, ..info(sequence, *duration_ms) }, 0).unwrap();
+                left_count += left.len();
+                let listed: Vec<_> = playlist.segments().copied().collect();
+                let media_sequence = listed[0].sequence;
+                prop_assert_eq!(media_sequence, first_sequence + left_count as u64);
+                prop_assert!(media_sequence >= last_media_sequence && playlist.target_s() >= last_target_s);
+                prop_assert!(listed.iter().all(|info| to_seconds(info.duration_ms) <= playlist.target_s()));
+                prop_assert!(listed.len() <= window.max(3) * WINDOWS_MAX);
+                let counted = discontinuities[..left_count].iter().filter(|discontinuity| **discontinuity).count();
+                prop_assert_eq!(playlist.discontinuity_sequence, counted as u64);
+                prop_assert!(playlist.render("").is_some());
+                (last_media_sequence, last_target_s) = (media_sequence, playlist.target_s());
+            }
+            prop_assert_eq!(playlist.expired(u64::MAX).len(), left_count);
+        }
+
+        #[test]
+        fn even_segments_fill_the_window_exactly(duration_ms in 1_751..10_000_u64, count in 7..40_u64) {
+            let playlist = filled(&vec![duration_ms; count as usize]);
+            prop_assert_eq!(playlist.segments().count(), 6);
+        }
+    }
+}

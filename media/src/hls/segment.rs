@@ -1,0 +1,59 @@
+//! A segment, finished and not, and why a frame is in none.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::container::{ContainerError, Lead};
+use crate::{audio::AudioError, video::VideoError};
+
+/// A segment that reaches this size is cut wherever it is. The frame that crosses it still belongs to it.
+pub const SEGMENT_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// A finished segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// The container's bytes.
+    pub bytes: Bytes,
+    /// From its first frame to that of the next segment; for the last one before a discontinuity or the end, to the end
+    /// of its own last frame. Those of consecutive segments add up without drifting.
+    pub duration_ms: u64,
+    /// The decoding time of its first frame, on the stream's timeline.
+    pub first_ms: i64,
+    /// It does not continue the segment before it: other headers, other tracks, another publisher, or a leap in time.
+    pub discontinuity: bool,
+    /// It was ended by its age ([`gop_max_ms`](super::segmenter::SegmenterConfig::gop_max_ms)) or its size
+    /// ([`SEGMENT_MAX_BYTES`]), with no keyframe to follow: worth a warning.
+    pub forced_cut: bool,
+    /// It can be decoded without the one before it. False only after a forced cut.
+    pub independent: bool,
+}
+
+/// Why a frame was left out. The stream goes on without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SegmentError {
+    /// The container does not take it; for [`ContainerError::UnsupportedCodec`] it never will.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// The tag's header cannot be read.
+    #[error(transparent)]
+    Video(#[from] VideoError),
+    /// The tag's header cannot be read.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+}
+
+/// A segment that frames are written to.
+#[derive(Debug)]
+pub(super) struct OpenSegment {
+    pub(super) lead: Lead,
+    pub(super) bytes: Vec<u8>,
+    pub(super) first_ms: i64,
+    pub(super) discontinuity: bool,
+    pub(super) independent: bool,
+}
+
+impl OpenSegment {
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.len() >= SEGMENT_MAX_BYTES
+    }
+}

@@ -1,0 +1,79 @@
+//! What the segmenter knows of one of the two tracks.
+
+use bytes::Bytes;
+
+/// Plays as long as a frame whose own span nothing tells.
+const FRAME_FALLBACK_MS: i64 = 40;
+
+/// Frames that are further apart are not one frame's span apart.
+const FRAME_MAX_MS: i64 = 1_000;
+
+/// Whether frames of the track may enter the open segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// They may.
+    Open,
+    /// Their sequence header is newer than the segment: they wait for the next one.
+    NextSegment,
+}
+
+/// One track: its sequence header, its gate and its pace.
+#[derive(Debug)]
+pub(super) struct SegmentTrack<C> {
+    header: Option<(C, Bytes)>,
+    pub(super) gate: Gate,
+    last_ms: Option<i64>,
+    frame_ms: i64,
+}
+
+impl<C: Copy + PartialEq> SegmentTrack<C> {
+    pub(super) fn new(gate: Gate) -> Self {
+        Self {
+            header: None,
+            gate,
+            last_ms: None,
+            frame_ms: FRAME_FALLBACK_MS,
+        }
+    }
+
+    /// Whether this is the sequence header that counts already.
+    pub(super) fn has_header(&self, codec: C, header: &[u8]) -> bool {
+        self.header
+            .as_ref()
+            .is_some_and(|(known_codec, known)| *known_codec == codec && *known == header)
+    }
+
+    pub(super) fn set_header(&mut self, codec: C, header: &[u8]) {
+        // A copy, as a slice would keep the whole buffer that it was read into.
+        self.header = Some((codec, Bytes::copy_from_slice(header)));
+    }
+
+    pub(super) fn forget_header(&mut self) {
+        self.header = None;
+    }
+
+    /// A frame of the track was written.
+    pub(super) fn note_frame(&mut self, time_ms: i64) {
+        let since_last_ms = self.last_ms.map(|last_ms| time_ms.saturating_sub(last_ms));
+        if let Some(frame_ms) = since_last_ms.filter(|frame_ms| (1..=FRAME_MAX_MS).contains(frame_ms)) {
+            self.frame_ms = frame_ms;
+        }
+        self.last_ms = Some(time_ms);
+    }
+
+    /// The last frame that was written since the last discontinuity.
+    pub(super) fn last_ms(&self) -> Option<i64> {
+        self.last_ms
+    }
+
+    /// When the last frame stops playing, if it came at `first_ms` or later.
+    pub(super) fn end_ms(&self, first_ms: i64) -> Option<i64> {
+        self.last_ms
+            .filter(|last_ms| *last_ms >= first_ms)
+            .map(|last_ms| last_ms.saturating_add(self.frame_ms))
+    }
+
+    pub(super) fn forget_frames(&mut self) {
+        self.last_ms = None;
+    }
+}

@@ -1,0 +1,665 @@
+//! The segmenter over synthetic streams, and what a strict reader finds in its segments.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::{
+    container::{Codec, ContainerError},
+    segment::{Segment, SegmentError},
+    segmenter::{Segmenter, SegmenterConfig},
+    ts_check::{CheckedSegment, TsChecker, adts_frames},
+};
+use crate::{audio::AudioCodec, frame::Track, video::VideoCodec};
+
+const WRAP_MS: i64 = (1 << 33) / 90;
+const LEAD_TICKS: u64 = 500 * 90;
+const AVCC: &[u8] = b"\x17\0\0\0\0\x01\x64\x00\x1F\xFF\xE1\x00\x04\x67\x64\x00\x1F\x01\x00\x03\x68\xEB\xE3";
+const OTHER_AVCC: &[u8] =
+    b"\x17\0\0\0\0\x01\x64\x00\x1F\xFF\xE1\x00\x04\x67\x64\x00\x28\x01\x00\x03\x68\xEB\xE3";
+const AAC_44100: &[u8] = &[0xAF, 0, 0x12, 0x10];
+const AAC_48000: &[u8] = &[0xAF, 0, 0x11, 0x90];
+
+type Message = (Track, i64, Bytes);
+
+/// A stream of 25 pictures a second, of which each GOP's first is a keyframe, and AAC.
+#[derive(Clone, Copy)]
+struct Source {
+    start_ms: i64,
+    length_ms: i64,
+    gop_ms: Option<i64>,
+    sample_rate_hz: Option<i64>,
+    composition_time_ms: [i32; 4],
+}
+
+const SOURCE: Source = Source {
+    start_ms: 0,
+    length_ms: 20_000,
+    gop_ms: Some(2_000),
+    sample_rate_hz: Some(44_100),
+    composition_time_ms: [0; 4],
+};
+
+impl Source {
+    fn headers(self) -> Vec<Message> {
+        let video = self
+            .gop_ms
+            .map(|_| (Track::Video, self.start_ms, Bytes::from_static(AVCC)));
+        let audio = self.sample_rate_hz.map(|rate_hz| {
+            let header = if rate_hz == 44_100 { AAC_44100 } else { AAC_48000 };
+            (Track::Audio, self.start_ms, Bytes::from_static(header))
+        });
+        video.into_iter().chain(audio).collect()
+    }
+
+    fn media(self) -> Vec<Message> {
+        let mut media = Vec::new();
+        if let Some(gop_ms) = self.gop_ms {
+            media.extend(
+                (0..self.length_ms)
+                    .step_by(40)
+                    .map(|at_ms| self.picture(at_ms, at_ms % gop_ms < 40)),
+            );
+        }
+        if let Some(rate_hz) = self.sample_rate_hz {
+            let times_ms = (0..).map(|at: i64| at * 1_024 * 1_000 / rate_hz);
+            media.extend(
+                times_ms
+                    .take_while(|at_ms| *at_ms < self.length_ms)
+                    .map(|at_ms| self.sound(at_ms)),
+            );
+        }
+        media.sort_by_key(|(_, time_ms, _)| *time_ms);
+        media
+    }
+
+    fn all(self) -> Vec<Message> {
+        [self.headers(), self.media()].concat()
+    }
+
+    fn picture(self, at_ms: i64, keyframe: bool) -> Message {
+        let [_, high, mid, low] = self.composition_time_ms[at_ms as usize / 40 % 4].to_be_bytes();
+        let (first, nal_type, size) = if keyframe {
+            (0x17, 0x65, 9_000)
+        } else {
+            (0x27, 0x41, 700)
+        };
+        let mut body = vec![first, 1, high, mid, low];
+        body.extend_from_slice(&(size as u32 + 9).to_be_bytes());
+        body.push(nal_type);
+        body.extend_from_slice(&at_ms.to_be_bytes());
+        body.resize(body.len() + size, 0x55);
+        (Track::Video, self.start_ms + at_ms, body.into())
+    }
+
+    fn sound(self, at_ms: i64) -> Message {
+        let mut body = vec![0xAF, 1];
+        body.extend_from_slice(&[at_ms as u8; 180]);
+        (Track::Audio, self.start_ms + at_ms, body.into())
+    }
+}
+
+fn feed(segmenter: &mut Segmenter, messages: &[Message]) -> Vec<Segment> {
+    let push = |(track, time_ms, payload): &Message| segmenter.push(*track, *time_ms, payload).unwrap();
+    messages.iter().filter_map(push).collect()
+}
+
+fn cut(messages: &[Message]) -> Vec<Segment> {
+    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    let mut segments = feed(&mut segmenter, messages);
+    segments.extend(segmenter.finish());
+    segments
+}
+
+fn checked(segments: &[Segment]) -> Vec<CheckedSegment> {
+    let mut checker = TsChecker::new();
+    segments
+        .iter()
+        .map(|segment| checker.segment(&segment.bytes).unwrap())
+        .collect()
+}
+
+fn durations_ms(segments: &[Segment]) -> Vec<u64> {
+    segments.iter().map(|segment| segment.duration_ms).collect()
+}
+
+fn ticks(time_ms: i64) -> u64 {
+    (time_ms as u64).wrapping_mul(90).wrapping_add(LEAD_TICKS) & ((1 << 33) - 1)
+}
+
+fn of_track(messages: &[Message], track: Track) -> Vec<&Message> {
+    messages.iter().filter(|message| message.0 == track).collect()
+}
+
+/// Every picture and every sound of `media` is in the segments, in order, at its time.
+fn assert_holds(segments: &[Segment], media: &[Message]) {
+    let checked = checked(segments);
+    let pictures: Vec<_> = checked.iter().flat_map(|segment| &segment.video).collect();
+    let sent = of_track(media, Track::Video);
+    assert_eq!(pictures.len(), sent.len());
+    for (picture, (_, time_ms, body)) in pictures.iter().zip(&sent) {
+        let composition_time_ms = i64::from(i32::from_be_bytes([0, body[2], body[3], body[4]]));
+        assert_eq!(
+            (picture.dts, picture.pts),
+            (ticks(*time_ms), ticks(time_ms + composition_time_ms))
+        );
+        assert!(picture.payload.starts_with(b"\0\0\0\x01\x09\xF0\0\0\0\x01"));
+        assert!(picture.payload.ends_with(&body[9..]));
+    }
+    let packets: Vec<_> = checked.iter().flat_map(|segment| &segment.audio).collect();
+    let mut sounds = of_track(media, Track::Audio).into_iter();
+    for packet in packets {
+        for (at, frame) in adts_frames(&packet.payload).unwrap().into_iter().enumerate() {
+            let (_, time_ms, body) = sounds.next().unwrap();
+            assert!(at > 0 || packet.pts == ticks(*time_ms));
+            assert_eq!(frame[7..], body[2..]);
+        }
+    }
+    assert_eq!(sounds.next(), None);
+}
+
+fn assert_adjacent(segments: &[Segment]) {
+    for pair in segments.windows(2) {
+        assert_eq!(pair[0].first_ms + pair[0].duration_ms as i64, pair[1].first_ms);
+    }
+}
+
+#[test]
+fn gops_of_one_two_and_four_seconds() {
+    for (gop_ms, expected_ms) in [(1_000, 2_000), (2_000, 2_000), (4_000, 4_000)] {
+        let source = Source {
+            gop_ms: Some(gop_ms),
+            ..SOURCE
+        };
+        let segments = cut(&source.all());
+        assert!(
+            segments.iter().all(|segment| segment.duration_ms == expected_ms),
+            "{gop_ms}"
+        );
+        assert!(
+            segments
+                .iter()
+                .all(|segment| !segment.discontinuity && !segment.forced_cut && segment.independent)
+        );
+        assert!(
+            checked(&segments)
+                .iter()
+                .all(|segment| segment.starts_with_keyframe)
+        );
+        assert_adjacent(&segments);
+        assert_holds(&segments, &source.media());
+    }
+}
+
+#[test]
+fn rounded_timestamps_do_not_double_a_segment() {
+    let mut messages = Source {
+        sample_rate_hz: None,
+        ..SOURCE
+    }
+    .all();
+    messages
+        .iter_mut()
+        .skip(1)
+        .for_each(|(_, time_ms, _)| *time_ms -= *time_ms / 2_000);
+    assert_eq!(durations_ms(&cut(&messages))[..3], [1_999; 3]);
+}
+
+#[test]
+fn pictures_keep_both_their_times() {
+    let source = Source {
+        composition_time_ms: [80, 200, 80, 0],
+        ..SOURCE
+    };
+    assert_holds(&cut(&source.all()), &source.media());
+}
+
+#[test]
+fn every_keyframe_has_its_parameter_sets() {
+    for segment in checked(&cut(&Source {
+        gop_ms: Some(1_000),
+        ..SOURCE
+    }
+    .all()))
+    {
+        for picture in segment.video.iter().filter(|picture| picture.random_access) {
+            assert!(picture.payload.starts_with(
+                b"\0\0\0\x01\x09\xF0\0\0\0\x01\x67\x64\x00\x1F\0\0\0\x01\x68\xEB\xE3\0\0\0\x01\x65"
+            ));
+        }
+    }
+}
+
+#[test]
+fn sound_alone_is_cut_by_time() {
+    for rate_hz in [44_100, 48_000] {
+        let source = Source {
+            gop_ms: None,
+            sample_rate_hz: Some(rate_hz),
+            ..SOURCE
+        };
+        let segments = cut(&source.all());
+        assert_eq!(segments.len(), 10);
+        assert!(
+            segments[..9]
+                .iter()
+                .all(|segment| (2_000..2_025).contains(&segment.duration_ms))
+        );
+        assert_eq!(segments[0].first_ms, 0);
+        assert_adjacent(&segments);
+        assert_holds(&segments, &source.media());
+        assert!(
+            checked(&segments)
+                .iter()
+                .all(|segment| segment.video_type.is_none() && !segment.clocks.is_empty())
+        );
+    }
+}
+
+#[test]
+fn video_alone() {
+    let source = Source {
+        sample_rate_hz: None,
+        ..SOURCE
+    };
+    let segments = cut(&source.all());
+    assert_eq!(durations_ms(&segments), [2_000; 10]);
+    assert_holds(&segments, &source.media());
+    assert!(
+        checked(&segments)
+            .iter()
+            .all(|segment| segment.audio_type.is_none())
+    );
+}
+
+#[test]
+fn the_wire_s_clock_wraps_unnoticed() {
+    let source = Source {
+        start_ms: WRAP_MS - 7_000,
+        ..SOURCE
+    };
+    let segments = cut(&source.all());
+    assert_eq!(durations_ms(&segments), [2_000; 10]);
+    assert_holds(&segments, &source.media());
+}
+
+#[test]
+fn nothing_comes_before_the_first_keyframe() {
+    let messages = Source {
+        gop_ms: Some(2_000),
+        ..SOURCE
+    }
+    .all();
+    let (headers, media) = messages.split_at(2);
+    let late: Vec<_> = media
+        .iter()
+        .filter(|message| message.1 >= 1_000)
+        .cloned()
+        .collect();
+    let segments = cut(&[headers, &late].concat());
+    assert_eq!((segments[0].first_ms, segments[0].discontinuity), (2_000, false));
+    let kept = late.iter().position(|message| message.1 == 2_000).unwrap();
+    let kept: Vec<_> = late[kept..]
+        .iter()
+        .filter(|message| message.1 > 1_999)
+        .cloned()
+        .collect();
+    assert_holds(&segments, &kept);
+}
+
+#[test]
+fn ten_seconds_without_a_keyframe_are_cut_and_told() {
+    let segments = cut(&Source {
+        gop_ms: Some(14_000),
+        length_ms: 30_000,
+        ..SOURCE
+    }
+    .all());
+    assert_eq!(durations_ms(&segments), [10_000, 4_000, 10_000, 4_000, 2_000]);
+    assert_eq!(
+        segments
+            .iter()
+            .map(|segment| segment.forced_cut)
+            .collect::<Vec<_>>(),
+        [true, false, true, false, false]
+    );
+    assert_eq!(
+        segments
+            .iter()
+            .map(|segment| segment.independent)
+            .collect::<Vec<_>>(),
+        [true, false, true, false, true]
+    );
+    assert_eq!(
+        checked(&segments)
+            .iter()
+            .map(|segment| segment.starts_with_keyframe)
+            .collect::<Vec<_>>(),
+        [true, false, true, false, true]
+    );
+}
+
+#[test]
+fn a_gop_of_exactly_ten_seconds_is_not_forced() {
+    let segments = cut(&Source {
+        gop_ms: Some(10_000),
+        length_ms: 40_000,
+        ..SOURCE
+    }
+    .all());
+    assert_eq!(durations_ms(&segments), [10_000; 4]);
+    assert!(segments.iter().all(|segment| !segment.forced_cut));
+}
+
+#[test]
+fn video_that_stops_does_not_stop_the_sound() {
+    let mut messages = SOURCE.all();
+    messages.retain(|message| message.0 == Track::Audio || message.1 < 4_000);
+    let segments = cut(&messages);
+    assert_eq!(segments.len(), 3);
+    assert!((11_000..11_025).contains(&segments[1].duration_ms) && segments[1].forced_cut);
+    checked(&segments);
+}
+
+#[test]
+fn a_repeated_header_changes_nothing_and_another_one_cuts() {
+    let source = Source {
+        gop_ms: Some(1_000),
+        length_ms: 6_000,
+        ..SOURCE
+    };
+    let with = |header: &'static [u8]| {
+        let mut messages = source.all();
+        let at = messages.iter().position(|message| message.1 == 3_000).unwrap();
+        messages.insert(at, (Track::Video, 3_000, Bytes::from_static(header)));
+        cut(&messages)
+    };
+    let repeated = with(AVCC);
+    assert_eq!(durations_ms(&repeated), [2_000; 3]);
+    assert!(repeated.iter().all(|segment| !segment.discontinuity));
+    let changed = with(OTHER_AVCC);
+    assert_eq!(durations_ms(&changed), [2_000, 1_000, 2_000, 1_000]);
+    assert_eq!(
+        changed
+            .iter()
+            .map(|segment| segment.discontinuity)
+            .collect::<Vec<_>>(),
+        [false, false, true, false]
+    );
+    assert!(
+        changed[2]
+            .bytes
+            .windows(4)
+            .any(|bytes| bytes == b"\x67\x64\x00\x28")
+    );
+    checked(&changed);
+}
+
+#[test]
+fn another_header_of_the_sound_waits_for_the_next_keyframe() {
+    let mut messages = Source {
+        gop_ms: Some(1_000),
+        length_ms: 6_000,
+        ..SOURCE
+    }
+    .all();
+    let at = messages.iter().position(|message| message.1 >= 2_500).unwrap();
+    messages.insert(at, (Track::Audio, 2_500, Bytes::from_static(AAC_48000)));
+    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    let mut segments = feed(&mut segmenter, &messages);
+    segments.extend(segmenter.finish());
+    assert_eq!(durations_ms(&segments), [2_000, 1_000, 2_000, 1_000]);
+    assert!(segments[2].discontinuity && (21..=22).contains(&segmenter.dropped_frames()));
+    checked(&segments);
+}
+
+#[test]
+fn sound_that_comes_late_joins_and_is_a_discontinuity_only_later() {
+    let source = Source {
+        length_ms: 8_000,
+        ..SOURCE
+    };
+    let from = |first_ms: i64| {
+        let mut messages = source.media();
+        messages.retain(|message| message.0 == Track::Video || message.1 >= first_ms);
+        let at = messages
+            .iter()
+            .position(|message| message.0 == Track::Audio)
+            .unwrap();
+        messages.insert(at, (Track::Audio, first_ms, Bytes::from_static(AAC_44100)));
+        messages.insert(0, (Track::Video, 0, Bytes::from_static(AVCC)));
+        let segments = cut(&messages);
+        checked(&segments);
+        segments
+            .iter()
+            .map(|segment| segment.discontinuity)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(from(500), [false; 4]);
+    assert_eq!(from(4_500), [false, false, true, false]);
+}
+
+#[test]
+fn video_that_comes_late_begins_at_its_keyframe() {
+    let source = Source {
+        length_ms: 10_000,
+        ..SOURCE
+    };
+    let mut messages = source.all();
+    messages.remove(0);
+    messages.retain(|message| message.0 == Track::Audio || message.1 >= 5_000);
+    let at = messages.iter().position(|message| message.1 >= 5_000).unwrap();
+    messages.insert(at, (Track::Video, 5_000, Bytes::from_static(AVCC)));
+    let segments = cut(&messages);
+    let checked = checked(&segments);
+    let with_video: Vec<_> = checked
+        .iter()
+        .map(|segment| segment.video_type.is_some())
+        .collect();
+    assert_eq!(with_video, [false, false, false, true, true]);
+    assert_eq!((segments[3].first_ms, segments[3].discontinuity), (6_000, true));
+    assert_adjacent(&segments);
+}
+
+#[test]
+fn a_hint_saves_the_wait() {
+    let source = Source {
+        gop_ms: None,
+        length_ms: 300,
+        ..SOURCE
+    };
+    assert!(cut(&source.all()).is_empty());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    segmenter.set_tracks(Some(false));
+    assert!(feed(&mut segmenter, &source.all()).is_empty());
+    assert_holds(&[segmenter.finish().unwrap()], &source.media());
+}
+
+#[test]
+fn another_publisher_is_a_discontinuity() {
+    let first = Source {
+        length_ms: 3_000,
+        ..SOURCE
+    };
+    let second = Source {
+        start_ms: 5_000,
+        length_ms: 4_000,
+        ..SOURCE
+    };
+    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    assert_eq!(segmenter.discontinuity(), None);
+    let mut segments = feed(&mut segmenter, &first.all());
+    segments.extend(segmenter.discontinuity());
+    assert_eq!(segmenter.discontinuity(), None);
+    segments.extend(feed(&mut segmenter, &second.all()));
+    segments.extend(segmenter.finish());
+    assert_eq!(segmenter.finish(), None);
+    assert_eq!(durations_ms(&segments), [2_000, 1_000, 2_000, 2_000]);
+    assert_eq!(
+        segments
+            .iter()
+            .map(|segment| segment.discontinuity)
+            .collect::<Vec<_>>(),
+        [false, false, true, false]
+    );
+    assert_holds(&segments, &[first.media(), second.media()].concat());
+}
+
+#[test]
+fn a_publisher_without_video_may_follow_one_with_it() {
+    let second = Source {
+        start_ms: 5_000,
+        length_ms: 4_000,
+        gop_ms: None,
+        ..SOURCE
+    };
+    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    let mut segments = feed(&mut segmenter, &SOURCE.all()[..100]);
+    segments.extend(segmenter.discontinuity());
+    let before = segments.len();
+    segments.extend(feed(&mut segmenter, &second.all()));
+    segments.extend(segmenter.finish());
+    let checked = checked(&segments);
+    assert_eq!(
+        (checked[before].video_type, checked[before].audio_type),
+        (None, Some(0x0F))
+    );
+    assert!(segments[before].discontinuity && segments[before].first_ms == 5_000);
+}
+
+#[test]
+fn a_leap_is_a_discontinuity_and_no_long_segment() {
+    let after = Source {
+        start_ms: 3_600_000,
+        length_ms: 4_000,
+        ..SOURCE
+    };
+    let messages = [
+        Source {
+            length_ms: 3_000,
+            ..SOURCE
+        }
+        .all(),
+        after.all(),
+    ]
+    .concat();
+    let segments = cut(&messages);
+    assert_eq!(durations_ms(&segments), [2_000, 1_000, 2_000, 2_000]);
+    assert!(segments[2].discontinuity && segments[2].first_ms == 3_600_000);
+}
+
+#[test]
+fn codecs_that_do_not_fit_are_named() {
+    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    let mut name = |track, body: &'static [u8]| match segmenter.push(track, 0, &Bytes::from_static(body)) {
+        Err(SegmentError::Container(ContainerError::UnsupportedCodec(codec))) => (codec, codec.to_string()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        name(Track::Video, b"\x90av01x"),
+        (Codec::Video(VideoCodec::Av1), "av1".to_owned())
+    );
+    assert_eq!(name(Track::Video, b"\x91vp09x").1, "vp9");
+    assert_eq!(name(Track::Video, b"\x12x").1, "flv-video-2");
+    assert_eq!(
+        name(Track::Audio, b"\x90Opusx"),
+        (Codec::Audio(AudioCodec::Opus), "opus".to_owned())
+    );
+    assert_eq!(name(Track::Audio, b"\x91fLaCx").1, "flac");
+    assert_eq!(name(Track::Audio, b"\x91ac-3x").1, "ac3");
+    assert_eq!(name(Track::Audio, b"\x72").1, "flv-audio-7");
+}
+
+#[test]
+fn frames_without_a_header_are_counted_and_malformed_ones_refused() {
+    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    let source = Source {
+        length_ms: 2_000,
+        ..SOURCE
+    };
+    assert!(feed(&mut segmenter, &source.media()).is_empty());
+    assert_eq!(segmenter.dropped_frames(), source.media().len() as u64);
+    let mut push = |body: &'static [u8]| {
+        segmenter
+            .push(Track::Video, 0, &Bytes::from_static(body))
+            .is_err()
+    };
+    assert!(!push(AVCC));
+    assert!(push(b"\x17\x01\0\0\0\0\0\0\x09\x65"));
+    assert!(push(b"\x17"));
+    assert_eq!(segmenter.finish(), None);
+}
+
+#[test]
+fn mp3_and_hevc_are_carried() {
+    let mut hvcc = b"\x1C\0\0\0\0\x01".to_vec();
+    hvcc.extend_from_slice(&[0; 20]);
+    hvcc.extend_from_slice(b"\x03\x01\x21\x00\x01\x00\x03\x42\x01s");
+    let frames = [
+        (Track::Video, 0, hvcc.into()),
+        (
+            Track::Video,
+            0,
+            Bytes::from_static(b"\x1C\x01\0\0\0\0\0\0\x03\x26\x01i"),
+        ),
+        (Track::Audio, 0, Bytes::from_static(b"\x2F\xFF\xFB\x90")),
+        (Track::Audio, 26, Bytes::from_static(b"\x2F\xFF\xFB\x91")),
+    ];
+    let segment = &checked(&cut(&frames))[0];
+    assert_eq!((segment.video_type, segment.audio_type), (Some(0x24), Some(0x03)));
+    assert_eq!(
+        segment.video[0].payload,
+        b"\0\0\0\x01\x46\x01\x50\0\0\0\x01\x42\x01s\0\0\0\x01\x26\x01i"
+    );
+    assert_eq!(segment.audio[1].payload, b"\xFF\xFB\x91");
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    let track = prop_oneof![Just(Track::Audio), Just(Track::Video), Just(Track::Data)];
+    let body = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..40),
+        Just(AVCC.to_vec()),
+        Just(OTHER_AVCC.to_vec()),
+        Just(AAC_44100.to_vec()),
+        Just(AAC_48000.to_vec()),
+        Just(b"\x17\x01\0\0\0\0\0\0\x01\x65".to_vec()),
+        Just(b"\x27\x01\xFF\0\0\0\0\0\x01\x41".to_vec()),
+        Just(b"\xAF\x01sound".to_vec()),
+        Just(b"\x2Fsound".to_vec()),
+    ];
+    (
+        track,
+        prop_oneof![0..30_000_i64, any::<i64>()],
+        body.prop_map(Bytes::from),
+    )
+}
+
+proptest! {
+    #[test]
+    fn any_feed_is_cut_or_refused(messages in proptest::collection::vec(any_message(), 0..60), at in 0..60_usize) {
+        let mut segmenter = Segmenter::new(SegmenterConfig::default());
+        for (index, (track, time_ms, payload)) in messages.iter().enumerate() {
+            let _ = segmenter.push(*track, *time_ms, payload);
+            if index == at {
+                segmenter.discontinuity();
+            }
+        }
+        segmenter.finish();
+    }
+
+    #[test]
+    fn durations_add_up_for_any_gop(
+        gop_frames in proptest::collection::vec(1..300_i64, 1..12),
+        start_ms in 0..i64::MAX / 4,
+    ) {
+        let source = Source { start_ms, length_ms: 0, sample_rate_hz: None, ..SOURCE };
+        let keyframes = gop_frames.iter().flat_map(|frames| (0..*frames).map(|at| at == 0));
+        let pictures = keyframes.enumerate().map(|(at, keyframe)| source.picture(at as i64 * 40, keyframe));
+        let media: Vec<_> = pictures.collect();
+        let segments = cut(&[source.headers(), media.clone()].concat());
+        assert_adjacent(&segments);
+        assert_holds(&segments, &media);
+        let played_ms: u64 = durations_ms(&segments).iter().sum();
+        prop_assert_eq!(played_ms, gop_frames.iter().sum::<i64>() as u64 * 40);
+        prop_assert!(segments.iter().all(|segment| segment.duration_ms <= 12_000));
+    }
+}
