@@ -17,12 +17,16 @@ use log::{debug, warn};
 use synctv_actors::{
     permit::{Permit, Permits},
     router::RouterHandle,
+    stream::StreamHandle,
     viewers::{Audience, NewViewer},
 };
-use synctv_media::{room::RoomName, viewer_queue::LagLimits};
+use synctv_media::viewer_queue::LagLimits;
 use tokio::net::TcpStream;
 
-use self::{head::Head, rewind::Rewind};
+use self::{
+    head::{Head, Method},
+    rewind::Rewind,
+};
 
 /// What the HTTP port needs to know.
 #[derive(Debug, Clone)]
@@ -61,7 +65,7 @@ struct Port {
 }
 
 async fn worker(port: Port) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
-    let framework = web::service(port.router.clone(), &port.settings).await?;
+    let framework = web::service(&port.settings).await?;
     let (port, framework) = (Rc::new(port), Rc::new(framework));
     Ok(fn_service(move |socket| {
         let (port, framework) = (port.clone(), framework.clone());
@@ -94,11 +98,8 @@ impl Port {
                 return None;
             }
         };
-        let asked = head
-            .get_path()
-            .and_then(|path| flv::room(path, &self.settings.app)?.ok());
-        match self.open(asked).await {
-            Some(stream) => {
+        match self.live_stream(&head).await {
+            Some((Method::Get, stream)) => {
                 let head = flv::response_head();
                 self.audience.admit(
                     stream,
@@ -111,6 +112,10 @@ impl Port {
                 );
                 None
             }
+            Some((Method::Head, _)) => {
+                flv::send_and_close(&socket, &flv::response_head());
+                None
+            }
             None => Some((permit, Rewind::new(head.into_bytes(), socket), peer)),
         }
     }
@@ -119,7 +124,10 @@ impl Port {
         tokio::time::timeout(self.settings.head_timeout, Head::read(socket)).await?
     }
 
-    async fn open(&self, asked: Option<RoomName>) -> Option<synctv_actors::stream::StreamHandle> {
-        self.router.open(asked?).await
+    /// The stream that a request asks for, if it is live.
+    async fn live_stream(&self, head: &Head) -> Option<(Method, StreamHandle)> {
+        let request = head.request()?;
+        let room = flv::room(&request.path, &self.settings.app)?.ok()?;
+        Some((request.method, self.router.open(room).await?))
     }
 }

@@ -48,7 +48,12 @@ pub(super) fn refuse_busy(socket: &TcpStream) {
          Connection: close\r\n\r\n{BODY}",
         BODY.len()
     );
-    let _ = socket.try_write(response.as_bytes());
+    send_and_close(socket, response.as_bytes());
+}
+
+/// Sends a short response to a connection that is dropped next. A socket that cannot take so much has no reader.
+pub(super) fn send_and_close(socket: &TcpStream, response: &[u8]) {
+    let _ = socket.try_write(response);
 }
 
 #[allow(clippy::disallowed_methods, reason = "a Date header is the wall clock's")]

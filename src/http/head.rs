@@ -14,7 +14,21 @@ const HEADERS_MAX: usize = 96;
 #[derive(Debug)]
 pub(super) struct Head {
     bytes: BytesMut,
-    get_path: Option<String>,
+    request: Option<Request>,
+}
+
+/// A request that may be for live media.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Request {
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Head,
 }
 
 impl Head {
@@ -25,15 +39,15 @@ impl Head {
             if socket.read_buf(&mut bytes).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            if let Some(get_path) = parse(&bytes) {
-                return Ok(Self { bytes, get_path });
+            if let Some(request) = parse(&bytes) {
+                return Ok(Self { bytes, request });
             }
         }
     }
 
-    /// What the request gets, path and query, if it is a GET.
-    pub fn get_path(&self) -> Option<&str> {
-        self.get_path.as_deref()
+    /// The request, if it is a GET or HEAD.
+    pub fn request(&self) -> Option<&Request> {
+        self.request.as_ref()
     }
 
     /// Everything that was read.
@@ -42,16 +56,28 @@ impl Head {
     }
 }
 
-/// `None` while the head is not complete, then the path if it is a GET.
-fn parse(bytes: &[u8]) -> Option<Option<String>> {
+/// `None` while the head is not complete, then the request if it is a GET or HEAD.
+fn parse(bytes: &[u8]) -> Option<Option<Request>> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(bytes) {
         Ok(httparse::Status::Partial) if bytes.len() < HEAD_MAX_BYTES => None,
-        Ok(httparse::Status::Complete(_)) if request.method == Some("GET") => {
-            Some(request.path.map(ToOwned::to_owned))
-        }
+        Ok(httparse::Status::Complete(_)) => Some(Request::of(&request)),
         _ => Some(None),
+    }
+}
+
+impl Request {
+    fn of(request: &httparse::Request<'_, '_>) -> Option<Self> {
+        let method = match request.method? {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            _ => return None,
+        };
+        Some(Self {
+            method,
+            path: request.path?.to_owned(),
+        })
     }
 }
 
@@ -65,12 +91,16 @@ mod tests {
         for end in 1..head.len() {
             assert_eq!(parse(&head[..end]), None);
         }
-        assert_eq!(parse(head), Some(Some("/room.flv?x=1".to_owned())));
+        let request = Request {
+            method: Method::Get,
+            path: "/room.flv?x=1".to_owned(),
+        };
+        assert_eq!(parse(head), Some(Some(request)));
     }
 
     #[test]
     fn other_methods_broken_heads_and_long_ones_are_left_to_the_framework() {
-        assert_eq!(parse(b"HEAD /room.flv HTTP/1.1\r\n\r\n"), Some(None));
+        assert_eq!(parse(b"POST /room.flv HTTP/1.1\r\n\r\n"), Some(None));
         assert_eq!(parse(b"\x16\x03\x01\x02\x00"), Some(None));
         assert_eq!(parse(b"PRI * HTTP/2.0\r\n\r\n"), Some(None));
         let long = [b"GET /".as_slice(), &[b'a'; HEAD_MAX_BYTES]].concat();

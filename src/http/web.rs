@@ -11,8 +11,6 @@ use actix_web::{
     web,
 };
 use serde_json::json;
-use synctv_actors::router::RouterHandle;
-use synctv_media::room::RoomName;
 use tokio::net::TcpStream;
 
 use super::{HttpSettings, flv, rewind::Rewind};
@@ -23,20 +21,17 @@ const METHODS: &str = "GET, HEAD, OPTIONS";
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Site {
-    router: RouterHandle,
     app: String,
 }
 
 /// The framework's service for one worker thread.
 pub(super) async fn service(
-    router: RouterHandle,
     settings: &HttpSettings,
 ) -> Result<
     impl Service<(Rewind<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
     let site = web::Data::new(Site {
-        router,
         app: settings.app.clone(),
     });
     let app = App::new().app_data(site).default_service(web::to(answer));
@@ -61,24 +56,13 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         Some(_) if request.method() == Method::OPTIONS => preflight(),
         Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => not_allowed(),
         Some(Err(bad_name)) => error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string()),
-        Some(Ok(room)) => describe(request.method(), room, &site.router).await,
+        // A live room's request does not come here: see the module `http`.
+        Some(Ok(room)) => error(
+            StatusCode::NOT_FOUND,
+            "room_not_live",
+            &format!("nobody publishes {room}"),
+        ),
     }
-}
-
-/// A GET comes here when the room is not live: see the module `http`.
-async fn describe(method: &Method, room: RoomName, router: &RouterHandle) -> HttpResponse {
-    if method == Method::HEAD && router.open(room.clone()).await.is_some() {
-        return HttpResponse::Ok()
-            .insert_header((header::CONTENT_TYPE, flv::CONTENT_TYPE))
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-            .finish();
-    }
-    error(
-        StatusCode::NOT_FOUND,
-        "room_not_live",
-        &format!("nobody publishes {room}"),
-    )
 }
 
 fn preflight() -> HttpResponse {
