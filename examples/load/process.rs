@@ -1,0 +1,68 @@
+//! CPU and memory of a process or a thread, as Linux counts them.
+
+use std::fs;
+
+use tokio::time::Instant;
+
+/// Ticks of /proc a second; Linux has had no other number for decades.
+const TICKS_PER_S: f64 = 100.0;
+const PAGE_BYTES: u64 = 4096;
+
+/// What was used between start and stop.
+pub struct Usage {
+    pub cpu_percent: f64,
+    pub resident_bytes: u64,
+}
+
+/// Counts from its start.
+pub struct Meter {
+    stat_path: String,
+    ticks: u64,
+    since: Instant,
+}
+
+impl Meter {
+    /// Watches the process, or the floor's thread in this one.
+    pub fn start(server_pid: Option<u32>, floor: bool) -> Option<Self> {
+        let stat_path = if floor {
+            floor_thread_path()?
+        } else {
+            format!("/proc/{}", server_pid?)
+        };
+        let ticks = ticks(&stat_path)?;
+        Some(Self {
+            stat_path,
+            ticks,
+            since: Instant::now(),
+        })
+    }
+
+    /// What was used since the start; `None` if the process is gone.
+    pub fn stop(self) -> Option<Usage> {
+        let seconds = self.since.elapsed().as_secs_f64();
+        let used = ticks(&self.stat_path)?.saturating_sub(self.ticks);
+        Some(Usage {
+            cpu_percent: used as f64 / TICKS_PER_S / seconds * 100.0,
+            resident_bytes: resident_bytes(&self.stat_path)?,
+        })
+    }
+}
+
+fn floor_thread_path() -> Option<String> {
+    let threads = fs::read_dir("/proc/self/task").ok()?;
+    threads
+        .filter_map(|thread| Some(thread.ok()?.path().to_string_lossy().into_owned()))
+        .find(|path| fs::read_to_string(format!("{path}/comm")).is_ok_and(|name| name.trim() == "floor"))
+}
+
+/// User and system time: the 14th and 15th fields, counted behind the name, which may hold spaces.
+fn ticks(path: &str) -> Option<u64> {
+    let stat = fs::read_to_string(format!("{path}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+}
+
+fn resident_bytes(path: &str) -> Option<u64> {
+    let statm = fs::read_to_string(format!("{path}/statm")).ok()?;
+    Some(statm.split_whitespace().nth(1)?.parse::<u64>().ok()? * PAGE_BYTES)
+}

@@ -1,0 +1,181 @@
+//! A publisher: a synthetic stream over RTMP, 30 pictures a second and AAC's 43 packets.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use synctv_media::{
+    frame::{Frame, Track},
+    rtmp::client::{Client, ClientEvent},
+    samples,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::{oneshot, watch},
+    time::Instant,
+};
+
+use crate::Stage;
+
+/// Pictures a second.
+pub const FPS: u32 = 30;
+/// One packet of AAC at 44.1 kHz, in microseconds.
+const AUDIO_STEP_US: u64 = 23_220;
+const AUDIO_BYTES: usize = 350;
+/// Where a picture carries its number and the time it was sent, behind the header of its tag.
+pub const STAMP_OFFSET: usize = 5;
+/// Number and time, eight bytes each.
+pub const STAMP_BYTES: usize = 16;
+
+/// Starts to publish; the answer comes once the server has agreed.
+pub fn start(
+    server: SocketAddr,
+    room: String,
+    kbps: u32,
+    gop: u32,
+    stages: watch::Receiver<Stage>,
+) -> oneshot::Receiver<io::Result<()>> {
+    let (ready, is_ready) = oneshot::channel();
+    tokio::task::spawn_local(async move {
+        match connect(server, &room).await {
+            Ok((socket, client)) => {
+                let _ = ready.send(Ok(()));
+                if let Err(error) = publish(socket, client, kbps, gop, stages).await {
+                    eprintln!("publisher of {room}: {error}");
+                }
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    });
+    is_ready
+}
+
+async fn connect(server: SocketAddr, room: &str) -> io::Result<(TcpStream, Client)> {
+    let mut socket = TcpStream::connect(server).await?;
+    socket.set_nodelay(true)?;
+    let mut client = Client::publisher("live", room);
+    let mut buffer = vec![0; 4096];
+    loop {
+        socket.write_all(&client.take_output()).await?;
+        while let Some(event) = client.poll_event() {
+            match event {
+                ClientEvent::Ready => return Ok((socket, client)),
+                ClientEvent::Status {
+                    level,
+                    code,
+                    description,
+                } if level == "error" => {
+                    return Err(io::Error::other(format!("{code}: {description}")));
+                }
+                _ => {}
+            }
+        }
+        match socket.read(&mut buffer).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            size => client.feed(&buffer[..size]).map_err(io::Error::other)?,
+        }
+    }
+}
+
+async fn publish(
+    mut socket: TcpStream,
+    mut client: Client,
+    kbps: u32,
+    gop: u32,
+    stages: watch::Receiver<Stage>,
+) -> io::Result<()> {
+    for header in [
+        samples::metadata(true, true),
+        samples::video_header(),
+        samples::audio_header(),
+    ] {
+        client.send_frame(&header);
+    }
+    let mut source = Source::new(kbps, gop);
+    let begin = Instant::now();
+    let mut discarded = vec![0; 4096];
+    while *stages.borrow() != Stage::Over {
+        tokio::time::sleep_until(begin + source.next_at()).await;
+        client.send_frame(&source.next_frame());
+        socket.write_all(&client.take_output()).await?;
+        // Acknowledgements need no answer, but they must not fill the socket.
+        while let Ok(1..) = socket.try_read(&mut discarded) {}
+    }
+    Ok(())
+}
+
+/// The frames of a stream, in order.
+pub struct Source {
+    picture_bytes: usize,
+    gop: u32,
+    pictures: u64,
+    packets: u64,
+}
+
+impl Source {
+    /// A stream of this bit rate and keyframe interval.
+    pub fn new(kbps: u32, gop: u32) -> Self {
+        Self {
+            picture_bytes: picture_bytes(kbps),
+            gop,
+            pictures: 0,
+            packets: 0,
+        }
+    }
+
+    /// When the next frame is due, from the start of the stream.
+    pub fn next_at(&self) -> Duration {
+        self.next_picture_at().min(self.next_packet_at())
+    }
+
+    /// The next frame, stamped with the time that it is now.
+    pub fn next_frame(&mut self) -> Frame {
+        let timestamp_ms = self.next_at().as_millis() as u32;
+        if self.next_picture_at() <= self.next_packet_at() {
+            self.pictures += 1;
+            self.picture(timestamp_ms)
+        } else {
+            self.packets += 1;
+            packet(timestamp_ms)
+        }
+    }
+
+    fn next_picture_at(&self) -> Duration {
+        Duration::from_micros(self.pictures * 1_000_000 / u64::from(FPS))
+    }
+
+    fn next_packet_at(&self) -> Duration {
+        Duration::from_micros(self.packets * AUDIO_STEP_US)
+    }
+
+    /// A keyframe has the bytes of four other pictures, out of its GOP's share.
+    fn picture(&self, timestamp_ms: u32) -> Frame {
+        let number = self.pictures - 1;
+        let is_key = number.is_multiple_of(u64::from(self.gop));
+        let unit = self.picture_bytes * self.gop as usize / (self.gop as usize + 3);
+        let mut payload = vec![0xAB; if is_key { 4 * unit } else { unit }];
+        payload[..STAMP_OFFSET].copy_from_slice(&[if is_key { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
+        payload[STAMP_OFFSET..][..8].copy_from_slice(&number.to_be_bytes());
+        payload[STAMP_OFFSET + 8..][..8].copy_from_slice(&crate::report::now_us().to_be_bytes());
+        Frame {
+            track: Track::Video,
+            timestamp_ms,
+            payload: payload.into(),
+        }
+    }
+}
+
+fn packet(timestamp_ms: u32) -> Frame {
+    let mut payload = vec![0xCD; AUDIO_BYTES];
+    payload[..2].copy_from_slice(&[0xAF, 1]);
+    Frame {
+        track: Track::Audio,
+        timestamp_ms,
+        payload: Bytes::from(payload),
+    }
+}
+
+/// The mean size of a picture.
+pub fn picture_bytes(kbps: u32) -> usize {
+    (kbps as usize * 1000 / 8 / FPS as usize).max(STAMP_OFFSET + STAMP_BYTES + 64)
+}

@@ -1,0 +1,164 @@
+//! A viewer: reads FLV, and looks at the stamps of its pictures.
+//!
+//! It skips over bodies instead of copying them out, so that a thousand viewers leave the machine to the server.
+
+use std::{net::SocketAddr, time::Duration};
+
+use synctv_media::flv::{FILE_HEADER_BYTES, TAG_HEADER_BYTES, TAG_OVERHEAD_BYTES};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, time::Instant};
+
+use crate::{
+    Stage,
+    publisher::{STAMP_BYTES, STAMP_OFFSET},
+    report::{Report, Watched, now_us},
+};
+
+const VIDEO: u8 = 9;
+/// So much of a tag is looked at.
+const LOOK_BYTES: usize = TAG_HEADER_BYTES + STAMP_OFFSET + STAMP_BYTES;
+const READ_BYTES: usize = 64 * 1024;
+
+/// Watches `room` until the load is over.
+pub async fn watch(server: SocketAddr, room: String, stages: watch::Receiver<Stage>, report: Report) {
+    let mut watched = Watched::new(Instant::now());
+    if let Err(error) = receive(server, &room, stages, &mut watched).await {
+        eprintln!("viewer of {room}: {error}");
+    }
+    report.add(&watched);
+}
+
+async fn receive(
+    server: SocketAddr,
+    room: &str,
+    mut stages: watch::Receiver<Stage>,
+    watched: &mut Watched,
+) -> std::io::Result<()> {
+    let mut socket = TcpStream::connect(server).await?;
+    socket
+        .write_all(format!("GET /{room}.flv HTTP/1.1\r\nHost: load\r\n\r\n").as_bytes())
+        .await?;
+    let mut scan = Scan::new();
+    loop {
+        tokio::select! {
+            readable = socket.readable() => readable?,
+            _ = stages.wait_for(|stage| *stage == Stage::Over) => return Ok(()),
+        }
+        let measuring = *stages.borrow() == Stage::Measuring;
+        let size = BUFFER.with_borrow_mut(|buffer| {
+            let size = socket.try_read(buffer)?;
+            scan.take(&buffer[..size], |number, sent_us| {
+                watched.picture(number, sent_us, now_us(), measuring)
+            });
+            Ok::<_, std::io::Error>(size)
+        });
+        match size {
+            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            // A socket that always has more must not keep the others waiting.
+            Ok(READ_BYTES) => tokio::task::yield_now().await,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+thread_local! {
+    static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// Finds the pictures in the bytes of a response.
+struct Scan {
+    state: State,
+    look: Vec<u8>,
+    skip: usize,
+    picture: Option<(u64, u64)>,
+}
+
+#[derive(PartialEq)]
+enum State {
+    Head,
+    Tag,
+}
+
+impl Scan {
+    fn new() -> Self {
+        Self {
+            state: State::Head,
+            look: Vec::with_capacity(LOOK_BYTES),
+            skip: 0,
+            picture: None,
+        }
+    }
+
+    /// Calls `seen` with the stamp of each picture that is complete.
+    fn take(&mut self, mut bytes: &[u8], mut seen: impl FnMut(u64, u64)) {
+        while !bytes.is_empty() {
+            if self.state == State::Head {
+                bytes = self.head(bytes);
+                continue;
+            }
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes = &bytes[skipped..];
+            if self.skip == 0 {
+                if let Some((number, sent_us)) = self.picture.take() {
+                    seen(number, sent_us);
+                }
+                bytes = self.tag(bytes);
+            }
+        }
+    }
+
+    /// Passes over the response's head and the file header.
+    fn head<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        for (at, byte) in bytes.iter().enumerate() {
+            self.look.push(*byte);
+            if self.look.ends_with(b"\r\n\r\n") {
+                self.look.clear();
+                self.state = State::Tag;
+                self.skip = FILE_HEADER_BYTES;
+                return &bytes[at + 1..];
+            }
+        }
+        &[]
+    }
+
+    /// Looks at the front of a tag, once it is there.
+    fn tag<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let wanted = LOOK_BYTES.min(self.tag_bytes().unwrap_or(LOOK_BYTES)) - self.look.len();
+        // The size is in the tag's header, which is looked at alone first.
+        let wanted = if self.look.len() < TAG_HEADER_BYTES {
+            TAG_HEADER_BYTES - self.look.len()
+        } else {
+            wanted
+        };
+        let (front, rest) = bytes.split_at(wanted.min(bytes.len()));
+        self.look.extend_from_slice(front);
+        if let Some(tag_bytes) = self.tag_bytes()
+            && self.look.len() >= LOOK_BYTES.min(tag_bytes)
+        {
+            self.picture = self.stamp();
+            self.skip = tag_bytes - self.look.len();
+            self.look.clear();
+        }
+        rest
+    }
+
+    fn tag_bytes(&self) -> Option<usize> {
+        let header = self.look.first_chunk::<TAG_HEADER_BYTES>()?;
+        Some(TAG_OVERHEAD_BYTES + u32::from_be_bytes([0, header[1], header[2], header[3]]) as usize)
+    }
+
+    fn stamp(&self) -> Option<(u64, u64)> {
+        let is_picture = self.look.first() == Some(&VIDEO) && self.look.get(TAG_HEADER_BYTES + 1) == Some(&1);
+        let stamp = self.look.get(LOOK_BYTES - STAMP_BYTES..).filter(|_| is_picture)?;
+        let (number, sent_us) = stamp.split_at_checked(8)?;
+        Some((
+            u64::from_be_bytes(number.try_into().ok()?),
+            u64::from_be_bytes(sent_us.try_into().ok()?),
+        ))
+    }
+}
+
+/// Without any picture for this long, a viewer's screen stands still.
+pub const STALL: Duration = Duration::from_secs(1);
