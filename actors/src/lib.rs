@@ -10,4 +10,6 @@ pub mod registry;
 pub mod router;
 pub mod rtmp_connection;
 pub mod stream;
+#[cfg(test)]
+mod testing;
 pub mod viewers;

@@ -9,6 +9,7 @@ use actix::{
     Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, Recipient,
     ResponseActFuture, Supervised, Supervisor, WrapFuture,
 };
+use actix_rt::ArbiterHandle;
 use log::{error, warn};
 use synctv_media::room::RoomName;
 use thiserror::Error;
@@ -77,13 +78,18 @@ struct Ping;
 impl RegistryHandle {
     /// Starts the registrar on a thread of its own. `store` is built there.
     pub fn start<S: Store>(heartbeat: Duration, store: impl FnOnce() -> S + Send + 'static) -> Self {
-        let arbiter = Arbiter::new();
-        Self(Supervisor::start_in_arbiter(&arbiter.handle(), move |_| {
-            RegistryActor {
-                store: Rc::new(store()),
-                heartbeat,
-                claims: HashMap::new(),
-            }
+        Self::start_on(&Arbiter::new().handle(), heartbeat, store)
+    }
+
+    pub(crate) fn start_on<S: Store>(
+        arbiter: &ArbiterHandle,
+        heartbeat: Duration,
+        store: impl FnOnce() -> S + Send + 'static,
+    ) -> Self {
+        Self(Supervisor::start_in_arbiter(arbiter, move |_| RegistryActor {
+            store: Rc::new(store()),
+            heartbeat,
+            claims: HashMap::new(),
         }))
     }
 

@@ -1,1 +1,38 @@
+use super::*;
+use crate::testing::{ProbeHandle, node, room, settings};
 
+#[actix_rt::test]
+async fn a_room_that_nobody_publishes_is_not_found() {
+    let router = node(settings(), 10);
+    assert!(router.open(room("r")).await.is_none());
+}
+
+#[actix_rt::test]
+async fn rooms_over_the_limit_are_refused_by_name_of_the_limit() {
+    let router = node(settings(), 1);
+    let publisher = ProbeHandle::start();
+    let _first = router.publish(room("a"), publisher.evict()).await.unwrap();
+    let refused = router.publish(room("b"), publisher.evict()).await;
+    assert_eq!(refused.unwrap_err(), PublishError::RoomLimit { max: 1 });
+}
+
+#[actix_rt::test]
+async fn the_late_end_of_an_earlier_stream_leaves_the_new_one_alone() {
+    tokio::time::pause();
+    let router = node(settings(), 10);
+    let publisher = ProbeHandle::start();
+    let _publication = router.publish(room("r"), publisher.evict()).await.unwrap();
+    let stream = router.open(room("r")).await.unwrap();
+    let other = router.publish(room("other"), publisher.evict()).await.unwrap();
+    let earlier = router.open(room("other")).await.unwrap().id();
+    drop(other);
+    router
+        .0
+        .send(Ended {
+            room: room("r"),
+            id: earlier,
+        })
+        .await
+        .unwrap();
+    assert_eq!(router.open(room("r")).await.unwrap().id(), stream.id());
+}

@@ -78,6 +78,11 @@ impl StreamHandle {
             .unwrap_or(Err(PublishError::Ended))
     }
 
+    #[cfg(test)]
+    pub(super) fn address(&self) -> &Addr<StreamActor> {
+        &self.address
+    }
+
     /// Asks for the media that `viewer`, served by `subscriber`, starts with, and subscribes `subscriber` to what
     /// follows if it is not yet.
     pub fn join(&self, subscriber: SubscriberId, viewer: ViewerId, recipient: Recipient<Delivery>) {

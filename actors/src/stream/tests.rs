@@ -1,1 +1,328 @@
+use std::time::Duration;
 
+use synctv_media::{gop::GopLimits, samples};
+
+use super::*;
+use crate::delivery::MAILBOX_MAX;
+use crate::testing::{GRACE, Got, ProbeHandle, node, opening, room, settings};
+
+const V: u8 = 9;
+const A: u8 = 8;
+
+/// A room that is published by a probe.
+struct Live {
+    router: crate::router::RouterHandle,
+    stream: StreamHandle,
+    publication: Publication,
+    publisher: ProbeHandle,
+}
+
+async fn live_with(settings: StreamSettings) -> Live {
+    tokio::time::pause();
+    let router = node(settings, 10);
+    let publisher = ProbeHandle::start();
+    let publication = router.publish(room("r"), publisher.evict()).await.unwrap();
+    let stream = router.open(room("r")).await.unwrap();
+    Live {
+        router,
+        stream,
+        publication,
+        publisher,
+    }
+}
+
+async fn live() -> Live {
+    live_with(settings()).await
+}
+
+fn media(tags: &[(u8, u32)]) -> Got {
+    Got::Media {
+        after_gap: false,
+        tags: tags.to_vec(),
+    }
+}
+
+#[actix_rt::test]
+async fn a_viewer_gets_the_cached_gop_and_then_the_live_media_in_order() {
+    let live = live().await;
+    live.publication.send(opening(0)).await.unwrap();
+    live.publication.send(vec![samples::inter(33)]).await.unwrap();
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 7);
+    live.publication.send(vec![samples::inter(66)]).await.unwrap();
+    assert_eq!(
+        viewer.next().await,
+        Got::Join {
+            viewer: 7,
+            tags: vec![(V, 0), (V, 33)]
+        }
+    );
+    assert_eq!(viewer.next().await, media(&[(V, 66)]));
+}
+
+#[actix_rt::test]
+async fn one_subscription_serves_all_viewers_of_a_thread() {
+    let live = live().await;
+    live.publication.send(opening(0)).await.unwrap();
+    let mut viewers = ProbeHandle::start();
+    viewers.join(&live.stream, 1);
+    viewers.join(&live.stream, 2);
+    live.publication.send(vec![samples::inter(33)]).await.unwrap();
+    assert!(matches!(viewers.next().await, Got::Join { viewer: 1, .. }));
+    assert!(matches!(viewers.next().await, Got::Join { viewer: 2, .. }));
+    assert_eq!(viewers.next().await, media(&[(V, 33)]));
+    assert!(viewers.is_quiet().await, "the media came once");
+}
+
+#[actix_rt::test]
+async fn sound_rides_along_with_the_next_picture_and_waits_no_longer_than_the_limit() {
+    let live = live().await;
+    live.publication.send(opening(0)).await.unwrap();
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    viewer.next().await;
+    live.publication.send(vec![samples::audio(10)]).await.unwrap();
+    assert!(viewer.is_quiet().await);
+    live.publication.send(vec![samples::inter(33)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(A, 10), (V, 33)]));
+
+    live.publication.send(vec![samples::audio(40)]).await.unwrap();
+    let sent = Instant::now();
+    assert_eq!(viewer.next().await, media(&[(A, 40)]));
+    let waited = sent.elapsed();
+    assert!(
+        waited >= AUDIO_WAIT && waited < AUDIO_WAIT + Duration::from_millis(10),
+        "{waited:?}"
+    );
+}
+
+#[actix_rt::test]
+async fn media_is_merged_over_the_interval() {
+    let live = live_with(StreamSettings {
+        flush: Flush::Every(Duration::from_millis(100)),
+        ..settings()
+    })
+    .await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    live.publication.send(vec![samples::keyframe(0)]).await.unwrap();
+    live.publication
+        .send(vec![samples::inter(33), samples::audio(40)])
+        .await
+        .unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 0), (V, 33), (A, 40)]));
+    live.publication.send(vec![samples::inter(66)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 66)]));
+}
+
+#[actix_rt::test]
+async fn every_tag_goes_out_at_once_if_so_set() {
+    let live = live_with(StreamSettings {
+        flush: Flush::EveryTag,
+        ..settings()
+    })
+    .await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    live.publication.send(vec![samples::audio(0)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(A, 0)]));
+}
+
+#[actix_rt::test]
+async fn a_second_publisher_is_refused_and_the_first_goes_on() {
+    let mut live = live().await;
+    let second = ProbeHandle::start();
+    let refused = live.router.publish(room("r"), second.evict()).await;
+    assert_eq!(refused.unwrap_err(), PublishError::Busy);
+    live.publication.send(opening(0)).await.unwrap();
+    assert!(live.publisher.is_quiet().await, "the first was not evicted");
+}
+
+#[actix_rt::test]
+async fn viewers_go_on_with_the_next_publisher_and_their_time_never_goes_back() {
+    let live = live().await;
+    live.publication.send(opening(5000)).await.unwrap();
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    viewer.next().await;
+    drop(live.publication);
+    tokio::time::sleep(GRACE - Duration::from_secs(1)).await;
+
+    let again = live
+        .router
+        .publish(room("r"), live.publisher.evict())
+        .await
+        .unwrap();
+    again
+        .send(vec![samples::video_header(), samples::keyframe(0)])
+        .await
+        .unwrap();
+    assert_eq!(
+        viewer.next().await,
+        media(&[(V, 5000)]),
+        "the new sequence header"
+    );
+    assert_eq!(viewer.next().await, media(&[(V, 5033)]));
+    tokio::time::sleep(2 * GRACE).await;
+    assert!(viewer.is_quiet().await, "the grace is over, and forgotten");
+}
+
+#[actix_rt::test]
+async fn viewers_are_let_go_after_the_grace_and_the_room_is_gone() {
+    let live = live().await;
+    live.publication.send(opening(0)).await.unwrap();
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    viewer.next().await;
+    drop(live.publication);
+    let left = Instant::now();
+    assert_eq!(viewer.next().await, Got::End(EndReason::PublisherLeft));
+    assert!(left.elapsed() >= GRACE);
+    assert!(live.router.open(room("r")).await.is_none());
+    assert!(
+        live.router
+            .publish(room("r"), live.publisher.evict())
+            .await
+            .is_ok()
+    );
+}
+
+#[actix_rt::test]
+async fn a_viewer_who_comes_in_the_grace_waits_for_the_next_publisher() {
+    let live = live().await;
+    live.publication.send(opening(0)).await.unwrap();
+    drop(live.publication);
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    assert!(viewer.is_quiet().await, "what the last publisher sent is past");
+    let again = live
+        .router
+        .publish(room("r"), live.publisher.evict())
+        .await
+        .unwrap();
+    again.send(vec![samples::keyframe(0)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 33)]));
+}
+
+#[actix_rt::test]
+async fn a_publication_whose_asker_is_gone_does_not_block_the_room() {
+    let live = live().await;
+    drop(live.publication);
+    let asked = live.stream.publish(live.publisher.evict());
+    assert!(
+        futures::FutureExt::now_or_never(asked).is_none(),
+        "the asker gave up"
+    );
+    assert!(
+        live.router
+            .publish(room("r"), live.publisher.evict())
+            .await
+            .is_ok()
+    );
+}
+
+#[actix_rt::test]
+async fn a_late_frame_of_an_earlier_publisher_is_turned_down() {
+    let live = live().await;
+    let late = live.publication.send(opening(0));
+    drop(live.publication);
+    let _now = live
+        .router
+        .publish(room("r"), live.publisher.evict())
+        .await
+        .unwrap();
+    late.await.unwrap();
+    let stale = Publication::new(live.stream.address().clone(), PublisherId(1));
+    assert!(stale.send(opening(0)).await.is_err());
+}
+
+#[actix_rt::test]
+async fn a_lost_claim_evicts_the_publisher_and_frees_the_room() {
+    let mut live = live().await;
+    live.stream.address().send(ClaimLost { epoch: 99 }).await.unwrap();
+    assert!(live.publisher.is_quiet().await, "another epoch's loss");
+    live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
+    assert_eq!(live.publisher.next().await, Got::Evicted);
+    assert!(live.publication.send(opening(0)).await.is_err());
+    assert!(
+        live.router
+            .publish(room("r"), live.publisher.evict())
+            .await
+            .is_ok()
+    );
+}
+
+#[actix_rt::test]
+async fn without_a_cache_viewers_begin_at_the_next_keyframe() {
+    let gop = GopLimits {
+        gops_max: 0,
+        size_max_bytes: 0,
+    };
+    let live = live_with(StreamSettings { gop, ..settings() }).await;
+    live.publication.send(opening(0)).await.unwrap();
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    live.publication.send(vec![samples::keyframe(33)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 33)]));
+}
+
+#[actix_rt::test]
+async fn a_subscriber_that_left_gets_nothing_more() {
+    let live = live().await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    live.stream.leave(viewer.id);
+    live.publication.send(opening(0)).await.unwrap();
+    assert!(viewer.is_quiet().await);
+}
+
+#[actix_rt::test]
+async fn a_subscriber_whose_mailbox_is_full_goes_on_at_a_keyframe_and_is_told() {
+    let live = live_with(StreamSettings {
+        flush: Flush::EveryTag,
+        ..settings()
+    })
+    .await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    live.publication.send(opening(0)).await.unwrap();
+    viewer.next().await;
+    viewer.next().await;
+    // One message whose flush cuts at each keyframe: nobody else runs until all batches are sent.
+    let keyframes = |from: u32, count: u32| {
+        (0..count)
+            .map(|at| samples::keyframe(from + at))
+            .collect::<Vec<_>>()
+    };
+    live.publication
+        .send(keyframes(100, 2 * MAILBOX_MAX as u32))
+        .await
+        .unwrap();
+    let mut last = 0;
+    while let Ok(got) = tokio::time::timeout(Duration::from_millis(1), viewer.next()).await {
+        let Got::Media {
+            after_gap: false,
+            tags,
+        } = got
+        else {
+            panic!("{got:?}")
+        };
+        last = tags[0].1;
+    }
+    assert!(
+        last < 100 + 2 * MAILBOX_MAX as u32 - 1,
+        "the last ones did not fit"
+    );
+    live.publication.send(vec![samples::inter(2000)]).await.unwrap();
+    live.publication
+        .send(vec![samples::keyframe(2033)])
+        .await
+        .unwrap();
+    assert_eq!(
+        viewer.next().await,
+        Got::Media {
+            after_gap: true,
+            tags: vec![(V, 2033)]
+        }
+    );
+}

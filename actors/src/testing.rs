@@ -1,0 +1,156 @@
+//! What the actors' tests share: a node on one thread, whose clock can be paused, and a subscriber that notes what it
+//! gets.
+
+use std::time::Duration;
+
+use actix::{Actor, Addr, Context, Handler, Recipient};
+use actix_rt::Arbiter;
+use synctv_media::{flv::tags, frame::Frame, gop::GopLimits, room::RoomName, samples};
+use tokio::sync::mpsc;
+
+use crate::{
+    delivery::{Delivery, EndReason, MAILBOX_MAX, SubscriberId, ViewerId},
+    registry::{RegistryHandle, embedded::EmbeddedStore, store::Store},
+    router::RouterHandle,
+    stream::{Evicted, Flush, StreamHandle, StreamSettings},
+};
+
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+
+pub(crate) fn settings() -> StreamSettings {
+    StreamSettings {
+        gop: GopLimits {
+            gops_max: 2,
+            size_max_bytes: 1 << 20,
+        },
+        join_window_ms: 1000,
+        flush: Flush::EveryPicture,
+        grace: GRACE,
+    }
+}
+
+pub(crate) fn room(name: &str) -> RoomName {
+    RoomName::new(name).unwrap()
+}
+
+/// A router and its registry on the current thread.
+pub(crate) fn node(settings: StreamSettings, rooms_max: usize) -> RouterHandle {
+    node_with(settings, rooms_max, || EmbeddedStore::new("n1".to_owned()))
+}
+
+pub(crate) fn node_with<S: Store>(
+    settings: StreamSettings,
+    rooms_max: usize,
+    store: impl FnOnce() -> S + Send + 'static,
+) -> RouterHandle {
+    let registry = RegistryHandle::start_on(&Arbiter::current(), Duration::from_secs(60), store);
+    RouterHandle::start(settings, registry, rooms_max)
+}
+
+/// What a [`Probe`] got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Got {
+    /// Live tags: type and time in milliseconds.
+    Media {
+        after_gap: bool,
+        tags: Vec<(u8, u32)>,
+    },
+    /// Cached tags for a viewer who joined.
+    Join {
+        viewer: u64,
+        tags: Vec<(u8, u32)>,
+    },
+    End(EndReason),
+    Evicted,
+}
+
+/// An actor that gets deliveries and evictions and hands them to a test.
+pub(crate) struct Probe {
+    got: mpsc::UnboundedSender<Got>,
+}
+
+pub(crate) struct ProbeHandle {
+    pub id: SubscriberId,
+    pub address: Addr<Probe>,
+    got: mpsc::UnboundedReceiver<Got>,
+}
+
+impl ProbeHandle {
+    pub fn start() -> Self {
+        let (sender, got) = mpsc::unbounded_channel();
+        let address = Probe { got: sender }.start();
+        Self {
+            id: SubscriberId::unique(),
+            address,
+            got,
+        }
+    }
+
+    pub fn evict(&self) -> Recipient<Evicted> {
+        self.address.clone().recipient()
+    }
+
+    pub fn join(&self, stream: &StreamHandle, viewer: u64) {
+        stream.join(self.id, ViewerId(viewer), self.address.clone().recipient());
+    }
+
+    pub async fn next(&mut self) -> Got {
+        self.got.recv().await.expect("the probe is gone")
+    }
+
+    /// Nothing more came, and everything sent so far was handled.
+    pub async fn is_quiet(&mut self) -> bool {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        self.got.try_recv().is_err()
+    }
+}
+
+impl Actor for Probe {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_MAX);
+    }
+}
+
+impl Handler<Delivery> for Probe {
+    type Result = ();
+
+    fn handle(&mut self, delivery: Delivery, _: &mut Self::Context) {
+        let seen = |flv: &[u8]| {
+            tags(flv)
+                .map(|tag| (tag.type_id, tag.timestamp_ms))
+                .collect::<Vec<_>>()
+        };
+        let got = match delivery {
+            Delivery::Media { batch, after_gap } => Got::Media {
+                after_gap,
+                tags: seen(&batch.flv),
+            },
+            Delivery::Join { viewer, point } => Got::Join {
+                viewer: viewer.0,
+                tags: point.batches.iter().flat_map(|batch| seen(&batch.flv)).collect(),
+            },
+            Delivery::End(reason) => Got::End(reason),
+        };
+        let _ = self.got.send(got);
+    }
+}
+
+impl Handler<Evicted> for Probe {
+    type Result = ();
+
+    fn handle(&mut self, _: Evicted, _: &mut Self::Context) {
+        let _ = self.got.send(Got::Evicted);
+    }
+}
+
+/// Headers, then a keyframe at `at_ms`.
+pub(crate) fn opening(at_ms: u32) -> Vec<Frame> {
+    vec![
+        samples::metadata(true, true),
+        samples::video_header(),
+        samples::audio_header(),
+        samples::keyframe(at_ms),
+    ]
+}
