@@ -279,6 +279,29 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_lists_every_setting_with_its_default_and_help() {
+        let readme = include_str!("../README.md");
+        for arg in Config::command().get_arguments().filter(|arg| arg.get_env().is_some()) {
+            let row = readme_row(arg);
+            assert!(readme.contains(&row), "README.md lacks this row:\n{row}");
+        }
+    }
+
+    fn readme_row(arg: &clap::Arg) -> String {
+        let name = arg.get_env().unwrap_or_default().to_string_lossy();
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let (help, named_default) = match help.split_once(" [default: ") {
+            Some((help, default)) => (help.to_owned(), default.trim_end_matches(']').to_owned()),
+            None => (help, String::new()),
+        };
+        let default = match arg.get_default_values() {
+            [value] if !arg.is_hide_default_value_set() => format!("`{}`", value.to_string_lossy()),
+            _ => named_default,
+        };
+        format!("| `{name}` | {default} | {help} |")
+    }
+
+    #[test]
     fn a_bad_value_is_named_with_its_setting_in_one_line() {
         for (args, setting, value) in [
             (["--rtmp-addr", "nowhere"], "RTMP_ADDR", "nowhere"),

@@ -1,0 +1,129 @@
+//! What a frame costs on its way through the pure parts, without sockets.
+//!
+//! ```text
+//! cargo bench --bench media
+//! ```
+
+use std::{hint::black_box, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use synctv_media::{
+    batch::{Batch, WireFormat},
+    batcher::Batcher,
+    frame::{Frame, Track},
+    hls::segmenter::{Segmenter, SegmenterConfig},
+    rtmp::{
+        OUT_CHUNK_SIZE_BYTES,
+        chunk_reader::{ChunkLimits, ChunkReader},
+        mux::flv_to_chunks,
+    },
+    samples,
+    viewer_queue::ViewerQueue,
+};
+
+/// A picture of a stream of 1.5 Mbit/s at 30 fps.
+const PICTURE_BYTES: usize = 6_250;
+
+/// The sequence header of a stream in Main profile, 640x360.
+const H264_HEADER: &[u8] = b"\x17\0\0\0\0\x01\x4d\x40\x1e\xff\xe1\0\x0a\x67\x4d\x40\x1e\x96\x52\x02\x83\xf6\x02\x01\0\x04\x68\xef\x38\x80";
+
+fn picture(number: u32, keyframe: bool) -> Frame {
+    let mut payload = vec![0xAB; PICTURE_BYTES];
+    let nal_bytes = (PICTURE_BYTES - 9) as u32;
+    payload[..5].copy_from_slice(&[if keyframe { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
+    payload[5..9].copy_from_slice(&nal_bytes.to_be_bytes());
+    payload[9] = if keyframe { 0x65 } else { 0x41 };
+    Frame { track: Track::Video, timestamp_ms: number * 33, payload: payload.into() }
+}
+
+/// Two seconds of pictures, a keyframe first.
+fn pictures() -> Vec<Frame> {
+    (0..60).map(|number| picture(number, number == 0)).collect()
+}
+
+fn batches() -> Vec<Arc<Batch>> {
+    let mut batcher = Batcher::default();
+    pictures()
+        .into_iter()
+        .flat_map(|frame| {
+            batcher.push(frame).expect("a well-formed picture");
+            batcher.flush()
+        })
+        .collect()
+}
+
+fn read_chunks(c: &mut Criterion) {
+    let wire: Bytes = batches().iter().flat_map(|batch| flv_to_chunks(&batch.flv)).collect();
+    let mut set_chunk_size = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
+    set_chunk_size.extend_from_slice(&(OUT_CHUNK_SIZE_BYTES as u32).to_be_bytes());
+    let mut group = c.benchmark_group("chunk reader");
+    group.throughput(Throughput::Bytes(wire.len() as u64));
+    let read = || {
+        let mut reader = ChunkReader::new(ChunkLimits::default());
+        let mut pictures_bytes = 0;
+        for mut input in [&set_chunk_size[..], &wire[..]] {
+            while let Ok(Some(message)) = reader.next_message(&mut input) {
+                pictures_bytes += black_box(message).payload.len();
+            }
+        }
+        pictures_bytes
+    };
+    assert!(read() >= 60 * PICTURE_BYTES, "every picture is read");
+    group.bench_function("60 pictures", |b| b.iter(read));
+}
+
+fn build_batches(c: &mut Criterion) {
+    let frames = pictures();
+    let mut group = c.benchmark_group("batcher");
+    group.throughput(Throughput::Bytes((frames.len() * PICTURE_BYTES) as u64));
+    group.bench_function("60 pictures, a flush each", |b| {
+        b.iter_batched(
+            || (Batcher::default(), frames.clone()),
+            |(mut batcher, frames)| {
+                for frame in frames {
+                    let _ = batcher.push(frame);
+                    black_box(batcher.flush());
+                }
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+#[allow(clippy::disallowed_methods, reason = "an Instant has no other beginning")]
+fn queue_for_a_slow_viewer(c: &mut Criterion) {
+    let (batches, now) = (batches(), std::time::Instant::now());
+    let mut group = c.benchmark_group("viewer queue");
+    group.throughput(Throughput::Elements(batches.len() as u64));
+    group.bench_function("a picture in, a picture out", |b| {
+        b.iter(|| {
+            let mut queue = ViewerQueue::new(WireFormat::Flv, now);
+            for batch in &batches {
+                queue.push(batch, now);
+                queue.advance(batch.flv.len(), now + Duration::from_millis(1));
+            }
+            queue.dropped()
+        });
+    });
+}
+
+fn mux_transport_stream(c: &mut Criterion) {
+    let frames = pictures();
+    let mut group = c.benchmark_group("segmenter");
+    group.throughput(Throughput::Bytes((frames.len() * PICTURE_BYTES) as u64));
+    let mux = || {
+        let mut segmenter = Segmenter::new(SegmenterConfig::default());
+        segmenter.set_tracks(Some(true));
+        let _ = segmenter.push(Track::Video, 0, &Bytes::from_static(H264_HEADER));
+        for frame in &frames {
+            let _ = segmenter.push(Track::Video, frame.timestamp_ms.into(), &frame.payload);
+        }
+        segmenter.finish().map_or(0, |segment| segment.bytes.len())
+    };
+    assert!(mux() > 60 * PICTURE_BYTES, "every picture is in the segment");
+    group.bench_function("60 pictures to MPEG-TS", |b| b.iter(mux));
+}
+
+criterion_group!(benches, read_chunks, build_batches, queue_for_a_slow_viewer, mux_transport_stream);
+criterion_main!(benches);
