@@ -281,7 +281,10 @@ mod tests {
     #[test]
     fn the_readme_lists_every_setting_with_its_default_and_help() {
         let readme = include_str!("../README.md");
-        for arg in Config::command().get_arguments().filter(|arg| arg.get_env().is_some()) {
+        for arg in Config::command()
+            .get_arguments()
+            .filter(|arg| arg.get_env().is_some())
+        {
             let row = readme_row(arg);
             assert!(readme.contains(&row), "README.md lacks this row:\n{row}");
         }

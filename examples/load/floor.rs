@@ -7,27 +7,32 @@ use std::{
 };
 
 use synctv_media::flv::{file_header, put_tag};
+use tokio::sync::watch;
 
-use crate::publisher::Source;
+use crate::{Stage, publisher::Source};
 
-/// Starts it. Viewers connect to the address that it gives.
-pub fn start(kbps: u32, gop: u32, interval: Duration) -> io::Result<SocketAddr> {
+/// Starts it. Viewers connect to the address that it gives, until the load is over.
+pub fn start(
+    kbps: u32,
+    gop: u32,
+    interval: Duration,
+    stages: watch::Receiver<Stage>,
+) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    std::thread::Builder::new()
-        .name("floor".to_owned())
-        .spawn(move || serve(&listener, kbps, gop, interval))?;
+    let thread = std::thread::Builder::new().name("floor".to_owned());
+    thread.spawn(move || serve(&listener, kbps, gop, interval, &stages))?;
     Ok(address)
 }
 
 #[allow(clippy::disallowed_methods, reason = "a plain thread, for comparison")]
-fn serve(listener: &TcpListener, kbps: u32, gop: u32, interval: Duration) {
+fn serve(listener: &TcpListener, kbps: u32, gop: u32, interval: Duration, stages: &watch::Receiver<Stage>) {
     let mut viewers: Vec<TcpStream> = Vec::new();
     let mut source = Source::new(kbps, gop);
     let begin = Instant::now();
     let mut flush_at = interval;
-    loop {
+    while *stages.borrow() != Stage::Over {
         std::thread::sleep((begin + flush_at).saturating_duration_since(Instant::now()));
         viewers.extend(std::iter::from_fn(|| admit(listener)));
         let mut tags = Vec::new();

@@ -3,18 +3,20 @@
 //! ```text
 //! cargo run --release --example load -- --viewers 1000 --server-pid $(pgrep -x synctv-stream)
 //! cargo run --release --example load -- --floor --viewers 1000       # the least that it can cost
+//! cargo run --release --example load -- --compare target/release/synctv-stream    # the README's table
 //! ```
 //!
 //! Frames carry their number and the time at which they were sent, so that the viewers can tell what is missing and
 //! how late the rest is. The floor is one thread that writes to its viewers once per picture, and does nothing else.
 
+mod compare;
 mod floor;
 mod process;
 mod publisher;
 mod report;
 mod viewer;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
 use report::Report;
@@ -56,6 +58,12 @@ struct Args {
     /// How often the floor writes, in milliseconds
     #[arg(long, default_value_t = 33)]
     floor_interval_ms: u64,
+    /// Start this server and the floor in turn, at each of the cases, and print a table
+    #[arg(long, value_name = "SERVER")]
+    compare: Option<PathBuf>,
+    /// What to compare, FLUSH:VIEWERS[:ROOMS[:KBPS]], separated by commas
+    #[arg(long, default_value = compare::CASES, value_delimiter = ',')]
+    cases: Vec<compare::Case>,
 }
 
 /// What the load is doing.
@@ -69,18 +77,27 @@ enum Stage {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let args = Args::parse();
+    if let Some(server) = &args.compare {
+        return compare::run(server, &args, measure);
+    }
+    print!("{}", measure(args)?);
+    Ok(())
+}
+
+fn measure(args: Args) -> Result<Report, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let report = runtime.block_on(tokio::task::LocalSet::new().run_until(load(args)))?;
-    print!("{report}");
-    Ok(())
+    runtime.block_on(tokio::task::LocalSet::new().run_until(load(args)))
 }
 
 async fn load(mut args: Args) -> Result<Report, Box<dyn std::error::Error>> {
     let (stage, stages) = watch::channel(Stage::Joining);
     if args.floor {
-        args.http = floor::start(args.kbps, args.gop, Duration::from_millis(args.floor_interval_ms))?;
+        args.http = {
+            let interval = Duration::from_millis(args.floor_interval_ms);
+            floor::start(args.kbps, args.gop, interval, stages.clone())?
+        };
     } else {
         start_publishers(&args, &stages).await?;
     }

@@ -104,19 +104,56 @@ impl Report {
     }
 }
 
+impl Report {
+    /// The rest of a row of the table that [`crate::compare`] prints.
+    pub fn row(&self, floor: Option<&Report>) -> String {
+        let over_floor = match (self.cpu_percent_each(), floor.and_then(Report::cpu_percent_each)) {
+            (Some(own), Some(floor)) => format!("{:.2}", own / floor),
+            _ => String::new(),
+        };
+        let totals = &mut *self.0.borrow_mut();
+        let megabytes = totals
+            .usage
+            .as_ref()
+            .map_or(0.0, |usage| usage.resident_bytes as f64 / 1e6);
+        let each = totals.cpu_percent_each().unwrap_or_default();
+        format!(
+            "| {:.3} | {} | {:.1} | {:.1} | {:.1} | {each:.4} | {over_floor} | {megabytes:.0} |",
+            totals.delivered_percent(),
+            totals.gap_max_us / 1000,
+            percentile_ms(&mut totals.first_pictures_us, 0.99),
+            percentile_ms(&mut totals.latencies_us, 0.5),
+            percentile_ms(&mut totals.latencies_us, 0.99),
+        )
+    }
+
+    fn cpu_percent_each(&self) -> Option<f64> {
+        self.0.borrow().cpu_percent_each()
+    }
+}
+
+impl Totals {
+    fn delivered_percent(&self) -> f64 {
+        self.pictures as f64 / (self.pictures + self.missing).max(1) as f64 * 100.0
+    }
+
+    fn cpu_percent_each(&self) -> Option<f64> {
+        Some(self.usage.as_ref()?.cpu_percent / self.shared_by.max(1) as f64)
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let totals = &mut *self.0.borrow_mut();
-        let delivered = totals.pictures as f64 / (totals.pictures + totals.missing).max(1) as f64;
         writeln!(
             f,
             "viewers          {} ({} without a picture)",
             totals.viewers, totals.without_picture
         )?;
+        let delivered = totals.delivered_percent();
         writeln!(
             f,
-            "delivered        {:.4} % ({} pictures missing)",
-            delivered * 100.0,
+            "delivered        {delivered:.4} % ({} pictures missing)",
             totals.missing
         )?;
         writeln!(
@@ -131,8 +168,7 @@ impl fmt::Display for Report {
             percentiles(&mut totals.first_pictures_us)
         )?;
         writeln!(f, "latency          {}", percentiles(&mut totals.latencies_us))?;
-        if let Some(usage) = &totals.usage {
-            let each = usage.cpu_percent / totals.shared_by.max(1) as f64;
+        if let (Some(usage), Some(each)) = (&totals.usage, totals.cpu_percent_each()) {
             writeln!(
                 f,
                 "CPU              {:.2} % of a core, {each:.4} % each",
@@ -145,16 +181,15 @@ impl fmt::Display for Report {
 }
 
 fn percentiles(values_us: &mut [u32]) -> String {
-    values_us.sort_unstable();
-    let at = |share: f64| {
-        let index = (values_us.len() as f64 * share) as usize;
-        let value = values_us.get(index.min(values_us.len().saturating_sub(1)));
-        f64::from(value.copied().unwrap_or_default()) / 1000.0
-    };
-    format!(
-        "p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
-        at(0.5),
-        at(0.99),
-        at(1.0)
-    )
+    let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| percentile_ms(values_us, share));
+    format!("p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms")
+}
+
+fn percentile_ms(values_us: &mut [u32], share: f64) -> f64 {
+    let index = (values_us.len() as f64 * share) as usize;
+    let index = index.min(values_us.len().saturating_sub(1));
+    if values_us.is_empty() {
+        return 0.0;
+    }
+    f64::from(*values_us.select_nth_unstable(index).1) / 1000.0
 }
