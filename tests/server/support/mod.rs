@@ -1,0 +1,33 @@
+//! What the promises are tested with: a server, peers that publish and watch, and tools from outside.
+//!
+//! Everything blocks, with a time limit on each wait, so that a test reads from top to bottom.
+
+pub mod flv_file;
+pub mod flv_viewer;
+pub mod frames;
+pub mod http;
+pub mod log_book;
+pub mod raw_rtmp;
+pub mod rtmp_peer;
+pub mod server;
+pub mod show;
+pub mod tools;
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take that has to happen. Only a failing test waits for so long.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The time, for limits on waits and for promises that name one.
+#[allow(clippy::disallowed_methods, reason = "the server is another process: its clock cannot be paused")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// What a read gives when nothing came for as long as the socket waits.
+pub fn is_timeout(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+    )
+}
