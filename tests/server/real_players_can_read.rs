@@ -41,8 +41,8 @@ fn reads(media: Media, codecs: &[&str]) {
 
 fn codec_names(probed: &Value) -> Vec<&str> {
     let streams = probed["streams"].as_array().into_iter().flatten();
-    // Over RTMP there is a data stream too: what the server itself tells players.
-    let media = streams.filter(|stream| stream["codec_type"] != "data");
+    // FFmpeg takes for a text track what the server itself tells RTMP players.
+    let media = streams.filter(|stream| stream["codec_name"] != "text");
     let mut names: Vec<&str> = media.filter_map(|stream| stream["codec_name"].as_str()).collect();
     names.sort_unstable();
     names

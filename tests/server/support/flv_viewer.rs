@@ -14,9 +14,10 @@ use synctv_media::{
 use super::{
     PATIENCE,
     http::{Head, split_head},
-    is_timeout,
+    is_timeout, now,
     rtmp_peer::dial,
     server::Server,
+    wait_no_longer_than,
 };
 
 const BODY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
@@ -68,14 +69,13 @@ impl FlvViewer {
 
     /// The next thing that comes within `limit`.
     pub fn next(&mut self, limit: Duration) -> Next {
-        self.socket
-            .set_read_timeout(Some(limit))
-            .expect("a timeout can be set");
+        let deadline = now() + limit;
         let mut buffer = vec![0; 64 * 1024];
         loop {
             if let Some(frame) = self.reader.next_frame().expect("the body is FLV") {
                 return Next::Frame(frame);
             }
+            wait_no_longer_than(&self.socket, deadline);
             match self.socket.read(&mut buffer) {
                 Ok(0) => return Next::End,
                 Ok(size) => self.reader.feed(&buffer[..size]),

@@ -13,7 +13,10 @@ pub mod server;
 pub mod show;
 pub mod tools;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 /// How long anything may take that has to happen. Only a failing test waits for so long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,6 +25,13 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 #[allow(clippy::disallowed_methods, reason = "the server is another process: its clock cannot be paused")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// Lets reads of `socket` end at `deadline`.
+pub fn wait_no_longer_than(socket: &TcpStream, deadline: Instant) {
+    // No time at all would mean no limit.
+    let left = deadline.saturating_duration_since(now()).max(Duration::from_millis(1));
+    socket.set_read_timeout(Some(left)).expect("a timeout can be set");
 }
 
 /// What a read gives when nothing came for as long as the socket waits.

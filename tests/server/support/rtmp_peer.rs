@@ -12,7 +12,7 @@ use synctv_media::{
     rtmp::client::{Client, ClientEvent},
 };
 
-use super::{PATIENCE, is_timeout, server::Server};
+use super::{PATIENCE, is_timeout, now, server::Server, wait_no_longer_than};
 
 /// Why a publish or play did not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,9 +102,7 @@ impl RtmpPeer {
 
     /// The next thing that comes within `limit`.
     pub fn next(&mut self, limit: Duration) -> Next {
-        self.socket
-            .set_read_timeout(Some(limit))
-            .expect("a timeout can be set");
+        let deadline = now() + limit;
         let mut buffer = vec![0; 64 * 1024];
         loop {
             if let Some(event) = self.client.poll_event() {
@@ -113,6 +111,7 @@ impl RtmpPeer {
                 }
                 return Next::Event(event);
             }
+            wait_no_longer_than(&self.socket, deadline);
             match self.socket.read(&mut buffer) {
                 Ok(0) => return Next::End,
                 Ok(size) => {
@@ -209,7 +208,7 @@ pub fn dial_with_small_buffer(address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
     // The window follows from the buffer at the time of the handshake.
     socket
-        .set_recv_buffer_size(4096)
+        .set_recv_buffer_size(64 * 1024)
         .expect("SO_RCVBUF can be set");
     socket.connect(&address.into()).expect("the server accepts");
     let socket = TcpStream::from(socket);

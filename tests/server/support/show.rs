@@ -51,15 +51,6 @@ impl Show {
         (0..count).map(|_| self.step()).collect()
     }
 
-    /// Shows pictures up to and with the next keyframe.
-    pub fn step_to_keyframe(&mut self) -> Vec<Frame> {
-        let mut shown = vec![self.step()];
-        while !shown.last().is_some_and(frames::is_keyframe) {
-            shown.push(self.step());
-        }
-        shown
-    }
-
     fn make_next(&mut self) -> Frame {
         let number = self.next;
         self.next += 1;
