@@ -28,6 +28,9 @@ use self::{
     rewind::Rewind,
 };
 
+/// How many connections over the limit may be told so at once.
+const REFUSALS_MAX: usize = 256;
+
 /// What the HTTP port needs to know.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
@@ -45,12 +48,14 @@ pub fn service(
     settings: HttpSettings,
     permits: Permits,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
+    let refusals = Permits::new(REFUSALS_MAX);
     fn_factory(move || {
         let port = Port {
             audience: Audience::new(settings.lag.clone()),
             router: router.clone(),
             settings: settings.clone(),
             permits: permits.clone(),
+            refusals: refusals.clone(),
         };
         worker(port)
     })
@@ -62,6 +67,8 @@ struct Port {
     router: RouterHandle,
     settings: HttpSettings,
     permits: Permits,
+    /// Of connections over the limit, those that are told so. More are just closed.
+    refusals: Permits,
 }
 
 async fn worker(port: Port) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
@@ -88,7 +95,9 @@ impl Port {
         let peer = socket.peer_addr().ok()?;
         let Some(permit) = self.permits.take() else {
             warn!(peer:% = peer, limit = self.permits.max(); "HTTP connection refused: MAX_CONNECTIONS reached");
-            flv::refuse_busy(&socket);
+            if let Some(_refusal) = self.refusals.take() {
+                flv::refuse_busy(socket).await;
+            }
             return None;
         };
         let head = match self.read_head(&mut socket).await {

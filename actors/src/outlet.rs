@@ -106,6 +106,16 @@ impl Outlet {
         self.queue.is_stalled(limits, now)
     }
 
+    /// Whether the peer closed its side; what else it sent is thrown away. Costs a system call only if there is something
+    /// to read.
+    pub fn is_closed_by_peer(&self) -> bool {
+        let mut ignored = [0; 1024];
+        match self.socket.try_read(&mut ignored) {
+            Ok(size_bytes) => size_bytes == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
     /// Bytes that wait and belong to the connection.
     pub fn control_bytes(&self) -> usize {
         self.queue.control_bytes()

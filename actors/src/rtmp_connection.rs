@@ -32,8 +32,11 @@ const CONTROL_MAX_BYTES: usize = 256 * 1024;
 /// How long a connection that was refused stays, so that the peer reads why before the reset.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How often time limits are looked at.
+/// How often time limits are looked at, unless one is so short that this would miss it.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A publisher that falls silent is looked at this often until it counts as gone: to be pinged, and to answer.
+const CHECKS_PER_PUBLISHER_TIMEOUT: u32 = 4;
 
 thread_local! {
     /// Reads of all connections of a thread go through it, one after the other.
@@ -414,7 +417,8 @@ impl Actor for RtmpConnection {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
-        ctx.run_interval(CHECK_INTERVAL, |connection, ctx| connection.check(ctx));
+        let of_publisher = self.settings.publisher_timeout / CHECKS_PER_PUBLISHER_TIMEOUT;
+        ctx.run_interval(CHECK_INTERVAL.min(of_publisher), |connection, ctx| connection.check(ctx));
         self.read(ctx);
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     stream::{StreamHandle, StreamId},
 };
 
-/// How often viewers are looked at that take nothing.
+/// How often viewers are looked at that take nothing, or went while there was nothing to send.
 const STALL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A viewer who asked for a stream, with the request already read off the socket.
@@ -213,6 +213,9 @@ impl Viewer {
         match phase {
             Phase::Draining(reason) if self.outlet.is_empty() => Some(Leave::Ended(reason)),
             _ if self.outlet.is_stalled(limits, now) => Some(Leave::Stalled(limits.stall_max)),
+            _ if self.outlet.is_closed_by_peer() => {
+                Some(Leave::Gone(io::ErrorKind::ConnectionAborted.into()))
+            }
             _ => None,
         }
     }

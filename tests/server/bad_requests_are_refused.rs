@@ -1,0 +1,64 @@
+//! What cannot be served is refused with a reason that its user can act upon.
+
+use synctv_media::rtmp::client::Client;
+
+use crate::support::{
+    rtmp_peer::{Refused, RtmpPeer, dial},
+    server::Server,
+};
+
+fn refused(server: &Server, client: Client) -> Refused {
+    RtmpPeer::start(dial(server.rtmp), client).expect_err("it is refused")
+}
+
+#[test]
+fn another_app_is_named_in_the_refusal() {
+    let server = Server::start(&[]);
+    for client in [Client::publisher("studio", "r"), Client::player("studio", "r")] {
+        let refused = refused(&server, client);
+        assert_eq!(refused.code, "NetConnection.Connect.Rejected");
+        assert!(refused.description.contains("studio"), "{refused:?}");
+    }
+    let closed = server
+        .log
+        .find("the reason", |line| line.text("msg") == "RTMP connection closed");
+    assert!(closed.text("why").contains("studio"));
+}
+
+#[test]
+fn the_app_is_a_setting() {
+    let server = Server::start(&["--rtmp-app", "studio"]);
+    let _publisher = RtmpPeer::start(dial(server.rtmp), Client::publisher("studio", "r")).expect("it is served");
+    let refused = refused(&server, Client::publisher("live", "r"));
+    assert!(refused.description.contains("live"), "{refused:?}");
+}
+
+#[test]
+fn bad_room_names_are_told_what_is_wrong_with_them() {
+    let server = Server::start(&[]);
+    let long = "a".repeat(129);
+    for (name, reason) in [
+        ("", "empty"),
+        ("a b", "' '"),
+        ("a/b", "'/'"),
+        ("raum\u{e9}", "'\u{e9}'"),
+        (".", "\"..\""),
+        ("..", "\"..\""),
+        ("?key=value", "empty"),
+        (&long, "128"),
+    ] {
+        let publish = refused(&server, Client::publisher("live", name));
+        assert_eq!(publish.code, "NetStream.Publish.Denied", "{name:?}");
+        assert!(publish.description.contains(reason), "{name:?}: {publish:?}");
+        let play = refused(&server, Client::player("live", name));
+        assert_eq!(play.code, "NetStream.Play.StreamNotFound", "{name:?}");
+    }
+}
+
+#[test]
+fn a_room_that_nobody_publishes_is_not_found() {
+    let server = Server::start(&[]);
+    let refused = refused(&server, Client::player("live", "nobody"));
+    assert_eq!(refused.code, "NetStream.Play.StreamNotFound");
+    assert!(refused.description.contains("nobody"), "{refused:?}");
+}

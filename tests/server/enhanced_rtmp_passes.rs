@@ -1,0 +1,141 @@
+//! Codecs with a FourCC (Enhanced RTMP) pass through as they are, and those who come late get their sequence headers
+//! and start at their keyframes.
+//!
+//! The byte vectors follow "Enhanced RTMP v2", sections "Enhanced Video" and "Enhanced Audio".
+
+use synctv_media::{
+    frame::{Frame, Track},
+    rtmp::amf0::Value,
+};
+
+use crate::support::{
+    flv_file::{assert_tail, coded, read, sequence_header},
+    flv_viewer::FlvViewer,
+    frames::{self, frame},
+    raw_rtmp::{RawRtmp, connect_command},
+    rtmp_peer::RtmpPeer,
+    server::Server,
+    tools::{self, enhanced_media_file, new_ffmpeg, push},
+};
+
+const KEYFRAME: u8 = 0x10;
+const INTER: u8 = 0x20;
+const SEQUENCE_START: u8 = 0;
+const CODED_FRAMES: u8 = 1;
+const CODED_FRAMES_X: u8 = 3;
+
+/// A video tag: IsExVideoHeader, frame type and packet type, FourCC, then what follows.
+fn video(time_ms: u32, frame_type: u8, packet_type: u8, four_cc: &str, rest: &[u8]) -> Frame {
+    let head = [0x80 | frame_type | packet_type];
+    frame(Track::Video, time_ms, [&head, four_cc.as_bytes(), rest].concat())
+}
+
+/// An audio tag: sound format 9 and packet type, FourCC, then what follows.
+fn audio(time_ms: u32, packet_type: u8, four_cc: &str, rest: &[u8]) -> Frame {
+    let head = [0x90 | packet_type];
+    frame(Track::Audio, time_ms, [&head, four_cc.as_bytes(), rest].concat())
+}
+
+/// Header, keyframe, inter picture, each as the codec has it: with a composition time where there is one.
+fn pictures(four_cc: &str) -> Vec<Frame> {
+    let header = video(0, KEYFRAME, SEQUENCE_START, four_cc, b"configuration");
+    let mut all = vec![header, video(0, KEYFRAME, CODED_FRAMES, four_cc, b"\0\0\x28key")];
+    all.push(video(40, INTER, CODED_FRAMES, four_cc, b"\0\0\0inter"));
+    if matches!(four_cc, "avc1" | "hvc1") {
+        all.push(video(80, INTER, CODED_FRAMES_X, four_cc, b"no composition time"));
+    }
+    all
+}
+
+fn sounds(four_cc: &str) -> Vec<Frame> {
+    vec![
+        audio(0, SEQUENCE_START, four_cc, b"OpusHead or the like"),
+        audio(10, CODED_FRAMES, four_cc, b"first"),
+        audio(30, CODED_FRAMES, four_cc, b"second"),
+    ]
+}
+
+#[test]
+fn every_pair_of_codecs() {
+    let server = Server::start(&[]);
+    let pairs = ["avc1", "hvc1", "av01", "vp09", "hvc1"]
+        .into_iter()
+        .zip(["mp4a", "Opus", "fLaC", "ac-3", "ec-3"]);
+    for (video, audio) in pairs {
+        passes(&server, video, audio);
+    }
+}
+
+fn passes(server: &Server, video: &str, audio: &str) {
+    let room = format!("{video}_{audio}");
+    let (mut sent, sounds) = (pictures(video), sounds(audio));
+    // In the order in which everyone gets them: headers, keyframe, the rest.
+    sent.insert(1, sounds[0].clone());
+    sent.extend_from_slice(&sounds[1..]);
+    let mut publisher = RtmpPeer::publish(server, &room);
+    let mut early = FlvViewer::open(server, &room);
+    publisher.send_all(&sent);
+    let last = sent.last().expect("something is sent");
+    let expected = frames::payloads(&sent);
+    assert_eq!(frames::payloads(&early.frames_until(last)), expected, "{room}: early");
+    let mut late = FlvViewer::open(server, &room);
+    assert_eq!(frames::payloads(&late.frames_until(last)), expected, "{room}: late");
+    assert_eq!(late.tracks(), (true, true), "{room}");
+    let mut player = RtmpPeer::play(server, &room);
+    let played: Vec<Frame> = (0..sent.len()).filter_map(|_| player.next_frame()).collect();
+    assert_eq!(frames::payloads(&played), expected, "{room}: RTMP");
+}
+
+#[test]
+fn a_modifier_in_front_hides_nothing() {
+    // ModEx (packet type 7) with one byte of data, then the packet type proper.
+    let mod_ex = |frame_type: u8, packet_type: u8, rest: &[u8]| {
+        let head = [0x87 | frame_type, 2, 0, 0, 1, packet_type];
+        frame(Track::Video, 0, [&head, b"av01".as_slice(), rest].concat())
+    };
+    let server = Server::start(&[]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    let header = video(0, KEYFRAME, SEQUENCE_START, "av01", b"configuration");
+    let key = mod_ex(KEYFRAME, CODED_FRAMES, b"key");
+    publisher.send_all(&[header.clone(), key.clone()]);
+    let seen = FlvViewer::open(&server, "r").frames_until(&key);
+    assert_eq!(frames::payloads(&seen), frames::payloads(&[header, key]));
+}
+
+#[test]
+fn the_server_says_which_it_forwards() {
+    let server = Server::start(&[]);
+    let (mut peer, c2) = RawRtmp::greet(&server);
+    peer.send(&[c2, connect_command("live")].concat());
+    let answer = peer.wait_for_command("_result");
+    let list = answer.get(2).and_then(|properties| properties.get("fourCcList"));
+    let Some(Value::StrictArray(list)) = list else {
+        panic!("no fourCcList in {answer:?}");
+    };
+    for four_cc in ["avc1", "hvc1", "av01", "vp09", "mp4a", "Opus", "fLaC", "ac-3", "ec-3"] {
+        assert!(list.contains(&Value::text(four_cc)), "{four_cc}");
+    }
+}
+
+#[test]
+fn hevc_and_opus_from_a_new_ffmpeg() {
+    let file = enhanced_media_file();
+    let server = Server::start(&["--publisher-grace-s", "0"]);
+    let push = push(new_ffmpeg(), file, &server.rtmp_url("r"));
+    server.wait_for_publisher("r");
+    let mut viewer = FlvViewer::open(&server, "r");
+    // The same FFmpeg decodes it too; for less than all, as it takes the end of a live body for an error.
+    let mut decode = new_ffmpeg();
+    decode.args(["-xerror", "-i", &server.flv_url("r"), "-t", "2", "-f", "null", "-"]);
+    let decode = tools::start(&mut decode);
+    let seen = viewer.frames_to_the_end();
+    push.wait();
+    decode.wait();
+    let source = read(file);
+    for track in [Track::Video, Track::Audio] {
+        let header = |frames| sequence_header(frames, track).map(|frame| frame.payload.clone());
+        assert!(header(&source).is_some(), "{track:?}");
+        assert_eq!(header(&seen), header(&source), "{track:?}");
+        assert_tail(&coded(&source, track), &coded(&seen, track), &format!("{track:?}"));
+    }
+}

@@ -1,0 +1,152 @@
+//! Each limit refuses what is over it, clearly for the peer and in the log, and lets go of it again.
+
+use std::{io::Read, net::TcpStream};
+
+use crate::support::{
+    flv_viewer::FlvViewer,
+    frames,
+    http::request,
+    log_book::LogLine,
+    raw_rtmp::{RawRtmp, command, message},
+    rtmp_peer::{RtmpPeer, dial},
+    server::Server,
+    show::Show,
+};
+use synctv_media::rtmp::amf0::Value;
+
+/// Reads until the server closes the connection, in whatever way.
+fn wait_for_close(socket: &mut TcpStream) -> Vec<u8> {
+    let mut read = Vec::new();
+    if let Err(error) = socket.read_to_end(&mut read) {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+    }
+    read
+}
+
+fn find(server: &Server, msg: &str, why: &str) -> LogLine {
+    server.log.find(why, |line| {
+        line.text("msg").contains(msg) && line.text("why").contains(why)
+    })
+}
+
+#[test]
+fn connections_over_both_ports() {
+    let server = Server::start(&["--max-connections", "2"]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    publisher.send(&frames::keyframe(0, 0));
+    let mut viewer = FlvViewer::open(&server, "r");
+    viewer.frames_until(&frames::keyframe(0, 0));
+
+    let refused = request(server.http, "GET", "/r.flv");
+    assert_eq!(refused.head.status, 503);
+    assert_eq!(refused.head.header("retry-after"), "5");
+    assert!(refused.body.contains("too_many_connections"));
+    wait_for_close(&mut dial(server.rtmp));
+    for msg in ["HTTP connection refused", "RTMP connection refused"] {
+        let line = server.log.find(msg, |line| line.text("msg").starts_with(msg));
+        assert_eq!(line.number("limit"), 2);
+    }
+
+    // A place is free again as soon as someone has left.
+    drop(viewer);
+    server.wait_for_viewer_leaving("r", "http-flv");
+    publisher.send(&frames::keyframe(40, 1));
+    FlvViewer::open(&server, "r").frames_until(&frames::keyframe(40, 1));
+}
+
+#[test]
+fn rooms() {
+    let server = Server::start(&["--max-rooms", "1", "--publisher-grace-s", "0"]);
+    let first = RtmpPeer::publish(&server, "first");
+    let refused = RtmpPeer::try_publish(&server, "second").expect_err("it is one room too many");
+    assert_eq!(refused.code, "NetStream.Publish.Denied");
+    assert!(refused.description.contains("limit of 1 room"), "{refused:?}");
+    find(&server, "publish refused", "limit of 1 room");
+    drop(first);
+    server.log.find("stream ended", |line| line.says("stream ended", "first"));
+    RtmpPeer::publish(&server, "second");
+}
+
+#[test]
+fn the_time_for_a_handshake() {
+    let server = Server::start(&["--handshake-timeout-s", "1"]);
+    let mut silent = dial(server.rtmp);
+    let mut slow = RawRtmp::dial(&server);
+    slow.send(&[3; 700]);
+    wait_for_close(&mut silent);
+    slow.wait_for_end();
+    find(&server, "RTMP connection closed", "no handshake within 1 s");
+}
+
+#[test]
+fn the_time_for_a_request() {
+    let server = Server::start(&["--handshake-timeout-s", "1"]);
+    let mut silent = dial(server.http);
+    let mut slow = dial(server.http);
+    std::io::Write::write_all(&mut slow, b"GET /r.flv HTTP/1.1\r\nX: ").expect("the server takes it");
+    wait_for_close(&mut silent);
+    wait_for_close(&mut slow);
+}
+
+#[test]
+fn the_time_to_publish_or_play() {
+    let server = Server::start(&["--idle-timeout-s", "1"]);
+    RawRtmp::connect(&server).wait_for_end();
+    find(&server, "RTMP connection closed", "neither publish nor play within 1 s");
+}
+
+#[test]
+fn a_frames_size() {
+    let server = Server::start(&["--max-message-mb", "1"]);
+    let mut show = Show::start(&server, "other", 100);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    publisher.send(&frames::sized_keyframe(0, 0, 1024 * 1024));
+    FlvViewer::open(&server, "r").frames_until(&frames::sized_keyframe(0, 0, 1024 * 1024));
+    publisher.send(&frames::sized_inter(40, 1, 2 * 1024 * 1024));
+    publisher.wait_for_end();
+    let left = server.wait_for_publisher_leaving("r");
+    assert!(left.text("why").contains("2097152"), "{left:?}");
+    show.steps(3);
+}
+
+#[test]
+fn a_commands_size() {
+    let server = Server::start(&["--max-command-kb", "4"]);
+    let mut peer = RawRtmp::connect(&server);
+    let long = Value::text("a".repeat(5000));
+    peer.send(&command(0, &[Value::text("call"), Value::Number(9.0), Value::Null, long]));
+    peer.wait_for_end();
+    find(&server, "RTMP connection closed", "4096");
+}
+
+#[test]
+fn messages_that_are_begun_and_never_ended() {
+    let server = Server::start(&["--max-message-mb", "1"]);
+    let mut peer = RawRtmp::publish(&server, "r");
+    for csid in 10..40 {
+        let begun = message(csid, 9, 1, 0, &vec![0x27; 1_000_000], 1_000_000);
+        let Ok(()) = std::io::Write::write_all(&mut peer.socket, &chunk_size_then(&begun[..900_000])) else {
+            break;
+        };
+    }
+    peer.wait_for_end();
+    server.wait_for_publisher_leaving("r");
+}
+
+/// A Set Chunk Size in front.
+fn chunk_size_then(rest: &[u8]) -> Vec<u8> {
+    [message(2, 1, 0, 0, &1_000_000_u32.to_be_bytes(), 128), rest.to_vec()].concat()
+}
+
+#[test]
+fn commands_without_end() {
+    let server = Server::start(&[]);
+    let mut peer = RawRtmp::connect(&server);
+    let ask = command(0, &[Value::text("_checkbw"), Value::Number(7.0), Value::Null]);
+    // The server may close while they still come.
+    for _ in 0..40 {
+        let _ = std::io::Write::write_all(&mut peer.socket, &ask.repeat(100));
+    }
+    peer.wait_for_end();
+    find(&server, "RTMP connection closed", "more than 1000 commands");
+}

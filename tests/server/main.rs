@@ -1,0 +1,22 @@
+//! The whole server, as a process of its own, over real sockets: one module a promise.
+
+mod support;
+
+mod bad_requests_are_refused;
+mod enhanced_rtmp_passes;
+mod frames_arrive_unchanged;
+mod garbage_hurts_nobody;
+mod half_open_publisher_is_replaced;
+mod http_answers;
+mod legal_rtmp_is_accepted;
+mod limits_hold;
+mod logs_are_json;
+mod real_players_can_read;
+mod second_publisher_is_refused;
+mod settings_are_checked;
+mod slow_viewers_skip_ahead;
+mod stalled_viewers_are_let_go;
+mod stops_promptly;
+mod streams_start_decodable;
+mod viewers_join_within_the_window;
+mod viewers_survive_a_republish;

@@ -1,0 +1,146 @@
+//! A viewer over HTTP-FLV, on a blocking socket.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use synctv_media::{
+    flv_reader::FlvReader,
+    frame::{Frame, Track},
+};
+
+use super::{
+    PATIENCE,
+    http::{Head, split_head},
+    is_timeout, now,
+    rtmp_peer::dial,
+    server::Server,
+    wait_no_longer_than,
+};
+
+const BODY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// A viewer of a live room.
+#[derive(Debug)]
+pub struct FlvViewer {
+    socket: TcpStream,
+    reader: FlvReader,
+    /// How the server answered.
+    pub head: Head,
+}
+
+/// What came next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    Frame(Frame),
+    /// The server closed the connection.
+    End,
+    /// Nothing, for as long as was waited.
+    Nothing,
+}
+
+impl FlvViewer {
+    /// Watches `/ROOM.flv`.
+    pub fn open(server: &Server, room: &str) -> Self {
+        Self::open_on(dial(server.http), &format!("/{room}.flv"))
+    }
+
+    /// Watches `path` over `socket`, and reads up to the end of the response's head.
+    pub fn open_on(mut socket: TcpStream, path: &str) -> Self {
+        ask(&mut socket, path);
+        Self::of(socket)
+    }
+
+    /// Watches over `socket`, on which the request was sent.
+    pub fn of(mut socket: TcpStream) -> Self {
+        let (head, body) = read_head(&mut socket);
+        assert_eq!(head.status, 200, "{}", String::from_utf8_lossy(&body));
+        let mut reader = FlvReader::new(BODY_LIMIT_BYTES);
+        reader.feed(&body);
+        Self { socket, reader, head }
+    }
+
+    /// What the FLV header says of audio and video, and the first frame.
+    pub fn tracks(&self) -> (bool, bool) {
+        self.reader.tracks().expect("the FLV header was read")
+    }
+
+    /// The next thing that comes within `limit`.
+    pub fn next(&mut self, limit: Duration) -> Next {
+        let deadline = now() + limit;
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            if let Some(frame) = self.reader.next_frame().expect("the body is FLV") {
+                return Next::Frame(frame);
+            }
+            wait_no_longer_than(&self.socket, deadline);
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return Next::End,
+                Ok(size) => self.reader.feed(&buffer[..size]),
+                Err(error) if is_timeout(&error) => return Next::Nothing,
+                Err(error) => panic!("reading of the server: {error}"),
+            }
+        }
+    }
+
+    /// The next frame; `None` at the end of the stream.
+    pub fn next_frame(&mut self) -> Option<Frame> {
+        match self.next(PATIENCE) {
+            Next::Frame(frame) => Some(frame),
+            Next::End => None,
+            Next::Nothing => panic!("no frame came within {PATIENCE:?}"),
+        }
+    }
+
+    /// The next frame that is neither metadata nor another data message.
+    pub fn next_media(&mut self) -> Option<Frame> {
+        loop {
+            let frame = self.next_frame()?;
+            if frame.track != Track::Data {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// Frames up to and with the one whose payload is that of `last`.
+    pub fn frames_until(&mut self, last: &Frame) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        loop {
+            let frame = self.next_frame().expect("the stream goes on");
+            let found = frame.payload == last.payload;
+            frames.push(frame);
+            if found {
+                return frames;
+            }
+        }
+    }
+
+    /// All frames up to the end of the stream.
+    pub fn frames_to_the_end(&mut self) -> Vec<Frame> {
+        std::iter::from_fn(|| self.next_frame()).collect()
+    }
+}
+
+/// Sends a viewer's request and reads nothing.
+pub fn ask(socket: &mut TcpStream, path: &str) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\n\r\n");
+    socket
+        .write_all(request.as_bytes())
+        .expect("the server takes the request");
+}
+
+/// Reads a response's head, and gives what of the body came with it.
+pub fn read_head(socket: &mut TcpStream) -> (Head, Vec<u8>) {
+    let mut read = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        if let Some(found) = split_head(&read) {
+            return found;
+        }
+        let size = socket.read(&mut buffer).expect("an answer comes");
+        assert_ne!(size, 0, "the connection ended before an answer");
+        read.extend_from_slice(&buffer[..size]);
+    }
+}

@@ -1,0 +1,105 @@
+//! A viewer starts at the oldest cached keyframe within the join window, else at the newest: at once, and not far
+//! behind. The cache keeps no more than it may.
+
+use std::time::Duration;
+
+use synctv_media::frame::Frame;
+
+use crate::support::{
+    flv_viewer::{FlvViewer, Next},
+    frames,
+    log_book::LogLine,
+    rtmp_peer::RtmpPeer,
+    server::Server,
+};
+
+/// Keyframes at these times, and a picture right behind each.
+fn gops(keyframe_times_ms: &[u32]) -> Vec<Frame> {
+    let gop = |time_ms: &u32| [frames::keyframe(*time_ms, *time_ms), frames::inter(time_ms + 20, time_ms + 20)];
+    keyframe_times_ms.iter().flat_map(gop).collect()
+}
+
+/// Publishes keyframes at 0, 400, 800 and 1200 ms, and gives the time of the first frame that a late viewer gets, and
+/// how many come up to the newest.
+fn join_after_four_gops(flags: &[&str]) -> (u32, usize) {
+    let server = Server::start(flags);
+    let (_publisher, sent) = published(&server, &[0, 400, 800, 1200]);
+    let mut late = FlvViewer::open(&server, "r");
+    let seen = late.frames_until(sent.last().expect("something was sent"));
+    let headers_ms = seen[0].timestamp_ms;
+    let coded: Vec<Frame> = seen.into_iter().filter(frames::is_coded).collect();
+    assert!(frames::is_keyframe(&coded[0]));
+    assert_eq!(headers_ms, coded[0].timestamp_ms, "headers carry the join point's time");
+    (coded[0].timestamp_ms, coded.len())
+}
+
+/// A publisher whose GOPs have all gone through the server.
+fn published(server: &Server, keyframe_times_ms: &[u32]) -> (RtmpPeer, Vec<Frame>) {
+    let mut publisher = RtmpPeer::publish(server, "r");
+    let mut witness = FlvViewer::open(server, "r");
+    let sent = gops(keyframe_times_ms);
+    publisher.send_all(&frames::headers());
+    for frame in &sent {
+        publisher.send(frame);
+        witness.frames_until(frame);
+    }
+    (publisher, sent)
+}
+
+#[test]
+fn at_the_oldest_keyframe_of_the_cache_that_is_in_the_window() {
+    assert_eq!(join_after_four_gops(&[]), (800, 4), "two GOPs are kept");
+    let all = ["--max-gops", "10", "--join-window-ms", "10000"];
+    assert_eq!(join_after_four_gops(&all), (0, 8));
+    let second = ["--max-gops", "10", "--join-window-ms", "1000"];
+    assert_eq!(join_after_four_gops(&second), (400, 6));
+}
+
+#[test]
+fn at_the_newest_keyframe_when_none_is_in_the_window() {
+    assert_eq!(join_after_four_gops(&["--join-window-ms", "0"]), (1200, 2));
+}
+
+#[test]
+fn at_the_next_keyframe_when_nothing_is_cached() {
+    let server = Server::start(&["--enable-gop-cache", "false"]);
+    let (mut publisher, past) = published(&server, &[0, 400]);
+    let mut late = FlvViewer::open(&server, "r");
+    // Its join may be behind the first of these: the response's head is out before it.
+    let mut keyframe_times_ms = (800..).step_by(400);
+    let first = loop {
+        let gop = gops(&[keyframe_times_ms.next().unwrap_or_default()]);
+        publisher.send_all(&gop);
+        if let Next::Frame(first) = late.next(Duration::from_millis(500)) {
+            break first;
+        }
+    };
+    let mut seen = vec![first];
+    while !seen.last().is_some_and(frames::is_coded) {
+        seen.extend(late.next_frame());
+    }
+    assert!(seen.last().is_some_and(frames::is_keyframe), "the pictures before it are of no use");
+    assert!(!seen.iter().any(|frame| past.contains(frame)), "nothing was kept");
+    assert_eq!(seen.len(), 4, "metadata and two sequence headers are in front of it");
+}
+
+#[test]
+fn a_gop_that_is_larger_than_the_cache_is_warned_of_once_and_viewers_wait_for_the_next() {
+    let server = Server::start(&["--max-gop-cache-size-mb", "1", "--viewer-queue-mb", "64"]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    let mut witness = FlvViewer::open(&server, "r");
+    publisher.send_all(&frames::headers());
+    let large = [frames::keyframe(0, 0), frames::sized_inter(40, 40, 2 << 20), frames::inter(80, 80)];
+    for frame in &large {
+        publisher.send(frame);
+        witness.frames_until(frame);
+    }
+    let mut late = FlvViewer::open(&server, "r");
+    let next = frames::keyframe(120, 120);
+    publisher.send(&next);
+    let seen = late.frames_until(&next);
+    assert!(!seen.iter().any(|frame| large.contains(frame)));
+    let warned = |line: &LogLine| line.text("msg").contains("larger than the cache");
+    server.log.find("the warning", warned);
+    assert_eq!(server.log.count(warned), 1);
+}
