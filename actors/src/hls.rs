@@ -23,12 +23,12 @@ use synctv_media::{
 };
 use tokio::time::Instant;
 
+pub(crate) use self::numbers::unix_ms;
 pub use self::{
     file::SegmentFile,
     session::{HlsSession, Listing, PlaylistText, Playlists},
     stored::{SegmentPlace, StoredSegment},
 };
-pub(crate) use self::numbers::unix_ms;
 use self::{
     memory::{MemoryLimits, SegmentMemory},
     numbers::Numbers,
@@ -120,7 +120,10 @@ impl HlsHandle {
     pub fn segment(&self, room: &RoomName, sequence: u64) -> Option<Arc<StoredSegment>> {
         let rooms = self.rooms();
         let sessions = rooms.get(room)?;
-        sessions.iter().rev().find_map(|session| session.segment(sequence))
+        sessions
+            .iter()
+            .rev()
+            .find_map(|session| session.segment(sequence))
     }
 
     /// Deletes all files. Called when the server stops: nothing can be published after it.
@@ -248,6 +251,3 @@ impl HlsHandle {
         self.0.rooms.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-#[cfg(test)]
-mod tests;

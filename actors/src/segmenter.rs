@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
 use bytes::Bytes;
 use log::{debug, info, warn};
 use synctv_media::{
@@ -62,7 +62,11 @@ enum Phase {
 
 impl SegmenterActor {
     /// Starts to cut `stream`, on its thread; `session` is there already if a viewer asked for it.
-    pub(crate) fn start(hls: HlsHandle, stream: StreamHandle, session: Option<Arc<HlsSession>>) {
+    pub(crate) fn start(
+        hls: HlsHandle,
+        stream: StreamHandle,
+        session: Option<Arc<HlsSession>>,
+    ) -> Recipient<Delivery> {
         let arbiter = stream.arbiter().clone();
         let (id, of_stream) = (SubscriberId::unique(), stream.clone());
         let segmenter = Segmenter::new(hls.segmenter_config());
@@ -78,7 +82,8 @@ impl SegmenterActor {
             warned_of_cut: false,
         });
         // From here and not from `started`, so that it comes before anyone publishes.
-        stream.join(id, VIEWER, address.recipient());
+        stream.join(id, VIEWER, address.clone().recipient());
+        address.recipient()
     }
 
     fn publisher_came(&mut self) {

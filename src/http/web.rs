@@ -7,7 +7,7 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
 use actix_web::{
     App, HttpRequest, HttpResponse,
     dev::AppConfig,
-    http::{Method, StatusCode, header},
+    http::{Method, StatusCode},
     web,
 };
 use tokio::net::TcpStream;

@@ -1,1 +1,9 @@
-fn main(){}
+//! HLS from end to end: what is pushed with RTMP is what players get, whatever happens in between.
+
+mod answers;
+mod disk;
+mod life;
+mod media;
+mod reconnect;
+mod support;
+mod wrap;

@@ -90,9 +90,7 @@ impl StoredSegment {
     pub(super) fn leave_to_file(&self) -> usize {
         let mut state = self.state();
         match &*state {
-            State::Memory {
-                file: Some(file), ..
-            } => {
+            State::Memory { file: Some(file), .. } => {
                 *state = State::File(file.clone());
                 self.size_bytes
             }

@@ -67,12 +67,16 @@ fn text(request: &HttpRequest, text: &PlaylistText) -> HttpResponse {
     let gzip_tag = EntityTag::new_strong(format!("{}-gzip", text.tag));
     let is_known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => {
-            tags.iter().any(|tag| tag.weak_eq(&plain_tag) || tag.weak_eq(&gzip_tag))
-        }
+        Ok(IfNoneMatch::Items(tags)) => tags
+            .iter()
+            .any(|tag| tag.weak_eq(&plain_tag) || tag.weak_eq(&gzip_tag)),
         Err(_) => false,
     };
-    let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+    let status = if is_known {
+        StatusCode::NOT_MODIFIED
+    } else {
+        StatusCode::OK
+    };
     let mut response = HttpResponse::build(status);
     let bytes = if takes_gzip(request) {
         response

@@ -82,7 +82,10 @@ mod tests {
         };
         assert_eq!(target("/live/r1/index.m3u8"), playlist("r1", Address::Index));
         assert_eq!(target("/live/r1.m3u8"), playlist("r1", Address::Flat));
-        assert_eq!(target("/live/a.m3u8/index.m3u8"), playlist("a.m3u8", Address::Index));
+        assert_eq!(
+            target("/live/a.m3u8/index.m3u8"),
+            playlist("a.m3u8", Address::Index)
+        );
         assert_eq!(target("/live/index.m3u8"), playlist("index", Address::Flat));
         assert_eq!(
             target("/live/r1/seg-42.ts"),

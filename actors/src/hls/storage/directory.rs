@@ -56,10 +56,7 @@ impl Directory {
         let lock_path = path.join(LOCK_NAME);
         // A directory that was never ours has nothing of ours to clear.
         let was_used = lock_path.exists();
-        let lock = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(lock_path)?;
+        let lock = OpenOptions::new().create(true).append(true).open(lock_path)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -198,15 +195,37 @@ mod tests {
             fs::write(path, "x").unwrap();
         };
         let all = [
-            "@lock", "a/seg-1.ts", "a/seg-2.ts.tmp", "b/seg-1.ts", "b/seg-01.ts", "b/seg-x.ts", "b/notes",
-            "c/x/seg-1.ts", "seg-1.ts", "d e/seg-1.ts", "@2/f/seg-1.ts",
+            "@lock",
+            "a/seg-1.ts",
+            "a/seg-2.ts.tmp",
+            "b/seg-1.ts",
+            "b/seg-01.ts",
+            "b/seg-x.ts",
+            "b/notes",
+            "c/x/seg-1.ts",
+            "seg-1.ts",
+            "d e/seg-1.ts",
+            "@2/f/seg-1.ts",
         ];
         all.into_iter().for_each(write);
         fs::create_dir(base.path().join("empty")).unwrap();
         drop(Directory::open(base.path()).unwrap());
         let left = [
-            "@2", "@2/f", "@2/f/seg-1.ts", "@lock", "b", "b/notes", "b/seg-01.ts", "b/seg-x.ts", "c", "c/x",
-            "c/x/seg-1.ts", "d e", "d e/seg-1.ts", "empty", "seg-1.ts",
+            "@2",
+            "@2/f",
+            "@2/f/seg-1.ts",
+            "@lock",
+            "b",
+            "b/notes",
+            "b/seg-01.ts",
+            "b/seg-x.ts",
+            "c",
+            "c/x",
+            "c/x/seg-1.ts",
+            "d e",
+            "d e/seg-1.ts",
+            "empty",
+            "seg-1.ts",
         ];
         assert_eq!(tree(base.path()), left);
     }
@@ -228,7 +247,10 @@ mod tests {
         let second = Directory::open(base.path()).unwrap();
         let other = second.write(&room("r"), 1, b"second").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"first");
-        assert_eq!(other.strip_prefix(base.path()).unwrap(), Path::new("@2/r/seg-1.ts"));
+        assert_eq!(
+            other.strip_prefix(base.path()).unwrap(),
+            Path::new("@2/r/seg-1.ts")
+        );
         drop(first);
         drop(Directory::open(base.path()).unwrap());
         assert!(!path.exists() && other.exists());
