@@ -1,20 +1,27 @@
 //! Every setting: its flag, its environment variable, its default and its unit.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use clap::{ArgAction, Parser, error::ErrorKind, value_parser};
+use clap::{ArgAction, Parser, ValueEnum, error::ErrorKind, value_parser};
 use synctv_actors::{
+    hls::{HlsMode, HlsSettings},
     rtmp_connection::RtmpSettings,
     stream::{Flush, StreamSettings},
 };
 use synctv_media::{gop::GopLimits, rtmp::session::SessionConfig, viewer_queue::LagLimits};
 
-use crate::http::HttpSettings;
+use crate::http::{HttpSettings, hls::HlsPort};
 
 const MIB: usize = 1024 * 1024;
 const KIB: usize = 1024;
 
-/// A live-streaming server: RTMP in, HTTP-FLV out.
+/// How long an ended stream's playlist and segments stay: a viewer who is a little behind sees the end.
+const HLS_KEEP_ENDED: Duration = Duration::from_secs(30);
+
+/// On demand, a stream is cut for so long without a request: players ask every few seconds.
+const HLS_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A live-streaming server: RTMP in, HTTP-FLV and HLS out.
 ///
 /// Each setting is a flag or the environment variable named with it; the flag wins.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -28,7 +35,11 @@ pub struct Config {
     #[arg(long, env, default_value = "0.0.0.0:8080", help_heading = "Addresses")]
     pub httpflv_addr: SocketAddr,
 
-    /// The app of RTMP addresses: rtmp://HOST/APP/ROOM
+    /// Address for HLS viewers
+    #[arg(long, env, default_value = "0.0.0.0:8081", help_heading = "Addresses")]
+    pub hls_addr: SocketAddr,
+
+    /// The app of RTMP and HLS addresses: rtmp://HOST/APP/ROOM, http://HOST/APP/ROOM/index.m3u8
     #[arg(long, env, default_value = "live", value_parser = parse_name, help_heading = "Addresses")]
     pub rtmp_app: String,
 
@@ -69,6 +80,27 @@ pub struct Config {
     #[arg(long, env, default_value_t = 10, value_parser = value_parser!(u32).range(1..=3600), help_heading = "Streams")]
     pub publisher_timeout_s: u32,
 
+    /// Which streams are cut for HLS: "always" all, "on-demand" those that someone watches (the first viewer waits for a
+    /// segment), "off" none
+    #[arg(long, env, value_enum, default_value_t = HlsWhen::Always, help_heading = "HLS")]
+    pub hls: HlsWhen,
+
+    /// Directory for segments; they are deleted when they expire
+    #[arg(long, env, default_value = "./hls_storage", help_heading = "HLS")]
+    pub hls_storage: PathBuf,
+
+    /// Shortest duration of a segment, in milliseconds; it ends at the next keyframe
+    #[arg(long, env, default_value_t = 2000, value_parser = value_parser!(u32).range(500..=20_000), help_heading = "HLS")]
+    pub hls_target_ms: u32,
+
+    /// Segments in a playlist
+    #[arg(long, env, default_value_t = 6, value_parser = value_parser!(u16).range(3..=100), help_heading = "HLS")]
+    pub hls_window: u16,
+
+    /// Memory for the newest segments of all rooms, in MiB; older ones are read from their files
+    #[arg(long, env, default_value_t = 32, value_parser = value_parser!(u32).range(1..=65536), help_heading = "HLS")]
+    pub hls_memory_mb: u32,
+
     /// What may wait for a viewer that is too slow, in MiB; over it, the viewer skips to a later keyframe
     #[arg(long, env, default_value_t = 4, value_parser = value_parser!(u32).range(1..=1024), help_heading = "Slow viewers")]
     pub viewer_queue_mb: u32,
@@ -108,6 +140,17 @@ pub struct Config {
     /// Threads that serve connections [default: one for each core]
     #[arg(long, env, default_value_t = cores(), hide_default_value = true, value_parser = parse_workers, help_heading = "Limits")]
     pub workers: usize,
+}
+
+/// Which streams are cut for HLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HlsWhen {
+    /// All.
+    Always,
+    /// Those that someone watches.
+    OnDemand,
+    /// None.
+    Off,
 }
 
 /// What there is to say instead of starting.
@@ -152,6 +195,33 @@ impl Config {
             app: self.rtmp_app.clone(),
             lag,
             head_timeout: seconds(self.handshake_timeout_s),
+        }
+    }
+
+    /// What HLS of all rooms has in common, unless it is off.
+    pub fn hls_settings(&self) -> Option<HlsSettings> {
+        let mode = match self.hls {
+            HlsWhen::Always => HlsMode::Always,
+            HlsWhen::OnDemand => HlsMode::OnDemand,
+            HlsWhen::Off => return None,
+        };
+        Some(HlsSettings {
+            mode,
+            target_ms: self.hls_target_ms,
+            window: self.hls_window.into(),
+            storage: self.hls_storage.clone(),
+            memory_max_bytes: self.hls_memory_mb as usize * MIB,
+            keep_ended: HLS_KEEP_ENDED,
+            idle_timeout: HLS_IDLE_TIMEOUT,
+        })
+    }
+
+    /// What the HLS port needs to know.
+    pub fn hls_port(&self) -> HlsPort {
+        HlsPort {
+            app: self.rtmp_app.clone(),
+            head_timeout: seconds(self.handshake_timeout_s),
+            stall_timeout: seconds(self.viewer_stall_timeout_s),
         }
     }
 
@@ -311,6 +381,8 @@ mod tests {
             (["--max-gops", "0"], "MAX_GOPS", "0"),
             (["--flush-interval", "often"], "FLUSH_INTERVAL", "often"),
             (["--enable-gop-cache", "perhaps"], "ENABLE_GOP_CACHE", "perhaps"),
+            (["--hls", "sometimes"], "HLS", "sometimes"),
+            (["--hls-target-ms", "20"], "HLS_TARGET_MS", "20"),
             (["--node-id", "a b"], "NODE_ID", "a b"),
         ] {
             let line = parse(&args).unwrap_err().line();
@@ -322,6 +394,14 @@ mod tests {
     fn the_gop_cache_can_be_turned_off() {
         let config = parse(&["--enable-gop-cache", "false"]).unwrap();
         assert_eq!(config.stream_settings().gop.gops_max, 0);
+    }
+
+    #[test]
+    fn hls_is_always_on_unless_it_is_said_otherwise() {
+        let mode = |args: &[&str]| parse(args).unwrap().hls_settings().map(|hls| hls.mode);
+        assert_eq!(mode(&[]), Some(HlsMode::Always));
+        assert_eq!(mode(&["--hls", "on-demand"]), Some(HlsMode::OnDemand));
+        assert_eq!(mode(&["--hls", "off"]), None);
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! The HTTP port. Live FLV goes past the web framework, from the stream's actor to the socket; the framework answers
+//! The HTTP ports; that of HLS is in [`hls`].
+//!
+//! On the other one, live FLV goes past the web framework, from the stream's actor to the socket; the framework answers
 //! everything else.
 //!
 //! The two share the port: the head of a connection's first request is read here. A viewer of a live room is admitted
@@ -7,6 +9,9 @@
 
 pub mod flv;
 mod head;
+pub mod hls;
+mod patient;
+mod reply;
 mod rewind;
 mod web;
 

@@ -1,4 +1,4 @@
-//! A live-streaming server: RTMP in, HTTP-FLV out.
+//! A live-streaming server: RTMP in, HTTP-FLV and HLS out.
 //!
 //! [`run`] wires the listeners to the actors, and reads from top to bottom.
 
@@ -12,6 +12,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use actix_server::Server;
 use synctv_actors::{
+    hls::HlsHandle,
     permit::Permits,
     registry::{RegistryHandle, embedded::EmbeddedStore},
     router::RouterHandle,
@@ -26,6 +27,9 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 /// How long requests that are being answered may take when the server stops, in seconds. Live media does not end by
 /// itself and is not waited for.
 const SHUTDOWN_TIMEOUT_S: u64 = 3;
+
+/// How long deleting the segments may take when the server stops.
+const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, Error)]
@@ -55,7 +59,9 @@ pub fn run(config: Config) -> Result<(), RunError> {
 async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
     let node_id = config.node_id.clone();
     let registry = RegistryHandle::start(HEARTBEAT, move || EmbeddedStore::new(node_id));
-    let router = RouterHandle::start(config.stream_settings(), registry, config.max_rooms);
+    let hls = config.hls_settings().map(HlsHandle::start);
+    let router =
+        RouterHandle::start_with_hls(config.stream_settings(), registry, config.max_rooms, hls.clone());
     let permits = Permits::new(config.max_connections);
     let lag = Arc::new(config.lag_limits());
 
@@ -63,7 +69,8 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
     let rtmp_settings = Arc::new(config.rtmp_settings(lag.clone()));
     let http_settings = config.http_settings(lag);
     let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
-    Server::build()
+    let (flv_router, flv_permits) = (router.clone(), permits.clone());
+    let mut server = Server::build()
         .workers(config.workers)
         .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
         .listen("rtmp", listeners.rtmp, move || {
@@ -71,13 +78,24 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
         })
         .and_then(|server| {
             server.listen("httpflv", listeners.httpflv, move || {
-                http::service(router.clone(), http_settings.clone(), permits.clone())
+                http::service(flv_router.clone(), http_settings.clone(), flv_permits.clone())
             })
         })
-        .map_err(RunError::Server)?
-        .run()
-        .await
-        .map_err(RunError::Server)
+        .map_err(RunError::Server)?;
+    if let (Some(hls), Some(listener)) = (hls.clone(), listeners.hls) {
+        let port = config.hls_port();
+        server = server
+            .listen("hls", listener, move || {
+                http::hls::service(hls.clone(), router.clone(), port.clone(), permits.clone())
+            })
+            .map_err(RunError::Server)?;
+    }
+    let served = server.run().await.map_err(RunError::Server);
+    if let Some(hls) = hls {
+        // A disk that hangs is no reason to stay.
+        let _ = tokio::time::timeout(CLEAR_TIMEOUT, hls.clear()).await;
+    }
+    served
 }
 
 /// A viewer is a file descriptor, and the usual limit of 1024 is for shells.
@@ -92,6 +110,9 @@ fn announce(config: &Config, listeners: &Listeners) {
     let app = &config.rtmp_app;
     println!("push   rtmp://{}/{app}/ROOM", listeners.rtmp_address());
     println!("watch  http://{}/ROOM.flv", listeners.httpflv_address());
+    if let Some(address) = listeners.hls_address() {
+        println!("hls    http://{address}/{app}/ROOM/index.m3u8");
+    }
     if config.redis_url.is_some() {
         ::log::warn!("REDIS_URL is set, but this version runs alone: rooms are not shared with other nodes");
     }

@@ -7,7 +7,10 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
-use crate::{RunError, config::Config};
+use crate::{
+    RunError,
+    config::{Config, HlsWhen},
+};
 
 /// Connections that may wait to be accepted: a room's viewers come all at once.
 const BACKLOG: i32 = 4096;
@@ -19,6 +22,8 @@ pub struct Listeners {
     pub rtmp: TcpListener,
     /// For HTTP-FLV and everything else over HTTP but HLS.
     pub httpflv: TcpListener,
+    /// For HLS, unless it is off.
+    pub hls: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -27,6 +32,10 @@ impl Listeners {
         Ok(Self {
             rtmp: bind("RTMP_ADDR", config.rtmp_addr)?,
             httpflv: bind("HTTPFLV_ADDR", config.httpflv_addr)?,
+            hls: match config.hls {
+                HlsWhen::Always | HlsWhen::OnDemand => Some(bind("HLS_ADDR", config.hls_addr)?),
+                HlsWhen::Off => None,
+            },
         })
     }
 
@@ -38,6 +47,11 @@ impl Listeners {
     /// Where to watch, as a person would type it.
     pub fn httpflv_address(&self) -> String {
         display(&self.httpflv)
+    }
+
+    /// Where to watch over HLS, unless it is off.
+    pub fn hls_address(&self) -> Option<String> {
+        self.hls.as_ref().map(display)
     }
 }
 

@@ -49,6 +49,10 @@ pub enum Delivery {
         /// Cached media and its headers.
         point: JoinPoint,
     },
+    /// A publisher has the room from here on. Its media does not continue what came before.
+    PublisherCame,
+    /// The publisher is gone. Another one may come within the grace.
+    PublisherLeft,
     /// The stream is over.
     End(EndReason),
 }

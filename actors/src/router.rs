@@ -7,6 +7,7 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use synctv_media::room::RoomName;
 
 use crate::{
+    hls::HlsHandle,
     registry::RegistryHandle,
     stream::{Evicted, Publication, PublishError, StreamHandle, StreamId, StreamSettings},
 };
@@ -19,6 +20,8 @@ pub struct Router {
     settings: Arc<StreamSettings>,
     registry: RegistryHandle,
     rooms_max: usize,
+    /// Cuts each stream into segments, if it is to.
+    hls: Option<HlsHandle>,
     streams: HashMap<RoomName, StreamHandle>,
 }
 
@@ -46,12 +49,23 @@ struct ForPublisher {
 struct Open(RoomName);
 
 impl RouterHandle {
-    /// Starts the router on the current thread.
+    /// Starts the router on the current thread, without HLS.
     pub fn start(settings: StreamSettings, registry: RegistryHandle, rooms_max: usize) -> Self {
+        Self::start_with_hls(settings, registry, rooms_max, None)
+    }
+
+    /// Starts the router on the current thread. `hls` is told of each stream that starts.
+    pub fn start_with_hls(
+        settings: StreamSettings,
+        registry: RegistryHandle,
+        rooms_max: usize,
+        hls: Option<HlsHandle>,
+    ) -> Self {
         let router = Router {
             settings: Arc::new(settings),
             registry,
             rooms_max,
+            hls,
             streams: HashMap::new(),
         };
         Self(router.start())
@@ -117,6 +131,9 @@ impl Handler<ForPublisher> for Router {
             self.registry.clone(),
             ctx.address().recipient(),
         );
+        if let Some(hls) = &self.hls {
+            hls.stream_started(&stream);
+        }
         self.streams.insert(room, stream.clone());
         Ok(stream)
     }

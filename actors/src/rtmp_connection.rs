@@ -436,6 +436,7 @@ impl Handler<Delivery> for RtmpConnection {
                 let sent = self.outlet.join(&point, Instant::now().into_std());
                 self.after_write(sent, ctx);
             }
+            Delivery::PublisherCame | Delivery::PublisherLeft => {}
             Delivery::End(reason) => self.stream_ended(&reason.to_string(), ctx),
         }
     }

@@ -235,6 +235,7 @@ impl StreamActor {
             claim,
             evict,
         };
+        self.subscribers.tell(&Delivery::PublisherCame);
         Publication::new(ctx.address(), publisher)
     }
 
@@ -243,6 +244,7 @@ impl StreamActor {
         self.flush();
         self.batcher.end_publisher();
         self.gops.clear();
+        self.subscribers.tell(&Delivery::PublisherLeft);
         let grace = ctx.run_later(self.settings.grace, |stream, ctx| stream.end(ctx));
         if let Feed::Live { claim, .. } =
             std::mem::replace(&mut self.feed, Feed::Vacant { grace: Some(grace) })

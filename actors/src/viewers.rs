@@ -289,6 +289,7 @@ impl Handler<Delivery> for Viewers {
         match delivery {
             Delivery::Media { batch, after_gap } => self.media(&batch, after_gap, ctx),
             Delivery::Join { viewer, point } => self.join(viewer, &point, ctx),
+            Delivery::PublisherCame | Delivery::PublisherLeft => {}
             Delivery::End(reason) => self.end(reason, ctx),
         }
     }

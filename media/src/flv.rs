@@ -1,5 +1,7 @@
 //! The FLV container (FLV v10.1, annex E): the file header, tags, and the tags of a contiguous run of them.
 
+use bytes::Bytes;
+
 use crate::frame::Track;
 
 /// Bytes of a tag's header: type, size, timestamp, stream id.
@@ -91,6 +93,17 @@ pub fn tags(bytes: &[u8]) -> impl Iterator<Item = Tag<'_>> {
         let (tag, behind) = split_tag(rest)?;
         rest = behind;
         Some(tag)
+    })
+}
+
+/// The media of a contiguous run of complete tags, with times on the stream's timeline and bodies that share the run's
+/// memory. `first_ms` is the earliest time of any of them; none is 2^32 ms later.
+pub fn frames(run: &Bytes, first_ms: i64) -> impl Iterator<Item = (Track, i64, Bytes)> {
+    tags(run).filter_map(move |tag| {
+        let track = Track::from_type_id(tag.type_id)?;
+        let since_first_ms = tag.timestamp_ms.wrapping_sub(first_ms as u32);
+        let time_ms = first_ms.saturating_add(i64::from(since_first_ms));
+        Some((track, time_ms, run.slice_ref(tag.body)))
     })
 }
 

@@ -7,15 +7,16 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
 use actix_web::{
     App, HttpRequest, HttpResponse,
     dev::AppConfig,
-    http::{Method, StatusCode, header},
+    http::{Method, StatusCode},
     web,
 };
-use serde_json::json;
 use tokio::net::TcpStream;
 
-use super::{HttpSettings, flv, rewind::Rewind};
-
-const METHODS: &str = "GET, HEAD, OPTIONS";
+use super::{
+    HttpSettings, flv,
+    reply::{error, not_allowed, preflight},
+    rewind::Rewind,
+};
 
 /// How long a peer may take to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -63,32 +64,4 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
             &format!("nobody publishes {room}"),
         ),
     }
-}
-
-fn preflight() -> HttpResponse {
-    HttpResponse::NoContent()
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, METHODS))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "*"))
-        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
-        .finish()
-}
-
-fn not_allowed() -> HttpResponse {
-    let mut response = error(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        &format!("allowed are {METHODS}"),
-    );
-    response
-        .headers_mut()
-        .insert(header::ALLOW, header::HeaderValue::from_static(METHODS));
-    response
-}
-
-fn error(status: StatusCode, code: &str, message: &str) -> HttpResponse {
-    HttpResponse::build(status)
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(json!({ "error": code, "message": message }))
 }

@@ -34,6 +34,7 @@ impl StreamId {
 pub struct StreamHandle {
     id: StreamId,
     room: RoomName,
+    arbiter: ArbiterHandle,
     address: Addr<StreamActor>,
 }
 
@@ -51,7 +52,13 @@ impl StreamHandle {
         let address = StreamActor::start_in_arbiter(arbiter, move |_| {
             StreamActor::new(id, of_room, settings, registry, router)
         });
-        Self { id, room, address }
+        let arbiter = arbiter.clone();
+        Self {
+            id,
+            room,
+            arbiter,
+            address,
+        }
     }
 
     /// Which stream it is.
@@ -62,6 +69,11 @@ impl StreamHandle {
     /// The stream's room.
     pub fn room(&self) -> &RoomName {
         &self.room
+    }
+
+    /// The thread that the stream lives on.
+    pub(crate) fn arbiter(&self) -> &ArbiterHandle {
+        &self.arbiter
     }
 
     /// Whether the stream is there.

@@ -55,6 +55,13 @@ impl Subscribers {
         self.0.retain_mut(|subscriber| subscriber.send(batch, room));
     }
 
+    /// Tells of a change of publisher. It passes the bound, as it comes once in a publisher's life.
+    pub(super) fn tell(&self, change: &Delivery) {
+        for subscriber in &self.0 {
+            subscriber.recipient.do_send(change.clone());
+        }
+    }
+
     pub(super) fn end(&mut self, reason: EndReason) {
         for subscriber in self.0.drain(..) {
             subscriber.recipient.do_send(Delivery::End(reason));

@@ -7,6 +7,9 @@ use thiserror::Error;
 /// The first segment may be this much shorter than later ones before the target duration has to be raised.
 const HEADROOM_MS: u64 = 250;
 
+/// A GOP that is this much shorter than the target counts as one of its length: timestamps are rounded.
+const TOLERANCE_MS: u64 = 50;
+
 /// Segments shorter than the target are listed beyond the window, but no more than so many windows.
 const WINDOWS_MAX: usize = 4;
 
@@ -19,6 +22,9 @@ pub struct PlaylistConfig {
     pub target_ms: u32,
     /// The sequence number of the first segment. A playlist that takes over from another one goes on from there.
     pub first_sequence: u64,
+    /// The discontinuity sequence number of the first segment, if that is no discontinuity itself (RFC 8216, section
+    /// 4.3.3.3). A playlist that takes over from another one goes on from there.
+    pub first_discontinuity_sequence: u64,
 }
 
 /// A segment, as far as its playlist is concerned.
@@ -98,7 +104,7 @@ impl Playlist {
             config,
             state: State::Live,
             next_sequence: config.first_sequence,
-            discontinuity_sequence: 0,
+            discontinuity_sequence: config.first_discontinuity_sequence,
             target_s: 0,
             listed: VecDeque::new(),
             gone: VecDeque::new(),
@@ -136,6 +142,12 @@ impl Playlist {
     /// The sequence number that the next segment must have.
     pub fn next_sequence(&self) -> u64 {
         self.next_sequence
+    }
+
+    /// The discontinuity sequence number of the newest segment.
+    pub fn last_discontinuity_sequence(&self) -> u64 {
+        let listed = self.segments().filter(|info| info.discontinuity).count() as u64;
+        self.discontinuity_sequence.saturating_add(listed)
     }
 
     /// The target duration in seconds; 0 before the first segment.
@@ -185,15 +197,19 @@ impl Playlist {
 
     fn raise_target(&mut self, duration_ms: u64) {
         let needed_s = match self.target_s {
-            0 => to_seconds(
-                duration_ms
-                    .saturating_add(HEADROOM_MS)
-                    .max(u64::from(self.config.target_ms)),
-            )
-            .max(1),
+            0 => to_seconds(self.regular_ms(duration_ms).saturating_add(HEADROOM_MS)).max(1),
             _ => to_seconds(duration_ms),
         };
         self.target_s = self.target_s.max(needed_s);
+    }
+
+    /// How long segments will be, told by the first one: it may be a single GOP, of which a regular segment has as many
+    /// as reach the target.
+    fn regular_ms(&self, first_ms: u64) -> u64 {
+        let target_ms = u64::from(self.config.target_ms);
+        let first_ms = first_ms.max(1);
+        let gop_count = target_ms.saturating_sub(TOLERANCE_MS).div_ceil(first_ms).max(1);
+        first_ms.saturating_mul(gop_count).max(target_ms)
     }
 
     fn duration_ms(&self) -> u64 {
@@ -213,7 +229,9 @@ impl Playlist {
             return None;
         }
         let Listed { info, longest_ms } = self.listed.pop_front()?;
-        self.discontinuity_sequence += u64::from(info.discontinuity);
+        self.discontinuity_sequence = self
+            .discontinuity_sequence
+            .saturating_add(u64::from(info.discontinuity));
         let stay_ms = info
             .duration_ms
             .saturating_add(longest_ms)
@@ -300,6 +318,7 @@ mod tests {
             window: 6,
             target_ms: 2_000,
             first_sequence,
+            first_discontinuity_sequence: 0,
         })
     }
 
@@ -356,6 +375,9 @@ mod tests {
         assert_eq!(filled(&[2_300]).target_s(), 3);
         assert_eq!(filled(&[4_000, 4_000]).target_s(), 4);
         assert_eq!(filled(&[400]).target_s(), 2);
+        assert_eq!(filled(&[1_000, 2_000]).target_s(), 2);
+        assert_eq!(filled(&[1_500, 3_000]).target_s(), 3);
+        assert_eq!(filled(&[0]).target_s(), 2);
         assert_eq!(filled(&[2_000, 2_500]).target_s(), 3);
         assert_eq!(filled(&[2_000, 10_000, 2_000]).target_s(), 10);
     }
@@ -475,7 +497,7 @@ mod tests {
             first_sequence in 0..u64::MAX / 2,
             window in 0..10_usize,
         ) {
-            let mut playlist = Playlist::new(PlaylistConfig { window, target_ms: 2_000, first_sequence });
+            let mut playlist = Playlist::new(PlaylistConfig { window, target_ms: 2_000, first_sequence, first_discontinuity_sequence: 7 });
             let (mut last_media_sequence, mut last_target_s, mut left_count) = (0, 0, 0);
             let mut discontinuities = Vec::new();
             for (at, (duration_ms, discontinuity)) in segments.iter().enumerate() {
@@ -490,7 +512,9 @@ mod tests {
                 prop_assert!(listed.iter().all(|info| to_seconds(info.duration_ms) <= playlist.target_s()));
                 prop_assert!(listed.len() <= window.max(3) * WINDOWS_MAX);
                 let counted = discontinuities[..left_count].iter().filter(|discontinuity| **discontinuity).count();
-                prop_assert_eq!(playlist.discontinuity_sequence, counted as u64);
+                prop_assert_eq!(playlist.discontinuity_sequence, 7 + counted as u64);
+                let of_newest = discontinuities.iter().filter(|discontinuity| **discontinuity).count();
+                prop_assert_eq!(playlist.last_discontinuity_sequence(), 7 + of_newest as u64);
                 prop_assert!(playlist.render("").is_some());
                 (last_media_sequence, last_target_s) = (media_sequence, playlist.target_s());
             }
@@ -498,7 +522,7 @@ mod tests {
         }
 
         #[test]
-        fn even_segments_fill_the_window_exactly(duration_ms in 1_751..10_000_u64, count in 7..40_u64) {
+        fn even_segments_fill_the_window_exactly(duration_ms in 1_950..10_000_u64, count in 7..40_u64) {
             let playlist = filled(&vec![duration_ms; count as usize]);
             prop_assert_eq!(playlist.segments().count(), 6);
         }

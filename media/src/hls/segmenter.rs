@@ -28,6 +28,8 @@ const FIRST_CAPACITY_BYTES: usize = 64 * 1024;
 pub struct SegmenterConfig {
     /// The first keyframe at or after this age of a segment begins the next one; without video, the first frame.
     pub target_ms: u32,
+    /// The same for the first segment alone, if there is video: a short one lets the first viewers begin early.
+    pub first_target_ms: u32,
     /// At this age a segment is cut without a keyframe. Timestamps that leap further are a discontinuity.
     pub gop_max_ms: u32,
 }
@@ -36,6 +38,7 @@ impl Default for SegmenterConfig {
     fn default() -> Self {
         Self {
             target_ms: 2_000,
+            first_target_ms: 2_000,
             gop_max_ms: 10_000,
         }
     }
@@ -285,10 +288,19 @@ impl<C: Container> Segmenter<C> {
         }
     }
 
+    fn due_ms(&self) -> i64 {
+        let target_ms = if self.has_produced {
+            self.config.target_ms
+        } else {
+            self.config.first_target_ms
+        };
+        i64::from(target_ms) - CUT_TOLERANCE_MS
+    }
+
     fn cut_before_video(&self, open: &OpenSegment, time_ms: i64, keyframe: bool) -> Option<Cut> {
         let age_ms = time_ms.saturating_sub(open.first_ms);
         let has_new_header = self.video.gate == Gate::NextSegment || self.audio.gate == Gate::NextSegment;
-        if keyframe && (has_new_header || age_ms >= self.config.due_ms()) {
+        if keyframe && (has_new_header || age_ms >= self.due_ms()) {
             return Some(Cut::Regular);
         }
         (age_ms >= i64::from(self.config.gop_max_ms) || open.is_full()).then_some(Cut::Forced)
@@ -399,10 +411,6 @@ impl<C: Container> Segmenter<C> {
 }
 
 impl SegmenterConfig {
-    fn due_ms(&self) -> i64 {
-        i64::from(self.target_ms) - CUT_TOLERANCE_MS
-    }
-
     /// How long audio goes on beside video that does not.
     fn stall_max_ms(&self) -> i64 {
         i64::from(self.gop_max_ms) + INTERLEAVE_MS

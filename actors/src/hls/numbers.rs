@@ -1,0 +1,90 @@
+//! Where a playlist's numbers begin, so that they never go back: not when a room is published again, and not when the
+//! server was started anew in between.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// 2020-01-01. Counted from here, numbers stay below 2^31 until 2037, beyond which old players do not count.
+const EPOCH_UNIX_MS: u64 = 1_577_836_800_000;
+
+/// The clock gains a sequence number in this time. Segments are longer, so that no playlist outruns the clock.
+const SEQUENCE_STEP_MS: u64 = 250;
+
+/// The same for discontinuities, which are rarer.
+const DISCONTINUITY_STEP_MS: u64 = 1_000;
+
+/// The largest numbers so far, over all rooms.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    next_sequence: AtomicU64,
+    discontinuity_sequence: AtomicU64,
+}
+
+/// The numbers of a first segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct First {
+    pub sequence: u64,
+    pub discontinuity: u64,
+}
+
+impl Numbers {
+    /// Numbers above those of every earlier playlist. The clock alone is not trusted: it can be set back.
+    pub fn first(&self, unix_ms: u64) -> First {
+        let since_epoch_ms = unix_ms.saturating_sub(EPOCH_UNIX_MS);
+        let next_sequence = self.next_sequence.load(Ordering::Relaxed);
+        let discontinuity_sequence = self.discontinuity_sequence.load(Ordering::Relaxed);
+        First {
+            sequence: next_sequence.max(since_epoch_ms / SEQUENCE_STEP_MS),
+            discontinuity: discontinuity_sequence
+                .saturating_add(1)
+                .max(since_epoch_ms / DISCONTINUITY_STEP_MS),
+        }
+    }
+
+    /// A playlist has reached these numbers.
+    pub fn note(&self, next_sequence: u64, discontinuity_sequence: u64) {
+        self.next_sequence.fetch_max(next_sequence, Ordering::Relaxed);
+        self.discontinuity_sequence
+            .fetch_max(discontinuity_sequence, Ordering::Relaxed);
+    }
+}
+
+/// The wall clock: milliseconds since 1970, UTC.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "what is dated for viewers and over restarts is the wall clock's"
+)]
+pub(crate) fn unix_ms() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_UNIX_MS: u64 = EPOCH_UNIX_MS + 200_000_000_000;
+
+    #[test]
+    fn a_later_start_begins_above_all_that_an_earlier_process_can_have_reached() {
+        let earlier = Numbers::default().first(NOW_UNIX_MS);
+        let segments_in_an_hour = 3_600_000 / SEQUENCE_STEP_MS;
+        let later = Numbers::default().first(NOW_UNIX_MS + 3_600_000);
+        assert!(later.sequence >= earlier.sequence + segments_in_an_hour);
+        assert!(later.discontinuity > earlier.discontinuity);
+        assert!(later.sequence < 1 << 31);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_takes_no_number_back() {
+        let numbers = Numbers::default();
+        let first = numbers.first(NOW_UNIX_MS);
+        numbers.note(first.sequence + 7, first.discontinuity + 2);
+        numbers.note(first.sequence + 3, first.discontinuity);
+        let second = numbers.first(0);
+        assert_eq!(second.sequence, first.sequence + 7);
+        assert_eq!(second.discontinuity, first.discontinuity + 3);
+    }
+}

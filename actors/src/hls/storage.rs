@@ -1,0 +1,195 @@
+//! The segments' files: one actor on a thread of its own, so that a disk that is slow delays nobody's media.
+
+mod directory;
+mod outages;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use actix::{Actor, Addr, Arbiter, Context, Handler, Message};
+use log::{debug, warn};
+use synctv_media::room::RoomName;
+
+use self::{directory::Directory, outages::Outages};
+use super::stored::StoredSegment;
+
+/// What may wait to be written, in bytes over all rooms. Segments beyond it are not written.
+const QUEUE_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// Talks to the [`Storage`].
+#[derive(Debug, Clone)]
+pub(super) struct StorageHandle {
+    address: Addr<Storage>,
+    queued_bytes: Arc<AtomicUsize>,
+    outages: Arc<Outages>,
+}
+
+/// Writes and deletes files, in the order in which it is told to.
+#[derive(Debug)]
+struct Storage {
+    path: PathBuf,
+    /// `None` until it could be opened; that is tried again with each segment.
+    directory: Option<Directory>,
+    queued_bytes: Arc<AtomicUsize>,
+    outages: Arc<Outages>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Write {
+    room: RoomName,
+    segment: Arc<StoredSegment>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Delete {
+    files: Vec<Arc<Path>>,
+}
+
+/// The room's directory goes, if it is empty.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Vacate(RoomName);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Clear;
+
+impl StorageHandle {
+    pub fn start(path: PathBuf) -> Self {
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let outages = Arc::new(Outages::default());
+        let storage = Storage {
+            path,
+            directory: None,
+            queued_bytes: queued_bytes.clone(),
+            outages: outages.clone(),
+        };
+        Self {
+            address: Storage::start_in_arbiter(&Arbiter::new().handle(), |_| storage),
+            queued_bytes,
+            outages,
+        }
+    }
+
+    /// Writes a segment, unless the disk is too far behind.
+    pub fn write(&self, room: &RoomName, segment: Arc<StoredSegment>) {
+        let size_bytes = segment.size_bytes();
+        let queued_bytes = self.queued_bytes.fetch_add(size_bytes, Ordering::AcqRel);
+        if queued_bytes > QUEUE_MAX_BYTES {
+            self.queued_bytes.fetch_sub(size_bytes, Ordering::AcqRel);
+            self.outages.failed(room, &"the disk cannot follow");
+            return;
+        }
+        let room = room.clone();
+        self.address.do_send(Write { room, segment });
+    }
+
+    /// Segments expired: their memory is free at once, whatever the disk does.
+    pub fn delete(&self, segments: &[Arc<StoredSegment>]) {
+        let files: Vec<_> = segments.iter().filter_map(|segment| segment.discard()).collect();
+        if !files.is_empty() {
+            self.address.do_send(Delete { files });
+        }
+    }
+
+    /// A session of the room is over.
+    pub fn vacate(&self, room: &RoomName) {
+        self.address.do_send(Vacate(room.clone()));
+    }
+
+    /// Everything goes.
+    pub async fn clear(&self) {
+        // Without the actor there is nobody left to clear.
+        let _ = self.address.send(Clear).await;
+    }
+}
+
+impl Storage {
+    fn open(&mut self) -> std::io::Result<&Directory> {
+        match &mut self.directory {
+            Some(directory) => Ok(directory),
+            closed => Ok(closed.insert(Directory::open(&self.path)?)),
+        }
+    }
+
+    fn write(&mut self, room: &RoomName, segment: &StoredSegment) {
+        // It may have expired while it waited.
+        let Some(bytes) = segment.bytes() else { return };
+        let written = self
+            .open()
+            .and_then(|directory| directory.write(room, segment.sequence(), &bytes));
+        match written {
+            Ok(path) => {
+                if !segment.note_written(path.clone()) {
+                    delete(&path);
+                }
+                self.outages.ended(room);
+            }
+            Err(error) => self.outages.failed(room, &error),
+        }
+    }
+}
+
+impl Actor for Storage {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        let path = self.path.clone();
+        if let Err(error) = self.open() {
+            warn!(path:% = path.display(), reason:% = error;
+                "HLS_STORAGE cannot be used: segments are kept in memory only");
+        }
+    }
+}
+
+impl Handler<Write> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, Write { room, segment }: Write, _: &mut Self::Context) {
+        self.write(&room, &segment);
+        self.queued_bytes
+            .fetch_sub(segment.size_bytes(), Ordering::AcqRel);
+    }
+}
+
+impl Handler<Delete> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, Delete { files }: Delete, _: &mut Self::Context) {
+        files.iter().for_each(|path| delete(path));
+    }
+}
+
+impl Handler<Vacate> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, Vacate(room): Vacate, _: &mut Self::Context) {
+        if let Some(directory) = &self.directory {
+            directory.vacate(&room);
+        }
+        self.outages.forget(&room);
+    }
+}
+
+impl Handler<Clear> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, _: Clear, _: &mut Self::Context) {
+        if let Some(directory) = &self.directory {
+            directory.clear();
+        }
+    }
+}
+
+fn delete(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path) {
+        debug!(path:% = path.display(), reason:% = error; "a segment's file could not be deleted");
+    }
+}

@@ -1,0 +1,126 @@
+//! One segment of a session, wherever its bytes are.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+
+/// A segment. Its bytes are in memory until they are in a file and memory is needed for newer ones.
+#[derive(Debug)]
+pub struct StoredSegment {
+    sequence: u64,
+    size_bytes: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Memory { bytes: Bytes, file: Option<Arc<Path>> },
+    File(Arc<Path>),
+    Gone,
+}
+
+/// Where a segment's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SegmentPlace {
+    /// Here.
+    Memory(Bytes),
+    /// In this file.
+    File(Arc<Path>),
+}
+
+impl StoredSegment {
+    pub(super) fn new(sequence: u64, bytes: Bytes) -> Self {
+        Self {
+            sequence,
+            size_bytes: bytes.len(),
+            state: Mutex::new(State::Memory { bytes, file: None }),
+        }
+    }
+
+    /// Its sequence number.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Its size.
+    pub fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    /// Where its bytes are; `None` if they had to go.
+    pub fn place(&self) -> Option<SegmentPlace> {
+        match &*self.state() {
+            State::Memory { bytes, .. } => Some(SegmentPlace::Memory(bytes.clone())),
+            State::File(file) => Some(SegmentPlace::File(file.clone())),
+            State::Gone => None,
+        }
+    }
+
+    /// Its bytes, if they are in memory.
+    pub(super) fn bytes(&self) -> Option<Bytes> {
+        match &*self.state() {
+            State::Memory { bytes, .. } => Some(bytes.clone()),
+            State::File(_) | State::Gone => None,
+        }
+    }
+
+    /// What it takes of the memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        match &*self.state() {
+            State::Memory { bytes, .. } => bytes.len(),
+            State::File(_) | State::Gone => 0,
+        }
+    }
+
+    /// It is in this file as well. Tells whether that is of use to anyone.
+    pub(super) fn note_written(&self, path: Arc<Path>) -> bool {
+        match &mut *self.state() {
+            State::Memory { file, .. } => {
+                *file = Some(path);
+                true
+            }
+            State::File(_) | State::Gone => false,
+        }
+    }
+
+    /// Leaves the memory, if there is a file. Returns how many bytes that frees.
+    pub(super) fn leave_to_file(&self) -> usize {
+        let mut state = self.state();
+        match &*state {
+            State::Memory { file: Some(file), .. } => {
+                *state = State::File(file.clone());
+                self.size_bytes
+            }
+            _ => 0,
+        }
+    }
+
+    /// Leaves the memory and is gone, unless there is a file. Returns how many bytes that frees.
+    pub(super) fn give_up(&self) -> usize {
+        let freed_bytes = self.leave_to_file();
+        let mut state = self.state();
+        match &*state {
+            State::Memory { .. } => {
+                *state = State::Gone;
+                self.size_bytes
+            }
+            _ => freed_bytes,
+        }
+    }
+
+    /// It expired. Returns its file, if it has one.
+    pub(super) fn discard(&self) -> Option<Arc<Path>> {
+        match std::mem::replace(&mut *self.state(), State::Gone) {
+            State::Memory { file, .. } => file,
+            State::File(file) => Some(file),
+            State::Gone => None,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

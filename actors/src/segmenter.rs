@@ -1,0 +1,270 @@
+//! Cuts one stream into HLS segments: a subscriber like any other.
+//!
+//! It lives on the stream's own thread. Muxing runs at over a gigabyte a second, so that a stream of 1.5 Mbit/s costs a
+//! hundredth of a percent of a core; waking another thread for every picture would cost more, also to the stream.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
+use bytes::Bytes;
+use log::{debug, info, warn};
+use synctv_media::{
+    batch::{Batch, WireFormat},
+    flv,
+    frame::Track,
+    gop::JoinPoint,
+    headers::SharedHeaders,
+    hls::{
+        container::{Codec, ContainerError},
+        segment::{Segment, SegmentError},
+        segmenter::Segmenter,
+    },
+    metadata::Metadata,
+};
+
+use crate::{
+    delivery::{Delivery, MAILBOX_MAX, SubscriberId, ViewerId},
+    hls::{HlsHandle, HlsSession, unix_ms},
+    stream::StreamHandle,
+};
+
+/// The segmenter is the only viewer of its subscription.
+const VIEWER: ViewerId = ViewerId(0);
+
+/// How often it looks whether anyone watches, and whether the stream is still there.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The actor. It outlives its stream for as long as the ended playlist is kept.
+pub(crate) struct SegmenterActor {
+    hls: HlsHandle,
+    stream: StreamHandle,
+    id: SubscriberId,
+    phase: Phase,
+    segmenter: Segmenter,
+    /// What the metadata says of video.
+    announced_video: Option<bool>,
+    /// The wall clock minus the stream's timeline, in milliseconds, as it was when the publisher's first media came.
+    wall_offset_ms: Option<i64>,
+    unreadable_frames: u64,
+    warned_of_cut: bool,
+}
+
+enum Phase {
+    /// Nobody has published the stream yet.
+    Idle,
+    /// Media is cut.
+    Cutting(Arc<HlsSession>),
+    /// The publisher's codec does not fit; the next publisher's may.
+    Refusing(Arc<HlsSession>),
+    /// The stream is over; what there is stays for a while.
+    Ended(Arc<HlsSession>),
+}
+
+impl SegmenterActor {
+    /// Starts to cut `stream`, on its thread; `session` is there already if a viewer asked for it.
+    pub(crate) fn start(
+        hls: HlsHandle,
+        stream: StreamHandle,
+        session: Option<Arc<HlsSession>>,
+    ) -> Recipient<Delivery> {
+        let arbiter = stream.arbiter().clone();
+        let (id, of_stream) = (SubscriberId::unique(), stream.clone());
+        let segmenter = Segmenter::new(hls.segmenter_config());
+        let address = Self::start_in_arbiter(&arbiter, move |_| Self {
+            hls,
+            stream: of_stream,
+            id,
+            phase: session.map_or(Phase::Idle, Phase::Cutting),
+            segmenter,
+            announced_video: None,
+            wall_offset_ms: None,
+            unreadable_frames: 0,
+            warned_of_cut: false,
+        });
+        // From here and not from `started`, so that it comes before anyone publishes.
+        stream.join(id, VIEWER, address.clone().recipient());
+        address.recipient()
+    }
+
+    fn publisher_came(&mut self) {
+        self.splice();
+        self.announced_video = None;
+        self.wall_offset_ms = None;
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Idle => Phase::Cutting(self.hls.begin(self.stream.room())),
+            Phase::Refusing(session) => {
+                session.resume();
+                Phase::Cutting(session)
+            }
+            phase @ (Phase::Cutting(_) | Phase::Ended(_)) => phase,
+        };
+    }
+
+    fn media(&mut self, batch: &Batch, after_gap: bool) {
+        if after_gap {
+            self.splice();
+            self.segmenter.set_tracks(self.announced_video);
+            self.headers(batch.start.as_ref());
+        }
+        self.batch(batch);
+    }
+
+    fn join(&mut self, point: &JoinPoint) {
+        self.headers(Some(&point.headers));
+        if let Some(newest) = point.batches.last() {
+            self.anchor(newest);
+        }
+        point.batches.iter().for_each(|batch| self.batch(batch));
+    }
+
+    fn batch(&mut self, batch: &Batch) {
+        self.anchor(batch);
+        self.feed(&batch.flv, batch.first_ms);
+    }
+
+    /// The newest media is live now.
+    fn anchor(&mut self, batch: &Batch) {
+        self.wall_offset_ms
+            .get_or_insert_with(|| unix_ms().cast_signed().saturating_sub(batch.last_ms));
+    }
+
+    /// Headers have no time of their own that would matter.
+    fn headers(&mut self, headers: Option<&SharedHeaders>) {
+        if let Some(headers) = headers {
+            self.feed(&headers.bytes(WireFormat::Flv), 0);
+        }
+    }
+
+    fn feed(&mut self, run: &Bytes, first_ms: i64) {
+        for (track, time_ms, payload) in flv::frames(run, first_ms) {
+            if !matches!(self.phase, Phase::Cutting(_)) {
+                return;
+            }
+            match track {
+                Track::Data => self.data(&payload),
+                Track::Audio | Track::Video => self.frame(track, time_ms, &payload),
+            }
+        }
+    }
+
+    fn data(&mut self, payload: &[u8]) {
+        let metadata = Metadata::parse(payload);
+        if metadata.announces_video || metadata.announces_audio {
+            self.announced_video = Some(metadata.announces_video);
+            self.segmenter.set_tracks(self.announced_video);
+        }
+    }
+
+    fn frame(&mut self, track: Track, time_ms: i64, payload: &Bytes) {
+        match self.segmenter.push(track, time_ms, payload) {
+            Ok(segment) => self.publish(segment),
+            Err(SegmentError::Container(ContainerError::UnsupportedCodec(codec))) => self.refuse(codec),
+            Err(error) => self.note_unreadable(&error),
+        }
+    }
+
+    /// What comes next does not continue what came.
+    fn splice(&mut self) {
+        let finished = self.segmenter.discontinuity();
+        self.publish(finished);
+    }
+
+    fn publish(&mut self, segment: Option<Segment>) {
+        let (Some(segment), Phase::Cutting(session)) = (segment, &self.phase) else {
+            return;
+        };
+        if segment.forced_cut && !self.warned_of_cut {
+            self.warned_of_cut = true;
+            warn!(room = self.stream.room().as_str(), duration_ms = segment.duration_ms;
+                "HLS: no keyframe for too long, segments are cut without; players may not be able to start");
+        }
+        let wall_ms = segment
+            .first_ms
+            .saturating_add(self.wall_offset_ms.unwrap_or_default());
+        let program_date_time_ms = u64::try_from(wall_ms).unwrap_or_default();
+        self.hls.publish(session, segment, program_date_time_ms);
+    }
+
+    fn refuse(&mut self, codec: Codec) {
+        self.splice();
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Cutting(session) => {
+                info!(room = self.stream.room().as_str(), codec:% = codec;
+                    "HLS: the codec does not fit MPEG-TS, the playlist is refused");
+                session.refuse(codec);
+                Phase::Refusing(session)
+            }
+            phase => phase,
+        };
+    }
+
+    fn note_unreadable(&mut self, error: &SegmentError) {
+        self.unreadable_frames += 1;
+        if self.unreadable_frames == 1 {
+            warn!(room = self.stream.room().as_str(), reason:% = error; "HLS: frames that cannot be read are left out");
+        }
+        debug!(room = self.stream.room().as_str(), frames = self.unreadable_frames; "HLS: unreadable frame");
+    }
+
+    fn end(&mut self, ctx: &mut Context<Self>) {
+        let finished = self.segmenter.finish();
+        self.publish(finished);
+        match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Cutting(session) | Phase::Refusing(session) if session.end() => {
+                self.phase = Phase::Ended(session);
+                ctx.run_later(self.hls.keep_ended(), |_, ctx| ctx.stop());
+            }
+            phase => {
+                self.phase = phase;
+                ctx.stop();
+            }
+        }
+    }
+
+    fn check(&mut self, ctx: &mut Context<Self>) {
+        match &self.phase {
+            Phase::Ended(_) => {}
+            _ if !self.stream.is_alive() => self.end(ctx),
+            Phase::Cutting(session) | Phase::Refusing(session) if self.hls.is_idle(session) => {
+                self.stream.leave(self.id);
+                ctx.stop();
+            }
+            Phase::Idle | Phase::Cutting(_) | Phase::Refusing(_) => {}
+        }
+    }
+}
+
+impl Actor for SegmenterActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        ctx.run_interval(CHECK_INTERVAL, |segmenter, ctx| segmenter.check(ctx));
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        match &self.phase {
+            Phase::Idle => {}
+            Phase::Cutting(session) | Phase::Refusing(session) | Phase::Ended(session) => {
+                self.hls.remove(session);
+            }
+        }
+    }
+}
+
+impl Handler<Delivery> for SegmenterActor {
+    type Result = ();
+
+    fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
+        match delivery {
+            Delivery::Media { batch, after_gap } => self.media(&batch, after_gap),
+            Delivery::Join { point, .. } => self.join(&point),
+            Delivery::PublisherCame => self.publisher_came(),
+            Delivery::PublisherLeft => self.splice(),
+            Delivery::End(_) => self.end(ctx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

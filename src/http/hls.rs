@@ -1,0 +1,163 @@
+//! The HLS port: playlists and segments, by the web framework.
+
+mod body;
+mod playlist;
+mod segment;
+mod target;
+
+use std::{net::SocketAddr, rc::Rc, time::Duration};
+
+use actix_http::{HttpService, KeepAlive, error::DispatchError};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service, map_config};
+use actix_web::{
+    App, HttpRequest, HttpResponse,
+    dev::AppConfig,
+    http::{Method, StatusCode, header},
+    web,
+};
+use log::{debug, warn};
+use synctv_actors::{
+    hls::HlsHandle,
+    permit::{Permit, Permits},
+    router::RouterHandle,
+};
+use tokio::net::TcpStream;
+
+use self::target::{Target, TargetError};
+use super::{
+    flv,
+    patient::Patient,
+    reply::{error, not_allowed, preflight},
+};
+
+/// What a page of another site may read of an answer.
+const EXPOSED_HEADERS: &str = "Content-Length, Content-Range, Date, ETag, Retry-After";
+
+/// How long a connection may wait for its next request. Players ask every few seconds.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// How long a peer may take to close its side.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What the HLS port needs to know.
+#[derive(Debug, Clone)]
+pub struct HlsPort {
+    /// Playlists are at `/APP/ROOM/index.m3u8` and `/APP/ROOM.m3u8`.
+    pub app: String,
+    /// How long the head of a request may take.
+    pub head_timeout: Duration,
+    /// How long a viewer may take nothing of what it asked for.
+    pub stall_timeout: Duration,
+}
+
+struct Site {
+    hls: HlsHandle,
+    router: RouterHandle,
+    app: String,
+}
+
+/// What serves the port's connections, on each worker thread.
+pub fn service(
+    hls: HlsHandle,
+    router: RouterHandle,
+    port: HlsPort,
+    permits: Permits,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
+    fn_factory(move || worker(hls.clone(), router.clone(), port.clone(), permits.clone()))
+}
+
+async fn worker(
+    hls: HlsHandle,
+    router: RouterHandle,
+    port: HlsPort,
+    permits: Permits,
+) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
+    let framework = Rc::new(framework(hls, router, &port).await?);
+    Ok(fn_service(move |socket: TcpStream| {
+        let framework = framework.clone();
+        let admitted = admit(&socket, &permits);
+        let socket = Patient::new(socket, port.stall_timeout);
+        async move {
+            if let Some((permit, peer)) = admitted {
+                if let Err(error) = framework.call((socket, Some(peer))).await {
+                    debug!(peer:% = peer, reason:% = error; "HLS connection ended");
+                }
+                drop(permit);
+            }
+            Ok(())
+        }
+    }))
+}
+
+fn admit(socket: &TcpStream, permits: &Permits) -> Option<(Permit, SocketAddr)> {
+    // Without a peer there is nobody left to serve.
+    let peer = socket.peer_addr().ok()?;
+    if let Err(error) = socket.set_nodelay(true) {
+        debug!(peer:% = peer, reason:% = error; "TCP_NODELAY could not be set");
+    }
+    let Some(permit) = permits.take() else {
+        warn!(peer:% = peer, limit = permits.max(); "HLS connection refused: MAX_CONNECTIONS reached");
+        flv::refuse_busy(socket);
+        return None;
+    };
+    Some((permit, peer))
+}
+
+async fn framework(
+    hls: HlsHandle,
+    router: RouterHandle,
+    port: &HlsPort,
+) -> Result<
+    impl Service<(Patient<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
+    (),
+> {
+    let site = web::Data::new(Site {
+        hls,
+        router,
+        app: port.app.clone(),
+    });
+    let app = App::new().app_data(site).default_service(web::to(answer));
+    let app = map_config(app.into_factory(), |_| AppConfig::default());
+    HttpService::<Patient<TcpStream>, _, _>::build()
+        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+        .client_request_timeout(port.head_timeout)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .h1_allow_half_closed(false)
+        .h1(app)
+        .new_service(())
+        .await
+}
+
+async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    let target = target::parse(request.path(), &site.app);
+    let mut response = match (target, request.method()) {
+        (Err(TargetError::Unknown), _) => error(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "there is nothing at this path",
+        ),
+        (_, &Method::OPTIONS) => preflight(),
+        (Err(TargetError::Room(bad_name)), &Method::GET | &Method::HEAD) => {
+            error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string())
+        }
+        (Ok(target), &Method::GET | &Method::HEAD) => find(&request, &site, target).await,
+        (_, _) => not_allowed(),
+    };
+    let exposed = header::HeaderValue::from_static(EXPOSED_HEADERS);
+    response
+        .headers_mut()
+        .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    response
+}
+
+async fn find(request: &HttpRequest, site: &Site, target: Target) -> HttpResponse {
+    match target {
+        Target::Playlist { room, address } => {
+            playlist::answer(request, &site.hls, &site.router, &room, address).await
+        }
+        Target::Segment { room, sequence } => match site.hls.segment(&room, sequence) {
+            Some(segment) => segment::answer(request, &segment).await,
+            None => segment::unknown(),
+        },
+    }
+}

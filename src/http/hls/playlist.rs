@@ -1,0 +1,135 @@
+//! Answers to those who ask for a playlist.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{
+        Method, StatusCode,
+        header::{self, AcceptEncoding, Encoding, EntityTag, Header, IfNoneMatch},
+    },
+};
+use serde_json::json;
+use synctv_actors::{
+    hls::{HlsHandle, Listing, PlaylistText},
+    router::RouterHandle,
+};
+use synctv_media::{hls::container::Codec, room::RoomName};
+
+use super::{super::reply::error, body, target::Address};
+
+const CONTENT_TYPE: &str = "application/vnd.apple.mpegurl";
+
+/// How long a request waits for the first segment.
+const FIRST_SEGMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When to ask again for a playlist that is not there yet, in seconds.
+const RETRY_AFTER_S: u32 = 2;
+
+/// A session may end between being found and being asked; the next one may be there by then.
+const ATTEMPTS: usize = 2;
+
+pub(super) async fn answer(
+    request: &HttpRequest,
+    hls: &HlsHandle,
+    router: &RouterHandle,
+    room: &RoomName,
+    address: Address,
+) -> HttpResponse {
+    for _ in 0..ATTEMPTS {
+        let Some(session) = hls.open(router, room).await else {
+            break;
+        };
+        match session.listing(FIRST_SEGMENT_TIMEOUT).await {
+            Listing::Ready(playlists) => {
+                return text(
+                    request,
+                    match address {
+                        Address::Index => &playlists.index,
+                        Address::Flat => &playlists.flat,
+                    },
+                );
+            }
+            Listing::Pending => return pending(),
+            Listing::Unsupported(codec) => return unsupported(codec),
+            Listing::Gone => {}
+        }
+    }
+    error(
+        StatusCode::NOT_FOUND,
+        "room_not_live",
+        &format!("nobody publishes {room}"),
+    )
+}
+
+fn text(request: &HttpRequest, text: &PlaylistText) -> HttpResponse {
+    let plain_tag = EntityTag::new_strong(text.tag.clone());
+    let gzip_tag = EntityTag::new_strong(format!("{}-gzip", text.tag));
+    let is_known = match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags
+            .iter()
+            .any(|tag| tag.weak_eq(&plain_tag) || tag.weak_eq(&gzip_tag)),
+        Err(_) => false,
+    };
+    let status = if is_known {
+        StatusCode::NOT_MODIFIED
+    } else {
+        StatusCode::OK
+    };
+    let mut response = HttpResponse::build(status);
+    let bytes = if takes_gzip(request) {
+        response
+            .insert_header((header::ETAG, gzip_tag.to_string()))
+            .insert_header((header::CONTENT_ENCODING, "gzip"));
+        text.gzip()
+    } else {
+        response.insert_header((header::ETAG, plain_tag.to_string()));
+        &text.plain
+    };
+    common_headers(&mut response);
+    match *request.method() {
+        _ if is_known => response.finish(),
+        Method::HEAD => response.body(body::absent(bytes.len())),
+        _ => response.body(bytes.clone()),
+    }
+}
+
+fn common_headers(response: &mut HttpResponseBuilder) {
+    response
+        .insert_header((header::CONTENT_TYPE, CONTENT_TYPE))
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .insert_header((header::VARY, "Accept-Encoding"))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
+}
+
+/// Whether it asks for gzip by name: a bare `*` is what programs say that cannot read it.
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let supported = [Encoding::identity(), Encoding::gzip()];
+    AcceptEncoding::parse(request)
+        .is_ok_and(|accepted| accepted.negotiate(supported.iter()) == Some(Encoding::gzip()))
+}
+
+fn pending() -> HttpResponse {
+    let mut response = error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "no_segment_yet",
+        "the stream has no segment yet",
+    );
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+    response
+}
+
+fn unsupported(codec: Codec) -> HttpResponse {
+    let codec = codec.to_string();
+    HttpResponse::UnsupportedMediaType()
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(json!({
+            "error": "unsupported_codec",
+            "codec": codec,
+            "message": format!("HLS segments cannot carry {codec}; the stream can be watched over HTTP-FLV"),
+        }))
+}

@@ -1,0 +1,9 @@
+//! HLS from end to end: what is pushed with RTMP is what players get, whatever happens in between.
+
+mod answers;
+mod disk;
+mod life;
+mod media;
+mod reconnect;
+mod support;
+mod wrap;

@@ -1,0 +1,252 @@
+//! What comes out in segments is what was pushed: every frame, in order, at its time.
+
+use synctv_media::{
+    audio::{AudioHeader, AudioKind},
+    frame::{Frame, Track},
+    hls::ts_check::{Pes, adts_frames},
+    video::{VideoHeader, VideoKind},
+};
+
+use crate::support::{Server, Source, Stream, probe};
+
+const TICKS_A_MS: u64 = 90;
+const TICKS: u64 = 1 << 33;
+
+/// H.264's delimiters and parameter sets, which the container places by its own rules.
+const PLACED_BY_CONTAINER: [u8; 3] = [7, 8, 9];
+
+/// A picture: decoding time, presentation time, NAL units.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Picture {
+    dts_ms: u64,
+    pts_ms: u64,
+    units: Vec<Vec<u8>>,
+}
+
+/// The pictures of FLV frames, from the first one's time on.
+pub fn source_pictures(frames: &[Frame]) -> Vec<Picture> {
+    let pictures = frames
+        .iter()
+        .filter(|frame| frame.track == Track::Video)
+        .filter_map(|frame| {
+            let header = VideoHeader::parse(&frame.payload).unwrap();
+            let is_picture = matches!(header.kind, VideoKind::Keyframe | VideoKind::Inter);
+            is_picture.then(|| {
+                let dts_ms = u64::from(frame.timestamp_ms);
+                Picture {
+                    dts_ms,
+                    pts_ms: dts_ms + u64::from(header.composition_time_ms.unsigned_abs()),
+                    units: length_prefixed(&frame.payload[header.data_offset..]),
+                }
+            })
+        });
+    from_zero(pictures.collect())
+}
+
+/// The pictures of segments, from the first one's time on.
+pub fn segment_pictures(stream: &Stream) -> Vec<Picture> {
+    let pes: Vec<&Pes> = stream
+        .segments
+        .iter()
+        .flat_map(|segment| &segment.video)
+        .collect();
+    let base = pes[0].dts;
+    let since = |ticks: u64| (ticks + TICKS - base) % TICKS / TICKS_A_MS;
+    let pictures = pes.iter().map(|pes| Picture {
+        dts_ms: since(pes.dts),
+        pts_ms: since(pes.pts),
+        units: annex_b(&pes.payload),
+    });
+    pictures.collect()
+}
+
+fn from_zero(mut pictures: Vec<Picture>) -> Vec<Picture> {
+    let base_ms = pictures[0].dts_ms;
+    for picture in &mut pictures {
+        picture.dts_ms -= base_ms;
+        picture.pts_ms -= base_ms;
+    }
+    pictures
+}
+
+fn length_prefixed(mut data: &[u8]) -> Vec<Vec<u8>> {
+    let mut units = Vec::new();
+    while let Some((length, rest)) = data.split_first_chunk::<4>() {
+        let (unit, rest) = rest.split_at(u32::from_be_bytes(*length) as usize);
+        units.push(unit.to_vec());
+        data = rest;
+    }
+    units.retain(|unit| !PLACED_BY_CONTAINER.contains(&(unit[0] & 0x1F)));
+    units
+}
+
+fn annex_b(mut data: &[u8]) -> Vec<Vec<u8>> {
+    const START: &[u8] = &[0, 0, 0, 1];
+    let mut units = Vec::new();
+    while let Some(unit) = data.strip_prefix(START) {
+        let end = unit
+            .windows(4)
+            .position(|window| window == START)
+            .unwrap_or(unit.len());
+        units.push(unit[..end].to_vec());
+        data = &unit[end..];
+    }
+    units.retain(|unit| !PLACED_BY_CONTAINER.contains(&(unit[0] & 0x1F)));
+    units
+}
+
+fn source_sound(frames: &[Frame]) -> Vec<Vec<u8>> {
+    let sound = frames
+        .iter()
+        .filter(|frame| frame.track == Track::Audio)
+        .filter_map(|frame| {
+            let header = AudioHeader::parse(&frame.payload).unwrap();
+            (header.kind == AudioKind::Coded).then(|| frame.payload[header.data_offset..].to_vec())
+        });
+    sound.collect()
+}
+
+fn is_keyframe(frame: &Frame) -> bool {
+    frame.track == Track::Video
+        && VideoHeader::parse(&frame.payload).is_ok_and(|header| header.kind == VideoKind::Keyframe)
+}
+
+fn segment_sound(stream: &Stream) -> Vec<Vec<u8>> {
+    const ADTS_HEADER_BYTES: usize = 7;
+    let pes = stream.segments.iter().flat_map(|segment| &segment.audio);
+    pes.flat_map(|pes| adts_frames(&pes.payload).unwrap())
+        .map(|frame| frame[ADTS_HEADER_BYTES..].to_vec())
+        .collect()
+}
+
+/// Each segment starts with a keyframe, and plays for as long as the playlist says.
+fn assert_cut_right(stream: &Stream) {
+    assert!(stream.segments.iter().all(|segment| segment.starts_with_keyframe));
+    let firsts: Vec<_> = stream
+        .segments
+        .iter()
+        .map(|segment| segment.video[0].dts)
+        .collect();
+    for (pair, entry) in firsts.windows(2).zip(&stream.playlist.segments) {
+        let played_ms = (pair[1] + TICKS - pair[0]) % TICKS / TICKS_A_MS;
+        assert_eq!(entry.duration_ms, played_ms, "{}", entry.uri);
+    }
+    let longest_ms = stream
+        .playlist
+        .segments
+        .iter()
+        .map(|entry| entry.duration_ms)
+        .max();
+    assert!(longest_ms.unwrap() <= stream.playlist.target_s * 1_000 + 499);
+}
+
+struct Case<'a> {
+    room: &'a str,
+    video: &'a str,
+    audio: &'a str,
+    target_s: u64,
+    durations_ms: &'a [u64],
+}
+
+/// Pushes twelve seconds and compares all of it.
+fn check(case: &Case<'_>) {
+    let server = Server::start(&[("HLS_WINDOW", "100")]);
+    let source = Source::encode(12, case.video, case.audio);
+    source.push(&server, case.room);
+    let stream = server.whole_stream(case.room);
+    let frames = source.frames();
+    assert!(segment_pictures(&stream) == source_pictures(&frames));
+    if !case.audio.is_empty() {
+        // Segments start with a keyframe: sound that comes before the first one is in none.
+        let first_keyframe = frames.iter().position(is_keyframe).unwrap();
+        assert!(segment_sound(&stream) == source_sound(&frames[first_keyframe..]));
+    }
+    assert_cut_right(&stream);
+    assert_eq!(stream.playlist.target_s, case.target_s);
+    assert_eq!(stream.playlist.discontinuities(), 0);
+    let durations: Vec<_> = stream
+        .playlist
+        .segments
+        .iter()
+        .map(|entry| entry.duration_ms)
+        .collect();
+    assert_eq!(durations, case.durations_ms);
+    let mut codecs = vec!["h264,25/1"];
+    codecs.extend((!case.audio.is_empty()).then_some("aac,0/0"));
+    codecs.sort_unstable();
+    assert_eq!(probe(&server, case.room, "codec_name,r_frame_rate"), codecs);
+}
+
+const AAC_44100: &str = "-c:a aac -ar 44100";
+
+#[test]
+fn gops_of_one_second() {
+    check(&Case {
+        room: "gop1",
+        video: "-c:v libx264 -preset ultrafast -g 25 -sc_threshold 0",
+        audio: AAC_44100,
+        target_s: 2,
+        durations_ms: &[1_000, 2_000, 2_000, 2_000, 2_000, 2_000, 1_000],
+    });
+}
+
+#[test]
+fn gops_of_two_seconds_with_b_frames() {
+    check(&Case {
+        room: "gop2",
+        video: "-c:v libx264 -preset veryfast -bf 3 -b_strategy 0 -g 50 -sc_threshold 0",
+        audio: "-c:a aac -ar 48000",
+        target_s: 2,
+        durations_ms: &[2_000; 6],
+    });
+}
+
+#[test]
+fn gops_of_four_seconds() {
+    check(&Case {
+        room: "gop4",
+        video: "-c:v libx264 -preset ultrafast -g 100 -sc_threshold 0",
+        audio: AAC_44100,
+        target_s: 4,
+        durations_ms: &[4_000; 3],
+    });
+}
+
+#[test]
+fn video_only() {
+    check(&Case {
+        room: "video",
+        video: "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0",
+        audio: "",
+        target_s: 2,
+        durations_ms: &[2_000; 6],
+    });
+}
+
+fn check_sound(room: &str, audio: &str, codec: &str) {
+    let server = Server::start(&[("HLS_WINDOW", "100")]);
+    let source = Source::encode(12, "", audio);
+    source.push(&server, room);
+    let stream = server.whole_stream(room);
+    assert_eq!(stream.playlist.target_s, 2);
+    assert!((6..=7).contains(&stream.segments.len()));
+    assert_eq!(probe(&server, room, "codec_name,sample_rate"), [codec]);
+    if codec.starts_with("aac") {
+        assert!(segment_sound(&stream) == source_sound(&source.frames()));
+    }
+}
+
+#[test]
+fn audio_only_at_44100_hz() {
+    check_sound("a44", AAC_44100, "aac,44100");
+}
+
+#[test]
+fn audio_only_at_48000_hz() {
+    check_sound("a48", "-c:a aac -ar 48000", "aac,48000");
+}
+
+#[test]
+fn mp3() {
+    check_sound("mp3", "-c:a libmp3lame -ar 44100", "mp3,44100");
+}

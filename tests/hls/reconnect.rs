@@ -1,0 +1,76 @@
+//! A publisher that goes and comes back.
+
+use crate::support::{Server, Source, until};
+
+fn source() -> Source {
+    Source::encode(
+        6,
+        "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0",
+        "-c:a aac",
+    )
+}
+
+#[test]
+fn within_the_grace_the_playlist_goes_on_behind_a_discontinuity() {
+    let server = Server::start(&[("PUBLISHER_GRACE_S", "20")]);
+    let source = source();
+    source.push(&server, "r");
+    let before = server.playlist_when("r", |playlist| playlist.segments.len() == 3);
+    assert!(!before.ended, "the publisher may come back");
+    source.push(&server, "r");
+    let after = server.playlist_when("r", |playlist| playlist.segments.len() == 6);
+    assert_eq!(after.sequence, before.sequence);
+    let discontinuities: Vec<_> = after.segments.iter().map(|entry| entry.discontinuity).collect();
+    assert_eq!(discontinuities, [false, false, false, true, false, false]);
+    assert!(!after.ended);
+    server.stream("r", after);
+}
+
+#[test]
+fn discontinuities_that_leave_the_playlist_are_counted() {
+    let server = Server::start(&[("PUBLISHER_GRACE_S", "20"), ("HLS_WINDOW", "3")]);
+    let source = source();
+    source.push(&server, "r");
+    let first = server.playlist_when("r", |playlist| playlist.segments.len() == 3);
+    for round in 1..=3 {
+        source.push(&server, "r");
+        let playlist = server.playlist_when("r", |playlist| playlist.sequence == first.sequence + round * 3);
+        let of_last = playlist.discontinuity_sequence + playlist.discontinuities() as u64;
+        assert_eq!(of_last, first.discontinuity_sequence + round);
+    }
+}
+
+#[test]
+fn after_the_end_the_next_playlist_is_above_the_old_one() {
+    let server = Server::start(&[]);
+    let source = source();
+    source.push(&server, "r");
+    let old = server.whole_stream("r").playlist;
+    source.push(&server, "r");
+    let new = server.playlist_when("r", |playlist| playlist.segments[0].uri != old.segments[0].uri);
+    assert!(new.sequence >= old.sequence + 3);
+    assert!(new.discontinuity_sequence > old.discontinuity_sequence);
+    assert!(new.segments[0].discontinuity);
+    let old_segment = server.get(&format!("/live/r/{}", old.segments[0].uri));
+    assert_eq!(
+        old_segment.status, 200,
+        "who still plays the old one gets its segments"
+    );
+}
+
+#[test]
+fn a_server_that_was_started_anew_does_not_go_back() {
+    let source = source();
+    let sequence = || {
+        let server = Server::start(&[]);
+        source.push(&server, "r");
+        let playlist = server.whole_stream("r").playlist;
+        (playlist.sequence + 3, playlist.discontinuity_sequence)
+    };
+    let (next, discontinuity) = sequence();
+    let later = until("a later number", || {
+        let (after_last, discontinuity) = sequence();
+        Some((after_last - 3, discontinuity))
+    });
+    assert!(later.0 >= next && later.1 > discontinuity);
+}
