@@ -18,7 +18,6 @@ use synctv_media::{
         chunk_reader::{ChunkLimits, ChunkReader},
         mux::flv_to_chunks,
     },
-    samples,
     viewer_queue::ViewerQueue,
 };
 

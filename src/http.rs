@@ -8,6 +8,7 @@
 //! framework keeps no connection alive, so that every request is the first of its connection.
 
 pub mod flv;
+mod gate;
 mod head;
 pub mod hls;
 mod patient;
@@ -18,7 +19,7 @@ mod web;
 use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
-use log::{debug, warn};
+use log::debug;
 use synctv_actors::{
     permit::{Permit, Permits},
     router::RouterHandle,
@@ -29,12 +30,10 @@ use synctv_media::viewer_queue::LagLimits;
 use tokio::net::TcpStream;
 
 use self::{
+    gate::Gate,
     head::{Head, Method},
     rewind::Rewind,
 };
-
-/// How many connections over the limit may be told so at once.
-const REFUSALS_MAX: usize = 256;
 
 /// What the HTTP port needs to know.
 #[derive(Debug, Clone)]
@@ -53,14 +52,13 @@ pub fn service(
     settings: HttpSettings,
     permits: Permits,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
-    let refusals = Permits::new(REFUSALS_MAX);
+    let gate = Gate::new("httpflv", permits);
     fn_factory(move || {
         let port = Port {
             audience: Audience::new(settings.lag.clone()),
             router: router.clone(),
             settings: settings.clone(),
-            permits: permits.clone(),
-            refusals: refusals.clone(),
+            gate: gate.clone(),
         };
         worker(port)
     })
@@ -71,9 +69,7 @@ struct Port {
     audience: Audience,
     router: RouterHandle,
     settings: HttpSettings,
-    permits: Permits,
-    /// Of connections over the limit, those that are told so. More are just closed.
-    refusals: Permits,
+    gate: Gate,
 }
 
 async fn worker(port: Port) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
@@ -95,16 +91,8 @@ async fn worker(port: Port) -> Result<impl Service<TcpStream, Response = (), Err
 
 impl Port {
     /// Serves a connection that asks for a live room, and gives any other back for the framework.
-    async fn receive(&self, mut socket: TcpStream) -> Option<(Permit, Rewind<TcpStream>, SocketAddr)> {
-        // Without a peer there is nobody left to serve.
-        let peer = socket.peer_addr().ok()?;
-        let Some(permit) = self.permits.take() else {
-            warn!(peer:% = peer, limit = self.permits.max(); "HTTP connection refused: MAX_CONNECTIONS reached");
-            if let Some(_refusal) = self.refusals.take() {
-                flv::refuse_busy(socket).await;
-            }
-            return None;
-        };
+    async fn receive(&self, socket: TcpStream) -> Option<(Permit, Rewind<TcpStream>, SocketAddr)> {
+        let (permit, mut socket, peer) = self.gate.admit(socket).await?;
         let head = match self.read_head(&mut socket).await {
             Ok(head) => head,
             Err(error) => {

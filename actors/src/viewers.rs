@@ -12,7 +12,7 @@ use std::{
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use bytes::Bytes;
-use log::{info, warn};
+use log::info;
 use synctv_media::{
     batch::{Batch, WireFormat},
     gop::JoinPoint,
@@ -34,7 +34,7 @@ const STALL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// A viewer who asked for a stream, with the request already read off the socket.
 #[derive(Debug)]
 pub struct NewViewer {
-    /// The viewer's socket.
+    /// The viewer's socket, with TCP_NODELAY set.
     pub socket: TcpStream,
     /// Who it is.
     pub peer: SocketAddr,
@@ -264,9 +264,6 @@ impl Handler<Admit> for Viewers {
         let id = ViewerId(self.next_viewer);
         self.next_viewer += 1;
         info!(room = self.stream.room().as_str(), peer:% = new.peer, protocol = "http-flv"; "viewer came");
-        if let Err(error) = new.socket.set_nodelay(true) {
-            warn!(peer:% = new.peer, reason:% = error; "TCP_NODELAY could not be set");
-        }
         let outlet = Outlet::new(Rc::new(new.socket), WireFormat::Flv, now());
         self.viewers.push(Viewer {
             id,

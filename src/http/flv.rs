@@ -1,16 +1,10 @@
 //! HTTP-FLV: `GET /ROOM.flv` and `GET /APP/ROOM.flv`.
 
-use std::{
-    io,
-    time::{Duration, SystemTime},
-};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use synctv_media::room::{RoomName, RoomNameError};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 
 /// The type of a live FLV body.
 pub const CONTENT_TYPE: &str = "video/x-flv";
@@ -39,33 +33,6 @@ pub(super) fn response_head() -> Bytes {
         httpdate::fmt_http_date(now())
     )
     .into()
-}
-
-/// How long one who is refused may take to read why.
-const REFUSAL_TIME: Duration = Duration::from_secs(1);
-
-/// Says that the server is full. To close on a request that was not read would be a reset, which overtakes the answer.
-pub(super) async fn refuse_busy(mut socket: TcpStream) {
-    const BODY: &str =
-        r#"{"error":"too_many_connections","message":"the server has its limit of connections"}"#;
-    let response = format!(
-        "HTTP/1.1 503 Service Unavailable\r\n\
-         Content-Type: application/json\r\n\
-         Content-Length: {}\r\n\
-         Access-Control-Allow-Origin: *\r\n\
-         Retry-After: 5\r\n\
-         Connection: close\r\n\r\n{BODY}",
-        BODY.len()
-    );
-    let mut ignored = [0; 1024];
-    let said = async {
-        socket.write_all(response.as_bytes()).await?;
-        socket.shutdown().await?;
-        while socket.read(&mut ignored).await? > 0 {}
-        io::Result::Ok(())
-    };
-    // Whether it was read is the peer's affair.
-    let _ = tokio::time::timeout(REFUSAL_TIME, said).await;
 }
 
 /// Sends a short response to a connection that is dropped next. A socket that cannot take so much has no reader.

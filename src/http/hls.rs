@@ -15,17 +15,13 @@ use actix_web::{
     http::{Method, StatusCode, header},
     web,
 };
-use log::{debug, warn};
-use synctv_actors::{
-    hls::HlsHandle,
-    permit::{Permit, Permits},
-    router::RouterHandle,
-};
+use log::debug;
+use synctv_actors::{hls::HlsHandle, permit::Permits, router::RouterHandle};
 use tokio::net::TcpStream;
 
 use self::target::{Target, TargetError};
 use super::{
-    flv,
+    gate::Gate,
     patient::Patient,
     reply::{error, not_allowed, preflight},
 };
@@ -63,25 +59,22 @@ pub fn service(
     port: HlsPort,
     permits: Permits,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
-    fn_factory(move || worker(hls.clone(), router.clone(), port.clone(), permits.clone()))
+    let gate = Gate::new("hls", permits);
+    fn_factory(move || worker(hls.clone(), router.clone(), port.clone(), gate.clone()))
 }
 
 async fn worker(
     hls: HlsHandle,
     router: RouterHandle,
     port: HlsPort,
-    permits: Permits,
+    gate: Gate,
 ) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
     let framework = Rc::new(framework(hls, router, &port).await?);
     Ok(fn_service(move |socket: TcpStream| {
-        let framework = framework.clone();
-        let admitted = admit(&socket, &permits);
-        let socket = Patient::new(socket, port.stall_timeout);
+        let (framework, gate, stall_timeout) = (framework.clone(), gate.clone(), port.stall_timeout);
         async move {
-            if let Some((permit, peer)) = admitted {
-                if let Err(error) = framework.call((socket, Some(peer))).await {
-                    debug!(peer:% = peer, reason:% = error; "HLS connection ended");
-                }
+            if let Some((permit, socket, peer)) = gate.admit(socket).await {
+                serve(&*framework, Patient::new(socket, stall_timeout), peer).await;
                 drop(permit);
             }
             Ok(())
@@ -89,18 +82,14 @@ async fn worker(
     }))
 }
 
-fn admit(socket: &TcpStream, permits: &Permits) -> Option<(Permit, SocketAddr)> {
-    // Without a peer there is nobody left to serve.
-    let peer = socket.peer_addr().ok()?;
-    if let Err(error) = socket.set_nodelay(true) {
-        debug!(peer:% = peer, reason:% = error; "TCP_NODELAY could not be set");
+async fn serve(
+    framework: &impl Service<(Patient<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError>,
+    socket: Patient<TcpStream>,
+    peer: SocketAddr,
+) {
+    if let Err(error) = framework.call((socket, Some(peer))).await {
+        debug!(peer:% = peer, reason:% = error; "HLS connection ended");
     }
-    let Some(permit) = permits.take() else {
-        warn!(peer:% = peer, limit = permits.max(); "HLS connection refused: MAX_CONNECTIONS reached");
-        flv::refuse_busy(socket);
-        return None;
-    };
-    Some((permit, peer))
 }
 
 async fn framework(
