@@ -26,7 +26,8 @@ pub fn init() {
 
 fn panic_message(payload: &dyn Any) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message")
+    text.or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
 }
 
 fn write_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {

@@ -418,7 +418,9 @@ impl Actor for RtmpConnection {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
         let of_publisher = self.settings.publisher_timeout / CHECKS_PER_PUBLISHER_TIMEOUT;
-        ctx.run_interval(CHECK_INTERVAL.min(of_publisher), |connection, ctx| connection.check(ctx));
+        ctx.run_interval(CHECK_INTERVAL.min(of_publisher), |connection, ctx| {
+            connection.check(ctx)
+        });
         self.read(ctx);
     }
 }

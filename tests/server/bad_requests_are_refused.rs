@@ -28,7 +28,8 @@ fn another_app_is_named_in_the_refusal() {
 #[test]
 fn the_app_is_a_setting() {
     let server = Server::start(&["--rtmp-app", "studio"]);
-    let _publisher = RtmpPeer::start(dial(server.rtmp), Client::publisher("studio", "r")).expect("it is served");
+    let _publisher =
+        RtmpPeer::start(dial(server.rtmp), Client::publisher("studio", "r")).expect("it is served");
     let refused = refused(&server, Client::publisher("live", "r"));
     assert!(refused.description.contains("live"), "{refused:?}");
 }

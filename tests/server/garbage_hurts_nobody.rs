@@ -3,7 +3,7 @@
 //! The bytes are random, from fixed seeds, so that a failure comes again.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Write},
     net::TcpStream,
     thread,
 };
@@ -49,7 +49,7 @@ fn throw(mut socket: TcpStream, bytes: &[u8]) {
     // The server may close at any byte.
     let _ = socket.write_all(bytes);
     let _ = socket.shutdown(std::net::Shutdown::Write);
-    let _ = socket.read_to_end(&mut Vec::new());
+    let _ = io::copy(&mut socket, &mut io::sink());
 }
 
 fn attack(server: &Server, kind: u64, seed: u64) {
@@ -57,7 +57,10 @@ fn attack(server: &Server, kind: u64, seed: u64) {
     match kind {
         0 => throw(dial(server.rtmp), &chance.bytes(8000)),
         1 => throw(dial(server.http), &chance.bytes(8000)),
-        2 => throw(dial(server.rtmp), &[raw_rtmp::c0_and_c1(), chance.bytes(20_000)].concat()),
+        2 => throw(
+            dial(server.rtmp),
+            &[raw_rtmp::c0_and_c1(), chance.bytes(20_000)].concat(),
+        ),
         3 => throw(RawRtmp::connect(server).socket, &chance.bytes(20_000)),
         4 => {
             let room = format!("attacked_{seed}");
@@ -76,7 +79,14 @@ fn almost_media(chance: &mut Chance) -> Vec<u8> {
         let type_id = 2 + chance.below(24) as u8;
         let (stream_id, time_ms) = (chance.below(3) as u32, chance.next() as u32);
         let payload = chance.bytes(600);
-        bytes.extend(raw_rtmp::message(csid, type_id, stream_id, time_ms, &payload, raw_rtmp::FIRST_CHUNK_SIZE));
+        bytes.extend(raw_rtmp::message(
+            csid,
+            type_id,
+            stream_id,
+            time_ms,
+            &payload,
+            raw_rtmp::FIRST_CHUNK_SIZE,
+        ));
     }
     bytes
 }
@@ -92,7 +102,14 @@ fn almost_http(chance: &mut Chance) -> Vec<u8> {
 
 #[test]
 fn on_both_ports_while_a_stream_runs() {
-    let mut server = Server::start(&["--publisher-grace-s", "0", "--handshake-timeout-s", "1", "--idle-timeout-s", "1"]);
+    let mut server = Server::start(&[
+        "--publisher-grace-s",
+        "0",
+        "--handshake-timeout-s",
+        "1",
+        "--idle-timeout-s",
+        "1",
+    ]);
     let mut show = Show::start(&server, "r", 1000);
     thread::scope(|scope| {
         let attackers: Vec<_> = (0..6)

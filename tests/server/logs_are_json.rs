@@ -70,7 +70,9 @@ fn who_leaves_is_told_with_why_how_long_and_how_much() {
     publisher.send(&frames::sized_keyframe(0, 0, 5000));
     let mut viewer = FlvViewer::open(&server, "r");
     viewer.frames_until(&frames::sized_keyframe(0, 0, 5000));
-    let came = server.log.find("viewer came", |line| line.says("viewer came", "r"));
+    let came = server
+        .log
+        .find("viewer came", |line| line.says("viewer came", "r"));
     assert_eq!(came.text("protocol"), "http-flv");
     let publisher_address = publisher.address().to_string();
     drop(viewer);

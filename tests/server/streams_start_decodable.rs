@@ -65,7 +65,12 @@ fn headers_that_change_take_effect_for_those_who_come_later() {
     publisher.send_all(&[frames::video_header(2), last.clone()]);
     let seen = frames::payloads(&first.frames_until(&last));
     let header = |level| frames::video_header(level).payload;
-    let expected = [header(1), frames::keyframe(0, 1).payload, header(2), last.payload.clone()];
+    let expected = [
+        header(1),
+        frames::keyframe(0, 1).payload,
+        header(2),
+        last.payload.clone(),
+    ];
     assert_eq!(seen, expected);
     let mut late = FlvViewer::open(&server, "r");
     let begin = frames::payloads(&late.frames_until(&last));

@@ -94,7 +94,9 @@ pub fn assert_never_back(frames: &[Frame]) {
             .filter(|frame| frame.track == track)
             .map(|frame| frame.timestamp_ms)
             .collect();
-        let back = times.windows(2).find(|two| (two[1].wrapping_sub(two[0]) as i32) < 0);
+        let back = times
+            .windows(2)
+            .find(|two| (two[1].wrapping_sub(two[0]) as i32) < 0);
         assert_eq!(back, None, "{track:?} goes back in {times:?}");
     }
 }

@@ -22,7 +22,10 @@ use std::{
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The time, for limits on waits and for promises that name one.
-#[allow(clippy::disallowed_methods, reason = "the server is another process: its clock cannot be paused")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the server is another process: its clock cannot be paused"
+)]
 pub fn now() -> Instant {
     Instant::now()
 }
@@ -30,7 +33,9 @@ pub fn now() -> Instant {
 /// Lets reads of `socket` end at `deadline`.
 pub fn wait_no_longer_than(socket: &TcpStream, deadline: Instant) {
     // No time at all would mean no limit.
-    let left = deadline.saturating_duration_since(now()).max(Duration::from_millis(1));
+    let left = deadline
+        .saturating_duration_since(now())
+        .max(Duration::from_millis(1));
     socket.set_read_timeout(Some(left)).expect("a timeout can be set");
 }
 

@@ -59,7 +59,10 @@ impl RawRtmp {
     /// Publishes `room` on message stream 1.
     pub fn publish(server: &Server, room: &str) -> Self {
         let mut peer = Self::connect(server);
-        peer.send(&command(0, &[Value::text("createStream"), Value::Number(2.0), Value::Null]));
+        peer.send(&command(
+            0,
+            &[Value::text("createStream"), Value::Number(2.0), Value::Null],
+        ));
         peer.send(&publish_command(room));
         peer.wait_for_status("NetStream.Publish.Start");
         peer

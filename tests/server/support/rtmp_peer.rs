@@ -174,7 +174,9 @@ impl RtmpPeer {
 
     /// Who the server sees.
     pub fn address(&self) -> SocketAddr {
-        self.socket.local_addr().expect("a connected socket has an address")
+        self.socket
+            .local_addr()
+            .expect("a connected socket has an address")
     }
 
     /// The socket, to set how the kernel treats it.

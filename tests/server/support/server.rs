@@ -109,7 +109,9 @@ impl Server {
             scope.spawn(|| done.send(self.child.wait()));
             let status = ended.recv_timeout(limit);
             if status.is_err() {
-                let _ = Command::new("sh").args(["-c", &format!("kill -KILL {id}")]).status();
+                let _ = Command::new("sh")
+                    .args(["-c", &format!("kill -KILL {id}")])
+                    .status();
             }
             status
         })
@@ -167,7 +169,9 @@ pub fn run_to_end(mut command: Command) -> Ended {
         let id = child.id();
         move || {
             if ended.recv_timeout(PATIENCE).is_err() {
-                let _ = Command::new("sh").args(["-c", &format!("kill -KILL {id}")]).status();
+                let _ = Command::new("sh")
+                    .args(["-c", &format!("kill -KILL {id}")])
+                    .status();
             }
         }
     });

@@ -102,7 +102,12 @@ pub enum Media {
 }
 
 const VIDEO_IN: [&str; 4] = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=5"];
-const AUDIO_IN: [&str; 4] = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100:duration=5"];
+const AUDIO_IN: [&str; 4] = [
+    "-f",
+    "lavfi",
+    "-i",
+    "sine=frequency=440:sample_rate=44100:duration=5",
+];
 const VIDEO_OUT: [&str; 10] = [
     "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "25", "-bf", "2",
 ];
@@ -123,7 +128,11 @@ pub fn media_file(media: Media) -> &'static Path {
     };
     FILES[slot].get_or_init(|| {
         let path = scratch(&format!("{name}.flv"));
-        run(ffmpeg().args(inputs).args(codecs).args(["-y", "-f", "flv"]).arg(&path));
+        run(ffmpeg()
+            .args(inputs)
+            .args(codecs)
+            .args(["-y", "-f", "flv"])
+            .arg(&path));
         path
     })
 }
@@ -133,7 +142,16 @@ pub fn enhanced_media_file() -> &'static Path {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
     FILE.get_or_init(|| {
         let path = scratch("enhanced.flv");
-        let codecs = ["-c:v", "libx265", "-preset", "ultrafast", "-g", "25", "-x265-params", "log-level=error"];
+        let codecs = [
+            "-c:v",
+            "libx265",
+            "-preset",
+            "ultrafast",
+            "-g",
+            "25",
+            "-x265-params",
+            "log-level=error",
+        ];
         let audio = ["-ar", "48000", "-c:a", "libopus", "-y", "-f", "flv"];
         run(new_ffmpeg()
             .args(VIDEO_IN)
