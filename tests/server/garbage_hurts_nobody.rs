@@ -3,7 +3,7 @@
 //! The bytes are random, from fixed seeds, so that a failure comes again.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Write},
     net::TcpStream,
     thread,
 };
@@ -49,7 +49,7 @@ fn throw(mut socket: TcpStream, bytes: &[u8]) {
     // The server may close at any byte.
     let _ = socket.write_all(bytes);
     let _ = socket.shutdown(std::net::Shutdown::Write);
-    let _ = socket.read_to_end(&mut Vec::new());
+    let _ = io::copy(&mut socket, &mut io::sink());
 }
 
 fn attack(server: &Server, kind: u64, seed: u64) {
