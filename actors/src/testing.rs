@@ -131,6 +131,7 @@ impl Handler<Delivery> for Probe {
                 viewer: viewer.0,
                 tags: point.batches.iter().flat_map(|batch| seen(&batch.flv)).collect(),
             },
+            Delivery::PublisherCame | Delivery::PublisherLeft => return,
             Delivery::End(reason) => Got::End(reason),
         };
         let _ = self.got.send(got);
