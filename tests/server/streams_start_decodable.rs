@@ -61,9 +61,10 @@ fn headers_that_change_take_effect_for_those_who_come_later() {
     let mut publisher = RtmpPeer::publish(&server, "r");
     let mut first = FlvViewer::open(&server, "r");
     publisher.send_all(&[frames::video_header(1), frames::keyframe(0, 1)]);
+    let mut all = first.frames_until(&frames::keyframe(0, 1));
     let last = frames::keyframe(2000, 2);
     publisher.send_all(&[frames::video_header(2), last.clone()]);
-    let seen = frames::payloads(&first.frames_until(&last));
+    all.extend(first.frames_until(&last));
     let header = |level| frames::video_header(level).payload;
     let expected = [
         header(1),
@@ -71,7 +72,7 @@ fn headers_that_change_take_effect_for_those_who_come_later() {
         header(2),
         last.payload.clone(),
     ];
-    assert_eq!(seen, expected);
+    assert_eq!(frames::payloads(&all), expected);
     let mut late = FlvViewer::open(&server, "r");
     let begin = frames::payloads(&late.frames_until(&last));
     assert_eq!(begin, [header(2), last.payload]);

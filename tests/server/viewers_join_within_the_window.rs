@@ -71,31 +71,44 @@ fn at_the_newest_keyframe_when_none_is_in_the_window() {
 #[test]
 fn at_the_next_keyframe_when_nothing_is_cached() {
     let server = Server::start(&["--enable-gop-cache", "false"]);
-    let (mut publisher, past) = published(&server, &[0, 400]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    publisher.send_all(&frames::headers());
+    let mut keyframe_times_ms = (0..).step_by(400);
+    let mut witness = FlvViewer::open(&server, "r");
+    let (past, _) = publish_until_seen(&mut publisher, &mut witness, &mut keyframe_times_ms);
+    witness.frames_until(past.last().expect("something was sent"));
+
     let mut late = FlvViewer::open(&server, "r");
-    // Its join may be behind the first of these: the response's head is out before it.
-    let mut keyframe_times_ms = (800..).step_by(400);
-    let first = loop {
-        let gop = gops(&[keyframe_times_ms.next().unwrap_or_default()]);
-        publisher.send_all(&gop);
-        if let Next::Frame(first) = late.next(Duration::from_millis(500)) {
-            break first;
-        }
-    };
+    let (_, first) = publish_until_seen(&mut publisher, &mut late, &mut keyframe_times_ms);
     let mut seen = vec![first];
     while !seen.last().is_some_and(frames::is_coded) {
         seen.extend(late.next_frame());
     }
-    assert!(
-        seen.last().is_some_and(frames::is_keyframe),
-        "the pictures before it are of no use"
-    );
+    assert!(seen.last().is_some_and(frames::is_keyframe));
     assert!(!seen.iter().any(|frame| past.contains(frame)), "nothing was kept");
     assert_eq!(
         seen.len(),
         4,
         "metadata and two sequence headers are in front of it"
     );
+}
+
+/// Publishes GOPs until the viewer has something of them: its join may be behind the first ones, as the response's
+/// head goes out before it. Gives what was sent, and what the viewer saw first.
+fn publish_until_seen(
+    publisher: &mut RtmpPeer,
+    viewer: &mut FlvViewer,
+    keyframe_times_ms: &mut impl Iterator<Item = u32>,
+) -> (Vec<Frame>, Frame) {
+    let mut sent = Vec::new();
+    loop {
+        let gop = gops(&[keyframe_times_ms.next().unwrap_or_default()]);
+        publisher.send_all(&gop);
+        sent.extend(gop);
+        if let Next::Frame(first) = viewer.next(Duration::from_millis(500)) {
+            return (sent, first);
+        }
+    }
 }
 
 #[test]
