@@ -270,7 +270,9 @@ fn seconds(seconds: u32) -> Duration {
 }
 
 fn host_name() -> String {
-    gethostname::gethostname().to_string_lossy().into_owned()
+    let name = gethostname::gethostname().to_string_lossy().into_owned();
+    // Whatever the host is called, it can start.
+    parse_name(&name).unwrap_or_else(|_| "node".to_owned())
 }
 
 fn cores() -> usize {

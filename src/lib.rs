@@ -8,7 +8,11 @@ pub mod listeners;
 pub mod log;
 pub mod rtmp;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_server::Server;
 use synctv_actors::{
@@ -108,11 +112,15 @@ fn raise_open_files_limit() {
 /// Says where to push and where to watch.
 fn announce(config: &Config, listeners: &Listeners) {
     let app = &config.rtmp_app;
-    println!("push   rtmp://{}/{app}/ROOM", listeners.rtmp_address());
-    println!("watch  http://{}/ROOM.flv", listeners.httpflv_address());
+    let mut lines = vec![
+        format!("push   rtmp://{}/{app}/ROOM", listeners.rtmp_address()),
+        format!("watch  http://{}/ROOM.flv", listeners.httpflv_address()),
+    ];
     if let Some(address) = listeners.hls_address() {
-        println!("hls    http://{address}/{app}/ROOM/index.m3u8");
+        lines.push(format!("hls    http://{address}/{app}/ROOM/index.m3u8"));
     }
+    // The server is no less useful if nobody reads it.
+    let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
     if config.redis_url.is_some() {
         ::log::warn!("REDIS_URL is set, but this version runs alone: rooms are not shared with other nodes");
     }

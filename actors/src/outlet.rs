@@ -83,12 +83,13 @@ impl Outlet {
         Ok(())
     }
 
-    /// If something waits and nobody is watching for the socket to take more: calls `wake` once it may.
-    pub fn watch(&mut self, wake: impl FnOnce() + 'static) {
-        if self.queue.is_empty() || self.waiter.as_ref().is_some_and(|waiter| !waiter.is_finished()) {
+    /// If something waits and nobody is watching for the socket to take more: what `waker` gives is called once it may.
+    pub fn watch<W: FnOnce() + 'static>(&mut self, waker: impl FnOnce() -> W) {
+        let is_watched = self.waiter.as_ref().is_some_and(|waiter| !waiter.is_finished());
+        if self.queue.is_empty() || is_watched {
             return;
         }
-        let socket = self.socket.clone();
+        let (socket, wake) = (self.socket.clone(), waker());
         self.waiter = Some(actix_rt::spawn(async move {
             // An error shows at the write that follows.
             let _ = socket.writable().await;

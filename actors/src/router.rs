@@ -122,6 +122,9 @@ impl Handler<ForPublisher> for Router {
             return Ok(stream.clone());
         }
         if self.streams.len() >= self.rooms_max {
+            self.streams.retain(|_, stream| stream.is_alive());
+        }
+        if self.streams.len() >= self.rooms_max {
             return Err(PublishError::RoomLimit { max: self.rooms_max });
         }
         let stream = StreamHandle::start(

@@ -16,7 +16,7 @@ use tokio::{net::TcpStream, time::Instant};
 
 use self::role::{Playing, Publishing, Role};
 use crate::{
-    delivery::{Delivery, MAILBOX_MAX},
+    delivery::{Delivery, EndReason, MAILBOX_MAX},
     outlet::Outlet,
     permit::Permit,
     router::RouterHandle,
@@ -159,6 +159,9 @@ impl RtmpConnection {
 
     /// Lets the next event take effect, or reads on when there is none.
     fn proceed(&mut self, ctx: &mut Context<Self>) {
+        if let Role::Closing { .. } = self.role {
+            return self.read(ctx);
+        }
         let mut frames = Vec::new();
         while let Some(event) = self.next_event.take().or_else(|| self.session.poll_event()) {
             match event {
@@ -209,6 +212,9 @@ impl RtmpConnection {
     }
 
     fn begin_publish(&mut self, request: StreamRequest, publication: Publication, ctx: &mut Context<Self>) {
+        if let Role::Closing { .. } = self.role {
+            return self.read(ctx);
+        }
         info!(room = request.room.as_str(), peer:% = self.peer; "publisher came");
         let (since, bytes_before) = (Instant::now(), self.received_bytes);
         self.role = Role::Publishing(Publishing {
@@ -249,6 +255,9 @@ impl RtmpConnection {
     }
 
     fn begin_play(&mut self, stream: StreamHandle, ctx: &mut Context<Self>) {
+        if let Role::Closing { .. } = self.role {
+            return self.read(ctx);
+        }
         info!(room = stream.room().as_str(), peer:% = self.peer, protocol = "rtmp"; "viewer came");
         self.session.accept();
         self.send_replies(ctx);
@@ -291,8 +300,10 @@ impl RtmpConnection {
         if self.outlet.is_empty() {
             return self.finish_sending();
         }
-        let address = ctx.address();
-        self.outlet.watch(move || address.do_send(Writable));
+        self.outlet.watch(|| {
+            let address = ctx.address();
+            move || address.do_send(Writable)
+        });
     }
 
     /// The last reply is out: the peer sees the end, and has [`LINGER`] to close its side.
@@ -320,9 +331,11 @@ impl RtmpConnection {
 
     /// Sends what is left to be said. The peer's side stays open for [`LINGER`]; what is read there is thrown away.
     fn linger(&mut self, ctx: &mut Context<Self>) {
-        self.role = Role::Closing {
-            since: Instant::now(),
-        };
+        if !matches!(self.role, Role::Closing { .. }) {
+            self.role = Role::Closing {
+                since: Instant::now(),
+            };
+        }
         self.send_replies(ctx);
         if self.outlet.is_empty() {
             self.finish_sending();
@@ -365,33 +378,47 @@ impl RtmpConnection {
 
     fn check(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        let settings = &self.settings;
-        if self.outlet.control_bytes() > CONTROL_MAX_BYTES {
-            return self.close("it does not read its replies", ctx);
-        }
-        let silent = now - self.last_received;
-        let why = match &mut self.role {
-            Role::Negotiating { since } => too_slow(self.session.phase(), now - *since, settings),
-            Role::Publishing(_) if silent >= settings.publisher_timeout => {
-                Some(format!("silent for {} s", settings.publisher_timeout.as_secs()))
-            }
-            Role::Publishing(publishing) => {
-                if publishing.is_ping_due(silent, settings.publisher_timeout) {
-                    self.session.ping((now - publishing.since).as_millis() as u32);
-                    self.send_replies(ctx);
-                }
-                None
-            }
-            Role::Playing(_) if self.outlet.is_stalled(&settings.lag, now.into_std()) => Some(format!(
-                "it took nothing for {} s",
-                settings.lag.stall_max.as_secs()
-            )),
-            Role::Playing(_) => None,
+        match &self.role {
             Role::Closing { since } if now - *since >= LINGER => return ctx.stop(),
-            Role::Closing { .. } => None,
+            Role::Closing { .. } => return,
+            // It ended, or broke, while the player joined.
+            Role::Playing(playing) if !playing.is_stream_alive() => {
+                return self.stream_ended(&EndReason::PublisherLeft.to_string(), ctx);
+            }
+            _ => {}
+        }
+        match self.overdue(now) {
+            Some(why) => self.close(&why, ctx),
+            None => self.ping_if_silent(now, ctx),
+        }
+    }
+
+    /// Why the connection has to go, if it has to.
+    fn overdue(&self, now: Instant) -> Option<String> {
+        if self.outlet.control_bytes() > CONTROL_MAX_BYTES {
+            return Some("it does not read its replies".to_owned());
+        }
+        let settings = &self.settings;
+        let (publisher_timeout, stall_max) = (settings.publisher_timeout, settings.lag.stall_max);
+        match &self.role {
+            Role::Negotiating { since } => too_slow(self.session.phase(), now - *since, settings),
+            Role::Publishing(_) if now - self.last_received >= publisher_timeout => {
+                Some(format!("silent for {} s", publisher_timeout.as_secs()))
+            }
+            Role::Playing(_) if self.outlet.is_stalled(&settings.lag, now.into_std()) => {
+                Some(format!("it took nothing for {} s", stall_max.as_secs()))
+            }
+            _ => None,
+        }
+    }
+
+    fn ping_if_silent(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let Role::Publishing(publishing) = &mut self.role else {
+            return;
         };
-        if let Some(why) = why {
-            self.close(&why, ctx);
+        if publishing.is_ping_due(now - self.last_received, self.settings.publisher_timeout) {
+            self.session.ping((now - publishing.since).as_millis() as u32);
+            self.send_replies(ctx);
         }
     }
 }

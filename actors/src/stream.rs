@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
-    ResponseActFuture, SpawnHandle, WrapFuture, fut,
+    ResponseActFuture, WrapFuture, fut,
 };
 use log::{debug, info, warn};
 use synctv_media::{
@@ -30,6 +30,9 @@ use crate::{
 
 /// How long sound waits for a picture to ride along with, when media is flushed with every picture.
 const AUDIO_WAIT: Duration = Duration::from_millis(100);
+
+/// How long a new stream waits for the publisher that it was started for.
+const FIRST_PUBLISHER_WAIT: Duration = Duration::from_secs(10);
 
 /// When a stream's media goes to its subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,12 +102,13 @@ pub struct StreamActor {
     subscribers: Subscribers,
     flush_timer: FlushTimer,
     unreadable_frames: u64,
+    oversized_gops: u64,
 }
 
 /// Who feeds the stream.
 enum Feed {
-    /// Nobody. The stream ends when the timer fires.
-    Vacant { grace: Option<SpawnHandle> },
+    /// Nobody, since then.
+    Vacant { since: Instant },
     /// Someone will, if the registry agrees.
     Claiming,
     /// Someone does.
@@ -113,8 +117,6 @@ enum Feed {
         claim: Claim,
         evict: Recipient<Evicted>,
     },
-    /// It is over.
-    Ended,
 }
 
 /// Whether a flush is due.
@@ -142,13 +144,16 @@ impl StreamActor {
             room,
             registry,
             router,
-            feed: Feed::Vacant { grace: None },
+            feed: Feed::Vacant {
+                since: Instant::now(),
+            },
             last_publisher: 0,
             batcher: Batcher::default(),
             gops: GopCache::new(settings.gop),
             subscribers: Subscribers::default(),
             flush_timer: FlushTimer::Idle,
             unreadable_frames: 0,
+            oversized_gops: 0,
             settings,
         }
     }
@@ -213,8 +218,11 @@ impl StreamActor {
 
     fn keep(&mut self, batch: &Arc<Batch>) {
         if self.gops.push(batch) == Kept::GopTooLarge {
-            warn!(room = self.room.as_str(), limit_bytes = self.settings.gop.size_max_bytes;
-                "a GOP is larger than the cache: viewers wait for the next keyframe");
+            self.oversized_gops += 1;
+            if self.oversized_gops == 1 {
+                warn!(room = self.room.as_str(), limit_bytes = self.settings.gop.size_max_bytes;
+                    "a GOP is larger than the cache: viewers wait for the next keyframe");
+            }
         }
     }
 
@@ -245,11 +253,31 @@ impl StreamActor {
         self.batcher.end_publisher();
         self.gops.clear();
         self.subscribers.tell(&Delivery::PublisherLeft);
-        let grace = ctx.run_later(self.settings.grace, |stream, ctx| stream.end(ctx));
-        if let Feed::Live { claim, .. } =
-            std::mem::replace(&mut self.feed, Feed::Vacant { grace: Some(grace) })
-        {
+        self.oversized_gops = 0;
+        let since = Instant::now();
+        if let Feed::Live { claim, .. } = std::mem::replace(&mut self.feed, Feed::Vacant { since }) {
             self.registry.release(claim);
+        }
+        self.wait_for_publisher(ctx);
+    }
+
+    /// Ends the stream once it has been vacant for as long as it may.
+    fn wait_for_publisher(&mut self, ctx: &mut Context<Self>) {
+        let Feed::Vacant { since } = self.feed else { return };
+        let remaining = self.vacancy_max().saturating_sub(since.elapsed());
+        if remaining.is_zero() {
+            ctx.stop();
+        } else {
+            ctx.run_later(remaining, Self::wait_for_publisher);
+        }
+    }
+
+    fn vacancy_max(&self) -> Duration {
+        match self.last_publisher {
+            0 => FIRST_PUBLISHER_WAIT,
+            // Nobody has seen anything that could go on.
+            _ if self.batcher.newest_ms().is_none() => Duration::ZERO,
+            _ => self.settings.grace,
         }
     }
 
@@ -257,34 +285,22 @@ impl StreamActor {
         matches!(&self.feed, Feed::Live { publisher, .. } if *publisher == id)
     }
 
-    fn end(&mut self, ctx: &mut Context<Self>) {
-        self.feed = Feed::Ended;
-        self.subscribers.end(EndReason::PublisherLeft);
-        self.router.do_send(Ended {
-            room: self.room.clone(),
-            id: self.id,
-        });
-        if self.last_publisher > 0 {
-            info!(room = self.room.as_str(), publishers = self.last_publisher; "stream ended");
-        }
-        ctx.stop();
-    }
-
     /// The registry refused: the stream is what it was before, and over if it never was live.
-    fn claim_refused(&mut self, ctx: &mut Context<Self>) {
+    fn claim_refused(&mut self, since: Instant, ctx: &mut Context<Self>) {
+        self.feed = Feed::Vacant { since };
         if self.last_publisher == 0 {
-            self.end(ctx);
+            ctx.stop();
         } else {
-            self.feed = Feed::Vacant {
-                grace: Some(ctx.run_later(self.settings.grace, Self::end)),
-            };
+            self.wait_for_publisher(ctx);
         }
     }
 
-    fn claim(&mut self, evict: Recipient<Evicted>, ctx: &mut Context<Self>) -> AttachFuture {
-        if let Feed::Vacant { grace: Some(grace) } = self.feed {
-            ctx.cancel_future(grace);
-        }
+    fn claim(
+        &mut self,
+        vacant_since: Instant,
+        evict: Recipient<Evicted>,
+        ctx: &mut Context<Self>,
+    ) -> AttachFuture {
         self.feed = Feed::Claiming;
         let registry = self.registry.clone();
         let (room, owner) = (self.room.clone(), ctx.address().recipient());
@@ -292,10 +308,10 @@ impl StreamActor {
         Box::pin(
             claimed
                 .into_actor(self)
-                .map(|claimed, stream, ctx| match claimed {
+                .map(move |claimed, stream, ctx| match claimed {
                     Ok(claim) => Ok(stream.go_live(claim, evict, ctx)),
                     Err(error) => {
-                        stream.claim_refused(ctx);
+                        stream.claim_refused(vacant_since, ctx);
                         Err(error.into())
                     }
                 }),
@@ -316,6 +332,27 @@ impl From<ClaimError> for PublishError {
 
 impl Actor for StreamActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.wait_for_publisher(ctx);
+    }
+
+    /// Runs after a panic as well: neither the room nor its viewers hang on a stream that is gone.
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let vacant = Feed::Vacant {
+            since: Instant::now(),
+        };
+        if let Feed::Live { claim, evict, .. } = std::mem::replace(&mut self.feed, vacant) {
+            evict.do_send(Evicted);
+            self.registry.release(claim);
+        }
+        self.subscribers.end(EndReason::PublisherLeft);
+        let (room, id) = (self.room.clone(), self.id);
+        self.router.do_send(Ended { room, id });
+        if self.last_publisher > 0 {
+            info!(room = self.room.as_str(), publishers = self.last_publisher; "stream ended");
+        }
+    }
 }
 
 #[derive(Message)]
@@ -328,12 +365,10 @@ impl Handler<Attach> for StreamActor {
     type Result = AttachFuture;
 
     fn handle(&mut self, Attach { evict }: Attach, ctx: &mut Self::Context) -> Self::Result {
-        let refused = match self.feed {
-            Feed::Vacant { .. } => return self.claim(evict, ctx),
-            Feed::Claiming | Feed::Live { .. } => PublishError::Busy,
-            Feed::Ended => PublishError::Ended,
-        };
-        Box::pin(fut::ready(Err(refused)))
+        match self.feed {
+            Feed::Vacant { since } => self.claim(since, evict, ctx),
+            Feed::Claiming | Feed::Live { .. } => Box::pin(fut::ready(Err(PublishError::Busy))),
+        }
     }
 }
 
@@ -404,10 +439,6 @@ impl Handler<Join> for StreamActor {
         }: Join,
         _: &mut Self::Context,
     ) {
-        if matches!(self.feed, Feed::Ended) {
-            recipient.do_send(Delivery::End(EndReason::PublisherLeft));
-            return;
-        }
         let point = self.gops.join(self.settings.join_window_ms);
         self.subscribers.join(subscriber, viewer, recipient, point);
     }

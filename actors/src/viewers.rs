@@ -138,16 +138,28 @@ impl Viewers {
             let sent = viewer.outlet.send(batch, limits, now);
             viewer.stays(sent, room, ctx)
         });
-        self.stop_when_alone(ctx);
     }
 
     fn join(&mut self, id: ViewerId, point: &JoinPoint, ctx: &mut Context<Self>) {
         self.update(id, ctx, |viewer, now| viewer.outlet.join(point, now));
     }
 
-    fn end(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
+    fn end(&mut self, reason: EndReason) {
         self.phase = Phase::Draining(reason);
-        self.let_go(ctx);
+        self.let_go();
+    }
+
+    fn check(&mut self, ctx: &mut Context<Self>) {
+        // It ended, or broke, while this subscription was on its way.
+        if self.phase == Phase::Streaming && !self.stream.is_alive() {
+            self.phase = Phase::Draining(EndReason::PublisherLeft);
+        }
+        self.let_go();
+        // Only here: a stop while messages are handled would lose a viewer that is admitted behind them.
+        if self.viewers.is_empty() {
+            self.stream.leave(self.id);
+            ctx.stop();
+        }
     }
 
     /// Does something to one viewer, who may have left by now.
@@ -170,7 +182,7 @@ impl Viewers {
     }
 
     /// Lets those go who take nothing, and at the end of the stream those who have everything.
-    fn let_go(&mut self, ctx: &mut Context<Self>) {
+    fn let_go(&mut self) {
         let now = now();
         let (phase, room, limits) = (self.phase, self.stream.room(), &self.limits);
         self.viewers
@@ -181,14 +193,6 @@ impl Viewers {
                 }
                 None => true,
             });
-        self.stop_when_alone(ctx);
-    }
-
-    fn stop_when_alone(&self, ctx: &mut Context<Self>) {
-        if self.viewers.is_empty() {
-            self.stream.leave(self.id);
-            ctx.stop();
-        }
     }
 }
 
@@ -196,10 +200,12 @@ impl Viewer {
     /// Whether the viewer is still there after something was sent. If so, its socket is watched.
     fn stays(&mut self, sent: io::Result<()>, room: &RoomName, ctx: &Context<Viewers>) -> bool {
         match sent {
-            Ok(()) if self.outlet.is_empty() => true,
             Ok(()) => {
-                let (id, address) = (self.id, ctx.address());
-                self.outlet.watch(move || address.do_send(Writable(id)));
+                let id = self.id;
+                self.outlet.watch(|| {
+                    let address = ctx.address();
+                    move || address.do_send(Writable(id))
+                });
                 true
             }
             Err(error) => {
@@ -253,7 +259,7 @@ impl Actor for Viewers {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
-        ctx.run_interval(STALL_CHECK_INTERVAL, |viewers, ctx| viewers.let_go(ctx));
+        ctx.run_interval(STALL_CHECK_INTERVAL, Self::check);
     }
 }
 
@@ -287,7 +293,7 @@ impl Handler<Delivery> for Viewers {
             Delivery::Media { batch, after_gap } => self.media(&batch, after_gap, ctx),
             Delivery::Join { viewer, point } => self.join(viewer, &point, ctx),
             Delivery::PublisherCame | Delivery::PublisherLeft => {}
-            Delivery::End(reason) => self.end(reason, ctx),
+            Delivery::End(reason) => self.end(reason),
         }
     }
 }
@@ -298,7 +304,7 @@ impl Handler<Writable> for Viewers {
     fn handle(&mut self, Writable(id): Writable, ctx: &mut Self::Context) {
         self.update(id, ctx, |viewer, now| viewer.outlet.pump(now));
         if self.phase != Phase::Streaming {
-            self.let_go(ctx);
+            self.let_go();
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     batch::Batch,
     flv::{TAG_OVERHEAD_BYTES, put_tag},
     frame::{Frame, Track},
-    headers::{HeaderSet, SharedHeaders},
+    headers::{HEADER_MAX_BYTES, HeaderSet, SharedHeaders},
     timeline::Timeline,
     video::{VideoError, VideoHeader, VideoKind},
 };
@@ -22,6 +22,9 @@ pub const AUDIO_START_INTERVAL_MS: i64 = 1_000;
 /// without video.
 pub const VIDEO_WAIT_MS: i64 = 1_000;
 
+/// A stream whose pictures stopped for so long, in milliseconds, counts as one without video until they come again.
+pub const VIDEO_ABSENT_MS: i64 = 10_000;
+
 /// Why a frame was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FrameError {
@@ -31,6 +34,9 @@ pub enum FrameError {
     /// Its audio header cannot be read.
     #[error(transparent)]
     Audio(#[from] AudioError),
+    /// Metadata or a sequence header over [`HEADER_MAX_BYTES`].
+    #[error("metadata or a sequence header of {0} bytes, the limit is {HEADER_MAX_BYTES}")]
+    HeaderTooLarge(usize),
 }
 
 /// Gathers frames until the next flush.
@@ -42,6 +48,7 @@ pub struct Batcher {
     /// The first audio of the stream, while it is not known whether video will come.
     first_audio_ms: Option<i64>,
     last_audio_start_ms: Option<i64>,
+    last_picture_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -58,10 +65,7 @@ impl Batcher {
         match frame.track {
             Track::Video => self.push_video(frame),
             Track::Audio => self.push_audio(frame),
-            Track::Data => {
-                self.push_data(frame);
-                Ok(())
-            }
+            Track::Data => self.push_data(frame),
         }
     }
 
@@ -95,6 +99,7 @@ impl Batcher {
         self.headers = HeaderSet::default();
         self.first_audio_ms = None;
         self.last_audio_start_ms = None;
+        self.last_picture_ms = None;
     }
 
     /// The stream's headers so far.
@@ -111,12 +116,14 @@ impl Batcher {
         let header = VideoHeader::parse(&frame.payload)?;
         self.headers.see_video(header.codec);
         if header.kind == VideoKind::SequenceHeader {
+            check_header(&frame.payload)?;
             if self.headers.set_video(&frame.payload) {
                 self.append_data(frame);
             }
             return Ok(());
         }
-        let time_ms = self.timeline.place(Track::Video, frame.timestamp_ms).time_ms;
+        let time_ms = self.timeline.place(Track::Video, frame.timestamp_ms);
+        self.last_picture_ms = Some(time_ms);
         let start = (header.kind == VideoKind::Keyframe).then(|| Arc::new(self.headers.at(time_ms)));
         self.append(frame, time_ms, start);
         Ok(())
@@ -126,12 +133,13 @@ impl Batcher {
         let header = AudioHeader::parse(&frame.payload)?;
         self.headers.see_audio(header.codec);
         if header.kind == AudioKind::SequenceHeader {
+            check_header(&frame.payload)?;
             if self.headers.set_audio(&frame.payload) {
                 self.append_data(frame);
             }
             return Ok(());
         }
-        let time_ms = self.timeline.place(Track::Audio, frame.timestamp_ms).time_ms;
+        let time_ms = self.timeline.place(Track::Audio, frame.timestamp_ms);
         let start = self
             .is_audio_start(time_ms)
             .then(|| Arc::new(self.headers.at(time_ms)));
@@ -139,14 +147,19 @@ impl Batcher {
         Ok(())
     }
 
-    fn push_data(&mut self, frame: Frame) {
-        if !is_metadata(&frame.payload) || self.headers.set_metadata(&frame.payload) {
-            self.append_data(frame);
+    fn push_data(&mut self, frame: Frame) -> Result<(), FrameError> {
+        if is_metadata(&frame.payload) {
+            check_header(&frame.payload)?;
+            if !self.headers.set_metadata(&frame.payload) {
+                return Ok(());
+            }
         }
+        self.append_data(frame);
+        Ok(())
     }
 
     fn append_data(&mut self, frame: Frame) {
-        let time_ms = self.timeline.place_data().time_ms;
+        let time_ms = self.timeline.now_ms();
         self.append(frame, time_ms, None);
     }
 
@@ -160,7 +173,11 @@ impl Batcher {
     }
 
     fn is_audio_start(&mut self, time_ms: i64) -> bool {
-        if self.headers.video_codec().is_some() || !self.is_known_to_lack_video(time_ms) {
+        let lacks_video = match self.last_picture_ms {
+            Some(last_ms) => time_ms - last_ms >= VIDEO_ABSENT_MS,
+            None => self.is_known_to_lack_video(time_ms),
+        };
+        if !lacks_video {
             return false;
         }
         let due = self
@@ -194,6 +211,13 @@ fn encode(tags: &[PendingTag]) -> Batch {
     }
     let start = tags.first().and_then(|tag| tag.start.clone());
     Batch::new(flv.into(), start, first_ms, last_ms, tags.len() as u32)
+}
+
+fn check_header(payload: &[u8]) -> Result<(), FrameError> {
+    if payload.len() > HEADER_MAX_BYTES {
+        return Err(FrameError::HeaderTooLarge(payload.len()));
+    }
+    Ok(())
 }
 
 fn is_metadata(payload: &[u8]) -> bool {
@@ -327,6 +351,36 @@ mod tests {
             "the first publisher's audio is forgotten"
         );
         assert!(batches.iter().all(|batch| batch.first_ms >= 90));
+    }
+
+    #[test]
+    fn sound_starts_groups_again_once_the_pictures_have_stopped() {
+        let mut batcher = batcher_with([samples::keyframe(0)]);
+        for at in (0..12_000).step_by(500) {
+            batcher.push(samples::audio(at)).unwrap();
+        }
+        let starts: Vec<_> = batcher
+            .flush()
+            .iter()
+            .filter(|batch| batch.start.is_some())
+            .map(|b| b.first_ms)
+            .collect();
+        assert_eq!(starts, [0, 10_000, 11_000]);
+    }
+
+    #[test]
+    fn headers_over_the_limit_are_left_out() {
+        let mut batcher = Batcher::default();
+        for header in [
+            samples::metadata(true, true),
+            samples::video_header(),
+            samples::audio_header(),
+        ] {
+            let payload = [&header.payload[..], &[0; HEADER_MAX_BYTES]].concat().into();
+            let refused = batcher.push(Frame { payload, ..header });
+            assert!(matches!(refused, Err(FrameError::HeaderTooLarge(_))));
+        }
+        assert!(!batcher.has_pending());
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::{
     video::VideoCodec,
 };
 
+/// The longest metadata or sequence header, in bytes. Each is kept, parsed, and sent to every viewer who joins.
+pub const HEADER_MAX_BYTES: usize = 64 * 1024;
+
 /// The headers of a stream as they are now, gathered from its frames.
 #[derive(Debug, Clone, Default)]
 pub struct HeaderSet {
@@ -70,24 +73,14 @@ impl HeaderSet {
         &self.metadata
     }
 
-    /// The headers as a viewer gets them who joins at `time_ms`.
+    /// The headers as a viewer gets them who joins at `time_ms`. They are encoded when the first one does.
     pub fn at(&self, time_ms: i64) -> Headers {
-        let parts = [
-            (Track::Data, &self.metadata_payload),
-            (Track::Video, &self.video),
-            (Track::Audio, &self.audio),
-        ];
-        let present = || {
-            parts
-                .iter()
-                .filter_map(|(track, body)| Some((*track, body.as_ref()?)))
-        };
-        let mut flv = Vec::with_capacity(present().map(|(_, body)| TAG_OVERHEAD_BYTES + body.len()).sum());
-        for (track, body) in present() {
-            put_tag(&mut flv, track, time_ms, body);
-        }
         Headers {
-            flv: flv.into(),
+            metadata: self.metadata_payload.clone(),
+            video: self.video.clone(),
+            audio: self.audio.clone(),
+            time_ms,
+            flv: OnceLock::new(),
             chunks: OnceLock::new(),
             has_audio: self.audio_codec.is_some() || self.metadata.announces_audio,
             has_video: self.video_codec.is_some() || self.metadata.announces_video,
@@ -106,7 +99,11 @@ fn replace(slot: &mut Option<Bytes>, payload: &Bytes) -> bool {
 /// Metadata and sequence headers at one join point, encoded once for all who join there.
 #[derive(Debug)]
 pub struct Headers {
-    flv: Bytes,
+    metadata: Option<Bytes>,
+    video: Option<Bytes>,
+    audio: Option<Bytes>,
+    time_ms: i64,
+    flv: OnceLock<Bytes>,
     chunks: OnceLock<Bytes>,
     has_audio: bool,
     has_video: bool,
@@ -115,9 +112,10 @@ pub struct Headers {
 impl Headers {
     /// The headers in a viewer's format, without what begins a connection.
     pub fn bytes(&self, format: WireFormat) -> Bytes {
+        let flv = self.flv.get_or_init(|| self.encode());
         match format {
-            WireFormat::Flv => self.flv.clone(),
-            WireFormat::RtmpChunks => self.chunks.get_or_init(|| flv_to_chunks(&self.flv)).clone(),
+            WireFormat::Flv => flv.clone(),
+            WireFormat::RtmpChunks => self.chunks.get_or_init(|| flv_to_chunks(flv)).clone(),
         }
     }
 
@@ -127,6 +125,25 @@ impl Headers {
             WireFormat::Flv => Bytes::copy_from_slice(&file_header(self.has_audio, self.has_video)),
             WireFormat::RtmpChunks => Bytes::new(),
         }
+    }
+
+    fn encode(&self) -> Bytes {
+        let parts = [
+            (Track::Data, &self.metadata),
+            (Track::Video, &self.video),
+            (Track::Audio, &self.audio),
+        ];
+        let present = || {
+            parts
+                .iter()
+                .filter_map(|(track, body)| Some((*track, body.as_ref()?)))
+        };
+        let size_bytes = present().map(|(_, body)| TAG_OVERHEAD_BYTES + body.len()).sum();
+        let mut flv = Vec::with_capacity(size_bytes);
+        for (track, body) in present() {
+            put_tag(&mut flv, track, self.time_ms, body);
+        }
+        flv.into()
     }
 }
 

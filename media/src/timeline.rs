@@ -14,72 +14,70 @@ pub const SPLICE_STEP_MS: i64 = 33;
 /// Unwraps 32-bit timestamps and joins the clocks of successive publishers into one timeline, in milliseconds.
 ///
 /// The first publisher's times are kept as they are. Each track's times never decrease, and no time is before the
-/// last splice.
+/// last publisher's newest. A jump is judged against the same track: encoders put sound and pictures seconds apart.
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
-    clock: Option<Clock>,
     /// The latest time given to any frame.
     newest_ms: Option<i64>,
-    /// No frame of this clock is placed before it.
-    floor_ms: i64,
-    last_audio_ms: i64,
-    last_video_ms: i64,
+    /// No frame of this publisher is placed before it.
+    floor_ms: Option<i64>,
+    audio: TrackClock,
+    video: TrackClock,
 }
 
-/// A publisher's clock.
+/// A track's clock, as its publisher runs it.
+#[derive(Debug, Clone, Copy, Default)]
+struct TrackClock {
+    reading: Option<Reading>,
+    /// The time given to the track's last frame.
+    last_ms: Option<i64>,
+}
+
 #[derive(Debug, Clone, Copy)]
-struct Clock {
-    last_wrapped_ms: u32,
-    last_unwrapped_ms: i64,
+struct Reading {
+    wrapped_ms: u32,
+    unwrapped_ms: i64,
     /// Added to the publisher's unwrapped times.
     offset_ms: i64,
 }
 
-/// Where a frame is on the timeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placed {
-    /// The frame's time.
-    pub time_ms: i64,
-    /// The publisher's clock is another one from this frame on.
-    pub spliced: bool,
-}
-
 impl Timeline {
-    /// Places a frame of sound or pictures.
-    pub fn place(&mut self, track: Track, timestamp_ms: u32) -> Placed {
-        let (clock, spliced) = match self.clock.and_then(|clock| clock.advanced(timestamp_ms)) {
-            Some(clock) => (clock, false),
-            None => (self.spliced_clock(timestamp_ms), self.newest_ms.is_some()),
+    /// Gives a frame of sound or pictures its time. Frames of other tracks are placed at [`now_ms`](Self::now_ms).
+    pub fn place(&mut self, track: Track, timestamp_ms: u32) -> i64 {
+        let (own, other) = match track {
+            Track::Audio => (self.audio, self.video),
+            Track::Video => (self.video, self.audio),
+            Track::Data => return self.now_ms(),
         };
-        self.clock = Some(clock);
-        if spliced {
-            self.floor_ms = self.next_clock_start_ms();
+        let reading = own
+            .continued(timestamp_ms)
+            .or_else(|| self.with_other_track(own, other, timestamp_ms))
+            .unwrap_or_else(|| self.spliced(timestamp_ms));
+        let bounds = [self.floor_ms, own.last_ms].into_iter().flatten();
+        let time_ms = bounds.fold(reading.unwrapped_ms + reading.offset_ms, i64::max);
+        let clock = TrackClock {
+            reading: Some(reading),
+            last_ms: Some(time_ms),
+        };
+        match track {
+            Track::Audio => self.audio = clock,
+            _ => self.video = clock,
         }
-        let last_of_track_ms = match track {
-            Track::Audio => &mut self.last_audio_ms,
-            Track::Video => &mut self.last_video_ms,
-            Track::Data => return self.place_data(),
-        };
-        let time_ms = (clock.last_unwrapped_ms + clock.offset_ms)
-            .max(self.floor_ms)
-            .max(*last_of_track_ms);
-        *last_of_track_ms = time_ms;
         self.newest_ms = Some(self.newest_ms.map_or(time_ms, |newest_ms| newest_ms.max(time_ms)));
-        Placed { time_ms, spliced }
+        time_ms
     }
 
-    /// Places what has no time of its own, such as metadata and sequence headers, which encoders stamp with anything:
-    /// where the stream is now.
-    pub fn place_data(&self) -> Placed {
-        Placed {
-            time_ms: self.newest_ms.unwrap_or(0),
-            spliced: false,
-        }
+    /// Where the stream is now: the time of what has none of its own, such as metadata and sequence headers, which
+    /// encoders stamp with anything.
+    pub fn now_ms(&self) -> i64 {
+        self.newest_ms.unwrap_or(0)
     }
 
     /// Another publisher follows: its clock has nothing to do with the last one's.
     pub fn end_clock(&mut self) {
-        self.clock = None;
+        self.audio.reading = None;
+        self.video.reading = None;
+        self.floor_ms = self.newest_ms.map(|newest_ms| newest_ms + SPLICE_STEP_MS);
     }
 
     /// The latest time of any frame so far.
@@ -87,36 +85,56 @@ impl Timeline {
         self.newest_ms
     }
 
-    fn spliced_clock(&self, timestamp_ms: u32) -> Clock {
-        let unwrapped_ms = i64::from(timestamp_ms);
-        let offset_ms = if self.newest_ms.is_some() {
-            self.next_clock_start_ms() - unwrapped_ms
+    /// A track that begins, or jumps after the other one did, runs with the other's clock if that puts it near the
+    /// newest frame: so both stay in step.
+    fn with_other_track(&self, own: TrackClock, other: TrackClock, timestamp_ms: u32) -> Option<Reading> {
+        let reading = other.reading?.at(timestamp_ms);
+        let ahead_ms = reading.unwrapped_ms + reading.offset_ms - self.newest_ms?;
+        let back_max_ms = if own.reading.is_some() {
+            STEP_BACK_MAX_MS
         } else {
-            0
+            STEP_FORWARD_MAX_MS
         };
-        Clock {
-            last_wrapped_ms: timestamp_ms,
-            last_unwrapped_ms: unwrapped_ms,
-            offset_ms,
-        }
+        (-back_max_ms..=STEP_FORWARD_MAX_MS)
+            .contains(&ahead_ms)
+            .then_some(reading)
     }
 
-    fn next_clock_start_ms(&self) -> i64 {
-        self.newest_ms.map_or(0, |newest_ms| newest_ms + SPLICE_STEP_MS)
+    /// A clock that continues nothing, set behind the newest frame.
+    fn spliced(&self, timestamp_ms: u32) -> Reading {
+        let unwrapped_ms = i64::from(timestamp_ms);
+        let begin_ms = self
+            .newest_ms
+            .map_or(unwrapped_ms, |newest_ms| newest_ms + SPLICE_STEP_MS);
+        Reading {
+            wrapped_ms: timestamp_ms,
+            unwrapped_ms,
+            offset_ms: begin_ms - unwrapped_ms,
+        }
     }
 }
 
-impl Clock {
-    /// The clock at its next timestamp, or `None` if that is no continuation.
-    fn advanced(self, timestamp_ms: u32) -> Option<Self> {
-        let step_ms = i64::from(timestamp_ms.wrapping_sub(self.last_wrapped_ms) as i32);
+impl TrackClock {
+    /// The clock at the track's next timestamp, or `None` if that is no continuation.
+    fn continued(&self, timestamp_ms: u32) -> Option<Reading> {
+        let last = self.reading?;
+        let next = last.at(timestamp_ms);
+        let step_ms = next.unwrapped_ms - last.unwrapped_ms;
         (-STEP_BACK_MAX_MS..=STEP_FORWARD_MAX_MS)
             .contains(&step_ms)
-            .then_some(Self {
-                last_wrapped_ms: timestamp_ms,
-                last_unwrapped_ms: self.last_unwrapped_ms + step_ms,
-                ..self
-            })
+            .then_some(next)
+    }
+}
+
+impl Reading {
+    /// The same clock at another timestamp, the nearest one that wraps to it.
+    fn at(self, timestamp_ms: u32) -> Self {
+        let step_ms = i64::from(timestamp_ms.wrapping_sub(self.wrapped_ms) as i32);
+        Self {
+            wrapped_ms: timestamp_ms,
+            unwrapped_ms: self.unwrapped_ms + step_ms,
+            ..self
+        }
     }
 }
 
@@ -129,7 +147,7 @@ mod tests {
     fn times(timeline: &mut Timeline, timestamps_ms: &[u32]) -> Vec<i64> {
         timestamps_ms
             .iter()
-            .map(|at| timeline.place(Track::Video, *at).time_ms)
+            .map(|at| timeline.place(Track::Video, *at))
             .collect()
     }
 
@@ -155,23 +173,19 @@ mod tests {
         let mut timeline = Timeline::default();
         times(&mut timeline, &[1000, 1033]);
         timeline.end_clock();
-        let placed = timeline.place(Track::Video, 80);
+        let begin_ms = 1033 + SPLICE_STEP_MS;
+        assert_eq!(timeline.place(Track::Video, 80), begin_ms);
         assert_eq!(
-            placed,
-            Placed {
-                time_ms: 1033 + SPLICE_STEP_MS,
-                spliced: true
-            }
+            timeline.place(Track::Audio, 0),
+            begin_ms,
+            "not before the first publisher's last"
         );
-        let audio_before_it = timeline.place(Track::Audio, 0);
         assert_eq!(
-            audio_before_it,
-            Placed {
-                time_ms: 1033 + SPLICE_STEP_MS,
-                spliced: false
-            }
+            timeline.place(Track::Audio, 100),
+            begin_ms + 20,
+            "in step with the pictures"
         );
-        assert_eq!(times(&mut timeline, &[113]), [1033 + SPLICE_STEP_MS + 33]);
+        assert_eq!(times(&mut timeline, &[113]), [begin_ms + 33]);
     }
 
     #[test]
@@ -182,17 +196,47 @@ mod tests {
     }
 
     #[test]
+    fn tracks_that_jump_together_stay_in_step() {
+        let mut timeline = Timeline::default();
+        assert_eq!(timeline.place(Track::Video, 60_000), 60_000);
+        assert_eq!(timeline.place(Track::Audio, 60_010), 60_010);
+        assert_eq!(timeline.place(Track::Video, 0), 60_043);
+        assert_eq!(timeline.place(Track::Audio, 10), 60_053);
+        assert_eq!(timeline.place(Track::Video, 33), 60_076);
+    }
+
+    #[test]
+    fn tracks_that_are_seconds_apart_keep_their_distance_and_their_pace() {
+        let mut timeline = Timeline::default();
+        for at in (0..100).map(|at| 5_000 + at * 33) {
+            assert_eq!(timeline.place(Track::Video, at), i64::from(at));
+            assert_eq!(timeline.place(Track::Audio, at - 1_500), i64::from(at) - 1_500);
+        }
+    }
+
+    #[test]
+    fn tracks_with_clocks_of_their_own_run_side_by_side() {
+        let mut timeline = Timeline::default();
+        for at in (0..100).map(|at| at * 33) {
+            let video_ms = timeline.place(Track::Video, 3_600_000 + at);
+            let audio_ms = timeline.place(Track::Audio, at);
+            assert_eq!(video_ms, 3_600_000 + i64::from(at));
+            assert_eq!(audio_ms, video_ms + SPLICE_STEP_MS);
+        }
+    }
+
+    #[test]
     fn tracks_interleaved_out_of_order_keep_their_times() {
         let mut timeline = Timeline::default();
-        assert_eq!(timeline.place(Track::Video, 500).time_ms, 500);
-        assert_eq!(timeline.place(Track::Audio, 420).time_ms, 420);
-        assert_eq!(timeline.place(Track::Audio, 443).time_ms, 443);
-        assert_eq!(timeline.place(Track::Video, 533).time_ms, 533);
+        assert_eq!(timeline.place(Track::Video, 500), 500);
+        assert_eq!(timeline.place(Track::Audio, 420), 420);
+        assert_eq!(timeline.place(Track::Audio, 443), 443);
+        assert_eq!(timeline.place(Track::Video, 533), 533);
     }
 
     proptest! {
         #[test]
-        fn no_track_ever_goes_back(
+        fn no_track_ever_goes_back_nor_behind_an_earlier_publisher(
             steps in proptest::collection::vec((any::<bool>(), any::<u32>(), 0..4_u8), 1..200),
         ) {
             let mut timeline = Timeline::default();
@@ -202,16 +246,18 @@ mod tests {
             for (video, value, how) in steps {
                 at = match how {
                     0 => value,
-                    1 => { timeline.end_clock(); value }
+                    1 => {
+                        floor = timeline.newest_ms().unwrap_or(floor);
+                        timeline.end_clock();
+                        value
+                    }
                     2 => at.wrapping_sub(value % 2_000),
                     _ => at.wrapping_add(value % 2_000),
                 };
-                let newest = timeline.newest_ms().unwrap_or(i64::MIN);
-                let placed = timeline.place(if video { Track::Video } else { Track::Audio }, at);
-                if placed.spliced { floor = newest; }
-                prop_assert!(placed.time_ms >= last[usize::from(video)]);
-                prop_assert!(placed.time_ms > floor || floor == i64::MIN);
-                last[usize::from(video)] = placed.time_ms;
+                let time_ms = timeline.place(if video { Track::Video } else { Track::Audio }, at);
+                prop_assert!(time_ms >= last[usize::from(video)]);
+                prop_assert!(time_ms >= floor);
+                last[usize::from(video)] = time_ms;
             }
         }
     }

@@ -273,7 +273,7 @@ impl ViewerQueue {
         if let Some(newest_start) = newest_start.filter(|at| *at > first_whole) {
             self.drop_items(first_whole..newest_start);
             if !self.is_over(limits) {
-                self.insert_headers(first_whole);
+                self.insert_headers();
                 return;
             }
         }
@@ -281,12 +281,14 @@ impl ViewerQueue {
         self.flow = Flow::Skipping;
     }
 
-    fn insert_headers(&mut self, at: usize) {
-        let start = self.items.get(at).and_then(Item::start);
-        if let Some(bytes) = start
-            .map(|headers| headers.bytes(self.format))
-            .filter(|bytes| !bytes.is_empty())
-        {
+    /// Puts headers in front of the newest batch that decoding can start at.
+    fn insert_headers(&mut self) {
+        let newest_start = self.items.iter().rposition(|item| item.start().is_some());
+        let Some((at, headers)) = newest_start.and_then(|at| Some((at, self.items.get(at)?.start()?))) else {
+            return;
+        };
+        let bytes = headers.bytes(self.format);
+        if !bytes.is_empty() {
             self.items.insert(
                 at,
                 Item {
@@ -299,10 +301,16 @@ impl ViewerQueue {
     }
 
     fn drop_items(&mut self, range: std::ops::Range<usize>) {
-        for item in self.items.drain(range) {
-            self.live_bytes -= item.live_bytes();
-            self.dropped.tags += item.tag_count();
+        let behind = self.items.split_off(range.end);
+        for item in self.items.split_off(range.start) {
+            if item.can_go() {
+                self.live_bytes -= item.live_bytes();
+                self.dropped.tags += item.tag_count();
+            } else {
+                self.items.push_back(item);
+            }
         }
+        self.items.extend(behind);
     }
 }
 
@@ -539,6 +547,29 @@ mod tests {
         }
         assert_eq!(seen(&send_all(&mut queue, now)), "H0 K0 H3 K3 p4 ");
         assert_eq!(queue.dropped(), Dropped { tags: 1, skips: 1 });
+    }
+
+    #[test]
+    fn what_belongs_to_the_connection_is_never_left_out() {
+        let (mut queue, now) = queue();
+        let limits = LagLimits {
+            queue_max_ms: 200,
+            ..LIMITS
+        };
+        for (at, batch) in stream("KppppK").iter().enumerate() {
+            queue.push(batch, now);
+            queue.push_control(Bytes::from(format!("<{at}>")), now);
+            queue.enforce(&limits);
+        }
+        let sent = send_all(&mut queue, now);
+        for at in 0..6 {
+            let reply = format!("<{at}>");
+            assert!(
+                sent.windows(3).any(|part| part == reply.as_bytes()),
+                "{reply} is missing"
+            );
+        }
+        assert_eq!(queue.dropped().tags, 5);
     }
 
     #[test]

@@ -71,6 +71,10 @@ impl Playing {
         }
     }
 
+    pub fn is_stream_alive(&self) -> bool {
+        self.stream.is_alive()
+    }
+
     pub fn join(&self, recipient: Recipient<Delivery>) {
         self.stream.join(self.subscriber, PLAYER, recipient);
     }

@@ -1,31 +1,15 @@
 //! A segmenter that is sent what a stream would send it, with time under control.
 
-use actix::Addr;
-use synctv_media::{
-    batcher::Batcher, frame::Frame, gop::GopLimits, hls::ts_check::TsChecker, room::RoomName, samples,
-};
+use synctv_media::{batcher::Batcher, frame::Frame, hls::ts_check::TsChecker, room::RoomName, samples};
 use tokio::time::{advance, pause};
 
 use super::*;
 use crate::{
     delivery::EndReason,
     hls::{HlsMode, HlsSettings, Listing, SegmentPlace},
-    registry::{RegistryHandle, embedded::EmbeddedStore},
-    router::{Ended, RouterHandle},
-    stream::{Flush, StreamSettings},
+    stream::Publication,
+    testing::{self, ProbeHandle, node, settings},
 };
-
-struct Nobody;
-
-impl Actor for Nobody {
-    type Context = Context<Self>;
-}
-
-impl Handler<Ended> for Nobody {
-    type Result = ();
-
-    fn handle(&mut self, _: Ended, _: &mut Self::Context) {}
-}
 
 /// A segmenter and the stream's side of it.
 struct Bench {
@@ -33,32 +17,16 @@ struct Bench {
     stream: StreamHandle,
     segmenter: Recipient<Delivery>,
     batcher: Batcher,
-    _router: Addr<Nobody>,
+    _publication: Publication,
     _storage: tempfile::TempDir,
 }
 
 fn room() -> RoomName {
-    RoomName::new("room").unwrap()
-}
-
-fn stream_settings() -> StreamSettings {
-    StreamSettings {
-        gop: GopLimits {
-            gops_max: 2,
-            size_max_bytes: 1 << 20,
-        },
-        join_window_ms: 1_000,
-        flush: Flush::EveryPicture,
-        grace: Duration::from_secs(10),
-    }
-}
-
-fn registry() -> RegistryHandle {
-    RegistryHandle::start(Duration::from_secs(60), || EmbeddedStore::new("node".to_owned()))
+    testing::room("room")
 }
 
 impl Bench {
-    fn new(mode: HlsMode) -> Self {
+    async fn new(mode: HlsMode) -> Self {
         let storage = tempfile::tempdir().unwrap();
         let hls = HlsHandle::start(HlsSettings {
             mode,
@@ -69,17 +37,19 @@ impl Bench {
             keep_ended: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
         });
-        let router = Nobody.start();
-        let settings = Arc::new(stream_settings());
-        let arbiter = actix_rt::Arbiter::current();
-        let stream = StreamHandle::start(&arbiter, room(), settings, registry(), router.clone().recipient());
+        let router = node(settings(), 1);
+        let publication = router
+            .publish(room(), ProbeHandle::start().evict())
+            .await
+            .unwrap();
+        let stream = router.open(room()).await.unwrap();
         let session = (mode == HlsMode::OnDemand).then(|| hls.begin(&room()));
         Self {
             segmenter: SegmenterActor::start(hls.clone(), stream.clone(), session),
             hls,
             stream,
             batcher: Batcher::default(),
-            _router: router,
+            _publication: publication,
             _storage: storage,
         }
     }
@@ -118,7 +88,7 @@ impl Bench {
     }
 
     async fn session(&self) -> Option<Arc<HlsSession>> {
-        let router = RouterHandle::start(stream_settings(), registry(), 1);
+        let router = node(settings(), 1);
         self.hls.open(&router, &room()).await
     }
 
@@ -157,7 +127,7 @@ fn durations(playlist: &str) -> Vec<&str> {
 
 #[actix::test]
 async fn the_first_segment_is_one_gop_and_the_rest_reach_the_target() {
-    let mut bench = Bench::new(HlsMode::Always);
+    let mut bench = Bench::new(HlsMode::Always).await;
     assert!(bench.session().await.is_none(), "nobody has published yet");
     bench.publisher_comes().await;
     let session = bench.session().await.unwrap();
@@ -178,7 +148,7 @@ async fn the_first_segment_is_one_gop_and_the_rest_reach_the_target() {
 
 #[actix::test]
 async fn a_request_that_waits_is_answered_by_the_first_segment() {
-    let mut bench = Bench::new(HlsMode::Always);
+    let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
     let session = bench.session().await.unwrap();
     let waiting = actix_rt::spawn(async move { session.listing(Duration::from_secs(10)).await });
@@ -188,7 +158,7 @@ async fn a_request_that_waits_is_answered_by_the_first_segment() {
 
 #[actix::test]
 async fn a_publisher_who_comes_back_is_a_discontinuity_of_the_same_playlist() {
-    let mut bench = Bench::new(HlsMode::Always);
+    let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
     bench.pictures(60).await;
     bench.tell(Delivery::PublisherLeft).await;
@@ -208,7 +178,7 @@ async fn a_publisher_who_comes_back_is_a_discontinuity_of_the_same_playlist() {
 
 #[actix::test]
 async fn batches_that_were_lost_are_a_discontinuity() {
-    let mut bench = Bench::new(HlsMode::Always);
+    let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
     bench.pictures(60).await;
     bench.batcher.push(readable(samples::keyframe(4_000))).unwrap();
@@ -224,7 +194,7 @@ async fn batches_that_were_lost_are_a_discontinuity() {
 #[actix::test]
 async fn an_ended_playlist_says_so_and_goes_after_half_a_minute() {
     pause();
-    let mut bench = Bench::new(HlsMode::Always);
+    let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
     bench.pictures(60).await;
     bench.end().await;
@@ -242,7 +212,7 @@ async fn an_ended_playlist_says_so_and_goes_after_half_a_minute() {
 
 #[actix::test]
 async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
-    let mut bench = Bench::new(HlsMode::Always);
+    let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
     bench.pictures(60).await;
     bench.end().await;
@@ -269,7 +239,7 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
 
 #[actix::test]
 async fn a_codec_that_does_not_fit_is_named_until_another_publisher_comes() {
-    let mut bench = Bench::new(HlsMode::Always);
+    let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
     bench.pictures(60).await;
     let av1 = Frame {
@@ -290,7 +260,7 @@ async fn a_codec_that_does_not_fit_is_named_until_another_publisher_comes() {
 #[actix::test]
 async fn a_stream_that_nobody_watches_is_not_cut_on_demand() {
     pause();
-    let mut bench = Bench::new(HlsMode::OnDemand);
+    let mut bench = Bench::new(HlsMode::OnDemand).await;
     bench.publisher_comes().await;
     bench.pictures(60).await;
     let session = bench.session().await.unwrap();

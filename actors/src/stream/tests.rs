@@ -4,7 +4,7 @@ use synctv_media::{gop::GopLimits, samples};
 
 use super::*;
 use crate::delivery::MAILBOX_MAX;
-use crate::testing::{GRACE, Got, ProbeHandle, node, opening, room, settings};
+use crate::testing::{GRACE, Got, ProbeHandle, node, node_with, opening, room, settings};
 
 const V: u8 = 9;
 const A: u8 = 8;
@@ -19,7 +19,17 @@ struct Live {
 
 async fn live_with(settings: StreamSettings) -> Live {
     tokio::time::pause();
-    let router = node(settings, 10);
+    live_on(node(settings, 10)).await
+}
+
+async fn live_with_store<S: crate::registry::store::Store>(
+    store: impl FnOnce() -> S + Send + 'static,
+) -> Live {
+    tokio::time::pause();
+    live_on(node_with(settings(), 10, store)).await
+}
+
+async fn live_on(router: crate::router::RouterHandle) -> Live {
     let publisher = ProbeHandle::start();
     let publication = router.publish(room("r"), publisher.evict()).await.unwrap();
     let stream = router.open(room("r")).await.unwrap();
@@ -207,6 +217,7 @@ async fn a_viewer_who_comes_in_the_grace_waits_for_the_next_publisher() {
 #[actix_rt::test]
 async fn a_publication_whose_asker_is_gone_does_not_block_the_room() {
     let live = live().await;
+    live.publication.send(opening(0)).await.unwrap();
     drop(live.publication);
     let asked = live.stream.publish(live.publisher.evict());
     assert!(
@@ -224,6 +235,7 @@ async fn a_publication_whose_asker_is_gone_does_not_block_the_room() {
 #[actix_rt::test]
 async fn a_late_frame_of_an_earlier_publisher_is_turned_down() {
     let live = live().await;
+    live.publication.send(opening(0)).await.unwrap();
     let late = live.publication.send(opening(0));
     drop(live.publication);
     let _now = live
@@ -325,4 +337,62 @@ async fn a_subscriber_whose_mailbox_is_full_goes_on_at_a_keyframe_and_is_told() 
             tags: vec![(V, 2033)]
         }
     );
+}
+
+#[actix_rt::test]
+async fn a_stream_without_media_has_nothing_to_wait_for() {
+    let live = live().await;
+    drop(live.publication);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(!live.stream.is_alive());
+    assert!(live.router.open(room("r")).await.is_none());
+}
+
+#[actix_rt::test]
+async fn a_claim_that_is_refused_does_not_make_the_grace_longer() {
+    let live = live_with_store(|| OneClaim(std::cell::Cell::new(true))).await;
+    live.publication.send(opening(0)).await.unwrap();
+    drop(live.publication);
+    for _ in 0..8 {
+        tokio::time::sleep(GRACE / 10).await;
+        assert!(live.stream.is_alive());
+        assert!(live.stream.publish(live.publisher.evict()).await.is_err());
+    }
+    tokio::time::sleep(GRACE / 4).await;
+    assert!(!live.stream.is_alive());
+}
+
+/// A store that takes one claim and no more.
+struct OneClaim(std::cell::Cell<bool>);
+
+impl crate::registry::store::Store for OneClaim {
+    fn claim(&self, room: &RoomName) -> futures::future::LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+        let taken = ClaimError::Taken {
+            node: "n2".to_owned(),
+        };
+        let claim = Claim {
+            room: room.clone(),
+            epoch: 1,
+        };
+        Box::pin(std::future::ready(if self.0.replace(false) {
+            Ok(claim)
+        } else {
+            Err(taken)
+        }))
+    }
+
+    fn renew(
+        &self,
+        _: Vec<Claim>,
+    ) -> futures::future::LocalBoxFuture<'static, Result<Vec<Claim>, crate::registry::store::StoreError>>
+    {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn release(
+        &self,
+        _: Claim,
+    ) -> futures::future::LocalBoxFuture<'static, Result<(), crate::registry::store::StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }

@@ -316,7 +316,23 @@ impl ChunkReader {
     }
 }
 
+impl ChunkReader {
+    /// Changes the limits for the messages that are yet to begin.
+    pub fn set_limits(&mut self, limits: ChunkLimits) {
+        self.limits = limits;
+    }
+}
+
 impl ChunkLimits {
+    /// These limits, for a peer whose media is not wanted: it may hold no more than commands.
+    pub fn without_media(self) -> Self {
+        Self {
+            message_limit_bytes: self.command_limit_bytes,
+            in_flight_limit_bytes: 4 * self.command_limit_bytes,
+            ..self
+        }
+    }
+
     fn of_type(&self, type_id: u8) -> usize {
         match type_id {
             msg_type_id::AUDIO

@@ -211,14 +211,20 @@ pub struct Session {
     output: Output,
 }
 
+impl SessionConfig {
+    fn chunk_limits(&self) -> ChunkLimits {
+        ChunkLimits {
+            message_limit_bytes: self.message_limit_bytes,
+            command_limit_bytes: self.command_limit_bytes,
+            in_flight_limit_bytes: self.message_limit_bytes.saturating_mul(2),
+        }
+    }
+}
+
 impl Session {
     /// A session at the start of its connection.
     pub fn new(config: Arc<SessionConfig>) -> Self {
-        let limits = ChunkLimits {
-            message_limit_bytes: config.message_limit_bytes,
-            command_limit_bytes: config.command_limit_bytes,
-            in_flight_limit_bytes: config.message_limit_bytes.saturating_mul(2),
-        };
+        let limits = config.chunk_limits().without_media();
         let window_bytes = config.window_ack_size_bytes.max(1);
         Self {
             config,

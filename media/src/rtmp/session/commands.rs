@@ -30,11 +30,13 @@ impl Session {
                 self.output.call("onFCPublish");
             }
             Command::FcUnpublish { transaction, .. } => {
+                self.require_decided("FCUnpublish", transaction)?;
                 self.on_unpublish();
                 self.output.result(transaction, Value::Undefined);
                 self.output.call("onFCUnpublish");
             }
             Command::DeleteStream | Command::CloseStream => {
+                self.require_decided("deleteStream", 0.0)?;
                 self.on_unpublish();
                 self.on_stop();
             }
@@ -69,6 +71,7 @@ impl Session {
         self.require(self.phase == Phase::Idle, "publish", transaction)?;
         let request = self.request(stream_name, "NetStream.Publish.Denied")?;
         self.phase = Phase::PublishPending;
+        self.reader.set_limits(self.config.chunk_limits());
         self.events.push_back(Event::Publish(request));
         Ok(())
     }
@@ -82,7 +85,7 @@ impl Session {
     }
 
     fn on_unpublish(&mut self) {
-        if matches!(self.phase, Phase::PublishPending | Phase::Publishing) {
+        if self.phase == Phase::Publishing {
             self.phase = Phase::Idle;
             self.output.status("NetStream.Unpublish.Success", "Unpublished.");
             self.events.push_back(Event::Unpublish);
@@ -90,7 +93,7 @@ impl Session {
     }
 
     fn on_stop(&mut self) {
-        if matches!(self.phase, Phase::PlayPending | Phase::Playing) {
+        if self.phase == Phase::Playing {
             self.phase = Phase::Idle;
             self.events.push_back(Event::Stop);
         }
@@ -114,6 +117,12 @@ impl Session {
                 reason,
             }
         })
+    }
+
+    /// A request that is taken back before its answer would leave the answer to meet the next request.
+    fn require_decided(&mut self, command: &'static str, transaction: f64) -> Result<(), SessionError> {
+        let is_decided = !matches!(self.phase, Phase::PublishPending | Phase::PlayPending);
+        self.require(is_decided, command, transaction)
     }
 
     fn require(
