@@ -368,11 +368,10 @@ impl RtmpConnection {
                 since: Instant::now(),
             },
         );
-        match &left {
-            Role::Publishing(publishing) => publishing.log_leave(why, self.peer, self.received_bytes),
+        match left {
+            Role::Publishing(publishing) => publishing.leave(why, self.peer, self.received_bytes),
             Role::Playing(playing) => playing.log_leave(why, self.peer, &self.outlet),
-            Role::Negotiating { .. } => self.role = left,
-            Role::Closing { .. } => self.role = left,
+            Role::Negotiating { .. } | Role::Closing { .. } => self.role = left,
         }
     }
 

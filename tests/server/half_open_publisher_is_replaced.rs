@@ -33,10 +33,10 @@ fn by_the_next_publisher_and_viewers_go_on() {
 
 #[test]
 fn but_not_while_it_answers_pings() {
-    let server = Server::start(&["--publisher-timeout-s", "1"]);
+    let server = Server::start(&["--publisher-timeout-s", "2"]);
     let mut quiet = RtmpPeer::publish(&server, "r");
     // Reading is enough: the client answers what it reads.
-    let came = quiet.next(Duration::from_secs(4));
+    let came = quiet.next(Duration::from_secs(6));
     assert!(matches!(came, Next::Nothing), "{came:?}");
     let refused = RtmpPeer::try_publish(&server, "r").expect_err("the room is not free");
     assert_eq!(refused.code, "NetStream.Publish.BadName");

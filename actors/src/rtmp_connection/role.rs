@@ -48,7 +48,9 @@ impl Publishing {
         due
     }
 
-    pub fn log_leave(&self, why: &str, peer: SocketAddr, received_bytes: u64) {
+    /// Gives the room back, then says so: who reads it can count on the room.
+    pub fn leave(self, why: &str, peer: SocketAddr, received_bytes: u64) {
+        drop(self.publication);
         info!(
             room = self.room.as_str(), peer:% = peer, why = why, seconds = self.since.elapsed().as_secs(),
             bytes = received_bytes - self.bytes_before;

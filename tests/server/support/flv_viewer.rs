@@ -54,12 +54,25 @@ impl FlvViewer {
     }
 
     /// Watches over `socket`, on which the request was sent.
-    pub fn of(mut socket: TcpStream) -> Self {
+    pub fn of(socket: TcpStream) -> Self {
+        Self::try_of(socket).unwrap_or_else(|head| panic!("no stream, but {head:?}"))
+    }
+
+    /// Watches `/ROOM.flv`, or gives the refusal.
+    pub fn try_open(server: &Server, room: &str) -> Result<Self, Head> {
+        let mut socket = dial(server.http);
+        ask(&mut socket, &format!("/{room}.flv"));
+        Self::try_of(socket)
+    }
+
+    fn try_of(mut socket: TcpStream) -> Result<Self, Head> {
         let (head, body) = read_head(&mut socket);
-        assert_eq!(head.status, 200, "{}", String::from_utf8_lossy(&body));
+        if head.status != 200 {
+            return Err(head);
+        }
         let mut reader = FlvReader::new(BODY_LIMIT_BYTES);
         reader.feed(&body);
-        Self { socket, reader, head }
+        Ok(Self { socket, reader, head })
     }
 
     /// What the FLV header says of audio and video, and the first frame.
