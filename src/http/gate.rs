@@ -41,7 +41,7 @@ impl Gate {
             return Some((permit, socket, peer));
         }
         warn!(peer:% = peer, port = self.port, limit = self.permits.max();
-            "connection refused: MAX_CONNECTIONS reached");
+            "HTTP connection refused: MAX_CONNECTIONS reached");
         if let Some(_refusal) = self.refusals.take() {
             refuse(socket).await;
         }
