@@ -98,7 +98,7 @@ pub struct Config {
     pub hls_window: u16,
 
     /// Memory for the newest segments of all rooms, in MiB; older ones are read from their files
-    #[arg(long, env, default_value_t = 32, value_parser = value_parser!(u32).range(1..=65536), help_heading = "HLS")]
+    #[arg(long, env, default_value_t = 16, value_parser = value_parser!(u32).range(1..=65536), help_heading = "HLS")]
     pub hls_memory_mb: u32,
 
     /// What may wait for a viewer that is too slow, in MiB; over it, the viewer skips to a later keyframe

@@ -1,5 +1,11 @@
 //! From the first request to the last: waiting, on demand, refused codecs.
 
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    process::{Command, Stdio},
+};
+
 use bytes::Bytes;
 use synctv_media::frame::{Frame, Track};
 use tokio::time::Instant;
@@ -83,10 +89,25 @@ fn a_codec_that_does_not_fit_is_named() {
 }
 
 #[test]
-fn without_hls_there_is_no_port() {
-    let server = std::process::Command::new(env!("CARGO_BIN_EXE_synctv-stream"))
-        .args(["--hls", "off", "--hls-addr", "256.0.0.1:1"])
-        .output()
+fn without_hls_its_address_is_not_listened_on() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_synctv-stream"))
+        .args([
+            "--hls",
+            "off",
+            "--hls-addr",
+            &taken.local_addr().unwrap().to_string(),
+        ])
+        .args(["--rtmp-addr", "127.0.0.1:0", "--httpflv-addr", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
         .unwrap();
-    assert_eq!(server.status.code(), Some(2), "a bad address is named even so");
+    let lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let said: Vec<_> = lines.take(2).map(Result::unwrap).collect();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(
+        said.len() == 2 && said.iter().all(|line| !line.starts_with("hls")),
+        "{said:?}"
+    );
 }

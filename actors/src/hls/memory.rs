@@ -8,7 +8,7 @@ use std::{
 use super::stored::StoredSegment;
 
 /// When no files can be written, memory takes their place up to this many times the usual limit.
-const UNWRITTEN_FACTOR: usize = 8;
+const UNWRITTEN_FACTOR: usize = 16;
 
 /// In bytes, over all rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
