@@ -16,8 +16,6 @@ pub mod psi;
 pub mod segment;
 mod segment_track;
 pub mod segmenter;
-#[cfg(test)]
-mod segmenter_tests;
 pub mod ts;
 #[cfg(any(test, feature = "testing"))]
 pub mod ts_check;

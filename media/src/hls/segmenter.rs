@@ -421,3 +421,6 @@ impl SegmenterConfig {
 fn has_sequence_header(codec: AudioCodec) -> bool {
     matches!(codec, AudioCodec::Aac | AudioCodec::Opus | AudioCodec::Flac)
 }
+
+#[cfg(test)]
+mod tests;

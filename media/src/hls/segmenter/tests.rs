@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{
+use crate::hls::{
     container::{Codec, ContainerError},
     segment::{Segment, SegmentError},
     segmenter::{Segmenter, SegmenterConfig},
