@@ -58,32 +58,36 @@ pub struct Tag<'a> {
     pub body: &'a [u8],
 }
 
+/// What a tag's header says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TagHeader {
+    /// The tag's type id; see [`Track::from_type_id`].
+    pub type_id: u8,
+    /// Size of the body, in bytes.
+    pub size_bytes: usize,
+    /// Decoding time in milliseconds, as it was wrapped to 32 bits.
+    pub timestamp_ms: u32,
+}
+
+impl TagHeader {
+    /// Reads a header (FLV v10.1 E.4.1).
+    pub fn parse(header: &[u8; TAG_HEADER_BYTES]) -> Self {
+        let [type_id, size_high, size_mid, size_low, high, mid, low, extended, ..] = *header;
+        Self {
+            type_id: type_id & 0x1F,
+            size_bytes: u32::from_be_bytes([0, size_high, size_mid, size_low]) as usize,
+            timestamp_ms: u32::from_be_bytes([extended, high, mid, low]),
+        }
+    }
+}
+
 /// The tag at the front of `bytes` and what follows it; `None` while it is not complete.
 pub fn split_tag(bytes: &[u8]) -> Option<(Tag<'_>, &[u8])> {
-    let (header, rest) = bytes.split_first_chunk::<TAG_HEADER_BYTES>()?;
-    let [
-        type_id,
-        size_high,
-        size_mid,
-        size_low,
-        high,
-        mid,
-        low,
-        extended,
-        ..,
-    ] = *header;
-    let size_bytes = u32::from_be_bytes([0, size_high, size_mid, size_low]) as usize;
+    let (header, rest) = bytes.split_first_chunk()?;
+    let TagHeader { type_id, size_bytes, timestamp_ms } = TagHeader::parse(header);
     let (body, rest) = rest.split_at_checked(size_bytes)?;
     let (_previous_tag_size, rest) = rest.split_at_checked(4)?;
-    let timestamp_ms = u32::from_be_bytes([extended, high, mid, low]);
-    Some((
-        Tag {
-            type_id: type_id & 0x1F,
-            timestamp_ms,
-            body,
-        },
-        rest,
-    ))
+    Some((Tag { type_id, timestamp_ms, body }, rest))
 }
 
 /// The complete tags of a contiguous run, in order.

@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
 
 use crate::{
-    flv::{FILE_HEADER_BYTES, TAG_HEADER_BYTES, TAG_OVERHEAD_BYTES},
+    flv::{FILE_HEADER_BYTES, TAG_HEADER_BYTES, TAG_OVERHEAD_BYTES, TagHeader},
     frame::{Frame, Track},
 };
 
@@ -97,26 +97,10 @@ impl FlvReader {
     }
 
     fn next_tag(&mut self) -> Result<Option<(u8, u32, Bytes)>, FlvError> {
-        let Some(header) = self.buffer.first_chunk::<TAG_HEADER_BYTES>() else {
-            return Ok(None);
-        };
-        let [
-            type_id,
-            size_high,
-            size_mid,
-            size_low,
-            high,
-            mid,
-            low,
-            extended,
-            ..,
-        ] = *header;
-        let size_bytes = u32::from_be_bytes([0, size_high, size_mid, size_low]) as usize;
+        let Some(header) = self.buffer.first_chunk() else { return Ok(None) };
+        let TagHeader { type_id, size_bytes, timestamp_ms } = TagHeader::parse(header);
         if size_bytes > self.body_limit_bytes {
-            return Err(FlvError::TagTooLarge {
-                size_bytes,
-                limit_bytes: self.body_limit_bytes,
-            });
+            return Err(FlvError::TagTooLarge { size_bytes, limit_bytes: self.body_limit_bytes });
         }
         if self.buffer.len() < TAG_OVERHEAD_BYTES + size_bytes {
             return Ok(None);
@@ -124,11 +108,7 @@ impl FlvReader {
         let mut tag = self.buffer.split_to(TAG_OVERHEAD_BYTES + size_bytes);
         tag.advance(TAG_HEADER_BYTES);
         tag.truncate(size_bytes);
-        Ok(Some((
-            type_id & 0x1F,
-            u32::from_be_bytes([extended, high, mid, low]),
-            tag.freeze(),
-        )))
+        Ok(Some((type_id, timestamp_ms, tag.freeze())))
     }
 }
 

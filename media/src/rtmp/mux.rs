@@ -1,50 +1,15 @@
 //! FLV tags to RTMP messages, once for all RTMP players of a room.
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use super::{
     AUDIO_CSID, DATA_CSID, MESSAGE_STREAM_ID, OUT_CHUNK_SIZE_BYTES, VIDEO_CSID,
     chunk_writer::{MessageHeader, message_len, write_message},
 };
-use crate::frame::Track;
-
-const TAG_HEADER_SIZE_BYTES: usize = 11;
-const PREVIOUS_TAG_SIZE_BYTES: usize = 4;
-
-/// One FLV tag (FLV v10.1 section E.4.1), inside the bytes it was found in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tag<'a> {
-    pub type_id: u8,
-    pub timestamp_ms: u32,
-    pub body: &'a [u8],
-}
-
-/// The tags of contiguous bytes, each followed by its size. Ends at the first that is not whole.
-pub(super) struct Tags<'a>(pub &'a [u8]);
-
-impl<'a> Iterator for Tags<'a> {
-    type Item = Tag<'a>;
-
-    fn next(&mut self) -> Option<Tag<'a>> {
-        let (mut header, rest) = self.0.split_at_checked(TAG_HEADER_SIZE_BYTES)?;
-        let type_id = header.try_get_u8().ok()?;
-        let body_len = get_u24(&mut header)?;
-        let low = get_u24(&mut header)?;
-        let high = header.try_get_u8().ok()?;
-        let (body, rest) = rest.split_at_checked(body_len as usize)?;
-        self.0 = rest.get(PREVIOUS_TAG_SIZE_BYTES..).unwrap_or_default();
-        Some(Tag {
-            type_id,
-            timestamp_ms: u32::from(high) << 24 | low,
-            body,
-        })
-    }
-}
-
-fn get_u24(bytes: &mut &[u8]) -> Option<u32> {
-    let high = bytes.try_get_u8().ok()?;
-    Some(u32::from(high) << 16 | u32::from(bytes.try_get_u16().ok()?))
-}
+use crate::{
+    flv::{self, Tag},
+    frame::Track,
+};
 
 /// The messages of contiguous FLV tags (without the file's header), as chunks of [`OUT_CHUNK_SIZE_BYTES`] on message
 /// stream 1. A remainder that is no whole tag, and tags that are not of media, are left out.
@@ -60,7 +25,7 @@ pub fn flv_to_chunks(tags: &[u8]) -> Bytes {
 }
 
 fn messages(tags: &[u8]) -> impl Iterator<Item = (MessageHeader, &[u8])> {
-    Tags(tags).filter_map(
+    flv::tags(tags).filter_map(
         |Tag {
              type_id,
              timestamp_ms,

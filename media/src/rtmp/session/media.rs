@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use crate::{
+    flv,
     frame::{Frame, Track},
-    rtmp::{borrowed::msg_type_id, chunk_reader::Message, mux::Tags},
+    rtmp::{borrowed::msg_type_id, chunk_reader::Message},
 };
 
 /// The AMF0 strings with which an encoder tells the server to set, or to forget, the metadata of its stream.
@@ -27,7 +28,7 @@ pub(super) fn frames_of(message: &Message, mut push: impl FnMut(Frame)) {
     }
     // The times inside an aggregate count from its first message, which happens at the aggregate's own time.
     let mut first_ms = None;
-    for tag in Tags(payload) {
+    for tag in flv::tags(payload) {
         let passed_ms = tag
             .timestamp_ms
             .wrapping_sub(*first_ms.get_or_insert(tag.timestamp_ms));
