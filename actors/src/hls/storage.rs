@@ -130,7 +130,7 @@ impl Storage {
                 if !segment.note_written(path.clone()) {
                     delete(&path);
                 }
-                self.outages.ended(room);
+                self.outages.written(room);
             }
             Err(error) => self.outages.failed(room, &error),
         }

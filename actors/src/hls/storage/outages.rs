@@ -1,7 +1,7 @@
 //! Which rooms have segments that could not be written: one line when that begins, one when it ends.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     fmt::Display,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -9,19 +9,30 @@ use std::{
 use log::{info, warn};
 use synctv_media::room::RoomName;
 
+/// An outage is over when so many segments in a row could be written: on a disk that is almost full, small ones still
+/// can be now and then.
+const RECOVERED_AFTER: u32 = 5;
+
+/// Rooms with an outage, and how many segments have been written since a failure.
 #[derive(Debug, Default)]
-pub(super) struct Outages(Mutex<HashSet<RoomName>>);
+pub(super) struct Outages(Mutex<HashMap<RoomName, u32>>);
 
 impl Outages {
     pub fn failed(&self, room: &RoomName, reason: &dyn Display) {
-        if self.rooms().insert(room.clone()) {
+        if self.rooms().insert(room.clone(), 0).is_none() {
             warn!(room = room.as_str(), reason:% = reason;
                 "segments cannot be written to HLS_STORAGE: they are served from memory");
         }
     }
 
-    pub fn ended(&self, room: &RoomName) {
-        if self.rooms().remove(room) {
+    pub fn written(&self, room: &RoomName) {
+        let mut rooms = self.rooms();
+        let Some(written) = rooms.get_mut(room) else {
+            return;
+        };
+        *written += 1;
+        if *written >= RECOVERED_AFTER {
+            rooms.remove(room);
             info!(room = room.as_str(); "segments are written to HLS_STORAGE again");
         }
     }
@@ -31,7 +42,26 @@ impl Outages {
         self.rooms().remove(room);
     }
 
-    fn rooms(&self) -> MutexGuard<'_, HashSet<RoomName>> {
+    fn rooms(&self) -> MutexGuard<'_, HashMap<RoomName, u32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_lasts_until_several_segments_in_a_row_were_written() {
+        let (outages, room) = (Outages::default(), RoomName::new("r").unwrap());
+        outages.written(&room);
+        assert!(outages.rooms().is_empty());
+        outages.failed(&room, &"full");
+        (1..RECOVERED_AFTER).for_each(|_| outages.written(&room));
+        outages.failed(&room, &"full");
+        (1..RECOVERED_AFTER).for_each(|_| outages.written(&room));
+        assert_eq!(outages.rooms().len(), 1);
+        outages.written(&room);
+        assert!(outages.rooms().is_empty());
     }
 }
