@@ -33,11 +33,7 @@ fn picture(number: u32, keyframe: bool) -> Frame {
     payload[..5].copy_from_slice(&[if keyframe { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
     payload[5..9].copy_from_slice(&nal_bytes.to_be_bytes());
     payload[9] = if keyframe { 0x65 } else { 0x41 };
-    Frame {
-        track: Track::Video,
-        timestamp_ms: number * 33,
-        payload: payload.into(),
-    }
+    Frame { track: Track::Video, timestamp_ms: number * 33, payload: payload.into() }
 }
 
 /// Two seconds of pictures, a keyframe first.
@@ -57,10 +53,7 @@ fn batches() -> Vec<Arc<Batch>> {
 }
 
 fn read_chunks(c: &mut Criterion) {
-    let wire: Bytes = batches()
-        .iter()
-        .flat_map(|batch| flv_to_chunks(&batch.flv))
-        .collect();
+    let wire: Bytes = batches().iter().flat_map(|batch| flv_to_chunks(&batch.flv)).collect();
     let mut set_chunk_size = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
     set_chunk_size.extend_from_slice(&(OUT_CHUNK_SIZE_BYTES as u32).to_be_bytes());
     let mut group = c.benchmark_group("chunk reader");
@@ -131,11 +124,5 @@ fn mux_transport_stream(c: &mut Criterion) {
     group.bench_function("60 pictures to MPEG-TS", |b| b.iter(mux));
 }
 
-criterion_group!(
-    benches,
-    read_chunks,
-    build_batches,
-    queue_for_a_slow_viewer,
-    mux_transport_stream
-);
+criterion_group!(benches, read_chunks, build_batches, queue_for_a_slow_viewer, mux_transport_stream);
 criterion_main!(benches);

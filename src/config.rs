@@ -167,11 +167,7 @@ impl Config {
     pub fn stream_settings(&self) -> StreamSettings {
         StreamSettings {
             gop: GopLimits {
-                gops_max: if self.enable_gop_cache {
-                    self.max_gops.into()
-                } else {
-                    0
-                },
+                gops_max: if self.enable_gop_cache { self.max_gops.into() } else { 0 },
                 size_max_bytes: self.max_gop_cache_size_mb as usize * MIB,
             },
             join_window_ms: self.join_window_ms.into(),
@@ -191,11 +187,7 @@ impl Config {
 
     /// What the HTTP port needs to know.
     pub fn http_settings(&self, lag: Arc<LagLimits>) -> HttpSettings {
-        HttpSettings {
-            app: self.rtmp_app.clone(),
-            lag,
-            head_timeout: seconds(self.handshake_timeout_s),
-        }
+        HttpSettings { app: self.rtmp_app.clone(), lag, head_timeout: seconds(self.handshake_timeout_s) }
     }
 
     /// What HLS of all rooms has in common, unless it is off.
@@ -257,11 +249,7 @@ impl Stop {
 
     fn line(&self) -> String {
         let text = self.0.to_string();
-        text.lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("error: ")
-            .to_owned()
+        text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
     }
 }
 
@@ -328,13 +316,7 @@ mod tests {
         assert_eq!(config.rtmp_addr, "0.0.0.0:1935".parse().unwrap());
         assert_eq!(config.httpflv_addr, "0.0.0.0:8080".parse().unwrap());
         let streams = config.stream_settings();
-        assert_eq!(
-            streams.gop,
-            GopLimits {
-                gops_max: 2,
-                size_max_bytes: 100 * MIB
-            }
-        );
+        assert_eq!(streams.gop, GopLimits { gops_max: 2, size_max_bytes: 100 * MIB });
         assert_eq!(streams.flush, Flush::EveryPicture);
         assert_eq!(streams.grace, Duration::from_secs(10));
         assert_eq!(config.lag_limits().queue_max_bytes, 4 * MIB);
@@ -353,10 +335,7 @@ mod tests {
     #[test]
     fn the_readme_lists_every_setting_with_its_default_and_help() {
         let readme = include_str!("../README.md");
-        for arg in Config::command()
-            .get_arguments()
-            .filter(|arg| arg.get_env().is_some())
-        {
+        for arg in Config::command().get_arguments().filter(|arg| arg.get_env().is_some()) {
             let row = readme_row(arg);
             assert!(readme.contains(&row), "README.md lacks this row:\n{row}");
         }

@@ -103,15 +103,7 @@ impl Port {
         match self.live_stream(&head).await {
             Some((Method::Get, stream)) => {
                 let head = flv::response_head();
-                self.audience.admit(
-                    stream,
-                    NewViewer {
-                        socket,
-                        peer,
-                        head,
-                        permit,
-                    },
-                );
+                self.audience.admit(stream, NewViewer { socket, peer, head, permit });
                 None
             }
             Some((Method::Head, _)) => {

@@ -56,11 +56,7 @@ impl Listeners {
 }
 
 fn bind(setting: &'static str, addr: SocketAddr) -> Result<TcpListener, RunError> {
-    listen(addr).map_err(|source| RunError::Listen {
-        setting,
-        addr,
-        source,
-    })
+    listen(addr).map_err(|source| RunError::Listen { setting, addr, source })
 }
 
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {

@@ -14,9 +14,7 @@ const DEFAULT_FILTER: &str = "info,actix_server=warn,rtmp=error,xflv=error,bytes
 
 /// Starts logging, and logs panics as well.
 pub fn init() {
-    env_logger::Builder::from_env(Env::default().default_filter_or(DEFAULT_FILTER))
-        .format(write_line)
-        .init();
+    env_logger::Builder::from_env(Env::default().default_filter_or(DEFAULT_FILTER)).format(write_line).init();
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         let message = panic_message(panic.payload());
@@ -26,8 +24,7 @@ pub fn init() {
 
 fn panic_message(payload: &dyn Any) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
 fn write_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
@@ -47,14 +44,8 @@ fn line(ts: &str, record: &Record<'_>) -> String {
     // A value that cannot be shown is left out; the line is worth more than it.
     let _ = record.key_values().visit(&mut rest);
     let head = head.map(|(key, value)| format!("{}:{}", Json::from(key), Json::from(value)));
-    let rest = rest
-        .0
-        .into_iter()
-        .map(|(key, value)| format!("{}:{value}", Json::from(key)));
-    format!(
-        "{{{}}}",
-        head.into_iter().chain(rest).collect::<Vec<_>>().join(",")
-    )
+    let rest = rest.0.into_iter().map(|(key, value)| format!("{}:{value}", Json::from(key)));
+    format!("{{{}}}", head.into_iter().chain(rest).collect::<Vec<_>>().join(","))
 }
 
 #[derive(Default)]
@@ -94,18 +85,10 @@ mod tests {
 
     #[test]
     fn a_record_is_one_json_object_with_its_message_first_and_its_values_typed() {
-        let pairs = [
-            ("room", Value::from("a\"b")),
-            ("bytes", Value::from(7_u64)),
-            ("ok", Value::from(true)),
-        ];
+        let pairs = [("room", Value::from("a\"b")), ("bytes", Value::from(7_u64)), ("ok", Value::from(true))];
         let pairs = pairs.as_slice();
         let args = format_args!("viewer\nleft");
-        let record = Record::builder()
-            .args(args)
-            .target("t")
-            .key_values(&pairs)
-            .build();
+        let record = Record::builder().args(args).target("t").key_values(&pairs).build();
         let line = line("2026-01-01T00:00:00.000Z", &record);
         assert_eq!(
             line,

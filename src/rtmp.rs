@@ -28,11 +28,7 @@ fn accept(socket: TcpStream, router: &RouterHandle, settings: &Arc<RtmpSettings>
     let Ok(peer) = socket.peer_addr() else { return };
     match permits.take() {
         Some(permit) => {
-            RtmpConnection::serve(
-                NewConnection { socket, peer, permit },
-                router.clone(),
-                settings.clone(),
-            );
+            RtmpConnection::serve(NewConnection { socket, peer, permit }, router.clone(), settings.clone());
         }
         None => {
             warn!(peer:% = peer, limit = permits.max(); "RTMP connection refused: MAX_CONNECTIONS reached")

@@ -120,10 +120,7 @@ impl HlsHandle {
     pub fn segment(&self, room: &RoomName, sequence: u64) -> Option<Arc<StoredSegment>> {
         let rooms = self.rooms();
         let sessions = rooms.get(room)?;
-        sessions
-            .iter()
-            .rev()
-            .find_map(|session| session.segment(sequence))
+        sessions.iter().rev().find_map(|session| session.segment(sequence))
     }
 
     /// Deletes all files. Called when the server stops: nothing can be published after it.
@@ -150,9 +147,7 @@ impl HlsHandle {
         let Some(change) = session.publish(segment, program_date_time_ms, self.now_ms()) else {
             return;
         };
-        self.0
-            .numbers
-            .note(change.next_sequence, change.discontinuity_sequence);
+        self.0.numbers.note(change.next_sequence, change.discontinuity_sequence);
         self.0.memory.add(change.published.clone());
         let room = session.room();
         self.0.storage.write(room, change.published);

@@ -31,13 +31,7 @@ pub struct Outlet {
 impl Outlet {
     /// An outlet of a viewer who has been sent no media yet.
     pub fn new(socket: Rc<TcpStream>, format: WireFormat, now: Instant) -> Self {
-        Self {
-            socket,
-            format,
-            queue: ViewerQueue::new(format, now),
-            sent_bytes: 0,
-            waiter: None,
-        }
+        Self { socket, format, queue: ViewerQueue::new(format, now), sent_bytes: 0, waiter: None }
     }
 
     /// Sends the stream's next batch, or queues what the socket does not take. An error means that the peer is gone.

@@ -21,22 +21,15 @@ pub struct Permit {
 impl Permits {
     /// `max` permits.
     pub fn new(max: usize) -> Self {
-        Self {
-            held: Arc::default(),
-            max,
-        }
+        Self { held: Arc::default(), max }
     }
 
     /// Takes one, if one is left.
     pub fn take(&self) -> Option<Permit> {
         let taken = self
             .held
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
-                (held < self.max).then_some(held + 1)
-            });
-        taken.ok().map(|_| Permit {
-            held: self.held.clone(),
-        })
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| (held < self.max).then_some(held + 1));
+        taken.ok().map(|_| Permit { held: self.held.clone() })
     }
 
     /// How many there are in all.

@@ -96,11 +96,7 @@ impl RegistryHandle {
     /// Claims `room` for `owner`, who is told if the claim is lost later.
     pub async fn claim(&self, room: RoomName, owner: Recipient<ClaimLost>) -> Result<Claim, ClaimError> {
         let answer = self.0.send(ClaimRoom { room, owner }).await;
-        answer.unwrap_or_else(|gone| {
-            Err(ClaimError::Unavailable {
-                reason: gone.to_string(),
-            })
-        })
+        answer.unwrap_or_else(|gone| Err(ClaimError::Unavailable { reason: gone.to_string() }))
     }
 
     /// Gives a claim back.
@@ -134,14 +130,10 @@ impl RegistryActor {
             return;
         }
         let claims = self.claims.values().map(|held| held.claim.clone()).collect();
-        let renewed = self
-            .store
-            .renew(claims)
-            .into_actor(self)
-            .map(|lost, registry, _| match lost {
-                Ok(lost) => lost.iter().for_each(|claim| registry.lose(claim)),
-                Err(error) => warn!(reason:% = error; "claims could not be renewed"),
-            });
+        let renewed = self.store.renew(claims).into_actor(self).map(|lost, registry, _| match lost {
+            Ok(lost) => lost.iter().for_each(|claim| registry.lose(claim)),
+            Err(error) => warn!(reason:% = error; "claims could not be renewed"),
+        });
         ctx.spawn(renewed);
     }
 
@@ -154,15 +146,8 @@ impl RegistryActor {
 
     /// A late answer about an old claim must not touch a newer one on the same room.
     fn take_held(&mut self, claim: &Claim) -> Option<Held> {
-        let is_held = self
-            .claims
-            .get(&claim.room)
-            .is_some_and(|held| held.claim == *claim);
-        if is_held {
-            self.claims.remove(&claim.room)
-        } else {
-            None
-        }
+        let is_held = self.claims.get(&claim.room).is_some_and(|held| held.claim == *claim);
+        if is_held { self.claims.remove(&claim.room) } else { None }
     }
 }
 
@@ -176,13 +161,7 @@ impl Handler<ClaimRoom> for RegistryActor {
                 let reason = format!("no answer within {} s", CLAIM_TIMEOUT.as_secs());
                 Err(ClaimError::Unavailable { reason })
             })?;
-            registry.claims.insert(
-                room,
-                Held {
-                    claim: claim.clone(),
-                    owner,
-                },
-            );
+            registry.claims.insert(room, Held { claim: claim.clone(), owner });
             Ok(claim)
         }))
     }
@@ -196,15 +175,11 @@ impl Handler<ReleaseRoom> for RegistryActor {
             return;
         }
         let room = claim.room.clone();
-        let released = self
-            .store
-            .release(claim)
-            .into_actor(self)
-            .map(move |released, _, _| {
-                if let Err(error) = released {
-                    warn!(room = room.as_str(), reason:% = error; "a room could not be released");
-                }
-            });
+        let released = self.store.release(claim).into_actor(self).map(move |released, _, _| {
+            if let Err(error) = released {
+                warn!(room = room.as_str(), reason:% = error; "a room could not be released");
+            }
+        });
         ctx.spawn(released);
     }
 }

@@ -61,13 +61,8 @@ impl RouterHandle {
         rooms_max: usize,
         hls: Option<HlsHandle>,
     ) -> Self {
-        let router = Router {
-            settings: Arc::new(settings),
-            registry,
-            rooms_max,
-            hls,
-            streams: HashMap::new(),
-        };
+        let router =
+            Router { settings: Arc::new(settings), registry, rooms_max, hls, streams: HashMap::new() };
         Self(router.start())
     }
 
@@ -84,12 +79,7 @@ impl RouterHandle {
         evict: Recipient<Evicted>,
     ) -> Result<Publication, PublishError> {
         for _ in 0..ENDED_RETRIES_MAX {
-            match self
-                .for_publisher(room.clone())
-                .await?
-                .publish(evict.clone())
-                .await
-            {
+            match self.for_publisher(room.clone()).await?.publish(evict.clone()).await {
                 Err(PublishError::Ended) => {}
                 answer => return answer,
             }
@@ -99,10 +89,7 @@ impl RouterHandle {
 
     async fn for_publisher(&self, room: RoomName) -> Result<StreamHandle, PublishError> {
         let arbiter = Arbiter::current();
-        self.0
-            .send(ForPublisher { room, arbiter })
-            .await
-            .unwrap_or(Err(PublishError::Ended))
+        self.0.send(ForPublisher { room, arbiter }).await.unwrap_or(Err(PublishError::Ended))
     }
 }
 
@@ -146,10 +133,7 @@ impl Handler<Open> for Router {
     type Result = Option<StreamHandle>;
 
     fn handle(&mut self, Open(room): Open, _: &mut Context<Self>) -> Self::Result {
-        self.streams
-            .get(&room)
-            .filter(|stream| stream.is_alive())
-            .cloned()
+        self.streams.get(&room).filter(|stream| stream.is_alive()).cloned()
     }
 }
 

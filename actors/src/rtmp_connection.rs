@@ -119,14 +119,10 @@ impl RtmpConnection {
     fn read(&self, ctx: &mut Context<Self>) {
         let socket = self.socket.clone();
         let readable = async move { socket.readable().await };
-        ctx.spawn(
-            readable
-                .into_actor(self)
-                .map(|ready, connection, ctx| match ready {
-                    Ok(()) => connection.take_bytes(ctx),
-                    Err(error) => connection.peer_gone(&error, ctx),
-                }),
-        );
+        ctx.spawn(readable.into_actor(self).map(|ready, connection, ctx| match ready {
+            Ok(()) => connection.take_bytes(ctx),
+            Err(error) => connection.peer_gone(&error, ctx),
+        }));
     }
 
     fn take_bytes(&mut self, ctx: &mut Context<Self>) {
@@ -176,11 +172,7 @@ impl RtmpConnection {
                 Event::Stop => self.leave_role("it stopped playing"),
             }
         }
-        if frames.is_empty() {
-            self.read(ctx)
-        } else {
-            self.deliver(frames, ctx)
-        }
+        if frames.is_empty() { self.read(ctx) } else { self.deliver(frames, ctx) }
     }
 
     fn deliver(&mut self, frames: Vec<Frame>, ctx: &mut Context<Self>) {
@@ -201,14 +193,10 @@ impl RtmpConnection {
         let (router, evict) = (self.router.clone(), ctx.address().recipient());
         let room = request.room.clone();
         let asked = async move { router.publish(room, evict).await };
-        ctx.spawn(
-            asked
-                .into_actor(self)
-                .map(|answer, connection, ctx| match answer {
-                    Ok(publication) => connection.begin_publish(request, publication, ctx),
-                    Err(error) => connection.refuse_publish(&request, &error, ctx),
-                }),
-        );
+        ctx.spawn(asked.into_actor(self).map(|answer, connection, ctx| match answer {
+            Ok(publication) => connection.begin_publish(request, publication, ctx),
+            Err(error) => connection.refuse_publish(&request, &error, ctx),
+        }));
     }
 
     fn begin_publish(&mut self, request: StreamRequest, publication: Publication, ctx: &mut Context<Self>) {
@@ -244,14 +232,10 @@ impl RtmpConnection {
     fn ask_to_play(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
         let (router, room) = (self.router.clone(), request.room.clone());
         let asked = async move { router.open(room).await };
-        ctx.spawn(
-            asked
-                .into_actor(self)
-                .map(move |found, connection, ctx| match found {
-                    Some(stream) => connection.begin_play(stream, ctx),
-                    None => connection.refuse_play(&request, ctx),
-                }),
-        );
+        ctx.spawn(asked.into_actor(self).map(move |found, connection, ctx| match found {
+            Some(stream) => connection.begin_play(stream, ctx),
+            None => connection.refuse_play(&request, ctx),
+        }));
     }
 
     fn begin_play(&mut self, stream: StreamHandle, ctx: &mut Context<Self>) {
@@ -279,9 +263,7 @@ impl RtmpConnection {
         if after_gap {
             self.outlet.miss();
         }
-        let sent = self
-            .outlet
-            .send(batch, &self.settings.lag, Instant::now().into_std());
+        let sent = self.outlet.send(batch, &self.settings.lag, Instant::now().into_std());
         self.after_write(sent, ctx);
     }
 
@@ -317,8 +299,7 @@ impl RtmpConnection {
     fn evicted(&mut self, ctx: &mut Context<Self>) {
         if let Role::Publishing(_) = self.role {
             self.leave_role("the room was taken over");
-            self.session
-                .end_publish("the room was taken over by another publisher");
+            self.session.end_publish("the room was taken over by another publisher");
             self.linger(ctx);
         }
     }
@@ -332,9 +313,7 @@ impl RtmpConnection {
     /// Sends what is left to be said. The peer's side stays open for [`LINGER`]; what is read there is thrown away.
     fn linger(&mut self, ctx: &mut Context<Self>) {
         if !matches!(self.role, Role::Closing { .. }) {
-            self.role = Role::Closing {
-                since: Instant::now(),
-            };
+            self.role = Role::Closing { since: Instant::now() };
         }
         self.send_replies(ctx);
         if self.outlet.is_empty() {
@@ -362,12 +341,7 @@ impl RtmpConnection {
 
     /// Stops publishing or playing, and says so in the log.
     fn leave_role(&mut self, why: &str) {
-        let left = std::mem::replace(
-            &mut self.role,
-            Role::Negotiating {
-                since: Instant::now(),
-            },
-        );
+        let left = std::mem::replace(&mut self.role, Role::Negotiating { since: Instant::now() });
         match left {
             Role::Publishing(publishing) => publishing.leave(why, self.peer, self.received_bytes),
             Role::Playing(playing) => playing.log_leave(why, self.peer, &self.outlet),
@@ -424,16 +398,14 @@ impl RtmpConnection {
 
 fn too_slow(phase: Phase, waited: Duration, settings: &RtmpSettings) -> Option<String> {
     match phase {
-        Phase::Handshake if waited >= settings.handshake_timeout => Some(format!(
-            "no handshake within {} s",
-            settings.handshake_timeout.as_secs()
-        )),
+        Phase::Handshake if waited >= settings.handshake_timeout => {
+            Some(format!("no handshake within {} s", settings.handshake_timeout.as_secs()))
+        }
         // The answer to a pending request is ours to give.
         Phase::PublishPending | Phase::PlayPending => None,
-        _ if waited >= settings.idle_timeout => Some(format!(
-            "neither publish nor play within {} s",
-            settings.idle_timeout.as_secs()
-        )),
+        _ if waited >= settings.idle_timeout => {
+            Some(format!("neither publish nor play within {} s", settings.idle_timeout.as_secs()))
+        }
         _ => None,
     }
 }
@@ -444,9 +416,7 @@ impl Actor for RtmpConnection {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
         let of_publisher = self.settings.publisher_timeout / CHECKS_PER_PUBLISHER_TIMEOUT;
-        ctx.run_interval(CHECK_INTERVAL.min(of_publisher), |connection, ctx| {
-            connection.check(ctx)
-        });
+        ctx.run_interval(CHECK_INTERVAL.min(of_publisher), |connection, ctx| connection.check(ctx));
         self.read(ctx);
     }
 }

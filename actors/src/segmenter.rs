@@ -124,8 +124,7 @@ impl SegmenterActor {
 
     /// The newest media is live now.
     fn anchor(&mut self, batch: &Batch) {
-        self.wall_offset_ms
-            .get_or_insert_with(|| unix_ms().cast_signed().saturating_sub(batch.last_ms));
+        self.wall_offset_ms.get_or_insert_with(|| unix_ms().cast_signed().saturating_sub(batch.last_ms));
     }
 
     /// Headers have no time of their own that would matter.
@@ -178,9 +177,7 @@ impl SegmenterActor {
             warn!(room = self.stream.room().as_str(), duration_ms = segment.duration_ms;
                 "HLS: no keyframe for too long, segments are cut without; players may not be able to start");
         }
-        let wall_ms = segment
-            .first_ms
-            .saturating_add(self.wall_offset_ms.unwrap_or_default());
+        let wall_ms = segment.first_ms.saturating_add(self.wall_offset_ms.unwrap_or_default());
         let program_date_time_ms = u64::try_from(wall_ms).unwrap_or_default();
         self.hls.publish(session, segment, program_date_time_ms);
     }

@@ -112,11 +112,7 @@ enum Feed {
     /// Someone will, if the registry agrees.
     Claiming,
     /// Someone does.
-    Live {
-        publisher: PublisherId,
-        claim: Claim,
-        evict: Recipient<Evicted>,
-    },
+    Live { publisher: PublisherId, claim: Claim, evict: Recipient<Evicted> },
 }
 
 /// Whether a flush is due.
@@ -144,9 +140,7 @@ impl StreamActor {
             room,
             registry,
             router,
-            feed: Feed::Vacant {
-                since: Instant::now(),
-            },
+            feed: Feed::Vacant { since: Instant::now() },
             last_publisher: 0,
             batcher: Batcher::default(),
             gops: GopCache::new(settings.gop),
@@ -238,11 +232,7 @@ impl StreamActor {
     fn go_live(&mut self, claim: Claim, evict: Recipient<Evicted>, ctx: &mut Context<Self>) -> Publication {
         self.last_publisher += 1;
         let publisher = PublisherId(self.last_publisher);
-        self.feed = Feed::Live {
-            publisher,
-            claim,
-            evict,
-        };
+        self.feed = Feed::Live { publisher, claim, evict };
         self.subscribers.tell(&Delivery::PublisherCame);
         Publication::new(ctx.address(), publisher)
     }
@@ -305,17 +295,13 @@ impl StreamActor {
         let registry = self.registry.clone();
         let (room, owner) = (self.room.clone(), ctx.address().recipient());
         let claimed = async move { registry.claim(room, owner).await };
-        Box::pin(
-            claimed
-                .into_actor(self)
-                .map(move |claimed, stream, ctx| match claimed {
-                    Ok(claim) => Ok(stream.go_live(claim, evict, ctx)),
-                    Err(error) => {
-                        stream.claim_refused(vacant_since, ctx);
-                        Err(error.into())
-                    }
-                }),
-        )
+        Box::pin(claimed.into_actor(self).map(move |claimed, stream, ctx| match claimed {
+            Ok(claim) => Ok(stream.go_live(claim, evict, ctx)),
+            Err(error) => {
+                stream.claim_refused(vacant_since, ctx);
+                Err(error.into())
+            }
+        }))
     }
 }
 
@@ -339,9 +325,7 @@ impl Actor for StreamActor {
 
     /// Runs after a panic as well: neither the room nor its viewers hang on a stream that is gone.
     fn stopped(&mut self, _: &mut Self::Context) {
-        let vacant = Feed::Vacant {
-            since: Instant::now(),
-        };
+        let vacant = Feed::Vacant { since: Instant::now() };
         if let Feed::Live { claim, evict, .. } = std::mem::replace(&mut self.feed, vacant) {
             evict.do_send(Evicted);
             self.registry.release(claim);
@@ -430,15 +414,7 @@ struct Join {
 impl Handler<Join> for StreamActor {
     type Result = ();
 
-    fn handle(
-        &mut self,
-        Join {
-            subscriber,
-            viewer,
-            recipient,
-        }: Join,
-        _: &mut Self::Context,
-    ) {
+    fn handle(&mut self, Join { subscriber, viewer, recipient }: Join, _: &mut Self::Context) {
         let point = self.gops.join(self.settings.join_window_ms);
         self.subscribers.join(subscriber, viewer, recipient, point);
     }

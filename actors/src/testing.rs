@@ -19,10 +19,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 pub(crate) fn settings() -> StreamSettings {
     StreamSettings {
-        gop: GopLimits {
-            gops_max: 2,
-            size_max_bytes: 1 << 20,
-        },
+        gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20 },
         join_window_ms: 1000,
         flush: Flush::EveryPicture,
         grace: GRACE,
@@ -79,11 +76,7 @@ impl ProbeHandle {
     pub fn start() -> Self {
         let (sender, got) = mpsc::unbounded_channel();
         let address = Probe { got: sender }.start();
-        Self {
-            id: SubscriberId::unique(),
-            address,
-            got,
-        }
+        Self { id: SubscriberId::unique(), address, got }
     }
 
     pub fn evict(&self) -> Recipient<Evicted> {
@@ -117,16 +110,9 @@ impl Handler<Delivery> for Probe {
     type Result = ();
 
     fn handle(&mut self, delivery: Delivery, _: &mut Self::Context) {
-        let seen = |flv: &[u8]| {
-            tags(flv)
-                .map(|tag| (tag.type_id, tag.timestamp_ms))
-                .collect::<Vec<_>>()
-        };
+        let seen = |flv: &[u8]| tags(flv).map(|tag| (tag.type_id, tag.timestamp_ms)).collect::<Vec<_>>();
         let got = match delivery {
-            Delivery::Media { batch, after_gap } => Got::Media {
-                after_gap,
-                tags: seen(&batch.flv),
-            },
+            Delivery::Media { batch, after_gap } => Got::Media { after_gap, tags: seen(&batch.flv) },
             Delivery::Join { viewer, point } => Got::Join {
                 viewer: viewer.0,
                 tags: point.batches.iter().flat_map(|batch| seen(&batch.flv)).collect(),

@@ -54,19 +54,15 @@ pub struct Audience {
 impl Audience {
     /// Nobody watches yet.
     pub fn new(limits: Arc<LagLimits>) -> Self {
-        Self {
-            limits,
-            streams: RefCell::default(),
-        }
+        Self { limits, streams: RefCell::default() }
     }
 
     /// Serves `viewer` from `stream`, on this thread.
     pub fn admit(&self, stream: StreamHandle, viewer: NewViewer) {
         let mut streams = self.streams.borrow_mut();
         streams.retain(|_, viewers| viewers.connected());
-        let viewers = streams
-            .entry(stream.id())
-            .or_insert_with(|| Viewers::new(stream, self.limits.clone()).start());
+        let viewers =
+            streams.entry(stream.id()).or_insert_with(|| Viewers::new(stream, self.limits.clone()).start());
         viewers.do_send(Admit(viewer));
     }
 }
@@ -185,14 +181,13 @@ impl Viewers {
     fn let_go(&mut self) {
         let now = now();
         let (phase, room, limits) = (self.phase, self.stream.room(), &self.limits);
-        self.viewers
-            .retain(|viewer| match viewer.reason_to_go(phase, limits, now) {
-                Some(reason) => {
-                    viewer.log_leave(&reason, room);
-                    false
-                }
-                None => true,
-            });
+        self.viewers.retain(|viewer| match viewer.reason_to_go(phase, limits, now) {
+            Some(reason) => {
+                viewer.log_leave(&reason, room);
+                false
+            }
+            None => true,
+        });
     }
 }
 
@@ -233,11 +228,7 @@ impl Viewer {
             Leave::Stalled(stall_max) => format!("it took nothing for {} s", stall_max.as_secs()),
             Leave::Ended(reason) => reason.to_string(),
         };
-        let level = if matches!(reason, Leave::Stalled(_)) {
-            log::Level::Warn
-        } else {
-            log::Level::Info
-        };
+        let level = if matches!(reason, Leave::Stalled(_)) { log::Level::Warn } else { log::Level::Info };
         log::log!(level,
             room = room.as_str(), peer:% = self.peer, why = why.as_str(), protocol = "http-flv",
             seconds = self.since.elapsed().as_secs(), bytes = self.outlet.sent_bytes(),
@@ -246,10 +237,7 @@ impl Viewer {
     }
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "sockets do not run on the tests' paused clock"
-)]
+#[allow(clippy::disallowed_methods, reason = "sockets do not run on the tests' paused clock")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -271,13 +259,7 @@ impl Handler<Admit> for Viewers {
         self.next_viewer += 1;
         info!(room = self.stream.room().as_str(), peer:% = new.peer, protocol = "http-flv"; "viewer came");
         let outlet = Outlet::new(Rc::new(new.socket), WireFormat::Flv, now());
-        self.viewers.push(Viewer {
-            id,
-            peer: new.peer,
-            since: now(),
-            outlet,
-            _permit: new.permit,
-        });
+        self.viewers.push(Viewer { id, peer: new.peer, since: now(), outlet, _permit: new.permit });
         self.update(id, ctx, |viewer, now| viewer.outlet.send_control(new.head, now));
         if self.phase == Phase::Streaming {
             self.stream.join(self.id, id, ctx.address().recipient());

@@ -33,12 +33,7 @@ impl std::str::FromStr for Case {
             Some(part) => part.parse().map_err(|error| format!("{text}: {part}: {error}")),
             None => default.ok_or_else(|| format!("{text}: it is not FLUSH:VIEWERS[:ROOMS[:KBPS]]")),
         };
-        Ok(Self {
-            flush,
-            viewers: number(None)?,
-            rooms: number(Some(1))?,
-            kbps: number(Some(1500))? as u32,
-        })
+        Ok(Self { flush, viewers: number(None)?, rooms: number(Some(1))?, kbps: number(Some(1500))? as u32 })
     }
 }
 
@@ -49,12 +44,7 @@ impl Case {
     }
 
     fn args(&self, args: &Args) -> Args {
-        Args {
-            viewers: self.viewers,
-            publishers: self.rooms,
-            kbps: self.kbps,
-            ..args.clone()
-        }
+        Args { viewers: self.viewers, publishers: self.rooms, kbps: self.kbps, ..args.clone() }
     }
 }
 
@@ -73,11 +63,8 @@ pub fn run(
             let server = Server::start(server, &case.flush)?;
             load(server.args(case.args(args)))?
         };
-        let floor = load(Args {
-            floor: true,
-            floor_interval_ms: case.floor_interval_ms(),
-            ..case.args(args)
-        })?;
+        let floor =
+            load(Args { floor: true, floor_interval_ms: case.floor_interval_ms(), ..case.args(args) })?;
         let what = format!("| {} | {} | {} |", case.flush, case.rooms, case.viewers);
         println!("{what} server {}", measured.row(Some(&floor)));
         println!("{what} floor {}", floor.row(None));
@@ -96,14 +83,7 @@ impl Server {
     fn start(binary: &PathBuf, flush: &str) -> Result<Self, Box<dyn Error>> {
         let any_port = "127.0.0.1:0";
         let mut process = Command::new(binary)
-            .args([
-                "--rtmp-addr",
-                any_port,
-                "--httpflv-addr",
-                any_port,
-                "--hls",
-                "off",
-            ])
+            .args(["--rtmp-addr", any_port, "--httpflv-addr", any_port, "--hls", "off"])
             .args(["--flush-interval", flush])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -112,10 +92,7 @@ impl Server {
         let mut lines = BufReader::new(stdout).lines();
         let mut address = || -> Result<SocketAddr, Box<dyn Error>> {
             let line = lines.next().ok_or("the server did not start")??;
-            let host = line
-                .split('/')
-                .nth(2)
-                .ok_or("the server did not say where it listens")?;
+            let host = line.split('/').nth(2).ok_or("the server did not say where it listens")?;
             Ok(host.parse()?)
         };
         let (rtmp, http) = (address()?, address()?);
@@ -123,12 +100,7 @@ impl Server {
     }
 
     fn args(&self, args: Args) -> Args {
-        Args {
-            rtmp: self.rtmp,
-            http: self.http,
-            server_pid: Some(self.process.id()),
-            ..args
-        }
+        Args { rtmp: self.rtmp, http: self.http, server_pid: Some(self.process.id()), ..args }
     }
 }
 

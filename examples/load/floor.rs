@@ -41,11 +41,7 @@ fn serve(listener: &TcpListener, kbps: u32, gop: u32, interval: Duration, stages
             put_tag(&mut tags, frame.track, frame.timestamp_ms.into(), &frame.payload);
         }
         // With no interval, every tag is a write of its own.
-        flush_at = if interval.is_zero() {
-            source.next_at()
-        } else {
-            flush_at + interval
-        };
+        flush_at = if interval.is_zero() { source.next_at() } else { flush_at + interval };
         viewers.retain_mut(|viewer| viewer.write_all(&tags).is_ok());
     }
 }

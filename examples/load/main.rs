@@ -85,9 +85,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn measure(args: Args) -> Result<Report, Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(tokio::task::LocalSet::new().run_until(load(args)))
 }
 

@@ -24,17 +24,9 @@ pub struct Meter {
 impl Meter {
     /// Watches the process, or the floor's thread in this one.
     pub fn start(server_pid: Option<u32>, floor: bool) -> Option<Self> {
-        let stat_path = if floor {
-            floor_thread_path()?
-        } else {
-            format!("/proc/{}", server_pid?)
-        };
+        let stat_path = if floor { floor_thread_path()? } else { format!("/proc/{}", server_pid?) };
         let ticks = ticks(&stat_path)?;
-        Some(Self {
-            stat_path,
-            ticks,
-            since: Instant::now(),
-        })
+        Some(Self { stat_path, ticks, since: Instant::now() })
     }
 
     /// What was used since the start; `None` if the process is gone.

@@ -60,11 +60,7 @@ async fn connect(server: SocketAddr, room: &str) -> io::Result<(TcpStream, Clien
         while let Some(event) = client.poll_event() {
             match event {
                 ClientEvent::Ready => return Ok((socket, client)),
-                ClientEvent::Status {
-                    level,
-                    code,
-                    description,
-                } if level == "error" => {
+                ClientEvent::Status { level, code, description } if level == "error" => {
                     return Err(io::Error::other(format!("{code}: {description}")));
                 }
                 _ => {}
@@ -84,11 +80,7 @@ async fn publish(
     gop: u32,
     stages: watch::Receiver<Stage>,
 ) -> io::Result<()> {
-    for header in [
-        samples::metadata(true, true),
-        samples::video_header(),
-        samples::audio_header(),
-    ] {
+    for header in [samples::metadata(true, true), samples::video_header(), samples::audio_header()] {
         client.send_frame(&header);
     }
     let mut source = Source::new(kbps, gop);
@@ -115,12 +107,7 @@ pub struct Source {
 impl Source {
     /// A stream of this bit rate and keyframe interval.
     pub fn new(kbps: u32, gop: u32) -> Self {
-        Self {
-            picture_bytes: picture_bytes(kbps),
-            gop,
-            pictures: 0,
-            packets: 0,
-        }
+        Self { picture_bytes: picture_bytes(kbps), gop, pictures: 0, packets: 0 }
     }
 
     /// When the next frame is due, from the start of the stream.
@@ -157,22 +144,14 @@ impl Source {
         payload[..STAMP_OFFSET].copy_from_slice(&[if is_key { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
         payload[STAMP_OFFSET..][..8].copy_from_slice(&number.to_be_bytes());
         payload[STAMP_OFFSET + 8..][..8].copy_from_slice(&crate::report::now_us().to_be_bytes());
-        Frame {
-            track: Track::Video,
-            timestamp_ms,
-            payload: payload.into(),
-        }
+        Frame { track: Track::Video, timestamp_ms, payload: payload.into() }
     }
 }
 
 fn packet(timestamp_ms: u32) -> Frame {
     let mut payload = vec![0xCD; AUDIO_BYTES];
     payload[..2].copy_from_slice(&[0xAF, 1]);
-    Frame {
-        track: Track::Audio,
-        timestamp_ms,
-        payload: Bytes::from(payload),
-    }
+    Frame { track: Track::Audio, timestamp_ms, payload: Bytes::from(payload) }
 }
 
 /// The mean size of a picture.

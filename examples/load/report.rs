@@ -96,11 +96,7 @@ impl Report {
     pub fn set_usage(&self, usage: Option<Usage>, args: &Args) {
         let mut totals = self.0.borrow_mut();
         totals.usage = usage;
-        totals.shared_by = if args.viewers > 0 {
-            args.viewers
-        } else {
-            args.publishers
-        };
+        totals.shared_by = if args.viewers > 0 { args.viewers } else { args.publishers };
     }
 }
 
@@ -112,10 +108,7 @@ impl Report {
             _ => String::new(),
         };
         let totals = &mut *self.0.borrow_mut();
-        let megabytes = totals
-            .usage
-            .as_ref()
-            .map_or(0.0, |usage| usage.resident_bytes as f64 / 1e6);
+        let megabytes = totals.usage.as_ref().map_or(0.0, |usage| usage.resident_bytes as f64 / 1e6);
         let each = totals.cpu_percent_each().unwrap_or_default();
         format!(
             "| {:.3} | {} | {:.1} | {:.1} | {:.1} | {each:.4} | {over_floor} | {megabytes:.0} |",
@@ -145,35 +138,14 @@ impl Totals {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let totals = &mut *self.0.borrow_mut();
-        writeln!(
-            f,
-            "viewers          {} ({} without a picture)",
-            totals.viewers, totals.without_picture
-        )?;
+        writeln!(f, "viewers          {} ({} without a picture)", totals.viewers, totals.without_picture)?;
         let delivered = totals.delivered_percent();
-        writeln!(
-            f,
-            "delivered        {delivered:.4} % ({} pictures missing)",
-            totals.missing
-        )?;
-        writeln!(
-            f,
-            "longest gap      {} ms ({} viewers stalled)",
-            totals.gap_max_us / 1000,
-            totals.stalls
-        )?;
-        writeln!(
-            f,
-            "first picture    {}",
-            percentiles(&mut totals.first_pictures_us)
-        )?;
+        writeln!(f, "delivered        {delivered:.4} % ({} pictures missing)", totals.missing)?;
+        writeln!(f, "longest gap      {} ms ({} viewers stalled)", totals.gap_max_us / 1000, totals.stalls)?;
+        writeln!(f, "first picture    {}", percentiles(&mut totals.first_pictures_us))?;
         writeln!(f, "latency          {}", percentiles(&mut totals.latencies_us))?;
         if let (Some(usage), Some(each)) = (&totals.usage, totals.cpu_percent_each()) {
-            writeln!(
-                f,
-                "CPU              {:.2} % of a core, {each:.4} % each",
-                usage.cpu_percent
-            )?;
+            writeln!(f, "CPU              {:.2} % of a core, {each:.4} % each", usage.cpu_percent)?;
             writeln!(f, "resident memory  {:.1} MB", usage.resident_bytes as f64 / 1e6)?;
         }
         Ok(())

@@ -34,9 +34,7 @@ async fn receive(
     watched: &mut Watched,
 ) -> std::io::Result<()> {
     let mut socket = TcpStream::connect(server).await?;
-    socket
-        .write_all(format!("GET /{room}.flv HTTP/1.1\r\nHost: load\r\n\r\n").as_bytes())
-        .await?;
+    socket.write_all(format!("GET /{room}.flv HTTP/1.1\r\nHost: load\r\n\r\n").as_bytes()).await?;
     let mut scan = Scan::new();
     loop {
         tokio::select! {
@@ -82,12 +80,7 @@ enum State {
 
 impl Scan {
     fn new() -> Self {
-        Self {
-            state: State::Head,
-            look: Vec::with_capacity(LOOK_BYTES),
-            skip: 0,
-            picture: None,
-        }
+        Self { state: State::Head, look: Vec::with_capacity(LOOK_BYTES), skip: 0, picture: None }
     }
 
     /// Calls `seen` with the stamp of each picture that is complete.
@@ -127,11 +120,8 @@ impl Scan {
     fn tag<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let wanted = LOOK_BYTES.min(self.tag_bytes().unwrap_or(LOOK_BYTES)) - self.look.len();
         // The size is in the tag's header, which is looked at alone first.
-        let wanted = if self.look.len() < TAG_HEADER_BYTES {
-            TAG_HEADER_BYTES - self.look.len()
-        } else {
-            wanted
-        };
+        let wanted =
+            if self.look.len() < TAG_HEADER_BYTES { TAG_HEADER_BYTES - self.look.len() } else { wanted };
         let (front, rest) = bytes.split_at(wanted.min(bytes.len()));
         self.look.extend_from_slice(front);
         if let Some(tag_bytes) = self.tag_bytes()
@@ -153,10 +143,7 @@ impl Scan {
         let is_picture = self.look.first() == Some(&VIDEO) && self.look.get(TAG_HEADER_BYTES + 1) == Some(&1);
         let stamp = self.look.get(LOOK_BYTES - STAMP_BYTES..).filter(|_| is_picture)?;
         let (number, sent_us) = stamp.split_at_checked(8)?;
-        Some((
-            u64::from_be_bytes(number.try_into().ok()?),
-            u64::from_be_bytes(sent_us.try_into().ok()?),
-        ))
+        Some((u64::from_be_bytes(number.try_into().ok()?), u64::from_be_bytes(sent_us.try_into().ok()?)))
     }
 }
 

@@ -75,16 +75,8 @@ impl AudioHeader {
         match first >> 4 {
             FORMAT_EX_HEADER => parse_enhanced(first, body),
             FORMAT_AAC => parse_aac(body),
-            2 | 14 => Ok(AudioHeader {
-                codec: AudioCodec::Mp3,
-                kind: AudioKind::Coded,
-                data_offset: 1,
-            }),
-            id => Ok(AudioHeader {
-                codec: AudioCodec::Id(id),
-                kind: AudioKind::Coded,
-                data_offset: 1,
-            }),
+            2 | 14 => Ok(AudioHeader { codec: AudioCodec::Mp3, kind: AudioKind::Coded, data_offset: 1 }),
+            id => Ok(AudioHeader { codec: AudioCodec::Id(id), kind: AudioKind::Coded, data_offset: 1 }),
         }
     }
 }
@@ -94,11 +86,7 @@ fn parse_aac(body: &[u8]) -> Result<AudioHeader, AudioError> {
         0 => AudioKind::SequenceHeader,
         _ => AudioKind::Coded,
     };
-    Ok(AudioHeader {
-        codec: AudioCodec::Aac,
-        kind,
-        data_offset: 2,
-    })
+    Ok(AudioHeader { codec: AudioCodec::Aac, kind, data_offset: 2 })
 }
 
 fn parse_enhanced(first: u8, body: &[u8]) -> Result<AudioHeader, AudioError> {
@@ -110,11 +98,7 @@ fn parse_enhanced(first: u8, body: &[u8]) -> Result<AudioHeader, AudioError> {
         packet_type::CODED_FRAMES => AudioKind::Coded,
         _ => AudioKind::Other,
     };
-    Ok(AudioHeader {
-        codec,
-        kind,
-        data_offset: at + 4,
-    })
+    Ok(AudioHeader { codec, kind, data_offset: at + 4 })
 }
 
 impl AudioCodec {
@@ -159,10 +143,7 @@ mod tests {
 
     #[test]
     fn classic_headers() {
-        assert_eq!(
-            parsed(&[0xAF, 0, 0x12, 0x10]),
-            (AudioCodec::Aac, AudioKind::SequenceHeader, 2)
-        );
+        assert_eq!(parsed(&[0xAF, 0, 0x12, 0x10]), (AudioCodec::Aac, AudioKind::SequenceHeader, 2));
         assert_eq!(parsed(&[0xAF, 1, 0x21]), (AudioCodec::Aac, AudioKind::Coded, 2));
         assert_eq!(parsed(&[0x2F, 0xFF]), (AudioCodec::Mp3, AudioKind::Coded, 1));
         assert_eq!(parsed(&[0x72]), (AudioCodec::Id(7), AudioKind::Coded, 1));
@@ -170,21 +151,12 @@ mod tests {
 
     #[test]
     fn enhanced_headers() {
-        assert_eq!(
-            parsed(b"\x90OpusOpusHead"),
-            (AudioCodec::Opus, AudioKind::SequenceHeader, 5)
-        );
+        assert_eq!(parsed(b"\x90OpusOpusHead"), (AudioCodec::Opus, AudioKind::SequenceHeader, 5));
         assert_eq!(parsed(b"\x91fLaC\x00"), (AudioCodec::Flac, AudioKind::Coded, 5));
         assert_eq!(parsed(b"\x91ac-3"), (AudioCodec::Ac3, AudioKind::Coded, 5));
         assert_eq!(parsed(b"\x94ec-3\x00"), (AudioCodec::Eac3, AudioKind::Other, 5));
-        assert_eq!(
-            parsed(b"\x90mp4a\x12\x10"),
-            (AudioCodec::Aac, AudioKind::SequenceHeader, 5)
-        );
-        assert_eq!(
-            parsed(b"\x97\x00\xAA\x01Opus"),
-            (AudioCodec::Opus, AudioKind::Coded, 8)
-        );
+        assert_eq!(parsed(b"\x90mp4a\x12\x10"), (AudioCodec::Aac, AudioKind::SequenceHeader, 5));
+        assert_eq!(parsed(b"\x97\x00\xAA\x01Opus"), (AudioCodec::Opus, AudioKind::Coded, 8));
     }
 
     #[test]

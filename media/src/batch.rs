@@ -41,14 +41,7 @@ impl Batch {
         last_ms: i64,
         tag_count: u32,
     ) -> Self {
-        Self {
-            flv,
-            chunks: OnceLock::new(),
-            start,
-            first_ms,
-            last_ms,
-            tag_count,
-        }
+        Self { flv, chunks: OnceLock::new(), start, first_ms, last_ms, tag_count }
     }
 
     /// The media in a viewer's format. Encoded at most once, whatever the number of viewers.

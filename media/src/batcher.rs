@@ -140,9 +140,7 @@ impl Batcher {
             return Ok(());
         }
         let time_ms = self.timeline.place(Track::Audio, frame.timestamp_ms);
-        let start = self
-            .is_audio_start(time_ms)
-            .then(|| Arc::new(self.headers.at(time_ms)));
+        let start = self.is_audio_start(time_ms).then(|| Arc::new(self.headers.at(time_ms)));
         self.append(frame, time_ms, start);
         Ok(())
     }
@@ -164,12 +162,7 @@ impl Batcher {
     }
 
     fn append(&mut self, frame: Frame, time_ms: i64, start: Option<SharedHeaders>) {
-        self.pending.push(PendingTag {
-            track: frame.track,
-            time_ms,
-            payload: frame.payload,
-            start,
-        });
+        self.pending.push(PendingTag { track: frame.track, time_ms, payload: frame.payload, start });
     }
 
     fn is_audio_start(&mut self, time_ms: i64) -> bool {
@@ -180,9 +173,7 @@ impl Batcher {
         if !lacks_video {
             return false;
         }
-        let due = self
-            .last_audio_start_ms
-            .is_none_or(|last_ms| time_ms >= last_ms + AUDIO_START_INTERVAL_MS);
+        let due = self.last_audio_start_ms.is_none_or(|last_ms| time_ms >= last_ms + AUDIO_START_INTERVAL_MS);
         if due {
             self.last_audio_start_ms = Some(time_ms);
         }
@@ -198,11 +189,7 @@ impl Batcher {
 }
 
 fn encode(tags: &[PendingTag]) -> Batch {
-    let mut flv = Vec::with_capacity(
-        tags.iter()
-            .map(|tag| TAG_OVERHEAD_BYTES + tag.payload.len())
-            .sum(),
-    );
+    let mut flv = Vec::with_capacity(tags.iter().map(|tag| TAG_OVERHEAD_BYTES + tag.payload.len()).sum());
     let (mut first_ms, mut last_ms) = (i64::MAX, i64::MIN);
     for tag in tags {
         put_tag(&mut flv, tag.track, tag.time_ms, &tag.payload);
@@ -242,12 +229,7 @@ mod tests {
         batches
             .iter()
             .map(|batch| {
-                (
-                    batch.start.is_some(),
-                    tags(&batch.flv)
-                        .map(|tag| (tag.type_id, tag.timestamp_ms))
-                        .collect(),
-                )
+                (batch.start.is_some(), tags(&batch.flv).map(|tag| (tag.type_id, tag.timestamp_ms)).collect())
             })
             .collect()
     }
@@ -263,10 +245,7 @@ mod tests {
         ]);
         assert_eq!(
             summary(&batcher.flush()),
-            [
-                (false, vec![(9, 0), (8, 10)]),
-                (true, vec![(9, 33), (8, 40), (9, 66)])
-            ]
+            [(false, vec![(9, 0), (8, 10)]), (true, vec![(9, 33), (8, 40), (9, 66)])]
         );
         assert!(batcher.flush().is_empty());
     }
@@ -281,9 +260,8 @@ mod tests {
         ]);
         let batches = batcher.flush();
         let headers = batches.last().and_then(|batch| batch.start.clone()).unwrap();
-        let found: Vec<_> = tags(&headers.bytes(WireFormat::Flv))
-            .map(|tag| (tag.type_id, tag.timestamp_ms))
-            .collect();
+        let found: Vec<_> =
+            tags(&headers.bytes(WireFormat::Flv)).map(|tag| (tag.type_id, tag.timestamp_ms)).collect();
         assert_eq!(found, [(18, 500), (9, 500), (8, 500)]);
         assert_eq!(headers.preamble(WireFormat::Flv)[4], 5);
     }
@@ -294,10 +272,7 @@ mod tests {
         batcher.flush();
         batcher.push(samples::video_header()).unwrap();
         assert!(!batcher.has_pending());
-        let changed = Frame {
-            payload: Bytes::from_static(b"\x17\0\0\0\0\x02"),
-            ..samples::video_header()
-        };
+        let changed = Frame { payload: Bytes::from_static(b"\x17\0\0\0\0\x02"), ..samples::video_header() };
         batcher.push(changed).unwrap();
         assert_eq!(summary(&batcher.flush()), [(false, vec![(9, 0)])]);
     }
@@ -308,12 +283,8 @@ mod tests {
         for at in (0..2500).step_by(23) {
             batcher.push(samples::audio(at)).unwrap();
         }
-        let starts: Vec<_> = batcher
-            .flush()
-            .iter()
-            .filter(|batch| batch.start.is_some())
-            .map(|b| b.first_ms)
-            .collect();
+        let starts: Vec<_> =
+            batcher.flush().iter().filter(|batch| batch.start.is_some()).map(|b| b.first_ms).collect();
         assert_eq!(starts, [0, 1012, 2024]);
     }
 
@@ -323,33 +294,22 @@ mod tests {
         for at in (0..1100).step_by(100) {
             batcher.push(samples::audio(at)).unwrap();
         }
-        let starts: Vec<_> = batcher
-            .flush()
-            .iter()
-            .filter(|batch| batch.start.is_some())
-            .map(|b| b.first_ms)
-            .collect();
+        let starts: Vec<_> =
+            batcher.flush().iter().filter(|batch| batch.start.is_some()).map(|b| b.first_ms).collect();
         assert_eq!(starts, [1000]);
     }
 
     #[test]
     fn the_next_publisher_brings_headers_of_its_own() {
-        let mut batcher = batcher_with([
-            samples::video_header(),
-            samples::audio_header(),
-            samples::keyframe(90),
-        ]);
+        let mut batcher =
+            batcher_with([samples::video_header(), samples::audio_header(), samples::keyframe(90)]);
         batcher.flush();
         batcher.end_publisher();
         batcher.push(samples::video_header()).unwrap();
         batcher.push(samples::keyframe(0)).unwrap();
         let batches = batcher.flush();
         let start = batches.iter().find_map(|batch| batch.start.clone()).unwrap();
-        assert_eq!(
-            start.preamble(WireFormat::Flv)[4],
-            1,
-            "the first publisher's audio is forgotten"
-        );
+        assert_eq!(start.preamble(WireFormat::Flv)[4], 1, "the first publisher's audio is forgotten");
         assert!(batches.iter().all(|batch| batch.first_ms >= 90));
     }
 
@@ -359,23 +319,15 @@ mod tests {
         for at in (0..12_000).step_by(500) {
             batcher.push(samples::audio(at)).unwrap();
         }
-        let starts: Vec<_> = batcher
-            .flush()
-            .iter()
-            .filter(|batch| batch.start.is_some())
-            .map(|b| b.first_ms)
-            .collect();
+        let starts: Vec<_> =
+            batcher.flush().iter().filter(|batch| batch.start.is_some()).map(|b| b.first_ms).collect();
         assert_eq!(starts, [0, 10_000, 11_000]);
     }
 
     #[test]
     fn headers_over_the_limit_are_left_out() {
         let mut batcher = Batcher::default();
-        for header in [
-            samples::metadata(true, true),
-            samples::video_header(),
-            samples::audio_header(),
-        ] {
+        for header in [samples::metadata(true, true), samples::video_header(), samples::audio_header()] {
             let payload = [&header.payload[..], &[0; HEADER_MAX_BYTES]].concat().into();
             let refused = batcher.push(Frame { payload, ..header });
             assert!(matches!(refused, Err(FrameError::HeaderTooLarge(_))));
@@ -386,10 +338,7 @@ mod tests {
     #[test]
     fn a_frame_that_cannot_be_read_is_an_error_and_nothing_else_is_lost() {
         let mut batcher = batcher_with([samples::keyframe(0)]);
-        let broken = Frame {
-            payload: Bytes::from_static(b"\x17"),
-            ..samples::keyframe(33)
-        };
+        let broken = Frame { payload: Bytes::from_static(b"\x17"), ..samples::keyframe(33) };
         assert!(batcher.push(broken).is_err());
         batcher.push(samples::inter(66)).unwrap();
         assert_eq!(summary(&batcher.flush()), [(true, vec![(9, 0), (9, 66)])]);

@@ -128,10 +128,7 @@ mod tests {
     fn a_tag_is_written_as_the_format_says() {
         let mut out = Vec::new();
         put_tag(&mut out, Track::Video, 0x0001_2345_6789, b"\x17\x01");
-        assert_eq!(
-            out,
-            [9, 0, 0, 2, 0x45, 0x67, 0x89, 0x23, 0, 0, 0, 0x17, 1, 0, 0, 0, 13]
-        );
+        assert_eq!(out, [9, 0, 0, 2, 0x45, 0x67, 0x89, 0x23, 0, 0, 0, 0x17, 1, 0, 0, 0, 13]);
     }
 
     #[test]

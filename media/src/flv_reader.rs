@@ -41,11 +41,7 @@ pub enum FlvError {
 impl FlvReader {
     /// A reader that refuses tags whose body is over `body_limit_bytes`.
     pub fn new(body_limit_bytes: usize) -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            body_limit_bytes,
-            state: State::FileHeader,
-        }
+        Self { buffer: BytesMut::new(), body_limit_bytes, state: State::FileHeader }
     }
 
     /// Takes the next bytes. Call [`next_frame`](Self::next_frame) until it has no more before feeding again, so that
@@ -69,11 +65,7 @@ impl FlvReader {
         }
         while let Some((type_id, timestamp_ms, payload)) = self.next_tag()? {
             if let Some(track) = Track::from_type_id(type_id) {
-                return Ok(Some(Frame {
-                    track,
-                    timestamp_ms,
-                    payload,
-                }));
+                return Ok(Some(Frame { track, timestamp_ms, payload }));
             }
         }
         Ok(None)
@@ -88,10 +80,7 @@ impl FlvReader {
             return Ok(false);
         }
         let flags = self.buffer[4];
-        self.state = State::Tags {
-            has_audio: flags & 4 != 0,
-            has_video: flags & 1 != 0,
-        };
+        self.state = State::Tags { has_audio: flags & 4 != 0, has_video: flags & 1 != 0 };
         self.buffer.advance(FILE_HEADER_BYTES);
         Ok(true)
     }
@@ -166,10 +155,7 @@ mod tests {
         reader.feed(&[9, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(
             reader.next_frame(),
-            Err(FlvError::TagTooLarge {
-                size_bytes: 0xFF_FFFF,
-                limit_bytes: 100
-            })
+            Err(FlvError::TagTooLarge { size_bytes: 0xFF_FFFF, limit_bytes: 100 })
         );
     }
 }

@@ -52,11 +52,7 @@ struct Gop {
 impl GopCache {
     /// An empty cache.
     pub fn new(limits: GopLimits) -> Self {
-        Self {
-            limits,
-            gops: VecDeque::new(),
-            size_bytes: 0,
-        }
+        Self { limits, gops: VecDeque::new(), size_bytes: 0 }
     }
 
     /// Takes the stream's next batch, and lets the oldest groups go that are over a limit.
@@ -86,10 +82,7 @@ impl GopCache {
     /// The oldest cached keyframe that is at most `window_ms` older than the newest media, else the newest keyframe.
     pub fn join(&self, window_ms: i64) -> Option<JoinPoint> {
         let newest_ms = self.gops.back()?.batches.last()?.last_ms;
-        let in_window = self
-            .gops
-            .iter()
-            .position(|gop| newest_ms - gop.first_ms <= window_ms);
+        let in_window = self.gops.iter().position(|gop| newest_ms - gop.first_ms <= window_ms);
         let from = in_window.unwrap_or(self.gops.len() - 1);
         let gops = self.gops.range(from..);
         Some(JoinPoint {
@@ -113,12 +106,7 @@ impl GopCache {
         while self.gops.len() >= self.limits.gops_max {
             self.drop_oldest();
         }
-        self.gops.push_back(Gop {
-            headers,
-            batches: Vec::new(),
-            size_bytes: 0,
-            first_ms,
-        });
+        self.gops.push_back(Gop { headers, batches: Vec::new(), size_bytes: 0, first_ms });
     }
 
     fn drop_oldest(&mut self) {
@@ -137,32 +125,16 @@ mod tests {
 
     fn batch(at_ms: u32, keyframe: bool) -> Arc<Batch> {
         let mut batcher = Batcher::default();
-        batcher
-            .push(if keyframe {
-                samples::keyframe(at_ms)
-            } else {
-                samples::inter(at_ms)
-            })
-            .unwrap();
+        batcher.push(if keyframe { samples::keyframe(at_ms) } else { samples::inter(at_ms) }).unwrap();
         batcher.flush().remove(0)
     }
 
     fn cache(gops_max: usize, size_max_bytes: usize) -> GopCache {
-        GopCache::new(GopLimits {
-            gops_max,
-            size_max_bytes,
-        })
+        GopCache::new(GopLimits { gops_max, size_max_bytes })
     }
 
     fn joined_ms(cache: &GopCache, window_ms: i64) -> Option<Vec<i64>> {
-        Some(
-            cache
-                .join(window_ms)?
-                .batches
-                .iter()
-                .map(|batch| batch.first_ms)
-                .collect(),
-        )
+        Some(cache.join(window_ms)?.batches.iter().map(|batch| batch.first_ms).collect())
     }
 
     #[test]

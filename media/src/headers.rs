@@ -128,16 +128,8 @@ impl Headers {
     }
 
     fn encode(&self) -> Bytes {
-        let parts = [
-            (Track::Data, &self.metadata),
-            (Track::Video, &self.video),
-            (Track::Audio, &self.audio),
-        ];
-        let present = || {
-            parts
-                .iter()
-                .filter_map(|(track, body)| Some((*track, body.as_ref()?)))
-        };
+        let parts = [(Track::Data, &self.metadata), (Track::Video, &self.video), (Track::Audio, &self.audio)];
+        let present = || parts.iter().filter_map(|(track, body)| Some((*track, body.as_ref()?)));
         let size_bytes = present().map(|(_, body)| TAG_OVERHEAD_BYTES + body.len()).sum();
         let mut flv = Vec::with_capacity(size_bytes);
         for (track, body) in present() {

@@ -22,13 +22,7 @@ impl Metadata {
         let Some(object) = values.get(1) else {
             return Self::default();
         };
-        let pixels = |name| {
-            object
-                .get(name)
-                .and_then(Value::as_number)
-                .map(|n| n as u32)
-                .filter(|n| *n > 0)
-        };
+        let pixels = |name| object.get(name).and_then(Value::as_number).map(|n| n as u32).filter(|n| *n > 0);
         Self {
             announces_video: announces(object, "videocodecid", "hasVideo"),
             announces_audio: announces(object, "audiocodecid", "hasAudio"),
@@ -55,10 +49,7 @@ mod tests {
     use super::*;
 
     fn payload(properties: &[(&str, Value)]) -> Vec<u8> {
-        let object = properties
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect();
+        let object = properties.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let mut out = Vec::new();
         amf0::write(&Value::String("onMetaData".into()), &mut out);
         amf0::write(&Value::EcmaArray(object), &mut out);
@@ -73,12 +64,8 @@ mod tests {
             ("videocodecid", Value::Number(7.0)),
             ("audiocodecid", Value::String("mp4a".into())),
         ]));
-        let expected = Metadata {
-            announces_video: true,
-            announces_audio: true,
-            width: Some(1280),
-            height: Some(720),
-        };
+        let expected =
+            Metadata { announces_video: true, announces_audio: true, width: Some(1280), height: Some(720) };
         assert_eq!(read, expected);
     }
 
@@ -94,12 +81,7 @@ mod tests {
 
     #[test]
     fn what_is_not_metadata_announces_nothing() {
-        for payload in [
-            &b""[..],
-            b"\x02\x00\x0aonMetaData",
-            b"\xFF\xFF",
-            b"\x0A\xFF\xFF\xFF\xFF",
-        ] {
+        for payload in [&b""[..], b"\x02\x00\x0aonMetaData", b"\xFF\xFF", b"\x0A\xFF\xFF\xFF\xFF"] {
             assert_eq!(Metadata::parse(payload), Metadata::default());
         }
     }

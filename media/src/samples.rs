@@ -9,11 +9,7 @@ use crate::{
 
 /// An H.264 sequence header.
 pub fn video_header() -> Frame {
-    frame(
-        Track::Video,
-        0,
-        b"\x17\x00\x00\x00\x00\x01\x64\x00\x1f\xff\xe1\x00\x00\x01\x00\x00",
-    )
+    frame(Track::Video, 0, b"\x17\x00\x00\x00\x00\x01\x64\x00\x1f\xff\xe1\x00\x00\x01\x00\x00")
 }
 
 /// An AAC sequence header: LC, 44.1 kHz, stereo.
@@ -48,17 +44,9 @@ pub fn metadata(video: bool, audio: bool) -> Frame {
     let mut payload = Vec::new();
     amf0::write(&Value::String("onMetaData".into()), &mut payload);
     amf0::write(&Value::EcmaArray(properties), &mut payload);
-    Frame {
-        track: Track::Data,
-        timestamp_ms: 0,
-        payload: payload.into(),
-    }
+    Frame { track: Track::Data, timestamp_ms: 0, payload: payload.into() }
 }
 
 fn frame(track: Track, timestamp_ms: u32, payload: &'static [u8]) -> Frame {
-    Frame {
-        track,
-        timestamp_ms,
-        payload: Bytes::from_static(payload),
-    }
+    Frame { track, timestamp_ms, payload: Bytes::from_static(payload) }
 }

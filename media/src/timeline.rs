@@ -55,10 +55,7 @@ impl Timeline {
             .unwrap_or_else(|| self.spliced(timestamp_ms));
         let bounds = [self.floor_ms, own.last_ms].into_iter().flatten();
         let time_ms = bounds.fold(reading.unwrapped_ms + reading.offset_ms, i64::max);
-        let clock = TrackClock {
-            reading: Some(reading),
-            last_ms: Some(time_ms),
-        };
+        let clock = TrackClock { reading: Some(reading), last_ms: Some(time_ms) };
         match track {
             Track::Audio => self.audio = clock,
             _ => self.video = clock,
@@ -90,27 +87,15 @@ impl Timeline {
     fn with_other_track(&self, own: TrackClock, other: TrackClock, timestamp_ms: u32) -> Option<Reading> {
         let reading = other.reading?.at(timestamp_ms);
         let ahead_ms = reading.unwrapped_ms + reading.offset_ms - self.newest_ms?;
-        let back_max_ms = if own.reading.is_some() {
-            STEP_BACK_MAX_MS
-        } else {
-            STEP_FORWARD_MAX_MS
-        };
-        (-back_max_ms..=STEP_FORWARD_MAX_MS)
-            .contains(&ahead_ms)
-            .then_some(reading)
+        let back_max_ms = if own.reading.is_some() { STEP_BACK_MAX_MS } else { STEP_FORWARD_MAX_MS };
+        (-back_max_ms..=STEP_FORWARD_MAX_MS).contains(&ahead_ms).then_some(reading)
     }
 
     /// A clock that continues nothing, set behind the newest frame.
     fn spliced(&self, timestamp_ms: u32) -> Reading {
         let unwrapped_ms = i64::from(timestamp_ms);
-        let begin_ms = self
-            .newest_ms
-            .map_or(unwrapped_ms, |newest_ms| newest_ms + SPLICE_STEP_MS);
-        Reading {
-            wrapped_ms: timestamp_ms,
-            unwrapped_ms,
-            offset_ms: begin_ms - unwrapped_ms,
-        }
+        let begin_ms = self.newest_ms.map_or(unwrapped_ms, |newest_ms| newest_ms + SPLICE_STEP_MS);
+        Reading { wrapped_ms: timestamp_ms, unwrapped_ms, offset_ms: begin_ms - unwrapped_ms }
     }
 }
 
@@ -120,9 +105,7 @@ impl TrackClock {
         let last = self.reading?;
         let next = last.at(timestamp_ms);
         let step_ms = next.unwrapped_ms - last.unwrapped_ms;
-        (-STEP_BACK_MAX_MS..=STEP_FORWARD_MAX_MS)
-            .contains(&step_ms)
-            .then_some(next)
+        (-STEP_BACK_MAX_MS..=STEP_FORWARD_MAX_MS).contains(&step_ms).then_some(next)
     }
 }
 
@@ -130,11 +113,7 @@ impl Reading {
     /// The same clock at another timestamp, the nearest one that wraps to it.
     fn at(self, timestamp_ms: u32) -> Self {
         let step_ms = i64::from(timestamp_ms.wrapping_sub(self.wrapped_ms) as i32);
-        Self {
-            wrapped_ms: timestamp_ms,
-            unwrapped_ms: self.unwrapped_ms + step_ms,
-            ..self
-        }
+        Self { wrapped_ms: timestamp_ms, unwrapped_ms: self.unwrapped_ms + step_ms, ..self }
     }
 }
 
@@ -145,18 +124,12 @@ mod tests {
     use super::*;
 
     fn times(timeline: &mut Timeline, timestamps_ms: &[u32]) -> Vec<i64> {
-        timestamps_ms
-            .iter()
-            .map(|at| timeline.place(Track::Video, *at))
-            .collect()
+        timestamps_ms.iter().map(|at| timeline.place(Track::Video, *at)).collect()
     }
 
     #[test]
     fn the_first_publishers_times_are_kept() {
-        assert_eq!(
-            times(&mut Timeline::default(), &[5_000_000, 5_000_033]),
-            [5_000_000, 5_000_033]
-        );
+        assert_eq!(times(&mut Timeline::default(), &[5_000_000, 5_000_033]), [5_000_000, 5_000_033]);
     }
 
     #[test]
@@ -175,16 +148,8 @@ mod tests {
         timeline.end_clock();
         let begin_ms = 1033 + SPLICE_STEP_MS;
         assert_eq!(timeline.place(Track::Video, 80), begin_ms);
-        assert_eq!(
-            timeline.place(Track::Audio, 0),
-            begin_ms,
-            "not before the first publisher's last"
-        );
-        assert_eq!(
-            timeline.place(Track::Audio, 100),
-            begin_ms + 20,
-            "in step with the pictures"
-        );
+        assert_eq!(timeline.place(Track::Audio, 0), begin_ms, "not before the first publisher's last");
+        assert_eq!(timeline.place(Track::Audio, 100), begin_ms + 20, "in step with the pictures");
         assert_eq!(times(&mut timeline, &[113]), [begin_ms + 33]);
     }
 

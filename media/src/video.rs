@@ -75,11 +75,7 @@ impl VideoHeader {
     /// Reads the header at the front of a video tag's body.
     pub fn parse(body: &[u8]) -> Result<Self, VideoError> {
         let first = *body.first().ok_or(VideoError::Truncated)?;
-        if first & EX_HEADER != 0 {
-            parse_enhanced(first, body)
-        } else {
-            parse_classic(first, body)
-        }
+        if first & EX_HEADER != 0 { parse_enhanced(first, body) } else { parse_classic(first, body) }
     }
 }
 
@@ -91,12 +87,7 @@ fn parse_classic(first: u8, body: &[u8]) -> Result<VideoHeader, VideoError> {
         id => VideoCodec::Id(id),
     };
     if frame_type == FRAME_TYPE_COMMAND {
-        return Ok(VideoHeader {
-            codec,
-            kind: VideoKind::Other,
-            composition_time_ms: 0,
-            data_offset: 1,
-        });
+        return Ok(VideoHeader { codec, kind: VideoKind::Other, composition_time_ms: 0, data_offset: 1 });
     }
     if let VideoCodec::Id(_) = codec {
         return Ok(VideoHeader {
@@ -111,12 +102,7 @@ fn parse_classic(first: u8, body: &[u8]) -> Result<VideoHeader, VideoError> {
         1 => picture_kind(frame_type),
         _ => VideoKind::Other,
     };
-    Ok(VideoHeader {
-        codec,
-        kind,
-        composition_time_ms: signed_24_at(body, 2)?,
-        data_offset: 5,
-    })
+    Ok(VideoHeader { codec, kind, composition_time_ms: signed_24_at(body, 2)?, data_offset: 5 })
 }
 
 fn parse_enhanced(first: u8, body: &[u8]) -> Result<VideoHeader, VideoError> {
@@ -124,32 +110,20 @@ fn parse_enhanced(first: u8, body: &[u8]) -> Result<VideoHeader, VideoError> {
     let (packet_type, at) =
         skip_mod_ex(body, first & 0x0F, packet_type::MOD_EX).ok_or(VideoError::Truncated)?;
     let codec = VideoCodec::from_four_cc(four_cc_at(body, at).ok_or(VideoError::Truncated)?);
-    let other = VideoHeader {
-        codec,
-        kind: VideoKind::Other,
-        composition_time_ms: 0,
-        data_offset: at + 4,
-    };
+    let other = VideoHeader { codec, kind: VideoKind::Other, composition_time_ms: 0, data_offset: at + 4 };
     match packet_type {
-        packet_type::SEQUENCE_START => Ok(VideoHeader {
-            kind: VideoKind::SequenceHeader,
-            ..other
-        }),
+        packet_type::SEQUENCE_START => Ok(VideoHeader { kind: VideoKind::SequenceHeader, ..other }),
         packet_type::CODED_FRAMES if codec.has_composition_time() => Ok(VideoHeader {
             kind: picture_kind(frame_type),
             composition_time_ms: signed_24_at(body, at + 4)?,
             data_offset: at + 7,
             ..other
         }),
-        packet_type::CODED_FRAMES | packet_type::CODED_FRAMES_X => Ok(VideoHeader {
-            kind: picture_kind(frame_type),
-            ..other
-        }),
+        packet_type::CODED_FRAMES | packet_type::CODED_FRAMES_X => {
+            Ok(VideoHeader { kind: picture_kind(frame_type), ..other })
+        }
         // Its tracks have sequence headers of their own, which one stream of one track has no place for.
-        packet_type::MULTITRACK => Ok(VideoHeader {
-            data_offset: body.len(),
-            ..other
-        }),
+        packet_type::MULTITRACK => Ok(VideoHeader { data_offset: body.len(), ..other }),
         _ => Ok(other),
     }
 }
@@ -184,11 +158,7 @@ impl fmt::Display for VideoCodec {
 }
 
 fn picture_kind(frame_type: u8) -> VideoKind {
-    if frame_type == FRAME_TYPE_KEY {
-        VideoKind::Keyframe
-    } else {
-        VideoKind::Inter
-    }
+    if frame_type == FRAME_TYPE_KEY { VideoKind::Keyframe } else { VideoKind::Inter }
 }
 
 fn byte_at(body: &[u8], at: usize) -> Result<u8, VideoError> {
@@ -232,12 +202,7 @@ mod tests {
 
     fn parsed(body: &[u8]) -> (VideoCodec, VideoKind, i32, usize) {
         let header = VideoHeader::parse(body).unwrap();
-        (
-            header.codec,
-            header.kind,
-            header.composition_time_ms,
-            header.data_offset,
-        )
+        (header.codec, header.kind, header.composition_time_ms, header.data_offset)
     }
 
     #[test]
@@ -275,14 +240,7 @@ mod tests {
 
     #[test]
     fn a_header_cut_short_is_an_error() {
-        for body in [
-            &b""[..],
-            b"\x17",
-            b"\x17\x01\x00",
-            b"\x91hv",
-            b"\x91hvc1\x00",
-            b"\x97\xFF\xFF",
-        ] {
+        for body in [&b""[..], b"\x17", b"\x17\x01\x00", b"\x91hv", b"\x91hvc1\x00", b"\x97\xFF\xFF"] {
             assert_eq!(VideoHeader::parse(body), Err(VideoError::Truncated), "{body:?}");
         }
     }

@@ -66,12 +66,7 @@ enum Kind {
     /// Metadata and sequence headers, in front of the media that needs them.
     Headers,
     /// A batch of the stream.
-    Media {
-        start: Option<SharedHeaders>,
-        last_ms: i64,
-        tag_count: u32,
-        live: bool,
-    },
+    Media { start: Option<SharedHeaders>, last_ms: i64, tag_count: u32, live: bool },
 }
 
 /// What a viewer did not get because it was too slow.
@@ -104,10 +99,7 @@ impl ViewerQueue {
 
     /// Bytes that wait and belong to the connection. The owner has to bound them if the peer can cause them.
     pub fn control_bytes(&self) -> usize {
-        let control = self
-            .items
-            .iter()
-            .filter(|item| matches!(item.kind, Kind::Control));
+        let control = self.items.iter().filter(|item| matches!(item.kind, Kind::Control));
         control.map(|item| item.bytes.len()).sum()
     }
 
@@ -241,11 +233,7 @@ impl ViewerQueue {
         if self.items.is_empty() {
             self.progress = now;
         }
-        let item = Item {
-            bytes,
-            begun: false,
-            kind,
-        };
+        let item = Item { bytes, begun: false, kind };
         self.live_bytes += item.live_bytes();
         self.items.push_back(item);
     }
@@ -256,24 +244,14 @@ impl ViewerQueue {
 
     fn live_span_ms(&self) -> i64 {
         // What was begun has to be finished anyway; what is newer need not wait for it to be left out.
-        let oldest_ms = self
-            .items
-            .iter()
-            .filter(|item| !item.begun)
-            .find_map(Item::live_ms);
+        let oldest_ms = self.items.iter().filter(|item| !item.begun).find_map(Item::live_ms);
         let newest_ms = self.items.iter().rev().find_map(Item::live_ms);
-        newest_ms
-            .zip(oldest_ms)
-            .map_or(0, |(newest_ms, oldest_ms)| newest_ms - oldest_ms)
+        newest_ms.zip(oldest_ms).map_or(0, |(newest_ms, oldest_ms)| newest_ms - oldest_ms)
     }
 
     fn skip(&mut self, limits: &LagLimits) {
         self.dropped.skips += 1;
-        let first_whole = self
-            .items
-            .iter()
-            .position(Item::can_go)
-            .unwrap_or(self.items.len());
+        let first_whole = self.items.iter().position(Item::can_go).unwrap_or(self.items.len());
         let newest_start = self.items.iter().rposition(|item| item.start().is_some());
         if let Some(newest_start) = newest_start.filter(|at| *at > first_whole) {
             self.drop_items(first_whole..newest_start);
@@ -294,14 +272,7 @@ impl ViewerQueue {
         };
         let bytes = headers.bytes(self.format);
         if !bytes.is_empty() {
-            self.items.insert(
-                at,
-                Item {
-                    bytes,
-                    begun: false,
-                    kind: Kind::Headers,
-                },
-            );
+            self.items.insert(at, Item { bytes, begun: false, kind: Kind::Headers });
         }
     }
 
@@ -321,18 +292,12 @@ impl ViewerQueue {
 
 impl Item {
     fn live_bytes(&self) -> usize {
-        if self.live_ms().is_some() {
-            self.bytes.len()
-        } else {
-            0
-        }
+        if self.live_ms().is_some() { self.bytes.len() } else { 0 }
     }
 
     fn live_ms(&self) -> Option<i64> {
         match self.kind {
-            Kind::Media {
-                last_ms, live: true, ..
-            } => Some(last_ms),
+            Kind::Media { last_ms, live: true, .. } => Some(last_ms),
             _ => None,
         }
     }
@@ -370,11 +335,8 @@ mod tests {
         samples,
     };
 
-    const LIMITS: LagLimits = LagLimits {
-        queue_max_bytes: 1_000,
-        queue_max_ms: 4_000,
-        stall_max: Duration::from_secs(30),
-    };
+    const LIMITS: LagLimits =
+        LagLimits { queue_max_bytes: 1_000, queue_max_ms: 4_000, stall_max: Duration::from_secs(30) };
 
     /// A stream of one frame a batch; a letter for each: `K`eyframe or `p`icture, at 100 ms steps.
     fn stream(pattern: &str) -> Vec<Arc<Batch>> {
@@ -468,10 +430,7 @@ mod tests {
     #[test]
     fn a_slow_viewer_goes_on_at_the_newest_keyframe_that_waits_with_headers() {
         let (mut queue, now) = queue();
-        let limits = LagLimits {
-            queue_max_ms: 400,
-            ..LIMITS
-        };
+        let limits = LagLimits { queue_max_ms: 400, ..LIMITS };
         let mut skips = 0;
         for batch in stream("KppKpp") {
             queue.push(&batch, now);
@@ -485,10 +444,7 @@ mod tests {
     #[test]
     fn a_slow_viewer_waits_for_a_keyframe_when_none_is_queued() {
         let (mut queue, now) = queue();
-        let limits = LagLimits {
-            queue_max_ms: 200,
-            ..LIMITS
-        };
+        let limits = LagLimits { queue_max_ms: 200, ..LIMITS };
         for batch in stream("KppppKp") {
             queue.push(&batch, now);
             queue.enforce(&limits);
@@ -500,10 +456,7 @@ mod tests {
     #[test]
     fn what_was_begun_is_finished_before_the_skip() {
         let (mut queue, now) = queue();
-        let limits = LagLimits {
-            queue_max_ms: 200,
-            ..LIMITS
-        };
+        let limits = LagLimits { queue_max_ms: 200, ..LIMITS };
         let batches = stream("KppppKp");
         queue.push(&batches[0], now);
         let begin = FILE_HEADER_BYTES + 40;
@@ -522,13 +475,7 @@ mod tests {
         let batches = stream(&format!("K{}", "p".repeat(60)));
         let (cached, live) = batches.split_at(59);
         let headers = batches[0].start.clone().unwrap();
-        queue.join(
-            &JoinPoint {
-                headers,
-                batches: cached.to_vec(),
-            },
-            now,
-        );
+        queue.join(&JoinPoint { headers, batches: cached.to_vec() }, now);
         for batch in live {
             queue.push(batch, now);
             assert!(!queue.enforce(&LIMITS));
@@ -552,10 +499,7 @@ mod tests {
     #[test]
     fn what_belongs_to_the_connection_is_never_left_out() {
         let (mut queue, now) = queue();
-        let limits = LagLimits {
-            queue_max_ms: 200,
-            ..LIMITS
-        };
+        let limits = LagLimits { queue_max_ms: 200, ..LIMITS };
         for (at, batch) in stream("KppppK").iter().enumerate() {
             queue.push(batch, now);
             queue.push_control(Bytes::from(format!("<{at}>")), now);
@@ -564,10 +508,7 @@ mod tests {
         let sent = send_all(&mut queue, now);
         for at in 0..6 {
             let reply = format!("<{at}>");
-            assert!(
-                sent.windows(3).any(|part| part == reply.as_bytes()),
-                "{reply} is missing"
-            );
+            assert!(sent.windows(3).any(|part| part == reply.as_bytes()), "{reply} is missing");
         }
         assert_eq!(queue.dropped().tags, 5);
     }

@@ -13,10 +13,7 @@ pub const CONTENT_TYPE: &str = "video/x-flv";
 pub fn room(path_and_query: &str, app: &str) -> Option<Result<RoomName, RoomNameError>> {
     let path = path_and_query.split('?').next()?;
     let name = path.strip_suffix(".flv")?.strip_prefix('/')?;
-    let name = name
-        .strip_prefix(app)
-        .and_then(|name| name.strip_prefix('/'))
-        .unwrap_or(name);
+    let name = name.strip_prefix(app).and_then(|name| name.strip_prefix('/')).unwrap_or(name);
     Some(RoomName::new(name))
 }
 
@@ -55,12 +52,7 @@ mod tests {
 
     #[test]
     fn both_paths_name_the_room_with_or_without_a_query() {
-        for path in [
-            "/r1.flv",
-            "/live/r1.flv",
-            "/r1.flv?token=a/b.flv",
-            "/live/r1.flv?",
-        ] {
+        for path in ["/r1.flv", "/live/r1.flv", "/r1.flv?token=a/b.flv", "/live/r1.flv?"] {
             assert_eq!(named(path), Some(Ok("r1".to_owned())), "{path}");
         }
         assert_eq!(named("/live.flv"), Some(Ok("live".to_owned())));

@@ -24,11 +24,7 @@ pub(super) struct Gate {
 impl Gate {
     /// The gate of a port. Its clones share what it counts.
     pub fn new(port: &'static str, permits: Permits) -> Self {
-        Self {
-            port,
-            permits,
-            refusals: Permits::new(REFUSALS_MAX),
-        }
+        Self { port, permits, refusals: Permits::new(REFUSALS_MAX) }
     }
 
     /// Lets a connection in, if there is room for it and still a peer to serve.

@@ -74,10 +74,7 @@ impl Request {
             "HEAD" => Method::Head,
             _ => return None,
         };
-        Some(Self {
-            method,
-            path: request.path?.to_owned(),
-        })
+        Some(Self { method, path: request.path?.to_owned() })
     }
 }
 
@@ -91,10 +88,7 @@ mod tests {
         for end in 1..head.len() {
             assert_eq!(parse(&head[..end]), None);
         }
-        let request = Request {
-            method: Method::Get,
-            path: "/room.flv?x=1".to_owned(),
-        };
+        let request = Request { method: Method::Get, path: "/room.flv?x=1".to_owned() };
         assert_eq!(parse(head), Some(Some(request)));
     }
 

@@ -100,11 +100,7 @@ async fn framework(
     impl Service<(Patient<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
-    let site = web::Data::new(Site {
-        hls,
-        router,
-        app: port.app.clone(),
-    });
+    let site = web::Data::new(Site { hls, router, app: port.app.clone() });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
     HttpService::<Patient<TcpStream>, _, _>::build()
@@ -120,11 +116,9 @@ async fn framework(
 async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let target = target::parse(request.path(), &site.app);
     let mut response = match (target, request.method()) {
-        (Err(TargetError::Unknown), _) => error(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "there is nothing at this path",
-        ),
+        (Err(TargetError::Unknown), _) => {
+            error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+        }
         (_, &Method::OPTIONS) => preflight(),
         (Err(TargetError::Room(bad_name)), &Method::GET | &Method::HEAD) => {
             error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string())
@@ -133,9 +127,7 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         (_, _) => not_allowed(),
     };
     let exposed = header::HeaderValue::from_static(EXPOSED_HEADERS);
-    response
-        .headers_mut()
-        .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     response
 }
 

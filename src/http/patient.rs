@@ -23,11 +23,7 @@ pub(super) struct Patient<S> {
 
 impl<S> Patient<S> {
     pub fn new(socket: S, patience: Duration) -> Self {
-        Self {
-            socket,
-            patience,
-            stalled: None,
-        }
+        Self { socket, patience, stalled: None }
     }
 }
 

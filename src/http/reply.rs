@@ -20,14 +20,9 @@ pub(super) fn preflight() -> HttpResponse {
 
 /// Another method than those that are answered.
 pub(super) fn not_allowed() -> HttpResponse {
-    let mut response = error(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        &format!("allowed are {METHODS}"),
-    );
-    response
-        .headers_mut()
-        .insert(header::ALLOW, header::HeaderValue::from_static(METHODS));
+    let mut response =
+        error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &format!("allowed are {METHODS}"));
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(METHODS));
     response
 }
 

@@ -32,9 +32,7 @@ pub(super) async fn service(
     impl Service<(Rewind<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
-    let site = web::Data::new(Site {
-        app: settings.app.clone(),
-    });
+    let site = web::Data::new(Site { app: settings.app.clone() });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
     HttpService::<Rewind<TcpStream>, _, _>::build()
@@ -49,19 +47,11 @@ pub(super) async fn service(
 
 async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     match flv::room(request.path(), &site.app) {
-        None => error(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "there is nothing at this path",
-        ),
+        None => error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path"),
         Some(_) if request.method() == Method::OPTIONS => preflight(),
         Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => not_allowed(),
         Some(Err(bad_name)) => error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string()),
         // A live room's request does not come here: see the module `http`.
-        Some(Ok(room)) => error(
-            StatusCode::NOT_FOUND,
-            "room_not_live",
-            &format!("nobody publishes {room}"),
-        ),
+        Some(Ok(room)) => error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}")),
     }
 }

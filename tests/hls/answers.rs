@@ -9,11 +9,7 @@ use crate::support::{Server, Source};
 /// A server with a room that has segments and whose publisher is within the grace.
 fn live() -> (Server, String) {
     let server = Server::start(&[("PUBLISHER_GRACE_S", "30")]);
-    let source = Source::encode(
-        6,
-        "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0",
-        "-c:a aac",
-    );
+    let source = Source::encode(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac");
     source.push(&server, "r");
     let playlist = server.playlist_when("r", |playlist| playlist.segments.len() == 3);
     let segment = format!("/live/r/{}", playlist.segments[1].uri);
@@ -42,11 +38,7 @@ fn a_playlist_that_is_known_is_not_sent_again() {
     for tag in [plain.header("etag"), gzip.header("etag"), "*", "\"x\", W/\"y\""] {
         let known = server.request("GET", path, &[("If-None-Match", tag)]);
         let expected = if tag.contains('x') { 200 } else { 304 };
-        assert_eq!(
-            (known.status, known.body.is_empty()),
-            (expected, expected == 304),
-            "{tag}"
-        );
+        assert_eq!((known.status, known.body.is_empty()), (expected, expected == 304), "{tag}");
     }
     assert_ne!(plain.header("etag"), gzip.header("etag"));
 }
@@ -57,10 +49,7 @@ fn a_playlist_is_compressed_for_those_who_ask() {
     let encoded = |path: &str, accepted: &str| server.request("GET", path, &[("Accept-Encoding", accepted)]);
     let plain = encoded("/live/r.m3u8", "identity");
     let gzip = encoded("/live/r.m3u8", "gzip, deflate");
-    assert_eq!(
-        (plain.header("content-encoding"), gzip.header("content-encoding")),
-        ("", "gzip")
-    );
+    assert_eq!((plain.header("content-encoding"), gzip.header("content-encoding")), ("", "gzip"));
     assert_eq!(gzip.header("vary"), "Accept-Encoding");
     let mut text = String::new();
     GzDecoder::new(&gzip.body[..]).read_to_string(&mut text).unwrap();
@@ -80,33 +69,14 @@ fn a_segment_can_be_kept_and_asked_for_in_part() {
     assert_eq!(whole.header("content-length"), size_bytes.to_string());
     let part = server.request("GET", &segment, &[("Range", "bytes=188-375")]);
     assert_eq!((part.status, &part.body[..]), (206, &whole.body[188..376]));
-    assert_eq!(
-        part.header("content-range"),
-        format!("bytes 188-375/{size_bytes}")
-    );
+    assert_eq!(part.header("content-range"), format!("bytes 188-375/{size_bytes}"));
     let beyond = server.request("GET", &segment, &[("Range", "bytes=99999999-")]);
-    assert_eq!(
-        (beyond.status, beyond.header("content-range")),
-        (416, &*format!("bytes */{size_bytes}"))
-    );
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, &*format!("bytes */{size_bytes}")));
     let tag = whole.header("etag");
-    assert_eq!(
-        server.request("GET", &segment, &[("If-None-Match", tag)]).status,
-        304
-    );
+    assert_eq!(server.request("GET", &segment, &[("If-None-Match", tag)]).status, 304);
     let range = ("Range", "bytes=0-0");
-    assert_eq!(
-        server
-            .request("GET", &segment, &[range, ("If-Range", tag)])
-            .status,
-        206
-    );
-    assert_eq!(
-        server
-            .request("GET", &segment, &[range, ("If-Range", "\"other\"")])
-            .status,
-        200
-    );
+    assert_eq!(server.request("GET", &segment, &[range, ("If-Range", tag)]).status, 206);
+    assert_eq!(server.request("GET", &segment, &[range, ("If-Range", "\"other\"")]).status, 200);
 }
 
 #[test]
@@ -161,11 +131,7 @@ fn what_is_not_there_or_not_right_is_said_in_json() {
         assert_eq!(answer.status, status, "{path}");
         assert_eq!(answer.header("content-type"), "application/json");
         assert_eq!(answer.header("access-control-allow-origin"), "*");
-        assert!(
-            answer.text().starts_with(&format!(r#"{{"error":"{word}""#)),
-            "{}",
-            answer.text()
-        );
+        assert!(answer.text().starts_with(&format!(r#"{{"error":"{word}""#)), "{}", answer.text());
     }
     let preflight = server.request("OPTIONS", "/live/r/index.m3u8", &[]);
     assert_eq!(

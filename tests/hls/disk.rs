@@ -5,11 +5,7 @@ use std::{fs, process::Command};
 use crate::support::{Server, Source, until};
 
 fn source() -> Source {
-    Source::encode(
-        12,
-        "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0",
-        "-c:a aac",
-    )
+    Source::encode(12, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac")
 }
 
 const OUTAGE: &str = "cannot be written";
@@ -25,9 +21,7 @@ fn segments_are_files_until_the_stream_has_ended() {
         let served = server.get(&format!("/live/r/{}", entry.uri)).body;
         assert_eq!(fs::read(room.join(&entry.uri)).unwrap(), served);
     }
-    until("the end of the room", || {
-        (server.get("/live/r/index.m3u8").status == 404).then_some(())
-    });
+    until("the end of the room", || (server.get("/live/r/index.m3u8").status == 404).then_some(()));
     until("the end of the files", || (!room.exists()).then_some(()));
     let gone = server.get(&format!("/live/r/{}", stream.playlist.segments[0].uri));
     assert_eq!(gone.status, 404);
@@ -92,12 +86,8 @@ fn leftovers_of_a_process_that_died_are_cleared_and_nothing_else() {
         fs::write(storage.join(name), "x").unwrap();
     }
     let server = Server::start_in(directory, &storage, &[]);
-    until("the clearing", || {
-        (!storage.join("r/seg-1.ts").exists()).then_some(())
-    });
-    until("a line", || {
-        (server.log_lines("segments were cleared") == 1).then_some(())
-    });
+    until("the clearing", || (!storage.join("r/seg-1.ts").exists()).then_some(()));
+    until("a line", || (server.log_lines("segments were cleared") == 1).then_some(()));
     assert!(storage.join("r/mine.txt").exists() && !storage.join("r/seg-2.ts.tmp").exists());
 }
 
@@ -108,13 +98,7 @@ fn a_server_that_is_stopped_leaves_no_segments() {
     let file = server.storage.join("r");
     until("a file", || file.exists().then_some(()));
     let pid = server.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     until("the end of the files", || (!file.exists()).then_some(()));
 }
 
@@ -128,9 +112,7 @@ fn two_servers_with_one_storage_leave_each_others_files_alone() {
     until("a file", || file.exists().then_some(()));
     let second = Server::start_in(tempfile::tempdir().unwrap(), &first.storage, &[]);
     source.push(&second, "r");
-    until("a file of the second", || {
-        first.storage.join("@2/r").exists().then_some(())
-    });
+    until("a file of the second", || first.storage.join("@2/r").exists().then_some(()));
     assert!(file.exists());
     assert_eq!(second.whole_stream("r").segments.len(), 6);
     assert_eq!(first.stream("r", playlist).segments.len(), 6);

@@ -13,11 +13,7 @@ use tokio::time::Instant;
 use crate::support::{Server, Source};
 
 fn source() -> Source {
-    Source::encode(
-        6,
-        "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0",
-        "-c:a aac",
-    )
+    Source::encode(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac")
 }
 
 #[test]
@@ -65,11 +61,7 @@ fn on_demand_the_first_request_begins_it() {
 fn refused(video_or_audio: Track, payload: &'static [u8]) -> (u16, String) {
     let server = Server::start(&[]);
     let mut publisher = server.publisher("r");
-    let frame = Frame {
-        track: video_or_audio,
-        timestamp_ms: 0,
-        payload: Bytes::from_static(payload),
-    };
+    let frame = Frame { track: video_or_audio, timestamp_ms: 0, payload: Bytes::from_static(payload) };
     publisher.send(&[frame]);
     let answer = server.get("/live/r/index.m3u8");
     (answer.status, answer.text())
@@ -92,12 +84,7 @@ fn a_codec_that_does_not_fit_is_named() {
 fn without_hls_its_address_is_not_listened_on() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut server = Command::new(env!("CARGO_BIN_EXE_synctv-stream"))
-        .args([
-            "--hls",
-            "off",
-            "--hls-addr",
-            &taken.local_addr().unwrap().to_string(),
-        ])
+        .args(["--hls", "off", "--hls-addr", &taken.local_addr().unwrap().to_string()])
         .args(["--rtmp-addr", "127.0.0.1:0", "--httpflv-addr", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .spawn()
@@ -106,8 +93,5 @@ fn without_hls_its_address_is_not_listened_on() {
     let said: Vec<_> = lines.take(2).map(Result::unwrap).collect();
     server.kill().unwrap();
     server.wait().unwrap();
-    assert!(
-        said.len() == 2 && said.iter().all(|line| !line.starts_with("hls")),
-        "{said:?}"
-    );
+    assert!(said.len() == 2 && said.iter().all(|line| !line.starts_with("hls")), "{said:?}");
 }

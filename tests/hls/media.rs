@@ -25,31 +25,24 @@ pub struct Picture {
 
 /// The pictures of FLV frames, from the first one's time on.
 pub fn source_pictures(frames: &[Frame]) -> Vec<Picture> {
-    let pictures = frames
-        .iter()
-        .filter(|frame| frame.track == Track::Video)
-        .filter_map(|frame| {
-            let header = VideoHeader::parse(&frame.payload).unwrap();
-            let is_picture = matches!(header.kind, VideoKind::Keyframe | VideoKind::Inter);
-            is_picture.then(|| {
-                let dts_ms = u64::from(frame.timestamp_ms);
-                Picture {
-                    dts_ms,
-                    pts_ms: dts_ms + u64::from(header.composition_time_ms.unsigned_abs()),
-                    units: length_prefixed(&frame.payload[header.data_offset..]),
-                }
-            })
-        });
+    let pictures = frames.iter().filter(|frame| frame.track == Track::Video).filter_map(|frame| {
+        let header = VideoHeader::parse(&frame.payload).unwrap();
+        let is_picture = matches!(header.kind, VideoKind::Keyframe | VideoKind::Inter);
+        is_picture.then(|| {
+            let dts_ms = u64::from(frame.timestamp_ms);
+            Picture {
+                dts_ms,
+                pts_ms: dts_ms + u64::from(header.composition_time_ms.unsigned_abs()),
+                units: length_prefixed(&frame.payload[header.data_offset..]),
+            }
+        })
+    });
     from_zero(pictures.collect())
 }
 
 /// The pictures of segments, from the first one's time on.
 pub fn segment_pictures(stream: &Stream) -> Vec<Picture> {
-    let pes: Vec<&Pes> = stream
-        .segments
-        .iter()
-        .flat_map(|segment| &segment.video)
-        .collect();
+    let pes: Vec<&Pes> = stream.segments.iter().flat_map(|segment| &segment.video).collect();
     let base = pes[0].dts;
     let since = |ticks: u64| (ticks + TICKS - base) % TICKS / TICKS_A_MS;
     let pictures = pes.iter().map(|pes| Picture {
@@ -84,10 +77,7 @@ fn annex_b(mut data: &[u8]) -> Vec<Vec<u8>> {
     const START: &[u8] = &[0, 0, 0, 1];
     let mut units = Vec::new();
     while let Some(unit) = data.strip_prefix(START) {
-        let end = unit
-            .windows(4)
-            .position(|window| window == START)
-            .unwrap_or(unit.len());
+        let end = unit.windows(4).position(|window| window == START).unwrap_or(unit.len());
         units.push(unit[..end].to_vec());
         data = &unit[end..];
     }
@@ -96,13 +86,10 @@ fn annex_b(mut data: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn source_sound(frames: &[Frame]) -> Vec<Vec<u8>> {
-    let sound = frames
-        .iter()
-        .filter(|frame| frame.track == Track::Audio)
-        .filter_map(|frame| {
-            let header = AudioHeader::parse(&frame.payload).unwrap();
-            (header.kind == AudioKind::Coded).then(|| frame.payload[header.data_offset..].to_vec())
-        });
+    let sound = frames.iter().filter(|frame| frame.track == Track::Audio).filter_map(|frame| {
+        let header = AudioHeader::parse(&frame.payload).unwrap();
+        (header.kind == AudioKind::Coded).then(|| frame.payload[header.data_offset..].to_vec())
+    });
     sound.collect()
 }
 
@@ -122,21 +109,12 @@ fn segment_sound(stream: &Stream) -> Vec<Vec<u8>> {
 /// Each segment starts with a keyframe, and plays for as long as the playlist says.
 fn assert_cut_right(stream: &Stream) {
     assert!(stream.segments.iter().all(|segment| segment.starts_with_keyframe));
-    let firsts: Vec<_> = stream
-        .segments
-        .iter()
-        .map(|segment| segment.video[0].dts)
-        .collect();
+    let firsts: Vec<_> = stream.segments.iter().map(|segment| segment.video[0].dts).collect();
     for (pair, entry) in firsts.windows(2).zip(&stream.playlist.segments) {
         let played_ms = (pair[1] + TICKS - pair[0]) % TICKS / TICKS_A_MS;
         assert_eq!(entry.duration_ms, played_ms, "{}", entry.uri);
     }
-    let longest_ms = stream
-        .playlist
-        .segments
-        .iter()
-        .map(|entry| entry.duration_ms)
-        .max();
+    let longest_ms = stream.playlist.segments.iter().map(|entry| entry.duration_ms).max();
     assert!(longest_ms.unwrap() <= stream.playlist.target_s * 1_000 + 499);
 }
 
@@ -164,12 +142,7 @@ fn check(case: &Case<'_>) {
     assert_cut_right(&stream);
     assert_eq!(stream.playlist.target_s, case.target_s);
     assert_eq!(stream.playlist.discontinuities(), 0);
-    let durations: Vec<_> = stream
-        .playlist
-        .segments
-        .iter()
-        .map(|entry| entry.duration_ms)
-        .collect();
+    let durations: Vec<_> = stream.playlist.segments.iter().map(|entry| entry.duration_ms).collect();
     assert_eq!(durations, case.durations_ms);
     let mut codecs = vec!["h264,25/1"];
     codecs.extend((!case.audio.is_empty()).then_some("aac,0/0"));

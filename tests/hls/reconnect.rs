@@ -3,11 +3,7 @@
 use crate::support::{Server, Source};
 
 fn source() -> Source {
-    Source::encode(
-        6,
-        "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0",
-        "-c:a aac",
-    )
+    Source::encode(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac")
 }
 
 #[test]
@@ -52,10 +48,7 @@ fn after_the_end_the_next_playlist_is_above_the_old_one() {
     assert!(new.discontinuity_sequence > old.discontinuity_sequence);
     assert!(new.segments[0].discontinuity);
     let old_segment = server.get(&format!("/live/r/{}", old.segments[0].uri));
-    assert_eq!(
-        old_segment.status, 200,
-        "who still plays the old one gets its segments"
-    );
+    assert_eq!(old_segment.status, 200, "who still plays the old one gets its segments");
 }
 
 #[test]

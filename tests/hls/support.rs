@@ -59,14 +59,7 @@ impl Server {
             url.split('/').nth(2).unwrap().to_owned()
         };
         let (rtmp, _flv, hls) = (address("push"), address("watch"), address("hls"));
-        Self {
-            child,
-            rtmp,
-            hls,
-            storage: storage.to_owned(),
-            log,
-            _directory: directory,
-        }
+        Self { child, rtmp, hls, storage: storage.to_owned(), log, _directory: directory }
     }
 
     /// Lines of the log that contain `text`.
@@ -89,10 +82,7 @@ impl Server {
 
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut socket = TcpStream::connect(&self.hls).unwrap();
-        let headers: String = headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect();
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
         socket.write_all(head.as_bytes()).unwrap();
         let mut bytes = Vec::new();
@@ -126,10 +116,7 @@ impl Server {
             }
             checker.segment(&answer.body).unwrap()
         });
-        Stream {
-            segments: segments.collect(),
-            playlist,
-        }
+        Stream { segments: segments.collect(), playlist }
     }
 
     /// A publisher that is accepted.
@@ -163,11 +150,7 @@ impl Answer {
             let (name, value) = line.split_once(": ").unwrap();
             (name.to_lowercase(), value.to_owned())
         });
-        Self {
-            status,
-            headers: headers.collect(),
-            body: bytes[end + 4..].to_vec(),
-        }
+        Self { status, headers: headers.collect(), body: bytes[end + 4..].to_vec() }
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -241,10 +224,8 @@ pub struct Publisher {
 
 impl Publisher {
     fn connect(address: &str, room: &str) -> Self {
-        let mut publisher = Self {
-            client: Client::publisher("live", room),
-            socket: TcpStream::connect(address).unwrap(),
-        };
+        let mut publisher =
+            Self { client: Client::publisher("live", room), socket: TcpStream::connect(address).unwrap() };
         let mut buffer = [0; 4096];
         loop {
             publisher.flush();
@@ -300,10 +281,7 @@ impl Source {
         }
         command.args(video.split_whitespace().chain(audio.split_whitespace()));
         assert!(command.arg(&path).status().unwrap().success());
-        Self {
-            path,
-            _directory: directory,
-        }
+        Self { path, _directory: directory }
     }
 
     /// Pushes the file, as fast as the server takes it, and leaves.
@@ -327,23 +305,11 @@ impl Source {
 pub fn probe(server: &Server, room: &str, entries: &str) -> Vec<String> {
     let url = format!("http://{}/live/{room}/index.m3u8", server.hls);
     let mut command = Command::new("ffprobe");
-    command.args([
-        "-v",
-        "error",
-        "-of",
-        "csv=p=0",
-        "-show_entries",
-        &format!("stream={entries}"),
-        &url,
-    ]);
+    command.args(["-v", "error", "-of", "csv=p=0", "-show_entries", &format!("stream={entries}"), &url]);
     let output = command.output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    let mut lines: Vec<_> = text
-        .lines()
-        .filter(|line| !line.is_empty())
-        .map(ToOwned::to_owned)
-        .collect();
+    let mut lines: Vec<_> = text.lines().filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect();
     lines.sort();
     lines.dedup();
     lines

@@ -13,11 +13,8 @@ const TS_WRAP_MS: u32 = 95_443_717;
 /// Pushes twelve seconds, in the middle of which the publisher's clock is at `middle_ms`.
 fn check(room: &str, middle_ms: u32) {
     let server = Server::start(&[("HLS_WINDOW", "100")]);
-    let source = Source::encode(
-        12,
-        "-c:v libx264 -preset veryfast -bf 2 -g 50 -sc_threshold 0",
-        "-c:a aac -ar 44100",
-    );
+    let source =
+        Source::encode(12, "-c:v libx264 -preset veryfast -bf 2 -g 50 -sc_threshold 0", "-c:a aac -ar 44100");
     let frames = source.frames();
     let shifted: Vec<_> = frames
         .iter()
@@ -32,13 +29,7 @@ fn check(room: &str, middle_ms: u32) {
     let stream = server.whole_stream(room);
     assert!(segment_pictures(&stream) == source_pictures(&frames));
     assert_eq!(stream.playlist.discontinuities(), 0);
-    assert!(
-        stream
-            .playlist
-            .segments
-            .iter()
-            .all(|entry| entry.duration_ms == 2_000)
-    );
+    assert!(stream.playlist.segments.iter().all(|entry| entry.duration_ms == 2_000));
     assert_eq!(probe(&server, room, "codec_name"), ["aac", "h264"]);
 }
 

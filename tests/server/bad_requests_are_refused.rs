@@ -19,9 +19,7 @@ fn another_app_is_named_in_the_refusal() {
         assert_eq!(refused.code, "NetConnection.Connect.Rejected");
         assert!(refused.description.contains("studio"), "{refused:?}");
     }
-    let closed = server
-        .log
-        .find("the reason", |line| line.text("msg") == "RTMP connection closed");
+    let closed = server.log.find("the reason", |line| line.text("msg") == "RTMP connection closed");
     assert!(closed.text("why").contains("studio"));
 }
 

@@ -58,9 +58,8 @@ fn sounds(four_cc: &str) -> Vec<Frame> {
 #[test]
 fn every_pair_of_codecs() {
     let server = Server::start(&[]);
-    let pairs = ["avc1", "hvc1", "av01", "vp09", "hvc1"]
-        .into_iter()
-        .zip(["mp4a", "Opus", "fLaC", "ac-3", "ec-3"]);
+    let pairs =
+        ["avc1", "hvc1", "av01", "vp09", "hvc1"].into_iter().zip(["mp4a", "Opus", "fLaC", "ac-3", "ec-3"]);
     for (video, audio) in pairs {
         passes(&server, video, audio);
     }
@@ -77,17 +76,9 @@ fn passes(server: &Server, video: &str, audio: &str) {
     publisher.send_all(&sent);
     let last = sent.last().expect("something is sent");
     let expected = frames::payloads(&sent);
-    assert_eq!(
-        frames::payloads(&early.frames_until(last)),
-        expected,
-        "{room}: early"
-    );
+    assert_eq!(frames::payloads(&early.frames_until(last)), expected, "{room}: early");
     let mut late = FlvViewer::open(server, &room);
-    assert_eq!(
-        frames::payloads(&late.frames_until(last)),
-        expected,
-        "{room}: late"
-    );
+    assert_eq!(frames::payloads(&late.frames_until(last)), expected, "{room}: late");
     assert_eq!(late.tracks(), (true, true), "{room}");
     let mut player = RtmpPeer::play(server, &room);
     let played: Vec<Frame> = (0..sent.len()).filter_map(|_| player.next_frame()).collect();
@@ -120,9 +111,7 @@ fn the_server_says_which_it_forwards() {
     let Some(Value::StrictArray(list)) = list else {
         panic!("no fourCcList in {answer:?}");
     };
-    for four_cc in [
-        "avc1", "hvc1", "av01", "vp09", "mp4a", "Opus", "fLaC", "ac-3", "ec-3",
-    ] {
+    for four_cc in ["avc1", "hvc1", "av01", "vp09", "mp4a", "Opus", "fLaC", "ac-3", "ec-3"] {
         assert!(list.contains(&Value::text(four_cc)), "{four_cc}");
     }
 }
@@ -136,16 +125,7 @@ fn hevc_and_opus_from_a_new_ffmpeg() {
     let mut viewer = FlvViewer::open(&server, "r");
     // The same FFmpeg decodes it too; for less than all, as it takes the end of a live body for an error.
     let mut decode = new_ffmpeg();
-    decode.args([
-        "-xerror",
-        "-i",
-        &server.flv_url("r"),
-        "-t",
-        "2",
-        "-f",
-        "null",
-        "-",
-    ]);
+    decode.args(["-xerror", "-i", &server.flv_url("r"), "-t", "2", "-f", "null", "-"]);
     let decode = tools::start(&mut decode);
     let seen = viewer.frames_to_the_end();
     push.wait();
@@ -155,10 +135,6 @@ fn hevc_and_opus_from_a_new_ffmpeg() {
         let header = |frames| sequence_header(frames, track).map(|frame| frame.payload.clone());
         assert!(header(&source).is_some(), "{track:?}");
         assert_eq!(header(&seen), header(&source), "{track:?}");
-        assert_tail(
-            &coded(&source, track),
-            &coded(&seen, track),
-            &format!("{track:?}"),
-        );
+        assert_tail(&coded(&source, track), &coded(&seen, track), &format!("{track:?}"));
     }
 }

@@ -57,10 +57,7 @@ fn attack(server: &Server, kind: u64, seed: u64) {
     match kind {
         0 => throw(dial(server.rtmp), &chance.bytes(8000)),
         1 => throw(dial(server.http), &chance.bytes(8000)),
-        2 => throw(
-            dial(server.rtmp),
-            &[raw_rtmp::c0_and_c1(), chance.bytes(20_000)].concat(),
-        ),
+        2 => throw(dial(server.rtmp), &[raw_rtmp::c0_and_c1(), chance.bytes(20_000)].concat()),
         3 => throw(RawRtmp::connect(server).socket, &chance.bytes(20_000)),
         4 => {
             let room = format!("attacked_{seed}");
@@ -102,14 +99,8 @@ fn almost_http(chance: &mut Chance) -> Vec<u8> {
 
 #[test]
 fn on_both_ports_while_a_stream_runs() {
-    let mut server = Server::start(&[
-        "--publisher-grace-s",
-        "0",
-        "--handshake-timeout-s",
-        "1",
-        "--idle-timeout-s",
-        "1",
-    ]);
+    let mut server =
+        Server::start(&["--publisher-grace-s", "0", "--handshake-timeout-s", "1", "--idle-timeout-s", "1"]);
     let mut show = Show::start(&server, "r", 1000);
     thread::scope(|scope| {
         let attackers: Vec<_> = (0..6)

@@ -23,11 +23,7 @@ fn assert_error(response: &Response, status: u16, code: &str) {
     assert_eq!(response.head.header("cache-control"), "no-store");
     let body: serde_json::Value = serde_json::from_str(&response.body).expect("an error is JSON");
     assert_eq!(body["error"], code);
-    assert!(
-        body["message"]
-            .as_str()
-            .is_some_and(|message| !message.is_empty())
-    );
+    assert!(body["message"].as_str().is_some_and(|message| !message.is_empty()));
 }
 
 #[test]
@@ -64,15 +60,7 @@ fn paths_that_name_no_room_are_404() {
 fn bad_room_names_are_400() {
     let server = Server::start(&[]);
     let long = format!("/{}.flv", "a".repeat(129));
-    for path in [
-        "/.flv",
-        "/a%20b.flv",
-        "/%2e%2e.flv",
-        "/other/r.flv",
-        "/..flv",
-        "/...flv",
-        &long,
-    ] {
+    for path in ["/.flv", "/a%20b.flv", "/%2e%2e.flv", "/other/r.flv", "/..flv", "/...flv", &long] {
         assert_error(&request(server.http, "GET", path), 400, "bad_room_name");
     }
 }
@@ -105,11 +93,7 @@ fn options_let_a_page_of_another_origin_watch() {
     assert_eq!(response.head.status, 204);
     assert_eq!(response.head.header("access-control-allow-origin"), "*");
     let methods = response.head.header("access-control-allow-methods");
-    assert!(
-        ["GET", "HEAD", "OPTIONS"]
-            .iter()
-            .all(|method| methods.contains(method))
-    );
+    assert!(["GET", "HEAD", "OPTIONS"].iter().all(|method| methods.contains(method)));
 }
 
 #[test]
@@ -128,10 +112,7 @@ fn what_is_no_http_is_answered_as_such() {
     assert_eq!(exchange(server.http, b"HELLO\r\n\r\n").head.status, 400);
     let long = format!("GET /r.flv HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(300 * 1024));
     let status = exchange_long(&server, long.as_bytes());
-    assert!(
-        status.is_none_or(|status| (400..500).contains(&status)),
-        "{status:?}"
-    );
+    assert!(status.is_none_or(|status| (400..500).contains(&status)), "{status:?}");
 }
 
 /// A head that is too long may be refused by a reset, which can overtake the answer.

@@ -27,22 +27,12 @@ fn create_stream() -> Vec<u8> {
 
 fn call(name: &str, transaction: f64) -> Vec<u8> {
     let room = Value::text("r");
-    command(
-        0,
-        &[Value::text(name), Value::Number(transaction), Value::Null, room],
-    )
+    command(0, &[Value::text(name), Value::Number(transaction), Value::Null, room])
 }
 
 /// A media message of a frame in chunks of 128 bytes.
 fn media(csid: u32, frame: &Frame) -> Vec<u8> {
-    message(
-        csid,
-        frame.track.type_id(),
-        1,
-        frame.timestamp_ms,
-        &frame.payload,
-        FIRST_CHUNK_SIZE,
-    )
+    message(csid, frame.track.type_id(), 1, frame.timestamp_ms, &frame.payload, FIRST_CHUNK_SIZE)
 }
 
 /// What a viewer sees of `sent`, bytes on a publisher's connection, up to `last`.
@@ -119,15 +109,7 @@ fn undefined_and_strange_values_in_connect() {
         ("pageUrl", Value::Null),
         ("objectEncoding", Value::Number(0.0)),
     ]);
-    let connect = command(
-        0,
-        &[
-            Value::text("connect"),
-            Value::Number(1.0),
-            information,
-            Value::Undefined,
-        ],
-    );
+    let connect = command(0, &[Value::text("connect"), Value::Number(1.0), information, Value::Undefined]);
     peer.send(&[c2, connect].concat());
     peer.wait_for_command("_result");
 }
@@ -154,15 +136,7 @@ fn chunks_of_sound_between_those_of_a_picture() {
     let (second, third) = rest.split_at(1 + 128);
     let last = frames::inter(40, 3);
     let sound_chunks = media(4, &sound);
-    let bytes = [
-        first,
-        &sound_chunks,
-        second,
-        &media(5, &metadata()),
-        third,
-        &media(6, &last),
-    ]
-    .concat();
+    let bytes = [first, &sound_chunks, second, &media(5, &metadata()), third, &media(6, &last)].concat();
     let seen = seen(&bytes, &last);
     assert_eq!(count(&seen, &picture.payload), 1);
     assert_eq!(count(&seen, &last.payload), 1);
@@ -178,11 +152,8 @@ fn count(frames: &[Frame], payload: &Bytes) -> usize {
 
 #[test]
 fn chunk_streams_with_long_numbers() {
-    let sent = [
-        frames::sized_keyframe(0, 1, 400),
-        frames::sized_inter(40, 2, 400),
-        frames::sized_inter(80, 3, 400),
-    ];
+    let sent =
+        [frames::sized_keyframe(0, 1, 400), frames::sized_inter(40, 2, 400), frames::sized_inter(80, 3, 400)];
     let bytes = [media(64, &sent[0]), media(319, &sent[1]), media(65_599, &sent[2])].concat();
     assert_eq!(seen(&bytes, &sent[2]), sent);
 }
@@ -240,10 +211,7 @@ fn metadata_in_the_envelope_for_servers_and_without() {
     for payload in [envelope, metadata().payload.to_vec()] {
         let data = message(5, 18, 1, 0, &payload, FIRST_CHUNK_SIZE);
         let seen = seen(&[data, media(6, &last)].concat(), &last);
-        assert_eq!(
-            frames::payloads(&seen),
-            [metadata().payload, last.payload.clone()]
-        );
+        assert_eq!(frames::payloads(&seen), [metadata().payload, last.payload.clone()]);
     }
 }
 
@@ -259,14 +227,7 @@ fn empty_messages_are_no_frames() {
 fn an_acknowledgement_is_sent_for_every_small_window() {
     let server = Server::start(&[]);
     let mut peer = RawRtmp::publish(&server, "r");
-    peer.send(&message(
-        2,
-        WINDOW_ACKNOWLEDGEMENT_SIZE,
-        0,
-        0,
-        &1000_u32.to_be_bytes(),
-        FIRST_CHUNK_SIZE,
-    ));
+    peer.send(&message(2, WINDOW_ACKNOWLEDGEMENT_SIZE, 0, 0, &1000_u32.to_be_bytes(), FIRST_CHUNK_SIZE));
     let mut acknowledged = 0;
     for number in 1..4 {
         peer.send(&media(6, &frames::sized_keyframe(number * 40, number, 2000)));

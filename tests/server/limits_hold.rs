@@ -26,9 +26,7 @@ fn wait_for_close(socket: &mut TcpStream) -> Vec<u8> {
 }
 
 fn find(server: &Server, msg: &str, why: &str) -> LogLine {
-    server.log.find(why, |line| {
-        line.text("msg").contains(msg) && line.text("why").contains(why)
-    })
+    server.log.find(why, |line| line.text("msg").contains(msg) && line.text("why").contains(why))
 }
 
 #[test]
@@ -77,9 +75,7 @@ fn rooms() {
     assert!(refused.description.contains("limit of 1 room"), "{refused:?}");
     find(&server, "publish refused", "limit of 1 room");
     drop(first);
-    server
-        .log
-        .find("stream ended", |line| line.says("stream ended", "first"));
+    server.log.find("stream ended", |line| line.says("stream ended", "first"));
     RtmpPeer::publish(&server, "second");
 }
 
@@ -108,11 +104,7 @@ fn the_time_for_a_request() {
 fn the_time_to_publish_or_play() {
     let server = Server::start(&["--idle-timeout-s", "1"]);
     RawRtmp::connect(&server).wait_for_end();
-    find(
-        &server,
-        "RTMP connection closed",
-        "neither publish nor play within 1 s",
-    );
+    find(&server, "RTMP connection closed", "neither publish nor play within 1 s");
 }
 
 #[test]
@@ -134,10 +126,7 @@ fn a_commands_size() {
     let server = Server::start(&["--max-command-kb", "4"]);
     let mut peer = RawRtmp::connect(&server);
     let long = Value::text("a".repeat(5000));
-    peer.send(&command(
-        0,
-        &[Value::text("call"), Value::Number(9.0), Value::Null, long],
-    ));
+    peer.send(&command(0, &[Value::text("call"), Value::Number(9.0), Value::Null, long]));
     peer.wait_for_end();
     find(&server, "RTMP connection closed", "4096");
 }
@@ -158,11 +147,7 @@ fn messages_that_are_begun_and_never_ended() {
 
 /// A Set Chunk Size in front.
 fn chunk_size_then(rest: &[u8]) -> Vec<u8> {
-    [
-        message(2, 1, 0, 0, &1_000_000_u32.to_be_bytes(), 128),
-        rest.to_vec(),
-    ]
-    .concat()
+    [message(2, 1, 0, 0, &1_000_000_u32.to_be_bytes(), 128), rest.to_vec()].concat()
 }
 
 #[test]

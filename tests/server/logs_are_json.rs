@@ -55,10 +55,7 @@ fn with_the_same_keys_in_every_line_and_none_for_a_frame() {
 
 /// Such as 2026-01-31T23:59:59.123Z.
 fn assert_is_time(ts: &str) {
-    let shape: String = ts
-        .chars()
-        .map(|c| if c.is_ascii_digit() { '0' } else { c })
-        .collect();
+    let shape: String = ts.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     assert_eq!(shape, "0000-00-00T00:00:00.000Z", "{ts}");
 }
 
@@ -70,9 +67,7 @@ fn who_leaves_is_told_with_why_how_long_and_how_much() {
     publisher.send(&frames::sized_keyframe(0, 0, 5000));
     let mut viewer = FlvViewer::open(&server, "r");
     viewer.frames_until(&frames::sized_keyframe(0, 0, 5000));
-    let came = server
-        .log
-        .find("viewer came", |line| line.says("viewer came", "r"));
+    let came = server.log.find("viewer came", |line| line.says("viewer came", "r"));
     assert_eq!(came.text("protocol"), "http-flv");
     let publisher_address = publisher.address().to_string();
     drop(viewer);

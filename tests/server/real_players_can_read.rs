@@ -31,11 +31,7 @@ fn reads(media: Media, codecs: &[&str]) {
         assert_eq!(codec_names(&probed), codecs, "{url}");
         if codecs.contains(&"h264") {
             let video = stream(&probed, "h264");
-            assert_eq!(
-                (&video["width"], &video["height"]),
-                (&320.into(), &180.into()),
-                "{url}"
-            );
+            assert_eq!((&video["width"], &video["height"]), (&320.into(), &180.into()), "{url}");
         }
         if codecs.contains(&"aac") {
             assert_eq!(stream(&probed, "aac")["sample_rate"], "44100", "{url}");

@@ -9,10 +9,7 @@ fn with_bad_name_and_the_first_goes_on() {
     for _ in 0..3 {
         let refused = RtmpPeer::try_publish(&server, "r").expect_err("the room is taken");
         assert_eq!(refused.code, "NetStream.Publish.BadName");
-        assert!(
-            refused.description.contains("someone publishes this room"),
-            "{refused:?}"
-        );
+        assert!(refused.description.contains("someone publishes this room"), "{refused:?}");
         show.steps(3);
     }
     let other = RtmpPeer::publish(&server, "another_room");
@@ -27,14 +24,10 @@ fn and_its_connection_is_closed_and_logged() {
     let file = tools::media_file(tools::Media::AudioVideo);
     let mut push = tools::ffmpeg();
     let url = server.rtmp_url("r");
-    push.args(["-re", "-i"])
-        .arg(file)
-        .args(["-c", "copy", "-f", "flv", &url]);
+    push.args(["-re", "-i"]).arg(file).args(["-c", "copy", "-f", "flv", &url]);
     let ended = push.output().expect("ffmpeg can be run (apt-get install ffmpeg)");
     assert!(!ended.status.success(), "FFmpeg ends with an error");
-    let refused = server
-        .log
-        .find("publish refused", |line| line.says("publish refused", "r"));
+    let refused = server.log.find("publish refused", |line| line.says("publish refused", "r"));
     assert!(!refused.text("peer").is_empty());
     assert_eq!(refused.text("why"), "someone publishes this room");
 }
@@ -43,20 +36,11 @@ fn and_its_connection_is_closed_and_logged() {
 fn one_of_many_who_come_at_once_gets_the_room() {
     let server = Server::start(&[]);
     let outcomes: Vec<_> = std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| RtmpPeer::try_publish(&server, "r")))
-            .collect();
-        asked
-            .into_iter()
-            .map(|asked| asked.join().expect("an answer comes"))
-            .collect()
+        let asked: Vec<_> = (0..8).map(|_| scope.spawn(|| RtmpPeer::try_publish(&server, "r"))).collect();
+        asked.into_iter().map(|asked| asked.join().expect("an answer comes")).collect()
     });
     let accepted = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(accepted, 1);
     let refused = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
-    assert!(
-        refused
-            .into_iter()
-            .all(|refused| refused.code == "NetStream.Publish.BadName")
-    );
+    assert!(refused.into_iter().all(|refused| refused.code == "NetStream.Publish.BadName"));
 }

@@ -71,10 +71,7 @@ fn a_port_in_use_is_named_with_its_setting() {
         let ended = run(&[], &[(setting, &address)]);
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
-        assert!(
-            ended.stderr.contains(setting) && ended.stderr.contains(&address),
-            "{ended:?}"
-        );
+        assert!(ended.stderr.contains(setting) && ended.stderr.contains(&address), "{ended:?}");
         assert_eq!(ended.stdout, "");
     }
 }
@@ -86,16 +83,9 @@ fn help_has_every_setting_with_its_default_and_unit() {
     let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     for (setting, _) in BAD {
         let flag = format!("--{}", setting.to_lowercase().replace('_', "-"));
-        assert!(
-            text.contains(&flag) && text.contains(&format!("[env: {setting}=")),
-            "{setting}"
-        );
+        assert!(text.contains(&flag) && text.contains(&format!("[env: {setting}=")), "{setting}");
     }
-    for documented in [
-        "[default: 0.0.0.0:1935]",
-        "[default: 0.0.0.0:8080]",
-        "[default: 100]",
-    ] {
+    for documented in ["[default: 0.0.0.0:1935]", "[default: 0.0.0.0:8080]", "[default: 100]"] {
         assert!(text.contains(documented), "{documented}");
     }
     for unit in ["in seconds", "in milliseconds", "in MiB", "in KiB"] {
@@ -107,18 +97,12 @@ fn help_has_every_setting_with_its_default_and_unit() {
 fn the_version_is_told() {
     let ended = run(&["--version"], &[]);
     assert_eq!(ended.code, Some(0));
-    assert_eq!(
-        ended.stdout,
-        format!("synctv-stream {}", env!("CARGO_PKG_VERSION"))
-    );
+    assert_eq!(ended.stdout, format!("synctv-stream {}", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
 fn a_flag_wins_over_its_environment_variable() {
     // Both are wrong: the one that is complained about is the one that counts.
     let ended = run(&["--max-gops=first"], &[("MAX_GOPS", "second")]);
-    assert!(
-        ended.stderr.contains("first") && !ended.stderr.contains("second"),
-        "{ended:?}"
-    );
+    assert!(ended.stderr.contains("first") && !ended.stderr.contains("second"), "{ended:?}");
 }

@@ -35,9 +35,7 @@ fn over_http_flv() {
     // It wakes up; the response waited for it in the kernel.
     widen(&socket);
     let mut slow = FlvViewer::of(socket);
-    let seen = wake(&mut show, missed, || {
-        slow.next_frame().expect("the stream goes on")
-    });
+    let seen = wake(&mut show, missed, || slow.next_frame().expect("the stream goes on"));
     drop(slow);
     assert_skipped(&seen);
     assert_counted(&server.wait_for_viewer_leaving("r", "http-flv"));
@@ -51,9 +49,7 @@ fn over_rtmp() {
     let mut slow = RtmpPeer::start(socket, Client::player("live", "r")).expect("the play is accepted");
     let missed = show.steps(MISSED);
     widen(slow.socket());
-    let seen = wake(&mut show, missed, || {
-        slow.next_frame().expect("the stream goes on")
-    });
+    let seen = wake(&mut show, missed, || slow.next_frame().expect("the stream goes on"));
     drop(slow);
     assert_skipped(&seen);
     assert_counted(&server.wait_for_viewer_leaving("r", "rtmp"));
@@ -85,9 +81,8 @@ fn wake(show: &mut Show, missed: Vec<Frame>, mut next: impl FnMut() -> Frame + S
 }
 
 fn has_caught_up(came: &[Frame], slept_until_ms: u32) -> bool {
-    let keyframe = came
-        .iter()
-        .position(|frame| frames::is_keyframe(frame) && frame.timestamp_ms > slept_until_ms);
+    let keyframe =
+        came.iter().position(|frame| frames::is_keyframe(frame) && frame.timestamp_ms > slept_until_ms);
     keyframe.is_some_and(|at| came.len() > at + 1)
 }
 
@@ -141,11 +136,6 @@ fn one_that_falls_behind_in_time_skips_too_however_small_the_frames() {
 }
 
 fn wait_for_viewer(server: &Server, socket: &TcpStream) {
-    let address = socket
-        .local_addr()
-        .expect("a connected socket has an address")
-        .to_string();
-    server.log.find("viewer came", |line| {
-        line.says("viewer came", "r") && line.text("peer") == address
-    });
+    let address = socket.local_addr().expect("a connected socket has an address").to_string();
+    server.log.find("viewer came", |line| line.says("viewer came", "r") && line.text("peer") == address);
 }

@@ -35,23 +35,15 @@ fn pictures_without_sound() {
 
 #[test]
 fn sound_without_pictures() {
-    let sent = [
-        samples::metadata(false, true),
-        samples::audio_header(),
-        frames::audio(0, 0),
-        frames::audio(23, 1),
-    ];
+    let sent =
+        [samples::metadata(false, true), samples::audio_header(), frames::audio(0, 0), frames::audio(23, 1)];
     starts_with(&sent, (true, false));
 }
 
 #[test]
 fn a_publisher_that_announces_nothing() {
-    let sent = [
-        frames::video_header(0x1f),
-        samples::audio_header(),
-        frames::keyframe(0, 0),
-        frames::inter(40, 2),
-    ];
+    let sent =
+        [frames::video_header(0x1f), samples::audio_header(), frames::keyframe(0, 0), frames::inter(40, 2)];
     starts_with(&sent, (true, true));
 }
 
@@ -66,12 +58,7 @@ fn headers_that_change_take_effect_for_those_who_come_later() {
     publisher.send_all(&[frames::video_header(2), last.clone()]);
     all.extend(first.frames_until(&last));
     let header = |level| frames::video_header(level).payload;
-    let expected = [
-        header(1),
-        frames::keyframe(0, 1).payload,
-        header(2),
-        last.payload.clone(),
-    ];
+    let expected = [header(1), frames::keyframe(0, 1).payload, header(2), last.payload.clone()];
     assert_eq!(frames::payloads(&all), expected);
     let mut late = FlvViewer::open(&server, "r");
     let begin = frames::payloads(&late.frames_until(&last));

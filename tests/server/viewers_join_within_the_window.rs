@@ -15,12 +15,8 @@ use crate::support::{
 
 /// Keyframes at these times, and a picture right behind each.
 fn gops(keyframe_times_ms: &[u32]) -> Vec<Frame> {
-    let gop = |time_ms: &u32| {
-        [
-            frames::keyframe(*time_ms, *time_ms),
-            frames::inter(time_ms + 20, time_ms + 20),
-        ]
-    };
+    let gop =
+        |time_ms: &u32| [frames::keyframe(*time_ms, *time_ms), frames::inter(time_ms + 20, time_ms + 20)];
     keyframe_times_ms.iter().flat_map(gop).collect()
 }
 
@@ -34,10 +30,7 @@ fn join_after_four_gops(flags: &[&str]) -> (u32, usize) {
     let headers_ms = seen[0].timestamp_ms;
     let coded: Vec<Frame> = seen.into_iter().filter(frames::is_coded).collect();
     assert!(frames::is_keyframe(&coded[0]));
-    assert_eq!(
-        headers_ms, coded[0].timestamp_ms,
-        "headers carry the join point's time"
-    );
+    assert_eq!(headers_ms, coded[0].timestamp_ms, "headers carry the join point's time");
     (coded[0].timestamp_ms, coded.len())
 }
 
@@ -86,11 +79,7 @@ fn at_the_next_keyframe_when_nothing_is_cached() {
     }
     assert!(seen.last().is_some_and(frames::is_keyframe));
     assert!(!seen.iter().any(|frame| past.contains(frame)), "nothing was kept");
-    assert_eq!(
-        seen.len(),
-        4,
-        "metadata and two sequence headers are in front of it"
-    );
+    assert_eq!(seen.len(), 4, "metadata and two sequence headers are in front of it");
 }
 
 /// Publishes GOPs until the viewer has something of them: its join may be behind the first ones, as the response's
@@ -117,11 +106,7 @@ fn a_gop_that_is_larger_than_the_cache_is_warned_of_once_and_viewers_wait_for_th
     let mut publisher = RtmpPeer::publish(&server, "r");
     let mut witness = FlvViewer::open(&server, "r");
     publisher.send_all(&frames::headers());
-    let large = [
-        frames::keyframe(0, 0),
-        frames::sized_inter(40, 40, 2 << 20),
-        frames::inter(80, 80),
-    ];
+    let large = [frames::keyframe(0, 0), frames::sized_inter(40, 40, 2 << 20), frames::inter(80, 80)];
     for frame in &large {
         publisher.send(frame);
         witness.frames_until(frame);

@@ -54,11 +54,7 @@ fn survive(leave: impl FnOnce(RtmpPeer)) {
 
     let mut late = FlvViewer::open(&server, "r");
     let begin = late.frames_until(last);
-    assert_eq!(
-        frames::payloads(&begin),
-        expected,
-        "nothing of the first life is left"
-    );
+    assert_eq!(frames::payloads(&begin), expected, "nothing of the first life is left");
 }
 
 fn play_until(player: &mut RtmpPeer, last: &Frame) -> Vec<Frame> {
@@ -95,24 +91,14 @@ fn many_times() {
         // Each begins somewhere else, near where the 32 bits end too.
         let start_ms = [1_000_000, 0, u32::MAX - 20, 5, u32::MAX][life];
         let last = frames::inter(start_ms.wrapping_add(40), life as u32);
-        publisher.send_all(&[
-            frames::video_header(life as u8),
-            frames::keyframe(start_ms, life as u32),
-        ]);
+        publisher.send_all(&[frames::video_header(life as u8), frames::keyframe(start_ms, life as u32)]);
         publisher.send(&last);
         seen.extend(viewer.frames_until(&last));
         publisher.reset();
-        server.log.find_nth(life + 1, "publisher left", |line| {
-            line.says("publisher left", "r")
-        });
+        server.log.find_nth(life + 1, "publisher left", |line| line.says("publisher left", "r"));
     }
     frames::assert_never_back(&seen);
-    assert_eq!(
-        seen.iter()
-            .filter(|frame| frames::is_sequence_header(frame))
-            .count(),
-        5
-    );
+    assert_eq!(seen.iter().filter(|frame| frames::is_sequence_header(frame)).count(), 5);
 }
 
 #[test]
@@ -125,10 +111,7 @@ fn times_go_on_where_32_bits_end() {
     let mut viewer = FlvViewer::open(&server, "r");
     // Only the newest are kept for it.
     let seen = viewer.frames_until(&sent[4]);
-    assert!(
-        seen.iter().all(|frame| times_ms.contains(&frame.timestamp_ms)),
-        "{seen:?}"
-    );
+    assert!(seen.iter().all(|frame| times_ms.contains(&frame.timestamp_ms)), "{seen:?}");
     frames::assert_never_back(&seen);
 }
 
@@ -149,9 +132,7 @@ fn the_grace_over_viewers_see_the_end() {
         let left = server.wait_for_viewer_leaving("r", protocol);
         assert_eq!(left.text("why"), "the publisher left", "{protocol}");
     }
-    server
-        .log
-        .find("stream ended", |line| line.says("stream ended", "r"));
+    server.log.find("stream ended", |line| line.says("stream ended", "r"));
     assert_eq!(request(server.http, "GET", "/r.flv").head.status, 404);
     let mut again = RtmpPeer::publish(&server, "r");
     again.send_all(&sent);
@@ -180,10 +161,7 @@ fn one_connection_may_publish_again_after_an_unpublish() {
     let server = Server::start(&[]);
     let mut peer = RawRtmp::publish(&server, "first");
     let name = Value::text("first");
-    peer.send(&command(
-        0,
-        &[Value::text("FCUnpublish"), Value::Number(4.0), Value::Null, name],
-    ));
+    peer.send(&command(0, &[Value::text("FCUnpublish"), Value::Number(4.0), Value::Null, name]));
     server.wait_for_publisher_leaving("first");
     peer.send(&publish_command("second"));
     peer.wait_for_status("NetStream.Publish.Start");

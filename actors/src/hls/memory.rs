@@ -28,19 +28,13 @@ pub(super) struct SegmentMemory {
 
 impl MemoryLimits {
     pub fn new(written_max_bytes: usize) -> Self {
-        Self {
-            written_max_bytes,
-            total_max_bytes: written_max_bytes.saturating_mul(UNWRITTEN_FACTOR),
-        }
+        Self { written_max_bytes, total_max_bytes: written_max_bytes.saturating_mul(UNWRITTEN_FACTOR) }
     }
 }
 
 impl SegmentMemory {
     pub fn new(limits: MemoryLimits) -> Self {
-        Self {
-            limits,
-            segments: Mutex::default(),
-        }
+        Self { limits, segments: Mutex::default() }
     }
 
     /// Takes the newest segment in, and lets old ones go if there are too many.
@@ -90,10 +84,7 @@ mod tests {
     }
 
     fn filled(written: impl Fn(u64) -> bool) -> String {
-        let memory = SegmentMemory::new(MemoryLimits {
-            written_max_bytes: 250,
-            total_max_bytes: 500,
-        });
+        let memory = SegmentMemory::new(MemoryLimits { written_max_bytes: 250, total_max_bytes: 500 });
         let segments: Vec<_> = (0..8).map(segment).collect();
         for segment in &segments {
             memory.add(segment.clone());

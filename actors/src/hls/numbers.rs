@@ -46,8 +46,7 @@ impl Numbers {
     /// A playlist has reached these numbers.
     pub fn note(&self, next_sequence: u64, discontinuity_sequence: u64) {
         self.next_sequence.fetch_max(next_sequence, Ordering::Relaxed);
-        self.discontinuity_sequence
-            .fetch_max(discontinuity_sequence, Ordering::Relaxed);
+        self.discontinuity_sequence.fetch_max(discontinuity_sequence, Ordering::Relaxed);
     }
 }
 

@@ -206,18 +206,13 @@ impl Listed {
             program_date_time_ms,
             size_bytes: segment.bytes.len(),
         };
-        self.playlist
-            .push(info, now_ms)
-            .map_err(|error| error.to_string())?;
+        self.playlist.push(info, now_ms).map_err(|error| error.to_string())?;
         let published = Arc::new(StoredSegment::new(sequence, segment.bytes));
         self.segments.insert(sequence, published.clone());
         let expired = self.playlist.expired(now_ms);
         Ok(Change {
             published,
-            expired: expired
-                .iter()
-                .filter_map(|sequence| self.segments.remove(sequence))
-                .collect(),
+            expired: expired.iter().filter_map(|sequence| self.segments.remove(sequence)).collect(),
             next_sequence: self.playlist.next_sequence(),
             discontinuity_sequence: self.playlist.last_discontinuity_sequence(),
         })

@@ -65,12 +65,8 @@ impl StorageHandle {
     pub fn start(path: PathBuf) -> Self {
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let outages = Arc::new(Outages::default());
-        let storage = Storage {
-            path,
-            directory: None,
-            queued_bytes: queued_bytes.clone(),
-            outages: outages.clone(),
-        };
+        let storage =
+            Storage { path, directory: None, queued_bytes: queued_bytes.clone(), outages: outages.clone() };
         Self {
             address: Storage::start_in_arbiter(&Arbiter::new().handle(), |_| storage),
             queued_bytes,
@@ -122,9 +118,7 @@ impl Storage {
     fn write(&mut self, room: &RoomName, segment: &StoredSegment) {
         // It may have expired while it waited.
         let Some(bytes) = segment.bytes() else { return };
-        let written = self
-            .open()
-            .and_then(|directory| directory.write(room, segment.sequence(), &bytes));
+        let written = self.open().and_then(|directory| directory.write(room, segment.sequence(), &bytes));
         match written {
             Ok(path) => {
                 if !segment.note_written(path.clone()) {
@@ -154,8 +148,7 @@ impl Handler<Write> for Storage {
 
     fn handle(&mut self, Write { room, segment }: Write, _: &mut Self::Context) {
         self.write(&room, &segment);
-        self.queued_bytes
-            .fetch_sub(segment.size_bytes(), Ordering::AcqRel);
+        self.queued_bytes.fetch_sub(segment.size_bytes(), Ordering::AcqRel);
     }
 }
 

@@ -33,11 +33,7 @@ pub enum SegmentPlace {
 
 impl StoredSegment {
     pub(super) fn new(sequence: u64, bytes: Bytes) -> Self {
-        Self {
-            sequence,
-            size_bytes: bytes.len(),
-            state: Mutex::new(State::Memory { bytes, file: None }),
-        }
+        Self { sequence, size_bytes: bytes.len(), state: Mutex::new(State::Memory { bytes, file: None }) }
     }
 
     /// Its sequence number.

@@ -29,26 +29,18 @@ struct State {
 impl EmbeddedStore {
     /// An empty store of the node `node_id`.
     pub fn new(node_id: String) -> Self {
-        Self {
-            node_id,
-            state: Rc::default(),
-        }
+        Self { node_id, state: Rc::default() }
     }
 
     fn take(&self, room: &RoomName) -> Result<Claim, ClaimError> {
         let mut state = self.state.borrow_mut();
         if state.epochs.contains_key(room) {
-            return Err(ClaimError::Taken {
-                node: self.node_id.clone(),
-            });
+            return Err(ClaimError::Taken { node: self.node_id.clone() });
         }
         state.last_epoch += 1;
         let epoch = state.last_epoch;
         state.epochs.insert(room.clone(), epoch);
-        Ok(Claim {
-            room: room.clone(),
-            epoch,
-        })
+        Ok(Claim { room: room.clone(), epoch })
     }
 
     fn is_held(&self, claim: &Claim) -> bool {

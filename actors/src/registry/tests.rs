@@ -42,10 +42,7 @@ impl Store for ScriptedStore {
         if self.hangs {
             return Box::pin(pending());
         }
-        let claim = Claim {
-            room: room.clone(),
-            epoch: 5,
-        };
+        let claim = Claim { room: room.clone(), epoch: 5 };
         self.lost.borrow_mut().push(claim.clone());
         Box::pin(ready(Ok(claim)))
     }
@@ -72,20 +69,12 @@ async fn a_room_is_claimed_once_and_again_after_its_release_with_a_higher_epoch(
     let (owner, _losses) = owner();
     let first = registry.claim(room("r"), owner.clone()).await.unwrap();
     let taken = registry.claim(room("r"), owner.clone()).await.unwrap_err();
-    assert_eq!(
-        taken,
-        ClaimError::Taken {
-            node: "n1".to_owned()
-        }
-    );
+    assert_eq!(taken, ClaimError::Taken { node: "n1".to_owned() });
     registry.release(first.clone());
     let second = registry.claim(room("r"), owner.clone()).await.unwrap();
     assert!(second.epoch > first.epoch);
     registry.release(first);
-    assert!(
-        registry.claim(room("r"), owner).await.is_err(),
-        "a late release frees nothing"
-    );
+    assert!(registry.claim(room("r"), owner).await.is_err(), "a late release frees nothing");
 }
 
 #[actix_rt::test]
@@ -109,10 +98,7 @@ async fn the_owner_is_told_when_a_heartbeat_finds_the_claim_gone() {
 
 #[actix_rt::test]
 async fn a_store_that_does_not_answer_is_a_refusal_in_time() {
-    let registry = registry(|| ScriptedStore {
-        hangs: true,
-        ..ScriptedStore::default()
-    });
+    let registry = registry(|| ScriptedStore { hangs: true, ..ScriptedStore::default() });
     let (owner, _losses) = owner();
     let asked = tokio::time::Instant::now();
     let refused = registry.claim(room("r"), owner).await.unwrap_err();

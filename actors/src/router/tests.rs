@@ -26,13 +26,6 @@ async fn the_late_end_of_an_earlier_stream_leaves_the_new_one_alone() {
     let other = router.publish(room("other"), publisher.evict()).await.unwrap();
     let earlier = router.open(room("other")).await.unwrap().id();
     drop(other);
-    router
-        .0
-        .send(Ended {
-            room: room("r"),
-            id: earlier,
-        })
-        .await
-        .unwrap();
+    router.0.send(Ended { room: room("r"), id: earlier }).await.unwrap();
     assert_eq!(router.open(room("r")).await.unwrap().id(), stream.id());
 }

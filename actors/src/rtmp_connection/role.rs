@@ -66,11 +66,7 @@ pub(super) struct Playing {
 
 impl Playing {
     pub fn new(stream: StreamHandle) -> Self {
-        Self {
-            stream,
-            subscriber: SubscriberId::unique(),
-            since: Instant::now(),
-        }
+        Self { stream, subscriber: SubscriberId::unique(), since: Instant::now() }
     }
 
     pub fn is_stream_alive(&self) -> bool {

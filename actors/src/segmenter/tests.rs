@@ -38,10 +38,7 @@ impl Bench {
             idle_timeout: Duration::from_secs(60),
         });
         let router = node(settings(), 1);
-        let publication = router
-            .publish(room(), ProbeHandle::start().evict())
-            .await
-            .unwrap();
+        let publication = router.publish(room(), ProbeHandle::start().evict()).await.unwrap();
         let stream = router.open(room()).await.unwrap();
         let session = (mode == HlsMode::OnDemand).then(|| hls.begin(&room()));
         Self {
@@ -74,9 +71,7 @@ impl Bench {
     }
 
     async fn send(&mut self, frames: impl IntoIterator<Item = Frame>) {
-        frames
-            .into_iter()
-            .for_each(|frame| self.batcher.push(frame).unwrap());
+        frames.into_iter().for_each(|frame| self.batcher.push(frame).unwrap());
         for batch in self.batcher.flush() {
             let after_gap = false;
             self.tell(Delivery::Media { batch, after_gap }).await;
@@ -107,10 +102,7 @@ impl Bench {
 fn readable(frame: Frame) -> Frame {
     let mut payload = frame.payload[..5].to_vec();
     payload.extend_from_slice(&[0, 0, 0, 2, 0x65, 1]);
-    Frame {
-        payload: payload.into(),
-        ..frame
-    }
+    Frame { payload: payload.into(), ..frame }
 }
 
 fn value(playlist: &str, tag: &str) -> u64 {
@@ -119,10 +111,7 @@ fn value(playlist: &str, tag: &str) -> u64 {
 }
 
 fn durations(playlist: &str) -> Vec<&str> {
-    playlist
-        .lines()
-        .filter_map(|line| line.strip_prefix("#EXTINF:"))
-        .collect()
+    playlist.lines().filter_map(|line| line.strip_prefix("#EXTINF:")).collect()
 }
 
 #[actix::test]
@@ -163,11 +152,7 @@ async fn a_publisher_who_comes_back_is_a_discontinuity_of_the_same_playlist() {
     bench.pictures(60).await;
     bench.tell(Delivery::PublisherLeft).await;
     let before = bench.playlist().await;
-    assert_eq!(
-        durations(&before),
-        ["1.000,", "1.400,"],
-        "what came is not held back"
-    );
+    assert_eq!(durations(&before), ["1.000,", "1.400,"], "what came is not held back");
     bench.publisher_comes().await;
     bench.pictures(51).await;
     let after = bench.playlist().await;
@@ -221,20 +206,14 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
     bench.segmenter = SegmenterActor::start(bench.hls.clone(), bench.stream.clone(), None);
     bench.publisher_comes().await;
     let session = bench.session().await.unwrap();
-    assert!(
-        matches!(session.listing(Duration::ZERO).await, Listing::Pending),
-        "nobody is shown the old one"
-    );
+    assert!(matches!(session.listing(Duration::ZERO).await, Listing::Pending), "nobody is shown the old one");
     bench.pictures(51).await;
     let after = bench.playlist().await;
     assert!(value(&after, "#EXT-X-MEDIA-SEQUENCE:") >= old_sequence + 2);
     let number = "#EXT-X-DISCONTINUITY-SEQUENCE:";
     assert!(value(&after, number) > value(&before, number));
     assert_eq!(after.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
-    assert!(
-        bench.hls.segment(&room(), old_sequence).is_some(),
-        "old segments are still there"
-    );
+    assert!(bench.hls.segment(&room(), old_sequence).is_some(), "old segments are still there");
 }
 
 #[actix::test]
@@ -242,15 +221,10 @@ async fn a_codec_that_does_not_fit_is_named_until_another_publisher_comes() {
     let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
     bench.pictures(60).await;
-    let av1 = Frame {
-        payload: Bytes::from_static(b"\x90av01x"),
-        ..samples::video_header()
-    };
+    let av1 = Frame { payload: Bytes::from_static(b"\x90av01x"), ..samples::video_header() };
     bench.send([av1, samples::keyframe(3_000)]).await;
     let session = bench.session().await.unwrap();
-    let Listing::Unsupported(codec) = session.listing(Duration::ZERO).await else {
-        panic!()
-    };
+    let Listing::Unsupported(codec) = session.listing(Duration::ZERO).await else { panic!() };
     assert_eq!(codec.to_string(), "av1");
     bench.publisher_comes().await;
     bench.pictures(51).await;
@@ -266,10 +240,7 @@ async fn a_stream_that_nobody_watches_is_not_cut_on_demand() {
     let session = bench.session().await.unwrap();
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_secs(50)).await;
-        assert!(
-            Arc::ptr_eq(&bench.session().await.unwrap(), &session),
-            "someone asks"
-        );
+        assert!(Arc::ptr_eq(&bench.session().await.unwrap(), &session), "someone asks");
     }
     tokio::time::sleep(Duration::from_secs(70)).await;
     assert!(bench.session().await.is_none());

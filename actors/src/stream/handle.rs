@@ -53,12 +53,7 @@ impl StreamHandle {
             StreamActor::new(id, of_room, settings, registry, router)
         });
         let arbiter = arbiter.clone();
-        Self {
-            id,
-            room,
-            arbiter,
-            address,
-        }
+        Self { id, room, arbiter, address }
     }
 
     /// Which stream it is.
@@ -84,10 +79,7 @@ impl StreamHandle {
     /// Makes the caller the stream's publisher, if there is none and the registry agrees. `evict` is told when it no
     /// longer is.
     pub async fn publish(&self, evict: Recipient<Evicted>) -> Result<Publication, PublishError> {
-        self.address
-            .send(Attach { evict })
-            .await
-            .unwrap_or(Err(PublishError::Ended))
+        self.address.send(Attach { evict }).await.unwrap_or(Err(PublishError::Ended))
     }
 
     #[cfg(test)]
@@ -98,11 +90,7 @@ impl StreamHandle {
     /// Asks for the media that `viewer`, served by `subscriber`, starts with, and subscribes `subscriber` to what
     /// follows if it is not yet.
     pub fn join(&self, subscriber: SubscriberId, viewer: ViewerId, recipient: Recipient<Delivery>) {
-        self.address.do_send(Join {
-            subscriber,
-            viewer,
-            recipient,
-        });
+        self.address.do_send(Join { subscriber, viewer, recipient });
     }
 
     /// Ends a subscription.
@@ -127,10 +115,7 @@ impl Publication {
     /// Feeds the stream. Await the answer before reading more of the publisher, so that TCP slows it down when the
     /// stream cannot follow. An error says that the room is no longer this publisher's, or that the stream is gone.
     pub fn send(&self, frames: Vec<Frame>) -> impl Future<Output = Result<(), Evicted>> + 'static {
-        let taken = self.stream.send(Media {
-            publisher: self.publisher,
-            frames,
-        });
+        let taken = self.stream.send(Media { publisher: self.publisher, frames });
         async move { taken.await.unwrap_or(Err(Evicted)) }
     }
 }

@@ -38,12 +38,7 @@ impl Subscribers {
             let _ = recipient.try_send(Delivery::Join { viewer, point });
         }
         if !self.0.iter().any(|subscriber| subscriber.id == id) {
-            self.0.push(Subscriber {
-                id,
-                recipient,
-                state: State::Flowing,
-                lost_batches: 0,
-            });
+            self.0.push(Subscriber { id, recipient, state: State::Flowing, lost_batches: 0 });
         }
     }
 
@@ -77,10 +72,7 @@ impl Subscriber {
             self.lost_batches += 1;
             return true;
         }
-        match self.recipient.try_send(Delivery::Media {
-            batch: batch.clone(),
-            after_gap,
-        }) {
+        match self.recipient.try_send(Delivery::Media { batch: batch.clone(), after_gap }) {
             Ok(()) => {
                 self.state = State::Flowing;
                 true

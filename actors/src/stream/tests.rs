@@ -33,12 +33,7 @@ async fn live_on(router: crate::router::RouterHandle) -> Live {
     let publisher = ProbeHandle::start();
     let publication = router.publish(room("r"), publisher.evict()).await.unwrap();
     let stream = router.open(room("r")).await.unwrap();
-    Live {
-        router,
-        stream,
-        publication,
-        publisher,
-    }
+    Live { router, stream, publication, publisher }
 }
 
 async fn live() -> Live {
@@ -46,10 +41,7 @@ async fn live() -> Live {
 }
 
 fn media(tags: &[(u8, u32)]) -> Got {
-    Got::Media {
-        after_gap: false,
-        tags: tags.to_vec(),
-    }
+    Got::Media { after_gap: false, tags: tags.to_vec() }
 }
 
 #[actix_rt::test]
@@ -60,13 +52,7 @@ async fn a_viewer_gets_the_cached_gop_and_then_the_live_media_in_order() {
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 7);
     live.publication.send(vec![samples::inter(66)]).await.unwrap();
-    assert_eq!(
-        viewer.next().await,
-        Got::Join {
-            viewer: 7,
-            tags: vec![(V, 0), (V, 33)]
-        }
-    );
+    assert_eq!(viewer.next().await, Got::Join { viewer: 7, tags: vec![(V, 0), (V, 33)] });
     assert_eq!(viewer.next().await, media(&[(V, 66)]));
 }
 
@@ -100,26 +86,17 @@ async fn sound_rides_along_with_the_next_picture_and_waits_no_longer_than_the_li
     let sent = Instant::now();
     assert_eq!(viewer.next().await, media(&[(A, 40)]));
     let waited = sent.elapsed();
-    assert!(
-        waited >= AUDIO_WAIT && waited < AUDIO_WAIT + Duration::from_millis(10),
-        "{waited:?}"
-    );
+    assert!(waited >= AUDIO_WAIT && waited < AUDIO_WAIT + Duration::from_millis(10), "{waited:?}");
 }
 
 #[actix_rt::test]
 async fn media_is_merged_over_the_interval() {
-    let live = live_with(StreamSettings {
-        flush: Flush::Every(Duration::from_millis(100)),
-        ..settings()
-    })
-    .await;
+    let live =
+        live_with(StreamSettings { flush: Flush::Every(Duration::from_millis(100)), ..settings() }).await;
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
     live.publication.send(vec![samples::keyframe(0)]).await.unwrap();
-    live.publication
-        .send(vec![samples::inter(33), samples::audio(40)])
-        .await
-        .unwrap();
+    live.publication.send(vec![samples::inter(33), samples::audio(40)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 0), (V, 33), (A, 40)]));
     live.publication.send(vec![samples::inter(66)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 66)]));
@@ -127,11 +104,7 @@ async fn media_is_merged_over_the_interval() {
 
 #[actix_rt::test]
 async fn every_tag_goes_out_at_once_if_so_set() {
-    let live = live_with(StreamSettings {
-        flush: Flush::EveryTag,
-        ..settings()
-    })
-    .await;
+    let live = live_with(StreamSettings { flush: Flush::EveryTag, ..settings() }).await;
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
     live.publication.send(vec![samples::audio(0)]).await.unwrap();
@@ -158,20 +131,9 @@ async fn viewers_go_on_with_the_next_publisher_and_their_time_never_goes_back() 
     drop(live.publication);
     tokio::time::sleep(GRACE - Duration::from_secs(1)).await;
 
-    let again = live
-        .router
-        .publish(room("r"), live.publisher.evict())
-        .await
-        .unwrap();
-    again
-        .send(vec![samples::video_header(), samples::keyframe(0)])
-        .await
-        .unwrap();
-    assert_eq!(
-        viewer.next().await,
-        media(&[(V, 5000)]),
-        "the new sequence header"
-    );
+    let again = live.router.publish(room("r"), live.publisher.evict()).await.unwrap();
+    again.send(vec![samples::video_header(), samples::keyframe(0)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 5000)]), "the new sequence header");
     assert_eq!(viewer.next().await, media(&[(V, 5033)]));
     tokio::time::sleep(2 * GRACE).await;
     assert!(viewer.is_quiet().await, "the grace is over, and forgotten");
@@ -189,12 +151,7 @@ async fn viewers_are_let_go_after_the_grace_and_the_room_is_gone() {
     assert_eq!(viewer.next().await, Got::End(EndReason::PublisherLeft));
     assert!(left.elapsed() >= GRACE);
     assert!(live.router.open(room("r")).await.is_none());
-    assert!(
-        live.router
-            .publish(room("r"), live.publisher.evict())
-            .await
-            .is_ok()
-    );
+    assert!(live.router.publish(room("r"), live.publisher.evict()).await.is_ok());
 }
 
 #[actix_rt::test]
@@ -205,11 +162,7 @@ async fn a_viewer_who_comes_in_the_grace_waits_for_the_next_publisher() {
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
     assert!(viewer.is_quiet().await, "what the last publisher sent is past");
-    let again = live
-        .router
-        .publish(room("r"), live.publisher.evict())
-        .await
-        .unwrap();
+    let again = live.router.publish(room("r"), live.publisher.evict()).await.unwrap();
     again.send(vec![samples::keyframe(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 33)]));
 }
@@ -220,16 +173,8 @@ async fn a_publication_whose_asker_is_gone_does_not_block_the_room() {
     live.publication.send(opening(0)).await.unwrap();
     drop(live.publication);
     let asked = live.stream.publish(live.publisher.evict());
-    assert!(
-        futures::FutureExt::now_or_never(asked).is_none(),
-        "the asker gave up"
-    );
-    assert!(
-        live.router
-            .publish(room("r"), live.publisher.evict())
-            .await
-            .is_ok()
-    );
+    assert!(futures::FutureExt::now_or_never(asked).is_none(), "the asker gave up");
+    assert!(live.router.publish(room("r"), live.publisher.evict()).await.is_ok());
 }
 
 #[actix_rt::test]
@@ -238,11 +183,7 @@ async fn a_late_frame_of_an_earlier_publisher_is_turned_down() {
     live.publication.send(opening(0)).await.unwrap();
     let late = live.publication.send(opening(0));
     drop(live.publication);
-    let _now = live
-        .router
-        .publish(room("r"), live.publisher.evict())
-        .await
-        .unwrap();
+    let _now = live.router.publish(room("r"), live.publisher.evict()).await.unwrap();
     late.await.unwrap();
     let stale = Publication::new(live.stream.address().clone(), PublisherId(1));
     assert!(stale.send(opening(0)).await.is_err());
@@ -256,20 +197,12 @@ async fn a_lost_claim_evicts_the_publisher_and_frees_the_room() {
     live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
     assert_eq!(live.publisher.next().await, Got::Evicted);
     assert!(live.publication.send(opening(0)).await.is_err());
-    assert!(
-        live.router
-            .publish(room("r"), live.publisher.evict())
-            .await
-            .is_ok()
-    );
+    assert!(live.router.publish(room("r"), live.publisher.evict()).await.is_ok());
 }
 
 #[actix_rt::test]
 async fn without_a_cache_viewers_begin_at_the_next_keyframe() {
-    let gop = GopLimits {
-        gops_max: 0,
-        size_max_bytes: 0,
-    };
+    let gop = GopLimits { gops_max: 0, size_max_bytes: 0 };
     let live = live_with(StreamSettings { gop, ..settings() }).await;
     live.publication.send(opening(0)).await.unwrap();
     let mut viewer = ProbeHandle::start();
@@ -290,53 +223,25 @@ async fn a_subscriber_that_left_gets_nothing_more() {
 
 #[actix_rt::test]
 async fn a_subscriber_whose_mailbox_is_full_goes_on_at_a_keyframe_and_is_told() {
-    let live = live_with(StreamSettings {
-        flush: Flush::EveryTag,
-        ..settings()
-    })
-    .await;
+    let live = live_with(StreamSettings { flush: Flush::EveryTag, ..settings() }).await;
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
     live.publication.send(opening(0)).await.unwrap();
     viewer.next().await;
     viewer.next().await;
     // One message whose flush cuts at each keyframe: nobody else runs until all batches are sent.
-    let keyframes = |from: u32, count: u32| {
-        (0..count)
-            .map(|at| samples::keyframe(from + at))
-            .collect::<Vec<_>>()
-    };
-    live.publication
-        .send(keyframes(100, 2 * MAILBOX_MAX as u32))
-        .await
-        .unwrap();
+    let keyframes =
+        |from: u32, count: u32| (0..count).map(|at| samples::keyframe(from + at)).collect::<Vec<_>>();
+    live.publication.send(keyframes(100, 2 * MAILBOX_MAX as u32)).await.unwrap();
     let mut last = 0;
     while let Ok(got) = tokio::time::timeout(Duration::from_millis(1), viewer.next()).await {
-        let Got::Media {
-            after_gap: false,
-            tags,
-        } = got
-        else {
-            panic!("{got:?}")
-        };
+        let Got::Media { after_gap: false, tags } = got else { panic!("{got:?}") };
         last = tags[0].1;
     }
-    assert!(
-        last < 100 + 2 * MAILBOX_MAX as u32 - 1,
-        "the last ones did not fit"
-    );
+    assert!(last < 100 + 2 * MAILBOX_MAX as u32 - 1, "the last ones did not fit");
     live.publication.send(vec![samples::inter(2000)]).await.unwrap();
-    live.publication
-        .send(vec![samples::keyframe(2033)])
-        .await
-        .unwrap();
-    assert_eq!(
-        viewer.next().await,
-        Got::Media {
-            after_gap: true,
-            tags: vec![(V, 2033)]
-        }
-    );
+    live.publication.send(vec![samples::keyframe(2033)]).await.unwrap();
+    assert_eq!(viewer.next().await, Got::Media { after_gap: true, tags: vec![(V, 2033)] });
 }
 
 #[actix_rt::test]
@@ -367,18 +272,9 @@ struct OneClaim(std::cell::Cell<bool>);
 
 impl crate::registry::store::Store for OneClaim {
     fn claim(&self, room: &RoomName) -> futures::future::LocalBoxFuture<'static, Result<Claim, ClaimError>> {
-        let taken = ClaimError::Taken {
-            node: "n2".to_owned(),
-        };
-        let claim = Claim {
-            room: room.clone(),
-            epoch: 1,
-        };
-        Box::pin(std::future::ready(if self.0.replace(false) {
-            Ok(claim)
-        } else {
-            Err(taken)
-        }))
+        let taken = ClaimError::Taken { node: "n2".to_owned() };
+        let claim = Claim { room: room.clone(), epoch: 1 };
+        Box::pin(std::future::ready(if self.0.replace(false) { Ok(claim) } else { Err(taken) }))
     }
 
     fn renew(

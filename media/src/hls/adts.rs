@@ -12,9 +12,8 @@ pub const AAC_FRAME_MAX_BYTES: usize = 0x1FFF - ADTS_HEADER_BYTES;
 /// Samples of one AAC frame, at the core's rate.
 pub const AAC_FRAME_SAMPLES: u32 = 1024;
 
-const SAMPLE_RATES_HZ: [u32; 13] = [
-    96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
-];
+const SAMPLE_RATES_HZ: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 const EXPLICIT_RATE: u32 = 15;
 const OBJECT_TYPE_ESCAPE: u32 = 31;
 const OBJECT_TYPE_SBR: u32 = 5;
@@ -76,11 +75,7 @@ impl AdtsConfig {
         if bits.read(1)? == 1 {
             return Err(AdtsError::FrameLength);
         }
-        Ok(Self {
-            profile: object_type as u8 - 1,
-            sampling_index,
-            channels: channels as u8,
-        })
+        Ok(Self { profile: object_type as u8 - 1, sampling_index, channels: channels as u8 })
     }
 
     /// The header of a frame of `frame_bytes`.
@@ -102,10 +97,7 @@ impl AdtsConfig {
 
     /// The core's sampling frequency.
     pub fn sample_rate_hz(&self) -> u32 {
-        SAMPLE_RATES_HZ
-            .get(usize::from(self.sampling_index))
-            .copied()
-            .unwrap_or(SAMPLE_RATES_HZ[0])
+        SAMPLE_RATES_HZ.get(usize::from(self.sampling_index)).copied().unwrap_or(SAMPLE_RATES_HZ[0])
     }
 }
 
@@ -125,12 +117,8 @@ fn read_sampling_index(bits: &mut BitReader<'_>) -> Result<u8, AdtsError> {
 }
 
 fn nearest_index(rate_hz: u32) -> Result<u8, AdtsError> {
-    let index = SAMPLE_RATES_HZ
-        .iter()
-        .position(|known_hz| known_hz.abs_diff(rate_hz) * 50 <= *known_hz);
-    index
-        .map(|index| index as u8)
-        .ok_or(AdtsError::SampleRate(rate_hz))
+    let index = SAMPLE_RATES_HZ.iter().position(|known_hz| known_hz.abs_diff(rate_hz) * 50 <= *known_hz);
+    index.map(|index| index as u8).ok_or(AdtsError::SampleRate(rate_hz))
 }
 
 struct BitReader<'a> {
@@ -161,37 +149,20 @@ mod tests {
     fn aac_lc_44100_stereo() {
         let config = AdtsConfig::parse(&[0x12, 0x10]).unwrap();
         assert_eq!(config.sample_rate_hz(), 44_100);
-        assert_eq!(
-            config.header(100).unwrap(),
-            [0xFF, 0xF1, 0x50, 0x80, 0x0D, 0x7F, 0xFC]
-        );
+        assert_eq!(config.header(100).unwrap(), [0xFF, 0xF1, 0x50, 0x80, 0x0D, 0x7F, 0xFC]);
     }
 
     #[test]
     fn aac_lc_48000_with_six_channels() {
         let config = AdtsConfig::parse(&[0x11, 0xB0]).unwrap();
-        assert_eq!(
-            config,
-            AdtsConfig {
-                profile: 1,
-                sampling_index: 3,
-                channels: 6
-            }
-        );
-        assert_eq!(
-            config.header(8184).unwrap(),
-            [0xFF, 0xF1, 0x4D, 0x83, 0xFF, 0xFF, 0xFC]
-        );
+        assert_eq!(config, AdtsConfig { profile: 1, sampling_index: 3, channels: 6 });
+        assert_eq!(config.header(8184).unwrap(), [0xFF, 0xF1, 0x4D, 0x83, 0xFF, 0xFF, 0xFC]);
         assert_eq!(config.header(8185), Err(AdtsError::FrameSize(8185)));
     }
 
     #[test]
     fn he_aac_is_told_as_its_core() {
-        let core = AdtsConfig {
-            profile: 1,
-            sampling_index: 7,
-            channels: 2,
-        };
+        let core = AdtsConfig { profile: 1, sampling_index: 7, channels: 2 };
         assert_eq!(AdtsConfig::parse(&[0x2B, 0x92, 0x08, 0x00]), Ok(core));
         assert_eq!(AdtsConfig::parse(&[0xEB, 0x92, 0x08, 0x00]), Ok(core));
     }
@@ -215,14 +186,8 @@ mod tests {
         assert_eq!(AdtsConfig::parse(&[0x12]), Err(AdtsError::Truncated));
         assert_eq!(AdtsConfig::parse(&[0x12, 0x00]), Err(AdtsError::Channels(0)));
         assert_eq!(AdtsConfig::parse(&[0x12, 0x14]), Err(AdtsError::FrameLength));
-        assert_eq!(
-            AdtsConfig::parse(&[0x16, 0x90]),
-            Err(AdtsError::SampleRateIndex(13))
-        );
-        assert_eq!(
-            AdtsConfig::parse(&[0xF8, 0xE6, 0x40, 0x00]),
-            Err(AdtsError::ObjectType(39))
-        );
+        assert_eq!(AdtsConfig::parse(&[0x16, 0x90]), Err(AdtsError::SampleRateIndex(13)));
+        assert_eq!(AdtsConfig::parse(&[0xF8, 0xE6, 0x40, 0x00]), Err(AdtsError::ObjectType(39)));
     }
 
     proptest! {

@@ -55,24 +55,13 @@ fn put_nal(out: &mut Vec<u8>, nal: &[u8]) {
 fn types_within(config: &NalConfig, access_unit: &[u8]) -> Result<u64, AnnexBError> {
     let mut types = 0;
     for nal in nals(config.length_bytes, access_unit) {
-        types |= config
-            .syntax
-            .type_of(nal?)
-            .map_or(0, |nal_type| 1_u64 << nal_type);
+        types |= config.syntax.type_of(nal?).map_or(0, |nal_type| 1_u64 << nal_type);
     }
-    if types == 0 {
-        Err(AnnexBError::Empty)
-    } else {
-        Ok(types)
-    }
+    if types == 0 { Err(AnnexBError::Empty) } else { Ok(types) }
 }
 
 fn has_full_set(config: &NalConfig, types: u64) -> bool {
-    config
-        .syntax
-        .parameter_set_types()
-        .iter()
-        .all(|nal_type| types & 1 << nal_type != 0)
+    config.syntax.parameter_set_types().iter().all(|nal_type| types & 1 << nal_type != 0)
 }
 
 /// The NAL units of a length-prefixed access unit, without the empty ones; ends after an error.
@@ -95,9 +84,7 @@ fn nals(length_bytes: usize, access_unit: &[u8]) -> impl Iterator<Item = Result<
 
 fn split_nal(length_bytes: usize, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_at_checked(length_bytes)?;
-    let size_bytes = length
-        .iter()
-        .fold(0_usize, |size, byte| size << 8 | usize::from(*byte));
+    let size_bytes = length.iter().fold(0_usize, |size, byte| size << 8 | usize::from(*byte));
     rest.split_at_checked(size_bytes)
 }
 
@@ -113,11 +100,7 @@ mod tests {
     const AUD: &[u8] = b"\x09\xF0";
 
     fn avc(length_bytes: usize) -> NalConfig {
-        NalConfig {
-            syntax: NalSyntax::H264,
-            length_bytes,
-            parameter_sets: vec![SPS.into(), PPS.into()],
-        }
+        NalConfig { syntax: NalSyntax::H264, length_bytes, parameter_sets: vec![SPS.into(), PPS.into()] }
     }
 
     fn prefixed(length_bytes: usize, nals: &[&[u8]]) -> Vec<u8> {
@@ -159,10 +142,7 @@ mod tests {
 
     #[test]
     fn a_delimiter_comes_once_and_first() {
-        assert_eq!(
-            rewritten(&[b"\x09\x10", b"\x41x"], false),
-            with_start_codes(&[AUD, b"\x41x"])
-        );
+        assert_eq!(rewritten(&[b"\x09\x10", b"\x41x"], false), with_start_codes(&[AUD, b"\x41x"]));
     }
 
     #[test]
@@ -170,27 +150,12 @@ mod tests {
         let config = NalConfig {
             syntax: NalSyntax::H265,
             length_bytes: 2,
-            parameter_sets: vec![
-                b"\x40\x01v"[..].into(),
-                b"\x42\x01s"[..].into(),
-                b"\x44\x01p"[..].into(),
-            ],
+            parameter_sets: vec![b"\x40\x01v"[..].into(), b"\x42\x01s"[..].into(), b"\x44\x01p"[..].into()],
         };
         let mut out = Vec::new();
-        put_access_unit(
-            &mut out,
-            &config,
-            &prefixed(2, &[b"\x46\x01\x10", b"\x26\x01i"]),
-            true,
-        )
-        .unwrap();
-        let expected = with_start_codes(&[
-            b"\x46\x01\x50",
-            b"\x40\x01v",
-            b"\x42\x01s",
-            b"\x44\x01p",
-            b"\x26\x01i",
-        ]);
+        put_access_unit(&mut out, &config, &prefixed(2, &[b"\x46\x01\x10", b"\x26\x01i"]), true).unwrap();
+        let expected =
+            with_start_codes(&[b"\x46\x01\x50", b"\x40\x01v", b"\x42\x01s", b"\x44\x01p", b"\x26\x01i"]);
         assert_eq!(out, expected);
     }
 

@@ -63,8 +63,7 @@ impl AudioPack {
 
     /// Whether it should go before video of this time.
     pub(super) fn is_old(&self, now_ms: i64) -> bool {
-        self.first
-            .is_some_and(|(_, first_ms)| now_ms.saturating_sub(first_ms) > AGE_MAX_MS)
+        self.first.is_some_and(|(_, first_ms)| now_ms.saturating_sub(first_ms) > AGE_MAX_MS)
     }
 
     /// What it holds, to be written: stream, time of the first frame, frames. Empties it.

@@ -22,11 +22,7 @@ pub fn parse_avcc(record: &[u8]) -> Result<NalConfig, NalConfigError> {
     for _ in 0..picture_set_count {
         parameter_sets.push(reader.sized()?)?;
     }
-    Ok(NalConfig {
-        syntax: NalSyntax::H264,
-        length_bytes,
-        parameter_sets: parameter_sets.sets,
-    })
+    Ok(NalConfig { syntax: NalSyntax::H264, length_bytes, parameter_sets: parameter_sets.sets })
 }
 
 #[cfg(test)]
@@ -44,10 +40,7 @@ mod tests {
         assert_eq!(config.length_bytes, 4);
         assert_eq!(
             config.parameter_sets,
-            [
-                Box::from(&b"\x67\x64\x00\x1F"[..]),
-                Box::from(&b"\x68\xEB\xE3"[..])
-            ]
+            [Box::from(&b"\x67\x64\x00\x1F"[..]), Box::from(&b"\x68\xEB\xE3"[..])]
         );
     }
 
@@ -59,20 +52,10 @@ mod tests {
 
     #[test]
     fn bad_records_are_refused() {
-        assert_eq!(
-            parse_avcc(b"\x00\x64\x00\x1F\xFF\xE0\x00"),
-            Err(NalConfigError::Version(0))
-        );
-        assert_eq!(
-            parse_avcc(b"\x01\x64\x00\x1F\xFE\xE0\x00"),
-            Err(NalConfigError::LengthSize)
-        );
+        assert_eq!(parse_avcc(b"\x00\x64\x00\x1F\xFF\xE0\x00"), Err(NalConfigError::Version(0)));
+        assert_eq!(parse_avcc(b"\x01\x64\x00\x1F\xFE\xE0\x00"), Err(NalConfigError::LengthSize));
         for end in 0..18 {
-            assert_eq!(
-                parse_avcc(&RECORD[..end]),
-                Err(NalConfigError::Truncated),
-                "{end}"
-            );
+            assert_eq!(parse_avcc(&RECORD[..end]), Err(NalConfigError::Truncated), "{end}");
         }
     }
 

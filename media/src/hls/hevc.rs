@@ -22,11 +22,7 @@ pub fn parse_hvcc(record: &[u8]) -> Result<NalConfig, NalConfigError> {
     let syntax = NalSyntax::H265;
     let mut parameter_sets = parameter_sets.sets;
     parameter_sets.sort_by_key(|set| syntax.type_of(set));
-    Ok(NalConfig {
-        syntax,
-        length_bytes,
-        parameter_sets,
-    })
+    Ok(NalConfig { syntax, length_bytes, parameter_sets })
 }
 
 fn read_array(reader: &mut RecordReader<'_>, sets: &mut ParameterSets) -> Result<(), NalConfigError> {
@@ -66,18 +62,10 @@ mod tests {
     fn parameter_sets_come_in_the_order_of_their_types() {
         let (vps, sps, pps, suffix): (&[u8], &[u8], &[u8], &[u8]) =
             (b"\x40\x01v", b"\x42\x01s", b"\x44\x01p", b"\x50\x01x");
-        let config = parse_hvcc(&record(&[
-            (34, &[pps]),
-            (33, &[sps]),
-            (40, &[suffix]),
-            (32, &[vps]),
-        ]))
-        .unwrap();
+        let config =
+            parse_hvcc(&record(&[(34, &[pps]), (33, &[sps]), (40, &[suffix]), (32, &[vps])])).unwrap();
         assert_eq!(config.length_bytes, 4);
-        assert_eq!(
-            config.parameter_sets,
-            [Box::from(vps), Box::from(sps), Box::from(pps)]
-        );
+        assert_eq!(config.parameter_sets, [Box::from(vps), Box::from(sps), Box::from(pps)]);
     }
 
     #[test]

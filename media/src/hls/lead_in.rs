@@ -81,13 +81,8 @@ mod tests {
         let mut lead_in = LeadIn::default();
         assert_eq!(step(&mut lead_in, 5_000, Expectation::Unknown), LeadInStep::Held);
         assert_eq!(step(&mut lead_in, 5_999, Expectation::Unknown), LeadInStep::Held);
-        let LeadInStep::Begin(held) = step(&mut lead_in, 6_000, Expectation::Unknown) else {
-            panic!()
-        };
-        assert_eq!(
-            held.iter().map(|(time_ms, _)| *time_ms).collect::<Vec<_>>(),
-            [5_000, 5_999]
-        );
+        let LeadInStep::Begin(held) = step(&mut lead_in, 6_000, Expectation::Unknown) else { panic!() };
+        assert_eq!(held.iter().map(|(time_ms, _)| *time_ms).collect::<Vec<_>>(), [5_000, 5_999]);
     }
 
     #[test]
@@ -102,17 +97,11 @@ mod tests {
         let mut lead_in = LeadIn::default();
         assert_eq!(step(&mut lead_in, 0, Expectation::Video), LeadInStep::Drop);
         assert_eq!(step(&mut lead_in, 10_999, Expectation::Video), LeadInStep::Drop);
-        assert_eq!(
-            step(&mut lead_in, 11_000, Expectation::Video),
-            LeadInStep::Begin(vec![])
-        );
+        assert_eq!(step(&mut lead_in, 11_000, Expectation::Video), LeadInStep::Begin(vec![]));
     }
 
     #[test]
     fn a_stream_known_to_have_no_video_begins_at_once() {
-        assert_eq!(
-            step(&mut LeadIn::default(), 0, Expectation::AudioOnly),
-            LeadInStep::Begin(vec![])
-        );
+        assert_eq!(step(&mut LeadIn::default(), 0, Expectation::AudioOnly), LeadInStep::Begin(vec![]));
     }
 }

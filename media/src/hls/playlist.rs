@@ -118,19 +118,14 @@ impl Playlist {
             return Err(PlaylistError::Ended);
         }
         if info.sequence != self.next_sequence {
-            return Err(PlaylistError::Sequence {
-                expected: self.next_sequence,
-                got: info.sequence,
-            });
+            return Err(PlaylistError::Sequence { expected: self.next_sequence, got: info.sequence });
         }
         self.next_sequence = self.next_sequence.saturating_add(1);
         self.raise_target(info.duration_ms);
         self.listed.push_back(Listed { info, longest_ms: 0 });
         let left = std::iter::from_fn(|| self.remove_oldest(now_ms)).collect();
         let duration_ms = self.duration_ms();
-        self.listed
-            .iter_mut()
-            .for_each(|listed| listed.longest_ms = listed.longest_ms.max(duration_ms));
+        self.listed.iter_mut().for_each(|listed| listed.longest_ms = listed.longest_ms.max(duration_ms));
         Ok(left)
     }
 
@@ -174,8 +169,7 @@ impl Playlist {
         let first = self.listed.front()?;
         let mut text = String::with_capacity(200 + self.listed.len() * (100 + uri_prefix.len()));
         self.render_head(&mut text, first.info.sequence);
-        self.segments()
-            .for_each(|info| render_segment(&mut text, info, uri_prefix));
+        self.segments().for_each(|info| render_segment(&mut text, info, uri_prefix));
         if self.state == State::Ended {
             text.push_str("#EXT-X-ENDLIST\n");
         }
@@ -213,8 +207,7 @@ impl Playlist {
     }
 
     fn duration_ms(&self) -> u64 {
-        self.segments()
-            .fold(0, |sum_ms, info| info.duration_ms.saturating_add(sum_ms))
+        self.segments().fold(0, |sum_ms, info| info.duration_ms.saturating_add(sum_ms))
     }
 
     /// Takes the oldest segment out, if enough is left without it: the window, and three target durations (RFC 8216,
@@ -229,19 +222,12 @@ impl Playlist {
             return None;
         }
         let Listed { info, longest_ms } = self.listed.pop_front()?;
-        self.discontinuity_sequence = self
-            .discontinuity_sequence
-            .saturating_add(u64::from(info.discontinuity));
-        let stay_ms = info
-            .duration_ms
-            .saturating_add(longest_ms)
-            .max(self.target_s.saturating_mul(2_000));
+        self.discontinuity_sequence =
+            self.discontinuity_sequence.saturating_add(u64::from(info.discontinuity));
+        let stay_ms = info.duration_ms.saturating_add(longest_ms).max(self.target_s.saturating_mul(2_000));
         let last_until_ms = self.gone.back().map_or(0, |gone| gone.until_ms);
         let until_ms = now_ms.saturating_add(stay_ms).max(last_until_ms);
-        self.gone.push_back(Gone {
-            sequence: info.sequence,
-            until_ms,
-        });
+        self.gone.push_back(Gone { sequence: info.sequence, until_ms });
         Some(info)
     }
 }
@@ -268,10 +254,7 @@ fn put_date_time(text: &mut String, unix_ms: u64) {
     let (year, month, day) = civil_date(days);
     let (hour, minute) = (day_ms / 3_600_000, day_ms / 60_000 % 60);
     let (second, milli) = (day_ms / 1_000 % 60, day_ms % 1_000);
-    let _ = write!(
-        text,
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
-    );
+    let _ = write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z");
 }
 
 /// Year, month and day of a day since 1970 in the Gregorian calendar. Counting years from March puts the leap day last,
@@ -286,11 +269,7 @@ const fn civil_date(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = era * 400 + year_of_era + (month <= 2) as u64;
     (year, month, day)
 }
@@ -346,25 +325,14 @@ mod tests {
         let mut playlist = playlist(41);
         assert_eq!(playlist.render(""), None);
         playlist.push(info(41, 2_000), 0).unwrap();
-        playlist
-            .push(
-                SegmentInfo {
-                    discontinuity: true,
-                    ..info(42, 1_983)
-                },
-                0,
-            )
-            .unwrap();
+        playlist.push(SegmentInfo { discontinuity: true, ..info(42, 1_983) }, 0).unwrap();
         let expected = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:41\n\
             #EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-INDEPENDENT-SEGMENTS\n\
             #EXT-X-PROGRAM-DATE-TIME:2026-11-22T22:01:22.000Z\n#EXTINF:2.000,\nroom/seg-41.ts\n\
             #EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM-DATE-TIME:2026-11-22T22:01:24.000Z\n#EXTINF:1.983,\nroom/seg-42.ts\n";
         assert_eq!(playlist.render("room/").unwrap(), expected);
         playlist.end();
-        assert_eq!(
-            playlist.render("room/").unwrap(),
-            format!("{expected}#EXT-X-ENDLIST\n")
-        );
+        assert_eq!(playlist.render("room/").unwrap(), format!("{expected}#EXT-X-ENDLIST\n"));
         assert_eq!(playlist.push(info(43, 1), 0), Err(PlaylistError::Ended));
     }
 
@@ -385,15 +353,7 @@ mod tests {
     #[test]
     fn a_playlist_with_a_segment_that_depends_on_another_does_not_deny_it() {
         let mut playlist = playlist(0);
-        playlist
-            .push(
-                SegmentInfo {
-                    independent: false,
-                    ..info(0, 2_000)
-                },
-                0,
-            )
-            .unwrap();
+        playlist.push(SegmentInfo { independent: false, ..info(0, 2_000) }, 0).unwrap();
         assert!(!playlist.render("").unwrap().contains("INDEPENDENT"));
     }
 
@@ -401,15 +361,7 @@ mod tests {
     fn a_discontinuity_that_leaves_is_counted() {
         let mut playlist = playlist(0);
         for sequence in 0..8 {
-            playlist
-                .push(
-                    SegmentInfo {
-                        discontinuity: sequence == 1,
-                        ..info(sequence, 2_000)
-                    },
-                    0,
-                )
-                .unwrap();
+            playlist.push(SegmentInfo { discontinuity: sequence == 1, ..info(sequence, 2_000) }, 0).unwrap();
         }
         let text = playlist.render("").unwrap();
         assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:2\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n"));
@@ -429,9 +381,7 @@ mod tests {
     #[test]
     fn three_target_durations_stay_listed() {
         let mut playlist = filled(&[10_000, 2_000, 2_000, 2_000, 2_000, 2_000]);
-        let left: Vec<_> = (6..20)
-            .map(|at| playlist.push(info(at, 2_000), 0).unwrap().len())
-            .collect();
+        let left: Vec<_> = (6..20).map(|at| playlist.push(info(at, 2_000), 0).unwrap().len()).collect();
         assert_eq!(left, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
     }
 

@@ -67,12 +67,7 @@ impl AudioStream {
 /// The PAT as one packet. It is always the same but for its continuity counter.
 pub fn pat_packet(counter: u8) -> [u8; PACKET_BYTES] {
     let [pmt_high, pmt_low] = PMT_PID.to_be_bytes();
-    packet(
-        PAT_PID,
-        counter,
-        0x00,
-        &[0, 1, 0xC1, 0, 0, 0, PROGRAM, 0xE0 | pmt_high, pmt_low],
-    )
+    packet(PAT_PID, counter, 0x00, &[0, 1, 0xC1, 0, 0, 0, PROGRAM, 0xE0 | pmt_high, pmt_low])
 }
 
 /// The PMT as one packet. `lead` is the track whose packets carry the clock.
@@ -81,17 +76,8 @@ pub fn pmt_packet(counter: u8, version: u8, tracks: Tracks, lead: Lead) -> [u8; 
         Lead::Video => VIDEO_PID.to_be_bytes(),
         Lead::Audio => AUDIO_PID.to_be_bytes(),
     };
-    let mut body = vec![
-        0,
-        PROGRAM,
-        0xC1 | (version & 0x1F) << 1,
-        0,
-        0,
-        0xE0 | clock_high,
-        clock_low,
-        0xF0,
-        0,
-    ];
+    let mut body =
+        vec![0, PROGRAM, 0xC1 | (version & 0x1F) << 1, 0, 0, 0xE0 | clock_high, clock_low, 0xF0, 0];
     let video = tracks.video.map(|video| (video.stream_type(), VIDEO_PID));
     let audio = tracks.audio.map(|audio| (audio.stream_type(), AUDIO_PID));
     for (stream_type, pid) in video.into_iter().chain(audio) {
@@ -120,11 +106,7 @@ fn packet(pid: u16, counter: u8, table_id: u8, body: &[u8]) -> [u8; PACKET_BYTES
 pub fn crc32(section: &[u8]) -> u32 {
     section.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| {
-            if crc & 0x8000_0000 == 0 {
-                crc << 1
-            } else {
-                crc << 1 ^ 0x04C1_1DB7
-            }
+            if crc & 0x8000_0000 == 0 { crc << 1 } else { crc << 1 ^ 0x04C1_1DB7 }
         })
     })
 }
@@ -141,34 +123,19 @@ mod tests {
     #[test]
     fn the_pat_names_the_pmt() {
         let packet = pat_packet(5);
-        assert_eq!(
-            packet[..17],
-            *b"\x47\x40\x00\x15\x00\x00\xB0\x0D\x00\x01\xC1\x00\x00\x00\x01\xF0\x00"
-        );
+        assert_eq!(packet[..17], *b"\x47\x40\x00\x15\x00\x00\xB0\x0D\x00\x01\xC1\x00\x00\x00\x01\xF0\x00");
         assert_eq!(packet[17..21], 0x2AB1_04B2_u32.to_be_bytes());
         assert!(packet[21..].iter().all(|byte| *byte == 0xFF));
     }
 
     #[test]
     fn the_pmt_names_the_tracks_and_the_clock() {
-        let tracks = Tracks {
-            video: Some(VideoStream::H265),
-            audio: Some(AudioStream::Mp3),
-        };
+        let tracks = Tracks { video: Some(VideoStream::H265), audio: Some(AudioStream::Mp3) };
         let packet = pmt_packet(0, 3, tracks, Lead::Video);
-        assert_eq!(
-            packet[..17],
-            *b"\x47\x50\x00\x10\x00\x02\xB0\x17\x00\x01\xC7\x00\x00\xE1\x00\xF0\x00"
-        );
+        assert_eq!(packet[..17], *b"\x47\x50\x00\x10\x00\x02\xB0\x17\x00\x01\xC7\x00\x00\xE1\x00\xF0\x00");
         assert_eq!(packet[17..27], *b"\x24\xE1\x00\xF0\x00\x03\xE1\x01\xF0\x00");
         assert_eq!(crc32(&packet[5..31]), 0);
-        let audio_only = Tracks {
-            video: None,
-            audio: Some(AudioStream::Aac),
-        };
-        assert_eq!(
-            pmt_packet(0, 0, audio_only, Lead::Audio)[13..20],
-            *b"\xE1\x01\xF0\x00\x0F\xE1\x01"
-        );
+        let audio_only = Tracks { video: None, audio: Some(AudioStream::Aac) };
+        assert_eq!(pmt_packet(0, 0, audio_only, Lead::Audio)[13..20], *b"\xE1\x01\xF0\x00\x0F\xE1\x01");
     }
 }

@@ -28,19 +28,12 @@ pub(super) struct SegmentTrack<C> {
 
 impl<C: Copy + PartialEq> SegmentTrack<C> {
     pub(super) fn new(gate: Gate) -> Self {
-        Self {
-            header: None,
-            gate,
-            last_ms: None,
-            frame_ms: FRAME_FALLBACK_MS,
-        }
+        Self { header: None, gate, last_ms: None, frame_ms: FRAME_FALLBACK_MS }
     }
 
     /// Whether this is the sequence header that counts already.
     pub(super) fn has_header(&self, codec: C, header: &[u8]) -> bool {
-        self.header
-            .as_ref()
-            .is_some_and(|(known_codec, known)| *known_codec == codec && *known == header)
+        self.header.as_ref().is_some_and(|(known_codec, known)| *known_codec == codec && *known == header)
     }
 
     pub(super) fn set_header(&mut self, codec: C, header: &[u8]) {

@@ -36,11 +36,7 @@ pub struct SegmenterConfig {
 
 impl Default for SegmenterConfig {
     fn default() -> Self {
-        Self {
-            target_ms: 2_000,
-            first_target_ms: 2_000,
-            gop_max_ms: 10_000,
-        }
+        Self { target_ms: 2_000, first_target_ms: 2_000, gop_max_ms: 10_000 }
     }
 }
 
@@ -289,11 +285,7 @@ impl<C: Container> Segmenter<C> {
     }
 
     fn due_ms(&self) -> i64 {
-        let target_ms = if self.has_produced {
-            self.config.target_ms
-        } else {
-            self.config.first_target_ms
-        };
+        let target_ms = if self.has_produced { self.config.target_ms } else { self.config.first_target_ms };
         i64::from(target_ms) - CUT_TOLERANCE_MS
     }
 
@@ -338,13 +330,7 @@ impl<C: Container> Segmenter<C> {
         let mut bytes = Vec::with_capacity(capacity_bytes);
         self.container.begin_segment(&mut bytes, lead);
         let discontinuity = discontinuity && self.has_produced;
-        self.state = State::Open(OpenSegment {
-            lead,
-            bytes,
-            first_ms,
-            discontinuity,
-            independent,
-        });
+        self.state = State::Open(OpenSegment { lead, bytes, first_ms, discontinuity, independent });
     }
 
     /// Ends the open segment, if there is one, where the next one begins, or else where its own last frame does.

@@ -90,12 +90,7 @@ impl TsWriter {
         }
         self.declared = Some(self.tracks);
         if let Some(pmt) = out.get_mut(self.pmt_at..self.pmt_at + PACKET_BYTES) {
-            pmt.copy_from_slice(&pmt_packet(
-                self.pmt_counter,
-                self.pmt_version,
-                self.tracks,
-                self.lead,
-            ));
+            pmt.copy_from_slice(&pmt_packet(self.pmt_counter, self.pmt_version, self.tracks, self.lead));
         }
         self.pmt_counter = next(self.pmt_counter);
         changed
@@ -125,25 +120,11 @@ impl TsWriter {
             let mut header = pes_header::<19>(STREAM_ID_VIDEO, 0, 0xC0);
             put_time(&mut header, 9, 0x30, pts_ms);
             put_time(&mut header, 14, 0x10, dts_ms);
-            put_pes(
-                out,
-                VIDEO_PID,
-                &mut self.video_counter,
-                &adaptation,
-                &header,
-                annex_b,
-            );
+            put_pes(out, VIDEO_PID, &mut self.video_counter, &adaptation, &header, annex_b);
         } else {
             let mut header = pes_header::<PES_HEADER_PTS_BYTES>(STREAM_ID_VIDEO, 0, 0x80);
             put_time(&mut header, 9, 0x20, dts_ms);
-            put_pes(
-                out,
-                VIDEO_PID,
-                &mut self.video_counter,
-                &adaptation,
-                &header,
-                annex_b,
-            );
+            put_pes(out, VIDEO_PID, &mut self.video_counter, &adaptation, &header, annex_b);
         }
     }
 
@@ -164,20 +145,12 @@ impl TsWriter {
         let length = frames.len() + PES_HEADER_PTS_BYTES - PES_PREFIX_BYTES;
         let mut header = pes_header::<PES_HEADER_PTS_BYTES>(STREAM_ID_AUDIO, length as u16, 0x80);
         put_time(&mut header, 9, 0x20, pts_ms);
-        put_pes(
-            out,
-            AUDIO_PID,
-            &mut self.audio_counter,
-            &adaptation,
-            &header,
-            frames,
-        );
+        put_pes(out, AUDIO_PID, &mut self.audio_counter, &adaptation, &header, frames);
     }
 
     fn put_clock_if_due(&mut self, out: &mut Vec<u8>, now_ms: i64) {
-        let is_due = self
-            .clock_ms
-            .is_none_or(|clock_ms| now_ms.saturating_sub(clock_ms) >= CLOCK_INTERVAL_MS);
+        let is_due =
+            self.clock_ms.is_none_or(|clock_ms| now_ms.saturating_sub(clock_ms) >= CLOCK_INTERVAL_MS);
         if is_due {
             let adaptation = Adaptation::new(false, Some(self.advance_clock(now_ms)));
             // The counter counts packets with payload only, so this one repeats the last.
@@ -213,19 +186,13 @@ impl Adaptation {
     fn new(random_access: bool, clock_ms: Option<i64>) -> Self {
         let flags = if random_access { RANDOM_ACCESS } else { 0 };
         let Some(clock_ms) = clock_ms else {
-            return Self {
-                bytes: [flags, 0, 0, 0, 0, 0, 0],
-                size_bytes: usize::from(random_access),
-            };
+            return Self { bytes: [flags, 0, 0, 0, 0, 0, 0], size_bytes: usize::from(random_access) };
         };
         let ticks = ticks(clock_ms);
         let [.., a, b, c, d] = (ticks >> 1).to_be_bytes();
         // The low bit of the base, six reserved bits, and nine bits of an extension that milliseconds do not need.
         let low = (ticks as u8 & 1) << 7 | 0x7E;
-        Self {
-            bytes: [flags | HAS_CLOCK, a, b, c, d, low, 0],
-            size_bytes: 7,
-        }
+        Self { bytes: [flags | HAS_CLOCK, a, b, c, d, low, 0], size_bytes: 7 }
     }
 
     fn content(&self) -> &[u8] {
@@ -234,28 +201,14 @@ impl Adaptation {
 
     /// With its length, if there is anything in it.
     fn total_bytes(&self) -> usize {
-        if self.size_bytes == 0 {
-            0
-        } else {
-            1 + self.size_bytes
-        }
+        if self.size_bytes == 0 { 0 } else { 1 + self.size_bytes }
     }
 }
 
 /// A PES header of `N` bytes without its times (section 2.4.3.7).
 fn pes_header<const N: usize>(stream_id: u8, length: u16, time_flags: u8) -> [u8; N] {
     let [length_high, length_low] = length.to_be_bytes();
-    let start = [
-        0,
-        0,
-        1,
-        stream_id,
-        length_high,
-        length_low,
-        0x84,
-        time_flags,
-        (N - 9) as u8,
-    ];
+    let start = [0, 0, 1, stream_id, length_high, length_low, 0x84, time_flags, (N - 9) as u8];
     let mut header = [0; N];
     header.iter_mut().zip(start).for_each(|(to, from)| *to = from);
     header
@@ -270,11 +223,7 @@ fn put_time(header: &mut [u8], at: usize, prefix: u8, time_ms: i64) {
         (ticks >> 7) as u8,
         (ticks << 1) as u8 | 1,
     ];
-    header
-        .iter_mut()
-        .skip(at)
-        .zip(bytes)
-        .for_each(|(to, from)| *to = from);
+    header.iter_mut().skip(at).zip(bytes).for_each(|(to, from)| *to = from);
 }
 
 /// Milliseconds in 90 kHz, modulo 2^33. As this divides 2^64, a multiplication that wraps does no harm.
@@ -299,13 +248,7 @@ fn put_pes(
     let (first, rest) = payload.split_at_checked(room_bytes).unwrap_or((payload, &[]));
     let (full, last) = rest.as_chunks::<PAYLOAD_BYTES>();
     out.reserve((full.len() + 2) * PACKET_BYTES);
-    put_packet(
-        out,
-        [0x40 | pid_high, pid_low, 0x10 | *counter],
-        adaptation,
-        header,
-        first,
-    );
+    put_packet(out, [0x40 | pid_high, pid_low, 0x10 | *counter], adaptation, header, first);
     *counter = next(*counter);
     for chunk in full {
         out.extend_from_slice(&[SYNC_BYTE, pid_high, pid_low, 0x10 | *counter]);
@@ -313,13 +256,7 @@ fn put_pes(
         *counter = next(*counter);
     }
     if !last.is_empty() {
-        put_packet(
-            out,
-            [pid_high, pid_low, 0x10 | *counter],
-            &Adaptation::new(false, None),
-            &[],
-            last,
-        );
+        put_packet(out, [pid_high, pid_low, 0x10 | *counter], &Adaptation::new(false, None), &[], last);
         *counter = next(*counter);
     }
 }
@@ -336,11 +273,7 @@ fn put_packet(out: &mut Vec<u8>, header: [u8; 3], adaptation: &Adaptation, head:
         let end = out.len() + field_bytes;
         out.push(length as u8);
         // A field with anything behind its length begins with the flags.
-        let content = if length > 0 && adaptation.size_bytes == 0 {
-            &[0]
-        } else {
-            adaptation.content()
-        };
+        let content = if length > 0 && adaptation.size_bytes == 0 { &[0] } else { adaptation.content() };
         out.extend_from_slice(content);
         out.resize(end, 0xFF);
     }
@@ -405,10 +338,7 @@ mod tests {
             (0..5).for_each(|at| writer.audio(out, AudioStream::Mp3, at * 93, b"sound"));
             writer.video(out, VideoStream::H264, 350, 350, false, b"picture");
         });
-        assert_eq!(
-            checked(&bytes).clocks,
-            [0, 93, 186, 279, 372, 372].map(|clock_ms| clock_ms * 90)
-        );
+        assert_eq!(checked(&bytes).clocks, [0, 93, 186, 279, 372, 372].map(|clock_ms| clock_ms * 90));
     }
 
     #[test]
@@ -423,10 +353,7 @@ mod tests {
         writer.begin_segment(&mut out, Lead::Video);
         writer.audio(&mut out, AudioStream::Aac, 0, b"sound");
         assert!(writer.end_segment(&mut out));
-        assert_eq!(
-            (checked(&out).video_type, checked(&out).audio_type),
-            (Some(0x24), Some(0x0F))
-        );
+        assert_eq!((checked(&out).video_type, checked(&out).audio_type), (Some(0x24), Some(0x0F)));
         writer.begin_segment(&mut out, Lead::Video);
         assert!(!writer.end_segment(&mut out));
     }

@@ -98,13 +98,9 @@ impl TsChecker {
         let mut open = Open::default();
         let (packets, rest) = bytes.as_chunks::<PACKET_BYTES>();
         for (at, packet) in packets.iter().enumerate() {
-            self.packet(&mut open, at, packet)
-                .map_err(|fault| TsFault { packet: at, fault })?;
+            self.packet(&mut open, at, packet).map_err(|fault| TsFault { packet: at, fault })?;
         }
-        let fault = |fault: String| TsFault {
-            packet: packets.len(),
-            fault,
-        };
+        let fault = |fault: String| TsFault { packet: packets.len(), fault };
         if !rest.is_empty() {
             return Err(fault(format!("{} bytes behind the last packet", rest.len())));
         }
@@ -136,18 +132,11 @@ impl TsChecker {
 
     fn check_counter(&mut self, packet: &Packet<'_>) -> Result<(), String> {
         let last = self.counters.insert(packet.pid, packet.counter);
-        let expected = last.map(|last| {
-            if packet.has_payload {
-                (last + 1) & 0x0F
-            } else {
-                last
-            }
-        });
+        let expected = last.map(|last| if packet.has_payload { (last + 1) & 0x0F } else { last });
         match expected {
-            Some(expected) if expected != packet.counter => Err(format!(
-                "PID {:#x}: counter {}, not {expected}",
-                packet.pid, packet.counter
-            )),
+            Some(expected) if expected != packet.counter => {
+                Err(format!("PID {:#x}: counter {}, not {expected}", packet.pid, packet.counter))
+            }
             _ => Ok(()),
         }
     }
@@ -177,9 +166,7 @@ impl Open {
     }
 
     fn read_pmt(&mut self, packet: &Packet<'_>) -> Result<(), String> {
-        let (header, streams) = section(packet, 2)?
-            .split_at_checked(9)
-            .ok_or("the PMT is short")?;
+        let (header, streams) = section(packet, 2)?.split_at_checked(9).ok_or("the PMT is short")?;
         self.clock_pid = u16::from_be_bytes([header[5] & 0x1F, header[6]]);
         let (streams, rest) = streams.as_chunks::<5>();
         if !rest.is_empty() {
@@ -211,20 +198,10 @@ impl Open {
             }
             let clock = self.segment.clocks.last().copied();
             let (random_access, bytes) = (packet.random_access, packet.payload.to_vec());
-            self.unfinished.insert(
-                packet.pid,
-                Unfinished {
-                    random_access,
-                    clock,
-                    bytes,
-                },
-            );
+            self.unfinished.insert(packet.pid, Unfinished { random_access, clock, bytes });
             return Ok(());
         }
-        let unfinished = self
-            .unfinished
-            .get_mut(&packet.pid)
-            .ok_or("a PES packet begins in its middle")?;
+        let unfinished = self.unfinished.get_mut(&packet.pid).ok_or("a PES packet begins in its middle")?;
         unfinished.bytes.extend_from_slice(packet.payload);
         Ok(())
     }
@@ -237,10 +214,7 @@ impl Open {
         if let Some(clock) = unfinished.clock
             && pes.dts.wrapping_sub(clock) % TICKS > TICKS / 2
         {
-            return Err(format!(
-                "PID {pid:#x}: decoded at {}, when the clock is at {clock}",
-                pes.dts
-            ));
+            return Err(format!("PID {pid:#x}: decoded at {}, when the clock is at {clock}", pes.dts));
         }
         if Some(pid) == self.video_pid {
             self.segment.video.push(pes)
@@ -258,9 +232,7 @@ fn parse_packet(bytes: &[u8; PACKET_BYTES]) -> Result<Packet<'_>, String> {
     }
     let (field, payload) = match control & 0x20 {
         0 => (&[][..], &rest[..]),
-        _ => rest[1..]
-            .split_at_checked(usize::from(rest[0]))
-            .ok_or("the adaptation field is too long")?,
+        _ => rest[1..].split_at_checked(usize::from(rest[0])).ok_or("the adaptation field is too long")?,
     };
     let has_payload = control & 0x10 != 0;
     if has_payload == payload.is_empty() {
@@ -273,11 +245,7 @@ fn parse_packet(bytes: &[u8; PACKET_BYTES]) -> Result<Packet<'_>, String> {
         counter: control & 0x0F,
         has_payload,
         random_access: flags & 0x40 != 0,
-        clock: if flags & 0x10 == 0 {
-            None
-        } else {
-            Some(parse_clock(field)?)
-        },
+        clock: if flags & 0x10 == 0 { None } else { Some(parse_clock(field)?) },
         payload,
     })
 }
@@ -302,9 +270,7 @@ fn section<'a>(packet: &Packet<'a>, table_id: u8) -> Result<&'a [u8], String> {
     if id != table_id || crc32(whole) != 0 {
         return Err(format!("table {id}: wrong id or checksum"));
     }
-    whole
-        .get(3..whole.len() - 4)
-        .ok_or_else(|| "the section is empty".to_owned())
+    whole.get(3..whole.len() - 4).ok_or_else(|| "the section is empty".to_owned())
 }
 
 fn parse_pes(bytes: &[u8], random_access: bool) -> Result<Pes, String> {
@@ -315,23 +281,14 @@ fn parse_pes(bytes: &[u8], random_access: bool) -> Result<Pes, String> {
     if length != 0 && length != bytes.len() - 6 {
         return Err(format!("PES length {length}, but {} bytes", bytes.len() - 6));
     }
-    let (times, payload) = rest
-        .split_at_checked(usize::from(*header_bytes))
-        .ok_or("the PES header is too long")?;
+    let (times, payload) =
+        rest.split_at_checked(usize::from(*header_bytes)).ok_or("the PES header is too long")?;
     let (pts, dts) = match flags >> 6 {
         2 => (parse_time(times, 2)?, None),
-        3 => (
-            parse_time(times, 3)?,
-            Some(parse_time(times.get(5..).unwrap_or_default(), 1)?),
-        ),
+        3 => (parse_time(times, 3)?, Some(parse_time(times.get(5..).unwrap_or_default(), 1)?)),
         _ => return Err("a PES packet without a time".to_owned()),
     };
-    Ok(Pes {
-        pts,
-        dts: dts.unwrap_or(pts),
-        random_access,
-        payload: payload.to_vec(),
-    })
+    Ok(Pes { pts, dts: dts.unwrap_or(pts), random_access, payload: payload.to_vec() })
 }
 
 fn parse_time(bytes: &[u8], prefix: u8) -> Result<u64, String> {

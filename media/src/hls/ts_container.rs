@@ -88,12 +88,7 @@ impl Container for TsContainer {
             NalSyntax::H265 => VideoStream::H265,
         };
         let pts_ms = dts_ms.saturating_add(i64::from(header.composition_time_ms));
-        self.staged = Staged::Video {
-            stream,
-            dts_ms,
-            pts_ms,
-            keyframe,
-        };
+        self.staged = Staged::Video { stream, dts_ms, pts_ms, keyframe };
         Ok(())
     }
 
@@ -106,20 +101,13 @@ impl Container for TsContainer {
         let span = match (stream, self.audio) {
             (AudioStream::Aac, Some(AudioConfig::Aac(config))) => {
                 self.scratch.extend_from_slice(&config.header(data.len())?);
-                Some(FrameSpan {
-                    samples: AAC_FRAME_SAMPLES,
-                    rate_hz: config.sample_rate_hz(),
-                })
+                Some(FrameSpan { samples: AAC_FRAME_SAMPLES, rate_hz: config.sample_rate_hz() })
             }
             (AudioStream::Mp3, Some(AudioConfig::Mp3)) => None,
             _ => return Err(ContainerError::NoHeader),
         };
         self.scratch.extend_from_slice(data);
-        self.staged = Staged::Audio {
-            stream,
-            time_ms,
-            span,
-        };
+        self.staged = Staged::Audio { stream, time_ms, span };
         Ok(())
     }
 
@@ -130,23 +118,13 @@ impl Container for TsContainer {
     fn write_staged(&mut self, out: &mut Vec<u8>) {
         match std::mem::take(&mut self.staged) {
             Staged::Nothing => {}
-            Staged::Video {
-                stream,
-                dts_ms,
-                pts_ms,
-                keyframe,
-            } => {
+            Staged::Video { stream, dts_ms, pts_ms, keyframe } => {
                 if self.pack.is_old(dts_ms) {
                     self.flush_pack(out);
                 }
-                self.writer
-                    .video(out, stream, dts_ms, pts_ms, keyframe, &self.scratch);
+                self.writer.video(out, stream, dts_ms, pts_ms, keyframe, &self.scratch);
             }
-            Staged::Audio {
-                stream,
-                time_ms,
-                span,
-            } => {
+            Staged::Audio { stream, time_ms, span } => {
                 if !self.pack.has_room(stream, time_ms, self.scratch.len(), span) {
                     self.flush_pack(out);
                 }
@@ -173,8 +151,7 @@ impl TsContainer {
     }
 
     fn flush_pack(&mut self, out: &mut Vec<u8>) {
-        self.pack
-            .take(|stream, first_ms, frames| self.writer.audio(out, stream, first_ms, frames));
+        self.pack.take(|stream, first_ms, frames| self.writer.audio(out, stream, first_ms, frames));
     }
 }
 

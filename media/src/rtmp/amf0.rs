@@ -117,10 +117,7 @@ impl Value {
         else {
             return None;
         };
-        properties
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
+        properties.iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
     /// The text, if this is a string.
@@ -174,10 +171,7 @@ fn read_value(input: &mut &[u8], depth: usize) -> Result<Value, Amf0Error> {
         marker::XML => Ok(Value::Xml(read_long(input)?)),
         marker::TYPED_OBJECT => {
             let class = read_short(input)?;
-            Ok(Value::TypedObject {
-                class,
-                properties: read_properties(input, depth)?,
-            })
+            Ok(Value::TypedObject { class, properties: read_properties(input, depth)? })
         }
         other => Err(Amf0Error::Marker(other)),
     }
@@ -204,10 +198,7 @@ fn read_ecma_array(input: &mut &[u8], depth: usize) -> Result<Value, Amf0Error> 
 fn read_strict_array(input: &mut &[u8], depth: usize) -> Result<Value, Amf0Error> {
     let count = input.try_get_u32().or_truncated()?;
     if count as usize > input.len() {
-        return Err(Amf0Error::Count {
-            count,
-            left_bytes: input.len(),
-        });
+        return Err(Amf0Error::Count { count, left_bytes: input.len() });
     }
     let mut values = Vec::new();
     for _ in 0..count {
@@ -218,10 +209,7 @@ fn read_strict_array(input: &mut &[u8], depth: usize) -> Result<Value, Amf0Error
 
 fn read_date(input: &mut &[u8]) -> Result<Value, Amf0Error> {
     let unix_ms = input.try_get_f64().or_truncated()?;
-    Ok(Value::Date {
-        unix_ms,
-        zone: input.try_get_i16().or_truncated()?,
-    })
+    Ok(Value::Date { unix_ms, zone: input.try_get_i16().or_truncated()? })
 }
 
 fn read_short(input: &mut &[u8]) -> Result<String, Amf0Error> {
@@ -338,9 +326,7 @@ mod tests {
 
     fn any_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
-            any::<f64>()
-                .prop_filter("NaN equals nothing", |n| !n.is_nan())
-                .prop_map(Value::Number),
+            any::<f64>().prop_filter("NaN equals nothing", |n| !n.is_nan()).prop_map(Value::Number),
             any::<bool>().prop_map(Value::Boolean),
             any::<String>().prop_map(Value::String),
             any::<String>().prop_map(Value::Xml),
@@ -387,17 +373,8 @@ mod tests {
     #[test]
     fn an_array_is_not_believed_beyond_the_bytes_that_are_there() {
         let refused = read_all(&[0x0A, 0xFF, 0xFF, 0xFF, 0xFF]);
-        assert_eq!(
-            refused,
-            Err(Amf0Error::Count {
-                count: u32::MAX,
-                left_bytes: 0
-            })
-        );
-        assert_eq!(
-            read_all(&[0x0C, 0xFF, 0xFF, 0xFF, 0xFF, b'x']),
-            Err(Amf0Error::Truncated)
-        );
+        assert_eq!(refused, Err(Amf0Error::Count { count: u32::MAX, left_bytes: 0 }));
+        assert_eq!(read_all(&[0x0C, 0xFF, 0xFF, 0xFF, 0xFF, b'x']), Err(Amf0Error::Truncated));
     }
 
     #[test]
@@ -406,10 +383,7 @@ mod tests {
         assert!(read_all(&nested(MAX_DEPTH)).is_ok());
         assert_eq!(read_all(&nested(MAX_DEPTH + 1)), Err(Amf0Error::Depth));
         assert_eq!(read_all(&nested(20_000)), Err(Amf0Error::Depth));
-        assert_eq!(
-            read_all(&[0x0A, 0, 0, 0, 1].repeat(20_000)),
-            Err(Amf0Error::Depth)
-        );
+        assert_eq!(read_all(&[0x0A, 0, 0, 0, 1].repeat(20_000)), Err(Amf0Error::Depth));
     }
 
     #[test]
@@ -418,24 +392,16 @@ mod tests {
         assert_eq!(written(&value), [3, 0, 2, b'o', b'k', 1, 1, 0, 0, 9]);
         assert_eq!(written(&Value::Number(1.0)), [0, 0x3F, 0xF0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(written(&Value::text("hi")), [2, 0, 2, b'h', b'i']);
-        assert_eq!(
-            written(&Value::StrictArray(vec![Value::Null])),
-            [0x0A, 0, 0, 0, 1, 5]
-        );
+        assert_eq!(written(&Value::StrictArray(vec![Value::Null])), [0x0A, 0, 0, 0, 1, 5]);
         assert_eq!(written(&Value::text("x".repeat(65_536)))[..5], [0x0C, 0, 1, 0, 0]);
     }
 
     #[test]
     fn wrong_ecma_counts_and_bad_text_are_accepted() {
-        let array = [
-            8, 0, 0, 0, 99, 0, 1, b'w', 0, 0x40, 0x94, 0, 0, 0, 0, 0, 0, 0, 0, 9,
-        ];
+        let array = [8, 0, 0, 0, 99, 0, 1, b'w', 0, 0x40, 0x94, 0, 0, 0, 0, 0, 0, 0, 0, 9];
         let value = read(&mut &array[..]).unwrap();
         assert_eq!(value.get("w").and_then(Value::as_number), Some(1280.0));
         assert_eq!(value.get("h"), None);
-        assert_eq!(
-            read(&mut &[2, 0, 2, b'a', 0xFF][..]).unwrap().as_str(),
-            Some("a\u{FFFD}")
-        );
+        assert_eq!(read(&mut &[2, 0, 2, b'a', 0xFF][..]).unwrap().as_str(), Some("a\u{FFFD}"));
     }
 }

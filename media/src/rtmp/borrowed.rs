@@ -95,11 +95,7 @@ pub fn window_ack_size(window_bytes: u32) -> Written {
 
 /// Set Peer Bandwidth (section 5.4.5), in bytes, with a dynamic limit.
 pub fn set_peer_bandwidth(window_bytes: u32) -> Written {
-    control(async |mut writer| {
-        writer
-            .write_set_peer_bandwidth(window_bytes, BANDWIDTH_LIMIT_DYNAMIC)
-            .await
-    })
+    control(async |mut writer| writer.write_set_peer_bandwidth(window_bytes, BANDWIDTH_LIMIT_DYNAMIC).await)
 }
 
 /// User control event Stream Begin (section 7.1.7).
@@ -127,11 +123,7 @@ pub fn create_stream_result(transaction: f64, stream_id: u32) -> Written {
     let stream_id = f64::from(stream_id);
     let sink = Sink::default();
     let mut writer = NetConnection::new(Arc::new(sink.boxed().into()));
-    sink.finish(
-        writer
-            .write_create_stream_response(&transaction, &stream_id)
-            .now_or_never(),
-    )
+    sink.finish(writer.write_create_stream_response(&transaction, &stream_id).now_or_never())
 }
 
 /// The `_error` answer to a command. A description is cut at [`DESCRIPTION_MAX_BYTES`].
@@ -140,12 +132,7 @@ pub fn command_error(transaction: f64, code: &str, description: &str) -> Written
     let mut writer = NetConnection::new(Arc::new(sink.boxed().into()));
     sink.finish(
         writer
-            .error(
-                &transaction,
-                code,
-                "error",
-                cut_text(description, DESCRIPTION_MAX_BYTES),
-            )
+            .error(&transaction, code, "error", cut_text(description, DESCRIPTION_MAX_BYTES))
             .now_or_never(),
     )
 }
@@ -190,9 +177,7 @@ impl Sink {
 
     fn finish<E: std::fmt::Debug>(&self, outcome: Option<Result<(), E>>) -> Written {
         match outcome {
-            Some(Ok(())) => Ok(std::mem::take(
-                &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
-            )),
+            Some(Ok(())) => Ok(std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))),
             Some(Err(error)) => Err(failed(error)),
             None => Err(failed("the writer waited")),
         }
@@ -202,17 +187,12 @@ impl Sink {
 #[async_trait]
 impl TNetIO for Sink {
     async fn write(&mut self, bytes: Bytes) -> Result<(), BytesIOError> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(&bytes);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes);
         Ok(())
     }
 
     async fn read(&mut self) -> Result<BytesMut, BytesIOError> {
-        Err(BytesIOError {
-            value: BytesIOErrorValue::NoneReturn,
-        })
+        Err(BytesIOError { value: BytesIOErrorValue::NoneReturn })
     }
 
     async fn read_timeout(&mut self, _: Duration) -> Result<BytesMut, BytesIOError> {
@@ -232,9 +212,7 @@ pub(super) mod digests {
     /// C1 with a digest where the first scheme has it.
     pub fn sign_c1(c1: &[u8]) -> Vec<u8> {
         let key = define::RTMP_CLIENT_KEY_FIRST_HALF.as_bytes();
-        DigestProcessor::new(c1.into(), key.into())
-            .generate_and_fill_digest()
-            .unwrap()
+        DigestProcessor::new(c1.into(), key.into()).generate_and_fill_digest().unwrap()
     }
 
     /// Whether S1 carries the server's digest.
@@ -246,14 +224,10 @@ pub(super) mod digests {
     /// Whether S2 is signed with a key made of C1's digest.
     pub fn is_s2_signed(s2: &[u8], c1: &[u8]) -> bool {
         let digest = |key: &[u8], message: &[u8]| {
-            DigestProcessor::new(Default::default(), key.into())
-                .make_digest(message.to_vec())
-                .unwrap()
+            DigestProcessor::new(Default::default(), key.into()).make_digest(message.to_vec()).unwrap()
         };
         let client_key = define::RTMP_CLIENT_KEY_FIRST_HALF.as_bytes();
-        let (c1_digest, _) = DigestProcessor::new(c1.into(), client_key.into())
-            .read_digest()
-            .unwrap();
+        let (c1_digest, _) = DigestProcessor::new(c1.into(), client_key.into()).read_digest().unwrap();
         let (body, signature) = s2.split_at(s2.len() - define::RTMP_DIGEST_LENGTH);
         digest(&digest(&define::RTMP_SERVER_KEY, &c1_digest), body) == signature
     }

@@ -225,11 +225,7 @@ impl ChunkReader {
         let limit_bytes = self.limits.of_type(stream.type_id);
         if stream.len_bytes > limit_bytes {
             let (type_id, len_bytes) = (stream.type_id, stream.len_bytes);
-            return Err(ChunkError::TooLong {
-                type_id,
-                len_bytes,
-                limit_bytes,
-            });
+            return Err(ChunkError::TooLong { type_id, len_bytes, limit_bytes });
         }
         Ok(place)
     }
@@ -249,25 +245,17 @@ impl ChunkReader {
     fn start_payload(&mut self, place: usize) {
         if let Some(stream) = self.streams.get(place) {
             let left_bytes = stream.missing_bytes().min(self.chunk_size_bytes);
-            self.stage = Stage::Payload {
-                stream: place,
-                left_bytes,
-            };
+            self.stage = Stage::Payload { stream: place, left_bytes };
         }
     }
 
     fn read_payload(&mut self, place: usize, left_bytes: usize, input: &mut &[u8]) -> Result<(), ChunkError> {
         let (taken, rest) = input.split_at_checked(left_bytes).unwrap_or((input, &[]));
         *input = rest;
-        self.stage = Stage::Payload {
-            stream: place,
-            left_bytes: left_bytes.saturating_sub(taken.len()),
-        };
+        self.stage = Stage::Payload { stream: place, left_bytes: left_bytes.saturating_sub(taken.len()) };
         self.in_flight_bytes += taken.len();
         if self.in_flight_bytes > self.limits.in_flight_limit_bytes {
-            return Err(ChunkError::TooMuchInFlight {
-                limit_bytes: self.limits.in_flight_limit_bytes,
-            });
+            return Err(ChunkError::TooMuchInFlight { limit_bytes: self.limits.in_flight_limit_bytes });
         }
         if let Some(stream) = self.streams.get_mut(place) {
             stream.append(taken);
@@ -277,11 +265,7 @@ impl ChunkReader {
 
     /// The message that ends where the reader stands, if one does and it is not for the reader itself.
     fn finish_message(&mut self) -> Result<Option<Message>, ChunkError> {
-        let Stage::Payload {
-            stream: place,
-            left_bytes: 0,
-        } = self.stage
-        else {
+        let Stage::Payload { stream: place, left_bytes: 0 } = self.stage else {
             return Ok(None);
         };
         self.stage = Stage::Header;
@@ -309,9 +293,7 @@ impl ChunkReader {
 
     fn abort(&mut self, csid: u32) {
         let stream = find(&self.streams, csid).and_then(|place| self.streams.get_mut(place));
-        let dropped = stream
-            .and_then(|stream| stream.arrived.take())
-            .unwrap_or_default();
+        let dropped = stream.and_then(|stream| stream.arrived.take()).unwrap_or_default();
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(dropped.len());
     }
 }
@@ -379,8 +361,7 @@ impl ChunkStream {
     }
 
     fn missing_bytes(&self) -> usize {
-        self.len_bytes
-            .saturating_sub(self.arrived.as_ref().map_or(0, Vec::len))
+        self.len_bytes.saturating_sub(self.arrived.as_ref().map_or(0, Vec::len))
     }
 
     fn append(&mut self, payload: &[u8]) {
@@ -413,9 +394,7 @@ fn find(streams: &[ChunkStream], csid: u32) -> Option<usize> {
 
 fn control_value(message: &Message) -> Result<u32, ChunkError> {
     let value = (&message.payload[..]).try_get_u32();
-    value.map_err(|_| ChunkError::Control {
-        type_id: message.type_id,
-    })
+    value.map_err(|_| ChunkError::Control { type_id: message.type_id })
 }
 
 #[cfg(test)]

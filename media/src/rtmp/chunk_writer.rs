@@ -45,11 +45,7 @@ pub fn write_message(out: &mut Vec<u8>, header: &MessageHeader, payload: &[u8], 
 pub fn message_len(payload_len: usize, timestamp_ms: u32, chunk_size_bytes: usize) -> usize {
     let payload_len = payload_len.min(MESSAGE_MAX_BYTES);
     let chunks = payload_len.div_ceil(chunk_size_bytes.max(1)).max(1);
-    let extended = if timestamp_ms >= EXTENDED_FROM_MS {
-        EXTENDED_SIZE_BYTES
-    } else {
-        0
-    };
+    let extended = if timestamp_ms >= EXTENDED_FROM_MS { EXTENDED_SIZE_BYTES } else { 0 };
     FULL_HEADER_SIZE_BYTES + chunks * (1 + extended) + payload_len
 }
 
@@ -84,18 +80,10 @@ mod tests {
 
     fn written(csid: u32, timestamp_ms: u32, payload: &[u8], chunk_size_bytes: usize) -> Vec<u8> {
         let mut out = Vec::new();
-        let header = MessageHeader {
-            csid,
-            type_id: 9,
-            stream_id: 1,
-            timestamp_ms,
-        };
+        let header = MessageHeader { csid, type_id: 9, stream_id: 1, timestamp_ms };
         write_message(&mut out, &header, payload, chunk_size_bytes);
         if csid < 64 {
-            assert_eq!(
-                out.len(),
-                message_len(payload.len(), timestamp_ms, chunk_size_bytes)
-            );
+            assert_eq!(out.len(), message_len(payload.len(), timestamp_ms, chunk_size_bytes));
         }
         out
     }
@@ -103,9 +91,7 @@ mod tests {
     #[test]
     fn a_message_is_one_full_chunk_and_bare_ones() {
         let bytes = written(6, 0x010203, b"abcde", 2);
-        let expected = [
-            6, 1, 2, 3, 0, 0, 5, 9, 1, 0, 0, 0, b'a', b'b', 0xC6, b'c', b'd', 0xC6, b'e',
-        ];
+        let expected = [6, 1, 2, 3, 0, 0, 5, 9, 1, 0, 0, 0, b'a', b'b', 0xC6, b'c', b'd', 0xC6, b'e'];
         assert_eq!(bytes, expected);
         assert_eq!(written(6, 1, b"", 2), [6, 0, 0, 1, 0, 0, 0, 9, 1, 0, 0, 0]);
     }
@@ -120,13 +106,9 @@ mod tests {
 
     #[test]
     fn chunk_streams_take_one_two_or_three_bytes() {
-        for (csid, basic) in [
-            (63, &[63][..]),
-            (64, &[0, 0]),
-            (319, &[0, 255]),
-            (320, &[1, 0, 1]),
-            (65_599, &[1, 255, 255]),
-        ] {
+        for (csid, basic) in
+            [(63, &[63][..]), (64, &[0, 0]), (319, &[0, 255]), (320, &[1, 0, 1]), (65_599, &[1, 255, 255])]
+        {
             assert!(written(csid, 0, b"", 128).starts_with(basic));
         }
     }

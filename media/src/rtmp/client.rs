@@ -110,8 +110,7 @@ impl Client {
             if arrived.len() < REPLY_SIZE_BYTES {
                 return Ok(());
             }
-            self.output
-                .extend_from_slice(&arrived[1..1 + HANDSHAKE_SIZE_BYTES]);
+            self.output.extend_from_slice(&arrived[1..1 + HANDSHAKE_SIZE_BYTES]);
             self.stage = Stage::Messages;
             self.connect()?;
         }
@@ -133,38 +132,21 @@ impl Client {
 
     /// Sends media. The server expects it after [`ClientEvent::Ready`].
     pub fn send_frame(&mut self, frame: &Frame) {
-        let Frame {
-            track,
-            timestamp_ms,
-            payload,
-        } = frame;
+        let Frame { track, timestamp_ms, payload } = frame;
         let (csid, type_id) = (csid_of(*track), track.type_id());
-        let header = MessageHeader {
-            csid,
-            type_id,
-            stream_id: MESSAGE_STREAM_ID,
-            timestamp_ms: *timestamp_ms,
-        };
+        let header =
+            MessageHeader { csid, type_id, stream_id: MESSAGE_STREAM_ID, timestamp_ms: *timestamp_ms };
         write_message(&mut self.output, &header, payload, OUT_CHUNK_SIZE_BYTES);
     }
 
     /// Ends the publish or play, as a client that leaves in good order does.
     pub fn delete_stream(&mut self) {
         let stream_id = Value::Number(f64::from(MESSAGE_STREAM_ID));
-        self.send_command(
-            0,
-            &[
-                Value::text("deleteStream"),
-                Value::Number(0.0),
-                Value::Null,
-                stream_id,
-            ],
-        );
+        self.send_command(0, &[Value::text("deleteStream"), Value::Number(0.0), Value::Null, stream_id]);
     }
 
     fn connect(&mut self) -> Result<(), ClientError> {
-        self.output
-            .extend(borrowed::set_chunk_size(OUT_CHUNK_SIZE_BYTES as u32)?);
+        self.output.extend(borrowed::set_chunk_size(OUT_CHUNK_SIZE_BYTES as u32)?);
         let properties = Value::object([
             ("app", Value::text(&*self.app)),
             ("flashVer", Value::text("FMLE/3.0 (compatible; synctv)")),
@@ -179,40 +161,22 @@ impl Client {
         let transaction = Value::Number(START);
         match self.role {
             Role::Publisher => {
-                let values = [
-                    Value::text("publish"),
-                    transaction,
-                    Value::Null,
-                    name,
-                    Value::text("live"),
-                ];
+                let values = [Value::text("publish"), transaction, Value::Null, name, Value::text("live")];
                 self.send_command(MESSAGE_STREAM_ID, &values);
             }
             Role::Player => {
-                self.send_command(
-                    MESSAGE_STREAM_ID,
-                    &[Value::text("play"), transaction, Value::Null, name],
-                );
+                self.send_command(MESSAGE_STREAM_ID, &[Value::text("play"), transaction, Value::Null, name]);
             }
         }
     }
 
     fn on_message(&mut self, message: Message) -> Result<(), ClientError> {
-        let Message {
-            type_id,
-            timestamp_ms,
-            payload,
-            ..
-        } = message;
+        let Message { type_id, timestamp_ms, payload, .. } = message;
         match type_id {
             msg_type_id::COMMAND_AMF0 => self.on_command(&amf0::read_all(&payload)?),
             msg_type_id::USER_CONTROL_EVENT => self.on_user_control(&payload)?,
             _ => {
-                let frame = Track::from_type_id(type_id).map(|track| Frame {
-                    track,
-                    timestamp_ms,
-                    payload,
-                });
+                let frame = Track::from_type_id(type_id).map(|track| Frame { track, timestamp_ms, payload });
                 self.events.extend(frame.map(ClientEvent::Frame));
             }
         }
@@ -231,11 +195,7 @@ impl Client {
         let transaction = values.get(1).and_then(Value::as_number);
         match (name, transaction) {
             ("_result", Some(CONNECT)) => {
-                let values = [
-                    Value::text("createStream"),
-                    Value::Number(CREATE_STREAM),
-                    Value::Null,
-                ];
+                let values = [Value::text("createStream"), Value::Number(CREATE_STREAM), Value::Null];
                 self.send_command(0, &values);
             }
             ("_result", Some(CREATE_STREAM)) => self.start(),
@@ -245,20 +205,10 @@ impl Client {
     }
 
     fn on_status(&mut self, information: &Value) {
-        let text = |key| {
-            information
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |key| information.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let code = text("code");
         let is_start = code == "NetStream.Publish.Start" || code == "NetStream.Play.Start";
-        let status = ClientEvent::Status {
-            code,
-            description: text("description"),
-            level: text("level"),
-        };
+        let status = ClientEvent::Status { code, description: text("description"), level: text("level") };
         self.events.push_back(status);
         if is_start {
             self.events.push_back(ClientEvent::Ready);
@@ -269,12 +219,7 @@ impl Client {
         let mut payload = Vec::new();
         amf0::write_all(values, &mut payload);
         let type_id = msg_type_id::COMMAND_AMF0;
-        let header = MessageHeader {
-            csid: COMMAND_CSID,
-            type_id,
-            stream_id,
-            timestamp_ms: 0,
-        };
+        let header = MessageHeader { csid: COMMAND_CSID, type_id, stream_id, timestamp_ms: 0 };
         write_message(&mut self.output, &header, &payload, OUT_CHUNK_SIZE_BYTES);
     }
 }

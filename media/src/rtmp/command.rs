@@ -114,10 +114,7 @@ impl Command {
     /// Reads the payload of a message of type 20, or of type 17, whose AMF0 values follow a byte of 0.
     pub fn parse(type_id: u8, payload: &[u8], limit_bytes: usize) -> Result<Self, CommandError> {
         if payload.len() > limit_bytes {
-            return Err(CommandError::TooLong {
-                len_bytes: payload.len(),
-                limit_bytes,
-            });
+            return Err(CommandError::TooLong { len_bytes: payload.len(), limit_bytes });
         }
         let values = match payload {
             [0, values @ ..] if type_id == msg_type_id::COMMAND_AMF3 => values,
@@ -128,49 +125,26 @@ impl Command {
 
     /// The values are name, transaction, command object, then the command's own.
     fn from_values(values: &[Value]) -> Result<Self, CommandError> {
-        let name = values
-            .first()
-            .and_then(Value::as_str)
-            .ok_or(CommandError::NoName)?;
+        let name = values.first().and_then(Value::as_str).ok_or(CommandError::NoName)?;
         let transaction = values.get(1).and_then(Value::as_number).unwrap_or(0.0);
         let property = |key| text(values.get(2).and_then(|object| object.get(key)));
         let stream_name = || text(values.get(3));
         Ok(match name {
-            "connect" => Self::Connect {
-                transaction,
-                app: property("app"),
-                tc_url: property("tcUrl"),
-            },
+            "connect" => Self::Connect { transaction, app: property("app"), tc_url: property("tcUrl") },
             "createStream" => Self::CreateStream { transaction },
             "releaseStream" => Self::ReleaseStream { transaction },
-            "FCPublish" => Self::FcPublish {
-                transaction,
-                stream_name: stream_name(),
-            },
-            "FCUnpublish" => Self::FcUnpublish {
-                transaction,
-                stream_name: stream_name(),
-            },
+            "FCPublish" => Self::FcPublish { transaction, stream_name: stream_name() },
+            "FCUnpublish" => Self::FcUnpublish { transaction, stream_name: stream_name() },
             "FCSubscribe" => Self::FcSubscribe { transaction },
-            "publish" => Self::Publish {
-                transaction,
-                stream_name: stream_name(),
-                kind: text(values.get(4)),
-            },
-            "play" => Self::Play {
-                transaction,
-                stream_name: stream_name(),
-            },
+            "publish" => Self::Publish { transaction, stream_name: stream_name(), kind: text(values.get(4)) },
+            "play" => Self::Play { transaction, stream_name: stream_name() },
             "deleteStream" => Self::DeleteStream,
             "closeStream" => Self::CloseStream,
             "getStreamLength" => Self::GetStreamLength { transaction },
             "_checkbw" => Self::CheckBandwidth { transaction },
             "pause" | "pauseRaw" | "seek" | "receiveAudio" | "receiveVideo" => Self::Playback,
             "_result" | "_error" | "onStatus" => Self::Answer,
-            _ => Self::Other {
-                name: name.to_owned(),
-                transaction,
-            },
+            _ => Self::Other { name: name.to_owned(), transaction },
         })
     }
 }
@@ -211,38 +185,20 @@ mod tests {
             Value::text("live"),
         ];
         for type_id in [17, 20] {
-            let expected = Command::Connect {
-                transaction: 1.0,
-                app: "live".into(),
-                tc_url: "t".into(),
-            };
+            let expected = Command::Connect { transaction: 1.0, app: "live".into(), tc_url: "t".into() };
             assert_eq!(parse(type_id, &connect), Ok(expected));
-            let expected = Command::Publish {
-                transaction: 5.0,
-                stream_name: "room".into(),
-                kind: "live".into(),
-            };
+            let expected =
+                Command::Publish { transaction: 5.0, stream_name: "room".into(), kind: "live".into() };
             assert_eq!(parse(type_id, &publish), Ok(expected));
         }
     }
 
     #[test]
     fn what_is_missing_is_empty() {
-        let expected = Command::Publish {
-            transaction: 0.0,
-            stream_name: "".into(),
-            kind: "".into(),
-        };
+        let expected = Command::Publish { transaction: 0.0, stream_name: "".into(), kind: "".into() };
         assert_eq!(parse(20, &[Value::text("publish")]), Ok(expected));
-        let expected = Command::Connect {
-            transaction: 1.0,
-            app: "".into(),
-            tc_url: "".into(),
-        };
-        assert_eq!(
-            parse(20, &[Value::text("connect"), Value::Number(1.0), Value::Null]),
-            Ok(expected)
-        );
+        let expected = Command::Connect { transaction: 1.0, app: "".into(), tc_url: "".into() };
+        assert_eq!(parse(20, &[Value::text("connect"), Value::Number(1.0), Value::Null]), Ok(expected));
     }
 
     #[test]
@@ -254,13 +210,7 @@ mod tests {
             Err(CommandError::Amf0(_))
         ));
         let long = Command::parse(20, &[5; 65], 64);
-        assert_eq!(
-            long,
-            Err(CommandError::TooLong {
-                len_bytes: 65,
-                limit_bytes: 64
-            })
-        );
+        assert_eq!(long, Err(CommandError::TooLong { len_bytes: 65, limit_bytes: 64 }));
     }
 
     proptest! {

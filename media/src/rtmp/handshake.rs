@@ -41,9 +41,7 @@ impl Default for Handshake {
 impl Handshake {
     /// Expects C0.
     pub fn new() -> Self {
-        Self {
-            stage: Stage::C0C1(Vec::new()),
-        }
+        Self { stage: Stage::C0C1(Vec::new()) }
     }
 
     /// Consumes from `input` what belongs to the handshake, and appends the reply to `output` once C1 is whole. What
@@ -59,9 +57,7 @@ impl Handshake {
                 return Ok(());
             }
             output.extend_from_slice(&borrowed::handshake_reply(arrived)?);
-            self.stage = Stage::C2 {
-                left_bytes: HANDSHAKE_SIZE_BYTES,
-            };
+            self.stage = Stage::C2 { left_bytes: HANDSHAKE_SIZE_BYTES };
         }
         if let Stage::C2 { left_bytes } = &mut self.stage {
             *left_bytes -= take(input, *left_bytes).len();

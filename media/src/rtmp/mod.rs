@@ -44,9 +44,6 @@ pub const VIDEO_CSID: u32 = 6;
 /// As much of `text` as fits in `max_bytes`, cut between characters.
 fn cut_text(text: &str, max_bytes: usize) -> &str {
     let fits = |end: &usize| text.is_char_boundary(*end);
-    let end = (0..=max_bytes.min(text.len()))
-        .rev()
-        .find(fits)
-        .unwrap_or_default();
+    let end = (0..=max_bytes.min(text.len())).rev().find(fits).unwrap_or_default();
     text.get(..end).unwrap_or_default()
 }

@@ -25,24 +25,10 @@ pub fn flv_to_chunks(tags: &[u8]) -> Bytes {
 }
 
 fn messages(tags: &[u8]) -> impl Iterator<Item = (MessageHeader, &[u8])> {
-    flv::tags(tags).filter_map(
-        |Tag {
-             type_id,
-             timestamp_ms,
-             body,
-         }| {
-            let csid = csid_of(Track::from_type_id(type_id)?);
-            Some((
-                MessageHeader {
-                    csid,
-                    type_id,
-                    stream_id: MESSAGE_STREAM_ID,
-                    timestamp_ms,
-                },
-                body,
-            ))
-        },
-    )
+    flv::tags(tags).filter_map(|Tag { type_id, timestamp_ms, body }| {
+        let csid = csid_of(Track::from_type_id(type_id)?);
+        Some((MessageHeader { csid, type_id, stream_id: MESSAGE_STREAM_ID, timestamp_ms }, body))
+    })
 }
 
 /// The chunk stream that a track is sent on.

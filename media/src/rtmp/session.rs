@@ -43,18 +43,9 @@ pub struct SessionConfig {
 
 impl Default for SessionConfig {
     fn default() -> Self {
-        let ChunkLimits {
-            message_limit_bytes,
-            command_limit_bytes,
-            ..
-        } = ChunkLimits::default();
+        let ChunkLimits { message_limit_bytes, command_limit_bytes, .. } = ChunkLimits::default();
         let app = "live".to_owned();
-        Self {
-            app,
-            window_ack_size_bytes: 2_500_000,
-            message_limit_bytes,
-            command_limit_bytes,
-        }
+        Self { app, window_ack_size_bytes: 2_500_000, message_limit_bytes, command_limit_bytes }
     }
 }
 
@@ -231,11 +222,7 @@ impl Session {
             phase: Phase::Handshake,
             handshake: Handshake::new(),
             reader: ChunkReader::new(limits),
-            received: Received {
-                total_bytes: 0,
-                acknowledged_bytes: 0,
-                window_bytes,
-            },
+            received: Received { total_bytes: 0, acknowledged_bytes: 0, window_bytes },
             app_query: String::new(),
             commands_left: COMMANDS_MAX,
             events: VecDeque::new(),
@@ -281,8 +268,7 @@ impl Session {
             Phase::PlayPending => {
                 self.phase = Phase::Playing;
                 self.output.control(borrowed::stream_begin(MESSAGE_STREAM_ID));
-                self.output
-                    .status("NetStream.Play.Reset", "Playing and resetting.");
+                self.output.status("NetStream.Play.Reset", "Playing and resetting.");
                 self.output.status("NetStream.Play.Start", "Playing.");
                 self.output.sample_access();
             }

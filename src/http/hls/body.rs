@@ -39,9 +39,7 @@ fn pieces(file: SegmentFile, range: Range<usize>) -> impl Stream<Item = io::Resu
         if range.is_empty() {
             return Ok(None);
         }
-        let piece = file
-            .read(range.start as u64, range.len().min(FILE_PIECE_BYTES))
-            .await?;
+        let piece = file.read(range.start as u64, range.len().min(FILE_PIECE_BYTES)).await?;
         let rest = range.start + piece.len()..range.end;
         Ok(Some((piece, (file, rest))))
     })

@@ -55,11 +55,7 @@ pub(super) async fn answer(
             Listing::Gone => {}
         }
     }
-    error(
-        StatusCode::NOT_FOUND,
-        "room_not_live",
-        &format!("nobody publishes {room}"),
-    )
+    error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"))
 }
 
 fn text(request: &HttpRequest, text: &PlaylistText) -> HttpResponse {
@@ -67,16 +63,12 @@ fn text(request: &HttpRequest, text: &PlaylistText) -> HttpResponse {
     let gzip_tag = EntityTag::new_strong(format!("{}-gzip", text.tag));
     let is_known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => tags
-            .iter()
-            .any(|tag| tag.weak_eq(&plain_tag) || tag.weak_eq(&gzip_tag)),
+        Ok(IfNoneMatch::Items(tags)) => {
+            tags.iter().any(|tag| tag.weak_eq(&plain_tag) || tag.weak_eq(&gzip_tag))
+        }
         Err(_) => false,
     };
-    let status = if is_known {
-        StatusCode::NOT_MODIFIED
-    } else {
-        StatusCode::OK
-    };
+    let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
     let mut response = HttpResponse::build(status);
     let bytes = if takes_gzip(request) {
         response
@@ -111,14 +103,9 @@ fn takes_gzip(request: &HttpRequest) -> bool {
 }
 
 fn pending() -> HttpResponse {
-    let mut response = error(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "no_segment_yet",
-        "the stream has no segment yet",
-    );
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+    let mut response =
+        error(StatusCode::SERVICE_UNAVAILABLE, "no_segment_yet", "the stream has no segment yet");
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
     response
 }
 

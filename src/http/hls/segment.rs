@@ -54,11 +54,7 @@ pub(super) async fn answer(request: &HttpRequest, segment: &StoredSegment) -> Ht
 }
 
 pub(super) fn unknown() -> HttpResponse {
-    error(
-        StatusCode::NOT_FOUND,
-        "no_such_segment",
-        "there is no such segment, or no longer",
-    )
+    error(StatusCode::NOT_FOUND, "no_such_segment", "there is no such segment, or no longer")
 }
 
 async fn content(segment: &StoredSegment, range: Range<usize>) -> Option<BoxBody> {
@@ -125,10 +121,7 @@ fn part(request: &HttpRequest, tag: &EntityTag, size_bytes: usize) -> Part {
 
 /// One range of bytes. Several, other units and what cannot be read count as none (RFC 9110, section 14.2).
 fn parse_range(text: &str, size_bytes: usize) -> Part {
-    let bounds = text
-        .trim()
-        .strip_prefix("bytes=")
-        .and_then(|range| range.split_once('-'));
+    let bounds = text.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-'));
     let Some((first, last)) = bounds.map(|(first, last)| (first.trim(), last.trim())) else {
         return Part::Whole;
     };
@@ -138,11 +131,7 @@ fn parse_range(text: &str, size_bytes: usize) -> Part {
         (Err(_), Ok(suffix)) if first.is_empty() => size_bytes.saturating_sub(suffix)..size_bytes,
         _ => return Part::Whole,
     };
-    if range.is_empty() {
-        Part::Nothing
-    } else {
-        Part::Range(range)
-    }
+    if range.is_empty() { Part::Nothing } else { Part::Range(range) }
 }
 
 #[cfg(test)]

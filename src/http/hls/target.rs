@@ -74,26 +74,12 @@ mod tests {
 
     #[test]
     fn playlists_and_segments_are_told_by_their_paths() {
-        let playlist = |name, address| {
-            Ok(Target::Playlist {
-                room: room(name),
-                address,
-            })
-        };
+        let playlist = |name, address| Ok(Target::Playlist { room: room(name), address });
         assert_eq!(target("/live/r1/index.m3u8"), playlist("r1", Address::Index));
         assert_eq!(target("/live/r1.m3u8"), playlist("r1", Address::Flat));
-        assert_eq!(
-            target("/live/a.m3u8/index.m3u8"),
-            playlist("a.m3u8", Address::Index)
-        );
+        assert_eq!(target("/live/a.m3u8/index.m3u8"), playlist("a.m3u8", Address::Index));
         assert_eq!(target("/live/index.m3u8"), playlist("index", Address::Flat));
-        assert_eq!(
-            target("/live/r1/seg-42.ts"),
-            Ok(Target::Segment {
-                room: room("r1"),
-                sequence: 42
-            })
-        );
+        assert_eq!(target("/live/r1/seg-42.ts"), Ok(Target::Segment { room: room("r1"), sequence: 42 }));
     }
 
     #[test]

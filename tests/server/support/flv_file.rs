@@ -25,26 +25,20 @@ pub fn coded(all: &[Frame], track: Track) -> Vec<Frame> {
 
 /// The first sequence header of a track.
 pub fn sequence_header(all: &[Frame], track: Track) -> Option<&Frame> {
-    all.iter()
-        .find(|frame| frame.track == track && frames::is_sequence_header(frame))
+    all.iter().find(|frame| frame.track == track && frames::is_sequence_header(frame))
 }
 
 /// Asserts that `seen` is `source` from some frame on to the end: the same payloads and times, none missing or added.
 /// Gives where it begins.
 pub fn assert_tail(source: &[Frame], seen: &[Frame], what: &str) -> usize {
     let first = seen.first().unwrap_or_else(|| panic!("{what}: nothing came"));
-    let begin = source.iter().position(|frame| frame == first).unwrap_or_else(|| {
-        panic!(
-            "{what}: the first frame, at {} ms, was not sent",
-            first.timestamp_ms
-        )
-    });
+    let begin = source
+        .iter()
+        .position(|frame| frame == first)
+        .unwrap_or_else(|| panic!("{what}: the first frame, at {} ms, was not sent", first.timestamp_ms));
     let expected = &source[begin..];
     let differs = expected.iter().zip(seen).position(|(sent, came)| sent != came);
-    assert_eq!(
-        differs, None,
-        "{what}: a frame differs, counted from the first seen"
-    );
+    assert_eq!(differs, None, "{what}: a frame differs, counted from the first seen");
     assert_eq!(seen.len(), expected.len(), "{what}: the number of frames");
     begin
 }

@@ -139,9 +139,7 @@ impl FlvViewer {
 /// Sends a viewer's request and reads nothing.
 pub fn ask(socket: &mut TcpStream, path: &str) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\n\r\n");
-    socket
-        .write_all(request.as_bytes())
-        .expect("the server takes the request");
+    socket.write_all(request.as_bytes()).expect("the server takes the request");
 }
 
 /// Reads a response's head, and gives what of the body came with it.

@@ -9,11 +9,7 @@ use synctv_media::{
 
 /// A frame of these bytes.
 pub fn frame(track: Track, timestamp_ms: u32, payload: impl Into<Bytes>) -> Frame {
-    Frame {
-        track,
-        timestamp_ms,
-        payload: payload.into(),
-    }
+    Frame { track, timestamp_ms, payload: payload.into() }
 }
 
 /// An H.264 keyframe with `number` in it.
@@ -52,11 +48,7 @@ pub fn video_header(level: u8) -> Frame {
 /// Metadata, H.264 and AAC headers: how an encoder begins.
 pub fn headers() -> [Frame; 3] {
     use synctv_media::samples;
-    [
-        samples::metadata(true, true),
-        samples::video_header(),
-        samples::audio_header(),
-    ]
+    [samples::metadata(true, true), samples::video_header(), samples::audio_header()]
 }
 
 /// Whether decoding can start at it.
@@ -89,14 +81,9 @@ pub fn payloads<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Vec<Bytes> {
 /// included: viewers see it too.
 pub fn assert_never_back(frames: &[Frame]) {
     for track in [Track::Audio, Track::Video, Track::Data] {
-        let times: Vec<u32> = frames
-            .iter()
-            .filter(|frame| frame.track == track)
-            .map(|frame| frame.timestamp_ms)
-            .collect();
-        let back = times
-            .windows(2)
-            .find(|two| (two[1].wrapping_sub(two[0]) as i32) < 0);
+        let times: Vec<u32> =
+            frames.iter().filter(|frame| frame.track == track).map(|frame| frame.timestamp_ms).collect();
+        let back = times.windows(2).find(|two| (two[1].wrapping_sub(two[0]) as i32) < 0);
         assert_eq!(back, None, "{track:?} goes back in {times:?}");
     }
 }

@@ -43,9 +43,7 @@ pub fn exchange(server: SocketAddr, bytes: &[u8]) -> Response {
     let mut socket = dial(server);
     socket.write_all(bytes).expect("the server takes the request");
     let mut read = Vec::new();
-    socket
-        .read_to_end(&mut read)
-        .expect("the server answers and closes");
+    socket.read_to_end(&mut read).expect("the server answers and closes");
     let (head, body) = split_head(&read).unwrap_or_else(|| panic!("no response: {read:?}"));
     let body = String::from_utf8(body).expect("the body is text");
     Response { head, body }

@@ -68,9 +68,7 @@ impl LogBook {
 
     /// All lines, once the stream has ended.
     pub fn lines_to_the_end(&self) -> Vec<String> {
-        self.wait("the end of the log", PATIENCE, |lines| {
-            lines.ended.then(|| lines.read.clone())
-        })
+        self.wait("the end of the log", PATIENCE, |lines| lines.ended.then(|| lines.read.clone()))
     }
 
     /// The first line, of those written already and those to come, of which `is_it` is true.
@@ -88,11 +86,7 @@ impl LogBook {
 
     /// How many lines there are already of which `is_it` is true.
     pub fn count(&self, is_it: impl Fn(&LogLine) -> bool) -> usize {
-        self.lines()
-            .iter()
-            .filter_map(|line| parse(line))
-            .filter(is_it)
-            .count()
+        self.lines().iter().filter_map(|line| parse(line)).filter(is_it).count()
     }
 
     fn wait<T>(&self, what: &str, limit: Duration, find: impl Fn(&Lines) -> Option<T>) -> T {
@@ -103,11 +97,7 @@ impl LogBook {
                 return found;
             }
             let left = deadline.saturating_duration_since(now());
-            assert!(
-                !left.is_zero(),
-                "the log has no line of {what:?}:\n{}",
-                lines.read.join("\n")
-            );
+            assert!(!left.is_zero(), "the log has no line of {what:?}:\n{}", lines.read.join("\n"));
             let waited = self.0.1.wait_timeout(lines, left);
             lines = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

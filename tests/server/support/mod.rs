@@ -22,10 +22,7 @@ use std::{
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The time, for limits on waits and for promises that name one.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the server is another process: its clock cannot be paused"
-)]
+#[allow(clippy::disallowed_methods, reason = "the server is another process: its clock cannot be paused")]
 pub fn now() -> Instant {
     Instant::now()
 }
@@ -33,16 +30,11 @@ pub fn now() -> Instant {
 /// Lets reads of `socket` end at `deadline`.
 pub fn wait_no_longer_than(socket: &TcpStream, deadline: Instant) {
     // No time at all would mean no limit.
-    let left = deadline
-        .saturating_duration_since(now())
-        .max(Duration::from_millis(1));
+    let left = deadline.saturating_duration_since(now()).max(Duration::from_millis(1));
     socket.set_read_timeout(Some(left)).expect("a timeout can be set");
 }
 
 /// What a read gives when nothing came for as long as the socket waits.
 pub fn is_timeout(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-    )
+    matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
 }

@@ -59,10 +59,7 @@ impl RawRtmp {
     /// Publishes `room` on message stream 1.
     pub fn publish(server: &Server, room: &str) -> Self {
         let mut peer = Self::connect(server);
-        peer.send(&command(
-            0,
-            &[Value::text("createStream"), Value::Number(2.0), Value::Null],
-        ));
+        peer.send(&command(0, &[Value::text("createStream"), Value::Number(2.0), Value::Null]));
         peer.send(&publish_command(room));
         peer.wait_for_status("NetStream.Publish.Start");
         peer
@@ -76,9 +73,7 @@ impl RawRtmp {
     /// Reads S0, S1 and S2 and gives the C2 that answers them.
     pub fn read_handshake(&mut self) -> Vec<u8> {
         let mut reply = vec![0; 1 + 2 * HANDSHAKE_BYTES];
-        self.socket
-            .read_exact(&mut reply)
-            .expect("the server shakes hands");
+        self.socket.read_exact(&mut reply).expect("the server shakes hands");
         assert_eq!(reply[0], 3);
         reply[1..=HANDSHAKE_BYTES].to_vec()
     }
@@ -92,10 +87,8 @@ impl RawRtmp {
             if input.is_empty() {
                 return None;
             }
-            while let Some(message) = self
-                .reader
-                .next_message(&mut input)
-                .expect("the server's bytes are chunks")
+            while let Some(message) =
+                self.reader.next_message(&mut input).expect("the server's bytes are chunks")
             {
                 self.messages.push_back(message);
             }
@@ -169,13 +162,7 @@ pub fn connect_command(app: &str) -> Vec<u8> {
 /// `publish` on message stream 1.
 pub fn publish_command(stream_name: &str) -> Vec<u8> {
     let name = Value::text(stream_name);
-    let values = [
-        Value::text("publish"),
-        Value::Number(3.0),
-        Value::Null,
-        name,
-        Value::text("live"),
-    ];
+    let values = [Value::text("publish"), Value::Number(3.0), Value::Null, name, Value::text("live")];
     command(1, &values)
 }
 
@@ -188,12 +175,7 @@ pub fn message(
     payload: &[u8],
     chunk_size: usize,
 ) -> Vec<u8> {
-    let header = MessageHeader {
-        csid,
-        type_id,
-        stream_id,
-        timestamp_ms,
-    };
+    let header = MessageHeader { csid, type_id, stream_id, timestamp_ms };
     let mut out = Vec::new();
     write_message(&mut out, &header, payload, chunk_size);
     out

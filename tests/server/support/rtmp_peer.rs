@@ -65,20 +65,14 @@ impl RtmpPeer {
 
     /// Runs `client` on `socket` until it is accepted or refused.
     pub fn start(socket: TcpStream, client: Client) -> Result<Self, Refused> {
-        let mut peer = Self {
-            socket,
-            client,
-            statuses: VecDeque::new(),
-        };
+        let mut peer = Self { socket, client, statuses: VecDeque::new() };
         peer.send_output();
         loop {
             match peer.next(PATIENCE) {
                 Next::Event(ClientEvent::Ready) => return Ok(peer),
-                Next::Event(ClientEvent::Status {
-                    code,
-                    description,
-                    level,
-                }) if level == "error" => return Err(Refused { code, description }),
+                Next::Event(ClientEvent::Status { code, description, level }) if level == "error" => {
+                    return Err(Refused { code, description });
+                }
                 Next::Event(_) => {}
                 Next::End => panic!("the connection ended without a refusal"),
                 Next::Nothing => panic!("neither accepted nor refused"),
@@ -115,9 +109,7 @@ impl RtmpPeer {
             match self.socket.read(&mut buffer) {
                 Ok(0) => return Next::End,
                 Ok(size) => {
-                    self.client
-                        .feed(&buffer[..size])
-                        .expect("the server's bytes are RTMP");
+                    self.client.feed(&buffer[..size]).expect("the server's bytes are RTMP");
                     self.send_output();
                 }
                 Err(error) if is_timeout(&error) => return Next::Nothing,
@@ -167,16 +159,12 @@ impl RtmpPeer {
     /// Is gone as a process that was killed is, or a router that was switched off and on: with a reset.
     pub fn reset(self) {
         let socket = socket2::Socket::from(self.socket);
-        socket
-            .set_linger(Some(Duration::ZERO))
-            .expect("SO_LINGER can be set");
+        socket.set_linger(Some(Duration::ZERO)).expect("SO_LINGER can be set");
     }
 
     /// Who the server sees.
     pub fn address(&self) -> SocketAddr {
-        self.socket
-            .local_addr()
-            .expect("a connected socket has an address")
+        self.socket.local_addr().expect("a connected socket has an address")
     }
 
     /// The socket, to set how the kernel treats it.
@@ -195,12 +183,8 @@ impl RtmpPeer {
 pub fn dial(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts");
     socket.set_nodelay(true).expect("TCP_NODELAY can be set");
-    socket
-        .set_write_timeout(Some(PATIENCE))
-        .expect("a timeout can be set");
-    socket
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a timeout can be set");
+    socket.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     socket
 }
 
@@ -209,22 +193,16 @@ pub fn dial_with_small_buffer(address: SocketAddr) -> TcpStream {
     use socket2::{Domain, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
     // The window follows from the buffer at the time of the handshake.
-    socket
-        .set_recv_buffer_size(64 * 1024)
-        .expect("SO_RCVBUF can be set");
+    socket.set_recv_buffer_size(64 * 1024).expect("SO_RCVBUF can be set");
     socket.connect(&address.into()).expect("the server accepts");
     let socket = TcpStream::from(socket);
-    socket
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a timeout can be set");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     socket
 }
 
 /// Makes one who was slow fast.
 pub fn widen(socket: &TcpStream) {
-    socket2::SockRef::from(socket)
-        .set_recv_buffer_size(1 << 20)
-        .expect("SO_RCVBUF can be set");
+    socket2::SockRef::from(socket).set_recv_buffer_size(1 << 20).expect("SO_RCVBUF can be set");
 }
 
 fn is_of_the_server(frame: &Frame) -> bool {

@@ -59,12 +59,7 @@ impl Server {
             panic!("no addresses on stdout; the log: {:?}", log.lines());
         };
         log.find("started", |line| line.text("msg") == "started");
-        Self {
-            child,
-            rtmp: address(&push),
-            http: address(&watch),
-            log,
-        }
+        Self { child, rtmp: address(&push), http: address(&watch), log }
     }
 
     /// Where a publisher or RTMP player of `room` connects to.
@@ -79,21 +74,18 @@ impl Server {
 
     /// Waits until a publisher of `room` was accepted.
     pub fn wait_for_publisher(&self, room: &str) -> LogLine {
-        self.log
-            .find("publisher came", |line| line.says("publisher came", room))
+        self.log.find("publisher came", |line| line.says("publisher came", room))
     }
 
     /// Waits until a publisher of `room` left.
     pub fn wait_for_publisher_leaving(&self, room: &str) -> LogLine {
-        self.log
-            .find("publisher left", |line| line.says("publisher left", room))
+        self.log.find("publisher left", |line| line.says("publisher left", room))
     }
 
     /// Waits until a viewer of `room` left, over this protocol.
     pub fn wait_for_viewer_leaving(&self, room: &str, protocol: &str) -> LogLine {
-        self.log.find("viewer left", |line| {
-            line.says("viewer left", room) && line.text("protocol") == protocol
-        })
+        self.log
+            .find("viewer left", |line| line.says("viewer left", room) && line.text("protocol") == protocol)
     }
 
     /// Sends a signal, such as `TERM`.
@@ -111,9 +103,7 @@ impl Server {
             scope.spawn(|| done.send(self.child.wait()));
             let status = ended.recv_timeout(limit);
             if status.is_err() {
-                let _ = Command::new("sh")
-                    .args(["-c", &format!("kill -KILL {id}")])
-                    .status();
+                let _ = Command::new("sh").args(["-c", &format!("kill -KILL {id}")]).status();
             }
             status
         })
@@ -146,8 +136,7 @@ impl Drop for Server {
 /// The address in a line such as `push   rtmp://127.0.0.1:1935/live/ROOM`.
 fn address(line: &str) -> SocketAddr {
     let host = line.split("://").nth(1).and_then(|rest| rest.split('/').next());
-    host.and_then(|host| host.parse().ok())
-        .unwrap_or_else(|| panic!("no address in {line:?}"))
+    host.and_then(|host| host.parse().ok()).unwrap_or_else(|| panic!("no address in {line:?}"))
 }
 
 /// What a program that is to end by itself wrote, and how it ended.
@@ -171,9 +160,7 @@ pub fn run_to_end(mut command: Command) -> Ended {
         let id = child.id();
         move || {
             if ended.recv_timeout(PATIENCE).is_err() {
-                let _ = Command::new("sh")
-                    .args(["-c", &format!("kill -KILL {id}")])
-                    .status();
+                let _ = Command::new("sh").args(["-c", &format!("kill -KILL {id}")]).status();
             }
         }
     });

@@ -26,12 +26,7 @@ impl Show {
         let mut publisher = RtmpPeer::publish(server, room);
         publisher.send_all(&frames::headers());
         let witness = FlvViewer::open(server, room);
-        let mut show = Self {
-            publisher,
-            witness,
-            size_bytes,
-            next: 0,
-        };
+        let mut show = Self { publisher, witness, size_bytes, next: 0 };
         show.step();
         show
     }

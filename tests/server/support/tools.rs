@@ -22,9 +22,7 @@ pub fn new_ffmpeg() -> Command {
 
 fn quiet(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
-    command
-        .args(["-nostdin", "-hide_banner", "-loglevel", "error"])
-        .stdin(Stdio::null());
+    command.args(["-nostdin", "-hide_banner", "-loglevel", "error"]).stdin(Stdio::null());
     command
 }
 
@@ -102,37 +100,24 @@ pub enum Media {
 }
 
 const VIDEO_IN: [&str; 4] = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=5"];
-const AUDIO_IN: [&str; 4] = [
-    "-f",
-    "lavfi",
-    "-i",
-    "sine=frequency=440:sample_rate=44100:duration=5",
-];
-const VIDEO_OUT: [&str; 10] = [
-    "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "25", "-bf", "2",
-];
+const AUDIO_IN: [&str; 4] = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100:duration=5"];
+const VIDEO_OUT: [&str; 10] =
+    ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "25", "-bf", "2"];
 const AUDIO_OUT: [&str; 4] = ["-c:a", "aac", "-b:a", "64k"];
 
 /// A file of five seconds: H.264 with B-frames and a keyframe each second, AAC. Made once for each test run.
 pub fn media_file(media: Media) -> &'static Path {
     static FILES: [OnceLock<PathBuf>; 3] = [const { OnceLock::new() }; 3];
     let (slot, name, inputs, codecs): (_, _, Vec<&str>, Vec<&str>) = match media {
-        Media::AudioVideo => (
-            0,
-            "av",
-            [VIDEO_IN, AUDIO_IN].concat(),
-            [VIDEO_OUT.as_slice(), &AUDIO_OUT].concat(),
-        ),
+        Media::AudioVideo => {
+            (0, "av", [VIDEO_IN, AUDIO_IN].concat(), [VIDEO_OUT.as_slice(), &AUDIO_OUT].concat())
+        }
         Media::AudioOnly => (1, "a", AUDIO_IN.to_vec(), AUDIO_OUT.to_vec()),
         Media::VideoOnly => (2, "v", VIDEO_IN.to_vec(), VIDEO_OUT.to_vec()),
     };
     FILES[slot].get_or_init(|| {
         let path = scratch(&format!("{name}.flv"));
-        run(ffmpeg()
-            .args(inputs)
-            .args(codecs)
-            .args(["-y", "-f", "flv"])
-            .arg(&path));
+        run(ffmpeg().args(inputs).args(codecs).args(["-y", "-f", "flv"]).arg(&path));
         path
     })
 }
@@ -142,35 +127,17 @@ pub fn enhanced_media_file() -> &'static Path {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
     FILE.get_or_init(|| {
         let path = scratch("enhanced.flv");
-        let codecs = [
-            "-c:v",
-            "libx265",
-            "-preset",
-            "ultrafast",
-            "-g",
-            "25",
-            "-x265-params",
-            "log-level=error",
-        ];
+        let codecs =
+            ["-c:v", "libx265", "-preset", "ultrafast", "-g", "25", "-x265-params", "log-level=error"];
         let audio = ["-ar", "48000", "-c:a", "libopus", "-y", "-f", "flv"];
-        run(new_ffmpeg()
-            .args(VIDEO_IN)
-            .args(AUDIO_IN)
-            .args(codecs)
-            .args(audio)
-            .arg(&path));
+        run(new_ffmpeg().args(VIDEO_IN).args(AUDIO_IN).args(codecs).args(audio).arg(&path));
         path
     })
 }
 
 /// Publishes a file as fast as it would play, without touching what is in it.
 pub fn push(mut program: Command, file: &Path, url: &str) -> Running {
-    start(
-        program
-            .args(["-re", "-i"])
-            .arg(file)
-            .args(["-c", "copy", "-f", "flv", url]),
-    )
+    start(program.args(["-re", "-i"]).arg(file).args(["-c", "copy", "-f", "flv", url]))
 }
 
 /// Like [`push`], from the beginning again and again.

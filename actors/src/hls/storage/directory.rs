@@ -45,9 +45,7 @@ impl Directory {
                 return Ok(directory);
             }
         }
-        Err(io::Error::other(format!(
-            "{PROCESSES_MAX} processes use it already"
-        )))
+        Err(io::Error::other(format!("{PROCESSES_MAX} processes use it already")))
     }
 
     /// `None` if another process has it.
@@ -74,9 +72,8 @@ impl Directory {
         let path = self.room(room).join(segment_name(sequence));
         let mut unfinished = path.clone().into_os_string();
         unfinished.push(UNFINISHED);
-        let written = self
-            .create(room, Path::new(&unfinished), bytes)
-            .and_then(|()| fs::rename(&unfinished, &path));
+        let written =
+            self.create(room, Path::new(&unfinished), bytes).and_then(|()| fs::rename(&unfinished, &path));
         match written {
             Ok(()) => Ok(path.into()),
             Err(error) => {
@@ -131,10 +128,8 @@ fn own_room(entry: &fs::DirEntry) -> Option<RoomName> {
 
 /// Returns how many files were deleted.
 fn clear_room(path: &Path) -> usize {
-    let deleted = entries(path)
-        .filter(is_own_file)
-        .filter(|entry| fs::remove_file(entry.path()).is_ok())
-        .count();
+    let deleted =
+        entries(path).filter(is_own_file).filter(|entry| fs::remove_file(entry.path()).is_ok()).count();
     if deleted > 0 {
         // It is not empty if there is something that is not ours.
         let _ = fs::remove_dir(path);
@@ -247,10 +242,7 @@ mod tests {
         let second = Directory::open(base.path()).unwrap();
         let other = second.write(&room("r"), 1, b"second").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"first");
-        assert_eq!(
-            other.strip_prefix(base.path()).unwrap(),
-            Path::new("@2/r/seg-1.ts")
-        );
+        assert_eq!(other.strip_prefix(base.path()).unwrap(), Path::new("@2/r/seg-1.ts"));
         drop(first);
         drop(Directory::open(base.path()).unwrap());
         assert!(!path.exists() && other.exists());

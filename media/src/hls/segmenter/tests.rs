@@ -41,9 +41,7 @@ const SOURCE: Source = Source {
 
 impl Source {
     fn headers(self) -> Vec<Message> {
-        let video = self
-            .gop_ms
-            .map(|_| (Track::Video, self.start_ms, Bytes::from_static(AVCC)));
+        let video = self.gop_ms.map(|_| (Track::Video, self.start_ms, Bytes::from_static(AVCC)));
         let audio = self.sample_rate_hz.map(|rate_hz| {
             let header = if rate_hz == 44_100 { AAC_44100 } else { AAC_48000 };
             (Track::Audio, self.start_ms, Bytes::from_static(header))
@@ -55,18 +53,12 @@ impl Source {
         let mut media = Vec::new();
         if let Some(gop_ms) = self.gop_ms {
             media.extend(
-                (0..self.length_ms)
-                    .step_by(40)
-                    .map(|at_ms| self.picture(at_ms, at_ms % gop_ms < 40)),
+                (0..self.length_ms).step_by(40).map(|at_ms| self.picture(at_ms, at_ms % gop_ms < 40)),
             );
         }
         if let Some(rate_hz) = self.sample_rate_hz {
             let times_ms = (0..).map(|at: i64| at * 1_024 * 1_000 / rate_hz);
-            media.extend(
-                times_ms
-                    .take_while(|at_ms| *at_ms < self.length_ms)
-                    .map(|at_ms| self.sound(at_ms)),
-            );
+            media.extend(times_ms.take_while(|at_ms| *at_ms < self.length_ms).map(|at_ms| self.sound(at_ms)));
         }
         media.sort_by_key(|(_, time_ms, _)| *time_ms);
         media
@@ -78,11 +70,7 @@ impl Source {
 
     fn picture(self, at_ms: i64, keyframe: bool) -> Message {
         let [_, high, mid, low] = self.composition_time_ms[at_ms as usize / 40 % 4].to_be_bytes();
-        let (first, nal_type, size) = if keyframe {
-            (0x17, 0x65, 9_000)
-        } else {
-            (0x27, 0x41, 700)
-        };
+        let (first, nal_type, size) = if keyframe { (0x17, 0x65, 9_000) } else { (0x27, 0x41, 700) };
         let mut body = vec![first, 1, high, mid, low];
         body.extend_from_slice(&(size as u32 + 9).to_be_bytes());
         body.push(nal_type);
@@ -112,10 +100,7 @@ fn cut(messages: &[Message]) -> Vec<Segment> {
 
 fn checked(segments: &[Segment]) -> Vec<CheckedSegment> {
     let mut checker = TsChecker::new();
-    segments
-        .iter()
-        .map(|segment| checker.segment(&segment.bytes).unwrap())
-        .collect()
+    segments.iter().map(|segment| checker.segment(&segment.bytes).unwrap()).collect()
 }
 
 fn durations_ms(segments: &[Segment]) -> Vec<u64> {
@@ -138,10 +123,7 @@ fn assert_holds(segments: &[Segment], media: &[Message]) {
     assert_eq!(pictures.len(), sent.len());
     for (picture, (_, time_ms, body)) in pictures.iter().zip(&sent) {
         let composition_time_ms = i64::from(i32::from_be_bytes([0, body[2], body[3], body[4]]));
-        assert_eq!(
-            (picture.dts, picture.pts),
-            (ticks(*time_ms), ticks(time_ms + composition_time_ms))
-        );
+        assert_eq!((picture.dts, picture.pts), (ticks(*time_ms), ticks(time_ms + composition_time_ms)));
         assert!(picture.payload.starts_with(b"\0\0\0\x01\x09\xF0\0\0\0\x01"));
         assert!(picture.payload.ends_with(&body[9..]));
     }
@@ -166,25 +148,15 @@ fn assert_adjacent(segments: &[Segment]) {
 #[test]
 fn gops_of_one_two_and_four_seconds() {
     for (gop_ms, expected_ms) in [(1_000, 2_000), (2_000, 2_000), (4_000, 4_000)] {
-        let source = Source {
-            gop_ms: Some(gop_ms),
-            ..SOURCE
-        };
+        let source = Source { gop_ms: Some(gop_ms), ..SOURCE };
         let segments = cut(&source.all());
-        assert!(
-            segments.iter().all(|segment| segment.duration_ms == expected_ms),
-            "{gop_ms}"
-        );
+        assert!(segments.iter().all(|segment| segment.duration_ms == expected_ms), "{gop_ms}");
         assert!(
             segments
                 .iter()
                 .all(|segment| !segment.discontinuity && !segment.forced_cut && segment.independent)
         );
-        assert!(
-            checked(&segments)
-                .iter()
-                .all(|segment| segment.starts_with_keyframe)
-        );
+        assert!(checked(&segments).iter().all(|segment| segment.starts_with_keyframe));
         assert_adjacent(&segments);
         assert_holds(&segments, &source.media());
     }
@@ -192,35 +164,20 @@ fn gops_of_one_two_and_four_seconds() {
 
 #[test]
 fn rounded_timestamps_do_not_double_a_segment() {
-    let mut messages = Source {
-        sample_rate_hz: None,
-        ..SOURCE
-    }
-    .all();
-    messages
-        .iter_mut()
-        .skip(1)
-        .for_each(|(_, time_ms, _)| *time_ms -= *time_ms / 2_000);
+    let mut messages = Source { sample_rate_hz: None, ..SOURCE }.all();
+    messages.iter_mut().skip(1).for_each(|(_, time_ms, _)| *time_ms -= *time_ms / 2_000);
     assert_eq!(durations_ms(&cut(&messages))[..3], [1_999; 3]);
 }
 
 #[test]
 fn pictures_keep_both_their_times() {
-    let source = Source {
-        composition_time_ms: [80, 200, 80, 0],
-        ..SOURCE
-    };
+    let source = Source { composition_time_ms: [80, 200, 80, 0], ..SOURCE };
     assert_holds(&cut(&source.all()), &source.media());
 }
 
 #[test]
 fn every_keyframe_has_its_parameter_sets() {
-    for segment in checked(&cut(&Source {
-        gop_ms: Some(1_000),
-        ..SOURCE
-    }
-    .all()))
-    {
+    for segment in checked(&cut(&Source { gop_ms: Some(1_000), ..SOURCE }.all())) {
         for picture in segment.video.iter().filter(|picture| picture.random_access) {
             assert!(picture.payload.starts_with(
                 b"\0\0\0\x01\x09\xF0\0\0\0\x01\x67\x64\x00\x1F\0\0\0\x01\x68\xEB\xE3\0\0\0\x01\x65"
@@ -232,18 +189,10 @@ fn every_keyframe_has_its_parameter_sets() {
 #[test]
 fn sound_alone_is_cut_by_time() {
     for rate_hz in [44_100, 48_000] {
-        let source = Source {
-            gop_ms: None,
-            sample_rate_hz: Some(rate_hz),
-            ..SOURCE
-        };
+        let source = Source { gop_ms: None, sample_rate_hz: Some(rate_hz), ..SOURCE };
         let segments = cut(&source.all());
         assert_eq!(segments.len(), 10);
-        assert!(
-            segments[..9]
-                .iter()
-                .all(|segment| (2_000..2_025).contains(&segment.duration_ms))
-        );
+        assert!(segments[..9].iter().all(|segment| (2_000..2_025).contains(&segment.duration_ms)));
         assert_eq!(segments[0].first_ms, 0);
         assert_adjacent(&segments);
         assert_holds(&segments, &source.media());
@@ -257,26 +206,16 @@ fn sound_alone_is_cut_by_time() {
 
 #[test]
 fn video_alone() {
-    let source = Source {
-        sample_rate_hz: None,
-        ..SOURCE
-    };
+    let source = Source { sample_rate_hz: None, ..SOURCE };
     let segments = cut(&source.all());
     assert_eq!(durations_ms(&segments), [2_000; 10]);
     assert_holds(&segments, &source.media());
-    assert!(
-        checked(&segments)
-            .iter()
-            .all(|segment| segment.audio_type.is_none())
-    );
+    assert!(checked(&segments).iter().all(|segment| segment.audio_type.is_none()));
 }
 
 #[test]
 fn the_wire_s_clock_wraps_unnoticed() {
-    let source = Source {
-        start_ms: WRAP_MS - 7_000,
-        ..SOURCE
-    };
+    let source = Source { start_ms: WRAP_MS - 7_000, ..SOURCE };
     let segments = cut(&source.all());
     assert_eq!(durations_ms(&segments), [2_000; 10]);
     assert_holds(&segments, &source.media());
@@ -284,68 +223,37 @@ fn the_wire_s_clock_wraps_unnoticed() {
 
 #[test]
 fn nothing_comes_before_the_first_keyframe() {
-    let messages = Source {
-        gop_ms: Some(2_000),
-        ..SOURCE
-    }
-    .all();
+    let messages = Source { gop_ms: Some(2_000), ..SOURCE }.all();
     let (headers, media) = messages.split_at(2);
-    let late: Vec<_> = media
-        .iter()
-        .filter(|message| message.1 >= 1_000)
-        .cloned()
-        .collect();
+    let late: Vec<_> = media.iter().filter(|message| message.1 >= 1_000).cloned().collect();
     let segments = cut(&[headers, &late].concat());
     assert_eq!((segments[0].first_ms, segments[0].discontinuity), (2_000, false));
     let kept = late.iter().position(|message| message.1 == 2_000).unwrap();
-    let kept: Vec<_> = late[kept..]
-        .iter()
-        .filter(|message| message.1 > 1_999)
-        .cloned()
-        .collect();
+    let kept: Vec<_> = late[kept..].iter().filter(|message| message.1 > 1_999).cloned().collect();
     assert_holds(&segments, &kept);
 }
 
 #[test]
 fn ten_seconds_without_a_keyframe_are_cut_and_told() {
-    let segments = cut(&Source {
-        gop_ms: Some(14_000),
-        length_ms: 30_000,
-        ..SOURCE
-    }
-    .all());
+    let segments = cut(&Source { gop_ms: Some(14_000), length_ms: 30_000, ..SOURCE }.all());
     assert_eq!(durations_ms(&segments), [10_000, 4_000, 10_000, 4_000, 2_000]);
     assert_eq!(
-        segments
-            .iter()
-            .map(|segment| segment.forced_cut)
-            .collect::<Vec<_>>(),
+        segments.iter().map(|segment| segment.forced_cut).collect::<Vec<_>>(),
         [true, false, true, false, false]
     );
     assert_eq!(
-        segments
-            .iter()
-            .map(|segment| segment.independent)
-            .collect::<Vec<_>>(),
+        segments.iter().map(|segment| segment.independent).collect::<Vec<_>>(),
         [true, false, true, false, true]
     );
     assert_eq!(
-        checked(&segments)
-            .iter()
-            .map(|segment| segment.starts_with_keyframe)
-            .collect::<Vec<_>>(),
+        checked(&segments).iter().map(|segment| segment.starts_with_keyframe).collect::<Vec<_>>(),
         [true, false, true, false, true]
     );
 }
 
 #[test]
 fn a_gop_of_exactly_ten_seconds_is_not_forced() {
-    let segments = cut(&Source {
-        gop_ms: Some(10_000),
-        length_ms: 40_000,
-        ..SOURCE
-    }
-    .all());
+    let segments = cut(&Source { gop_ms: Some(10_000), length_ms: 40_000, ..SOURCE }.all());
     assert_eq!(durations_ms(&segments), [10_000; 4]);
     assert!(segments.iter().all(|segment| !segment.forced_cut));
 }
@@ -362,11 +270,7 @@ fn video_that_stops_does_not_stop_the_sound() {
 
 #[test]
 fn a_repeated_header_changes_nothing_and_another_one_cuts() {
-    let source = Source {
-        gop_ms: Some(1_000),
-        length_ms: 6_000,
-        ..SOURCE
-    };
+    let source = Source { gop_ms: Some(1_000), length_ms: 6_000, ..SOURCE };
     let with = |header: &'static [u8]| {
         let mut messages = source.all();
         let at = messages.iter().position(|message| message.1 == 3_000).unwrap();
@@ -379,29 +283,16 @@ fn a_repeated_header_changes_nothing_and_another_one_cuts() {
     let changed = with(OTHER_AVCC);
     assert_eq!(durations_ms(&changed), [2_000, 1_000, 2_000, 1_000]);
     assert_eq!(
-        changed
-            .iter()
-            .map(|segment| segment.discontinuity)
-            .collect::<Vec<_>>(),
+        changed.iter().map(|segment| segment.discontinuity).collect::<Vec<_>>(),
         [false, false, true, false]
     );
-    assert!(
-        changed[2]
-            .bytes
-            .windows(4)
-            .any(|bytes| bytes == b"\x67\x64\x00\x28")
-    );
+    assert!(changed[2].bytes.windows(4).any(|bytes| bytes == b"\x67\x64\x00\x28"));
     checked(&changed);
 }
 
 #[test]
 fn another_header_of_the_sound_waits_for_the_next_keyframe() {
-    let mut messages = Source {
-        gop_ms: Some(1_000),
-        length_ms: 6_000,
-        ..SOURCE
-    }
-    .all();
+    let mut messages = Source { gop_ms: Some(1_000), length_ms: 6_000, ..SOURCE }.all();
     let at = messages.iter().position(|message| message.1 >= 2_500).unwrap();
     messages.insert(at, (Track::Audio, 2_500, Bytes::from_static(AAC_48000)));
     let mut segmenter = Segmenter::new(SegmenterConfig::default());
@@ -414,25 +305,16 @@ fn another_header_of_the_sound_waits_for_the_next_keyframe() {
 
 #[test]
 fn sound_that_comes_late_joins_and_is_a_discontinuity_only_later() {
-    let source = Source {
-        length_ms: 8_000,
-        ..SOURCE
-    };
+    let source = Source { length_ms: 8_000, ..SOURCE };
     let from = |first_ms: i64| {
         let mut messages = source.media();
         messages.retain(|message| message.0 == Track::Video || message.1 >= first_ms);
-        let at = messages
-            .iter()
-            .position(|message| message.0 == Track::Audio)
-            .unwrap();
+        let at = messages.iter().position(|message| message.0 == Track::Audio).unwrap();
         messages.insert(at, (Track::Audio, first_ms, Bytes::from_static(AAC_44100)));
         messages.insert(0, (Track::Video, 0, Bytes::from_static(AVCC)));
         let segments = cut(&messages);
         checked(&segments);
-        segments
-            .iter()
-            .map(|segment| segment.discontinuity)
-            .collect::<Vec<_>>()
+        segments.iter().map(|segment| segment.discontinuity).collect::<Vec<_>>()
     };
     assert_eq!(from(500), [false; 4]);
     assert_eq!(from(4_500), [false, false, true, false]);
@@ -440,10 +322,7 @@ fn sound_that_comes_late_joins_and_is_a_discontinuity_only_later() {
 
 #[test]
 fn video_that_comes_late_begins_at_its_keyframe() {
-    let source = Source {
-        length_ms: 10_000,
-        ..SOURCE
-    };
+    let source = Source { length_ms: 10_000, ..SOURCE };
     let mut messages = source.all();
     messages.remove(0);
     messages.retain(|message| message.0 == Track::Audio || message.1 >= 5_000);
@@ -451,10 +330,7 @@ fn video_that_comes_late_begins_at_its_keyframe() {
     messages.insert(at, (Track::Video, 5_000, Bytes::from_static(AVCC)));
     let segments = cut(&messages);
     let checked = checked(&segments);
-    let with_video: Vec<_> = checked
-        .iter()
-        .map(|segment| segment.video_type.is_some())
-        .collect();
+    let with_video: Vec<_> = checked.iter().map(|segment| segment.video_type.is_some()).collect();
     assert_eq!(with_video, [false, false, false, true, true]);
     assert_eq!((segments[3].first_ms, segments[3].discontinuity), (6_000, true));
     assert_adjacent(&segments);
@@ -462,11 +338,7 @@ fn video_that_comes_late_begins_at_its_keyframe() {
 
 #[test]
 fn a_hint_saves_the_wait() {
-    let source = Source {
-        gop_ms: None,
-        length_ms: 300,
-        ..SOURCE
-    };
+    let source = Source { gop_ms: None, length_ms: 300, ..SOURCE };
     assert!(cut(&source.all()).is_empty());
     let mut segmenter = Segmenter::new(SegmenterConfig::default());
     segmenter.set_tracks(Some(false));
@@ -476,15 +348,8 @@ fn a_hint_saves_the_wait() {
 
 #[test]
 fn another_publisher_is_a_discontinuity() {
-    let first = Source {
-        length_ms: 3_000,
-        ..SOURCE
-    };
-    let second = Source {
-        start_ms: 5_000,
-        length_ms: 4_000,
-        ..SOURCE
-    };
+    let first = Source { length_ms: 3_000, ..SOURCE };
+    let second = Source { start_ms: 5_000, length_ms: 4_000, ..SOURCE };
     let mut segmenter = Segmenter::new(SegmenterConfig::default());
     assert_eq!(segmenter.discontinuity(), None);
     let mut segments = feed(&mut segmenter, &first.all());
@@ -495,10 +360,7 @@ fn another_publisher_is_a_discontinuity() {
     assert_eq!(segmenter.finish(), None);
     assert_eq!(durations_ms(&segments), [2_000, 1_000, 2_000, 2_000]);
     assert_eq!(
-        segments
-            .iter()
-            .map(|segment| segment.discontinuity)
-            .collect::<Vec<_>>(),
+        segments.iter().map(|segment| segment.discontinuity).collect::<Vec<_>>(),
         [false, false, true, false]
     );
     assert_holds(&segments, &[first.media(), second.media()].concat());
@@ -506,12 +368,7 @@ fn another_publisher_is_a_discontinuity() {
 
 #[test]
 fn a_publisher_without_video_may_follow_one_with_it() {
-    let second = Source {
-        start_ms: 5_000,
-        length_ms: 4_000,
-        gop_ms: None,
-        ..SOURCE
-    };
+    let second = Source { start_ms: 5_000, length_ms: 4_000, gop_ms: None, ..SOURCE };
     let mut segmenter = Segmenter::new(SegmenterConfig::default());
     let mut segments = feed(&mut segmenter, &SOURCE.all()[..100]);
     segments.extend(segmenter.discontinuity());
@@ -519,29 +376,14 @@ fn a_publisher_without_video_may_follow_one_with_it() {
     segments.extend(feed(&mut segmenter, &second.all()));
     segments.extend(segmenter.finish());
     let checked = checked(&segments);
-    assert_eq!(
-        (checked[before].video_type, checked[before].audio_type),
-        (None, Some(0x0F))
-    );
+    assert_eq!((checked[before].video_type, checked[before].audio_type), (None, Some(0x0F)));
     assert!(segments[before].discontinuity && segments[before].first_ms == 5_000);
 }
 
 #[test]
 fn a_leap_is_a_discontinuity_and_no_long_segment() {
-    let after = Source {
-        start_ms: 3_600_000,
-        length_ms: 4_000,
-        ..SOURCE
-    };
-    let messages = [
-        Source {
-            length_ms: 3_000,
-            ..SOURCE
-        }
-        .all(),
-        after.all(),
-    ]
-    .concat();
+    let after = Source { start_ms: 3_600_000, length_ms: 4_000, ..SOURCE };
+    let messages = [Source { length_ms: 3_000, ..SOURCE }.all(), after.all()].concat();
     let segments = cut(&messages);
     assert_eq!(durations_ms(&segments), [2_000, 1_000, 2_000, 2_000]);
     assert!(segments[2].discontinuity && segments[2].first_ms == 3_600_000);
@@ -554,16 +396,10 @@ fn codecs_that_do_not_fit_are_named() {
         Err(SegmentError::Container(ContainerError::UnsupportedCodec(codec))) => (codec, codec.to_string()),
         other => panic!("{other:?}"),
     };
-    assert_eq!(
-        name(Track::Video, b"\x90av01x"),
-        (Codec::Video(VideoCodec::Av1), "av1".to_owned())
-    );
+    assert_eq!(name(Track::Video, b"\x90av01x"), (Codec::Video(VideoCodec::Av1), "av1".to_owned()));
     assert_eq!(name(Track::Video, b"\x91vp09x").1, "vp9");
     assert_eq!(name(Track::Video, b"\x12x").1, "flv-video-2");
-    assert_eq!(
-        name(Track::Audio, b"\x90Opusx"),
-        (Codec::Audio(AudioCodec::Opus), "opus".to_owned())
-    );
+    assert_eq!(name(Track::Audio, b"\x90Opusx"), (Codec::Audio(AudioCodec::Opus), "opus".to_owned()));
     assert_eq!(name(Track::Audio, b"\x91fLaCx").1, "flac");
     assert_eq!(name(Track::Audio, b"\x91ac-3x").1, "ac3");
     assert_eq!(name(Track::Audio, b"\x72").1, "flv-audio-7");
@@ -572,17 +408,10 @@ fn codecs_that_do_not_fit_are_named() {
 #[test]
 fn frames_without_a_header_are_counted_and_malformed_ones_refused() {
     let mut segmenter = Segmenter::new(SegmenterConfig::default());
-    let source = Source {
-        length_ms: 2_000,
-        ..SOURCE
-    };
+    let source = Source { length_ms: 2_000, ..SOURCE };
     assert!(feed(&mut segmenter, &source.media()).is_empty());
     assert_eq!(segmenter.dropped_frames(), source.media().len() as u64);
-    let mut push = |body: &'static [u8]| {
-        segmenter
-            .push(Track::Video, 0, &Bytes::from_static(body))
-            .is_err()
-    };
+    let mut push = |body: &'static [u8]| segmenter.push(Track::Video, 0, &Bytes::from_static(body)).is_err();
     assert!(!push(AVCC));
     assert!(push(b"\x17\x01\0\0\0\0\0\0\x09\x65"));
     assert!(push(b"\x17"));
@@ -596,20 +425,13 @@ fn mp3_and_hevc_are_carried() {
     hvcc.extend_from_slice(b"\x03\x01\x21\x00\x01\x00\x03\x42\x01s");
     let frames = [
         (Track::Video, 0, hvcc.into()),
-        (
-            Track::Video,
-            0,
-            Bytes::from_static(b"\x1C\x01\0\0\0\0\0\0\x03\x26\x01i"),
-        ),
+        (Track::Video, 0, Bytes::from_static(b"\x1C\x01\0\0\0\0\0\0\x03\x26\x01i")),
         (Track::Audio, 0, Bytes::from_static(b"\x2F\xFF\xFB\x90")),
         (Track::Audio, 26, Bytes::from_static(b"\x2F\xFF\xFB\x91")),
     ];
     let segment = &checked(&cut(&frames))[0];
     assert_eq!((segment.video_type, segment.audio_type), (Some(0x24), Some(0x03)));
-    assert_eq!(
-        segment.video[0].payload,
-        b"\0\0\0\x01\x46\x01\x50\0\0\0\x01\x42\x01s\0\0\0\x01\x26\x01i"
-    );
+    assert_eq!(segment.video[0].payload, b"\0\0\0\x01\x46\x01\x50\0\0\0\x01\x42\x01s\0\0\0\x01\x26\x01i");
     assert_eq!(segment.audio[1].payload, b"\xFF\xFB\x91");
 }
 
@@ -626,11 +448,7 @@ fn any_message() -> impl Strategy<Value = Message> {
         Just(b"\xAF\x01sound".to_vec()),
         Just(b"\x2Fsound".to_vec()),
     ];
-    (
-        track,
-        prop_oneof![0..30_000_i64, any::<i64>()],
-        body.prop_map(Bytes::from),
-    )
+    (track, prop_oneof![0..30_000_i64, any::<i64>()], body.prop_map(Bytes::from))
 }
 
 proptest! {

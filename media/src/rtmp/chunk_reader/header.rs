@@ -43,10 +43,7 @@ pub(super) fn parse_header(bytes: &[u8], streams: &[ChunkStream]) -> Option<Head
         header.extended = Some(rest.try_get_u32().ok()?);
     }
     if fmt == 3 {
-        skip_repeated_extended(
-            &mut rest,
-            find(streams, csid).and_then(|place| streams.get(place)),
-        )?;
+        skip_repeated_extended(&mut rest, find(streams, csid).and_then(|place| streams.get(place)))?;
     }
     header.size_bytes = bytes.len() - rest.len();
     Some(header)
@@ -73,9 +70,5 @@ fn skip_repeated_extended(rest: &mut &[u8], stream: Option<&ChunkStream>) -> Opt
         *rest = after;
         return Some(());
     }
-    if repeated.starts_with(rest) {
-        None
-    } else {
-        Some(())
-    }
+    if repeated.starts_with(rest) { None } else { Some(()) }
 }

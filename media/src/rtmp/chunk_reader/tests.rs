@@ -28,29 +28,12 @@ fn read(bytes: &[u8]) -> Result<Vec<Message>, ChunkError> {
 }
 
 fn message(csid: u32, type_id: u8, timestamp_ms: u32, payload: impl Into<Bytes>) -> Message {
-    Message {
-        csid,
-        type_id,
-        stream_id: 1,
-        timestamp_ms,
-        payload: payload.into(),
-    }
+    Message { csid, type_id, stream_id: 1, timestamp_ms, payload: payload.into() }
 }
 
 fn header_of(message: &Message) -> MessageHeader {
-    let Message {
-        csid,
-        type_id,
-        stream_id,
-        timestamp_ms,
-        ..
-    } = *message;
-    MessageHeader {
-        csid,
-        type_id,
-        stream_id,
-        timestamp_ms,
-    }
+    let Message { csid, type_id, stream_id, timestamp_ms, .. } = *message;
+    MessageHeader { csid, type_id, stream_id, timestamp_ms }
 }
 
 fn written(message: &Message, chunk_size_bytes: usize) -> Vec<u8> {
@@ -64,42 +47,28 @@ fn chunks_of(message: &Message, chunk_size_bytes: usize) -> Vec<Vec<u8>> {
     let lens: Vec<usize> = (0..=message.payload.len().div_ceil(chunk_size_bytes))
         .map(|n| {
             let cut = Message {
-                payload: message
-                    .payload
-                    .slice(..(n * chunk_size_bytes).min(message.payload.len())),
+                payload: message.payload.slice(..(n * chunk_size_bytes).min(message.payload.len())),
                 ..message.clone()
             };
             written(&cut, chunk_size_bytes).len()
         })
         .collect();
     let whole = written(message, chunk_size_bytes);
-    let ends: Vec<usize> = if message.payload.is_empty() {
-        vec![whole.len()]
-    } else {
-        lens[1..].to_vec()
-    };
+    let ends: Vec<usize> = if message.payload.is_empty() { vec![whole.len()] } else { lens[1..].to_vec() };
     let starts = std::iter::once(0).chain(ends.iter().copied());
-    starts
-        .zip(&ends)
-        .map(|(start, end)| whole[start..*end].to_vec())
-        .collect()
+    starts.zip(&ends).map(|(start, end)| whole[start..*end].to_vec()).collect()
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
     let csid = prop_oneof![2..10_u32, 60..70_u32, 315..325_u32, Just(65_599)];
     let timestamp = prop_oneof![0..100_u32, 0xFF_FFF0..0x100_0010_u32, any::<u32>()];
     let payload = prop_oneof![0..4_usize, 100..140_usize, 0..5000_usize];
-    (
-        csid,
-        prop_oneof![Just(8_u8), Just(9), Just(18), Just(20)],
-        timestamp,
-        payload,
-        any::<u8>(),
-    )
-        .prop_map(|(csid, type_id, timestamp_ms, len, fill)| {
+    (csid, prop_oneof![Just(8_u8), Just(9), Just(18), Just(20)], timestamp, payload, any::<u8>()).prop_map(
+        |(csid, type_id, timestamp_ms, len, fill)| {
             let payload: Vec<u8> = (0..len).map(|i| (i as u8).wrapping_mul(7) ^ fill).collect();
             message(csid, type_id, timestamp_ms, payload)
-        })
+        },
+    )
 }
 
 proptest! {
@@ -162,10 +131,7 @@ fn read_in_pieces_until_error(
 
 #[test]
 fn every_split_in_two_reads_the_same() {
-    let messages = [
-        message(400, 9, 0x100_0000, vec![1; 300]),
-        message(64, 8, 5, vec![2; 130]),
-    ];
+    let messages = [message(400, 9, 0x100_0000, vec![1; 300]), message(64, 8, 5, vec![2; 130])];
     let bytes: Vec<u8> = messages.iter().flat_map(|m| written(m, 128)).collect();
     for at in 0..=bytes.len() {
         let mut reader = ChunkReader::new(ChunkLimits::default());
@@ -187,19 +153,14 @@ fn shorter_headers_complete_themselves_from_the_last_one() {
         message(4, 9, 29, "e"),
         message(4, 9, 36, "f"),
     ];
-    assert_eq!(
-        read(&[&type_0[..], &type_1, &type_2, &type_3].concat()).unwrap(),
-        expected
-    );
+    assert_eq!(read(&[&type_0[..], &type_1, &type_2, &type_3].concat()).unwrap(), expected);
     let after_type_0 = [&type_0[..], &[0xC4, b'x', b'y']].concat();
     assert_eq!(read(&after_type_0).unwrap()[1], message(4, 8, 20, "xy"));
 }
 
 #[test]
 fn timestamps_wrap_and_extend_as_deltas_too() {
-    let type_0 = [
-        4, 0xFF, 0xFF, 0xFF, 0, 0, 1, 8, 1, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFE, b'a',
-    ];
+    let type_0 = [4, 0xFF, 0xFF, 0xFF, 0, 0, 1, 8, 1, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFE, b'a'];
     let type_2 = [0x84, 0, 0, 3, b'b'];
     let type_2_extended = [0x84, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0, b'c'];
     let type_3 = [0xC4, 1, 0, 0, 0, b'd'];
@@ -213,35 +174,19 @@ fn timestamps_wrap_and_extend_as_deltas_too() {
 fn a_continuation_may_leave_out_the_extended_timestamp() {
     let head = [4, 0xFF, 0xFF, 0xFF, 0, 0, 130, 8, 1, 0, 0, 0, 1, 0, 0, 0];
     for tail in [&b"yz"[..], &[1, 0]] {
-        let bytes = [
-            &head[..],
-            &[7; 128],
-            &[0xC4],
-            tail,
-            &[0xC4],
-            &[1, 0, 0, 0],
-            &[8; 128],
-            &[0xC4],
-            b"uv",
-        ];
+        let bytes = [&head[..], &[7; 128], &[0xC4], tail, &[0xC4], &[1, 0, 0, 0], &[8; 128], &[0xC4], b"uv"];
         let bytes = bytes.concat();
         let first = [&[7; 128], tail].concat();
         if tail == b"yz" {
             let second = [&[8; 128][..], b"uv"].concat();
-            let expected = [
-                message(4, 8, 0x100_0000, first),
-                message(4, 8, 0x200_0000, second),
-            ];
+            let expected = [message(4, 8, 0x100_0000, first), message(4, 8, 0x200_0000, second)];
             assert_eq!(read(&bytes).unwrap(), expected);
         } else {
             // It could still be the timestamp, until the next byte is there.
             let (whole, next) = bytes.split_at(16 + 128 + 1 + 2);
             let mut reader = ChunkReader::new(ChunkLimits::default());
             assert_eq!(read_in_pieces(&mut reader, [whole]).unwrap(), []);
-            assert_eq!(
-                read_in_pieces(&mut reader, [next]).unwrap()[0],
-                message(4, 8, 0x100_0000, first)
-            );
+            assert_eq!(read_in_pieces(&mut reader, [next]).unwrap()[0], message(4, 8, 0x100_0000, first));
         }
     }
 }
@@ -263,10 +208,7 @@ fn chunk_sizes_that_mean_nothing_are_refused() {
     let big = message(6, 9, 0, vec![3; 100_000]);
     let bytes = [set(0x7FFF_FFFF), written(&big, 1 << 24)].concat();
     assert_eq!(read(&bytes).unwrap(), [big]);
-    assert_eq!(
-        read(&[2, 0, 0, 0, 0, 0, 3, 1, 0, 0, 0, 0, 1, 2, 3]),
-        Err(ChunkError::Control { type_id: 1 })
-    );
+    assert_eq!(read(&[2, 0, 0, 0, 0, 0, 3, 1, 0, 0, 0, 0, 1, 2, 3]), Err(ChunkError::Control { type_id: 1 }));
 }
 
 #[test]
@@ -275,29 +217,17 @@ fn an_abort_drops_the_partial_message() {
     let abort = |csid| [2, 0, 0, 0, 0, 0, 4, 2, 0, 0, 0, 0, 0, 0, 0, csid];
     let audio = message(4, 8, 1, vec![4; 200]);
     let (audio_start, audio_end) = (&written(&audio, 128)[..140], &written(&audio, 128)[140..]);
-    let bytes = [
-        audio_start,
-        &written(&video, 128)[..140],
-        &abort(6),
-        &abort(9),
-        audio_end,
-        &written(&video, 128),
-    ];
+    let bytes =
+        [audio_start, &written(&video, 128)[..140], &abort(6), &abort(9), audio_end, &written(&video, 128)];
     assert_eq!(read(&bytes.concat()).unwrap(), [audio, video]);
 }
 
 #[test]
 fn chunks_without_their_header_are_refused() {
     assert_eq!(read(&[0xC5, 1]), Err(ChunkError::NoHeader { csid: 5, fmt: 3 }));
-    assert_eq!(
-        read(&[0x85, 0, 0, 1]),
-        Err(ChunkError::NoHeader { csid: 5, fmt: 2 })
-    );
+    assert_eq!(read(&[0x85, 0, 0, 1]), Err(ChunkError::NoHeader { csid: 5, fmt: 2 }));
     let video = written(&message(6, 9, 0, vec![3; 200]), 128);
-    assert_eq!(
-        read(&[&video[..140], &video].concat()),
-        Err(ChunkError::Inside { csid: 6 })
-    );
+    assert_eq!(read(&[&video[..140], &video].concat()), Err(ChunkError::Inside { csid: 6 }));
 }
 
 #[test]
@@ -305,39 +235,21 @@ fn limits_hold_before_memory_is_spent() {
     let announce =
         |csid: u8, type_id, len: [u8; 3]| [&[csid, 0, 0, 0][..], &len, &[type_id, 1, 0, 0, 0, 7]].concat();
     let over = read(&announce(6, 9, [0x80, 0, 1]));
-    assert_eq!(
-        over,
-        Err(ChunkError::TooLong {
-            type_id: 9,
-            len_bytes: 0x800001,
-            limit_bytes: 0x800000
-        })
-    );
-    assert!(matches!(
-        read(&announce(3, 20, [1, 0, 1])),
-        Err(ChunkError::TooLong { type_id: 20, .. })
-    ));
+    assert_eq!(over, Err(ChunkError::TooLong { type_id: 9, len_bytes: 0x800001, limit_bytes: 0x800000 }));
+    assert!(matches!(read(&announce(3, 20, [1, 0, 1])), Err(ChunkError::TooLong { type_id: 20, .. })));
 
     let mut reader = ChunkReader::new(ChunkLimits::default());
     read_in_pieces(&mut reader, [&announce(6, 9, [0x80, 0, 0])[..]]).unwrap();
     assert!(reader.streams[0].arrived.as_ref().unwrap().capacity() <= 64 * 1024);
 
-    let streams: Vec<u8> = (0..64)
-        .flat_map(|n| [0, n, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0, 0])
-        .collect();
+    let streams: Vec<u8> = (0..64).flat_map(|n| [0, n, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0, 0]).collect();
     assert_eq!(read(&streams).unwrap().len(), 64);
-    assert_eq!(
-        read(&[&streams[..], &announce(6, 9, [0, 0, 0])].concat()),
-        Err(ChunkError::TooManyStreams)
-    );
+    assert_eq!(read(&[&streams[..], &announce(6, 9, [0, 0, 0])].concat()), Err(ChunkError::TooManyStreams));
 }
 
 #[test]
 fn all_partial_messages_together_are_limited() {
-    let mut reader = ChunkReader::new(ChunkLimits {
-        in_flight_limit_bytes: 250,
-        ..Default::default()
-    });
+    let mut reader = ChunkReader::new(ChunkLimits { in_flight_limit_bytes: 250, ..Default::default() });
     let partial = |csid| written(&message(csid, 9, 0, vec![3; 300]), 128)[..140].to_vec();
     assert_eq!(read_in_pieces(&mut reader, [&partial(4)[..]]), Ok(vec![]));
     let refused = read_in_pieces_until_error(&mut reader, &partial(6), 1000);
@@ -358,9 +270,6 @@ fn throughput() {
             .map(|piece| read_in_pieces(&mut reader, [piece]).unwrap().len())
             .sum::<usize>();
         let seconds = start.elapsed().unwrap().as_secs_f64();
-        println!(
-            "{len} bytes in chunks of {chunk}: {count}, {:.2} GB/s",
-            bytes.len() as f64 / seconds / 1e9
-        );
+        println!("{len} bytes in chunks of {chunk}: {count}, {:.2} GB/s", bytes.len() as f64 / seconds / 1e9);
     }
 }

@@ -16,15 +16,10 @@ impl Session {
                 self.require(is_connected, "createStream", transaction)?;
                 self.output.create_stream_result(transaction);
             }
-            Command::Publish {
-                transaction,
-                stream_name,
-                ..
-            } => self.on_publish(transaction, &stream_name)?,
-            Command::Play {
-                transaction,
-                stream_name,
-            } => self.on_play(transaction, &stream_name)?,
+            Command::Publish { transaction, stream_name, .. } => {
+                self.on_publish(transaction, &stream_name)?
+            }
+            Command::Play { transaction, stream_name } => self.on_play(transaction, &stream_name)?,
             Command::FcPublish { transaction, .. } => {
                 self.output.result(transaction, Value::Undefined);
                 self.output.call("onFCPublish");
@@ -55,14 +50,12 @@ impl Session {
         let (name, query) = request::split_app(app);
         if name != self.config.app {
             let error = SessionError::App { app: shortened(name) };
-            self.output
-                .command_error(transaction, "NetConnection.Connect.Rejected", &error.to_string());
+            self.output.command_error(transaction, "NetConnection.Connect.Rejected", &error.to_string());
             return Err(error);
         }
         self.app_query = query.to_owned();
         self.phase = Phase::Idle;
-        self.output
-            .connect_result(transaction, self.config.window_ack_size_bytes);
+        self.output.connect_result(transaction, self.config.window_ack_size_bytes);
         Ok(())
     }
 
@@ -102,8 +95,7 @@ impl Session {
     fn on_unknown(&mut self, name: &str, transaction: f64) {
         if transaction != 0.0 {
             let description = format!("There is no method {name:?}.");
-            self.output
-                .command_error(transaction, "NetConnection.Call.Failed", &description);
+            self.output.command_error(transaction, "NetConnection.Call.Failed", &description);
         }
     }
 
@@ -112,10 +104,7 @@ impl Session {
         StreamRequest::parse(&self.app_query, stream_name).map_err(|reason| {
             self.output.error_status(code, &reason.to_string());
             let (room, _) = request::split_query(stream_name);
-            SessionError::Room {
-                stream_name: shortened(room),
-                reason,
-            }
+            SessionError::Room { stream_name: shortened(room), reason }
         })
     }
 
@@ -134,21 +123,14 @@ impl Session {
         if is_expected {
             return Ok(());
         }
-        let error = SessionError::OutOfOrder {
-            command,
-            phase: self.phase,
-        };
-        self.output
-            .command_error(transaction, "NetConnection.Call.Failed", &error.to_string());
+        let error = SessionError::OutOfOrder { command, phase: self.phase };
+        self.output.command_error(transaction, "NetConnection.Call.Failed", &error.to_string());
         Err(error)
     }
 
     fn count_command(&mut self) -> Result<(), SessionError> {
         if !matches!(self.phase, Phase::Publishing | Phase::Playing) {
-            self.commands_left = self
-                .commands_left
-                .checked_sub(1)
-                .ok_or(SessionError::TooManyCommands)?;
+            self.commands_left = self.commands_left.checked_sub(1).ok_or(SessionError::TooManyCommands)?;
         }
         Ok(())
     }

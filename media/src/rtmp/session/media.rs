@@ -15,27 +15,16 @@ const CLEAR_DATA_FRAME: &[u8] = b"\x02\x00\x0F@clearDataFrame";
 /// Hands the frames of a message to `push`, in order; none if it is not of media or has nothing in it. The payloads
 /// share the message's memory.
 pub(super) fn frames_of(message: &Message, mut push: impl FnMut(Frame)) {
-    let Message {
-        type_id,
-        timestamp_ms,
-        payload,
-        ..
-    } = message;
+    let Message { type_id, timestamp_ms, payload, .. } = message;
     if *type_id != msg_type_id::AGGREGATE {
-        return frame_of(*type_id, *timestamp_ms, payload.clone())
-            .into_iter()
-            .for_each(push);
+        return frame_of(*type_id, *timestamp_ms, payload.clone()).into_iter().for_each(push);
     }
     // The times inside an aggregate count from its first message, which happens at the aggregate's own time.
     let mut first_ms = None;
     for tag in flv::tags(payload) {
-        let passed_ms = tag
-            .timestamp_ms
-            .wrapping_sub(*first_ms.get_or_insert(tag.timestamp_ms));
+        let passed_ms = tag.timestamp_ms.wrapping_sub(*first_ms.get_or_insert(tag.timestamp_ms));
         let body = payload.slice_ref(tag.body);
-        frame_of(tag.type_id, timestamp_ms.wrapping_add(passed_ms), body)
-            .into_iter()
-            .for_each(&mut push);
+        frame_of(tag.type_id, timestamp_ms.wrapping_add(passed_ms), body).into_iter().for_each(&mut push);
     }
 }
 
@@ -45,15 +34,7 @@ fn frame_of(type_id: u8, timestamp_ms: u32, payload: Bytes) -> Option<Frame> {
         msg_type_id::DATA_AMF0 => (Track::Data, data_of(&payload, &payload)?),
         _ => (Track::from_type_id(type_id)?, payload),
     };
-    if payload.is_empty() {
-        None
-    } else {
-        Some(Frame {
-            track,
-            timestamp_ms,
-            payload,
-        })
-    }
+    if payload.is_empty() { None } else { Some(Frame { track, timestamp_ms, payload }) }
 }
 
 /// The data message inside `values`, a part of `payload`, without the envelope that only the server is meant to see.
@@ -71,23 +52,13 @@ mod tests {
 
     fn frames(type_id: u8, timestamp_ms: u32, payload: impl Into<Bytes>) -> Vec<Frame> {
         let mut frames = Vec::new();
-        let message = Message {
-            csid: 4,
-            type_id,
-            stream_id: 1,
-            timestamp_ms,
-            payload: payload.into(),
-        };
+        let message = Message { csid: 4, type_id, stream_id: 1, timestamp_ms, payload: payload.into() };
         frames_of(&message, |frame| frames.push(frame));
         frames
     }
 
     fn frame(track: Track, timestamp_ms: u32, payload: impl Into<Bytes>) -> Frame {
-        Frame {
-            track,
-            timestamp_ms,
-            payload: payload.into(),
-        }
+        Frame { track, timestamp_ms, payload: payload.into() }
     }
 
     #[test]
@@ -109,10 +80,7 @@ mod tests {
         assert_eq!(frames(15, 7, [&[0], &enveloped[..]].concat()), expected);
         assert_eq!(frames(15, 7, "\x06\x15onMetaData"), []);
         assert_eq!(frames(18, 7, [CLEAR_DATA_FRAME, b"\x05"].concat()), []);
-        assert_eq!(
-            frames(18, 7, "\x02\x00\x05other"),
-            [frame(Track::Data, 7, "\x02\x00\x05other")]
-        );
+        assert_eq!(frames(18, 7, "\x02\x00\x05other"), [frame(Track::Data, 7, "\x02\x00\x05other")]);
     }
 
     #[test]
@@ -125,11 +93,8 @@ mod tests {
             tag(18, 530, &set_data),
             tag(9, 540, b"cut")[..13].into(),
         ];
-        let expected = [
-            frame(Track::Video, u32::MAX, "v"),
-            frame(Track::Audio, 22, "a"),
-            frame(Track::Data, 29, "m"),
-        ];
+        let expected =
+            [frame(Track::Video, u32::MAX, "v"), frame(Track::Audio, 22, "a"), frame(Track::Data, 29, "m")];
         assert_eq!(frames(22, u32::MAX, tags.concat()), expected);
     }
 }

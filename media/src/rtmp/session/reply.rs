@@ -43,11 +43,7 @@ pub(super) struct Output {
 
 impl Output {
     pub fn new() -> Self {
-        Self {
-            bytes: Vec::new(),
-            chunk_size: ChunkSize::Default,
-            failure: None,
-        }
+        Self { bytes: Vec::new(), chunk_size: ChunkSize::Default, failure: None }
     }
 
     pub fn take(&mut self) -> Bytes {
@@ -109,23 +105,13 @@ impl Output {
             ("description", Value::text("Connection succeeded.")),
             ("objectEncoding", Value::Number(0.0)),
         ]);
-        self.command([
-            Value::text("_result"),
-            Value::Number(transaction),
-            server_properties(),
-            information,
-        ]);
+        self.command([Value::text("_result"), Value::Number(transaction), server_properties(), information]);
     }
 
     /// A `_result` with one value, unless the peer asked for no answer.
     pub fn result(&mut self, transaction: f64, value: Value) {
         if transaction != 0.0 {
-            self.command([
-                Value::text("_result"),
-                Value::Number(transaction),
-                Value::Null,
-                value,
-            ]);
+            self.command([Value::text("_result"), Value::Number(transaction), Value::Null, value]);
         }
     }
 
@@ -136,34 +122,17 @@ impl Output {
 
     /// Allows the player to look into what it plays; Flash-based players wait for it.
     pub fn sample_access(&mut self) {
-        let values = [
-            Value::text("|RtmpSampleAccess"),
-            Value::Boolean(true),
-            Value::Boolean(true),
-        ];
+        let values = [Value::text("|RtmpSampleAccess"), Value::Boolean(true), Value::Boolean(true)];
         let type_id = msg_type_id::DATA_AMF0;
         self.message(
-            MessageHeader {
-                csid: DATA_CSID,
-                type_id,
-                stream_id: MESSAGE_STREAM_ID,
-                timestamp_ms: 0,
-            },
+            MessageHeader { csid: DATA_CSID, type_id, stream_id: MESSAGE_STREAM_ID, timestamp_ms: 0 },
             &values,
         );
     }
 
     fn command<const N: usize>(&mut self, values: [Value; N]) {
         let type_id = msg_type_id::COMMAND_AMF0;
-        self.message(
-            MessageHeader {
-                csid: COMMAND_CSID,
-                type_id,
-                stream_id: 0,
-                timestamp_ms: 0,
-            },
-            &values,
-        );
+        self.message(MessageHeader { csid: COMMAND_CSID, type_id, stream_id: 0, timestamp_ms: 0 }, &values);
     }
 
     fn message(&mut self, header: MessageHeader, values: &[Value]) {
@@ -182,11 +151,7 @@ impl Output {
 }
 
 fn server_properties() -> Value {
-    let fourccs = VIDEO_FOURCCS
-        .iter()
-        .chain(&AUDIO_FOURCCS)
-        .map(|fourcc| Value::text(*fourcc))
-        .collect();
+    let fourccs = VIDEO_FOURCCS.iter().chain(&AUDIO_FOURCCS).map(|fourcc| Value::text(*fourcc)).collect();
     Value::object([
         ("fmsVer", Value::text(SERVER_VERSION)),
         ("capabilities", Value::Number(SERVER_CAPABILITIES)),
@@ -199,10 +164,5 @@ fn server_properties() -> Value {
 }
 
 fn forwarded(fourccs: &[&str]) -> Value {
-    Value::Object(
-        fourccs
-            .iter()
-            .map(|fourcc| (fourcc.to_string(), Value::Number(CAN_FORWARD)))
-            .collect(),
-    )
+    Value::Object(fourccs.iter().map(|fourcc| (fourcc.to_string(), Value::Number(CAN_FORWARD))).collect())
 }

@@ -15,14 +15,8 @@ impl StreamRequest {
     /// Splits a stream name such as `room?key=value`; `app_query` is what the app carried.
     pub(super) fn parse(app_query: &str, stream_name: &str) -> Result<Self, RoomNameError> {
         let (room, query) = split_query(stream_name);
-        let query = [app_query, query]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>();
-        Ok(Self {
-            room: RoomName::new(room)?,
-            query: query.join("&"),
-        })
+        let query = [app_query, query].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+        Ok(Self { room: RoomName::new(room)?, query: query.join("&") })
     }
 }
 

@@ -18,17 +18,7 @@ struct Peer {
 
 fn message(csid: u32, type_id: u8, stream_id: u32, timestamp_ms: u32, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    write_message(
-        &mut out,
-        &MessageHeader {
-            csid,
-            type_id,
-            stream_id,
-            timestamp_ms,
-        },
-        payload,
-        128,
-    );
+    write_message(&mut out, &MessageHeader { csid, type_id, stream_id, timestamp_ms }, payload, 128);
     out
 }
 
@@ -56,36 +46,21 @@ fn hello() -> Vec<u8> {
 
 /// The bytes of a client up to its publish.
 fn publisher_start() -> Vec<u8> {
-    [
-        hello(),
-        connect("live"),
-        call("createStream", 2.0, &[]),
-        call("publish", 3.0, &["room", "live"]),
-    ]
-    .concat()
+    [hello(), connect("live"), call("createStream", 2.0, &[]), call("publish", 3.0, &["room", "live"])]
+        .concat()
 }
 
 fn frame(track: Track, timestamp_ms: u32, payload: &'static [u8]) -> Event {
-    Event::Frame(Frame {
-        track,
-        timestamp_ms,
-        payload: Bytes::from_static(payload),
-    })
+    Event::Frame(Frame { track, timestamp_ms, payload: Bytes::from_static(payload) })
 }
 
 fn request(query: &str) -> StreamRequest {
-    StreamRequest {
-        room: crate::room::RoomName::new("room").unwrap(),
-        query: query.to_owned(),
-    }
+    StreamRequest { room: crate::room::RoomName::new("room").unwrap(), query: query.to_owned() }
 }
 
 impl Peer {
     fn new() -> Self {
-        Self {
-            session: Session::new(Arc::default()),
-            replies: ChunkReader::new(ChunkLimits::default()),
-        }
+        Self { session: Session::new(Arc::default()), replies: ChunkReader::new(ChunkLimits::default()) }
     }
 
     /// A peer whose handshake is done and whose app is `live`.
@@ -93,9 +68,7 @@ impl Peer {
         let mut peer = Self::new();
         peer.session.feed(&[hello(), connect("live")].concat()).unwrap();
         assert_eq!(peer.session.take_output().split_off(3073).first(), Some(&2));
-        peer.replies
-            .next_message(&mut &borrowed::set_chunk_size(60_000).unwrap()[..])
-            .unwrap();
+        peer.replies.next_message(&mut &borrowed::set_chunk_size(60_000).unwrap()[..]).unwrap();
         peer
     }
 
@@ -132,17 +105,11 @@ fn short(message: &Message) -> String {
     match message.type_id {
         20 => {
             let values = amf0::read_all(&message.payload).unwrap();
-            let code = values
-                .iter()
-                .find_map(|value| value.get("code"))
-                .and_then(Value::as_str);
+            let code = values.iter().find_map(|value| value.get("code")).and_then(Value::as_str);
             let name = values[0].as_str().unwrap();
             code.map_or(name.to_owned(), |code| format!("{name} {code}"))
         }
-        18 => amf0::read_all(&message.payload).unwrap()[0]
-            .as_str()
-            .unwrap()
-            .to_owned(),
+        18 => amf0::read_all(&message.payload).unwrap()[0].as_str().unwrap().to_owned(),
         type_id => format!("{type_id}:{:?}", &message.payload[..]),
     }
 }
@@ -152,33 +119,16 @@ fn an_obs_like_publisher_is_answered_step_by_step() {
     let mut peer = Peer::new();
     peer.feed(&hello()[..1537]).unwrap();
     assert_eq!(peer.session.take_output().len(), 3073);
-    peer.feed(&[&hello()[1537..], &borrowed::set_chunk_size(4096).unwrap()].concat())
-        .unwrap();
+    peer.feed(&[&hello()[1537..], &borrowed::set_chunk_size(4096).unwrap()].concat()).unwrap();
     assert_eq!(peer.session.phase(), Phase::Connecting);
     peer.feed(&connect("live")).unwrap();
-    let expected = [
-        "5:[0, 38, 37, 160]",
-        "6:[0, 38, 37, 160, 2]",
-        "_result NetConnection.Connect.Success",
-    ];
+    let expected = ["5:[0, 38, 37, 160]", "6:[0, 38, 37, 160, 2]", "_result NetConnection.Connect.Success"];
     assert_eq!(peer.replies(), expected);
-    peer.feed(
-        &[
-            call("releaseStream", 2.0, &["room"]),
-            call("FCPublish", 3.0, &["room"]),
-        ]
-        .concat(),
-    )
-    .unwrap();
+    peer.feed(&[call("releaseStream", 2.0, &["room"]), call("FCPublish", 3.0, &["room"])].concat()).unwrap();
     assert_eq!(peer.replies(), ["_result", "_result", "onFCPublish"]);
     peer.feed(&call("createStream", 4.0, &[])).unwrap();
     let result = peer.messages();
-    let expected = [
-        Value::text("_result"),
-        Value::Number(4.0),
-        Value::Null,
-        Value::Number(1.0),
-    ];
+    let expected = [Value::text("_result"), Value::Number(4.0), Value::Null, Value::Number(1.0)];
     assert_eq!(amf0::read_all(&result[0].payload).unwrap(), expected);
 
     peer.feed(&call("publish", 5.0, &["room?key=v", "live"])).unwrap();
@@ -192,51 +142,23 @@ fn an_obs_like_publisher_is_answered_step_by_step() {
     );
 
     let metadata = b"\x02\x00\x0D@setDataFrame\x02\x00\x0AonMetaData\x05";
-    peer.feed(&[message(4, 18, 1, 0, metadata), message(4, 9, 1, 40, b"video")].concat())
-        .unwrap();
-    let expected = [
-        frame(Track::Data, 0, b"\x02\x00\x0AonMetaData\x05"),
-        frame(Track::Video, 40, b"video"),
-    ];
+    peer.feed(&[message(4, 18, 1, 0, metadata), message(4, 9, 1, 40, b"video")].concat()).unwrap();
+    let expected = [frame(Track::Data, 0, b"\x02\x00\x0AonMetaData\x05"), frame(Track::Video, 40, b"video")];
     assert_eq!(peer.events(), expected);
 
-    peer.feed(
-        &[
-            call("FCUnpublish", 6.0, &["room"]),
-            call("deleteStream", 7.0, &[]),
-        ]
-        .concat(),
-    )
-    .unwrap();
-    assert_eq!(
-        (peer.session.phase(), peer.events()),
-        (Phase::Idle, vec![Event::Unpublish])
-    );
-    assert_eq!(
-        peer.replies(),
-        ["onStatus NetStream.Unpublish.Success", "_result", "onFCUnpublish"]
-    );
+    peer.feed(&[call("FCUnpublish", 6.0, &["room"]), call("deleteStream", 7.0, &[])].concat()).unwrap();
+    assert_eq!((peer.session.phase(), peer.events()), (Phase::Idle, vec![Event::Unpublish]));
+    assert_eq!(peer.replies(), ["onStatus NetStream.Unpublish.Success", "_result", "onFCUnpublish"]);
 }
 
 #[test]
 fn everything_pipelined_at_once_keeps_its_order() {
-    let media = [
-        message(4, 8, 1, 1, b"a"),
-        message(6, 9, 1, 2, b"v"),
-        message(4, 8, 1, 3, b""),
-    ]
-    .concat();
+    let media = [message(4, 8, 1, 1, b"a"), message(6, 9, 1, 2, b"v"), message(4, 8, 1, 3, b"")].concat();
     let bytes = [publisher_start(), media].concat();
-    let expected = [
-        Event::Publish(request("")),
-        frame(Track::Audio, 1, b"a"),
-        frame(Track::Video, 2, b"v"),
-    ];
+    let expected = [Event::Publish(request("")), frame(Track::Audio, 1, b"a"), frame(Track::Video, 2, b"v")];
     for piece_len in [1, 7, 4096, bytes.len()] {
         let mut peer = Peer::new();
-        bytes
-            .chunks(piece_len)
-            .for_each(|piece| peer.feed(piece).unwrap());
+        bytes.chunks(piece_len).for_each(|piece| peer.feed(piece).unwrap());
         assert_eq!(peer.events(), expected);
     }
 }
@@ -244,18 +166,10 @@ fn everything_pipelined_at_once_keeps_its_order() {
 #[test]
 fn a_player_is_answered_and_its_stop_is_told() {
     let mut peer = Peer::connected();
-    peer.feed(
-        &[
-            call("createStream", 2.0, &[]),
-            call("getStreamLength", 3.0, &["room"]),
-        ]
-        .concat(),
-    )
-    .unwrap();
+    peer.feed(&[call("createStream", 2.0, &[]), call("getStreamLength", 3.0, &["room"])].concat()).unwrap();
     assert_eq!(peer.replies(), ["_result", "_result"]);
     let set_buffer_length = message(2, 4, 0, 0, &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8]);
-    peer.feed(&[call("play", 4.0, &["room"]), set_buffer_length].concat())
-        .unwrap();
+    peer.feed(&[call("play", 4.0, &["room"]), set_buffer_length].concat()).unwrap();
     assert_eq!(peer.events(), [Event::Play(request(""))]);
     peer.session.accept();
     let start = [
@@ -264,17 +178,11 @@ fn a_player_is_answered_and_its_stop_is_told() {
         "onStatus NetStream.Play.Start",
         "|RtmpSampleAccess",
     ];
-    assert_eq!(
-        (peer.session.phase(), peer.replies()),
-        (Phase::Playing, start.map(String::from).into())
-    );
+    assert_eq!((peer.session.phase(), peer.replies()), (Phase::Playing, start.map(String::from).into()));
     peer.feed(&message(4, 9, 1, 0, b"ignored")).unwrap();
     peer.feed(&call("pause", 0.0, &[])).unwrap();
     peer.feed(&call("closeStream", 0.0, &[])).unwrap();
-    assert_eq!(
-        (peer.session.phase(), peer.events()),
-        (Phase::Idle, vec![Event::Stop])
-    );
+    assert_eq!((peer.session.phase(), peer.events()), (Phase::Idle, vec![Event::Stop]));
 }
 
 #[test]
@@ -284,11 +192,8 @@ fn the_server_may_end_a_play_and_the_player_ask_again() {
     peer.session.accept();
     peer.replies();
     peer.session.end_play("The publisher left.");
-    let expected = [
-        "4:[0, 1, 0, 0, 0, 1]",
-        "onStatus NetStream.Play.UnpublishNotify",
-        "onStatus NetStream.Play.Stop",
-    ];
+    let expected =
+        ["4:[0, 1, 0, 0, 0, 1]", "onStatus NetStream.Play.UnpublishNotify", "onStatus NetStream.Play.Stop"];
     assert_eq!(peer.replies(), expected);
     peer.feed(&call("play", 5.0, &["room"])).unwrap();
     assert_eq!(peer.session.phase(), Phase::PlayPending);
@@ -301,41 +206,19 @@ fn the_connect_result_names_the_codecs() {
     let output = peer.session.take_output();
     let mut reader = ChunkReader::new(ChunkLimits::default());
     let mut input = &output[3073..];
-    let result = std::iter::from_fn(|| reader.next_message(&mut input).unwrap())
-        .last()
-        .unwrap();
+    let result = std::iter::from_fn(|| reader.next_message(&mut input).unwrap()).last().unwrap();
     let values = amf0::read_all(&result.payload).unwrap();
-    let fourccs = [
-        "avc1", "hvc1", "av01", "vp09", "mp4a", "Opus", "fLaC", "ac-3", "ec-3",
-    ]
-    .map(Value::text);
-    assert_eq!(
-        values[2].get("fourCcList"),
-        Some(&Value::StrictArray(fourccs.into()))
-    );
-    assert_eq!(
-        values[2].get("videoFourCcInfoMap").unwrap().get("hvc1"),
-        Some(&Value::Number(4.0))
-    );
-    assert_eq!(
-        values[2].get("audioFourCcInfoMap").unwrap().get("Opus"),
-        Some(&Value::Number(4.0))
-    );
+    let fourccs = ["avc1", "hvc1", "av01", "vp09", "mp4a", "Opus", "fLaC", "ac-3", "ec-3"].map(Value::text);
+    assert_eq!(values[2].get("fourCcList"), Some(&Value::StrictArray(fourccs.into())));
+    assert_eq!(values[2].get("videoFourCcInfoMap").unwrap().get("hvc1"), Some(&Value::Number(4.0)));
+    assert_eq!(values[2].get("audioFourCcInfoMap").unwrap().get("Opus"), Some(&Value::Number(4.0)));
     assert_eq!(values[3].get("objectEncoding"), Some(&Value::Number(0.0)));
 }
 
 #[test]
 fn apps_carry_queries_and_others_are_refused_by_name() {
     let mut peer = Peer::new();
-    peer.feed(
-        &[
-            hello(),
-            connect("live?key=v/"),
-            call("publish", 3.0, &["room?a=1"]),
-        ]
-        .concat(),
-    )
-    .unwrap();
+    peer.feed(&[hello(), connect("live?key=v/"), call("publish", 3.0, &["room?a=1"])].concat()).unwrap();
     assert_eq!(peer.events(), [Event::Publish(request("key=v&a=1"))]);
 
     for (app, name) in [("vod", "vod"), ("live/room", "live/room"), ("", "")] {
@@ -347,41 +230,22 @@ fn apps_carry_queries_and_others_are_refused_by_name() {
         let answer = reader.next_message(&mut input).unwrap().unwrap();
         assert_eq!(short(&answer), "_error NetConnection.Connect.Rejected");
         let values = amf0::read_all(&answer.payload).unwrap();
-        assert!(
-            values[3]
-                .get("description")
-                .unwrap()
-                .as_str()
-                .unwrap()
-                .contains(&format!("{name:?}"))
-        );
+        assert!(values[3].get("description").unwrap().as_str().unwrap().contains(&format!("{name:?}")));
         assert_eq!(peer.feed(&[0]), Err(SessionError::Closed));
     }
 }
 
 #[test]
 fn a_bad_room_is_refused_with_the_reason() {
-    for (name, code) in [
-        ("publish", "NetStream.Publish.Denied"),
-        ("play", "NetStream.Play.StreamNotFound"),
-    ] {
+    for (name, code) in [("publish", "NetStream.Publish.Denied"), ("play", "NetStream.Play.StreamNotFound")] {
         let mut peer = Peer::connected();
         let refused = peer.feed(&call(name, 3.0, &["a/b?key=secret"]));
         let reason = RoomNameError::Character('/');
-        assert_eq!(
-            refused,
-            Err(SessionError::Room {
-                stream_name: "a/b".into(),
-                reason: reason.clone()
-            })
-        );
+        assert_eq!(refused, Err(SessionError::Room { stream_name: "a/b".into(), reason: reason.clone() }));
         let answer = peer.messages().remove(0);
         assert_eq!(short(&answer), format!("onStatus {code}"));
         let values = amf0::read_all(&answer.payload).unwrap();
-        assert_eq!(
-            values[3].get("description"),
-            Some(&Value::text(reason.to_string()))
-        );
+        assert_eq!(values[3].get("description"), Some(&Value::text(reason.to_string())));
         assert_eq!(peer.events(), []);
     }
 }
@@ -390,12 +254,8 @@ fn a_bad_room_is_refused_with_the_reason() {
 fn a_refusal_is_the_status_of_what_was_asked() {
     let description = String::from("why");
     let refusals = [
-        Refusal::BadName {
-            description: description.clone(),
-        },
-        Refusal::Denied {
-            description: description.clone(),
-        },
+        Refusal::BadName { description: description.clone() },
+        Refusal::Denied { description: description.clone() },
         Refusal::StreamNotFound { description },
     ];
     let codes = [
@@ -414,10 +274,7 @@ fn a_refusal_is_the_status_of_what_was_asked() {
     let mut peer = Peer::publishing();
     peer.session.refuse(&refusals[0]);
     peer.session.accept();
-    assert_eq!(
-        (peer.session.phase(), peer.replies()),
-        (Phase::Publishing, vec![])
-    );
+    assert_eq!((peer.session.phase(), peer.replies()), (Phase::Publishing, vec![]));
     peer.session.end_publish("another one took over");
     assert_eq!(
         (peer.session.phase(), peer.replies()),
@@ -432,14 +289,8 @@ fn a_connection_may_publish_again() {
         peer.feed(&call(name, 0.0, &[])).unwrap();
         peer.feed(&message(4, 9, 1, 0, b"late")).unwrap();
         assert_eq!(peer.events(), [Event::Unpublish]);
-        peer.feed(
-            &[
-                call("createStream", 8.0, &[]),
-                call("publish", 9.0, &["room", "append"]),
-            ]
-            .concat(),
-        )
-        .unwrap();
+        peer.feed(&[call("createStream", 8.0, &[]), call("publish", 9.0, &["room", "append"])].concat())
+            .unwrap();
         assert_eq!(peer.events(), [Event::Publish(request(""))]);
         peer.session.accept();
         assert_eq!(peer.session.phase(), Phase::Publishing);
@@ -454,25 +305,12 @@ fn commands_out_of_order_are_refused_clearly() {
         peer.feed(&hello()).unwrap();
         peer.session.take_output();
         let refused = peer.feed(&call(name, transaction, &["room"])).unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            format!("{name} came while the connection was not connected")
-        );
+        assert_eq!(refused.to_string(), format!("{name} came while the connection was not connected"));
         assert_eq!(peer.replies(), ["_error NetConnection.Call.Failed"]);
     }
-    for bytes in [
-        call("publish", 4.0, &["other"]),
-        call("play", 4.0, &["other"]),
-        connect("live"),
-    ] {
+    for bytes in [call("publish", 4.0, &["other"]), call("play", 4.0, &["other"]), connect("live")] {
         let mut peer = Peer::publishing();
-        assert!(matches!(
-            peer.feed(&bytes),
-            Err(SessionError::OutOfOrder {
-                phase: Phase::Publishing,
-                ..
-            })
-        ));
+        assert!(matches!(peer.feed(&bytes), Err(SessionError::OutOfOrder { phase: Phase::Publishing, .. })));
     }
 }
 
@@ -481,13 +319,7 @@ fn encoders_extra_commands_are_answered_at_any_time() {
     let mut peer = Peer::new();
     peer.feed(&hello()).unwrap();
     peer.session.take_output();
-    for name in [
-        "releaseStream",
-        "FCPublish",
-        "_checkbw",
-        "getStreamLength",
-        "FCSubscribe",
-    ] {
+    for name in ["releaseStream", "FCPublish", "_checkbw", "getStreamLength", "FCSubscribe"] {
         peer.feed(&call(name, 2.0, &["room"])).unwrap();
         assert_eq!(peer.replies()[0], "_result");
     }
@@ -505,23 +337,15 @@ fn encoders_extra_commands_are_answered_at_any_time() {
 fn amf3_envelopes_and_aggregates_are_understood() {
     let mut payload = vec![0];
     amf0::write_all(
-        &[
-            Value::text("publish"),
-            Value::Number(3.0),
-            Value::Null,
-            Value::text("room"),
-        ],
+        &[Value::text("publish"), Value::Number(3.0), Value::Null, Value::text("room")],
         &mut payload,
     );
     let mut peer = Peer::connected();
     peer.feed(&message(3, 17, 1, 0, &payload)).unwrap();
     let aggregate = [tag(8, 10, b"a"), tag(9, 12, b"v")].concat();
     peer.feed(&message(5, 22, 1, 100, &aggregate)).unwrap();
-    let expected = [
-        Event::Publish(request("")),
-        frame(Track::Audio, 100, b"a"),
-        frame(Track::Video, 102, b"v"),
-    ];
+    let expected =
+        [Event::Publish(request("")), frame(Track::Audio, 100, b"a"), frame(Track::Video, 102, b"v")];
     assert_eq!(peer.events(), expected);
 }
 
@@ -533,8 +357,7 @@ fn windows_are_acknowledged_once_a_feed() {
     assert_eq!(peer.replies().len(), 1);
     peer.feed(&message(4, 9, 1, 0, &[1; 900])).unwrap();
     assert_eq!(peer.replies(), [""; 0]);
-    peer.feed(&[message(4, 9, 1, 0, &[1; 900]), message(4, 9, 1, 0, &[1; 9000])].concat())
-        .unwrap();
+    peer.feed(&[message(4, 9, 1, 0, &[1; 900]), message(4, 9, 1, 0, &[1; 9000])].concat()).unwrap();
     let total = peer.session.received.total_bytes.to_be_bytes();
     assert_eq!(peer.replies(), [format!("3:{total:?}")]);
     assert!(peer.session.received.total_bytes - received > 10_800);
@@ -572,30 +395,20 @@ fn commands_without_a_publish_are_limited() {
         peer.session.take_output();
         commands += 1;
     }
-    assert_eq!(
-        (outcome, commands),
-        (Err(SessionError::TooManyCommands), COMMANDS_MAX + 1)
-    );
+    assert_eq!((outcome, commands), (Err(SessionError::TooManyCommands), COMMANDS_MAX + 1));
 }
 
 #[test]
 fn hostile_commands_close_the_connection() {
     let name = [2, 0, 7, b'c', b'o', b'n', b'n', b'e', b'c', b't'];
     let nested = [&name[..], &[3, 0, 1, b'a'].repeat(15_000)].concat();
-    for payload in [
-        [&name[..], &[0x0A, 0xFF, 0xFF, 0xFF, 0xFF]].concat(),
-        nested,
-        vec![],
-    ] {
+    for payload in [[&name[..], &[0x0A, 0xFF, 0xFF, 0xFF, 0xFF]].concat(), nested, vec![]] {
         let mut peer = Peer::new();
         let outcome = peer.feed(&[hello(), message(3, 20, 0, 0, &payload)].concat());
         assert!(matches!(outcome, Err(SessionError::Command(_))), "{outcome:?}");
     }
     let mut peer = Peer::connected();
-    assert!(matches!(
-        peer.feed(&message(3, 20, 0, 0, &[5; 70_000])),
-        Err(SessionError::Chunk(_))
-    ));
+    assert!(matches!(peer.feed(&message(3, 20, 0, 0, &[5; 70_000])), Err(SessionError::Chunk(_))));
 }
 
 /// Carries bytes both ways until nothing is left to say.
@@ -612,16 +425,9 @@ fn exchange(client: &mut Client, session: &mut Session) {
 
 #[test]
 fn the_client_publishes_and_plays() {
-    let sent = Frame {
-        track: Track::Video,
-        timestamp_ms: 0x0123_4567,
-        payload: vec![5; 70_000].into(),
-    };
+    let sent = Frame { track: Track::Video, timestamp_ms: 0x0123_4567, payload: vec![5; 70_000].into() };
 
-    let (mut publisher, mut session) = (
-        Client::publisher("live", "room?k=v"),
-        Session::new(Arc::default()),
-    );
+    let (mut publisher, mut session) = (Client::publisher("live", "room?k=v"), Session::new(Arc::default()));
     exchange(&mut publisher, &mut session);
     assert_eq!(session.poll_event(), Some(Event::Publish(request("k=v"))));
     session.accept();
@@ -639,13 +445,7 @@ fn the_client_publishes_and_plays() {
     assert_eq!(session.poll_event(), Some(Event::Play(request(""))));
     session.accept();
     exchange(&mut player, &mut session);
-    player
-        .feed(&crate::rtmp::mux::flv_to_chunks(&tag(
-            9,
-            sent.timestamp_ms,
-            &sent.payload,
-        )))
-        .unwrap();
+    player.feed(&crate::rtmp::mux::flv_to_chunks(&tag(9, sent.timestamp_ms, &sent.payload))).unwrap();
     let events: Vec<_> = std::iter::from_fn(|| player.poll_event()).collect();
     assert!(events.contains(&ClientEvent::Ready) && events.last() == Some(&ClientEvent::Frame(sent)));
 }
