@@ -18,14 +18,12 @@ use synctv_media::{
         chunk_reader::{ChunkLimits, ChunkReader},
         mux::flv_to_chunks,
     },
+    samples,
     viewer_queue::ViewerQueue,
 };
 
 /// A picture of a stream of 1.5 Mbit/s at 30 fps.
 const PICTURE_BYTES: usize = 6_250;
-
-/// The sequence header of a stream in Main profile, 640x360.
-const H264_HEADER: &[u8] = b"\x17\0\0\0\0\x01\x4d\x40\x1e\xff\xe1\0\x0a\x67\x4d\x40\x1e\x96\x52\x02\x83\xf6\x02\x01\0\x04\x68\xef\x38\x80";
 
 fn picture(number: u32, keyframe: bool) -> Frame {
     let mut payload = vec![0xAB; PICTURE_BYTES];
@@ -114,7 +112,7 @@ fn mux_transport_stream(c: &mut Criterion) {
     let mux = || {
         let mut segmenter = Segmenter::new(SegmenterConfig::default());
         segmenter.set_tracks(Some(true));
-        let _ = segmenter.push(Track::Video, 0, &Bytes::from_static(H264_HEADER));
+        let _ = segmenter.push(Track::Video, 0, &samples::video_header().payload);
         for frame in &frames {
             let _ = segmenter.push(Track::Video, frame.timestamp_ms.into(), &frame.payload);
         }

@@ -22,8 +22,10 @@ pub const FPS: u32 = 30;
 /// One packet of AAC at 44.1 kHz, in microseconds.
 const AUDIO_STEP_US: u64 = 23_220;
 const AUDIO_BYTES: usize = 350;
-/// Where a picture carries its number and the time it was sent, behind the header of its tag.
-pub const STAMP_OFFSET: usize = 5;
+/// The header of a picture's tag.
+const TAG_HEADER_BYTES: usize = 5;
+/// Where a picture carries its number and the time it was sent: in its only NAL unit, behind length and type.
+pub const STAMP_OFFSET: usize = TAG_HEADER_BYTES + 5;
 /// Number and time, eight bytes each.
 pub const STAMP_BYTES: usize = 16;
 
@@ -141,7 +143,11 @@ impl Source {
         let is_key = number.is_multiple_of(u64::from(self.gop));
         let unit = self.picture_bytes * self.gop as usize / (self.gop as usize + 3);
         let mut payload = vec![0xAB; if is_key { 4 * unit } else { unit }];
-        payload[..STAMP_OFFSET].copy_from_slice(&[if is_key { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
+        let nal_bytes = (payload.len() - TAG_HEADER_BYTES - 4) as u32;
+        let (frame_type, nal_type) = if is_key { (0x17, 0x65) } else { (0x27, 0x41) };
+        payload[..TAG_HEADER_BYTES].copy_from_slice(&[frame_type, 1, 0, 0, 0]);
+        payload[TAG_HEADER_BYTES..][..4].copy_from_slice(&nal_bytes.to_be_bytes());
+        payload[STAMP_OFFSET - 1] = nal_type;
         payload[STAMP_OFFSET..][..8].copy_from_slice(&number.to_be_bytes());
         payload[STAMP_OFFSET + 8..][..8].copy_from_slice(&crate::report::now_us().to_be_bytes());
         Frame { track: Track::Video, timestamp_ms, payload: payload.into() }

@@ -7,9 +7,13 @@ use crate::{
     rtmp::amf0::{self, Value},
 };
 
-/// An H.264 sequence header.
+/// An H.264 sequence header: Main profile, 640x360.
 pub fn video_header() -> Frame {
-    frame(Track::Video, 0, b"\x17\x00\x00\x00\x00\x01\x64\x00\x1f\xff\xe1\x00\x00\x01\x00\x00")
+    frame(
+        Track::Video,
+        0,
+        b"\x17\0\0\0\0\x01\x4d\x40\x1e\xff\xe1\0\x0a\x67\x4d\x40\x1e\x96\x52\x02\x83\xf6\x02\x01\0\x04\x68\xef\x38\x80",
+    )
 }
 
 /// An AAC sequence header: LC, 44.1 kHz, stereo.
