@@ -459,7 +459,8 @@ mod tests {
         let limits = LagLimits { queue_max_ms: 200, ..LIMITS };
         let batches = stream("KppppKp");
         queue.push(&batches[0], now);
-        let begin = FILE_HEADER_BYTES + 40;
+        let headers_bytes = batches[0].start.as_ref().unwrap().bytes(WireFormat::Flv).len();
+        let begin = FILE_HEADER_BYTES + headers_bytes + 5;
         let mut sent = send(&mut queue, begin, now);
         for batch in &batches[1..] {
             queue.push(batch, now);
