@@ -64,8 +64,7 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
     let node_id = config.node_id.clone();
     let registry = RegistryHandle::start(HEARTBEAT, move || EmbeddedStore::new(node_id));
     let hls = config.hls_settings().map(HlsHandle::start);
-    let router =
-        RouterHandle::start_with_hls(config.stream_settings(), registry, config.max_rooms, hls.clone());
+    let router = RouterHandle::start(config.stream_settings(), registry, config.max_rooms, hls.clone());
     let permits = Permits::new(config.max_connections);
     let lag = Arc::new(config.lag_limits());
 

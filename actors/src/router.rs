@@ -49,13 +49,8 @@ struct ForPublisher {
 struct Open(RoomName);
 
 impl RouterHandle {
-    /// Starts the router on the current thread, without HLS.
-    pub fn start(settings: StreamSettings, registry: RegistryHandle, rooms_max: usize) -> Self {
-        Self::start_with_hls(settings, registry, rooms_max, None)
-    }
-
     /// Starts the router on the current thread. `hls` is told of each stream that starts.
-    pub fn start_with_hls(
+    pub fn start(
         settings: StreamSettings,
         registry: RegistryHandle,
         rooms_max: usize,

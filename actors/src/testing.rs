@@ -41,7 +41,7 @@ pub(crate) fn node_with<S: Store>(
     store: impl FnOnce() -> S + Send + 'static,
 ) -> RouterHandle {
     let registry = RegistryHandle::start_on(&Arbiter::current(), Duration::from_secs(60), store);
-    RouterHandle::start(settings, registry, rooms_max)
+    RouterHandle::start(settings, registry, rooms_max, None)
 }
 
 /// What a [`Probe`] got.
