@@ -22,19 +22,39 @@ pub struct Router {
     rooms_max: usize,
     /// Cuts each stream into segments, if it is to.
     hls: Option<HlsHandle>,
-    streams: HashMap<RoomName, StreamHandle>,
+    streams: HashMap<RoomName, Entry>,
 }
 
 /// Talks to the [`Router`].
 #[derive(Debug, Clone)]
 pub struct RouterHandle(Addr<Router>);
 
-/// A stream is over.
+struct Entry {
+    stream: StreamHandle,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its first publisher is not allowed yet: no viewer is to wait for it.
+    Starting,
+    /// It is live, or was and waits out its grace.
+    Live,
+}
+
+/// What a stream tells the router.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Ended {
+pub(crate) struct StreamNews {
     pub(crate) room: RoomName,
     pub(crate) id: StreamId,
+    pub(crate) what: News,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    WentLive,
+    Ended,
 }
 
 #[derive(Message)]
@@ -100,11 +120,11 @@ impl Handler<ForPublisher> for Router {
         ForPublisher { room, arbiter }: ForPublisher,
         ctx: &mut Context<Self>,
     ) -> Self::Result {
-        if let Some(stream) = self.streams.get(&room).filter(|stream| stream.is_alive()) {
-            return Ok(stream.clone());
+        if let Some(entry) = self.streams.get(&room).filter(|entry| entry.stream.is_alive()) {
+            return Ok(entry.stream.clone());
         }
         if self.streams.len() >= self.rooms_max {
-            self.streams.retain(|_, stream| stream.is_alive());
+            self.streams.retain(|_, entry| entry.stream.is_alive());
         }
         if self.streams.len() >= self.rooms_max {
             return Err(PublishError::RoomLimit { max: self.rooms_max });
@@ -119,7 +139,7 @@ impl Handler<ForPublisher> for Router {
         if let Some(hls) = &self.hls {
             hls.stream_started(&stream);
         }
-        self.streams.insert(room, stream.clone());
+        self.streams.insert(room, Entry { stream: stream.clone(), stage: Stage::Starting });
         Ok(stream)
     }
 }
@@ -128,17 +148,22 @@ impl Handler<Open> for Router {
     type Result = Option<StreamHandle>;
 
     fn handle(&mut self, Open(room): Open, _: &mut Context<Self>) -> Self::Result {
-        self.streams.get(&room).filter(|stream| stream.is_alive()).cloned()
+        let entry = self.streams.get(&room).filter(|entry| entry.stage == Stage::Live)?;
+        entry.stream.is_alive().then(|| entry.stream.clone())
     }
 }
 
-impl Handler<Ended> for Router {
+impl Handler<StreamNews> for Router {
     type Result = ();
 
-    /// A newer stream of the room stays.
-    fn handle(&mut self, Ended { room, id }: Ended, _: &mut Context<Self>) {
-        if self.streams.get(&room).is_some_and(|stream| stream.id() == id) {
-            self.streams.remove(&room);
+    fn handle(&mut self, StreamNews { room, id, what }: StreamNews, _: &mut Context<Self>) {
+        // Late news of an earlier stream of the room is nothing to the one that is there.
+        let Some(entry) = self.streams.get_mut(&room).filter(|entry| entry.stream.id() == id) else {
+            return;
+        };
+        match what {
+            News::WentLive => entry.stage = Stage::Live,
+            News::Ended => drop(self.streams.remove(&room)),
         }
     }
 }

@@ -25,7 +25,7 @@ use self::subscribers::Subscribers;
 use crate::{
     delivery::{Delivery, EndReason, SubscriberId, ViewerId},
     registry::{ClaimError, ClaimLost, RegistryHandle, store::Claim},
-    router::Ended,
+    router::{News, StreamNews},
 };
 
 /// How long sound waits for a picture to ride along with, when media is flushed with every picture.
@@ -93,8 +93,8 @@ pub struct StreamActor {
     room: RoomName,
     settings: Arc<StreamSettings>,
     registry: RegistryHandle,
-    /// Told when the stream is over.
-    router: Recipient<Ended>,
+    /// Told when the stream goes live and when it is over.
+    router: Recipient<StreamNews>,
     feed: Feed,
     last_publisher: u64,
     batcher: Batcher,
@@ -133,7 +133,7 @@ impl StreamActor {
         room: RoomName,
         settings: Arc<StreamSettings>,
         registry: RegistryHandle,
-        router: Recipient<Ended>,
+        router: Recipient<StreamNews>,
     ) -> Self {
         Self {
             id,
@@ -233,6 +233,7 @@ impl StreamActor {
         self.last_publisher += 1;
         let publisher = PublisherId(self.last_publisher);
         self.feed = Feed::Live { publisher, claim, evict };
+        self.tell_router(News::WentLive);
         self.subscribers.tell(&Delivery::PublisherCame);
         Publication::new(ctx.address(), publisher)
     }
@@ -269,6 +270,10 @@ impl StreamActor {
             _ if self.batcher.newest_ms().is_none() => Duration::ZERO,
             _ => self.settings.grace,
         }
+    }
+
+    fn tell_router(&self, what: News) {
+        self.router.do_send(StreamNews { room: self.room.clone(), id: self.id, what });
     }
 
     fn is_fed_by(&self, id: PublisherId) -> bool {
@@ -331,8 +336,7 @@ impl Actor for StreamActor {
             self.registry.release(claim);
         }
         self.subscribers.end(EndReason::PublisherLeft);
-        let (room, id) = (self.room.clone(), self.id);
-        self.router.do_send(Ended { room, id });
+        self.tell_router(News::Ended);
         if self.last_publisher > 0 {
             info!(room = self.room.as_str(), publishers = self.last_publisher; "stream ended");
         }

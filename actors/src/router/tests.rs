@@ -26,6 +26,18 @@ async fn the_late_end_of_an_earlier_stream_leaves_the_new_one_alone() {
     let other = router.publish(room("other"), publisher.evict()).await.unwrap();
     let earlier = router.open(room("other")).await.unwrap().id();
     drop(other);
-    router.0.send(Ended { room: room("r"), id: earlier }).await.unwrap();
+    let news = StreamNews { room: room("r"), id: earlier, what: News::Ended };
+    router.0.send(news).await.unwrap();
     assert_eq!(router.open(room("r")).await.unwrap().id(), stream.id());
+}
+
+#[actix_rt::test]
+async fn a_room_is_not_found_before_its_first_publisher_is_allowed() {
+    tokio::time::pause();
+    let router = node(settings(), 10);
+    let publisher = ProbeHandle::start();
+    let waiting = router.for_publisher(room("r")).await.unwrap();
+    assert!(router.open(room("r")).await.is_none());
+    let _publication = waiting.publish(publisher.evict()).await.unwrap();
+    assert_eq!(router.open(room("r")).await.unwrap().id(), waiting.id());
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     delivery::{Delivery, SubscriberId, ViewerId},
     registry::RegistryHandle,
-    router::Ended,
+    router::StreamNews,
 };
 
 /// Tells streams apart, also successive ones of one room.
@@ -45,7 +45,7 @@ impl StreamHandle {
         room: RoomName,
         settings: Arc<StreamSettings>,
         registry: RegistryHandle,
-        router: Recipient<Ended>,
+        router: Recipient<StreamNews>,
     ) -> Self {
         let id = StreamId::unique();
         let of_room = room.clone();
