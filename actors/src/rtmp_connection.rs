@@ -140,10 +140,10 @@ impl RtmpConnection {
                 self.received_bytes += size_bytes as u64;
                 self.last_received = Instant::now();
                 self.send_replies(ctx);
-                match fed {
-                    Ok(()) => self.proceed(ctx),
-                    Err(error) => {
-                        self.close(&error.to_string(), ctx);
+                match fed.err().map(|error| error.to_string()).or_else(|| self.unread_replies()) {
+                    None => self.proceed(ctx),
+                    Some(why) => {
+                        self.close(&why, ctx);
                         self.read(ctx);
                     }
                 }
@@ -368,9 +368,6 @@ impl RtmpConnection {
 
     /// Why the connection has to go, if it has to.
     fn overdue(&self, now: Instant) -> Option<String> {
-        if self.outlet.control_bytes() > CONTROL_MAX_BYTES {
-            return Some("it does not read its replies".to_owned());
-        }
         let settings = &self.settings;
         let (publisher_timeout, stall_max) = (settings.publisher_timeout, settings.lag.stall_max);
         match &self.role {
@@ -383,6 +380,13 @@ impl RtmpConnection {
             }
             _ => None,
         }
+    }
+
+    /// Why the connection has to go if more replies wait for it than may.
+    fn unread_replies(&self) -> Option<String> {
+        let is_over =
+            !matches!(self.role, Role::Closing { .. }) && self.outlet.control_bytes() > CONTROL_MAX_BYTES;
+        is_over.then(|| "it does not read its replies".to_owned())
     }
 
     fn ping_if_silent(&mut self, now: Instant, ctx: &mut Context<Self>) {

@@ -162,3 +162,21 @@ fn commands_without_end() {
     peer.wait_for_end();
     find(&server, "RTMP connection closed", "more than 1000 commands");
 }
+
+#[test]
+fn replies_that_are_not_read() {
+    /// More than all the kernel's buffers between server and peer.
+    const PINGS_MAX_BYTES: usize = 256 << 20;
+    let server = Server::start(&[]);
+    let mut peer = RawRtmp::publish(&server, "r");
+    let ping_request = [0, 6, 0, 0, 0, 0];
+    let pings = message(2, 4, 0, 0, &ping_request, 128).repeat(10_000);
+    for _ in 0..PINGS_MAX_BYTES / pings.len() {
+        // The server closes while they still come.
+        if std::io::Write::write_all(&mut peer.socket, &pings).is_err() {
+            break;
+        }
+    }
+    let left = server.wait_for_publisher_leaving("r");
+    assert_eq!(left.text("why"), "it does not read its replies");
+}

@@ -8,9 +8,10 @@ use thiserror::Error;
 use super::{
     COMMAND_CSID, MESSAGE_STREAM_ID, OUT_CHUNK_SIZE_BYTES,
     amf0::{self, Amf0Error, Value},
-    borrowed::{self, BorrowedError, HANDSHAKE_SIZE_BYTES, RTMP_EVENT_PING, msg_type_id},
+    borrowed::{HANDSHAKE_SIZE_BYTES, RTMP_EVENT_PING, msg_type_id},
     chunk_reader::{ChunkError, ChunkLimits, ChunkReader, Message},
     chunk_writer::{MessageHeader, write_message},
+    control,
     mux::csid_of,
 };
 use crate::frame::{Frame, Track};
@@ -47,9 +48,6 @@ pub enum ClientError {
     /// A command of its cannot be read.
     #[error(transparent)]
     Amf0(#[from] Amf0Error),
-    /// A message of ours could not be written.
-    #[error(transparent)]
-    Write(#[from] BorrowedError),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +144,7 @@ impl Client {
     }
 
     fn connect(&mut self) -> Result<(), ClientError> {
-        self.output.extend(borrowed::set_chunk_size(OUT_CHUNK_SIZE_BYTES as u32)?);
+        self.output.extend(control::set_chunk_size(OUT_CHUNK_SIZE_BYTES as u32));
         let properties = Value::object([
             ("app", Value::text(&*self.app)),
             ("flashVer", Value::text("FMLE/3.0 (compatible; synctv)")),
@@ -185,7 +183,7 @@ impl Client {
 
     fn on_user_control(&mut self, mut payload: &[u8]) -> Result<(), ClientError> {
         if let (Ok(RTMP_EVENT_PING), Ok(timestamp_ms)) = (payload.try_get_u16(), payload.try_get_u32()) {
-            self.output.extend(borrowed::ping_response(timestamp_ms)?);
+            self.output.extend(control::ping_response(timestamp_ms));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! - [`chunk_reader`] makes messages of chunks (RTMP 1.0 section 5.3); [`chunk_writer`] makes chunks of messages.
 //! - [`command`] makes a command of a message's [`amf0`] values.
 //! - [`session`] is the server's side: it answers what needs no decision, and hands out what does as events.
+//! - [`control`] writes control messages.
 //! - [`mux`] turns FLV tags into the one run of chunks that every RTMP player of a room is sent.
 //! - [`borrowed`] is the only place that names the `rtmp` crate, so that it can be replaced in a day.
 
@@ -16,6 +17,7 @@ pub mod chunk_writer;
 #[cfg(any(test, feature = "testing"))]
 pub mod client;
 pub mod command;
+pub mod control;
 pub mod handshake;
 pub mod mux;
 pub mod session;

@@ -62,7 +62,7 @@ pub(super) mod tests {
         ) {
             let flv: Vec<u8> = tags.iter().flat_map(|(t, ts, len)| tag(*t, *ts, &vec![*t; *len])).collect();
             let chunks = flv_to_chunks(&[flv, remainder].concat());
-            let set_chunk_size = crate::rtmp::borrowed::set_chunk_size(OUT_CHUNK_SIZE_BYTES as u32).unwrap();
+            let set_chunk_size = crate::rtmp::control::set_chunk_size(OUT_CHUNK_SIZE_BYTES as u32);
             let (mut reader, mut input) = (ChunkReader::new(ChunkLimits::default()), &*[&set_chunk_size[..], &chunks].concat());
             for (type_id, timestamp_ms, len) in tags {
                 let message = reader.next_message(&mut input).unwrap().unwrap();

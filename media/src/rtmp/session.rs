@@ -16,9 +16,10 @@ use thiserror::Error;
 
 use super::{
     MESSAGE_STREAM_ID,
-    borrowed::{self, BorrowedError, RTMP_EVENT_PING, msg_type_id},
+    borrowed::{RTMP_EVENT_PING, msg_type_id},
     chunk_reader::{ChunkError, ChunkLimits, ChunkReader, Message},
     command::{Command, CommandError},
+    control,
     handshake::{Handshake, HandshakeError},
 };
 use crate::{frame::Frame, room::RoomNameError};
@@ -160,9 +161,6 @@ pub enum SessionError {
     /// The replies pile up.
     #[error("the peer does not read its replies")]
     OutputFull,
-    /// A reply could not be written.
-    #[error(transparent)]
-    Reply(#[from] BorrowedError),
     /// Fed after an error or a refusal.
     #[error("the connection is closed")]
     Closed,
@@ -267,7 +265,7 @@ impl Session {
             }
             Phase::PlayPending => {
                 self.phase = Phase::Playing;
-                self.output.control(borrowed::stream_begin(MESSAGE_STREAM_ID));
+                self.output.control(control::stream_begin(MESSAGE_STREAM_ID));
                 self.output.status("NetStream.Play.Reset", "Playing and resetting.");
                 self.output.status("NetStream.Play.Start", "Playing.");
                 self.output.sample_access();
@@ -306,7 +304,7 @@ impl Session {
     /// Ends the peer's play. It may ask for another one. Does nothing if it does not play.
     pub fn end_play(&mut self, description: &str) {
         if self.phase == Phase::Playing {
-            self.output.control(borrowed::stream_eof(MESSAGE_STREAM_ID));
+            self.output.control(control::stream_eof(MESSAGE_STREAM_ID));
             self.output.status("NetStream.Play.UnpublishNotify", description);
             self.output.status("NetStream.Play.Stop", description);
             self.phase = Phase::Idle;
@@ -316,7 +314,7 @@ impl Session {
     /// Asks the peer for a sign of life, which arrives as bytes fed.
     pub fn ping(&mut self, timestamp_ms: u32) {
         if !matches!(self.phase, Phase::Handshake | Phase::Closed) {
-            self.output.control(borrowed::ping_request(timestamp_ms));
+            self.output.control(control::ping_request(timestamp_ms));
         }
     }
 
@@ -336,7 +334,7 @@ impl Session {
             self.output.check()?;
         }
         if let Some(total_bytes) = self.received.due() {
-            self.output.control(borrowed::acknowledgement(total_bytes));
+            self.output.control(control::acknowledgement(total_bytes));
         }
         self.output.check()
     }
@@ -365,7 +363,7 @@ impl Session {
 
     fn on_user_control(&mut self, mut payload: &[u8]) {
         if let (Ok(RTMP_EVENT_PING), Ok(timestamp_ms)) = (payload.try_get_u16(), payload.try_get_u32()) {
-            self.output.control(borrowed::ping_response(timestamp_ms));
+            self.output.control(control::ping_response(timestamp_ms));
         }
     }
 }

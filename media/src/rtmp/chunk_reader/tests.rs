@@ -1,7 +1,7 @@
 use super::*;
 use crate::rtmp::{
-    borrowed,
     chunk_writer::{MessageHeader, write_message},
+    control,
 };
 use proptest::prelude::*;
 
@@ -78,7 +78,7 @@ proptest! {
         chunk_size in 1..6000_u32,
         piece_len in 1..4000_usize,
     ) {
-        let mut bytes = borrowed::set_chunk_size(chunk_size).unwrap();
+        let mut bytes = control::set_chunk_size(chunk_size);
         bytes.extend(messages.iter().flat_map(|message| written(message, chunk_size as usize)));
         let mut reader = ChunkReader::new(ChunkLimits::default());
         prop_assert_eq!(&read_in_pieces(&mut reader, bytes.chunks(piece_len)).unwrap(), &messages);
@@ -196,7 +196,7 @@ fn the_chunk_size_changes_between_the_chunks_of_a_message() {
     let video = message(6, 9, 0, vec![3; 1000]);
     let first = &written(&video, 128)[..12 + 128];
     let rest = [&[0xC6][..], &vec![3; 872]].concat();
-    let bytes = [first, &borrowed::set_chunk_size(4096).unwrap(), &rest].concat();
+    let bytes = [first, &control::set_chunk_size(4096), &rest].concat();
     assert_eq!(read(&bytes).unwrap(), [video]);
 }
 
@@ -254,22 +254,4 @@ fn all_partial_messages_together_are_limited() {
     assert_eq!(read_in_pieces(&mut reader, [&partial(4)[..]]), Ok(vec![]));
     let refused = read_in_pieces_until_error(&mut reader, &partial(6), 1000);
     assert_eq!(refused, Err(ChunkError::TooMuchInFlight { limit_bytes: 250 }));
-}
-
-#[test]
-#[ignore = "a measurement, for release builds"]
-fn throughput() {
-    for (len, chunk) in [(300, 128), (5000, 4096), (100_000, 4096), (100_000, 60_000)] {
-        let one = written(&message(6, 9, 0, vec![3; len]), chunk);
-        let mut bytes = borrowed::set_chunk_size(chunk as u32).unwrap();
-        bytes.extend(one.repeat(200_000_000 / one.len()));
-        let mut reader = ChunkReader::new(ChunkLimits::default());
-        let start = std::time::SystemTime::now();
-        let count = bytes
-            .chunks(65_536)
-            .map(|piece| read_in_pieces(&mut reader, [piece]).unwrap().len())
-            .sum::<usize>();
-        let seconds = start.elapsed().unwrap().as_secs_f64();
-        println!("{len} bytes in chunks of {chunk}: {count}, {:.2} GB/s", bytes.len() as f64 / seconds / 1e9);
-    }
 }

@@ -6,12 +6,16 @@ use super::SessionError;
 use crate::rtmp::{
     COMMAND_CSID, DATA_CSID, MESSAGE_STREAM_ID, OUT_CHUNK_SIZE_BYTES,
     amf0::{self, Value},
-    borrowed::{self, BorrowedError, msg_type_id},
+    borrowed::msg_type_id,
     chunk_writer::{MessageHeader, write_message},
+    control, cut_text,
 };
 
 /// The most that waits to be taken, in bytes. Replies are small: a peer that lets so many pile up reads none.
 pub(super) const OUTPUT_LIMIT_BYTES: usize = 256 * 1024;
+
+/// The longest description that is sent to a peer, in bytes; a longer one is cut.
+const DESCRIPTION_MAX_BYTES: usize = 512;
 
 /// Some players look for a Flash Media Server of at least version 3 here.
 const SERVER_VERSION: &str = "FMS/3,0,1,123";
@@ -38,12 +42,11 @@ enum ChunkSize {
 pub(super) struct Output {
     bytes: Vec<u8>,
     chunk_size: ChunkSize,
-    failure: Option<BorrowedError>,
 }
 
 impl Output {
     pub fn new() -> Self {
-        Self { bytes: Vec::new(), chunk_size: ChunkSize::Default, failure: None }
+        Self { bytes: Vec::new(), chunk_size: ChunkSize::Default }
     }
 
     pub fn take(&mut self) -> Bytes {
@@ -55,11 +58,8 @@ impl Output {
         &mut self.bytes
     }
 
-    /// Whether a reply could not be written, or too many were.
+    /// Whether too much waits.
     pub fn check(&self) -> Result<(), SessionError> {
-        if let Some(failure) = &self.failure {
-            return Err(failure.clone().into());
-        }
         if self.bytes.len() > OUTPUT_LIMIT_BYTES {
             return Err(SessionError::OutputFull);
         }
@@ -67,57 +67,64 @@ impl Output {
     }
 
     /// A control message: short enough for every chunk size.
-    pub fn control(&mut self, written: Result<Vec<u8>, BorrowedError>) {
-        match written {
-            Ok(bytes) => self.bytes.extend_from_slice(&bytes),
-            Err(failure) => self.failure = Some(failure),
-        }
+    pub fn control(&mut self, message: Vec<u8>) {
+        self.bytes.extend_from_slice(&message);
     }
 
     pub fn create_stream_result(&mut self, transaction: f64) {
-        self.announce_chunk_size();
-        self.control(borrowed::create_stream_result(transaction, MESSAGE_STREAM_ID));
+        self.result_even_unasked(transaction, Value::Number(MESSAGE_STREAM_ID.into()));
     }
 
     pub fn command_error(&mut self, transaction: f64, code: &str, description: &str) {
-        self.announce_chunk_size();
-        self.control(borrowed::command_error(transaction, code, description));
+        let information = information("error", code, description);
+        self.command(0, [Value::text("_error"), Value::Number(transaction), Value::Null, information]);
     }
 
     /// onStatus of level `status`.
     pub fn status(&mut self, code: &str, description: &str) {
-        self.announce_chunk_size();
-        self.control(borrowed::on_status("status", code, description));
+        self.on_status("status", code, description);
     }
 
     /// onStatus of level `error`, after which clients give up.
     pub fn error_status(&mut self, code: &str, description: &str) {
-        self.announce_chunk_size();
-        self.control(borrowed::on_status("error", code, description));
+        self.on_status("error", code, description);
     }
 
     pub fn connect_result(&mut self, transaction: f64, window_bytes: u32) {
-        self.control(borrowed::window_ack_size(window_bytes));
-        self.control(borrowed::set_peer_bandwidth(window_bytes));
+        self.control(control::window_ack_size(window_bytes));
+        self.control(control::set_peer_bandwidth(window_bytes));
         let information = Value::object([
             ("level", Value::text("status")),
             ("code", Value::text("NetConnection.Connect.Success")),
             ("description", Value::text("Connection succeeded.")),
             ("objectEncoding", Value::Number(0.0)),
         ]);
-        self.command([Value::text("_result"), Value::Number(transaction), server_properties(), information]);
+        self.command(
+            0,
+            [Value::text("_result"), Value::Number(transaction), server_properties(), information],
+        );
     }
 
     /// A `_result` with one value, unless the peer asked for no answer.
     pub fn result(&mut self, transaction: f64, value: Value) {
         if transaction != 0.0 {
-            self.command([Value::text("_result"), Value::Number(transaction), Value::Null, value]);
+            self.result_even_unasked(transaction, value);
         }
+    }
+
+    fn result_even_unasked(&mut self, transaction: f64, value: Value) {
+        self.command(0, [Value::text("_result"), Value::Number(transaction), Value::Null, value]);
+    }
+
+    fn on_status(&mut self, level: &str, code: &str, description: &str) {
+        let information = information(level, code, description);
+        let values = [Value::text("onStatus"), Value::Number(0.0), Value::Null, information];
+        self.command(MESSAGE_STREAM_ID, values);
     }
 
     /// A call without arguments, such as onFCPublish.
     pub fn call(&mut self, name: &str) {
-        self.command([Value::text(name), Value::Number(0.0), Value::Null]);
+        self.command(0, [Value::text(name), Value::Number(0.0), Value::Null]);
     }
 
     /// Allows the player to look into what it plays; Flash-based players wait for it.
@@ -130,9 +137,9 @@ impl Output {
         );
     }
 
-    fn command<const N: usize>(&mut self, values: [Value; N]) {
+    fn command<const N: usize>(&mut self, stream_id: u32, values: [Value; N]) {
         let type_id = msg_type_id::COMMAND_AMF0;
-        self.message(MessageHeader { csid: COMMAND_CSID, type_id, stream_id: 0, timestamp_ms: 0 }, &values);
+        self.message(MessageHeader { csid: COMMAND_CSID, type_id, stream_id, timestamp_ms: 0 }, &values);
     }
 
     fn message(&mut self, header: MessageHeader, values: &[Value]) {
@@ -145,9 +152,17 @@ impl Output {
     fn announce_chunk_size(&mut self) {
         if self.chunk_size == ChunkSize::Default {
             self.chunk_size = ChunkSize::Announced;
-            self.control(borrowed::set_chunk_size(OUT_CHUNK_SIZE_BYTES as u32));
+            self.control(control::set_chunk_size(OUT_CHUNK_SIZE_BYTES as u32));
         }
     }
+}
+
+fn information(level: &str, code: &str, description: &str) -> Value {
+    Value::object([
+        ("level", Value::text(level)),
+        ("code", Value::text(code)),
+        ("description", Value::text(cut_text(description, DESCRIPTION_MAX_BYTES))),
+    ])
 }
 
 fn server_properties() -> Value {
@@ -165,4 +180,18 @@ fn server_properties() -> Value {
 
 fn forwarded(fourccs: &[&str]) -> Value {
     Value::Object(fourccs.iter().map(|fourcc| (fourcc.to_string(), Value::Number(CAN_FORWARD))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_is_cut_at_a_character() {
+        let mut output = Output::new();
+        output.command_error(1.0, "a.b", &format!("x{}", "é".repeat(DESCRIPTION_MAX_BYTES)));
+        let reply = output.take();
+        let characters = reply.windows(2).filter(|pair| *pair == "é".as_bytes()).count();
+        assert_eq!(characters, DESCRIPTION_MAX_BYTES / 2 - 1);
+    }
 }

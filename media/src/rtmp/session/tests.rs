@@ -68,7 +68,7 @@ impl Peer {
         let mut peer = Self::new();
         peer.session.feed(&[hello(), connect("live")].concat()).unwrap();
         assert_eq!(peer.session.take_output().split_off(3073).first(), Some(&2));
-        peer.replies.next_message(&mut &borrowed::set_chunk_size(60_000).unwrap()[..]).unwrap();
+        peer.replies.next_message(&mut &control::set_chunk_size(60_000)[..]).unwrap();
         peer
     }
 
@@ -119,7 +119,7 @@ fn an_obs_like_publisher_is_answered_step_by_step() {
     let mut peer = Peer::new();
     peer.feed(&hello()[..1537]).unwrap();
     assert_eq!(peer.session.take_output().len(), 3073);
-    peer.feed(&[&hello()[1537..], &borrowed::set_chunk_size(4096).unwrap()].concat()).unwrap();
+    peer.feed(&[&hello()[1537..], &control::set_chunk_size(4096)].concat()).unwrap();
     assert_eq!(peer.session.phase(), Phase::Connecting);
     peer.feed(&connect("live")).unwrap();
     let expected = ["5:[0, 38, 37, 160]", "6:[0, 38, 37, 160, 2]", "_result NetConnection.Connect.Success"];
