@@ -1,6 +1,7 @@
 //! Who publishes what: the node's claims on rooms, and the heartbeat that keeps them.
 
 pub mod embedded;
+pub mod origin;
 pub mod store;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
@@ -14,7 +15,10 @@ use log::{error, warn};
 use synctv_media::room::RoomName;
 use thiserror::Error;
 
-use self::store::{Claim, Store};
+use self::{
+    origin::{Origin, PublishedRoom},
+    store::{Claim, Store, StoreError},
+};
 
 /// How long a claim may take before it counts as refused. Publishers wait for it.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(3);
@@ -72,6 +76,14 @@ struct ClaimRoom {
 struct ReleaseRoom(Claim);
 
 #[derive(Message)]
+#[rtype(result = "Result<Option<Origin>, StoreError>")]
+struct Locate(RoomName);
+
+#[derive(Message)]
+#[rtype(result = "Result<Vec<PublishedRoom>, StoreError>")]
+struct ListRooms;
+
+#[derive(Message)]
 #[rtype(result = "()")]
 struct Ping;
 
@@ -102,6 +114,16 @@ impl RegistryHandle {
     /// Gives a claim back.
     pub fn release(&self, claim: Claim) {
         self.0.do_send(ReleaseRoom(claim));
+    }
+
+    /// The other node that publishes `room`, if there is one.
+    pub async fn locate(&self, room: RoomName) -> Result<Option<Origin>, StoreError> {
+        self.0.send(Locate(room)).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+    }
+
+    /// All rooms that are published, on this node and on others, in no order.
+    pub async fn rooms(&self) -> Result<Vec<PublishedRoom>, StoreError> {
+        self.0.send(ListRooms).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
     /// Whether the registrar answers.
@@ -181,6 +203,22 @@ impl Handler<ReleaseRoom> for RegistryActor {
             }
         });
         ctx.spawn(released);
+    }
+}
+
+impl Handler<Locate> for RegistryActor {
+    type Result = ResponseActFuture<Self, Result<Option<Origin>, StoreError>>;
+
+    fn handle(&mut self, Locate(room): Locate, _: &mut Self::Context) -> Self::Result {
+        Box::pin(self.store.locate(&room).into_actor(self))
+    }
+}
+
+impl Handler<ListRooms> for RegistryActor {
+    type Result = ResponseActFuture<Self, Result<Vec<PublishedRoom>, StoreError>>;
+
+    fn handle(&mut self, _: ListRooms, _: &mut Self::Context) -> Self::Result {
+        Box::pin(self.store.rooms().into_actor(self))
     }
 }
 

@@ -4,7 +4,10 @@ use futures::future::LocalBoxFuture;
 use synctv_media::room::RoomName;
 use thiserror::Error;
 
-use super::ClaimError;
+use super::{
+    ClaimError,
+    origin::{Origin, PublishedRoom},
+};
 
 /// A room, taken by one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,4 +33,10 @@ pub trait Store: 'static {
 
     /// Gives `claim` back, if it is still this node's.
     fn release(&self, claim: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>>;
+
+    /// The other node that publishes `room`, if there is one.
+    fn locate(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>>;
+
+    /// All rooms that are published, on this node and on others.
+    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>>;
 }

@@ -54,6 +54,14 @@ impl Store for ScriptedStore {
     fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
         Box::pin(ready(Ok(())))
     }
+
+    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
 }
 
 const HEARTBEAT: Duration = Duration::from_secs(60);

@@ -1,9 +1,14 @@
-use std::time::Duration;
+use std::{future::ready, time::Duration};
 
+use futures::future::LocalBoxFuture;
 use synctv_media::{gop::GopLimits, samples};
 
 use super::*;
 use crate::delivery::MAILBOX_MAX;
+use crate::registry::{
+    origin::{Origin, PublishedRoom},
+    store::{Store, StoreError},
+};
 use crate::testing::{GRACE, Got, ProbeHandle, node, node_with, opening, room, settings};
 
 const V: u8 = 9;
@@ -22,9 +27,7 @@ async fn live_with(settings: StreamSettings) -> Live {
     live_on(node(settings, 10)).await
 }
 
-async fn live_with_store<S: crate::registry::store::Store>(
-    store: impl FnOnce() -> S + Send + 'static,
-) -> Live {
+async fn live_with_store<S: Store>(store: impl FnOnce() -> S + Send + 'static) -> Live {
     tokio::time::pause();
     live_on(node_with(settings(), 10, store)).await
 }
@@ -270,25 +273,26 @@ async fn a_claim_that_is_refused_does_not_make_the_grace_longer() {
 /// A store that takes one claim and no more.
 struct OneClaim(std::cell::Cell<bool>);
 
-impl crate::registry::store::Store for OneClaim {
-    fn claim(&self, room: &RoomName) -> futures::future::LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+impl Store for OneClaim {
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
         let taken = ClaimError::Taken { node: "n2".to_owned() };
         let claim = Claim { room: room.clone(), epoch: 1 };
-        Box::pin(std::future::ready(if self.0.replace(false) { Ok(claim) } else { Err(taken) }))
+        Box::pin(ready(if self.0.replace(false) { Ok(claim) } else { Err(taken) }))
     }
 
-    fn renew(
-        &self,
-        _: Vec<Claim>,
-    ) -> futures::future::LocalBoxFuture<'static, Result<Vec<Claim>, crate::registry::store::StoreError>>
-    {
-        Box::pin(std::future::ready(Ok(Vec::new())))
+    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+        Box::pin(ready(Ok(Vec::new())))
     }
 
-    fn release(
-        &self,
-        _: Claim,
-    ) -> futures::future::LocalBoxFuture<'static, Result<(), crate::registry::store::StoreError>> {
-        Box::pin(std::future::ready(Ok(())))
+    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
+        Box::pin(ready(Ok(Vec::new())))
     }
 }

@@ -1,10 +1,6 @@
 //! A viewer over HTTP-FLV, on a blocking socket.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    time::Duration,
-};
+use std::{io::Write, net::TcpStream, time::Duration};
 
 use synctv_media::{
     flv_reader::FlvReader,
@@ -14,7 +10,7 @@ use synctv_media::{
 use super::{
     PATIENCE,
     http::{Head, split_head},
-    is_timeout, now,
+    is_timeout, now, receive,
     rtmp_peer::dial,
     server::Server,
     wait_no_longer_than,
@@ -89,7 +85,7 @@ impl FlvViewer {
                 return Next::Frame(frame);
             }
             wait_no_longer_than(&self.socket, deadline);
-            match self.socket.read(&mut buffer) {
+            match receive(&mut self.socket, &mut buffer) {
                 Ok(0) => return Next::End,
                 Ok(size) => self.reader.feed(&buffer[..size]),
                 Err(error) if is_timeout(&error) => return Next::Nothing,
@@ -150,7 +146,7 @@ pub fn read_head(socket: &mut TcpStream) -> (Head, Vec<u8>) {
         if let Some(found) = split_head(&read) {
             return found;
         }
-        let size = socket.read(&mut buffer).expect("an answer comes");
+        let size = receive(socket, &mut buffer).expect("an answer comes");
         assert_ne!(size, 0, "the connection ended before an answer");
         read.extend_from_slice(&buffer[..size]);
     }

@@ -14,6 +14,7 @@ pub mod show;
 pub mod tools;
 
 use std::{
+    io::{self, Read},
     net::TcpStream,
     time::{Duration, Instant},
 };
@@ -35,6 +36,16 @@ pub fn wait_no_longer_than(socket: &TcpStream, deadline: Instant) {
 }
 
 /// What a read gives when nothing came for as long as the socket waits.
-pub fn is_timeout(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+pub fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// Reads what is there. A signal to the process is no answer from the peer.
+pub fn receive(socket: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match socket.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }

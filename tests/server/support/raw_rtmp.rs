@@ -13,7 +13,7 @@ use synctv_media::rtmp::{
     chunk_writer::{MessageHeader, write_message},
 };
 
-use super::{rtmp_peer::dial, server::Server};
+use super::{receive, rtmp_peer::dial, server::Server};
 
 const HANDSHAKE_BYTES: usize = 1536;
 const COMMAND: u8 = 20;
@@ -82,7 +82,7 @@ impl RawRtmp {
     pub fn next_message(&mut self) -> Option<Message> {
         let mut buffer = vec![0; 16 * 1024];
         while self.messages.is_empty() {
-            let size = self.socket.read(&mut buffer).unwrap_or_default();
+            let size = receive(&mut self.socket, &mut buffer).unwrap_or_default();
             let mut input = &buffer[..size];
             if input.is_empty() {
                 return None;

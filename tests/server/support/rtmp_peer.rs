@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, Read, Write},
+    io::{self, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
@@ -12,7 +12,7 @@ use synctv_media::{
     rtmp::client::{Client, ClientEvent},
 };
 
-use super::{PATIENCE, is_timeout, now, server::Server, wait_no_longer_than};
+use super::{PATIENCE, is_timeout, now, receive, server::Server, wait_no_longer_than};
 
 /// Why a publish or play did not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl RtmpPeer {
                 return Next::Event(event);
             }
             wait_no_longer_than(&self.socket, deadline);
-            match self.socket.read(&mut buffer) {
+            match receive(&mut self.socket, &mut buffer) {
                 Ok(0) => return Next::End,
                 Ok(size) => {
                     self.client.feed(&buffer[..size]).expect("the server's bytes are RTMP");

@@ -1,0 +1,36 @@
+//! Where rooms are published, as the registry tells others.
+
+use synctv_media::room::RoomName;
+
+/// Where other nodes reach a node's ports, each as `HOST:PORT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeAddresses {
+    /// RTMP.
+    pub rtmp: String,
+    /// HTTP-FLV.
+    pub httpflv: String,
+    /// HLS, unless it is off there.
+    pub hls: Option<String>,
+}
+
+/// The node that publishes a room, seen from another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The node's name.
+    pub node: String,
+    /// The epoch of its claim on the room.
+    pub epoch: u64,
+    /// Where it can be reached.
+    pub addresses: NodeAddresses,
+}
+
+/// A room that someone publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedRoom {
+    /// The room.
+    pub room: RoomName,
+    /// The name of the publisher's node.
+    pub node: String,
+    /// When it was claimed, in milliseconds since 1970, UTC.
+    pub since_unix_ms: u64,
+}
