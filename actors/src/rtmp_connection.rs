@@ -1,30 +1,31 @@
 //! One RTMP connection: it negotiates, then publishes a room or plays one.
 
+mod intake;
 mod role;
 
-use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use log::{debug, info, warn};
 use synctv_media::{
     batch::{Batch, WireFormat},
     frame::Frame,
-    rtmp::session::{Event, Phase, Refusal, Session, SessionConfig, StreamRequest},
+    rtmp::session::{Event, Phase, Refusal, Session, SessionConfig, SessionError, StreamRequest},
     viewer_queue::LagLimits,
 };
 use tokio::{net::TcpStream, time::Instant};
 
-use self::role::{Playing, Publishing, Role};
+use self::{
+    intake::{Intake, ReadLoop},
+    role::{Playing, Publishing, Role},
+};
 use crate::{
     delivery::{Delivery, EndReason, MAILBOX_MAX},
     outlet::Outlet,
     permit::Permit,
     router::RouterHandle,
-    stream::{Evicted, Publication, PublishError, StreamHandle},
+    stream::{Evicted, Publication, PublishError, Refused, StreamHandle},
 };
-
-/// The most that is read at once, in bytes.
-const READ_MAX_BYTES: usize = 64 * 1024;
 
 /// How much may wait for a peer that makes us answer and does not read, in bytes.
 const CONTROL_MAX_BYTES: usize = 256 * 1024;
@@ -37,11 +38,6 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A publisher that falls silent is looked at this often until it counts as gone: to be pinged, and to answer.
 const CHECKS_PER_PUBLISHER_TIMEOUT: u32 = 4;
-
-thread_local! {
-    /// Reads of all connections of a thread go through it, one after the other.
-    static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_MAX_BYTES]);
-}
 
 /// What all RTMP connections have in common.
 #[derive(Debug, Clone)]
@@ -76,6 +72,7 @@ pub struct RtmpConnection {
     peer: SocketAddr,
     settings: Arc<RtmpSettings>,
     router: RouterHandle,
+    intake: Intake,
     session: Session,
     /// An event that waits for the frames before it to be taken.
     next_event: Option<Event>,
@@ -100,6 +97,7 @@ impl RtmpConnection {
         let now = Instant::now();
         let socket = Rc::new(new.socket);
         let connection = Self {
+            intake: Intake::Open,
             session: Session::new(settings.session.clone()),
             next_event: None,
             role: Role::Negotiating { since: now },
@@ -115,81 +113,78 @@ impl RtmpConnection {
         connection.start();
     }
 
-    /// Waits for the peer to send something.
-    fn read(&self, ctx: &mut Context<Self>) {
-        let socket = self.socket.clone();
-        let readable = async move { socket.readable().await };
-        ctx.spawn(readable.into_actor(self).map(|ready, connection, ctx| match ready {
-            Ok(()) => connection.take_bytes(ctx),
-            Err(error) => connection.peer_gone(&error, ctx),
-        }));
+    /// Reads what the peer has sent. An error in it is the peer's, and inside.
+    fn receive(&mut self) -> io::Result<Result<(), SessionError>> {
+        let (session, received_bytes) = (&mut self.session, &mut self.received_bytes);
+        let is_closing = matches!(self.role, Role::Closing { .. });
+        let fed = intake::receive(&self.socket, |bytes| {
+            *received_bytes += bytes.len() as u64;
+            match bytes {
+                [] => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+                _ if is_closing => Ok(Ok(())),
+                _ => Ok(session.feed(bytes)),
+            }
+        })??;
+        self.last_received = Instant::now();
+        Ok(fed)
     }
 
-    fn take_bytes(&mut self, ctx: &mut Context<Self>) {
-        let read = READ_BUFFER.with_borrow_mut(|buffer| {
-            let size_bytes = self.socket.try_read(buffer)?;
-            let fed = match (&self.role, size_bytes) {
-                (_, 0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-                (Role::Closing { .. }, _) => Ok(()),
-                _ => self.session.feed(&buffer[..size_bytes]),
-            };
-            Ok((size_bytes, fed))
-        });
-        match read {
-            Ok((size_bytes, fed)) => {
-                self.received_bytes += size_bytes as u64;
-                self.last_received = Instant::now();
-                self.send_replies(ctx);
-                match fed.err().map(|error| error.to_string()).or_else(|| self.unread_replies()) {
-                    None => self.proceed(ctx),
-                    Some(why) => {
-                        self.close(&why, ctx);
-                        self.read(ctx);
-                    }
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.read(ctx),
-            Err(error) => self.peer_gone(&error, ctx),
+    fn take_effect(&mut self, fed: Result<(), SessionError>, ctx: &mut Context<Self>) {
+        self.send_replies(ctx);
+        match fed.err().map(|error| error.to_string()).or_else(|| self.unread_replies()) {
+            None => self.proceed(ctx),
+            Some(why) => self.close(&why, ctx),
         }
     }
 
-    /// Lets the next event take effect, or reads on when there is none.
+    /// Goes on after something that the connection waited for.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        self.intake.resume();
+        self.proceed(ctx);
+    }
+
+    /// Lets events take effect, up to one that has to be waited for.
     fn proceed(&mut self, ctx: &mut Context<Self>) {
-        if let Role::Closing { .. } = self.role {
-            return self.read(ctx);
-        }
         let mut frames = Vec::new();
-        while let Some(event) = self.next_event.take().or_else(|| self.session.poll_event()) {
-            match event {
-                Event::Frame(frame) => frames.push(frame),
+        while self.intake.is_open() && !matches!(self.role, Role::Closing { .. }) {
+            match self.next_event.take().or_else(|| self.session.poll_event()) {
+                Some(Event::Frame(frame)) => frames.push(frame),
                 event if !frames.is_empty() => {
-                    self.next_event = Some(event);
-                    break;
+                    self.next_event = event;
+                    self.deliver(std::mem::take(&mut frames), ctx);
                 }
-                Event::Publish(request) => return self.ask_to_publish(request, ctx),
-                Event::Play(request) => return self.ask_to_play(request, ctx),
-                Event::Unpublish => self.leave_role("it unpublished"),
-                Event::Stop => self.leave_role("it stopped playing"),
+                Some(Event::Publish(request)) => self.ask_to_publish(request, ctx),
+                Some(Event::Play(request)) => self.ask_to_play(request, ctx),
+                Some(Event::Unpublish) => self.leave_role("it unpublished"),
+                Some(Event::Stop) => self.leave_role("it stopped playing"),
+                None => return,
             }
         }
-        if frames.is_empty() { self.read(ctx) } else { self.deliver(frames, ctx) }
     }
 
+    /// Hands frames to the stream. While it cannot follow, nothing more is read.
     fn deliver(&mut self, frames: Vec<Frame>, ctx: &mut Context<Self>) {
         let Role::Publishing(publishing) = &self.role else {
-            return self.proceed(ctx);
+            return;
         };
-        let taken = publishing.publication.send(frames).into_actor(self);
-        ctx.spawn(taken.map(|taken, connection, ctx| match taken {
-            Ok(()) => connection.proceed(ctx),
-            Err(Evicted) => {
-                connection.evicted(ctx);
-                connection.read(ctx);
+        match publishing.publication.try_send(frames) {
+            Ok(()) => {}
+            Err(Refused::Evicted) => self.evicted(ctx),
+            Err(Refused::Busy(frames)) => {
+                self.intake.pause();
+                let taken = publishing.publication.send(frames).into_actor(self);
+                ctx.spawn(taken.map(|taken, connection, ctx| {
+                    if let Err(Evicted) = taken {
+                        connection.evicted(ctx);
+                    }
+                    connection.go_on(ctx);
+                }));
             }
-        }));
+        }
     }
 
     fn ask_to_publish(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
+        self.intake.pause();
         let (router, evict) = (self.router.clone(), ctx.address().recipient());
         let room = request.room.clone();
         let asked = async move { router.publish(room, evict).await };
@@ -201,7 +196,7 @@ impl RtmpConnection {
 
     fn begin_publish(&mut self, request: StreamRequest, publication: Publication, ctx: &mut Context<Self>) {
         if let Role::Closing { .. } = self.role {
-            return self.read(ctx);
+            return self.intake.resume();
         }
         info!(room = request.room.as_str(), peer:% = self.peer; "publisher came");
         let (since, bytes_before) = (Instant::now(), self.received_bytes);
@@ -215,7 +210,7 @@ impl RtmpConnection {
         self.last_received = since;
         self.session.accept();
         self.send_replies(ctx);
-        self.proceed(ctx);
+        self.go_on(ctx);
     }
 
     fn refuse_publish(&mut self, request: &StreamRequest, error: &PublishError, ctx: &mut Context<Self>) {
@@ -226,10 +221,11 @@ impl RtmpConnection {
             _ => Refusal::Denied { description },
         });
         self.linger(ctx);
-        self.read(ctx);
+        self.intake.resume();
     }
 
     fn ask_to_play(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
+        self.intake.pause();
         let (router, room) = (self.router.clone(), request.room.clone());
         let asked = async move { router.open(room).await };
         ctx.spawn(asked.into_actor(self).map(move |found, connection, ctx| match found {
@@ -240,7 +236,7 @@ impl RtmpConnection {
 
     fn begin_play(&mut self, stream: StreamHandle, ctx: &mut Context<Self>) {
         if let Role::Closing { .. } = self.role {
-            return self.read(ctx);
+            return self.intake.resume();
         }
         info!(room = stream.room().as_str(), peer:% = self.peer, protocol = "rtmp"; "viewer came");
         self.session.accept();
@@ -248,7 +244,7 @@ impl RtmpConnection {
         let playing = Playing::new(stream);
         playing.join(ctx.address().recipient());
         self.role = Role::Playing(playing);
-        self.proceed(ctx);
+        self.go_on(ctx);
     }
 
     fn refuse_play(&mut self, request: &StreamRequest, ctx: &mut Context<Self>) {
@@ -256,7 +252,7 @@ impl RtmpConnection {
         info!(room = request.room.as_str(), peer:% = self.peer; "play refused: nobody publishes the room");
         self.session.refuse(&Refusal::StreamNotFound { description });
         self.linger(ctx);
-        self.read(ctx);
+        self.intake.resume();
     }
 
     fn media(&mut self, batch: &Batch, after_gap: bool, ctx: &mut Context<Self>) {
@@ -421,7 +417,7 @@ impl Actor for RtmpConnection {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
         let of_publisher = self.settings.publisher_timeout / CHECKS_PER_PUBLISHER_TIMEOUT;
         ctx.run_interval(CHECK_INTERVAL.min(of_publisher), |connection, ctx| connection.check(ctx));
-        self.read(ctx);
+        ctx.spawn(ReadLoop);
     }
 }
 

@@ -20,7 +20,7 @@ use synctv_media::{
 use thiserror::Error;
 use tokio::time::Instant;
 
-pub use self::handle::{Publication, StreamHandle, StreamId};
+pub use self::handle::{Publication, Refused, StreamHandle, StreamId};
 use self::subscribers::Subscribers;
 use crate::{
     delivery::{Delivery, EndReason, SubscriberId, ViewerId},

@@ -4,6 +4,8 @@ mod answers;
 mod disk;
 mod life;
 mod media;
+#[path = "../support/new_ffmpeg.rs"]
+mod new_ffmpeg;
 mod reconnect;
 mod support;
 mod wrap;

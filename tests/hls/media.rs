@@ -7,13 +7,30 @@ use synctv_media::{
     video::{VideoHeader, VideoKind},
 };
 
-use crate::support::{Server, Source, Stream, probe};
+use crate::{
+    new_ffmpeg,
+    support::{Server, Source, Stream, probe},
+};
 
 const TICKS_A_MS: u64 = 90;
 const TICKS: u64 = 1 << 33;
 
-/// H.264's delimiters and parameter sets, which the container places by its own rules.
-const PLACED_BY_CONTAINER: [u8; 3] = [7, 8, 9];
+/// How pictures are coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    Avc,
+    Hevc,
+}
+
+impl Coding {
+    /// Delimiters, parameter sets and what comes with those, which the container places by its own rules.
+    fn is_placed_by_container(self, unit: &[u8]) -> bool {
+        match self {
+            Coding::Avc => matches!(unit[0] & 0x1F, 7..=9),
+            Coding::Hevc => matches!(unit[0] >> 1 & 0x3F, 32..=35 | 39),
+        }
+    }
+}
 
 /// A picture: decoding time, presentation time, NAL units.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +41,7 @@ pub struct Picture {
 }
 
 /// The pictures of FLV frames, from the first one's time on.
-pub fn source_pictures(frames: &[Frame]) -> Vec<Picture> {
+pub fn source_pictures(frames: &[Frame], coding: Coding) -> Vec<Picture> {
     let pictures = frames.iter().filter(|frame| frame.track == Track::Video).filter_map(|frame| {
         let header = VideoHeader::parse(&frame.payload).unwrap();
         let is_picture = matches!(header.kind, VideoKind::Keyframe | VideoKind::Inter);
@@ -33,7 +50,7 @@ pub fn source_pictures(frames: &[Frame]) -> Vec<Picture> {
             Picture {
                 dts_ms,
                 pts_ms: dts_ms + u64::from(header.composition_time_ms.unsigned_abs()),
-                units: length_prefixed(&frame.payload[header.data_offset..]),
+                units: length_prefixed(&frame.payload[header.data_offset..], coding),
             }
         })
     });
@@ -41,14 +58,14 @@ pub fn source_pictures(frames: &[Frame]) -> Vec<Picture> {
 }
 
 /// The pictures of segments, from the first one's time on.
-pub fn segment_pictures(stream: &Stream) -> Vec<Picture> {
+pub fn segment_pictures(stream: &Stream, coding: Coding) -> Vec<Picture> {
     let pes: Vec<&Pes> = stream.segments.iter().flat_map(|segment| &segment.video).collect();
     let base = pes[0].dts;
     let since = |ticks: u64| (ticks + TICKS - base) % TICKS / TICKS_A_MS;
     let pictures = pes.iter().map(|pes| Picture {
         dts_ms: since(pes.dts),
         pts_ms: since(pes.pts),
-        units: annex_b(&pes.payload),
+        units: annex_b(&pes.payload, coding),
     });
     pictures.collect()
 }
@@ -62,18 +79,18 @@ fn from_zero(mut pictures: Vec<Picture>) -> Vec<Picture> {
     pictures
 }
 
-fn length_prefixed(mut data: &[u8]) -> Vec<Vec<u8>> {
+fn length_prefixed(mut data: &[u8], coding: Coding) -> Vec<Vec<u8>> {
     let mut units = Vec::new();
     while let Some((length, rest)) = data.split_first_chunk::<4>() {
         let (unit, rest) = rest.split_at(u32::from_be_bytes(*length) as usize);
         units.push(unit.to_vec());
         data = rest;
     }
-    units.retain(|unit| !PLACED_BY_CONTAINER.contains(&(unit[0] & 0x1F)));
+    units.retain(|unit| !coding.is_placed_by_container(unit));
     units
 }
 
-fn annex_b(mut data: &[u8]) -> Vec<Vec<u8>> {
+fn annex_b(mut data: &[u8], coding: Coding) -> Vec<Vec<u8>> {
     const START: &[u8] = &[0, 0, 0, 1];
     let mut units = Vec::new();
     while let Some(unit) = data.strip_prefix(START) {
@@ -81,7 +98,7 @@ fn annex_b(mut data: &[u8]) -> Vec<Vec<u8>> {
         units.push(unit[..end].to_vec());
         data = &unit[end..];
     }
-    units.retain(|unit| !PLACED_BY_CONTAINER.contains(&(unit[0] & 0x1F)));
+    units.retain(|unit| !coding.is_placed_by_container(unit));
     units
 }
 
@@ -129,11 +146,15 @@ struct Case<'a> {
 /// Pushes twelve seconds and compares all of it.
 fn check(case: &Case<'_>) {
     let server = Server::start(&[("HLS_WINDOW", "100")]);
-    let source = Source::encode(12, case.video, case.audio);
+    let (coding, name, source) = if case.video.contains("libx265") {
+        (Coding::Hevc, "hevc", Source::encode_by(new_ffmpeg::path(), 12, case.video, case.audio))
+    } else {
+        (Coding::Avc, "h264", Source::encode(12, case.video, case.audio))
+    };
     source.push(&server, case.room);
     let stream = server.whole_stream(case.room);
     let frames = source.frames();
-    assert!(segment_pictures(&stream) == source_pictures(&frames));
+    assert!(segment_pictures(&stream, coding) == source_pictures(&frames, coding));
     if !case.audio.is_empty() {
         // Segments start with a keyframe: sound that comes before the first one is in none.
         let first_keyframe = frames.iter().position(is_keyframe).unwrap();
@@ -144,8 +165,8 @@ fn check(case: &Case<'_>) {
     assert_eq!(stream.playlist.discontinuities(), 0);
     let durations: Vec<_> = stream.playlist.segments.iter().map(|entry| entry.duration_ms).collect();
     assert_eq!(durations, case.durations_ms);
-    let mut codecs = vec!["h264,25/1"];
-    codecs.extend((!case.audio.is_empty()).then_some("aac,0/0"));
+    let mut codecs = vec![format!("{name},25/1")];
+    codecs.extend((!case.audio.is_empty()).then(|| "aac,0/0".to_owned()));
     codecs.sort_unstable();
     assert_eq!(probe(&server, case.room, "codec_name,r_frame_rate"), codecs);
 }
@@ -182,6 +203,17 @@ fn gops_of_four_seconds() {
         audio: AAC_44100,
         target_s: 4,
         durations_ms: &[4_000; 3],
+    });
+}
+
+#[test]
+fn hevc_by_enhanced_rtmp() {
+    check(&Case {
+        room: "hevc",
+        video: "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=50:min-keyint=50:scenecut=0:bframes=2:open-gop=0",
+        audio: AAC_44100,
+        target_s: 2,
+        durations_ms: &[2_000; 6],
     });
 }
 

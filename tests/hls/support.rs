@@ -262,15 +262,21 @@ impl Publisher {
 /// An FLV file that ffmpeg encodes, at 25 pictures a second.
 pub struct Source {
     pub path: PathBuf,
+    ffmpeg: PathBuf,
     _directory: TempDir,
 }
 
 impl Source {
     /// `video` and `audio` are encoder options; an empty one leaves the track out.
     pub fn encode(duration_s: u32, video: &str, audio: &str) -> Self {
+        Self::encode_by("ffmpeg".as_ref(), duration_s, video, audio)
+    }
+
+    /// The same by another ffmpeg, which pushes it as well.
+    pub fn encode_by(ffmpeg: &Path, duration_s: u32, video: &str, audio: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("source.flv");
-        let mut command = Command::new("ffmpeg");
+        let mut command = Command::new(ffmpeg);
         command.args(["-v", "error"]);
         let duration = duration_s.to_string();
         if !video.is_empty() {
@@ -281,13 +287,13 @@ impl Source {
         }
         command.args(video.split_whitespace().chain(audio.split_whitespace()));
         assert!(command.arg(&path).status().unwrap().success());
-        Self { path, _directory: directory }
+        Self { path, ffmpeg: ffmpeg.to_owned(), _directory: directory }
     }
 
     /// Pushes the file, as fast as the server takes it, and leaves.
     pub fn push(&self, server: &Server, room: &str) {
         let url = format!("rtmp://{}/live/{room}", server.rtmp);
-        let mut command = Command::new("ffmpeg");
+        let mut command = Command::new(&self.ffmpeg);
         command.args(["-v", "error", "-i"]).arg(&self.path);
         command.args(["-c", "copy", "-f", "flv", &url]);
         assert!(command.status().unwrap().success());

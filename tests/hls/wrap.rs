@@ -3,7 +3,7 @@
 use synctv_media::frame::Frame;
 
 use crate::{
-    media::{segment_pictures, source_pictures},
+    media::{Coding, segment_pictures, source_pictures},
     support::{Server, Source, probe},
 };
 
@@ -27,7 +27,7 @@ fn check(room: &str, middle_ms: u32) {
     publisher.send(&shifted);
     publisher.unpublish();
     let stream = server.whole_stream(room);
-    assert!(segment_pictures(&stream) == source_pictures(&frames));
+    assert!(segment_pictures(&stream, Coding::Avc) == source_pictures(&frames, Coding::Avc));
     assert_eq!(stream.playlist.discontinuities(), 0);
     assert!(stream.playlist.segments.iter().all(|entry| entry.duration_ms == 2_000));
     assert_eq!(probe(&server, room, "codec_name"), ["aac", "h264"]);

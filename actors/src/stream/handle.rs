@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use actix::{Actor, Addr, Recipient};
+use actix::{Actor, Addr, Recipient, prelude::SendError};
 use actix_rt::ArbiterHandle;
 use synctv_media::{frame::Frame, room::RoomName};
 
@@ -99,6 +99,15 @@ impl StreamHandle {
     }
 }
 
+/// Why a stream did not take frames.
+#[derive(Debug)]
+pub enum Refused {
+    /// It has too much to do. The frames are still to be sent, before any other.
+    Busy(Vec<Frame>),
+    /// It is gone.
+    Evicted,
+}
+
 /// The right to feed a stream. Dropping it lets the next publisher in; an answer with one in it that finds its asker
 /// gone does so too.
 #[derive(Debug)]
@@ -112,8 +121,16 @@ impl Publication {
         Self { stream, publisher }
     }
 
-    /// Feeds the stream. Await the answer before reading more of the publisher, so that TCP slows it down when the
-    /// stream cannot follow. An error says that the room is no longer this publisher's, or that the stream is gone.
+    /// Feeds the stream, if it follows.
+    pub fn try_send(&self, frames: Vec<Frame>) -> Result<(), Refused> {
+        self.stream.try_send(Media { publisher: self.publisher, frames }).map_err(|refused| match refused {
+            SendError::Full(media) => Refused::Busy(media.frames),
+            SendError::Closed(_) => Refused::Evicted,
+        })
+    }
+
+    /// Feeds the stream as soon as it follows. Await the answer before reading more of the publisher, so that TCP slows
+    /// it down. An error says that the room is no longer this publisher's, or that the stream is gone.
     pub fn send(&self, frames: Vec<Frame>) -> impl Future<Output = Result<(), Evicted>> + 'static {
         let taken = self.stream.send(Media { publisher: self.publisher, frames });
         async move { taken.await.unwrap_or(Err(Evicted)) }

@@ -193,6 +193,25 @@ async fn a_late_frame_of_an_earlier_publisher_is_turned_down() {
 }
 
 #[actix_rt::test]
+async fn a_stream_that_does_not_follow_turns_frames_down_and_loses_none() {
+    let live = live_with(StreamSettings { flush: Flush::EveryTag, ..settings() }).await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    // Nobody else runs until the test waits, so that the mailbox fills.
+    let refused = (0..).find_map(|at| match live.publication.try_send(vec![samples::keyframe(at)]) {
+        Ok(()) => None,
+        Err(Refused::Busy(frames)) => Some((at, frames)),
+        Err(Refused::Evicted) => panic!("the stream is there"),
+    });
+    let (count, frames) = refused.unwrap();
+    assert!(count < 100, "the mailbox is bounded");
+    live.publication.send(frames).await.unwrap();
+    for at in 0..=count {
+        assert_eq!(viewer.next().await, media(&[(V, at)]));
+    }
+}
+
+#[actix_rt::test]
 async fn a_lost_claim_evicts_the_publisher_and_frees_the_room() {
     let mut live = live().await;
     live.stream.address().send(ClaimLost { epoch: 99 }).await.unwrap();

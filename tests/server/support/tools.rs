@@ -6,8 +6,8 @@ use std::{
     sync::OnceLock,
 };
 
-/// A newer FFmpeg than distributions have, for Enhanced RTMP, in the Python environment that `make test` prepares.
-const VENV_PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-tools/bin/python3");
+#[path = "../../support/new_ffmpeg.rs"]
+mod new_ffmpeg;
 
 /// FFmpeg, quiet and without a terminal.
 pub fn ffmpeg() -> Command {
@@ -16,27 +16,13 @@ pub fn ffmpeg() -> Command {
 
 /// The FFmpeg of the Python package imageio-ffmpeg, which speaks Enhanced RTMP.
 pub fn new_ffmpeg() -> Command {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    quiet(PATH.get_or_init(find_new_ffmpeg))
+    quiet(new_ffmpeg::path())
 }
 
 fn quiet(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.args(["-nostdin", "-hide_banner", "-loglevel", "error"]).stdin(Stdio::null());
     command
-}
-
-fn find_new_ffmpeg() -> PathBuf {
-    let script = "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())";
-    for python in [VENV_PYTHON, "python3"] {
-        let found = Command::new(python).args(["-c", script]).output();
-        if let Some(output) = found.ok().filter(|output| output.status.success()) {
-            return String::from_utf8_lossy(&output.stdout).trim().into();
-        }
-    }
-    panic!(
-        "the Python package imageio-ffmpeg is missing: `make test` installs it, and so does `python3 -m pip install imageio-ffmpeg`"
-    );
 }
 
 /// FFprobe on `input`, as JSON of its streams.
