@@ -1,6 +1,6 @@
 # What people and CI run. Nothing here is needed to build: `cargo run --release` is enough.
 
-.PHONY: test lint bench
+.PHONY: test lint bench instructions
 
 # Installs what is missing where it can, names what it cannot, then runs everything.
 test:
@@ -14,3 +14,7 @@ lint:
 
 bench:
 	cargo bench --workspace
+
+# What a delivered and a published picture cost in instructions, against what was recorded. Needs valgrind.
+instructions:
+	scripts/count-instructions

@@ -19,6 +19,8 @@ pub struct Watched {
     first_number: Option<u64>,
     last_number: u64,
     last_arrival_us: u64,
+    /// Also before and after what is measured.
+    received: u64,
     pictures: u64,
     missing: u64,
     gap_max_us: u64,
@@ -33,6 +35,7 @@ impl Watched {
             first_number: None,
             last_number: 0,
             last_arrival_us: 0,
+            received: 0,
             pictures: 0,
             missing: 0,
             gap_max_us: 0,
@@ -43,6 +46,7 @@ impl Watched {
     /// A whole picture arrived.
     pub fn picture(&mut self, number: u64, sent_us: u64, arrived_us: u64, measuring: bool) {
         self.first_picture.get_or_insert_with(|| self.asked.elapsed());
+        self.received += 1;
         if self.first_number.is_none() {
             self.first_number = Some(number);
         } else {
@@ -68,6 +72,7 @@ pub struct Report(Rc<RefCell<Totals>>);
 struct Totals {
     viewers: usize,
     without_picture: usize,
+    received: u64,
     pictures: u64,
     missing: u64,
     stalls: usize,
@@ -86,6 +91,7 @@ impl Report {
             Some(after) => totals.first_pictures_us.push(after.as_micros() as u32),
             None => totals.without_picture += 1,
         }
+        totals.received += watched.received;
         totals.pictures += watched.pictures;
         totals.missing += watched.missing;
         totals.stalls += usize::from(watched.gap_max_us > STALL.as_micros() as u64);
@@ -139,6 +145,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let totals = &mut *self.0.borrow_mut();
         writeln!(f, "viewers          {} ({} without a picture)", totals.viewers, totals.without_picture)?;
+        writeln!(f, "received         {} pictures in all", totals.received)?;
         let delivered = totals.delivered_percent();
         writeln!(f, "delivered        {delivered:.4} % ({} pictures missing)", totals.missing)?;
         writeln!(f, "longest gap      {} ms ({} viewers stalled)", totals.gap_max_us / 1000, totals.stalls)?;
