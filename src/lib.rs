@@ -6,6 +6,7 @@ pub mod config;
 pub mod http;
 pub mod listeners;
 pub mod log;
+mod refusals;
 pub mod rtmp;
 
 use std::{

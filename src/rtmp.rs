@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use actix_service::{ServiceFactory, fn_service};
-use log::warn;
 use synctv_actors::{
     permit::Permits,
     router::RouterHandle,
@@ -11,27 +10,34 @@ use synctv_actors::{
 };
 use tokio::net::TcpStream;
 
+use crate::refusals::Refusals;
+
 /// What serves the port's connections.
 pub fn service(
     router: RouterHandle,
     settings: Arc<RtmpSettings>,
     permits: Permits,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
+    let refusals = Refusals::default();
     fn_service(move |socket: TcpStream| {
-        accept(socket, &router, &settings, &permits);
+        accept(socket, &router, &settings, &permits, &refusals);
         std::future::ready(Ok::<(), ()>(()))
     })
 }
 
-fn accept(socket: TcpStream, router: &RouterHandle, settings: &Arc<RtmpSettings>, permits: &Permits) {
+fn accept(
+    socket: TcpStream,
+    router: &RouterHandle,
+    settings: &Arc<RtmpSettings>,
+    permits: &Permits,
+    refusals: &Refusals,
+) {
     // Without a peer there is nobody left to serve.
     let Ok(peer) = socket.peer_addr() else { return };
     match permits.take() {
         Some(permit) => {
             RtmpConnection::serve(NewConnection { socket, peer, permit }, router.clone(), settings.clone());
         }
-        None => {
-            warn!(peer:% = peer, limit = permits.max(); "RTMP connection refused: MAX_CONNECTIONS reached")
-        }
+        None => refusals.note("rtmp", peer, permits.max()),
     }
 }

@@ -2,29 +2,32 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use log::{debug, warn};
+use log::debug;
 use synctv_actors::permit::{Permit, Permits};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
+use crate::refusals::Refusals;
+
 /// How many connections over the limit may be told so at once.
-const REFUSALS_MAX: usize = 256;
+const ANSWERS_MAX: usize = 256;
 
 /// Lets connections in up to a limit, and tells the others.
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
     port: &'static str,
     permits: Permits,
+    refusals: Refusals,
     /// Of connections over the limit, those that are told so. More are just closed.
-    refusals: Permits,
+    answers: Permits,
 }
 
 impl Gate {
     /// The gate of a port. Its clones share what it counts.
     pub fn new(port: &'static str, permits: Permits) -> Self {
-        Self { port, permits, refusals: Permits::new(REFUSALS_MAX) }
+        Self { port, permits, refusals: Refusals::default(), answers: Permits::new(ANSWERS_MAX) }
     }
 
     /// Lets a connection in, if there is room for it and still a peer to serve.
@@ -36,9 +39,8 @@ impl Gate {
             }
             return Some((permit, socket, peer));
         }
-        warn!(peer:% = peer, port = self.port, limit = self.permits.max();
-            "HTTP connection refused: MAX_CONNECTIONS reached");
-        if let Some(_refusal) = self.refusals.take() {
+        self.refusals.note(self.port, peer, self.permits.max());
+        if let Some(_turn) = self.answers.take() {
             refuse(socket).await;
         }
         None

@@ -42,8 +42,9 @@ fn connections_over_both_ports() {
     assert_eq!(refused.head.header("retry-after"), "5");
     assert!(refused.body.contains("too_many_connections"));
     wait_for_close(&mut dial(server.rtmp));
-    for msg in ["HTTP connection refused", "RTMP connection refused"] {
-        let line = server.log.find(msg, |line| line.text("msg").starts_with(msg));
+    for port in ["httpflv", "rtmp"] {
+        let says = |line: &LogLine| line.text("msg").starts_with("connections refused");
+        let line = server.log.find(port, |line| says(line) && line.text("port") == port);
         assert_eq!(line.number("limit"), 2);
     }
 
