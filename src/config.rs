@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Du
 use clap::{ArgAction, Parser, ValueEnum, error::ErrorKind, value_parser};
 use synctv_actors::{
     hls::{HlsMode, HlsSettings},
+    relay::RelaySettings,
     rtmp_connection::RtmpSettings,
     stream::{Flush, StreamSettings},
 };
@@ -190,8 +191,8 @@ impl Config {
         HttpSettings { app: self.rtmp_app.clone(), lag, head_timeout: seconds(self.handshake_timeout_s) }
     }
 
-    /// What HLS of all rooms has in common, unless it is off.
-    pub fn hls_settings(&self) -> Option<HlsSettings> {
+    /// What HLS of all rooms has in common, unless it is off. `in_cluster`: other nodes publish rooms as well.
+    pub fn hls_settings(&self, in_cluster: bool) -> Option<HlsSettings> {
         let mode = match self.hls {
             HlsWhen::Always => HlsMode::Always,
             HlsWhen::OnDemand => HlsMode::OnDemand,
@@ -204,8 +205,18 @@ impl Config {
             storage: self.hls_storage.clone(),
             memory_max_bytes: self.hls_memory_mb as usize * MIB,
             keep_ended: HLS_KEEP_ENDED,
+            in_cluster,
             idle_timeout: HLS_IDLE_TIMEOUT,
         })
+    }
+
+    /// What is needed to ask other nodes for HLS.
+    pub fn relay_settings(&self) -> RelaySettings {
+        RelaySettings {
+            node_id: self.node_id.clone(),
+            app: self.rtmp_app.clone(),
+            cache_max_bytes: self.hls_memory_mb as usize * MIB,
+        }
     }
 
     /// What the HLS port needs to know.
@@ -379,7 +390,7 @@ mod tests {
 
     #[test]
     fn hls_is_always_on_unless_it_is_said_otherwise() {
-        let mode = |args: &[&str]| parse(args).unwrap().hls_settings().map(|hls| hls.mode);
+        let mode = |args: &[&str]| parse(args).unwrap().hls_settings(false).map(|hls| hls.mode);
         assert_eq!(mode(&[]), Some(HlsMode::Always));
         assert_eq!(mode(&["--hls", "on-demand"]), Some(HlsMode::OnDemand));
         assert_eq!(mode(&["--hls", "off"]), None);

@@ -20,11 +20,12 @@ use synctv_actors::{
     hls::HlsHandle,
     permit::Permits,
     registry::{RegistryHandle, embedded::EmbeddedStore},
+    relay::RelayHandle,
     router::RouterHandle,
 };
 use thiserror::Error;
 
-use crate::{config::Config, listeners::Listeners};
+use crate::{config::Config, http::hls::HlsSources, listeners::Listeners};
 
 /// How often claims are renewed.
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -64,8 +65,9 @@ pub fn run(config: Config) -> Result<(), RunError> {
 async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
     let node_id = config.node_id.clone();
     let registry = RegistryHandle::start(HEARTBEAT, move || EmbeddedStore::new(node_id));
-    let hls = config.hls_settings().map(HlsHandle::start);
-    let router = RouterHandle::start(config.stream_settings(), registry, config.max_rooms, hls.clone());
+    let hls = config.hls_settings(config.redis_url.is_some()).map(HlsHandle::start);
+    let router =
+        RouterHandle::start(config.stream_settings(), registry.clone(), config.max_rooms, hls.clone());
     let permits = Permits::new(config.max_connections);
     let lag = Arc::new(config.lag_limits());
 
@@ -88,9 +90,11 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
         .map_err(RunError::Server)?;
     if let (Some(hls), Some(listener)) = (hls.clone(), listeners.hls) {
         let port = config.hls_port();
+        let relay = RelayHandle::start(registry, config.relay_settings());
+        let sources = HlsSources { hls, router, relay };
         server = server
             .listen("hls", listener, move || {
-                http::hls::service(hls.clone(), router.clone(), port.clone(), permits.clone())
+                http::hls::service(sources.clone(), port.clone(), permits.clone())
             })
             .map_err(RunError::Server)?;
     }

@@ -68,6 +68,8 @@ pub struct HlsSettings {
     pub memory_max_bytes: usize,
     /// How long the playlist and segments stay when the stream has ended.
     pub keep_ended: Duration,
+    /// Other nodes may have had the room before. Nothing here tells, so that each playlist begins with a discontinuity.
+    pub in_cluster: bool,
     /// On demand: how long a stream is cut without anyone asking for the playlist.
     pub idle_timeout: Duration,
 }
@@ -220,7 +222,8 @@ impl HlsHandle {
             first_sequence: first.sequence,
             first_discontinuity_sequence: first.discontinuity,
         };
-        let session = Arc::new(HlsSession::new(room.clone(), config, !sessions.is_empty()));
+        let follows = self.0.settings.in_cluster || !sessions.is_empty();
+        let session = Arc::new(HlsSession::new(room.clone(), config, follows));
         let retired = (sessions.len() > ENDED_SESSIONS_MAX).then(|| sessions.remove(0));
         sessions.push(session.clone());
         (session, retired)

@@ -8,6 +8,7 @@ pub mod hls;
 pub mod outlet;
 pub mod permit;
 pub mod registry;
+pub mod relay;
 pub mod router;
 pub mod rtmp_connection;
 pub mod segmenter;

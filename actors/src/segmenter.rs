@@ -92,12 +92,19 @@ impl SegmenterActor {
         self.wall_offset_ms = None;
         self.phase = match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Idle => Phase::Cutting(self.hls.begin(self.stream.room())),
-            Phase::Refusing(session) => {
+            Phase::Cutting(session) | Phase::Refusing(session) => {
                 session.resume();
                 Phase::Cutting(session)
             }
-            phase @ (Phase::Cutting(_) | Phase::Ended(_)) => phase,
+            phase @ Phase::Ended(_) => phase,
         };
+    }
+
+    fn publisher_left(&mut self) {
+        self.splice();
+        if let Phase::Cutting(session) | Phase::Refusing(session) = &self.phase {
+            session.vacate();
+        }
     }
 
     fn media(&mut self, batch: &Batch, after_gap: bool) {
@@ -257,7 +264,7 @@ impl Handler<Delivery> for SegmenterActor {
             Delivery::Media { batch, after_gap } => self.media(&batch, after_gap),
             Delivery::Join { point, .. } => self.join(&point),
             Delivery::PublisherCame => self.publisher_came(),
-            Delivery::PublisherLeft => self.splice(),
+            Delivery::PublisherLeft => self.publisher_left(),
             Delivery::End(_) => self.end(ctx),
         }
     }

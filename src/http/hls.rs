@@ -1,6 +1,7 @@
 //! The HLS port: playlists and segments, by the web framework.
 
 mod body;
+mod forward;
 mod playlist;
 mod segment;
 mod target;
@@ -16,10 +17,16 @@ use actix_web::{
     web,
 };
 use log::debug;
-use synctv_actors::{hls::HlsHandle, permit::Permits, router::RouterHandle};
+use synctv_actors::{
+    hls::HlsHandle,
+    permit::Permits,
+    relay::{Asset, PlaylistAddress, RelayHandle},
+    router::RouterHandle,
+};
+use synctv_media::room::RoomName;
 use tokio::net::TcpStream;
 
-use self::target::{Target, TargetError};
+use self::target::TargetError;
 use super::{
     gate::Gate,
     patient::Patient,
@@ -46,30 +53,38 @@ pub struct HlsPort {
     pub stall_timeout: Duration,
 }
 
+/// Where playlists and segments come from.
+#[derive(Debug, Clone)]
+pub struct HlsSources {
+    /// What this node publishes.
+    pub hls: HlsHandle,
+    /// Which rooms are live here.
+    pub router: RouterHandle,
+    /// What other nodes publish.
+    pub relay: RelayHandle,
+}
+
 struct Site {
-    hls: HlsHandle,
-    router: RouterHandle,
+    sources: HlsSources,
     app: String,
 }
 
 /// What serves the port's connections, on each worker thread.
 pub fn service(
-    hls: HlsHandle,
-    router: RouterHandle,
+    sources: HlsSources,
     port: HlsPort,
     permits: Permits,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
     let gate = Gate::new("hls", permits);
-    fn_factory(move || worker(hls.clone(), router.clone(), port.clone(), gate.clone()))
+    fn_factory(move || worker(sources.clone(), port.clone(), gate.clone()))
 }
 
 async fn worker(
-    hls: HlsHandle,
-    router: RouterHandle,
+    sources: HlsSources,
     port: HlsPort,
     gate: Gate,
 ) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
-    let framework = Rc::new(framework(hls, router, &port).await?);
+    let framework = Rc::new(framework(sources, &port).await?);
     Ok(fn_service(move |socket: TcpStream| {
         let (framework, gate, stall_timeout) = (framework.clone(), gate.clone(), port.stall_timeout);
         async move {
@@ -93,14 +108,13 @@ async fn serve(
 }
 
 async fn framework(
-    hls: HlsHandle,
-    router: RouterHandle,
+    sources: HlsSources,
     port: &HlsPort,
 ) -> Result<
     impl Service<(Patient<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
-    let site = web::Data::new(Site { hls, router, app: port.app.clone() });
+    let site = web::Data::new(Site { sources, app: port.app.clone() });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
     HttpService::<Patient<TcpStream>, _, _>::build()
@@ -123,7 +137,7 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         (Err(TargetError::Room(bad_name)), &Method::GET | &Method::HEAD) => {
             error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string())
         }
-        (Ok(target), &Method::GET | &Method::HEAD) => find(&request, &site, target).await,
+        (Ok(asset), &Method::GET | &Method::HEAD) => find(&request, &site.sources, asset).await,
         (_, _) => not_allowed(),
     };
     let exposed = header::HeaderValue::from_static(EXPOSED_HEADERS);
@@ -131,14 +145,40 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     response
 }
 
-async fn find(request: &HttpRequest, site: &Site, target: Target) -> HttpResponse {
-    match target {
-        Target::Playlist { room, address } => {
-            playlist::answer(request, &site.hls, &site.router, &room, address).await
-        }
-        Target::Segment { room, sequence } => match site.hls.segment(&room, sequence) {
-            Some(segment) => segment::answer(request, &segment).await,
-            None => segment::unknown(),
-        },
+async fn find(request: &HttpRequest, sources: &HlsSources, asset: Asset) -> HttpResponse {
+    match asset {
+        Asset::Playlist { room, address } => find_playlist(request, sources, room, address).await,
+        Asset::Segment { room, sequence } => find_segment(request, sources, room, sequence).await,
     }
+}
+
+/// Where the publisher is, there is the playlist. What it left here is good for as long as it is nowhere else.
+async fn find_playlist(
+    request: &HttpRequest,
+    sources: &HlsSources,
+    room: RoomName,
+    address: PlaylistAddress,
+) -> HttpResponse {
+    let session = sources.hls.open(&sources.router, &room).await;
+    if !session.is_some_and(|session| session.is_published()) {
+        let asset = Asset::Playlist { room: room.clone(), address };
+        if let Some(response) = forward::answer(request, &sources.relay, asset).await {
+            return response;
+        }
+    }
+    playlist::answer(request, &sources.hls, &sources.router, &room, address).await
+}
+
+/// No number is used twice, so that what is here is what is meant.
+async fn find_segment(
+    request: &HttpRequest,
+    sources: &HlsSources,
+    room: RoomName,
+    sequence: u64,
+) -> HttpResponse {
+    if let Some(segment) = sources.hls.segment(&room, sequence) {
+        return segment::answer(request, &segment).await;
+    }
+    let asset = Asset::Segment { room, sequence };
+    forward::answer(request, &sources.relay, asset).await.unwrap_or_else(segment::unknown)
 }

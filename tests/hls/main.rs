@@ -2,6 +2,7 @@
 
 mod answers;
 mod disk;
+mod forwarding;
 mod life;
 mod media;
 #[path = "../support/new_ffmpeg.rs"]

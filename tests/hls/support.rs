@@ -81,13 +81,7 @@ impl Server {
     }
 
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut socket = TcpStream::connect(&self.hls).unwrap();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
-        socket.write_all(head.as_bytes()).unwrap();
-        let mut bytes = Vec::new();
-        socket.read_to_end(&mut bytes).unwrap();
-        Answer::parse(&bytes)
+        request(&self.hls, method, path, headers)
     }
 
     /// The room's playlist, once it is as it should be.
@@ -132,8 +126,19 @@ impl Drop for Server {
     }
 }
 
+/// What the HLS port at `address` answers.
+pub fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut socket = TcpStream::connect(address).unwrap();
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    socket.write_all(head.as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    socket.read_to_end(&mut bytes).unwrap();
+    Answer::parse(&bytes)
+}
+
 /// An answer over HTTP.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
     headers: HashMap<String, String>,
@@ -151,6 +156,12 @@ impl Answer {
             (name.to_lowercase(), value.to_owned())
         });
         Self { status, headers: headers.collect(), body: bytes[end + 4..].to_vec() }
+    }
+
+    /// Without the only header that tells when it was given.
+    pub fn without_date(mut self) -> Self {
+        self.headers.remove("date");
+        self
     }
 
     pub fn header(&self, name: &str) -> &str {

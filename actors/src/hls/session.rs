@@ -70,7 +70,7 @@ pub struct PlaylistText {
 struct Listed {
     playlist: Playlist,
     phase: Phase,
-    /// Another session of the room was there before.
+    /// Another session of the room may have been there before.
     follows: bool,
     segments: BTreeMap<u64, Arc<StoredSegment>>,
 }
@@ -78,6 +78,8 @@ struct Listed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Live,
+    /// The publisher left. It may come back, here or through another node.
+    Vacant,
     Ended,
     Gone,
 }
@@ -92,7 +94,8 @@ pub(super) struct Change {
 }
 
 impl HlsSession {
-    /// A session without segments. If it `follows` another one of the room, its first segment is a discontinuity.
+    /// A session without segments. If it `follows` another one of the room, here or elsewhere, its first segment is a
+    /// discontinuity.
     pub(super) fn new(room: RoomName, config: PlaylistConfig, follows: bool) -> Self {
         Self {
             room,
@@ -127,9 +130,14 @@ impl HlsSession {
         self.listed().segments.get(&sequence).cloned()
     }
 
+    /// Whether its publisher is here.
+    pub fn is_published(&self) -> bool {
+        self.listed().phase == Phase::Live
+    }
+
     /// Whether more segments may come.
     pub(super) fn is_live(&self) -> bool {
-        self.listed().phase == Phase::Live
+        matches!(self.listed().phase, Phase::Live | Phase::Vacant)
     }
 
     /// Someone asked for the playlist.
@@ -158,15 +166,27 @@ impl HlsSession {
         self.listing.send_replace(Listing::Unsupported(codec));
     }
 
+    /// The publisher left.
+    pub(crate) fn vacate(&self) {
+        let mut listed = self.listed();
+        if listed.phase == Phase::Live {
+            listed.phase = Phase::Vacant;
+        }
+    }
+
     /// Another publisher came, whose codecs may fit.
     pub(crate) fn resume(&self) {
-        self.show(&self.listed());
+        let mut listed = self.listed();
+        if listed.phase == Phase::Vacant {
+            listed.phase = Phase::Live;
+        }
+        self.show(&listed);
     }
 
     /// No more segments will come. Tells whether there is anything to keep.
     pub(crate) fn end(&self) -> bool {
         let mut listed = self.listed();
-        if listed.phase == Phase::Live {
+        if matches!(listed.phase, Phase::Live | Phase::Vacant) {
             listed.phase = Phase::Ended;
             listed.playlist.end();
             self.show(&listed);
@@ -185,7 +205,7 @@ impl HlsSession {
     fn show(&self, listed: &Listed) {
         let shown = match listed.phase {
             Phase::Gone => Listing::Gone,
-            Phase::Live | Phase::Ended => listed.render(&self.room),
+            Phase::Live | Phase::Vacant | Phase::Ended => listed.render(&self.room),
         };
         self.listing.send_replace(shown);
     }
@@ -229,15 +249,21 @@ impl Listed {
     /// A playlist changes with each segment and with its end, and sequence numbers are not used twice.
     fn tagged(&self, text: String) -> PlaylistText {
         let ended = if self.phase == Phase::Ended { "e" } else { "" };
-        PlaylistText {
-            plain: text.into(),
-            tag: format!("{}{ended}", self.playlist.next_sequence()),
-            gzip: OnceLock::new(),
-        }
+        PlaylistText::new(text.into(), format!("{}{ended}", self.playlist.next_sequence()))
     }
 }
 
 impl PlaylistText {
+    /// A text with its tag.
+    pub(crate) fn new(plain: Bytes, tag: String) -> Self {
+        Self { plain, tag, gzip: OnceLock::new() }
+    }
+
+    /// Whether it says that no more segments will come.
+    pub(crate) fn has_end(&self) -> bool {
+        self.plain.ends_with(b"#EXT-X-ENDLIST\n")
+    }
+
     /// The text, compressed for the first who asks.
     pub fn gzip(&self) -> &Bytes {
         self.gzip.get_or_init(|| {

@@ -32,7 +32,8 @@ pub enum SegmentPlace {
 }
 
 impl StoredSegment {
-    pub(super) fn new(sequence: u64, bytes: Bytes) -> Self {
+    /// A segment in memory.
+    pub(crate) fn new(sequence: u64, bytes: Bytes) -> Self {
         Self { sequence, size_bytes: bytes.len(), state: Mutex::new(State::Memory { bytes, file: None }) }
     }
 

@@ -27,6 +27,10 @@ fn room() -> RoomName {
 
 impl Bench {
     async fn new(mode: HlsMode) -> Self {
+        Self::start(mode, false).await
+    }
+
+    async fn start(mode: HlsMode, in_cluster: bool) -> Self {
         let storage = tempfile::tempdir().unwrap();
         let hls = HlsHandle::start(HlsSettings {
             mode,
@@ -34,6 +38,7 @@ impl Bench {
             window: 6,
             storage: storage.path().to_owned(),
             memory_max_bytes: 1 << 20,
+            in_cluster,
             keep_ended: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
         });
@@ -159,6 +164,33 @@ async fn a_publisher_who_comes_back_is_a_discontinuity_of_the_same_playlist() {
     assert!(after.starts_with(&before));
     assert_eq!(after.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
     assert!(!after.contains("ENDLIST"));
+}
+
+#[actix::test]
+async fn a_playlist_whose_publisher_left_may_be_continued_elsewhere() {
+    let mut bench = Bench::new(HlsMode::Always).await;
+    for _ in 0..2 {
+        bench.publisher_comes().await;
+        assert!(bench.session().await.unwrap().is_published());
+        bench.tell(Delivery::PublisherLeft).await;
+        assert!(!bench.session().await.unwrap().is_published());
+    }
+    bench.pictures(26).await;
+    bench.end().await;
+    assert!(!bench.session().await.unwrap().is_published());
+}
+
+#[actix::test]
+async fn in_a_cluster_the_first_segment_follows_one_of_another_node() {
+    for (in_cluster, discontinuities) in [(false, 0), (true, 1)] {
+        let mut bench = Bench::start(HlsMode::Always, in_cluster).await;
+        bench.publisher_comes().await;
+        bench.pictures(76).await;
+        let playlist = bench.playlist().await;
+        assert_eq!(playlist.matches("#EXTINF").count(), 2);
+        assert_eq!(playlist.matches("#EXT-X-DISCONTINUITY\n").count(), discontinuities);
+        assert!(playlist.find("#EXT-X-DISCONTINUITY\n") < playlist.find("#EXTINF"));
+    }
 }
 
 #[actix::test]

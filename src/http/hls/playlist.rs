@@ -12,11 +12,12 @@ use actix_web::{
 use serde_json::json;
 use synctv_actors::{
     hls::{HlsHandle, Listing, PlaylistText},
+    relay::PlaylistAddress,
     router::RouterHandle,
 };
 use synctv_media::{hls::container::Codec, room::RoomName};
 
-use super::{super::reply::error, body, target::Address};
+use super::{super::reply::error, body};
 
 const CONTENT_TYPE: &str = "application/vnd.apple.mpegurl";
 
@@ -29,12 +30,13 @@ const RETRY_AFTER_S: u32 = 2;
 /// A session may end between being found and being asked; the next one may be there by then.
 const ATTEMPTS: usize = 2;
 
+/// What this node has.
 pub(super) async fn answer(
     request: &HttpRequest,
     hls: &HlsHandle,
     router: &RouterHandle,
     room: &RoomName,
-    address: Address,
+    address: PlaylistAddress,
 ) -> HttpResponse {
     for _ in 0..ATTEMPTS {
         let Some(session) = hls.open(router, room).await else {
@@ -45,8 +47,8 @@ pub(super) async fn answer(
                 return text(
                     request,
                     match address {
-                        Address::Index => &playlists.index,
-                        Address::Flat => &playlists.flat,
+                        PlaylistAddress::Index => &playlists.index,
+                        PlaylistAddress::Flat => &playlists.flat,
                     },
                 );
             }
@@ -58,7 +60,8 @@ pub(super) async fn answer(
     error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"))
 }
 
-fn text(request: &HttpRequest, text: &PlaylistText) -> HttpResponse {
+/// A playlist, wherever it is from.
+pub(super) fn text(request: &HttpRequest, text: &PlaylistText) -> HttpResponse {
     let plain_tag = EntityTag::new_strong(text.tag.clone());
     let gzip_tag = EntityTag::new_strong(format!("{}-gzip", text.tag));
     let is_known = match IfNoneMatch::parse(request) {

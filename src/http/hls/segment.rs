@@ -30,6 +30,7 @@ enum Part {
     Nothing,
 }
 
+/// A segment, wherever it is from.
 pub(super) async fn answer(request: &HttpRequest, segment: &StoredSegment) -> HttpResponse {
     let size_bytes = segment.size_bytes();
     let tag = EntityTag::new_strong(format!("{}-{size_bytes:x}", segment.sequence()));

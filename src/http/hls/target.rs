@@ -1,24 +1,10 @@
 //! What a path asks for. Names are parsed; no file is ever looked up by what a path says.
 
+use synctv_actors::relay::{Asset, PlaylistAddress};
 use synctv_media::{
     hls::playlist::parse_segment_name,
     room::{RoomName, RoomNameError},
 };
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Target {
-    Playlist { room: RoomName, address: Address },
-    Segment { room: RoomName, sequence: u64 },
-}
-
-/// The two addresses of a playlist: segments are named relative to them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Address {
-    /// `/APP/ROOM/index.m3u8`
-    Index,
-    /// `/APP/ROOM.m3u8`
-    Flat,
-}
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum TargetError {
@@ -28,30 +14,30 @@ pub(super) enum TargetError {
     Room(RoomNameError),
 }
 
-pub(super) fn parse(path: &str, app: &str) -> Result<Target, TargetError> {
+pub(super) fn parse(path: &str, app: &str) -> Result<Asset, TargetError> {
     let below_app = path
         .strip_prefix('/')
         .and_then(|path| path.strip_prefix(app)?.strip_prefix('/'))
         .ok_or(TargetError::Unknown)?;
     match below_app.rsplit_once('/') {
-        Some((room, "index.m3u8")) => playlist(room, Address::Index),
+        Some((room, "index.m3u8")) => playlist(room, PlaylistAddress::Index),
         Some((room, file)) => segment(room, file),
         None => match below_app.strip_suffix(".m3u8") {
-            Some(room) => playlist(room, Address::Flat),
+            Some(room) => playlist(room, PlaylistAddress::Flat),
             None => Err(TargetError::Unknown),
         },
     }
 }
 
-fn playlist(room: &str, address: Address) -> Result<Target, TargetError> {
+fn playlist(room: &str, address: PlaylistAddress) -> Result<Asset, TargetError> {
     let room = RoomName::new(room)?;
-    Ok(Target::Playlist { room, address })
+    Ok(Asset::Playlist { room, address })
 }
 
-fn segment(room: &str, file: &str) -> Result<Target, TargetError> {
+fn segment(room: &str, file: &str) -> Result<Asset, TargetError> {
     let sequence = parse_segment_name(file).ok_or(TargetError::Unknown)?;
     let room = RoomName::new(room)?;
-    Ok(Target::Segment { room, sequence })
+    Ok(Asset::Segment { room, sequence })
 }
 
 impl From<RoomNameError> for TargetError {
@@ -68,18 +54,25 @@ mod tests {
         RoomName::new(name).unwrap()
     }
 
-    fn target(path: &str) -> Result<Target, TargetError> {
+    fn target(path: &str) -> Result<Asset, TargetError> {
         parse(path, "live")
     }
 
     #[test]
     fn playlists_and_segments_are_told_by_their_paths() {
-        let playlist = |name, address| Ok(Target::Playlist { room: room(name), address });
-        assert_eq!(target("/live/r1/index.m3u8"), playlist("r1", Address::Index));
-        assert_eq!(target("/live/r1.m3u8"), playlist("r1", Address::Flat));
-        assert_eq!(target("/live/a.m3u8/index.m3u8"), playlist("a.m3u8", Address::Index));
-        assert_eq!(target("/live/index.m3u8"), playlist("index", Address::Flat));
-        assert_eq!(target("/live/r1/seg-42.ts"), Ok(Target::Segment { room: room("r1"), sequence: 42 }));
+        let playlist = |name, address| Ok(Asset::Playlist { room: room(name), address });
+        assert_eq!(target("/live/r1/index.m3u8"), playlist("r1", PlaylistAddress::Index));
+        assert_eq!(target("/live/r1.m3u8"), playlist("r1", PlaylistAddress::Flat));
+        assert_eq!(target("/live/a.m3u8/index.m3u8"), playlist("a.m3u8", PlaylistAddress::Index));
+        assert_eq!(target("/live/index.m3u8"), playlist("index", PlaylistAddress::Flat));
+        assert_eq!(target("/live/r1/seg-42.ts"), Ok(Asset::Segment { room: room("r1"), sequence: 42 }));
+    }
+
+    #[test]
+    fn what_a_node_asks_another_for_is_what_it_was_asked_for() {
+        for path in ["/live/r1/index.m3u8", "/live/r1.m3u8", "/live/r1/seg-42.ts"] {
+            assert_eq!(target(path).unwrap().path("live"), path);
+        }
     }
 
     #[test]

@@ -1,0 +1,199 @@
+//! Answers that are good for a moment, and the playlists that stand in for them when a node fails.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Answer, Asset, Outcome};
+use crate::hls::PlaylistText;
+
+/// How long a playlist is handed out. Segments come every other second.
+const PLAYLIST_FRESH: Duration = Duration::from_millis(250);
+
+/// How long a node's refusal is.
+const REFUSAL_FRESH: Duration = Duration::from_millis(500);
+
+/// How long a failed node is left alone.
+const FAILURE_FRESH: Duration = Duration::from_secs(1);
+
+/// For so long a room's last playlist is handed out when its node fails, or does not have the room any more without having
+/// ended the playlist. To players that is a stream without news, which they wait for, whereas they give up after a few
+/// errors; and the publisher is about to find another node.
+const SUBSTITUTE_MAX: Duration = Duration::from_secs(30);
+
+/// Answers that are remembered; further ones are asked for each time.
+const ANSWERS_MAX: usize = 4096;
+
+const NOT_FOUND: u16 = 404;
+const SERVICE_UNAVAILABLE: u16 = 503;
+
+/// The last answers.
+#[derive(Debug, Default)]
+pub(super) struct Recent(HashMap<Asset, Remembered>);
+
+#[derive(Debug)]
+struct Remembered {
+    outcome: Outcome,
+    fresh_until: Instant,
+    substitute: Option<Substitute>,
+}
+
+#[derive(Debug, Clone)]
+struct Substitute {
+    text: Arc<PlaylistText>,
+    until: Instant,
+}
+
+impl Recent {
+    /// What was answered a moment ago.
+    pub fn fresh(&self, asset: &Asset, now: Instant) -> Option<Outcome> {
+        let remembered = self.0.get(asset).filter(|remembered| remembered.fresh_until > now)?;
+        Some(remembered.outcome.clone())
+    }
+
+    /// Whether there is something to say if the node fails.
+    pub fn has_substitute(&self, asset: &Asset, now: Instant) -> bool {
+        self.substitute(asset, now).is_some()
+    }
+
+    /// Takes a new answer in. Returns what to say.
+    pub fn settle(&mut self, asset: &Asset, outcome: Outcome, now: Instant) -> Outcome {
+        let (outcome, fresh, substitute) = match (outcome, self.substitute(asset, now).cloned()) {
+            (Ok(Answer::Playlist(text)), _) => {
+                let substitute = Substitute { text: text.clone(), until: now + SUBSTITUTE_MAX };
+                (Ok(Answer::Playlist(text)), PLAYLIST_FRESH, Some(substitute))
+            }
+            (outcome, Some(substitute)) if substitute.stands_in_for(&outcome) => {
+                let text = substitute.text.clone();
+                (Ok(Answer::Playlist(text)), FAILURE_FRESH, Some(substitute))
+            }
+            (Err(error), _) => (Err(error), FAILURE_FRESH, None),
+            (Ok(refusal @ Answer::Refused(_)), _) => (Ok(refusal), REFUSAL_FRESH, None),
+            // Segments have a cache of their own, and the registry remembers rooms that are nowhere.
+            (Ok(answer @ (Answer::Segment(_) | Answer::Nowhere)), _) => {
+                self.0.remove(asset);
+                return Ok(answer);
+            }
+        };
+        let remembered = Remembered { outcome: outcome.clone(), fresh_until: now + fresh, substitute };
+        self.insert(asset, remembered, now);
+        outcome
+    }
+
+    /// Forgets what is too old to be used.
+    pub fn sweep(&mut self, now: Instant) {
+        self.0.retain(|_, remembered| {
+            remembered.fresh_until > now || remembered.substitute.as_ref().is_some_and(|it| it.until > now)
+        });
+    }
+
+    fn substitute(&self, asset: &Asset, now: Instant) -> Option<&Substitute> {
+        self.0.get(asset)?.substitute.as_ref().filter(|substitute| substitute.until > now)
+    }
+
+    fn insert(&mut self, asset: &Asset, remembered: Remembered, now: Instant) {
+        if self.0.len() >= ANSWERS_MAX {
+            self.sweep(now);
+        }
+        if self.0.len() < ANSWERS_MAX || self.0.contains_key(asset) {
+            self.0.insert(asset.clone(), remembered);
+        }
+    }
+}
+
+impl Substitute {
+    /// A playlist with an end goes when its time has come; one without does not go like that.
+    fn stands_in_for(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Err(_) => true,
+            Ok(Answer::Nowhere) => !self.text.has_end(),
+            Ok(Answer::Refused(refusal)) => match refusal.status {
+                NOT_FOUND => !self.text.has_end(),
+                status => status == SERVICE_UNAVAILABLE,
+            },
+            Ok(Answer::Playlist(_) | Answer::Segment(_)) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        relay::{PlaylistAddress, Refusal, RelayError},
+        testing::room,
+    };
+
+    fn asset(name: &str) -> Asset {
+        Asset::Playlist { room: room(name), address: PlaylistAddress::Index }
+    }
+
+    fn playlist(tag: &str, end: &str) -> Outcome {
+        let text = format!("#EXTM3U\n{end}");
+        Ok(Answer::Playlist(Arc::new(PlaylistText::new(text.into(), tag.to_owned()))))
+    }
+
+    fn refusal(status: u16) -> Outcome {
+        let refusal =
+            Refusal { status, content_type: String::new(), retry_after: None, body: Bytes::default() };
+        Ok(Answer::Refused(Arc::new(refusal)))
+    }
+
+    fn failure() -> Outcome {
+        Err(RelayError::Origin { node: "n".to_owned(), reason: "off".to_owned() })
+    }
+
+    fn tag(outcome: Option<Outcome>) -> String {
+        match outcome {
+            Some(Ok(Answer::Playlist(text))) => text.tag.clone(),
+            Some(Ok(Answer::Refused(refusal))) => refusal.status.to_string(),
+            Some(Ok(Answer::Nowhere)) => "nowhere".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_failing_node_s_last_playlist_stands_in_for_a_while() {
+        let (mut recent, asset, start) = (Recent::default(), asset("r"), Instant::now());
+        let _ = recent.settle(&asset, playlist("1", ""), start);
+        assert_eq!(tag(recent.fresh(&asset, start)), "1");
+        assert!(recent.fresh(&asset, start + PLAYLIST_FRESH).is_none());
+        let later = start + SUBSTITUTE_MAX / 2;
+        recent.sweep(later);
+        assert_eq!(tag(Some(recent.settle(&asset, failure(), later))), "1");
+        assert_eq!(tag(recent.fresh(&asset, later)), "1");
+        let too_late = start + SUBSTITUTE_MAX;
+        assert!(!recent.has_substitute(&asset, too_late));
+        assert_eq!(recent.settle(&asset, failure(), too_late).unwrap_err(), failure().unwrap_err());
+    }
+
+    #[test]
+    fn a_playlist_goes_without_an_end_only_after_a_while() {
+        for (end, outcome, said) in [
+            ("", refusal(404), "1"),
+            ("", Ok(Answer::Nowhere), "1"),
+            ("", refusal(503), "1"),
+            ("", refusal(415), "415"),
+            ("#EXT-X-ENDLIST\n", refusal(404), "404"),
+            ("#EXT-X-ENDLIST\n", Ok(Answer::Nowhere), "nowhere"),
+            ("#EXT-X-ENDLIST\n", failure(), "1"),
+        ] {
+            let (mut recent, asset, start) = (Recent::default(), asset("r"), Instant::now());
+            let _ = recent.settle(&asset, playlist("1", end), start);
+            assert_eq!(tag(Some(recent.settle(&asset, outcome, start))), said, "{end}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_answers_is_bounded_and_old_ones_make_room() {
+        let (mut recent, start) = (Recent::default(), Instant::now());
+        for at in 0..ANSWERS_MAX + 10 {
+            let _ = recent.settle(&asset(&format!("r{at}")), failure(), start);
+        }
+        assert_eq!(recent.0.len(), ANSWERS_MAX);
+        let _ = recent.settle(&asset("new"), failure(), start + FAILURE_FRESH);
+        assert_eq!(recent.0.len(), 1);
+    }
+}

@@ -1,0 +1,202 @@
+//! Requests to the node that publishes a room.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use awc::{
+    Client, Connector,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
+};
+use bytes::Bytes;
+use log::debug;
+use synctv_media::{hls::segment::SEGMENT_MAX_BYTES, room::RoomName};
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::{Answer, Asset, Outcome, Refusal, RelayError, RelaySettings};
+use crate::{
+    hls::{PlaylistText, StoredSegment},
+    registry::{RegistryHandle, origin::Origin},
+};
+
+/// Says that a node asks, and which one. It is answered from what is published there and never asked on, so that no
+/// request can go in circles.
+pub const PULL_HEADER: &str = "synctv-pull";
+
+/// Requests on their way at once; further ones wait for their turn.
+const REQUESTS_MAX: usize = 256;
+
+/// How long a request waits for its turn.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the registry may take to name the node.
+const LOCATE_TIMEOUT: Duration = Duration::from_secs(2);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a connection is kept for the next request: less than a node keeps one, or requests would be lost to
+/// connections that are just being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A node waits for the first segment before it answers, and this is a little more.
+const PLAYLIST_HEAD_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// If there is something to say instead, viewers do not wait as long.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(4);
+
+const PLAYLIST_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+const SEGMENT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+const PLAYLIST_MAX_BYTES: usize = 1024 * 1024;
+const REFUSAL_MAX_BYTES: usize = 64 * 1024;
+
+/// The frame that makes a segment too large is still in it.
+const LAST_FRAME_MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// Asks other nodes.
+pub(super) struct Upstream {
+    client: Client,
+    registry: RegistryHandle,
+    settings: RelaySettings,
+    turns: Semaphore,
+}
+
+/// How a request ended.
+pub(super) struct Landing {
+    pub outcome: Outcome,
+    /// The node that was asked, if there was one to ask.
+    pub origin: Option<Origin>,
+}
+
+struct Limits {
+    head_timeout: Duration,
+    body_timeout: Duration,
+    body_max_bytes: usize,
+}
+
+impl Upstream {
+    /// To be called on the thread that will use it.
+    pub fn new(registry: RegistryHandle, settings: RelaySettings) -> Self {
+        let connector =
+            Connector::new().timeout(CONNECT_TIMEOUT).conn_keep_alive(KEEP_ALIVE).limit(REQUESTS_MAX);
+        let client = Client::builder().connector(connector).disable_redirects().finish();
+        Self { client, registry, settings, turns: Semaphore::new(REQUESTS_MAX) }
+    }
+
+    /// Asks the node that publishes the room, or else the last one that did. `has_substitute`: a failure is not the end.
+    pub async fn fetch(
+        self: Rc<Self>,
+        asset: Asset,
+        last_origin: Option<Origin>,
+        has_substitute: bool,
+    ) -> Landing {
+        let Some(origin) = self.locate(asset.room()).await.or(last_origin) else {
+            return Landing { outcome: Ok(Answer::Nowhere), origin: None };
+        };
+        let Some(address) = &origin.addresses.hls else {
+            return Landing { outcome: Ok(Answer::Nowhere), origin: None };
+        };
+        let outcome = match timeout(TURN_TIMEOUT, self.turns.acquire()).await {
+            Ok(_turn) => {
+                let answer = self.ask(address, &asset, &Limits::new(&asset, has_substitute)).await;
+                answer.map_err(|reason| RelayError::Origin { node: origin.node.clone(), reason })
+            }
+            Err(_) => Err(RelayError::Busy),
+        };
+        Landing { outcome, origin: Some(origin) }
+    }
+
+    /// A registry that cannot say knows no other node.
+    async fn locate(&self, room: &RoomName) -> Option<Origin> {
+        match timeout(LOCATE_TIMEOUT, self.registry.locate(room.clone())).await {
+            Ok(Ok(origin)) => origin,
+            Ok(Err(error)) => {
+                debug!(room = room.as_str(), reason:% = error; "HLS: the registry cannot say who publishes the room");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn ask(&self, address: &str, asset: &Asset, limits: &Limits) -> Result<Answer, String> {
+        let request = self
+            .client
+            .get(format!("http://{address}{}", asset.path(&self.settings.app)))
+            .insert_header((PULL_HEADER, self.settings.node_id.as_str()))
+            .insert_header((header::ACCEPT_ENCODING, "identity"))
+            .timeout(limits.head_timeout);
+        let mut response = request.send().await.map_err(|error| error.to_string())?;
+        let (status, head) = (response.status(), response.headers().clone());
+        let body_max_bytes = match status {
+            StatusCode::OK => limits.body_max_bytes,
+            StatusCode::NOT_FOUND | StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::SERVICE_UNAVAILABLE => {
+                REFUSAL_MAX_BYTES
+            }
+            status => return Err(format!("it answered {status}")),
+        };
+        let body = timeout(limits.body_timeout, response.body().limit(body_max_bytes))
+            .await
+            .map_err(|_| format!("its answer took more than {} s", limits.body_timeout.as_secs()))?
+            .map_err(|error| error.to_string())?;
+        check_length(&head, body.len())?;
+        match (status, asset) {
+            (StatusCode::OK, Asset::Playlist { .. }) => playlist(&head, body),
+            (StatusCode::OK, Asset::Segment { sequence, .. }) => {
+                Ok(Answer::Segment(Arc::new(StoredSegment::new(*sequence, body))))
+            }
+            (status, _) => Ok(Answer::Refused(Arc::new(refusal(status, &head, body)))),
+        }
+    }
+}
+
+impl Limits {
+    fn new(asset: &Asset, has_substitute: bool) -> Self {
+        match asset {
+            Asset::Playlist { .. } => Self {
+                head_timeout: if has_substitute { HEAD_TIMEOUT } else { PLAYLIST_HEAD_TIMEOUT },
+                body_timeout: PLAYLIST_BODY_TIMEOUT,
+                body_max_bytes: PLAYLIST_MAX_BYTES,
+            },
+            Asset::Segment { .. } => Self {
+                head_timeout: HEAD_TIMEOUT,
+                body_timeout: SEGMENT_BODY_TIMEOUT,
+                body_max_bytes: SEGMENT_MAX_BYTES + LAST_FRAME_MAX_BYTES,
+            },
+        }
+    }
+}
+
+/// To the client, a connection that is closed within a body ends it like any other.
+fn check_length(head: &HeaderMap, size_bytes: usize) -> Result<(), String> {
+    let expected_bytes = text(head, header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    match expected_bytes {
+        Some(expected_bytes) if size_bytes == expected_bytes => Ok(()),
+        Some(expected_bytes) => Err(format!("it broke off after {size_bytes} of {expected_bytes} bytes")),
+        None => Err("its answer has no Content-Length".to_owned()),
+    }
+}
+
+/// The node's own tag, so that all nodes give the same one.
+fn playlist(head: &HeaderMap, body: Bytes) -> Result<Answer, String> {
+    let tag = text(head, header::ETAG).unwrap_or_default();
+    match tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) {
+        Some(tag) if !tag.is_empty() => {
+            Ok(Answer::Playlist(Arc::new(PlaylistText::new(body, tag.to_owned()))))
+        }
+        _ => Err("its playlist has no ETag".to_owned()),
+    }
+}
+
+fn refusal(status: StatusCode, head: &HeaderMap, body: Bytes) -> Refusal {
+    Refusal {
+        status: status.as_u16(),
+        content_type: text(head, header::CONTENT_TYPE).unwrap_or("application/json").to_owned(),
+        retry_after: text(head, header::RETRY_AFTER).map(ToOwned::to_owned),
+        body,
+    }
+}
+
+fn text(head: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    head.get(name)?.to_str().ok()
+}
