@@ -2,7 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 
@@ -31,14 +31,23 @@ use synctv_stream::{
 };
 use tempfile::TempDir;
 
-use crate::support::{Answer, Playlist, Server, Source, request};
+use crate::support::{Answer, Playlist, Server, Source, request, until};
 
-/// A store that says of every room that one node publishes it.
-struct Pointer(Origin);
+/// A store that says of every room that one node publishes it, the one at this address.
+#[derive(Clone)]
+struct Pointer(Arc<Mutex<String>>);
+
+impl Pointer {
+    fn origin(&self) -> Origin {
+        let address = self.0.lock().unwrap().clone();
+        let addresses = NodeAddresses { rtmp: address.clone(), httpflv: address.clone(), hls: Some(address) };
+        Origin { node: "origin".to_owned(), epoch: 1, addresses }
+    }
+}
 
 impl Store for Pointer {
     fn claim(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
-        Box::pin(ready(Err(ClaimError::Taken { node: self.0.node.clone() })))
+        Box::pin(ready(Err(ClaimError::Taken { node: self.origin().node })))
     }
 
     fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
@@ -50,7 +59,7 @@ impl Store for Pointer {
     }
 
     fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
-        Box::pin(ready(Ok(Some(self.0.clone()))))
+        Box::pin(ready(Ok(Some(self.origin()))))
     }
 
     fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
@@ -61,6 +70,7 @@ impl Store for Pointer {
 /// The HLS port of a node that publishes nothing, in this process. It is stopped when dropped.
 struct Edge {
     address: SocketAddr,
+    pointer: Pointer,
     workers: ServerHandle,
     _storage: TempDir,
 }
@@ -73,15 +83,8 @@ impl Edge {
         let address = listener.local_addr().unwrap();
         let path = storage.path().to_str().unwrap();
         let config = Config::parse_from(["synctv-stream", "--hls-storage", path, "--node-id", "edge"]);
-        let store = Pointer(Origin {
-            node: "origin".to_owned(),
-            epoch: 1,
-            addresses: NodeAddresses {
-                rtmp: origin.to_owned(),
-                httpflv: origin.to_owned(),
-                hls: Some(origin.to_owned()),
-            },
-        });
+        let pointer = Pointer(Arc::new(Mutex::new(origin.to_owned())));
+        let store = pointer.clone();
         let (sender, workers) = mpsc::channel();
         std::thread::spawn(move || {
             actix_rt::System::new().block_on(async {
@@ -90,7 +93,18 @@ impl Edge {
                 workers.await.unwrap();
             });
         });
-        Self { address, workers: workers.recv().unwrap(), _storage: storage }
+        Self { address, pointer, workers: workers.recv().unwrap(), _storage: storage }
+    }
+
+    /// From now on the rooms are at another address.
+    fn follow(&self, server: &Server) {
+        *self.pointer.0.lock().unwrap() = server.hls.clone();
+    }
+
+    fn playlist(&self) -> Playlist {
+        let answer = self.request("GET", "/live/r/index.m3u8", &[]);
+        assert_eq!(answer.status, 200, "players give up after a few errors");
+        Playlist::parse(&answer.text())
     }
 
     fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -212,4 +226,25 @@ fn a_node_that_died_is_an_error_that_says_when_to_ask_again() {
     assert_eq!(edge.request("GET", "/live/other.m3u8", &[]).status, 502);
     assert_eq!(edge.request("GET", &segment, &[]).body, kept.body);
     assert_eq!(edge.request("GET", "/live/r.m3u8", &[]).text(), playlist.text());
+}
+
+#[test]
+fn when_the_publisher_moves_viewers_go_on_above_what_they_had() {
+    let settings = [("PUBLISHER_GRACE_S", "60"), ("HLS_TARGET_MS", "500")];
+    let (old, new) = (Server::start(&settings), Server::start(&settings));
+    let edge = Edge::start(&old.hls);
+    let source = Source::encode(3, "-c:v libx264 -preset ultrafast -g 25 -sc_threshold 0", "-c:a aac");
+    source.push_in_real_time(&old, "r");
+    let before = until("all segments", || Some(edge.playlist()).filter(|it| it.segments.len() == 3));
+    drop(old);
+    assert_eq!(edge.playlist().sequence, before.sequence);
+    source.push(&new, "r");
+    edge.follow(&new);
+    let after = until("the new playlist", || {
+        Some(edge.playlist()).filter(|playlist| playlist.sequence != before.sequence)
+    });
+    assert!(after.sequence >= before.sequence + 3);
+    assert!(after.discontinuity_sequence > before.discontinuity_sequence);
+    let segment = edge.request("GET", &format!("/live/r/{}", after.segments[0].uri), &[]);
+    assert_eq!(segment.status, 200);
 }

@@ -303,9 +303,18 @@ impl Source {
 
     /// Pushes the file, as fast as the server takes it, and leaves.
     pub fn push(&self, server: &Server, room: &str) {
+        self.push_with(&[], server, room);
+    }
+
+    /// Pushes the file as a camera would, and leaves.
+    pub fn push_in_real_time(&self, server: &Server, room: &str) {
+        self.push_with(&["-re"], server, room);
+    }
+
+    fn push_with(&self, options: &[&str], server: &Server, room: &str) {
         let url = format!("rtmp://{}/live/{room}", server.rtmp);
         let mut command = Command::new(&self.ffmpeg);
-        command.args(["-v", "error", "-i"]).arg(&self.path);
+        command.args(["-v", "error"]).args(options).arg("-i").arg(&self.path);
         command.args(["-c", "copy", "-f", "flv", &url]);
         assert!(command.status().unwrap().success());
     }

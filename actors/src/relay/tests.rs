@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use actix_rt::Arbiter;
 use bytes::Bytes;
@@ -24,9 +24,17 @@ use crate::{
 const PLAYLIST: &str = "#EXTM3U\nseg-7.ts\n";
 const ENDED_PLAYLIST: &str = "#EXTM3U\nseg-7.ts\n#EXT-X-ENDLIST\n";
 
-/// A store that says of every room where it is.
+/// A store that says of every room where it is, or that it cannot say.
 #[derive(Clone, Default)]
-struct Map(Rc<RefCell<Option<Origin>>>);
+struct Map(Rc<RefCell<Option<Origin>>>, Rc<Cell<Mood>>);
+
+#[derive(Clone, Copy, Default)]
+enum Mood {
+    #[default]
+    Well,
+    Fails,
+    Hangs,
+}
 
 impl Store for Map {
     fn claim(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
@@ -42,7 +50,11 @@ impl Store for Map {
     }
 
     fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
-        Box::pin(ready(Ok(self.0.borrow().clone())))
+        match self.1.get() {
+            Mood::Well => Box::pin(ready(Ok(self.0.borrow().clone()))),
+            Mood::Fails => Box::pin(ready(Err(StoreError("no store".to_owned())))),
+            Mood::Hangs => Box::pin(std::future::pending()),
+        }
     }
 
     fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
@@ -342,4 +354,19 @@ async fn a_room_that_is_nowhere_and_a_node_without_hls_cost_no_request() {
     Node::unpublish();
     assert_eq!(said(relay.fetch(playlist()).await), "nowhere");
     assert_eq!(node.requests(), 0);
+}
+
+#[actix_rt::test]
+async fn what_is_live_stays_live_while_the_registry_cannot_say_where() {
+    let (node, relay) = (Node::start(ok(PLAYLIST)).await, relay());
+    let live = said(relay.fetch(playlist()).await);
+    for (at, mood) in [Mood::Fails, Mood::Hangs].into_iter().enumerate() {
+        MAP.with(|map| map.1.set(mood));
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(said(relay.fetch(playlist()).await), live);
+        assert_eq!(node.requests(), at + 2);
+    }
+    let never_seen = Asset::Playlist { room: room("other"), address: PlaylistAddress::Index };
+    MAP.with(|map| map.1.set(Mood::Fails));
+    assert_eq!(said(relay.fetch(never_seen).await), "nowhere");
 }

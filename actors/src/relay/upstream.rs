@@ -33,6 +33,9 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the registry may take to name the node.
 const LOCATE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// With a node that had the room a moment ago, a slow registry is not what viewers wait for.
+const RELOCATE_TIMEOUT: Duration = Duration::from_millis(300);
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a connection is kept for the next request: less than a node keeps one, or requests would be lost to
@@ -91,7 +94,8 @@ impl Upstream {
         last_origin: Option<Origin>,
         has_substitute: bool,
     ) -> Landing {
-        let Some(origin) = self.locate(asset.room()).await.or(last_origin) else {
+        let locate_timeout = if last_origin.is_some() { RELOCATE_TIMEOUT } else { LOCATE_TIMEOUT };
+        let Some(origin) = self.locate(asset.room(), locate_timeout).await.or(last_origin) else {
             return Landing { outcome: Ok(Answer::Nowhere), origin: None };
         };
         let Some(address) = &origin.addresses.hls else {
@@ -108,8 +112,8 @@ impl Upstream {
     }
 
     /// A registry that cannot say knows no other node.
-    async fn locate(&self, room: &RoomName) -> Option<Origin> {
-        match timeout(LOCATE_TIMEOUT, self.registry.locate(room.clone())).await {
+    async fn locate(&self, room: &RoomName, patience: Duration) -> Option<Origin> {
+        match timeout(patience, self.registry.locate(room.clone())).await {
             Ok(Ok(origin)) => origin,
             Ok(Err(error)) => {
                 debug!(room = room.as_str(), reason:% = error; "HLS: the registry cannot say who publishes the room");
