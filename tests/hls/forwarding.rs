@@ -248,3 +248,22 @@ fn when_the_publisher_moves_viewers_go_on_above_what_they_had() {
     let segment = edge.request("GET", &format!("/live/r/{}", after.segments[0].uri), &[]);
     assert_eq!(segment.status, 200);
 }
+
+#[test]
+fn on_demand_a_request_to_any_node_begins_it() {
+    let server = Server::start(&[("HLS", "on-demand"), ("PUBLISHER_GRACE_S", "20")]);
+    let edge = Edge::start(&server.hls);
+    let mut publisher = server.publisher("r");
+    let frames =
+        Source::encode(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac").frames();
+    let (before, after) = frames.split_at(frames.len() / 2);
+    publisher.send(before);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| edge.playlist());
+        while !waiting.is_finished() {
+            publisher.send(after);
+            std::thread::park_timeout(Duration::from_millis(200));
+        }
+        assert!(!waiting.join().unwrap().segments.is_empty());
+    });
+}

@@ -81,6 +81,7 @@ struct Node {
     address: String,
     heads: watch::Receiver<Vec<String>>,
     reply: Rc<RefCell<Reply>>,
+    connections: Rc<Cell<usize>>,
     accept: actix_rt::task::JoinHandle<()>,
 }
 
@@ -91,13 +92,16 @@ impl Node {
         let (note, heads) = watch::channel(Vec::new());
         let reply = Rc::new(RefCell::new(reply));
         let (note, of_node) = (Rc::new(note), reply.clone());
+        let connections = Rc::new(Cell::new(0));
+        let count = connections.clone();
         let accept = actix_rt::spawn(async move {
-            let mut connections = Vec::new();
+            let mut open = Vec::new();
             while let Ok((socket, _)) = listener.accept().await {
-                connections.push(AbortOnDrop(actix_rt::spawn(serve(socket, note.clone(), of_node.clone()))));
+                count.set(count.get() + 1);
+                open.push(AbortOnDrop(actix_rt::spawn(serve(socket, note.clone(), of_node.clone()))));
             }
         });
-        let node = Self { address, heads, reply, accept };
+        let node = Self { address, heads, reply, connections, accept };
         node.publish();
         node
     }
@@ -238,6 +242,7 @@ async fn a_playlist_is_remembered_for_a_moment_and_a_segment_for_longer() {
         relay.fetch(asset).await.unwrap();
         assert_eq!(node.requests(), requests_after);
     }
+    assert_eq!(node.connections.get(), 1, "it is kept for the next request");
 }
 
 #[actix_rt::test]
@@ -369,4 +374,18 @@ async fn what_is_live_stays_live_while_the_registry_cannot_say_where() {
     let never_seen = Asset::Playlist { room: room("other"), address: PlaylistAddress::Index };
     MAP.with(|map| map.1.set(Mood::Fails));
     assert_eq!(said(relay.fetch(never_seen).await), "nowhere");
+}
+
+#[actix_rt::test]
+async fn more_than_may_wait_are_told_so_at_once() {
+    let (_node, relay) = (Node::start(Reply::Silence).await, relay());
+    let crowd = actix_rt::spawn({
+        let relay = relay.clone();
+        async move { join_all((0..WAITERS_MAX).map(|_| relay.fetch(playlist()))).await }
+    });
+    let busy = Ok(RelayError::Busy.to_string());
+    while tokio::time::timeout(Duration::from_millis(1), relay.fetch(segment(1))).await.map(said) != busy {}
+    tokio::time::pause();
+    assert_eq!(crowd.await.unwrap().len(), WAITERS_MAX);
+    assert_eq!(said(relay.fetch(segment(2)).await), "n2 fails", "there is room again");
 }
