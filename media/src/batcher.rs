@@ -11,6 +11,7 @@ use crate::{
     flv::{TAG_OVERHEAD_BYTES, put_tag},
     frame::{Frame, Track},
     headers::{HEADER_MAX_BYTES, HeaderSet, SharedHeaders},
+    metadata::is_metadata,
     timeline::Timeline,
     video::{VideoError, VideoHeader, VideoKind},
 };
@@ -205,11 +206,6 @@ fn check_header(payload: &[u8]) -> Result<(), FrameError> {
         return Err(FrameError::HeaderTooLarge(payload.len()));
     }
     Ok(())
-}
-
-fn is_metadata(payload: &[u8]) -> bool {
-    const ON_METADATA: &[u8] = b"\x02\x00\x0aonMetaData";
-    payload.starts_with(ON_METADATA)
 }
 
 #[cfg(test)]

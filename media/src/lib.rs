@@ -12,6 +12,7 @@ pub mod gop;
 pub mod headers;
 pub mod hls;
 pub mod metadata;
+pub mod resume;
 pub mod room;
 pub mod rtmp;
 #[cfg(any(test, feature = "testing"))]

@@ -32,6 +32,12 @@ impl Metadata {
     }
 }
 
+/// Whether a data message is onMetaData.
+pub fn is_metadata(payload: &[u8]) -> bool {
+    const ON_METADATA: &[u8] = b"\x02\x00\x0aonMetaData";
+    payload.starts_with(ON_METADATA)
+}
+
 fn announces(object: &Value, codec_id: &str, flag: &str) -> bool {
     let named = match object.get(codec_id) {
         Some(Value::Number(id)) => *id != 0.0,
