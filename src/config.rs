@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Du
 use clap::{ArgAction, Parser, ValueEnum, error::ErrorKind, value_parser};
 use synctv_actors::{
     hls::{HlsMode, HlsSettings},
+    puller::PullSettings,
     relay::RelaySettings,
     rtmp_connection::RtmpSettings,
     stream::{Flush, StreamSettings},
@@ -51,6 +52,14 @@ pub struct Config {
     /// This node's name in the cluster and in logs [default: the host's name]
     #[arg(long, env, default_value_t = host_name(), hide_default_value = true, value_parser = parse_name, help_heading = "Cluster")]
     pub node_id: String,
+
+    /// How long a room of another node goes on being pulled when nobody watches it here any more, in seconds
+    #[arg(long, env, default_value_t = 30, value_parser = value_parser!(u32).range(1..=3600), help_heading = "Cluster")]
+    pub pull_linger_s: u32,
+
+    /// How long viewers of a pulled room are kept while no node publishes it, in seconds
+    #[arg(long, env, default_value_t = 30, value_parser = value_parser!(u32).range(0..=3600), help_heading = "Cluster")]
+    pub pull_grace_s: u32,
 
     /// Whether the last GOPs are kept, so that playback starts at once
     #[arg(long, env, default_value_t = true, action = ArgAction::Set, help_heading = "Streams")]
@@ -174,6 +183,16 @@ impl Config {
             join_window_ms: self.join_window_ms.into(),
             flush: self.flush_interval,
             grace: seconds(self.publisher_grace_s),
+            pull: self.pull_settings(),
+        }
+    }
+
+    fn pull_settings(&self) -> PullSettings {
+        PullSettings {
+            node_id: self.node_id.clone(),
+            linger: seconds(self.pull_linger_s),
+            grace: seconds(self.pull_grace_s),
+            frame_limit_bytes: self.max_message_mb as usize * MIB,
         }
     }
 

@@ -3,8 +3,8 @@
 //! On the other one, live FLV goes past the web framework, from the stream's actor to the socket; the framework answers
 //! everything else.
 //!
-//! The two share the port: the head of a connection's first request is read here. A viewer of a live room is admitted
-//! to the [`Audience`] of its thread; any other connection is handed on, with what was read put back in front. The
+//! The two share the port: the head of a connection's first request is read here. A viewer of a live room, or a node
+//! that pulls it, is admitted to the [`Audience`] of its thread; any other connection is handed on, with what was read put back in front. The
 //! framework keeps no connection alive, so that every request is the first of its connection.
 
 pub mod flv;
@@ -12,6 +12,7 @@ mod gate;
 mod head;
 pub mod hls;
 mod patient;
+mod refusal;
 mod reply;
 mod rewind;
 mod web;
@@ -19,19 +20,20 @@ mod web;
 use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
-use log::debug;
+use log::{debug, info};
 use synctv_actors::{
     permit::{Permit, Permits},
-    router::RouterHandle,
+    router::{OpenError, RouterHandle},
     stream::StreamHandle,
-    viewers::{Audience, NewViewer},
+    viewers::{Audience, NewViewer, ViewerKind},
 };
-use synctv_media::viewer_queue::LagLimits;
+use synctv_media::{room::RoomName, viewer_queue::LagLimits};
 use tokio::net::TcpStream;
 
 use self::{
     gate::Gate,
-    head::{Head, Method},
+    head::{Head, Method, Request},
+    refusal::refuse,
     rewind::Rewind,
 };
 
@@ -100,17 +102,26 @@ impl Port {
                 return None;
             }
         };
-        match self.live_stream(&head).await {
-            Some((Method::Get, stream)) => {
-                let head = flv::response_head();
-                self.audience.admit(stream, NewViewer { socket, peer, head, permit });
+        let Some((request, room)) = self.live_request(&head) else {
+            return Some((permit, Rewind::new(head.into_bytes(), socket), peer));
+        };
+        match self.find(request, room.clone()).await {
+            Ok(stream) => {
+                let (head, kind) = (flv::response_head(), viewer_kind(request));
+                match request.method {
+                    Method::Get => {
+                        self.audience.admit(stream, NewViewer { socket, peer, head, permit, kind });
+                    }
+                    Method::Head => flv::send_and_close(&socket, &head),
+                }
                 None
             }
-            Some((Method::Head, _)) => {
-                flv::send_and_close(&socket, &flv::response_head());
+            Err(OpenError::NotLive(_)) => Some((permit, Rewind::new(head.into_bytes(), socket), peer)),
+            Err(error) => {
+                info!(room = room.as_str(), peer:% = peer, why:% = error; "viewer refused");
+                refuse(socket, error_code(&error), &error.to_string()).await;
                 None
             }
-            None => Some((permit, Rewind::new(head.into_bytes(), socket), peer)),
         }
     }
 
@@ -118,10 +129,31 @@ impl Port {
         tokio::time::timeout(self.settings.head_timeout, Head::read(socket)).await?
     }
 
-    /// The stream that a request asks for, if it is live.
-    async fn live_stream(&self, head: &Head) -> Option<(Method, StreamHandle)> {
+    /// What a request for a room's media asks for.
+    fn live_request<'h>(&self, head: &'h Head) -> Option<(&'h Request, RoomName)> {
         let request = head.request()?;
         let room = flv::room(&request.path, &self.settings.app)?.ok()?;
-        Some((request.method, self.router.open(room).await?))
+        Some((request, room))
+    }
+
+    async fn find(&self, request: &Request, room: RoomName) -> Result<StreamHandle, OpenError> {
+        match viewer_kind(request) {
+            ViewerKind::Viewer => self.router.open(room).await,
+            // It would be pulled from one node after the other, and in the end from itself.
+            ViewerKind::Node => self.router.open_local(room.clone()).await.ok_or(OpenError::NotLive(room)),
+        }
+    }
+}
+
+fn viewer_kind(request: &Request) -> ViewerKind {
+    if request.is_pull { ViewerKind::Node } else { ViewerKind::Viewer }
+}
+
+fn error_code(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::NotLive(_) => "room_not_live",
+        OpenError::Registry(_) => "registry_unavailable",
+        OpenError::OriginSilent { .. } => "origin_unreachable",
+        OpenError::RoomLimit { .. } => "too_many_rooms",
     }
 }

@@ -11,6 +11,8 @@ use std::{
 use actix::Message;
 use synctv_media::{batch::Batch, gop::JoinPoint};
 
+use crate::stream::Source;
+
 /// How many deliveries may wait in a subscriber's mailbox. A subscriber that is behind by more loses batches up to the
 /// next keyframe, and is told so.
 pub const MAILBOX_MAX: usize = 256;
@@ -25,6 +27,15 @@ impl SubscriberId {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// What a subscriber does with a stream's media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriberRole {
+    /// Serves viewers. Another node's media is pulled for them.
+    Viewers,
+    /// Cuts what is published on this node.
+    Segmenter,
 }
 
 /// Names a viewer among those that one subscriber serves.
@@ -49,8 +60,9 @@ pub enum Delivery {
         /// Cached media and its headers.
         point: JoinPoint,
     },
-    /// A publisher has the room from here on. Its media does not continue what came before.
-    PublisherCame,
+    /// A publisher has the room from here on, on this node or on another one. Its media need not continue what came
+    /// before.
+    PublisherCame(Source),
     /// The publisher is gone. Another one may come within the grace.
     PublisherLeft,
     /// The stream is over.

@@ -108,7 +108,7 @@ impl HlsHandle {
         let newest = self.newest(room);
         let session = match (self.0.settings.mode, newest) {
             (HlsMode::OnDemand, newest) if newest.as_ref().is_none_or(|session| !session.is_live()) => {
-                match router.open(room.clone()).await {
+                match router.find(room.clone()).await.filter(|stream| !stream.is_pulled()) {
                     Some(stream) => Some(self.begin_on_demand(stream)),
                     None => newest,
                 }

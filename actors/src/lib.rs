@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod hls;
 pub mod outlet;
 pub mod permit;
+pub mod puller;
 pub mod registry;
 pub mod relay;
 pub mod router;

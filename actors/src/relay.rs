@@ -28,7 +28,6 @@ use tokio::{sync::oneshot, time::Instant};
 pub use self::{
     answer::{Answer, Outcome, Refusal, RelayError},
     asset::{Asset, PlaylistAddress},
-    upstream::PULL_HEADER,
 };
 use self::{
     origins::Origins,

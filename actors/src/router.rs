@@ -5,17 +5,18 @@ use std::{collections::HashMap, sync::Arc};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use actix_rt::{Arbiter, ArbiterHandle};
 use synctv_media::room::RoomName;
+use thiserror::Error;
 
 use crate::{
     hls::HlsHandle,
-    registry::RegistryHandle,
-    stream::{Evicted, Publication, PublishError, StreamHandle, StreamId, StreamSettings},
+    registry::{RegistryHandle, origin::Origin, store::StoreError},
+    stream::{Evicted, NotLive, Publication, PublishError, Stage, StreamHandle, StreamId, StreamSettings},
 };
 
 /// How often a publisher that meets a stream in its last moment asks for another.
 const ENDED_RETRIES_MAX: usize = 3;
 
-/// Finds streams, and starts them for publishers.
+/// Finds streams, and starts them for publishers and for pulls.
 pub struct Router {
     settings: Arc<StreamSettings>,
     registry: RegistryHandle,
@@ -27,34 +28,51 @@ pub struct Router {
 
 /// Talks to the [`Router`].
 #[derive(Debug, Clone)]
-pub struct RouterHandle(Addr<Router>);
+pub struct RouterHandle {
+    address: Addr<Router>,
+    /// Asked by the caller and not by the router, which never waits.
+    registry: RegistryHandle,
+}
 
 struct Entry {
     stream: StreamHandle,
-    stage: Stage,
+    /// A publisher of this node came, with whom its segmenter did.
+    is_cut: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Its first publisher is not allowed yet: no viewer is to wait for it.
-    Starting,
-    /// It is live, or was and waits out its grace.
-    Live,
+/// Why there is no stream for a viewer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// Nobody publishes the room, on no node.
+    #[error("nobody publishes {0}")]
+    NotLive(RoomName),
+    /// The room is not on this node, and the registry cannot say where it is.
+    #[error("the registry does not answer: {0}")]
+    Registry(#[from] StoreError),
+    /// The node that publishes the room cannot be reached.
+    #[error("the room is published through node {node}, which does not answer")]
+    OriginSilent {
+        /// The node.
+        node: String,
+    },
+    /// The room would be one more than this node may have.
+    #[error("this node has its limit of {max} rooms")]
+    RoomLimit {
+        /// The limit.
+        max: usize,
+    },
 }
 
-/// What a stream tells the router.
+/// The node has as many rooms as it may.
+#[derive(Debug, Clone, Copy)]
+struct RoomLimit(usize);
+
+/// A stream tells the router that it is over.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
-pub(crate) struct StreamNews {
+pub(crate) struct StreamEnded {
     pub(crate) room: RoomName,
     pub(crate) id: StreamId,
-    pub(crate) what: News,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum News {
-    WentLive,
-    Ended,
 }
 
 #[derive(Message)]
@@ -65,8 +83,16 @@ struct ForPublisher {
 }
 
 #[derive(Message)]
+#[rtype(result = "Result<StreamHandle, OpenError>")]
+struct ForPull {
+    room: RoomName,
+    arbiter: ArbiterHandle,
+    origin: Origin,
+}
+
+#[derive(Message)]
 #[rtype(result = "Option<StreamHandle>")]
-struct Open(RoomName);
+struct Find(RoomName);
 
 impl RouterHandle {
     /// Starts the router on the current thread. `hls` is told of each stream that starts.
@@ -76,14 +102,40 @@ impl RouterHandle {
         rooms_max: usize,
         hls: Option<HlsHandle>,
     ) -> Self {
-        let router =
-            Router { settings: Arc::new(settings), registry, rooms_max, hls, streams: HashMap::new() };
-        Self(router.start())
+        let (settings, streams) = (Arc::new(settings), HashMap::new());
+        let router = Router { settings, registry: registry.clone(), rooms_max, hls, streams };
+        Self { address: router.start(), registry }
     }
 
-    /// The stream that a viewer of `room` watches, if there is one.
-    pub async fn open(&self, room: RoomName) -> Option<StreamHandle> {
-        self.0.send(Open(room)).await.ok().flatten()
+    /// The stream that a viewer of `room` watches. If another node publishes the room and this one does not pull it yet,
+    /// the stream is started on the caller's thread; it is there when that node has answered.
+    pub async fn open(&self, room: RoomName) -> Result<StreamHandle, OpenError> {
+        if let Some(stream) = self.find(room.clone()).await {
+            return Ok(stream);
+        }
+        let origin = self.locate(&room).await?;
+        let node = origin.node.clone();
+        let stream = self.for_pull(room.clone(), origin).await?;
+        match stream.wait_live().await {
+            Ok(()) => Ok(stream),
+            Err(NotLive::TimedOut) => Err(OpenError::OriginSilent { node }),
+            // It gave up; either because the room went or because its node is not to be reached.
+            Err(NotLive::Ended) => {
+                let Origin { node, .. } = self.locate(&room).await?;
+                Err(OpenError::OriginSilent { node })
+            }
+        }
+    }
+
+    /// The stream of `room` that this node has for viewers, whoever publishes it. Asks no other node.
+    pub async fn find(&self, room: RoomName) -> Option<StreamHandle> {
+        self.address.send(Find(room)).await.ok().flatten()
+    }
+
+    /// The stream of `room` if it is published on this node, now. Only such a stream may be given to other nodes: so no
+    /// room goes round in circles.
+    pub async fn open_local(&self, room: RoomName) -> Option<StreamHandle> {
+        self.find(room).await.filter(StreamHandle::is_published_here)
     }
 
     /// Makes the caller the publisher of `room`. A stream that it starts lives on the caller's thread. `evict` is told
@@ -104,7 +156,50 @@ impl RouterHandle {
 
     async fn for_publisher(&self, room: RoomName) -> Result<StreamHandle, PublishError> {
         let arbiter = Arbiter::current();
-        self.0.send(ForPublisher { room, arbiter }).await.unwrap_or(Err(PublishError::Ended))
+        self.address.send(ForPublisher { room, arbiter }).await.unwrap_or(Err(PublishError::Ended))
+    }
+
+    async fn locate(&self, room: &RoomName) -> Result<Origin, OpenError> {
+        let located = self.registry.locate(room.clone()).await?;
+        located.ok_or_else(|| OpenError::NotLive(room.clone()))
+    }
+
+    async fn for_pull(&self, room: RoomName, origin: Origin) -> Result<StreamHandle, OpenError> {
+        let arbiter = Arbiter::current();
+        let started = self.address.send(ForPull { room: room.clone(), arbiter, origin }).await;
+        started.unwrap_or(Err(OpenError::NotLive(room)))
+    }
+}
+
+impl Router {
+    /// The room's stream, started on `arbiter` if there is none.
+    fn entry(
+        &mut self,
+        room: &RoomName,
+        arbiter: &ArbiterHandle,
+        ctx: &mut Context<Self>,
+    ) -> Result<&mut Entry, RoomLimit> {
+        let is_there = self.streams.get(room).is_some_and(|entry| entry.stream.is_alive());
+        if !is_there {
+            self.streams.remove(room);
+        }
+        if self.streams.len() >= self.rooms_max {
+            self.streams.retain(|_, entry| entry.stream.is_alive());
+        }
+        if !is_there && self.streams.len() >= self.rooms_max {
+            return Err(RoomLimit(self.rooms_max));
+        }
+        let (settings, registry) = (&self.settings, &self.registry);
+        Ok(self.streams.entry(room.clone()).or_insert_with(|| Entry {
+            stream: StreamHandle::start(
+                arbiter,
+                room.clone(),
+                settings.clone(),
+                registry.clone(),
+                ctx.address().recipient(),
+            ),
+            is_cut: false,
+        }))
     }
 }
 
@@ -120,50 +215,48 @@ impl Handler<ForPublisher> for Router {
         ForPublisher { room, arbiter }: ForPublisher,
         ctx: &mut Context<Self>,
     ) -> Self::Result {
-        if let Some(entry) = self.streams.get(&room).filter(|entry| entry.stream.is_alive()) {
-            return Ok(entry.stream.clone());
+        let hls = self.hls.clone();
+        let entry =
+            self.entry(&room, &arbiter, ctx).map_err(|RoomLimit(max)| PublishError::RoomLimit { max })?;
+        if let Some(hls) = hls.filter(|_| !entry.is_cut) {
+            entry.is_cut = true;
+            hls.stream_started(&entry.stream);
         }
-        if self.streams.len() >= self.rooms_max {
-            self.streams.retain(|_, entry| entry.stream.is_alive());
-        }
-        if self.streams.len() >= self.rooms_max {
-            return Err(PublishError::RoomLimit { max: self.rooms_max });
-        }
-        let stream = StreamHandle::start(
-            &arbiter,
-            room.clone(),
-            self.settings.clone(),
-            self.registry.clone(),
-            ctx.address().recipient(),
-        );
-        if let Some(hls) = &self.hls {
-            hls.stream_started(&stream);
-        }
-        self.streams.insert(room, Entry { stream: stream.clone(), stage: Stage::Starting });
-        Ok(stream)
+        Ok(entry.stream.clone())
     }
 }
 
-impl Handler<Open> for Router {
+impl Handler<ForPull> for Router {
+    type Result = Result<StreamHandle, OpenError>;
+
+    fn handle(
+        &mut self,
+        ForPull { room, arbiter, origin }: ForPull,
+        ctx: &mut Context<Self>,
+    ) -> Self::Result {
+        let entry =
+            self.entry(&room, &arbiter, ctx).map_err(|RoomLimit(max)| OpenError::RoomLimit { max })?;
+        entry.stream.follow(origin);
+        Ok(entry.stream.clone())
+    }
+}
+
+impl Handler<Find> for Router {
     type Result = Option<StreamHandle>;
 
-    fn handle(&mut self, Open(room): Open, _: &mut Context<Self>) -> Self::Result {
-        let entry = self.streams.get(&room).filter(|entry| entry.stage == Stage::Live)?;
-        entry.stream.is_alive().then(|| entry.stream.clone())
+    fn handle(&mut self, Find(room): Find, _: &mut Context<Self>) -> Self::Result {
+        let stream = &self.streams.get(&room)?.stream;
+        (stream.is_alive() && stream.stage() != Stage::Starting).then(|| stream.clone())
     }
 }
 
-impl Handler<StreamNews> for Router {
+impl Handler<StreamEnded> for Router {
     type Result = ();
 
-    fn handle(&mut self, StreamNews { room, id, what }: StreamNews, _: &mut Context<Self>) {
-        // Late news of an earlier stream of the room is nothing to the one that is there.
-        let Some(entry) = self.streams.get_mut(&room).filter(|entry| entry.stream.id() == id) else {
-            return;
-        };
-        match what {
-            News::WentLive => entry.stage = Stage::Live,
-            News::Ended => drop(self.streams.remove(&room)),
+    fn handle(&mut self, StreamEnded { room, id }: StreamEnded, _: &mut Context<Self>) {
+        // The late end of an earlier stream of the room is nothing to the one that is there.
+        if self.streams.get(&room).is_some_and(|entry| entry.stream.id() == id) {
+            self.streams.remove(&room);
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     delivery::{Delivery, EndReason, MAILBOX_MAX},
     outlet::Outlet,
     permit::Permit,
-    router::RouterHandle,
+    router::{OpenError, RouterHandle},
     stream::{Evicted, Publication, PublishError, Refused, StreamHandle},
 };
 
@@ -229,8 +229,8 @@ impl RtmpConnection {
         let (router, room) = (self.router.clone(), request.room.clone());
         let asked = async move { router.open(room).await };
         ctx.spawn(asked.into_actor(self).map(move |found, connection, ctx| match found {
-            Some(stream) => connection.begin_play(stream, ctx),
-            None => connection.refuse_play(&request, ctx),
+            Ok(stream) => connection.begin_play(stream, ctx),
+            Err(error) => connection.refuse_play(&request, &error, ctx),
         }));
     }
 
@@ -247,9 +247,9 @@ impl RtmpConnection {
         self.go_on(ctx);
     }
 
-    fn refuse_play(&mut self, request: &StreamRequest, ctx: &mut Context<Self>) {
-        let description = format!("nobody publishes {}", request.room);
-        info!(room = request.room.as_str(), peer:% = self.peer; "play refused: nobody publishes the room");
+    fn refuse_play(&mut self, request: &StreamRequest, error: &OpenError, ctx: &mut Context<Self>) {
+        let description = error.to_string();
+        info!(room = request.room.as_str(), peer:% = self.peer, why = description.as_str(); "play refused");
         self.session.refuse(&Refusal::StreamNotFound { description });
         self.linger(ctx);
         self.intake.resume();
@@ -434,7 +434,7 @@ impl Handler<Delivery> for RtmpConnection {
                 let sent = self.outlet.join(&point, Instant::now().into_std());
                 self.after_write(sent, ctx);
             }
-            Delivery::PublisherCame | Delivery::PublisherLeft => {}
+            Delivery::PublisherCame(_) | Delivery::PublisherLeft => {}
             Delivery::End(reason) => self.stream_ended(&reason.to_string(), ctx),
         }
     }

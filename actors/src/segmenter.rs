@@ -25,7 +25,7 @@ use synctv_media::{
 use crate::{
     delivery::{Delivery, MAILBOX_MAX, SubscriberId, ViewerId},
     hls::{HlsHandle, HlsSession, unix_ms},
-    stream::StreamHandle,
+    stream::{Source, StreamHandle},
 };
 
 /// The segmenter is the only viewer of its subscription.
@@ -82,7 +82,7 @@ impl SegmenterActor {
             warned_of_cut: false,
         });
         // From here and not from `started`, so that it comes before anyone publishes.
-        stream.join(id, VIEWER, address.clone().recipient());
+        stream.join_segmenter(id, VIEWER, address.clone().recipient());
         address.recipient()
     }
 
@@ -104,6 +104,15 @@ impl SegmenterActor {
         self.splice();
         if let Phase::Cutting(session) | Phase::Refusing(session) = &self.phase {
             session.vacate();
+        }
+    }
+
+    /// Another node cuts the room from here on. Whatever is cut here later is another session, by another segmenter.
+    fn hand_over(&mut self, ctx: &mut Context<Self>) {
+        if let Phase::Cutting(_) | Phase::Refusing(_) = self.phase {
+            self.stream.leave(self.id);
+            self.hls.stream_started(&self.stream);
+            self.end(ctx);
         }
     }
 
@@ -263,7 +272,8 @@ impl Handler<Delivery> for SegmenterActor {
         match delivery {
             Delivery::Media { batch, after_gap } => self.media(&batch, after_gap),
             Delivery::Join { point, .. } => self.join(&point),
-            Delivery::PublisherCame => self.publisher_came(),
+            Delivery::PublisherCame(Source::Local) => self.publisher_came(),
+            Delivery::PublisherCame(Source::Remote) => self.hand_over(ctx),
             Delivery::PublisherLeft => self.publisher_left(),
             Delivery::End(_) => self.end(ctx),
         }

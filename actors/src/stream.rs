@@ -1,5 +1,7 @@
 //! A live stream: its headers, its cached GOPs, its timeline, and who is subscribed to it.
 
+mod edge;
+mod feed;
 mod handle;
 mod subscribers;
 
@@ -7,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
-    ResponseActFuture, WrapFuture, fut,
+    ResponseActFuture, SpawnHandle, WrapFuture, fut,
 };
 use log::{debug, info, warn};
 use synctv_media::{
@@ -18,14 +20,22 @@ use synctv_media::{
     room::RoomName,
 };
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
-pub use self::handle::{Publication, Refused, StreamHandle, StreamId};
-use self::subscribers::Subscribers;
+pub(crate) use self::handle::NotLive;
+use self::{
+    feed::{Admission, Feed},
+    subscribers::Subscribers,
+};
+pub use self::{
+    feed::{Source, Stage},
+    handle::{Publication, Refused, StreamHandle, StreamId},
+};
 use crate::{
-    delivery::{Delivery, EndReason, SubscriberId, ViewerId},
+    delivery::{Delivery, EndReason, SubscriberId, SubscriberRole, ViewerId},
+    puller::PullSettings,
     registry::{ClaimError, ClaimLost, RegistryHandle, store::Claim},
-    router::{News, StreamNews},
+    router::StreamEnded,
 };
 
 /// How long sound waits for a picture to ride along with, when media is flushed with every picture.
@@ -56,6 +66,8 @@ pub struct StreamSettings {
     pub flush: Flush,
     /// How long viewers are kept when the publisher is gone.
     pub grace: Duration,
+    /// For rooms that other nodes publish.
+    pub pull: PullSettings,
 }
 
 /// Why a publisher was not attached to a stream.
@@ -93,26 +105,21 @@ pub struct StreamActor {
     room: RoomName,
     settings: Arc<StreamSettings>,
     registry: RegistryHandle,
-    /// Told when the stream goes live and when it is over.
-    router: Recipient<StreamNews>,
+    /// Told when the stream is over.
+    router: Recipient<StreamEnded>,
+    stage: watch::Sender<Stage>,
     feed: Feed,
+    admission: Admission,
     last_publisher: u64,
     batcher: Batcher,
     gops: GopCache,
     subscribers: Subscribers,
+    /// When the last viewer left, if none has come since.
+    unwatched_since: Option<Instant>,
+    end_timer: Option<SpawnHandle>,
     flush_timer: FlushTimer,
     unreadable_frames: u64,
     oversized_gops: u64,
-}
-
-/// Who feeds the stream.
-enum Feed {
-    /// Nobody, since then.
-    Vacant { since: Instant },
-    /// Someone will, if the registry agrees.
-    Claiming,
-    /// Someone does.
-    Live { publisher: PublisherId, claim: Claim, evict: Recipient<Evicted> },
 }
 
 /// Whether a flush is due.
@@ -133,18 +140,23 @@ impl StreamActor {
         room: RoomName,
         settings: Arc<StreamSettings>,
         registry: RegistryHandle,
-        router: Recipient<StreamNews>,
+        router: Recipient<StreamEnded>,
+        stage: watch::Sender<Stage>,
     ) -> Self {
         Self {
             id,
             room,
             registry,
             router,
-            feed: Feed::Vacant { since: Instant::now() },
+            stage,
+            feed: Feed::vacant(FIRST_PUBLISHER_WAIT),
+            admission: Admission::Idle,
             last_publisher: 0,
             batcher: Batcher::default(),
             gops: GopCache::new(settings.gop),
             subscribers: Subscribers::default(),
+            unwatched_since: Some(Instant::now()),
+            end_timer: None,
             flush_timer: FlushTimer::Idle,
             unreadable_frames: 0,
             oversized_gops: 0,
@@ -232,79 +244,89 @@ impl StreamActor {
     fn go_live(&mut self, claim: Claim, evict: Recipient<Evicted>, ctx: &mut Context<Self>) -> Publication {
         self.last_publisher += 1;
         let publisher = PublisherId(self.last_publisher);
-        self.feed = Feed::Live { publisher, claim, evict };
-        self.tell_router(News::WentLive);
-        self.subscribers.tell(&Delivery::PublisherCame);
+        // Another node's media may have come up to now.
+        self.end_publication();
+        self.feed = Feed::Published { publisher, claim, evict };
+        self.set_stage(Stage::Live(Source::Local));
+        self.subscribers.tell(&Delivery::PublisherCame(Source::Local));
         Publication::new(ctx.address(), publisher)
     }
 
     /// Lets the publisher go. Its room can be claimed by anyone from here on.
     fn become_vacant(&mut self, ctx: &mut Context<Self>) {
+        self.end_publication();
+        // Nobody has seen anything that could go on.
+        let is_blank = self.batcher.newest_ms().is_none();
+        let vacant = Feed::vacant(if is_blank { Duration::ZERO } else { self.settings.grace });
+        if let Feed::Published { claim, .. } = std::mem::replace(&mut self.feed, vacant) {
+            self.registry.release(claim);
+        }
+        self.set_stage(Stage::Waiting);
+        self.subscribers.tell(&Delivery::PublisherLeft);
+        self.seek_if_watched(ctx);
+        self.end_when_due(ctx);
+    }
+
+    /// What comes next has a clock and headers of its own.
+    fn end_publication(&mut self) {
         self.flush();
         self.batcher.end_publisher();
         self.gops.clear();
-        self.subscribers.tell(&Delivery::PublisherLeft);
         self.oversized_gops = 0;
-        let since = Instant::now();
-        if let Feed::Live { claim, .. } = std::mem::replace(&mut self.feed, Feed::Vacant { since }) {
-            self.registry.release(claim);
-        }
-        self.wait_for_publisher(ctx);
     }
 
-    /// Ends the stream once it has been vacant for as long as it may.
-    fn wait_for_publisher(&mut self, ctx: &mut Context<Self>) {
-        let Feed::Vacant { since } = self.feed else { return };
-        let remaining = self.vacancy_max().saturating_sub(since.elapsed());
+    /// When the stream ends if nothing changes.
+    fn ends_at(&self) -> Option<Instant> {
+        match (&self.feed, self.admission) {
+            (_, Admission::Asked) | (Feed::Published { .. }, _) => None,
+            (Feed::Vacant { since, patience, .. }, _) => Some(*since + *patience),
+            (Feed::Pulled(_), _) => Some(self.unwatched_since? + self.settings.pull.linger),
+        }
+    }
+
+    fn end_when_due(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.end_timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let Some(ends_at) = self.ends_at() else { return };
+        let remaining = ends_at.saturating_duration_since(Instant::now());
         if remaining.is_zero() {
             ctx.stop();
         } else {
-            ctx.run_later(remaining, Self::wait_for_publisher);
+            self.end_timer = Some(ctx.run_later(remaining, Self::end_when_due));
         }
     }
 
-    fn vacancy_max(&self) -> Duration {
-        match self.last_publisher {
-            0 => FIRST_PUBLISHER_WAIT,
-            // Nobody has seen anything that could go on.
-            _ if self.batcher.newest_ms().is_none() => Duration::ZERO,
-            _ => self.settings.grace,
+    fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    fn set_stage(&self, stage: Stage) {
+        self.stage.send_replace(stage);
+    }
+
+    /// The registry refused: the stream is what it was before, and over if there is nothing to wait for.
+    fn claim_refused(&mut self, ctx: &mut Context<Self>) {
+        if let (Stage::Starting, Feed::Vacant { patience, seeker: None, .. }) = (self.stage(), &mut self.feed)
+        {
+            *patience = Duration::ZERO;
         }
+        self.end_when_due(ctx);
     }
 
-    fn tell_router(&self, what: News) {
-        self.router.do_send(StreamNews { room: self.room.clone(), id: self.id, what });
-    }
-
-    fn is_fed_by(&self, id: PublisherId) -> bool {
-        matches!(&self.feed, Feed::Live { publisher, .. } if *publisher == id)
-    }
-
-    /// The registry refused: the stream is what it was before, and over if it never was live.
-    fn claim_refused(&mut self, since: Instant, ctx: &mut Context<Self>) {
-        self.feed = Feed::Vacant { since };
-        if self.last_publisher == 0 {
-            ctx.stop();
-        } else {
-            self.wait_for_publisher(ctx);
-        }
-    }
-
-    fn claim(
-        &mut self,
-        vacant_since: Instant,
-        evict: Recipient<Evicted>,
-        ctx: &mut Context<Self>,
-    ) -> AttachFuture {
-        self.feed = Feed::Claiming;
+    fn claim(&mut self, evict: Recipient<Evicted>, ctx: &mut Context<Self>) -> AttachFuture {
+        self.admission = Admission::Asked;
         let registry = self.registry.clone();
         let (room, owner) = (self.room.clone(), ctx.address().recipient());
         let claimed = async move { registry.claim(room, owner).await };
-        Box::pin(claimed.into_actor(self).map(move |claimed, stream, ctx| match claimed {
-            Ok(claim) => Ok(stream.go_live(claim, evict, ctx)),
-            Err(error) => {
-                stream.claim_refused(vacant_since, ctx);
-                Err(error.into())
+        Box::pin(claimed.into_actor(self).map(move |claimed, stream, ctx| {
+            stream.admission = Admission::Idle;
+            match claimed {
+                Ok(claim) => Ok(stream.go_live(claim, evict, ctx)),
+                Err(error) => {
+                    stream.claim_refused(ctx);
+                    Err(error.into())
+                }
             }
         }))
     }
@@ -325,19 +347,19 @@ impl Actor for StreamActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.wait_for_publisher(ctx);
+        self.end_when_due(ctx);
     }
 
     /// Runs after a panic as well: neither the room nor its viewers hang on a stream that is gone.
     fn stopped(&mut self, _: &mut Self::Context) {
-        let vacant = Feed::Vacant { since: Instant::now() };
-        if let Feed::Live { claim, evict, .. } = std::mem::replace(&mut self.feed, vacant) {
+        let vacant = Feed::vacant(Duration::ZERO);
+        if let Feed::Published { claim, evict, .. } = std::mem::replace(&mut self.feed, vacant) {
             evict.do_send(Evicted);
             self.registry.release(claim);
         }
         self.subscribers.end(EndReason::PublisherLeft);
-        self.tell_router(News::Ended);
-        if self.last_publisher > 0 {
+        self.router.do_send(StreamEnded { room: self.room.clone(), id: self.id });
+        if self.stage() != Stage::Starting {
             info!(room = self.room.as_str(), publishers = self.last_publisher; "stream ended");
         }
     }
@@ -353,9 +375,11 @@ impl Handler<Attach> for StreamActor {
     type Result = AttachFuture;
 
     fn handle(&mut self, Attach { evict }: Attach, ctx: &mut Self::Context) -> Self::Result {
-        match self.feed {
-            Feed::Vacant { since } => self.claim(since, evict, ctx),
-            Feed::Claiming | Feed::Live { .. } => Box::pin(fut::ready(Err(PublishError::Busy))),
+        match (&self.feed, self.admission) {
+            (_, Admission::Asked) | (Feed::Published { .. }, _) => {
+                Box::pin(fut::ready(Err(PublishError::Busy)))
+            }
+            (Feed::Vacant { .. } | Feed::Pulled(_), _) => self.claim(evict, ctx),
         }
     }
 }
@@ -371,7 +395,7 @@ impl Handler<Media> for StreamActor {
     type Result = Result<(), Evicted>;
 
     fn handle(&mut self, Media { publisher, frames }: Media, ctx: &mut Self::Context) -> Self::Result {
-        if !self.is_fed_by(publisher) {
+        if !self.feed.is_publisher(publisher) {
             return Err(Evicted);
         }
         self.take(frames, ctx);
@@ -387,7 +411,7 @@ impl Handler<Detach> for StreamActor {
     type Result = ();
 
     fn handle(&mut self, Detach(publisher): Detach, ctx: &mut Self::Context) {
-        if self.is_fed_by(publisher) {
+        if self.feed.is_publisher(publisher) {
             self.become_vacant(ctx);
         }
     }
@@ -397,7 +421,7 @@ impl Handler<ClaimLost> for StreamActor {
     type Result = ();
 
     fn handle(&mut self, lost: ClaimLost, ctx: &mut Self::Context) {
-        let Feed::Live { claim, evict, .. } = &self.feed else {
+        let Feed::Published { claim, evict, .. } = &self.feed else {
             return;
         };
         if claim.epoch == lost.epoch {
@@ -411,6 +435,7 @@ impl Handler<ClaimLost> for StreamActor {
 #[rtype(result = "()")]
 struct Join {
     subscriber: SubscriberId,
+    role: SubscriberRole,
     viewer: ViewerId,
     recipient: Recipient<Delivery>,
 }
@@ -418,9 +443,13 @@ struct Join {
 impl Handler<Join> for StreamActor {
     type Result = ();
 
-    fn handle(&mut self, Join { subscriber, viewer, recipient }: Join, _: &mut Self::Context) {
+    fn handle(&mut self, Join { subscriber, role, viewer, recipient }: Join, ctx: &mut Self::Context) {
+        if role == SubscriberRole::Segmenter && self.stage() == Stage::Live(Source::Local) {
+            recipient.do_send(Delivery::PublisherCame(Source::Local));
+        }
         let point = self.gops.join(self.settings.join_window_ms);
-        self.subscribers.join(subscriber, viewer, recipient, point);
+        self.subscribers.join(subscriber, role, viewer, recipient, point);
+        self.audience_changed(ctx);
     }
 }
 
@@ -431,8 +460,9 @@ struct Leave(SubscriberId);
 impl Handler<Leave> for StreamActor {
     type Result = ();
 
-    fn handle(&mut self, Leave(subscriber): Leave, _: &mut Self::Context) {
+    fn handle(&mut self, Leave(subscriber): Leave, ctx: &mut Self::Context) {
         self.subscribers.leave(subscriber);
+        self.audience_changed(ctx);
     }
 }
 

@@ -10,12 +10,15 @@ use tokio::sync::mpsc;
 
 use crate::{
     delivery::{Delivery, EndReason, MAILBOX_MAX, SubscriberId, ViewerId},
+    puller::PullSettings,
     registry::{RegistryHandle, embedded::EmbeddedStore, store::Store},
     router::RouterHandle,
     stream::{Evicted, Flush, StreamHandle, StreamSettings},
 };
 
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const PULL_GRACE: Duration = Duration::from_secs(30);
+pub(crate) const LINGER: Duration = Duration::from_secs(20);
 
 pub(crate) fn settings() -> StreamSettings {
     StreamSettings {
@@ -23,6 +26,12 @@ pub(crate) fn settings() -> StreamSettings {
         join_window_ms: 1000,
         flush: Flush::EveryPicture,
         grace: GRACE,
+        pull: PullSettings {
+            node_id: "n1".to_owned(),
+            linger: LINGER,
+            grace: PULL_GRACE,
+            frame_limit_bytes: 1 << 20,
+        },
     }
 }
 
@@ -117,7 +126,7 @@ impl Handler<Delivery> for Probe {
                 viewer: viewer.0,
                 tags: point.batches.iter().flat_map(|batch| seen(&batch.flv)).collect(),
             },
-            Delivery::PublisherCame | Delivery::PublisherLeft => return,
+            Delivery::PublisherCame(_) | Delivery::PublisherLeft => return,
             Delivery::End(reason) => Got::End(reason),
         };
         let _ = self.got.send(got);

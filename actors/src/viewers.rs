@@ -42,6 +42,17 @@ pub struct NewViewer {
     pub head: Bytes,
     /// Counts the connection for as long as it lasts.
     pub permit: Permit,
+    /// Whom it serves.
+    pub kind: ViewerKind,
+}
+
+/// Who watches over HTTP-FLV.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewerKind {
+    /// Someone who stays while the publisher is away for a moment.
+    Viewer,
+    /// A node that pulls for its own viewers. It is let go as soon as nobody publishes here, to look elsewhere.
+    Node,
 }
 
 /// The viewers of one worker thread, by stream.
@@ -92,6 +103,7 @@ struct Viewer {
     peer: SocketAddr,
     since: Instant,
     outlet: Outlet,
+    kind: ViewerKind,
     _permit: Permit,
 }
 
@@ -177,17 +189,40 @@ impl Viewers {
         }
     }
 
+    /// For other nodes the stream is over when it is not published here any more.
+    fn phase_of_nodes(&self) -> Phase {
+        match self.phase {
+            Phase::Streaming if !self.stream.is_published_here() => Phase::Draining(EndReason::PublisherLeft),
+            phase => phase,
+        }
+    }
+
     /// Lets those go who take nothing, and at the end of the stream those who have everything.
     fn let_go(&mut self) {
         let now = now();
-        let (phase, room, limits) = (self.phase, self.stream.room(), &self.limits);
-        self.viewers.retain(|viewer| match viewer.reason_to_go(phase, limits, now) {
+        let (room, limits) = (self.stream.room(), &self.limits);
+        let (phase, of_nodes) = (self.phase, self.phase_of_nodes());
+        let phase_of = |viewer: &Viewer| match viewer.kind {
+            ViewerKind::Viewer => phase,
+            ViewerKind::Node => of_nodes,
+        };
+        self.viewers.retain(|viewer| match viewer.reason_to_go(phase_of(viewer), limits, now) {
             Some(reason) => {
                 viewer.log_leave(&reason, room);
                 false
             }
             None => true,
         });
+    }
+}
+
+impl ViewerKind {
+    /// As the log calls it.
+    fn protocol(self) -> &'static str {
+        match self {
+            ViewerKind::Viewer => "http-flv",
+            ViewerKind::Node => "pull",
+        }
     }
 }
 
@@ -230,7 +265,7 @@ impl Viewer {
         };
         let level = if matches!(reason, Leave::Stalled(_)) { log::Level::Warn } else { log::Level::Info };
         log::log!(level,
-            room = room.as_str(), peer:% = self.peer, why = why.as_str(), protocol = "http-flv",
+            room = room.as_str(), peer:% = self.peer, why = why.as_str(), protocol = self.kind.protocol(),
             seconds = self.since.elapsed().as_secs(), bytes = self.outlet.sent_bytes(),
             dropped_tags = dropped.tags, skips = dropped.skips;
             "viewer left");
@@ -257,9 +292,16 @@ impl Handler<Admit> for Viewers {
     fn handle(&mut self, Admit(new): Admit, ctx: &mut Self::Context) {
         let id = ViewerId(self.next_viewer);
         self.next_viewer += 1;
-        info!(room = self.stream.room().as_str(), peer:% = new.peer, protocol = "http-flv"; "viewer came");
+        info!(room = self.stream.room().as_str(), peer:% = new.peer, protocol = new.kind.protocol(); "viewer came");
         let outlet = Outlet::new(Rc::new(new.socket), WireFormat::Flv, now());
-        self.viewers.push(Viewer { id, peer: new.peer, since: now(), outlet, _permit: new.permit });
+        self.viewers.push(Viewer {
+            id,
+            peer: new.peer,
+            since: now(),
+            outlet,
+            kind: new.kind,
+            _permit: new.permit,
+        });
         self.update(id, ctx, |viewer, now| viewer.outlet.send_control(new.head, now));
         if self.phase == Phase::Streaming {
             self.stream.join(self.id, id, ctx.address().recipient());
@@ -274,7 +316,8 @@ impl Handler<Delivery> for Viewers {
         match delivery {
             Delivery::Media { batch, after_gap } => self.media(&batch, after_gap, ctx),
             Delivery::Join { viewer, point } => self.join(viewer, &point, ctx),
-            Delivery::PublisherCame | Delivery::PublisherLeft => {}
+            Delivery::PublisherCame(_) => {}
+            Delivery::PublisherLeft => self.let_go(),
             Delivery::End(reason) => self.end(reason),
         }
     }
@@ -285,7 +328,7 @@ impl Handler<Writable> for Viewers {
 
     fn handle(&mut self, Writable(id): Writable, ctx: &mut Self::Context) {
         self.update(id, ctx, |viewer, now| viewer.outlet.pump(now));
-        if self.phase != Phase::Streaming {
+        if self.phase_of_nodes() != Phase::Streaming {
             self.let_go();
         }
     }

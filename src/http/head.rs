@@ -3,6 +3,7 @@
 use std::io;
 
 use bytes::{Bytes, BytesMut};
+use synctv_actors::registry::origin::PULL_HEADER;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 /// The most that is read to find a request's head. A longer one is the framework's to refuse.
@@ -23,6 +24,8 @@ pub(super) struct Request {
     pub method: Method,
     /// Path and query.
     pub path: String,
+    /// Another node asks, for its own viewers.
+    pub is_pull: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +77,8 @@ impl Request {
             "HEAD" => Method::Head,
             _ => return None,
         };
-        Some(Self { method, path: request.path?.to_owned() })
+        let is_pull = request.headers.iter().any(|header| header.name.eq_ignore_ascii_case(PULL_HEADER));
+        Some(Self { method, path: request.path?.to_owned(), is_pull })
     }
 }
 
@@ -88,8 +92,15 @@ mod tests {
         for end in 1..head.len() {
             assert_eq!(parse(&head[..end]), None);
         }
-        let request = Request { method: Method::Get, path: "/room.flv?x=1".to_owned() };
+        let request = Request { method: Method::Get, path: "/room.flv?x=1".to_owned(), is_pull: false };
         assert_eq!(parse(head), Some(Some(request)));
+    }
+
+    #[test]
+    fn a_node_is_told_from_a_viewer() {
+        let pull = b"GET /room.flv HTTP/1.1\r\nHost: a\r\nsynctv-pull: n1\r\n\r\n";
+        let request = Request { method: Method::Get, path: "/room.flv".to_owned(), is_pull: true };
+        assert_eq!(parse(pull), Some(Some(request)));
     }
 
     #[test]

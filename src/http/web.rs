@@ -10,6 +10,7 @@ use actix_web::{
     http::{Method, StatusCode},
     web,
 };
+use synctv_actors::registry::origin::PULL_HEADER;
 use tokio::net::TcpStream;
 
 use super::{
@@ -52,6 +53,10 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => not_allowed(),
         Some(Err(bad_name)) => error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string()),
         // A live room's request does not come here: see the module `http`.
+        Some(Ok(room)) if request.headers().contains_key(PULL_HEADER) => {
+            let message = format!("{room} is not published through this node");
+            error(StatusCode::NOT_FOUND, "not_published_here", &message)
+        }
         Some(Ok(room)) => error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}")),
     }
 }

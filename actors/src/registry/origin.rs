@@ -2,6 +2,10 @@
 
 use synctv_media::room::RoomName;
 
+/// The request header by which a node asks for what its own viewers want; its value is that node's name. It is answered
+/// only from what is published here, so that no room goes round in circles.
+pub const PULL_HEADER: &str = "synctv-pull";
+
 /// Where other nodes reach a node's ports, each as `HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeAddresses {

@@ -17,12 +17,11 @@ use tokio::{sync::Semaphore, time::timeout};
 use super::{Answer, Asset, Outcome, Refusal, RelayError, RelaySettings};
 use crate::{
     hls::{PlaylistText, StoredSegment},
-    registry::{RegistryHandle, origin::Origin},
+    registry::{
+        RegistryHandle,
+        origin::{Origin, PULL_HEADER},
+    },
 };
-
-/// Says that a node asks, and which one. It is answered from what is published there and never asked on, so that no
-/// request can go in circles.
-pub const PULL_HEADER: &str = "synctv-pull";
 
 /// Requests on their way at once; further ones wait for their turn.
 const REQUESTS_MAX: usize = 256;

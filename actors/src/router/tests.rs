@@ -4,7 +4,7 @@ use crate::testing::{ProbeHandle, node, room, settings};
 #[actix_rt::test]
 async fn a_room_that_nobody_publishes_is_not_found() {
     let router = node(settings(), 10);
-    assert!(router.open(room("r")).await.is_none());
+    assert_eq!(router.open(room("r")).await.unwrap_err(), OpenError::NotLive(room("r")));
 }
 
 #[actix_rt::test]
@@ -26,8 +26,7 @@ async fn the_late_end_of_an_earlier_stream_leaves_the_new_one_alone() {
     let other = router.publish(room("other"), publisher.evict()).await.unwrap();
     let earlier = router.open(room("other")).await.unwrap().id();
     drop(other);
-    let news = StreamNews { room: room("r"), id: earlier, what: News::Ended };
-    router.0.send(news).await.unwrap();
+    router.address.send(StreamEnded { room: room("r"), id: earlier }).await.unwrap();
     assert_eq!(router.open(room("r")).await.unwrap().id(), stream.id());
 }
 
@@ -37,7 +36,7 @@ async fn a_room_is_not_found_before_its_first_publisher_is_allowed() {
     let router = node(settings(), 10);
     let publisher = ProbeHandle::start();
     let waiting = router.for_publisher(room("r")).await.unwrap();
-    assert!(router.open(room("r")).await.is_none());
+    assert_eq!(router.open(room("r")).await.unwrap_err(), OpenError::NotLive(room("r")));
     let _publication = waiting.publish(publisher.evict()).await.unwrap();
     assert_eq!(router.open(room("r")).await.unwrap().id(), waiting.id());
 }

@@ -62,7 +62,7 @@ impl Bench {
 
     async fn publisher_comes(&mut self) {
         self.batcher.end_publisher();
-        self.tell(Delivery::PublisherCame).await;
+        self.tell(Delivery::PublisherCame(Source::Local)).await;
         self.send([samples::video_header()]).await;
     }
 
@@ -93,13 +93,17 @@ impl Bench {
     }
 
     async fn playlist(&self) -> String {
-        match self.session().await.unwrap().listing(Duration::ZERO).await {
-            Listing::Ready(playlists) => {
-                let text = playlists.index.plain.clone();
-                String::from_utf8(text.into()).unwrap()
-            }
-            other => panic!("{other:?}"),
+        text(&self.session().await.unwrap()).await
+    }
+}
+
+async fn text(session: &HlsSession) -> String {
+    match session.listing(Duration::ZERO).await {
+        Listing::Ready(playlists) => {
+            let text = playlists.index.plain.clone();
+            String::from_utf8(text.into()).unwrap()
         }
+        other => panic!("{other:?}"),
     }
 }
 
@@ -246,6 +250,30 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
     assert!(value(&after, number) > value(&before, number));
     assert_eq!(after.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
     assert!(bench.hls.segment(&room(), old_sequence).is_some(), "old segments are still there");
+}
+
+#[actix::test]
+async fn a_room_that_goes_to_another_node_ends_here_and_begins_anew_when_it_is_back() {
+    pause();
+    let mut bench = Bench::new(HlsMode::Always).await;
+    bench.publisher_comes().await;
+    bench.pictures(60).await;
+    let session = bench.session().await.unwrap();
+    bench.tell(Delivery::PublisherCame(Source::Remote)).await;
+    let before = text(&session).await;
+    assert_eq!(durations(&before), ["1.000,", "1.400,"], "what came is not held back");
+    assert!(before.ends_with("#EXT-X-ENDLIST\n"));
+    bench.pictures(100).await;
+    assert_eq!(text(&session).await, before, "another node's media is not cut");
+
+    // The stream of the bench is published on this node, as its next segmenter is told.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let next = bench.session().await.unwrap();
+    assert!(matches!(next.listing(Duration::ZERO).await, Listing::Pending));
+    let sequence = value(&before, "#EXT-X-MEDIA-SEQUENCE:");
+    assert!(bench.hls.segment(&room(), sequence).is_some(), "old segments are still there");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(bench.hls.segment(&room(), sequence).is_none());
 }
 
 #[actix::test]

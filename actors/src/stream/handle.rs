@@ -8,14 +8,18 @@ use std::sync::{
 use actix::{Actor, Addr, Recipient, prelude::SendError};
 use actix_rt::ArbiterHandle;
 use synctv_media::{frame::Frame, room::RoomName};
+use tokio::{sync::watch, time::timeout};
 
 use super::{
-    Attach, Detach, Evicted, Join, Leave, Media, PublishError, PublisherId, StreamActor, StreamSettings,
+    Attach, Detach, Evicted, Join, Leave, Media, PublishError, PublisherId, Stage, StreamActor,
+    StreamSettings,
+    edge::{Follow, ORIGIN_WAIT},
+    feed::Source,
 };
 use crate::{
-    delivery::{Delivery, SubscriberId, ViewerId},
-    registry::RegistryHandle,
-    router::StreamNews,
+    delivery::{Delivery, SubscriberId, SubscriberRole, ViewerId},
+    registry::{RegistryHandle, origin::Origin},
+    router::StreamEnded,
 };
 
 /// Tells streams apart, also successive ones of one room.
@@ -36,24 +40,35 @@ pub struct StreamHandle {
     room: RoomName,
     arbiter: ArbiterHandle,
     address: Addr<StreamActor>,
+    stage: watch::Receiver<Stage>,
+}
+
+/// Why a stream that was started did not go live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotLive {
+    /// It is over already.
+    Ended,
+    /// Nothing happened for as long as one waits.
+    TimedOut,
 }
 
 impl StreamHandle {
-    /// Starts the stream of `room` on `arbiter`. It waits for a publisher, and tells `router` when it is over.
+    /// Starts the stream of `room` on `arbiter`. It waits to be fed, and tells `router` when it is over.
     pub(crate) fn start(
         arbiter: &ArbiterHandle,
         room: RoomName,
         settings: Arc<StreamSettings>,
         registry: RegistryHandle,
-        router: Recipient<StreamNews>,
+        router: Recipient<StreamEnded>,
     ) -> Self {
         let id = StreamId::unique();
         let of_room = room.clone();
+        let (stage_of, stage) = watch::channel(Stage::Starting);
         let address = StreamActor::start_in_arbiter(arbiter, move |_| {
-            StreamActor::new(id, of_room, settings, registry, router)
+            StreamActor::new(id, of_room, settings, registry, router, stage_of)
         });
         let arbiter = arbiter.clone();
-        Self { id, room, arbiter, address }
+        Self { id, room, arbiter, address, stage }
     }
 
     /// Which stream it is.
@@ -76,6 +91,37 @@ impl StreamHandle {
         self.address.connected()
     }
 
+    /// How far the stream is.
+    pub fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    /// Whether a publisher of this node feeds the stream.
+    pub fn is_published_here(&self) -> bool {
+        self.is_alive() && self.stage() == Stage::Live(Source::Local)
+    }
+
+    /// Whether another node feeds the stream.
+    pub fn is_pulled(&self) -> bool {
+        self.stage() == Stage::Live(Source::Remote)
+    }
+
+    /// Feeds the stream from `origin`, unless something feeds it already.
+    pub(crate) fn follow(&self, origin: Origin) {
+        self.address.do_send(Follow(origin));
+    }
+
+    /// Waits until viewers may have the stream.
+    pub(crate) async fn wait_live(&self) -> Result<(), NotLive> {
+        let mut stage = self.stage.clone();
+        let live = stage.wait_for(|stage| *stage != Stage::Starting);
+        match timeout(ORIGIN_WAIT, live).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(NotLive::Ended),
+            Err(_) => Err(NotLive::TimedOut),
+        }
+    }
+
     /// Makes the caller the stream's publisher, if there is none and the registry agrees. `evict` is told when it no
     /// longer is.
     pub async fn publish(&self, evict: Recipient<Evicted>) -> Result<Publication, PublishError> {
@@ -90,7 +136,17 @@ impl StreamHandle {
     /// Asks for the media that `viewer`, served by `subscriber`, starts with, and subscribes `subscriber` to what
     /// follows if it is not yet.
     pub fn join(&self, subscriber: SubscriberId, viewer: ViewerId, recipient: Recipient<Delivery>) {
-        self.address.do_send(Join { subscriber, viewer, recipient });
+        self.address.do_send(Join { subscriber, role: SubscriberRole::Viewers, viewer, recipient });
+    }
+
+    /// Joins as [`join`](Self::join) does, to cut the media into segments: that alone keeps no pull going.
+    pub(crate) fn join_segmenter(
+        &self,
+        subscriber: SubscriberId,
+        viewer: ViewerId,
+        recipient: Recipient<Delivery>,
+    ) {
+        self.address.do_send(Join { subscriber, role: SubscriberRole::Segmenter, viewer, recipient });
     }
 
     /// Ends a subscription.

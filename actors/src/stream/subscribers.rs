@@ -6,13 +6,14 @@ use actix::{Recipient, prelude::SendError};
 use log::warn;
 use synctv_media::{batch::Batch, gop::JoinPoint, room::RoomName};
 
-use crate::delivery::{Delivery, EndReason, SubscriberId, ViewerId};
+use crate::delivery::{Delivery, EndReason, SubscriberId, SubscriberRole, ViewerId};
 
 #[derive(Default)]
 pub(super) struct Subscribers(Vec<Subscriber>);
 
 struct Subscriber {
     id: SubscriberId,
+    role: SubscriberRole,
     recipient: Recipient<Delivery>,
     state: State,
     lost_batches: u64,
@@ -29,6 +30,7 @@ impl Subscribers {
     pub(super) fn join(
         &mut self,
         id: SubscriberId,
+        role: SubscriberRole,
         viewer: ViewerId,
         recipient: Recipient<Delivery>,
         point: Option<JoinPoint>,
@@ -38,12 +40,17 @@ impl Subscribers {
             let _ = recipient.try_send(Delivery::Join { viewer, point });
         }
         if !self.0.iter().any(|subscriber| subscriber.id == id) {
-            self.0.push(Subscriber { id, recipient, state: State::Flowing, lost_batches: 0 });
+            self.0.push(Subscriber { id, role, recipient, state: State::Flowing, lost_batches: 0 });
         }
     }
 
     pub(super) fn leave(&mut self, id: SubscriberId) {
         self.0.retain(|subscriber| subscriber.id != id);
+    }
+
+    /// Whether the media goes to viewers, and not only to segments.
+    pub(super) fn are_watching(&self) -> bool {
+        self.0.iter().any(|subscriber| subscriber.role == SubscriberRole::Viewers)
     }
 
     pub(super) fn send(&mut self, batch: &Arc<Batch>, room: &RoomName) {

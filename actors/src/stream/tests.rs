@@ -153,7 +153,7 @@ async fn viewers_are_let_go_after_the_grace_and_the_room_is_gone() {
     let left = Instant::now();
     assert_eq!(viewer.next().await, Got::End(EndReason::PublisherLeft));
     assert!(left.elapsed() >= GRACE);
-    assert!(live.router.open(room("r")).await.is_none());
+    assert!(live.router.open(room("r")).await.is_err());
     assert!(live.router.publish(room("r"), live.publisher.evict()).await.is_ok());
 }
 
@@ -272,7 +272,7 @@ async fn a_stream_without_media_has_nothing_to_wait_for() {
     drop(live.publication);
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert!(!live.stream.is_alive());
-    assert!(live.router.open(room("r")).await.is_none());
+    assert!(live.router.open(room("r")).await.is_err());
 }
 
 #[actix_rt::test]

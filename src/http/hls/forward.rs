@@ -4,7 +4,10 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
 };
-use synctv_actors::relay::{Answer, Asset, Outcome, PULL_HEADER, Refusal, RelayError, RelayHandle};
+use synctv_actors::{
+    registry::origin::PULL_HEADER,
+    relay::{Answer, Asset, Outcome, Refusal, RelayError, RelayHandle},
+};
 
 use super::{super::reply::error, playlist, segment};
 

@@ -1,0 +1,75 @@
+//! Who feeds a stream.
+
+use std::time::Duration;
+
+use actix::Recipient;
+use tokio::time::Instant;
+
+use super::{Evicted, PublisherId};
+use crate::{
+    puller::{PullerHandle, PullerId},
+    registry::store::Claim,
+};
+
+/// Where a stream's media comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A publisher of this node.
+    Local,
+    /// The node of its publisher.
+    Remote,
+}
+
+/// How far a stream is, as others see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Nobody has fed it yet: no viewer is to wait for it.
+    Starting,
+    /// It is fed.
+    Live(Source),
+    /// It was fed, and waits out its grace.
+    Waiting,
+}
+
+pub(super) enum Feed {
+    /// Nobody, since then. The stream ends when that has lasted for `patience`.
+    Vacant {
+        since: Instant,
+        patience: Duration,
+        /// Looks for a node that publishes the room.
+        seeker: Option<PullerHandle>,
+    },
+    /// Another node.
+    Pulled(PullerHandle),
+    /// A publisher of this node.
+    Published { publisher: PublisherId, claim: Claim, evict: Recipient<Evicted> },
+}
+
+/// Whether a publisher waits to be let in. The stream is fed, or not, as before while it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    Idle,
+    /// The registry was asked for the room.
+    Asked,
+}
+
+impl Feed {
+    pub fn vacant(patience: Duration) -> Self {
+        Self::Vacant { since: Instant::now(), patience, seeker: None }
+    }
+
+    pub fn seeking(patience: Duration, puller: PullerHandle) -> Self {
+        Self::Vacant { since: Instant::now(), patience, seeker: Some(puller) }
+    }
+
+    pub fn is_publisher(&self, id: PublisherId) -> bool {
+        matches!(self, Self::Published { publisher, .. } if *publisher == id)
+    }
+
+    pub fn is_puller(&self, id: PullerId) -> bool {
+        match self {
+            Self::Vacant { seeker: Some(puller), .. } | Self::Pulled(puller) => puller.id() == id,
+            Self::Vacant { seeker: None, .. } | Self::Published { .. } => false,
+        }
+    }
+}
