@@ -1,6 +1,10 @@
 //! A viewer over HTTP-FLV, on a blocking socket.
 
-use std::{io::Write, net::TcpStream, time::Duration};
+use std::{
+    io::Write,
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
 
 use synctv_media::{
     flv_reader::FlvReader,
@@ -56,7 +60,12 @@ impl FlvViewer {
 
     /// Watches `/ROOM.flv`, or gives the refusal.
     pub fn try_open(server: &Server, room: &str) -> Result<Self, Head> {
-        let mut socket = dial(server.http);
+        Self::try_open_at(server.http, room)
+    }
+
+    /// Watches `/ROOM.flv` at an address, or gives the refusal.
+    pub fn try_open_at(server: SocketAddr, room: &str) -> Result<Self, Head> {
+        let mut socket = dial(server);
         ask(&mut socket, &format!("/{room}.flv"));
         Self::try_of(socket)
     }

@@ -1,0 +1,83 @@
+//! A node gives other nodes only what is published through it, knows them from viewers, and says why a viewer gets
+//! nothing.
+
+use std::io::Write;
+
+use synctv_actors::registry::origin::NodeAddresses;
+
+use crate::{
+    nodes::Cluster,
+    support::{
+        flv_viewer::FlvViewer,
+        frames,
+        http::{exchange, request},
+        rtmp_peer::{RtmpPeer, dial},
+        server::Server,
+    },
+};
+
+const PULL: &[u8] = b"GET /r.flv HTTP/1.1\r\nHost: n\r\nSynctv-Pull: n3\r\n\r\n";
+
+#[test]
+fn a_pull_from_a_pull_is_refused() {
+    let cluster = Cluster::default();
+    let (origin, edge) = (cluster.node("n1", &[]), cluster.node("n2", &[]));
+    let mut publisher = origin.publish("r");
+    publisher.send_all(&[frames::video_header(1), frames::keyframe(0, 0)]);
+    edge.watch("r").frames_until(&frames::keyframe(0, 0));
+    let refused = exchange(edge.http, PULL);
+    assert_eq!(refused.head.status, 404);
+    assert!(refused.body.contains("not_published_here"), "{}", refused.body);
+}
+
+#[test]
+fn a_pull_ends_with_its_publisher_while_viewers_stay() {
+    let cluster = Cluster::default();
+    let origin = cluster.node("n1", &[]);
+    let mut publisher = origin.publish("r");
+    let frame = frames::keyframe(0, 0);
+    publisher.send_all(&[frames::video_header(1), frame.clone()]);
+    let mut viewer = origin.watch("r");
+    viewer.frames_until(&frame);
+    let mut node = origin.pull("r");
+    node.frames_until(&frame);
+    publisher.unpublish();
+    assert_eq!(node.frames_to_the_end(), []);
+    let mut again = origin.publish_when_free("r");
+    again.send_all(&[frames::video_header(2), frames::keyframe(0, 1)]);
+    viewer.frames_until(&frames::keyframe(0, 1));
+}
+
+#[test]
+fn the_log_tells_nodes_from_viewers() {
+    let server = Server::start(&[]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    let frame = frames::keyframe(0, 0);
+    publisher.send_all(&[frames::video_header(1), frame.clone()]);
+    let mut socket = dial(server.http);
+    socket.write_all(PULL).expect("the server takes the request");
+    FlvViewer::of(socket).frames_until(&frame);
+    server.wait_for_viewer_leaving("r", "pull");
+}
+
+#[test]
+fn a_viewer_is_told_that_nobody_publishes_the_room() {
+    let cluster = Cluster::default();
+    let node = cluster.node("n1", &[]);
+    let refused = request(node.http, "GET", "/r.flv");
+    assert_eq!(refused.head.status, 404);
+    assert!(refused.body.contains("room_not_live"), "{}", refused.body);
+}
+
+#[test]
+fn a_viewer_is_told_that_the_rooms_node_cannot_be_reached() {
+    let cluster = Cluster::default();
+    let node = cluster.node("n1", &[]);
+    let nowhere = "127.0.0.1:1".to_owned();
+    cluster.join("n2", NodeAddresses { rtmp: nowhere.clone(), httpflv: nowhere, hls: None });
+    cluster.claim("n2", "r");
+    let refused = request(node.http, "GET", "/r.flv");
+    assert_eq!(refused.head.status, 503);
+    assert_eq!(refused.head.header("retry-after"), "5");
+    assert!(refused.body.contains("origin_unreachable"), "{}", refused.body);
+}

@@ -1,0 +1,99 @@
+//! Viewers outlive the node of their publisher: they keep their sockets and their time goes on, wherever the room is
+//! published next.
+
+use synctv_media::frame::Frame;
+
+use crate::{
+    nodes::Cluster,
+    support::{flv_viewer::FlvViewer, frames},
+};
+
+/// A publisher's life that starts at `first_ms`, with `number` in it.
+fn life(first_ms: u32, number: u32) -> Vec<Frame> {
+    let media = [
+        frames::keyframe(first_ms, number),
+        frames::audio(first_ms.wrapping_add(10), number + 1),
+        frames::inter(first_ms.wrapping_add(40), number + 2),
+        frames::audio(first_ms.wrapping_add(33), number + 3),
+    ];
+    [[frames::video_header(number as u8)].as_slice(), &media].concat()
+}
+
+fn until_end_of<'a>(viewers: impl IntoIterator<Item = &'a mut (FlvViewer, Vec<Frame>)>, life: &[Frame]) {
+    let last = life.last().expect("a life has frames");
+    for (viewer, seen) in viewers {
+        seen.extend(viewer.frames_until(last));
+    }
+}
+
+fn assert_went_on(viewers: &[(FlvViewer, Vec<Frame>)], lives: &[Vec<Frame>]) {
+    for (_, seen) in viewers {
+        frames::assert_never_back(seen);
+        assert_eq!(frames::payloads(seen), frames::payloads(&lives.concat()));
+    }
+}
+
+#[test]
+fn when_the_node_dies() {
+    let cluster = Cluster::default();
+    let (first, second) = (cluster.node("n1", &[]), cluster.node("n2", &[]));
+    let third = cluster.node("n3", &[]);
+    let lives = [life(60_000, 0), life(0, 100)];
+    let mut publisher = first.publish("r");
+    publisher.send_all(&lives[0]);
+    let mut viewers = [&second, &third].map(|node| (node.watch("r"), Vec::new()));
+    until_end_of(&mut viewers, &lives[0]);
+    first.die();
+
+    let mut publisher = second.publish_when_free("r");
+    publisher.send_all(&lives[1]);
+    until_end_of(&mut viewers, &lives[1]);
+    assert_went_on(&viewers, &lives);
+}
+
+#[test]
+fn when_the_publisher_moves_from_node_to_node() {
+    let cluster = Cluster::default();
+    let nodes = [cluster.node("n1", &[]), cluster.node("n2", &[])];
+    let lives = [life(60_000, 0), life(0, 100), life(u32::MAX - 20, 200)];
+    let mut publisher = nodes[0].publish("r");
+    publisher.send_all(&lives[0]);
+    let mut viewers = [&nodes[0], &nodes[1]].map(|node| (node.watch("r"), Vec::new()));
+    until_end_of(&mut viewers, &lives[0]);
+    for (at, life) in lives.iter().enumerate().skip(1) {
+        publisher.unpublish();
+        publisher = nodes[at % 2].publish_when_free("r");
+        publisher.send_all(life);
+        until_end_of(&mut viewers, life);
+    }
+    assert_went_on(&viewers, &lives);
+}
+
+#[test]
+fn when_the_publisher_comes_back_to_the_same_node() {
+    let cluster = Cluster::default();
+    let (origin, edge) = (cluster.node("n1", &[]), cluster.node("n2", &[]));
+    let lives = [life(60_000, 0), life(0, 100)];
+    let mut publisher = origin.publish("r");
+    publisher.send_all(&lives[0]);
+    let mut viewers = [(edge.watch("r"), Vec::new())];
+    until_end_of(&mut viewers, &lives[0]);
+    publisher.reset();
+    let mut publisher = origin.publish_when_free("r");
+    publisher.send_all(&lives[1]);
+    until_end_of(&mut viewers, &lives[1]);
+    assert_went_on(&viewers, &lives);
+}
+
+#[test]
+fn to_the_end_if_nobody_publishes_it_again() {
+    let cluster = Cluster::default();
+    let (origin, edge) = (cluster.node("n1", &[]), cluster.node("n2", &["--pull-grace-s", "1"]));
+    let mut publisher = origin.publish("r");
+    let life = life(0, 0);
+    publisher.send_all(&life);
+    let mut viewer = edge.watch("r");
+    viewer.frames_until(life.last().expect("a life has frames"));
+    publisher.unpublish();
+    assert_eq!(viewer.next_frame(), None);
+}
