@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     delivery::{Delivery, EndReason, MAILBOX_MAX, SubscriberId, ViewerId},
+    hls::HlsHandle,
     puller::PullSettings,
     registry::{RegistryHandle, embedded::EmbeddedStore, store::Store},
     router::RouterHandle,
@@ -49,8 +50,17 @@ pub(crate) fn node_with<S: Store>(
     rooms_max: usize,
     store: impl FnOnce() -> S + Send + 'static,
 ) -> RouterHandle {
+    node_with_hls(settings, rooms_max, store, None)
+}
+
+pub(crate) fn node_with_hls<S: Store>(
+    settings: StreamSettings,
+    rooms_max: usize,
+    store: impl FnOnce() -> S + Send + 'static,
+    hls: Option<HlsHandle>,
+) -> RouterHandle {
     let registry = RegistryHandle::start_on(&Arbiter::current(), Duration::from_secs(60), store);
-    RouterHandle::start(settings, registry, rooms_max, None)
+    RouterHandle::start(settings, registry, rooms_max, hls)
 }
 
 /// What a [`Probe`] got.

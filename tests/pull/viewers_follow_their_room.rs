@@ -70,6 +70,26 @@ fn when_the_publisher_moves_from_node_to_node() {
 }
 
 #[test]
+fn when_the_publisher_moves_all_the_time() {
+    let cluster = Cluster::default();
+    let nodes = ["n1", "n2", "n3"].map(|name| cluster.node(name, &[]));
+    // To another node, or to the same one.
+    let hops = [0, 1, 2, 0, 0, 2, 1, 1, 0, 1, 0, 2];
+    let lives: Vec<_> = (0..hops.len() as u32).map(|at| life(at * 0x1555_5555, at * 10)).collect();
+    let mut viewers = Vec::new();
+    for (hop, life) in hops.into_iter().zip(&lives) {
+        let mut publisher = nodes[hop].publish_when_free("r");
+        publisher.send_all(life);
+        if viewers.is_empty() {
+            viewers.extend(nodes.iter().map(|node| (node.watch("r"), Vec::new())));
+        }
+        until_end_of(&mut viewers, life);
+        publisher.reset();
+    }
+    assert_went_on(&viewers, &lives);
+}
+
+#[test]
 fn when_the_publisher_comes_back_to_the_same_node() {
     let cluster = Cluster::default();
     let (origin, edge) = (cluster.node("n1", &[]), cluster.node("n2", &[]));

@@ -27,6 +27,7 @@ use tokio::{
 use super::*;
 use crate::{
     delivery::EndReason,
+    hls::{HlsHandle, HlsMode, HlsSettings},
     registry::{
         ClaimError,
         origin::{NodeAddresses, PublishedRoom},
@@ -34,7 +35,7 @@ use crate::{
     },
     router::{OpenError, RouterHandle},
     stream::{PublishError, Source, Stage, StreamHandle},
-    testing::{GRACE, Got, LINGER, PULL_GRACE, ProbeHandle, node_with, opening, room, settings},
+    testing::{GRACE, Got, LINGER, PULL_GRACE, ProbeHandle, node_with_hls, opening, room, settings},
 };
 
 const V: u8 = 9;
@@ -169,10 +170,14 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
+        Self::with_hls(None).await
+    }
+
+    async fn with_hls(hls: Option<HlsHandle>) -> Self {
         tokio::time::pause();
         let script = Script::new();
         let store = script.clone();
-        let router = node_with(settings(), 2, move || store);
+        let router = node_with_hls(settings(), 2, move || store, hls);
         let port = Port::open().await;
         script.locates(Ok(Some(port.origin("n2", 7))));
         Self { script, router, port }
@@ -383,6 +388,35 @@ async fn a_publisher_of_this_node_takes_over_from_a_pull_and_viewers_stay() {
     assert!(pulled.is_closed().await);
     publication.send(opening(0)).await.unwrap();
     assert_eq!(all_video(&mut viewer, 33).await, [0, 33], "headers, then the picture");
+}
+
+#[actix_rt::test]
+async fn only_what_is_published_here_is_cut_for_hls() {
+    is_cut_once_it_is_published_here(HlsMode::Always).await;
+}
+
+#[actix_rt::test]
+async fn only_what_is_published_here_is_cut_on_demand() {
+    is_cut_once_it_is_published_here(HlsMode::OnDemand).await;
+}
+
+async fn is_cut_once_it_is_published_here(mode: HlsMode) {
+    let storage = tempfile::tempdir().unwrap();
+    let hls = HlsHandle::start(HlsSettings {
+        mode,
+        target_ms: 2_000,
+        window: 6,
+        storage: storage.path().to_owned(),
+        memory_max_bytes: 1 << 20,
+        keep_ended: Duration::from_secs(30),
+        idle_timeout: Duration::from_secs(60),
+    });
+    let bench = Bench::with_hls(Some(hls.clone())).await;
+    let (_viewer, _stream, _pulled) = bench.watched().await;
+    assert!(hls.open(&bench.router, &room("r")).await.is_none());
+    let publication = bench.router.publish(room("r"), ProbeHandle::start().evict()).await.unwrap();
+    publication.send(opening(0)).await.unwrap();
+    assert!(hls.open(&bench.router, &room("r")).await.is_some());
 }
 
 #[actix_rt::test]
