@@ -278,7 +278,7 @@ impl StreamActor {
     /// When the stream ends if nothing changes.
     fn ends_at(&self) -> Option<Instant> {
         match (&self.feed, self.admission) {
-            (_, Admission::Asked) | (Feed::Published { .. }, _) => None,
+            (_, Admission::Asked { .. }) | (Feed::Published { .. }, _) => None,
             (Feed::Vacant { since, patience, .. }, _) => Some(*since + *patience),
             (Feed::Pulled(_), _) => Some(self.unwatched_since? + self.settings.pull.linger),
         }
@@ -315,13 +315,17 @@ impl StreamActor {
     }
 
     fn claim(&mut self, evict: Recipient<Evicted>, ctx: &mut Context<Self>) -> AttachFuture {
-        self.admission = Admission::Asked;
+        self.admission = Admission::Asked { lost_epoch: None };
         let registry = self.registry.clone();
         let (room, owner) = (self.room.clone(), ctx.address().recipient());
         let claimed = async move { registry.claim(room, owner).await };
         Box::pin(claimed.into_actor(self).map(move |claimed, stream, ctx| {
-            stream.admission = Admission::Idle;
+            let admission = std::mem::replace(&mut stream.admission, Admission::Idle);
             match claimed {
+                Ok(claim) if admission.has_lost(&claim) => {
+                    stream.claim_refused(ctx);
+                    Err(PublishError::Busy)
+                }
                 Ok(claim) => Ok(stream.go_live(claim, evict, ctx)),
                 Err(error) => {
                     stream.claim_refused(ctx);
@@ -376,7 +380,7 @@ impl Handler<Attach> for StreamActor {
 
     fn handle(&mut self, Attach { evict }: Attach, ctx: &mut Self::Context) -> Self::Result {
         match (&self.feed, self.admission) {
-            (_, Admission::Asked) | (Feed::Published { .. }, _) => {
+            (_, Admission::Asked { .. }) | (Feed::Published { .. }, _) => {
                 Box::pin(fut::ready(Err(PublishError::Busy)))
             }
             (Feed::Vacant { .. } | Feed::Pulled(_), _) => self.claim(evict, ctx),
@@ -421,12 +425,13 @@ impl Handler<ClaimLost> for StreamActor {
     type Result = ();
 
     fn handle(&mut self, lost: ClaimLost, ctx: &mut Self::Context) {
-        let Feed::Published { claim, evict, .. } = &self.feed else {
-            return;
-        };
-        if claim.epoch == lost.epoch {
-            evict.do_send(Evicted);
-            self.become_vacant(ctx);
+        match (&self.feed, &mut self.admission) {
+            (Feed::Published { claim, evict, .. }, _) if claim.epoch == lost.epoch => {
+                evict.do_send(Evicted);
+                self.become_vacant(ctx);
+            }
+            (_, Admission::Asked { lost_epoch }) => *lost_epoch = Some(lost.epoch),
+            _ => {}
         }
     }
 }

@@ -50,7 +50,16 @@ pub(super) enum Feed {
 pub(super) enum Admission {
     Idle,
     /// The registry was asked for the room.
-    Asked,
+    Asked {
+        /// It took back the claim of this epoch. That may be heard before the claim's own answer.
+        lost_epoch: Option<u64>,
+    },
+}
+
+impl Admission {
+    pub fn has_lost(self, claim: &Claim) -> bool {
+        matches!(self, Self::Asked { lost_epoch: Some(epoch) } if epoch == claim.epoch)
+    }
 }
 
 impl Feed {

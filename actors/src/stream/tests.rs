@@ -289,6 +289,53 @@ async fn a_claim_that_is_refused_does_not_make_the_grace_longer() {
     assert!(!live.stream.is_alive());
 }
 
+#[actix_rt::test]
+async fn a_claim_that_is_lost_before_its_answer_comes_is_refused() {
+    let live = live_with_store(|| Slow).await;
+    live.publication.send(opening(0)).await.unwrap();
+    drop(live.publication);
+    let asked = actix_rt::spawn({
+        let (stream, evict) = (live.stream.clone(), live.publisher.evict());
+        async move { stream.publish(evict).await }
+    });
+    tokio::time::sleep(Slow::DELAY / 2).await;
+    live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
+    assert_eq!(asked.await.unwrap().unwrap_err(), PublishError::Busy);
+}
+
+/// A store that takes every claim, under one epoch and not at once.
+struct Slow;
+
+impl Slow {
+    const DELAY: Duration = Duration::from_secs(1);
+}
+
+impl Store for Slow {
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+        let claim = Claim { room: room.clone(), epoch: 1 };
+        Box::pin(async move {
+            tokio::time::sleep(Self::DELAY).await;
+            Ok(claim)
+        })
+    }
+
+    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+}
+
 /// A store that takes one claim and no more.
 struct OneClaim(std::cell::Cell<bool>);
 
