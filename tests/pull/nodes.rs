@@ -15,10 +15,9 @@ use clap::Parser;
 use futures::{FutureExt, future::LocalBoxFuture};
 use synctv_actors::{
     permit::Permits,
-    puller::PULL_HEADER,
     registry::{
         ClaimError, RegistryHandle,
-        origin::{NodeAddresses, Origin, PublishedRoom},
+        origin::{NodeAddresses, Origin, PULL_HEADER, PublishedRoom},
         store::{Claim, Store, StoreError},
     },
     router::RouterHandle,

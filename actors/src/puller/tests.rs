@@ -240,7 +240,7 @@ async fn the_origin_is_told_that_a_node_asks() {
         tokio::time::timeout(Duration::from_secs(1), bench.router.open(room("r"))).await
     });
     assert!(head.starts_with("GET /r.flv HTTP/1.1\r\n"), "{head}");
-    assert!(head.contains("\r\nSynctv-Pull: n1\r\n"), "{head}");
+    assert!(head.contains("\r\nsynctv-pull: n1\r\n"), "{head}");
 }
 
 #[actix_rt::test]
@@ -403,6 +403,7 @@ async fn only_what_is_published_here_is_cut_on_demand() {
 async fn is_cut_once_it_is_published_here(mode: HlsMode) {
     let storage = tempfile::tempdir().unwrap();
     let hls = HlsHandle::start(HlsSettings {
+        in_cluster: false,
         mode,
         target_ms: 2_000,
         window: 6,
