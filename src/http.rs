@@ -1,16 +1,20 @@
 //! The HTTP ports; that of HLS is in [`hls`].
 //!
 //! On the other one, live FLV goes past the web framework, from the stream's actor to the socket; the framework answers
-//! everything else.
+//! everything else: the page to watch on ([`page`]) and the API ([`api`]).
 //!
 //! The two share the port: the head of a connection's first request is read here. A viewer of a live room is admitted
 //! to the [`Audience`] of its thread; any other connection is handed on, with what was read put back in front. The
 //! framework keeps no connection alive, so that every request is the first of its connection.
 
+pub mod api;
 pub mod flv;
 mod gate;
 mod head;
 pub mod hls;
+mod negotiate;
+mod page;
+mod path;
 mod patient;
 mod reply;
 mod rewind;
@@ -22,6 +26,7 @@ use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
 use log::debug;
 use synctv_actors::{
     permit::{Permit, Permits},
+    registry::RegistryHandle,
     router::RouterHandle,
     stream::StreamHandle,
     viewers::{Audience, NewViewer},
@@ -30,6 +35,7 @@ use synctv_media::viewer_queue::LagLimits;
 use tokio::net::TcpStream;
 
 use self::{
+    api::{Api, ServerInfo},
     gate::Gate,
     head::{Head, Method},
     rewind::Rewind,
@@ -44,15 +50,19 @@ pub struct HttpSettings {
     pub lag: Arc<LagLimits>,
     /// How long the head of a request may take.
     pub head_timeout: Duration,
+    /// What clients must know of the server.
+    pub info: ServerInfo,
 }
 
 /// What serves the port's connections, on each worker thread.
 pub fn service(
     router: RouterHandle,
+    registry: RegistryHandle,
     settings: HttpSettings,
     permits: Permits,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
     let gate = Gate::new("httpflv", permits);
+    let api = Arc::new(Api::new(settings.info.clone(), router.clone(), registry));
     fn_factory(move || {
         let port = Port {
             audience: Audience::new(settings.lag.clone()),
@@ -60,7 +70,7 @@ pub fn service(
             settings: settings.clone(),
             gate: gate.clone(),
         };
-        worker(port)
+        worker(port, api.clone())
     })
 }
 
@@ -72,8 +82,8 @@ struct Port {
     gate: Gate,
 }
 
-async fn worker(port: Port) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
-    let framework = web::service(&port.settings).await?;
+async fn worker(port: Port, api: Arc<Api>) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
+    let framework = web::service(&port.settings, api).await?;
     let (port, framework) = (Rc::new(port), Rc::new(framework));
     Ok(fn_service(move |socket| {
         let (port, framework) = (port.clone(), framework.clone());

@@ -57,6 +57,11 @@ pub enum RunError {
 pub fn run(config: Config) -> Result<(), RunError> {
     raise_open_files_limit();
     let listeners = Listeners::bind(&config)?;
+    run_on(config, listeners)
+}
+
+/// Like [`run`], on listeners that are bound already.
+pub fn run_on(config: Config, listeners: Listeners) -> Result<(), RunError> {
     actix_rt::System::new().block_on(serve(config, listeners))
 }
 
@@ -64,13 +69,14 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
     let node_id = config.node_id.clone();
     let registry = RegistryHandle::start(HEARTBEAT, move || EmbeddedStore::new(node_id));
     let hls = config.hls_settings().map(HlsHandle::start);
-    let router = RouterHandle::start(config.stream_settings(), registry, config.max_rooms, hls.clone());
+    let router =
+        RouterHandle::start(config.stream_settings(), registry.clone(), config.max_rooms, hls.clone());
     let permits = Permits::new(config.max_connections);
     let lag = Arc::new(config.lag_limits());
 
     announce(&config, &listeners);
     let rtmp_settings = Arc::new(config.rtmp_settings(lag.clone()));
-    let http_settings = config.http_settings(lag);
+    let http_settings = config.http_settings(lag, listeners.ports());
     let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
     let (flv_router, flv_permits) = (router.clone(), permits.clone());
     let mut server = Server::build()
@@ -81,7 +87,12 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
         })
         .and_then(|server| {
             server.listen("httpflv", listeners.httpflv, move || {
-                http::service(flv_router.clone(), http_settings.clone(), flv_permits.clone())
+                http::service(
+                    flv_router.clone(),
+                    registry.clone(),
+                    http_settings.clone(),
+                    flv_permits.clone(),
+                )
             })
         })
         .map_err(RunError::Server)?;
@@ -118,6 +129,7 @@ fn announce(config: &Config, listeners: &Listeners) {
     if let Some(address) = listeners.hls_address() {
         lines.push(format!("hls    http://{address}/{app}/ROOM/index.m3u8"));
     }
+    lines.push(format!("page   http://{}/", listeners.httpflv_address()));
     // The server is no less useful if nobody reads it.
     let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
     if config.redis_url.is_some() {

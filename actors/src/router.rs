@@ -68,6 +68,10 @@ struct ForPublisher {
 #[rtype(result = "Option<StreamHandle>")]
 struct Open(RoomName);
 
+#[derive(Message)]
+#[rtype(result = "Vec<StreamHandle>")]
+struct Streams;
+
 impl RouterHandle {
     /// Starts the router on the current thread. `hls` is told of each stream that starts.
     pub fn start(
@@ -84,6 +88,11 @@ impl RouterHandle {
     /// The stream that a viewer of `room` watches, if there is one.
     pub async fn open(&self, room: RoomName) -> Option<StreamHandle> {
         self.0.send(Open(room)).await.ok().flatten()
+    }
+
+    /// All streams that viewers can watch here, in no order.
+    pub async fn streams(&self) -> Vec<StreamHandle> {
+        self.0.send(Streams).await.unwrap_or_default()
     }
 
     /// Makes the caller the publisher of `room`. A stream that it starts lives on the caller's thread. `evict` is told
@@ -150,6 +159,15 @@ impl Handler<Open> for Router {
     fn handle(&mut self, Open(room): Open, _: &mut Context<Self>) -> Self::Result {
         let entry = self.streams.get(&room).filter(|entry| entry.stage == Stage::Live)?;
         entry.stream.is_alive().then(|| entry.stream.clone())
+    }
+}
+
+impl Handler<Streams> for Router {
+    type Result = Vec<StreamHandle>;
+
+    fn handle(&mut self, _: Streams, _: &mut Context<Self>) -> Self::Result {
+        let watchable = self.streams.values().filter(|entry| entry.stage == Stage::Live);
+        watchable.map(|entry| entry.stream.clone()).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A live stream: its headers, its cached GOPs, its timeline, and who is subscribed to it.
 
 mod handle;
+mod stats;
 mod subscribers;
 
 use std::{sync::Arc, time::Duration};
@@ -20,8 +21,11 @@ use synctv_media::{
 use thiserror::Error;
 use tokio::time::Instant;
 
-pub use self::handle::{Publication, StreamHandle, StreamId};
-use self::subscribers::Subscribers;
+pub use self::{
+    handle::{Publication, StreamHandle, StreamId},
+    stats::{CountedViewer, StreamStats, ViewerCount},
+};
+use self::{stats::StatsMeter, subscribers::Subscribers};
 use crate::{
     delivery::{Delivery, EndReason, SubscriberId, ViewerId},
     registry::{ClaimError, ClaimLost, RegistryHandle, store::Claim},
@@ -101,6 +105,7 @@ pub struct StreamActor {
     gops: GopCache,
     subscribers: Subscribers,
     flush_timer: FlushTimer,
+    stats: StatsMeter,
     unreadable_frames: u64,
     oversized_gops: u64,
 }
@@ -146,6 +151,7 @@ impl StreamActor {
             gops: GopCache::new(settings.gop),
             subscribers: Subscribers::default(),
             flush_timer: FlushTimer::Idle,
+            stats: StatsMeter::default(),
             unreadable_frames: 0,
             oversized_gops: 0,
             settings,
@@ -205,6 +211,7 @@ impl StreamActor {
             self.flush_timer = FlushTimer::Spent;
         }
         for batch in self.batcher.flush() {
+            self.stats.count(batch.flv.len());
             self.keep(&batch);
             self.subscribers.send(&batch, &self.room);
         }
@@ -233,6 +240,7 @@ impl StreamActor {
         self.last_publisher += 1;
         let publisher = PublisherId(self.last_publisher);
         self.feed = Feed::Live { publisher, claim, evict };
+        self.stats.publisher_came();
         self.tell_router(News::WentLive);
         self.subscribers.tell(&Delivery::PublisherCame);
         Publication::new(ctx.address(), publisher)

@@ -25,7 +25,7 @@ use crate::{
     delivery::{Delivery, EndReason, MAILBOX_MAX, SubscriberId, ViewerId},
     outlet::Outlet,
     permit::Permit,
-    stream::{StreamHandle, StreamId},
+    stream::{CountedViewer, StreamHandle, StreamId},
 };
 
 /// How often viewers are looked at that take nothing, or went while there was nothing to send.
@@ -93,6 +93,7 @@ struct Viewer {
     since: Instant,
     outlet: Outlet,
     _permit: Permit,
+    _counted: CountedViewer,
 }
 
 /// Why a viewer is no longer served.
@@ -259,7 +260,14 @@ impl Handler<Admit> for Viewers {
         self.next_viewer += 1;
         info!(room = self.stream.room().as_str(), peer:% = new.peer, protocol = "http-flv"; "viewer came");
         let outlet = Outlet::new(Rc::new(new.socket), WireFormat::Flv, now());
-        self.viewers.push(Viewer { id, peer: new.peer, since: now(), outlet, _permit: new.permit });
+        self.viewers.push(Viewer {
+            id,
+            peer: new.peer,
+            since: now(),
+            outlet,
+            _permit: new.permit,
+            _counted: self.stream.count_viewer(),
+        });
         self.update(id, ctx, |viewer, now| viewer.outlet.send_control(new.head, now));
         if self.phase == Phase::Streaming {
             self.stream.join(self.id, id, ctx.address().recipient());

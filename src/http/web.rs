@@ -1,6 +1,6 @@
 //! What the web framework answers: everything but live media.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_http::{HttpService, KeepAlive, error::DispatchError};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
@@ -10,10 +10,14 @@ use actix_web::{
     http::{Method, StatusCode},
     web,
 };
+use synctv_media::room::RoomNameError;
 use tokio::net::TcpStream;
 
 use super::{
-    HttpSettings, flv,
+    HttpSettings,
+    api::{self, Api},
+    page,
+    path::{self, Target},
     reply::{error, not_allowed, preflight},
     rewind::Rewind,
 };
@@ -23,16 +27,18 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Site {
     app: String,
+    api: Arc<Api>,
 }
 
 /// The framework's service for one worker thread.
 pub(super) async fn service(
     settings: &HttpSettings,
+    api: Arc<Api>,
 ) -> Result<
     impl Service<(Rewind<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
-    let site = web::Data::new(Site { app: settings.app.clone() });
+    let site = web::Data::new(Site { app: settings.app.clone(), api });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
     HttpService::<Rewind<TcpStream>, _, _>::build()
@@ -46,12 +52,36 @@ pub(super) async fn service(
 }
 
 async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
-    match flv::room(request.path(), &site.app) {
+    match path::parse(request.path(), request.query_string(), &site.app) {
         None => error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path"),
         Some(_) if request.method() == Method::OPTIONS => preflight(),
         Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => not_allowed(),
-        Some(Err(bad_name)) => error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string()),
-        // A live room's request does not come here: see the module `http`.
-        Some(Ok(room)) => error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}")),
+        Some(target) => get(&request, &site.api, target).await,
     }
+}
+
+async fn get(request: &HttpRequest, api: &Api, target: Target<'_>) -> HttpResponse {
+    let hls_port = api.info().hls_port;
+    match target {
+        Target::Home => page::home(request, hls_port).await,
+        Target::Watch(Ok(_)) => page::watch(request, hls_port).await,
+        Target::Asset(name) => page::asset(request, name).await,
+        Target::Server => api.server(),
+        Target::Streams(None) => api.streams().await,
+        Target::Streams(Some(Ok(room))) => api.streams_named(&room).await,
+        Target::Stream(Ok(room)) => api.stream(&room).await,
+        Target::Description => api::description(),
+        // A live room's request does not come here: see the module `http`.
+        Target::Flv(Ok(room)) => {
+            error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"))
+        }
+        Target::Watch(Err(bad_name))
+        | Target::Streams(Some(Err(bad_name)))
+        | Target::Stream(Err(bad_name))
+        | Target::Flv(Err(bad_name)) => bad_room(&bad_name),
+    }
+}
+
+fn bad_room(bad_name: &RoomNameError) -> HttpResponse {
+    error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string())
 }

@@ -10,7 +10,8 @@ use actix_rt::ArbiterHandle;
 use synctv_media::{frame::Frame, room::RoomName};
 
 use super::{
-    Attach, Detach, Evicted, Join, Leave, Media, PublishError, PublisherId, StreamActor, StreamSettings,
+    Attach, CountedViewer, Detach, Evicted, Join, Leave, Media, PublishError, PublisherId, StreamActor,
+    StreamSettings, StreamStats, ViewerCount, stats::TellStats,
 };
 use crate::{
     delivery::{Delivery, SubscriberId, ViewerId},
@@ -36,6 +37,7 @@ pub struct StreamHandle {
     room: RoomName,
     arbiter: ArbiterHandle,
     address: Addr<StreamActor>,
+    viewers: ViewerCount,
 }
 
 impl StreamHandle {
@@ -53,7 +55,7 @@ impl StreamHandle {
             StreamActor::new(id, of_room, settings, registry, router)
         });
         let arbiter = arbiter.clone();
-        Self { id, room, arbiter, address }
+        Self { id, room, arbiter, address, viewers: ViewerCount::default() }
     }
 
     /// Which stream it is.
@@ -91,6 +93,21 @@ impl StreamHandle {
     /// follows if it is not yet.
     pub fn join(&self, subscriber: SubscriberId, viewer: ViewerId, recipient: Recipient<Delivery>) {
         self.address.do_send(Join { subscriber, viewer, recipient });
+    }
+
+    /// Counts a viewer for as long as the value lives.
+    pub(crate) fn count_viewer(&self) -> CountedViewer {
+        self.viewers.add()
+    }
+
+    /// How many watch the stream on this node.
+    pub fn viewers(&self) -> u64 {
+        self.viewers.get()
+    }
+
+    /// What the stream says of itself; `None` if it is gone.
+    pub async fn stats(&self) -> Option<StreamStats> {
+        self.address.send(TellStats).await.ok()
     }
 
     /// Ends a subscription.
