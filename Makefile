@@ -1,6 +1,6 @@
 # What people and CI run. Nothing here is needed to build: `cargo run --release` is enough.
 
-.PHONY: test lint bench
+.PHONY: test lint bench screenshot
 
 # Installs what is missing where it can, names what it cannot, then runs everything.
 test:
@@ -14,3 +14,10 @@ lint:
 
 bench:
 	cargo bench --workspace
+
+# The README's picture, as the browser test takes it.
+screenshot:
+	scripts/install-test-tools
+	cargo test --test browser looks
+	mkdir -p docs
+	cp "$$(cargo metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/tmp/screenshots/watch-desk-light.png" docs/watch.png

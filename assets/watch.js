@@ -209,13 +209,13 @@ async function run() {
   }
 }
 
-/** Whether media came at the last look: the moment at which it stops is a reason to ask. */
+/** Whether media came at the last look. The moments at which it comes and stops are reasons to ask. */
 let played = false;
 
 function look() {
   const plays = isPlaying();
   if (plays) state.hasPlayed = true;
-  if (played && !plays) wake();
+  if (played !== plays) wake();
   played = plays;
   show();
 }

@@ -189,18 +189,18 @@ impl Config {
     }
 
     /// What the HTTP port needs to know.
-    pub fn http_settings(&self, lag: Arc<LagLimits>, ports: Ports) -> HttpSettings {
-        HttpSettings {
+    pub fn http_settings(&self, lag: Arc<LagLimits>) -> HttpSettings {
+        HttpSettings { app: self.rtmp_app.clone(), lag, head_timeout: seconds(self.handshake_timeout_s) }
+    }
+
+    /// What clients of the API must know of the server.
+    pub fn server_info(&self, ports: Ports) -> ServerInfo {
+        ServerInfo {
+            node: self.node_id.clone(),
+            version: env!("CARGO_PKG_VERSION"),
             app: self.rtmp_app.clone(),
-            lag,
-            head_timeout: seconds(self.handshake_timeout_s),
-            info: ServerInfo {
-                node: self.node_id.clone(),
-                version: env!("CARGO_PKG_VERSION"),
-                app: self.rtmp_app.clone(),
-                rtmp_port: ports.rtmp,
-                hls_port: ports.hls,
-            },
+            rtmp_port: ports.rtmp,
+            hls_port: ports.hls,
         }
     }
 

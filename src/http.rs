@@ -1,7 +1,7 @@
 //! The HTTP ports; that of HLS is in [`hls`].
 //!
 //! On the other one, live FLV goes past the web framework, from the stream's actor to the socket; the framework answers
-//! everything else: the page to watch on ([`page`]) and the API ([`api`]).
+//! everything else: the page to watch on (`page`) and the API ([`api`]).
 //!
 //! The two share the port: the head of a connection's first request is read here. A viewer of a live room is admitted
 //! to the [`Audience`] of its thread; any other connection is handed on, with what was read put back in front. The
@@ -26,7 +26,6 @@ use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
 use log::debug;
 use synctv_actors::{
     permit::{Permit, Permits},
-    registry::RegistryHandle,
     router::RouterHandle,
     stream::StreamHandle,
     viewers::{Audience, NewViewer},
@@ -35,7 +34,7 @@ use synctv_media::viewer_queue::LagLimits;
 use tokio::net::TcpStream;
 
 use self::{
-    api::{Api, ServerInfo},
+    api::Api,
     gate::Gate,
     head::{Head, Method},
     rewind::Rewind,
@@ -50,19 +49,16 @@ pub struct HttpSettings {
     pub lag: Arc<LagLimits>,
     /// How long the head of a request may take.
     pub head_timeout: Duration,
-    /// What clients must know of the server.
-    pub info: ServerInfo,
 }
 
 /// What serves the port's connections, on each worker thread.
 pub fn service(
     router: RouterHandle,
-    registry: RegistryHandle,
+    api: Arc<Api>,
     settings: HttpSettings,
     permits: Permits,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
     let gate = Gate::new("httpflv", permits);
-    let api = Arc::new(Api::new(settings.info.clone(), router.clone(), registry));
     fn_factory(move || {
         let port = Port {
             audience: Audience::new(settings.lag.clone()),

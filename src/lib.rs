@@ -23,7 +23,7 @@ use synctv_actors::{
 };
 use thiserror::Error;
 
-use crate::{config::Config, listeners::Listeners};
+use crate::{config::Config, http::api::Api, listeners::Listeners};
 
 /// How often claims are renewed.
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -76,7 +76,8 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
 
     announce(&config, &listeners);
     let rtmp_settings = Arc::new(config.rtmp_settings(lag.clone()));
-    let http_settings = config.http_settings(lag, listeners.ports());
+    let api = Arc::new(Api::new(config.server_info(listeners.ports()), router.clone(), registry));
+    let http_settings = config.http_settings(lag);
     let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
     let (flv_router, flv_permits) = (router.clone(), permits.clone());
     let mut server = Server::build()
@@ -87,12 +88,7 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
         })
         .and_then(|server| {
             server.listen("httpflv", listeners.httpflv, move || {
-                http::service(
-                    flv_router.clone(),
-                    registry.clone(),
-                    http_settings.clone(),
-                    flv_permits.clone(),
-                )
+                http::service(flv_router.clone(), api.clone(), http_settings.clone(), flv_permits.clone())
             })
         })
         .map_err(RunError::Server)?;

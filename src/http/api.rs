@@ -45,9 +45,9 @@ pub struct ServerInfo {
     pub hls_port: Option<u16>,
 }
 
-/// Answers for all worker threads.
+/// What there is to answer, for all worker threads.
 #[derive(Debug)]
-pub(super) struct Api {
+pub struct Api {
     info: ServerInfo,
     router: RouterHandle,
     registry: RegistryHandle,
@@ -63,33 +63,34 @@ struct Snapshot {
 }
 
 impl Api {
+    /// Nobody has asked yet.
     pub fn new(info: ServerInfo, router: RouterHandle, registry: RegistryHandle) -> Self {
         Self { info, router, registry, newest: Mutex::new(None) }
     }
 
-    pub fn info(&self) -> &ServerInfo {
+    pub(super) fn info(&self) -> &ServerInfo {
         &self.info
     }
 
     /// `GET /api/v1/server`.
-    pub fn server(&self) -> HttpResponse {
+    pub(super) fn server(&self) -> HttpResponse {
         json(serde_json::to_string(&self.info).unwrap_or_default())
     }
 
     /// `GET /api/v1/streams`.
-    pub async fn streams(&self) -> HttpResponse {
+    pub(super) async fn streams(&self) -> HttpResponse {
         json(self.newest().await.1)
     }
 
     /// `GET /api/v1/streams?room=ROOM`: for those who want to know whether it is there, and to whom its absence is no
     /// error.
-    pub async fn streams_named(&self, room: &RoomName) -> HttpResponse {
+    pub(super) async fn streams_named(&self, room: &RoomName) -> HttpResponse {
         let (rooms, _) = self.newest().await;
         json(serde_json::to_string(&rooms.only(room)).unwrap_or_default())
     }
 
     /// `GET /api/v1/streams/ROOM`.
-    pub async fn stream(&self, room: &RoomName) -> HttpResponse {
+    pub(super) async fn stream(&self, room: &RoomName) -> HttpResponse {
         let (rooms, _) = self.newest().await;
         match rooms.get(room) {
             Some(found) => json(serde_json::to_string(found).unwrap_or_default()),
