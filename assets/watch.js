@@ -195,11 +195,14 @@ let wake = () => {};
 
 /** Asks and acts for as long as the page is there; `wake` makes it ask now. */
 async function run() {
+  let asksWhilePlaying = 0;
   for (;;) {
     await ask();
     act();
     show();
-    const pause = isPlaying() ? ASK_PLAYING_MS : ASK_WAITING_MS;
+    asksWhilePlaying = isPlaying() ? asksWhilePlaying + 1 : 0;
+    // The first answer may be from before this viewer was counted.
+    const pause = asksWhilePlaying > 1 ? ASK_PLAYING_MS : ASK_WAITING_MS;
     // Spread out, so that the viewers of a server that comes back do not ask all at once.
     const jittered = pause * (0.8 + 0.4 * Math.random());
     await new Promise((resolve) => {

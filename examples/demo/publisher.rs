@@ -21,12 +21,20 @@ pub fn run(server: SocketAddr, app: &str, room: &str) {
         Ok(runtime) => runtime.block_on(async {
             loop {
                 if let Err(error) = publish(server, app, room).await {
-                    eprintln!("demo: the publisher: {error}");
+                    report(&*error);
                 }
                 tokio::time::sleep(RETRY_AFTER).await;
             }
         }),
         Err(error) => eprintln!("demo: the publisher: {error}"),
+    }
+}
+
+/// Says what went wrong. A server that closes the connection is stopping, or has said why in its log.
+fn report(error: &(dyn Error + 'static)) {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    if kind != Some(io::ErrorKind::UnexpectedEof) {
+        eprintln!("demo: the publisher: {error}");
     }
 }
 
