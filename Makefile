@@ -1,6 +1,6 @@
 # What people and CI run. Nothing here is needed to build: `cargo run --release` is enough.
 
-.PHONY: test lint bench instructions
+.PHONY: test lint bench instructions screenshot
 
 # Installs what is missing where it can, names what it cannot, then runs everything.
 test:
@@ -18,3 +18,10 @@ bench:
 # What a delivered and a published picture cost in instructions, against what was recorded. Needs valgrind.
 instructions:
 	scripts/count-instructions
+
+# The README's picture, as the browser test takes it.
+screenshot:
+	scripts/install-test-tools
+	cargo test --test browser looks
+	mkdir -p docs
+	cp "$$(cargo metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/tmp/screenshots/watch-desk-light.png" docs/watch.png

@@ -12,7 +12,10 @@ use synctv_actors::{
 };
 use synctv_media::{gop::GopLimits, rtmp::session::SessionConfig, viewer_queue::LagLimits};
 
-use crate::http::{HttpSettings, hls::HlsPort};
+use crate::{
+    http::{HttpSettings, api::ServerInfo, hls::HlsPort},
+    listeners::Ports,
+};
 
 const MIB: usize = 1024 * 1024;
 const KIB: usize = 1024;
@@ -208,6 +211,17 @@ impl Config {
     /// What the HTTP port needs to know.
     pub fn http_settings(&self, lag: Arc<LagLimits>) -> HttpSettings {
         HttpSettings { app: self.rtmp_app.clone(), lag, head_timeout: seconds(self.handshake_timeout_s) }
+    }
+
+    /// What clients of the API must know of the server.
+    pub fn server_info(&self, ports: Ports) -> ServerInfo {
+        ServerInfo {
+            node: self.node_id.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            app: self.rtmp_app.clone(),
+            rtmp_port: ports.rtmp,
+            hls_port: ports.hls,
+        }
     }
 
     /// What HLS of all rooms has in common, unless it is off. `in_cluster`: other nodes publish rooms as well.

@@ -1,16 +1,20 @@
 //! The HTTP ports; that of HLS is in [`hls`].
 //!
 //! On the other one, live FLV goes past the web framework, from the stream's actor to the socket; the framework answers
-//! everything else.
+//! everything else: the page to watch on (`page`) and the API ([`api`]).
 //!
 //! The two share the port: the head of a connection's first request is read here. A viewer of a live room, or a node
 //! that pulls it, is admitted to the [`Audience`] of its thread; any other connection is handed on, with what was read put back in front. The
 //! framework keeps no connection alive, so that every request is the first of its connection.
 
+pub mod api;
 pub mod flv;
 mod gate;
 mod head;
 pub mod hls;
+mod negotiate;
+mod page;
+mod path;
 mod patient;
 mod refusal;
 mod reply;
@@ -31,6 +35,7 @@ use synctv_media::{room::RoomName, viewer_queue::LagLimits};
 use tokio::net::TcpStream;
 
 use self::{
+    api::Api,
     gate::Gate,
     head::{Head, Method, Request},
     refusal::refuse,
@@ -51,6 +56,7 @@ pub struct HttpSettings {
 /// What serves the port's connections, on each worker thread.
 pub fn service(
     router: RouterHandle,
+    api: Arc<Api>,
     settings: HttpSettings,
     permits: Permits,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
@@ -62,7 +68,7 @@ pub fn service(
             settings: settings.clone(),
             gate: gate.clone(),
         };
-        worker(port)
+        worker(port, api.clone())
     })
 }
 
@@ -74,8 +80,8 @@ struct Port {
     gate: Gate,
 }
 
-async fn worker(port: Port) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
-    let framework = web::service(&port.settings).await?;
+async fn worker(port: Port, api: Arc<Api>) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
+    let framework = web::service(&port.settings, api).await?;
     let (port, framework) = (Rc::new(port), Rc::new(framework));
     Ok(fn_service(move |socket| {
         let (port, framework) = (port.clone(), framework.clone());

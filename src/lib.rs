@@ -25,7 +25,11 @@ use synctv_actors::{
 };
 use thiserror::Error;
 
-use crate::{config::Config, http::hls::HlsSources, listeners::Listeners};
+use crate::{
+    config::Config,
+    http::{api::Api, hls::HlsSources},
+    listeners::Listeners,
+};
 
 /// How often claims are renewed.
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -59,6 +63,11 @@ pub enum RunError {
 pub fn run(config: Config) -> Result<(), RunError> {
     raise_open_files_limit();
     let listeners = Listeners::bind(&config)?;
+    run_on(config, listeners)
+}
+
+/// Like [`run`], on listeners that are bound already.
+pub fn run_on(config: Config, listeners: Listeners) -> Result<(), RunError> {
     actix_rt::System::new().block_on(serve(config, listeners))
 }
 
@@ -73,6 +82,7 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
 
     announce(&config, &listeners);
     let rtmp_settings = Arc::new(config.rtmp_settings(lag.clone()));
+    let api = Arc::new(Api::new(config.server_info(listeners.ports()), router.clone(), registry.clone()));
     let http_settings = config.http_settings(lag);
     let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
     let (flv_router, flv_permits) = (router.clone(), permits.clone());
@@ -84,7 +94,7 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
         })
         .and_then(|server| {
             server.listen("httpflv", listeners.httpflv, move || {
-                http::service(flv_router.clone(), http_settings.clone(), flv_permits.clone())
+                http::service(flv_router.clone(), api.clone(), http_settings.clone(), flv_permits.clone())
             })
         })
         .map_err(RunError::Server)?;
@@ -123,6 +133,7 @@ fn announce(config: &Config, listeners: &Listeners) {
     if let Some(address) = listeners.hls_address() {
         lines.push(format!("hls    http://{address}/{app}/ROOM/index.m3u8"));
     }
+    lines.push(format!("page   http://{}/", listeners.httpflv_address()));
     // The server is no less useful if nobody reads it.
     let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
     if config.redis_url.is_some() {

@@ -26,6 +26,15 @@ pub struct Listeners {
     pub hls: Option<TcpListener>,
 }
 
+/// The ports that clients of the page connect to, besides the page's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// For RTMP.
+    pub rtmp: u16,
+    /// For HLS, unless it is off.
+    pub hls: Option<u16>,
+}
+
 impl Listeners {
     /// Binds the addresses of `config`.
     pub fn bind(config: &Config) -> Result<Self, RunError> {
@@ -37,6 +46,11 @@ impl Listeners {
                 HlsWhen::Off => None,
             },
         })
+    }
+
+    /// The ports that were bound.
+    pub fn ports(&self) -> Ports {
+        Ports { rtmp: port(&self.rtmp), hls: self.hls.as_ref().map(port) }
     }
 
     /// Where to push, as a person would type it.
@@ -66,6 +80,11 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// A listening socket has an address; 0 would stand for one that was taken away.
+fn port(listener: &TcpListener) -> u16 {
+    listener.local_addr().map_or(0, |addr| addr.port())
 }
 
 fn display(listener: &TcpListener) -> String {

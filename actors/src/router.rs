@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::{
     hls::HlsHandle,
     registry::{RegistryHandle, origin::Origin, store::StoreError},
-    stream::{Evicted, NotLive, Publication, PublishError, Stage, StreamHandle, StreamId, StreamSettings},
+    stream::{Evicted, NotLive, Publication, PublishError, StreamHandle, StreamId, StreamSettings},
 };
 
 /// How often a publisher that meets a stream in its last moment asks for another.
@@ -94,6 +94,10 @@ struct ForPull {
 #[rtype(result = "Option<StreamHandle>")]
 struct Find(RoomName);
 
+#[derive(Message)]
+#[rtype(result = "Vec<StreamHandle>")]
+struct Streams;
+
 impl RouterHandle {
     /// Starts the router on the current thread. `hls` is told of each stream that starts.
     pub fn start(
@@ -136,6 +140,11 @@ impl RouterHandle {
     /// room goes round in circles.
     pub async fn open_local(&self, room: RoomName) -> Option<StreamHandle> {
         self.find(room).await.filter(StreamHandle::is_published_here)
+    }
+
+    /// All streams that viewers can watch here, in no order.
+    pub async fn streams(&self) -> Vec<StreamHandle> {
+        self.address.send(Streams).await.unwrap_or_default()
     }
 
     /// Makes the caller the publisher of `room`. A stream that it starts lives on the caller's thread. `evict` is told
@@ -246,7 +255,16 @@ impl Handler<Find> for Router {
 
     fn handle(&mut self, Find(room): Find, _: &mut Context<Self>) -> Self::Result {
         let stream = &self.streams.get(&room)?.stream;
-        (stream.is_alive() && stream.stage() != Stage::Starting).then(|| stream.clone())
+        stream.is_watchable().then(|| stream.clone())
+    }
+}
+
+impl Handler<Streams> for Router {
+    type Result = Vec<StreamHandle>;
+
+    fn handle(&mut self, _: Streams, _: &mut Context<Self>) -> Self::Result {
+        let streams = self.streams.values().map(|entry| &entry.stream);
+        streams.filter(|stream| stream.is_watchable()).cloned().collect()
     }
 }
 

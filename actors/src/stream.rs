@@ -3,6 +3,7 @@
 mod edge;
 mod feed;
 mod handle;
+mod stats;
 mod subscribers;
 
 use std::{sync::Arc, time::Duration};
@@ -25,11 +26,13 @@ use tokio::{sync::watch, time::Instant};
 pub(crate) use self::handle::NotLive;
 use self::{
     feed::{Admission, Feed},
+    stats::StatsMeter,
     subscribers::Subscribers,
 };
 pub use self::{
     feed::{Source, Stage},
     handle::{Publication, Refused, StreamHandle, StreamId},
+    stats::{CountedViewer, StreamStats, ViewerCount},
 };
 use crate::{
     delivery::{Delivery, EndReason, SubscriberId, SubscriberRole, ViewerId},
@@ -118,6 +121,7 @@ pub struct StreamActor {
     unwatched_since: Option<Instant>,
     end_timer: Option<SpawnHandle>,
     flush_timer: FlushTimer,
+    stats: StatsMeter,
     unreadable_frames: u64,
     oversized_gops: u64,
 }
@@ -158,6 +162,7 @@ impl StreamActor {
             unwatched_since: Some(Instant::now()),
             end_timer: None,
             flush_timer: FlushTimer::Idle,
+            stats: StatsMeter::default(),
             unreadable_frames: 0,
             oversized_gops: 0,
             settings,
@@ -217,6 +222,7 @@ impl StreamActor {
             self.flush_timer = FlushTimer::Spent;
         }
         for batch in self.batcher.flush() {
+            self.stats.count(batch.flv.len());
             self.keep(&batch);
             self.subscribers.send(&batch, &self.room);
         }
@@ -247,6 +253,7 @@ impl StreamActor {
         // Another node's media may have come up to now.
         self.end_publication();
         self.feed = Feed::Published { publisher, claim, evict };
+        self.stats.publisher_came();
         self.set_stage(Stage::Live(Source::Local));
         self.subscribers.tell(&Delivery::PublisherCame(Source::Local));
         Publication::new(ctx.address(), publisher)

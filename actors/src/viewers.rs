@@ -25,7 +25,7 @@ use crate::{
     delivery::{Delivery, EndReason, MAILBOX_MAX, SubscriberId, ViewerId},
     outlet::Outlet,
     permit::Permit,
-    stream::{StreamHandle, StreamId},
+    stream::{CountedViewer, StreamHandle, StreamId},
 };
 
 /// How often viewers are looked at that take nothing, or went while there was nothing to send.
@@ -105,6 +105,8 @@ struct Viewer {
     outlet: Outlet,
     kind: ViewerKind,
     _permit: Permit,
+    /// Another node that pulls is none itself.
+    _counted: Option<CountedViewer>,
 }
 
 /// Why a viewer is no longer served.
@@ -301,6 +303,7 @@ impl Handler<Admit> for Viewers {
             outlet,
             kind: new.kind,
             _permit: new.permit,
+            _counted: (new.kind == ViewerKind::Viewer).then(|| self.stream.count_viewer()),
         });
         self.update(id, ctx, |viewer, now| viewer.outlet.send_control(new.head, now));
         if self.phase == Phase::Streaming {

@@ -10,6 +10,7 @@ use crate::{
     flv::{TAG_OVERHEAD_BYTES, file_header, put_tag},
     frame::Track,
     metadata::Metadata,
+    picture_size::PictureSize,
     rtmp::mux::flv_to_chunks,
     video::VideoCodec,
 };
@@ -66,6 +67,15 @@ impl HeaderSet {
     /// The codec of the audio seen so far.
     pub fn audio_codec(&self) -> Option<AudioCodec> {
         self.audio_codec
+    }
+
+    /// The size of the pictures: that of the sequence header, or else what the publisher announced.
+    pub fn picture_size(&self) -> Option<PictureSize> {
+        let coded = self.video.as_deref().and_then(PictureSize::of_sequence_header);
+        coded.or_else(|| {
+            let Metadata { width, height, .. } = self.metadata;
+            Some(PictureSize { width: width?, height: height? })
+        })
     }
 
     /// What the publisher announced.

@@ -5,6 +5,8 @@
 pub mod audio;
 pub mod batch;
 pub mod batcher;
+pub mod bitrate;
+mod bits;
 pub mod flv;
 pub mod flv_reader;
 pub mod frame;
@@ -12,6 +14,7 @@ pub mod gop;
 pub mod headers;
 pub mod hls;
 pub mod metadata;
+pub mod picture_size;
 pub mod resume;
 pub mod room;
 pub mod rtmp;

@@ -1,6 +1,6 @@
 //! The HLS port: playlists and segments, by the web framework.
 
-mod body;
+pub(super) mod body;
 mod forward;
 mod playlist;
 mod segment;

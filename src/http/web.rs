@@ -1,6 +1,6 @@
 //! What the web framework answers: everything but live media.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_http::{HttpService, KeepAlive, error::DispatchError};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
@@ -11,10 +11,14 @@ use actix_web::{
     web,
 };
 use synctv_actors::registry::origin::PULL_HEADER;
+use synctv_media::room::{RoomName, RoomNameError};
 use tokio::net::TcpStream;
 
 use super::{
-    HttpSettings, flv,
+    HttpSettings,
+    api::{self, Api},
+    page,
+    path::{self, Target},
     reply::{error, not_allowed, preflight},
     rewind::Rewind,
 };
@@ -24,16 +28,18 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Site {
     app: String,
+    api: Arc<Api>,
 }
 
 /// The framework's service for one worker thread.
 pub(super) async fn service(
     settings: &HttpSettings,
+    api: Arc<Api>,
 ) -> Result<
     impl Service<(Rewind<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
-    let site = web::Data::new(Site { app: settings.app.clone() });
+    let site = web::Data::new(Site { app: settings.app.clone(), api });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
     HttpService::<Rewind<TcpStream>, _, _>::build()
@@ -47,16 +53,42 @@ pub(super) async fn service(
 }
 
 async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
-    match flv::room(request.path(), &site.app) {
+    match path::parse(request.path(), request.query_string(), &site.app) {
         None => error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path"),
         Some(_) if request.method() == Method::OPTIONS => preflight(),
         Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => not_allowed(),
-        Some(Err(bad_name)) => error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string()),
-        // A live room's request does not come here: see the module `http`.
-        Some(Ok(room)) if request.headers().contains_key(PULL_HEADER) => {
-            let message = format!("{room} is not published through this node");
-            error(StatusCode::NOT_FOUND, "not_published_here", &message)
-        }
-        Some(Ok(room)) => error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}")),
+        Some(target) => get(&request, &site.api, target).await,
     }
+}
+
+async fn get(request: &HttpRequest, api: &Api, target: Target<'_>) -> HttpResponse {
+    let hls_port = api.info().hls_port;
+    match target {
+        Target::Home => page::home(request, hls_port).await,
+        Target::Watch(Ok(_)) => page::watch(request, hls_port).await,
+        Target::Asset(name) => page::asset(request, name).await,
+        Target::Server => api.server(),
+        Target::Streams(None) => api.streams().await,
+        Target::Streams(Some(Ok(room))) => api.streams_named(&room).await,
+        Target::Stream(Ok(room)) => api.stream(&room).await,
+        Target::Description => api::description(),
+        Target::Flv(Ok(room)) => not_live(request, &room),
+        Target::Watch(Err(bad_name))
+        | Target::Streams(Some(Err(bad_name)))
+        | Target::Stream(Err(bad_name))
+        | Target::Flv(Err(bad_name)) => bad_room(&bad_name),
+    }
+}
+
+/// A live room's request does not come here: see the module `http`.
+fn not_live(request: &HttpRequest, room: &RoomName) -> HttpResponse {
+    if request.headers().contains_key(PULL_HEADER) {
+        let message = format!("{room} is not published through this node");
+        return error(StatusCode::NOT_FOUND, "not_published_here", &message);
+    }
+    error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"))
+}
+
+fn bad_room(bad_name: &RoomNameError) -> HttpResponse {
+    error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string())
 }

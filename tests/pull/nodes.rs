@@ -23,7 +23,12 @@ use synctv_actors::{
     router::RouterHandle,
 };
 use synctv_media::{room::RoomName, rtmp::client::Client};
-use synctv_stream::{config::Config, http, listeners::Listeners, rtmp};
+use synctv_stream::{
+    config::Config,
+    http::{self, api::Api},
+    listeners::Listeners,
+    rtmp,
+};
 
 use crate::support::{
     PATIENCE,
@@ -99,10 +104,11 @@ impl Cluster {
 
 fn serve(config: &Config, listeners: Listeners, store: NodeStore) -> Server {
     let registry = RegistryHandle::start(HEARTBEAT, move || store);
-    let router = RouterHandle::start(config.stream_settings(), registry, config.max_rooms, None);
+    let router = RouterHandle::start(config.stream_settings(), registry.clone(), config.max_rooms, None);
     let (permits, lag) = (Permits::new(config.max_connections), Arc::new(config.lag_limits()));
     let (rtmp_settings, http_settings) =
         (Arc::new(config.rtmp_settings(lag.clone())), config.http_settings(lag));
+    let api = Arc::new(Api::new(config.server_info(listeners.ports()), router.clone(), registry));
     let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
     Server::build()
         .workers(config.workers)
@@ -112,7 +118,7 @@ fn serve(config: &Config, listeners: Listeners, store: NodeStore) -> Server {
         })
         .and_then(|server| {
             server.listen("httpflv", listeners.httpflv, move || {
-                http::service(router.clone(), http_settings.clone(), permits.clone())
+                http::service(router.clone(), api.clone(), http_settings.clone(), permits.clone())
             })
         })
         .expect("the listeners are good")

@@ -51,7 +51,7 @@ fn a_room_that_is_not_live_is_404_at_once() {
 #[test]
 fn paths_that_name_no_room_are_404() {
     let server = Server::start(&[]);
-    for path in ["/", "/r", "/r.mp4", "/favicon.ico"] {
+    for path in ["/r", "/r.mp4", "/favicon.ico", "/api", "/assets/", "/watch"] {
         assert_error(&request(server.http, "GET", path), 404, "not_found");
     }
 }

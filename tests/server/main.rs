@@ -2,6 +2,7 @@
 
 mod support;
 
+mod api_answers;
 mod bad_requests_are_refused;
 mod enhanced_rtmp_passes;
 mod frames_arrive_unchanged;
@@ -11,6 +12,7 @@ mod http_answers;
 mod legal_rtmp_is_accepted;
 mod limits_hold;
 mod logs_are_json;
+mod pages_are_served;
 mod real_players_can_read;
 mod second_publisher_is_refused;
 mod settings_are_checked;

@@ -12,8 +12,13 @@ const EPOCH_UNIX_MS: u64 = 1_577_836_800_000;
 /// The clock gains a sequence number in this time. Segments are longer, so that no playlist outruns the clock.
 const SEQUENCE_STEP_MS: u64 = 250;
 
-/// The same for discontinuities, which are rarer.
-const DISCONTINUITY_STEP_MS: u64 = 1_000;
+/// The same for discontinuities. hls.js keeps an array that is as long as this number is large, and walks it at each
+/// playlist: at some thousands that is nothing, at a number for each second it took longer than a segment. The price is
+/// that a process may begin where another of the same hour did, which shows in media sequences that do not overlap.
+const DISCONTINUITY_STEP_MS: u64 = 3_600_000;
+
+/// 2026-01-01, from which discontinuities are counted.
+const DISCONTINUITY_EPOCH_UNIX_MS: u64 = 1_767_225_600_000;
 
 /// The largest numbers so far, over all rooms.
 #[derive(Debug, Default)]
@@ -39,7 +44,7 @@ impl Numbers {
             sequence: next_sequence.max(since_epoch_ms / SEQUENCE_STEP_MS),
             discontinuity: discontinuity_sequence
                 .saturating_add(1)
-                .max(since_epoch_ms / DISCONTINUITY_STEP_MS),
+                .max(unix_ms.saturating_sub(DISCONTINUITY_EPOCH_UNIX_MS) / DISCONTINUITY_STEP_MS),
         }
     }
 
@@ -64,7 +69,7 @@ pub(crate) fn unix_ms() -> u64 {
 mod tests {
     use super::*;
 
-    const NOW_UNIX_MS: u64 = EPOCH_UNIX_MS + 200_000_000_000;
+    const NOW_UNIX_MS: u64 = DISCONTINUITY_EPOCH_UNIX_MS + 30_000_000_000;
 
     #[test]
     fn a_later_start_begins_above_all_that_an_earlier_process_can_have_reached() {
@@ -74,6 +79,7 @@ mod tests {
         assert!(later.sequence >= earlier.sequence + segments_in_an_hour);
         assert!(later.discontinuity > earlier.discontinuity);
         assert!(later.sequence < 1 << 31);
+        assert!(later.discontinuity < 100_000);
     }
 
     #[test]

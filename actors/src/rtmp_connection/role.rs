@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::{
     delivery::{Delivery, SubscriberId, ViewerId},
     outlet::Outlet,
-    stream::{Publication, StreamHandle},
+    stream::{CountedViewer, Publication, StreamHandle},
 };
 
 /// An RTMP player is the only viewer of its subscription.
@@ -62,11 +62,13 @@ pub(super) struct Playing {
     stream: StreamHandle,
     subscriber: SubscriberId,
     since: Instant,
+    _counted: CountedViewer,
 }
 
 impl Playing {
     pub fn new(stream: StreamHandle) -> Self {
-        Self { stream, subscriber: SubscriberId::unique(), since: Instant::now() }
+        let _counted = stream.count_viewer();
+        Self { stream, subscriber: SubscriberId::unique(), since: Instant::now(), _counted }
     }
 
     pub fn is_stream_alive(&self) -> bool {

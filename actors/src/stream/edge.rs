@@ -59,6 +59,7 @@ impl StreamActor {
             Feed::Vacant { seeker: Some(puller), .. } => Feed::Pulled(puller),
             other => other,
         };
+        self.stats.publisher_came();
         self.set_stage(Stage::Live(Source::Remote));
         self.subscribers.tell(&Delivery::PublisherCame(Source::Remote));
         self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);

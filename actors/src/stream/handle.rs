@@ -11,10 +11,11 @@ use synctv_media::{frame::Frame, room::RoomName};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    Attach, Detach, Evicted, Join, Leave, Media, PublishError, PublisherId, Stage, StreamActor,
-    StreamSettings,
+    Attach, CountedViewer, Detach, Evicted, Join, Leave, Media, PublishError, PublisherId, Stage,
+    StreamActor, StreamSettings, StreamStats, ViewerCount,
     edge::{Follow, ORIGIN_WAIT},
     feed::Source,
+    stats::TellStats,
 };
 use crate::{
     delivery::{Delivery, SubscriberId, SubscriberRole, ViewerId},
@@ -41,6 +42,7 @@ pub struct StreamHandle {
     arbiter: ArbiterHandle,
     address: Addr<StreamActor>,
     stage: watch::Receiver<Stage>,
+    viewers: ViewerCount,
 }
 
 /// Why a stream that was started did not go live.
@@ -68,7 +70,7 @@ impl StreamHandle {
             StreamActor::new(id, of_room, settings, registry, router, stage_of)
         });
         let arbiter = arbiter.clone();
-        Self { id, room, arbiter, address, stage }
+        Self { id, room, arbiter, address, stage, viewers: ViewerCount::default() }
     }
 
     /// Which stream it is.
@@ -79,6 +81,11 @@ impl StreamHandle {
     /// The stream's room.
     pub fn room(&self) -> &RoomName {
         &self.room
+    }
+
+    /// Whether there is something to watch, or was and may be again.
+    pub(crate) fn is_watchable(&self) -> bool {
+        self.is_alive() && self.stage() != Stage::Starting
     }
 
     /// The thread that the stream lives on.
@@ -147,6 +154,21 @@ impl StreamHandle {
         recipient: Recipient<Delivery>,
     ) {
         self.address.do_send(Join { subscriber, role: SubscriberRole::Segmenter, viewer, recipient });
+    }
+
+    /// Counts a viewer for as long as the value lives.
+    pub(crate) fn count_viewer(&self) -> CountedViewer {
+        self.viewers.add()
+    }
+
+    /// How many watch the stream on this node.
+    pub fn viewers(&self) -> u64 {
+        self.viewers.get()
+    }
+
+    /// What the stream says of itself; `None` if it is gone.
+    pub async fn stats(&self) -> Option<StreamStats> {
+        self.address.send(TellStats).await.ok()
     }
 
     /// Ends a subscription.

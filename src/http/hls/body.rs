@@ -20,7 +20,7 @@ const MEMORY_PIECE_BYTES: usize = 32 * 1024;
 const FILE_PIECE_BYTES: usize = 64 * 1024;
 
 /// The body that a GET would have: its size is told, nothing is sent.
-pub(super) fn absent(size_bytes: usize) -> BoxBody {
+pub(in crate::http) fn absent(size_bytes: usize) -> BoxBody {
     BoxBody::new(Absent(size_bytes))
 }
 

@@ -6,7 +6,7 @@ use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
         Method, StatusCode,
-        header::{self, AcceptEncoding, Encoding, EntityTag, Header, IfNoneMatch},
+        header::{self, EntityTag, Header, IfNoneMatch},
     },
 };
 use serde_json::json;
@@ -17,7 +17,10 @@ use synctv_actors::{
 };
 use synctv_media::{hls::container::Codec, room::RoomName};
 
-use super::{super::reply::error, body};
+use super::{
+    super::{negotiate::takes_gzip, reply::error},
+    body,
+};
 
 const CONTENT_TYPE: &str = "application/vnd.apple.mpegurl";
 
@@ -96,13 +99,6 @@ fn common_headers(response: &mut HttpResponseBuilder) {
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .insert_header((header::VARY, "Accept-Encoding"))
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
-}
-
-/// Whether it asks for gzip by name: a bare `*` is what programs say that cannot read it.
-fn takes_gzip(request: &HttpRequest) -> bool {
-    let supported = [Encoding::identity(), Encoding::gzip()];
-    AcceptEncoding::parse(request)
-        .is_ok_and(|accepted| accepted.negotiate(supported.iter()) == Some(Encoding::gzip()))
 }
 
 fn pending() -> HttpResponse {

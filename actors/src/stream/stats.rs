@@ -1,0 +1,142 @@
+//! What a stream says of itself to those who look at it from outside.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use actix::{Handler, Message, MessageResult};
+use synctv_media::{audio::AudioCodec, bitrate::BitrateMeter, picture_size::PictureSize, video::VideoCodec};
+use tokio::time::Instant;
+
+use super::{Stage, StreamActor};
+use crate::hls::unix_ms;
+
+/// A stream as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamStats {
+    /// When its publisher came, in milliseconds since 1970, UTC. `None` while it waits for one.
+    pub since_unix_ms: Option<u64>,
+    /// The codec of its video, if it has any.
+    pub video: Option<VideoCodec>,
+    /// The size of its pictures, if they say it.
+    pub picture_size: Option<PictureSize>,
+    /// The codec of its audio, if it has any.
+    pub audio: Option<AudioCodec>,
+    /// The mean over the last seconds, in kbit/s, once there is one.
+    pub bitrate_kbps: Option<u64>,
+}
+
+/// What a stream keeps for its [`StreamStats`].
+#[derive(Debug)]
+pub(super) struct StatsMeter {
+    since_unix_ms: Option<u64>,
+    /// The bit rate's time counts from here: the wall clock can be set back.
+    epoch: Instant,
+    bitrate: BitrateMeter,
+}
+
+impl Default for StatsMeter {
+    fn default() -> Self {
+        Self { since_unix_ms: None, epoch: Instant::now(), bitrate: BitrateMeter::default() }
+    }
+}
+
+impl StatsMeter {
+    /// A publisher came, to this node or to the one that is pulled from.
+    pub fn publisher_came(&mut self) {
+        *self = Self { since_unix_ms: Some(unix_ms()), ..Self::default() };
+    }
+
+    /// Counts media that goes out.
+    pub fn count(&mut self, size_bytes: usize) {
+        self.bitrate.add(self.now_ms(), size_bytes);
+    }
+
+    fn kbps(&self) -> Option<u64> {
+        self.bitrate.kbps(self.now_ms())
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// How many watch a stream on this node: HTTP-FLV viewers and RTMP players.
+#[derive(Debug, Clone, Default)]
+pub struct ViewerCount(Arc<AtomicU64>);
+
+/// One of those who are counted, until it is dropped.
+#[derive(Debug)]
+pub struct CountedViewer(ViewerCount);
+
+impl ViewerCount {
+    /// Counts one more.
+    pub(crate) fn add(&self) -> CountedViewer {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        CountedViewer(self.clone())
+    }
+
+    /// How many there are.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for CountedViewer {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "StreamStats")]
+pub(super) struct TellStats;
+
+impl Handler<TellStats> for StreamActor {
+    type Result = MessageResult<TellStats>;
+
+    fn handle(&mut self, _: TellStats, _: &mut Self::Context) -> Self::Result {
+        let headers = self.batcher.headers();
+        let is_fed = matches!(self.stage(), Stage::Live(_));
+        MessageResult(StreamStats {
+            since_unix_ms: self.stats.since_unix_ms.filter(|_| is_fed),
+            video: headers.video_codec(),
+            picture_size: headers.picture_size(),
+            audio: headers.audio_codec(),
+            bitrate_kbps: self.stats.kbps().filter(|_| is_fed),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ProbeHandle, node, opening, room, settings};
+
+    #[actix_rt::test]
+    async fn a_stream_tells_what_it_has_and_nothing_of_it_when_its_publisher_is_gone() {
+        let router = node(settings(), 10);
+        let probe = ProbeHandle::start();
+        let publication = router.publish(room("r"), probe.evict()).await.unwrap();
+        publication.send(opening(0)).await.unwrap();
+        let stream = router.open(room("r")).await.unwrap();
+        let stats = stream.stats().await.unwrap();
+        assert!(stats.since_unix_ms.is_some());
+        assert_eq!((stats.video, stats.audio), (Some(VideoCodec::H264), Some(AudioCodec::Aac)));
+        drop(publication);
+        let stats = stream.stats().await.unwrap();
+        assert_eq!((stats.since_unix_ms, stats.video, stats.bitrate_kbps), (None, None, None));
+    }
+
+    #[test]
+    fn viewers_are_counted_while_they_are_there() {
+        let count = ViewerCount::default();
+        let (first, second) = (count.add(), count.add());
+        assert_eq!(count.get(), 2);
+        drop(first);
+        assert_eq!(count.get(), 1);
+        drop(second);
+        assert_eq!(count.get(), 0);
+    }
+}

@@ -1,0 +1,61 @@
+//! The server, and someone who pushes a clip to the room `demo` over and over: everything to see without an encoder.
+//!
+//! Takes the server's settings; segments go to a temporary directory.
+
+mod clip;
+mod publisher;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    process::ExitCode,
+    thread,
+};
+
+use synctv_stream::{RunError, config::Config, listeners::Listeners, log, run_on};
+
+const ROOM: &str = "demo";
+
+fn main() -> ExitCode {
+    let config = match Config::load() {
+        Ok(config) => config,
+        Err(stop) => return stop.report(),
+    };
+    log::init();
+    match demo(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo(mut config: Config) -> Result<(), Box<dyn std::error::Error>> {
+    let storage = tempfile::tempdir()?;
+    config.hls_storage = storage.path().join("hls");
+    let listeners = Listeners::bind(&config).map_err(explain)?;
+    let (rtmp, app) = (reachable(listeners.rtmp.local_addr()?), config.rtmp_app.clone());
+    // It ends with the process.
+    thread::spawn(move || publisher::run(rtmp, &app, ROOM));
+    let page = listeners.httpflv_address();
+    println!("Open http://{page}/ or http://{page}/watch/{ROOM}; Ctrl-C ends it.\n");
+    Ok(run_on(config, listeners)?)
+}
+
+/// Most who see a demo fail have the server running already.
+fn explain(error: RunError) -> String {
+    match &error {
+        RunError::Listen { setting, .. } => format!("{error}; choose another with {setting}=0.0.0.0:PORT"),
+        RunError::Server(_) => error.to_string(),
+    }
+}
+
+/// Where a listener is reached from the same machine.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}

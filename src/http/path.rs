@@ -1,0 +1,104 @@
+//! What the paths of the HTTP port are for.
+
+use synctv_media::room::{RoomName, RoomNameError};
+
+use super::flv;
+
+/// What a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target<'a> {
+    /// The page with the list of rooms.
+    Home,
+    /// The page of one room.
+    Watch(Result<RoomName, RoomNameError>),
+    /// A file of these pages.
+    Asset(&'a str),
+    /// What a client must know of the server.
+    Server,
+    /// The list of rooms, or what it has of one of them.
+    Streams(Option<Result<RoomName, RoomNameError>>),
+    /// One room.
+    Stream(Result<RoomName, RoomNameError>),
+    /// The description of the API.
+    Description,
+    /// Live media.
+    Flv(Result<RoomName, RoomNameError>),
+}
+
+/// Reads a path and its query. `app` is that of `/APP/ROOM.flv`.
+pub(super) fn parse<'a>(path: &'a str, query: &str, app: &str) -> Option<Target<'a>> {
+    if let Some(rest) = path.strip_prefix("/api/") {
+        return api(rest, query);
+    }
+    if let Some(room) = path.strip_prefix("/watch/") {
+        return Some(Target::Watch(RoomName::new(room)));
+    }
+    if let Some(name) = path.strip_prefix("/assets/") {
+        return Some(Target::Asset(name));
+    }
+    match path {
+        "/" => Some(Target::Home),
+        _ => flv::room(path, app).map(Target::Flv),
+    }
+}
+
+/// The API's version is in its paths; without it, the newest one is meant.
+fn api<'a>(path: &'a str, query: &str) -> Option<Target<'a>> {
+    match path.strip_prefix("v1/").unwrap_or(path) {
+        "openapi.json" => Some(Target::Description),
+        "server" => Some(Target::Server),
+        "streams" => Some(Target::Streams(room_in(query))),
+        rest => Some(Target::Stream(RoomName::new(rest.strip_prefix("streams/")?))),
+    }
+}
+
+/// The room that a query asks for. Names need no escapes, so what has one is no name.
+fn room_in(query: &str) -> Option<Result<RoomName, RoomNameError>> {
+    query.split('&').find_map(|pair| pair.strip_prefix("room=")).map(RoomName::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(path: &str) -> Option<Target<'_>> {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        parse(path, query, "live")
+    }
+
+    fn room(name: &str) -> Result<RoomName, RoomNameError> {
+        RoomName::new(name)
+    }
+
+    #[test]
+    fn pages_and_the_api_have_their_paths() {
+        assert_eq!(target("/"), Some(Target::Home));
+        assert_eq!(target("/watch/a.flv"), Some(Target::Watch(room("a.flv"))));
+        assert_eq!(target("/assets/players/x.js"), Some(Target::Asset("players/x.js")));
+        assert_eq!(target("/api/v1/streams"), Some(Target::Streams(None)));
+        assert_eq!(target("/api/streams"), Some(Target::Streams(None)));
+        assert_eq!(target("/api/v1/streams?room=r"), Some(Target::Streams(Some(room("r")))));
+        assert_eq!(target("/api/v1/streams?a=b&room="), Some(Target::Streams(Some(room("")))));
+        assert_eq!(target("/api/v1/streams/r"), Some(Target::Stream(room("r"))));
+        assert_eq!(target("/api/streams/r.flv"), Some(Target::Stream(room("r.flv"))));
+        assert_eq!(target("/api/v1/server"), Some(Target::Server));
+        assert_eq!(target("/api/openapi.json"), Some(Target::Description));
+    }
+
+    #[test]
+    fn everything_else_is_media_or_nothing() {
+        assert_eq!(target("/r.flv"), Some(Target::Flv(room("r"))));
+        assert_eq!(target("/live/r.flv"), Some(Target::Flv(room("r"))));
+        for path in ["/r", "/watch", "/api", "/api/v2/streams", "/api/", "/index.html"] {
+            assert_eq!(target(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn bad_names_are_named_as_such() {
+        let markup = Err(RoomNameError::Character('%'));
+        assert_eq!(target("/watch/%3Cimg%20src=x%3E"), Some(Target::Watch(markup.clone())));
+        assert_eq!(target("/api/v1/streams/%3Cimg%20src=x%3E"), Some(Target::Stream(markup)));
+        assert_eq!(target("/watch/"), Some(Target::Watch(Err(RoomNameError::Empty))));
+    }
+}

@@ -1,0 +1,239 @@
+//! A browser of one's own, driven over WebDriver: JSON over HTTP, as little of it as the tests need.
+//!
+//! It blocks like everything in these tests, and there is one at a time: pictures are decoded by the processor.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{PATIENCE, http::split_head, rtmp_peer::dial};
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// WebDriver's characters for keys without a character.
+pub const TAB: &str = "\u{E004}";
+pub const ENTER: &str = "\u{E007}";
+
+const FLAGS: [&str; 9] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+];
+
+/// A running browser; it ends when this is dropped.
+pub struct Browser {
+    driver: Child,
+    address: SocketAddr,
+    session: String,
+    _profile: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Browser {
+    /// Starts one, with nothing of an earlier one.
+    pub fn start() -> Self {
+        // A test that failed leaves nothing behind that the next one could trip over.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("chromedriver cannot be run ({error}): `make test` installs it, and so does `apt-get install chromium-driver`")
+            });
+        let stdout = BufReader::new(driver.stdout.take().expect("stdout is piped"));
+        let port = stdout.lines().map_while(Result::ok).find_map(|line| port_in(&line));
+        let address = SocketAddr::from(([127, 0, 0, 1], port.expect("chromedriver names its port")));
+        let profile = tempfile::tempdir().expect("a directory for the browser");
+        let mut browser = Self { driver, address, session: String::new(), _profile: profile, _turn: turn };
+        browser.begin_session();
+        browser
+    }
+
+    fn begin_session(&mut self) {
+        let mut flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
+        flags.push(format!("--user-data-dir={}", self._profile.path().display()));
+        let capabilities = json!({
+            "browserName": "chrome",
+            "timeouts": { "script": PATIENCE.as_millis() },
+            "goog:loggingPrefs": { "browser": "ALL" },
+            "goog:chromeOptions": { "args": flags },
+        });
+        let started =
+            self.ask("POST", "/session", &json!({ "capabilities": { "alwaysMatch": capabilities } }));
+        self.session = format!("/session/{}", started["sessionId"].as_str().expect("a session has an id"));
+    }
+
+    /// Goes to an address, and waits until it is loaded.
+    pub fn open(&self, url: &str) {
+        self.command("/url", &json!({ "url": url }));
+    }
+
+    /// What a function's body gives in the page.
+    pub fn run(&self, body: &str) -> Value {
+        self.command("/execute/sync", &json!({ "script": body, "args": [] }))
+    }
+
+    /// Waits until an expression is true in the page, and gives its value. It can use `text(id)`, and `video`.
+    pub fn until(&self, expression: &str) -> Value {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+             const text = (id) => document.getElementById(id)?.textContent ?? '';
+             const video = document.querySelector('video');
+             const look = () => {{
+               const value = (() => {expression})();
+               if (value) {{ clearInterval(timer); done(value); }}
+             }};
+             const timer = setInterval(look, 50);"
+        );
+        let result = self.try_command("/execute/async", &json!({ "script": script, "args": [] }));
+        result.unwrap_or_else(|error| {
+            panic!("{expression}: {error}\nthe page: {}", self.run("return document.body.innerText"))
+        })
+    }
+
+    /// Types keys, as a person does, wherever the focus is.
+    pub fn press(&self, keys: &[&str]) {
+        let strokes: Vec<Value> = keys
+            .iter()
+            .flat_map(|key| {
+                [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]
+            })
+            .collect();
+        self.command(
+            "/actions",
+            &json!({ "actions": [{ "type": "key", "id": "keys", "actions": strokes }] }),
+        );
+    }
+
+    /// Goes on inside the page's only frame.
+    pub fn enter_frame(&self) {
+        self.command("/frame", &json!({ "id": 0 }));
+    }
+
+    /// A window of this size, in CSS pixels, in a light or dark scheme.
+    pub fn look_like(&self, width: u32, height: u32, scheme: &str) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", &metrics);
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", &features);
+    }
+
+    fn devtools(&self, command: &str, parameters: &Value) {
+        self.command("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }));
+    }
+
+    /// Keeps a picture of the window for people to look at.
+    pub fn screenshot(&self, name: &str) -> PathBuf {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+        std::fs::create_dir_all(&directory).expect("a directory for screenshots");
+        let picture = self.ask("GET", &format!("{}/screenshot", self.session), &Value::Null);
+        let path = directory.join(name);
+        let bytes = base64(picture.as_str().expect("a screenshot is text"));
+        std::fs::write(&path, bytes).expect("the screenshot can be written");
+        path
+    }
+
+    /// Asserts that the page had nothing to complain about: no errors, and nothing that its policy forbids.
+    pub fn assert_quiet(&self) {
+        assert_eq!(self.complaints(), Vec::<String>::new());
+    }
+
+    /// What the page and the browser complained about since the last look.
+    pub fn complaints(&self) -> Vec<String> {
+        let log = self.command("/se/log", &json!({ "type": "browser" }));
+        let entries = log.as_array().expect("the log is a list").iter();
+        let bad = entries.filter(|entry| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING")));
+        bad.map(|entry| entry["message"].to_string()).collect()
+    }
+
+    fn command(&self, path: &str, body: &Value) -> Value {
+        self.try_command(path, body).unwrap_or_else(|error| panic!("{path} {body}: {error}"))
+    }
+
+    fn try_command(&self, path: &str, body: &Value) -> Result<Value, Value> {
+        self.try_ask("POST", &format!("{}{path}", self.session), body)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.try_ask(method, path, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    fn try_ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, Value> {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut socket = dial(self.address);
+        // The browser's own limits are shorter.
+        socket.set_read_timeout(Some(3 * PATIENCE)).expect("a timeout can be set");
+        let size = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n{body}",
+            self.address
+        );
+        socket.write_all(request.as_bytes()).expect("chromedriver takes the request");
+        let answer: Value =
+            serde_json::from_slice(&read_body(&mut socket)).expect("chromedriver answers in JSON");
+        let value = answer["value"].clone();
+        if value["error"].is_string() { Err(value["message"].clone()) } else { Ok(value) }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() {
+            let _ = self.try_ask("DELETE", &self.session, &Value::Null);
+        }
+        // It may have ended already.
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+fn port_in(line: &str) -> Option<u16> {
+    line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+}
+
+/// The body of a response whose connection may stay open.
+fn read_body(socket: &mut impl Read) -> Vec<u8> {
+    let (mut read, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+    loop {
+        let size = socket.read(&mut buffer).expect("chromedriver answers");
+        assert!(size > 0, "chromedriver closed the connection");
+        read.extend_from_slice(&buffer[..size]);
+        if let Some((head, body)) = split_head(&read) {
+            let whole: usize = head.header("content-length").parse().expect("the response has a length");
+            if body.len() >= whole {
+                return body;
+            }
+        }
+    }
+}
+
+/// RFC 4648, section 4, of a sender that is trusted.
+fn base64(text: &str) -> Vec<u8> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+    for digit in text.bytes().filter_map(|byte| ALPHABET.iter().position(|known| *known == byte)) {
+        bits = bits << 6 | digit as u32;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    bytes
+}

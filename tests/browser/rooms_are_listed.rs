@@ -1,0 +1,59 @@
+//! The first page lists what is live, and says how to push when nothing is.
+
+use serde_json::json;
+
+use crate::{
+    browser::{Browser, ENTER, TAB},
+    studio::Studio,
+};
+
+#[test]
+fn a_room_comes_and_goes_without_a_reload() {
+    // Longer than the page takes to look again.
+    let studio = Studio::open_with(6, &[]);
+    let browser = Browser::start();
+    browser.open(&studio.url("/"));
+    browser.until("!document.getElementById('empty').hidden && document.getElementById('push').open");
+    let port = studio.server.rtmp.port();
+    browser.until(&format!("text('obs-server') === 'rtmp://127.0.0.1:{port}/live'"));
+    browser.until(&format!("text('ffmpeg-file').endsWith('rtmp://127.0.0.1:{port}/live/my-room')"));
+
+    let publisher = studio.push("demo");
+    browser.until("document.querySelector('.rooms .video')?.textContent === 'H.264 640 × 360'");
+    browser.until("/^[0-9.]+ [kM]bit.s$/.test(document.querySelector('.rooms .bitrate').textContent)");
+    let row = browser.run(
+        "const say = (name) => document.querySelector(`.rooms .${name}`).textContent;
+         return ['name', 'state', 'audio', 'viewers'].map(say)",
+    );
+    assert_eq!(row, json!(["demo", "live", "AAC", "0 viewers"]));
+    assert_eq!(browser.run("return document.getElementById('empty').hidden"), true);
+
+    drop(publisher);
+    browser.until("document.querySelector('.rooms .state')?.textContent === 'waiting'");
+    browser.until(
+        "document.querySelectorAll('.rooms li').length === 0 && !document.getElementById('empty').hidden",
+    );
+    browser.assert_quiet();
+}
+
+#[test]
+fn the_keyboard_is_enough_and_keeps_its_place() {
+    let studio = Studio::open();
+    let _publisher = studio.push("demo");
+    let browser = Browser::start();
+    browser.open(&studio.url("/"));
+    browser.until("document.querySelector('[data-room=demo]')");
+    browser.press(&[TAB, TAB]);
+    browser.until("document.activeElement.dataset.room === 'demo'");
+    let since = browser.run("return document.querySelector('.rooms .since').textContent");
+    // The list was written anew in the meantime.
+    browser.until(&format!("document.querySelector('.rooms .since').textContent !== {since}"));
+    assert_eq!(browser.run("return document.activeElement.dataset.room"), "demo");
+    browser.press(&[ENTER]);
+    browser.until("location.pathname === '/watch/demo' && document.getElementById('stage')?.dataset.state === 'playing'");
+    browser.press(&["k"]);
+    browser.until("video.paused && text('pause') === 'Play'");
+    browser.press(&["k"]);
+    browser.until("!video.paused && text('pause') === 'Pause'");
+    browser.assert_quiet();
+}

@@ -1,0 +1,54 @@
+//! A room plays over HTTP-FLV and over HLS, at once and close to live.
+
+use crate::{browser::Browser, studio::Studio};
+
+/// More than the decoder needs to have begun, less than the cached GOP.
+const FRAMES: u32 = 45;
+
+#[test]
+fn http_flv_plays_less_than_a_second_and_a_half_behind_live() {
+    let studio = Studio::open();
+    let _publisher = studio.push("demo");
+    let browser = Browser::start();
+    browser.open(&studio.url("/watch/demo"));
+    browser.until("document.getElementById('stage').dataset.state === 'playing'");
+    assert_plays(&browser);
+    let behind = browser.run(
+        "const { buffered, currentTime } = document.querySelector('video');
+        return [buffered.end(0) - currentTime, Number(document.getElementById('latency').dataset.seconds)]",
+    );
+    for seconds in behind.as_array().expect("two numbers") {
+        let seconds = seconds.as_f64().expect("a number");
+        assert!(seconds > 0.0 && seconds < 1.5, "{behind}");
+    }
+    assert_eq!(browser.run("return document.querySelector('video').muted"), true);
+    browser.until("document.getElementById('facts').textContent.includes('1 viewer')");
+    browser.press(&["m"]);
+    browser.until("!video.muted && !video.paused && text('mute') === 'Sound on'");
+    browser.assert_quiet();
+}
+
+#[test]
+fn hls_plays_in_the_same_page() {
+    let studio = Studio::open();
+    let _publisher = studio.push("demo");
+    let browser = Browser::start();
+    browser.open(&studio.url("/watch/demo"));
+    browser.until("document.getElementById('stage').dataset.state === 'playing'");
+    browser.run("document.querySelector('[name=protocol][value=hls]').click()");
+    browser.until("globalThis.Hls && document.getElementById('stage').dataset.state === 'playing'");
+    assert_plays(&browser);
+    browser.until("text('latency').endsWith('behind live') && Number(document.getElementById('latency').dataset.seconds) > 1");
+    browser.assert_quiet();
+}
+
+/// Time goes on, pictures are decoded, and they have the clip's size.
+fn assert_plays(browser: &Browser) {
+    let began = browser.run("return document.querySelector('video').currentTime");
+    browser.until(&format!("video.currentTime > {began} + 1.5"));
+    browser.until(&format!("video.getVideoPlaybackQuality().totalVideoFrames >= {FRAMES}"));
+    assert_eq!(
+        browser.run("const { videoWidth, videoHeight } = document.querySelector('video'); return [videoWidth, videoHeight]"),
+        serde_json::json!([640, 360])
+    );
+}
