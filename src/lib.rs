@@ -2,6 +2,7 @@
 //!
 //! [`run`] wires the listeners to the actors, and reads from top to bottom.
 
+mod cluster;
 pub mod config;
 pub mod http;
 pub mod listeners;
@@ -16,17 +17,11 @@ use std::{
 
 use actix_server::Server;
 use synctv_actors::{
-    hls::HlsHandle,
-    permit::Permits,
-    registry::{RegistryHandle, embedded::EmbeddedStore},
-    router::RouterHandle,
+    hls::HlsHandle, permit::Permits, registry::redis_store::JoinError, router::RouterHandle,
 };
 use thiserror::Error;
 
 use crate::{config::Config, listeners::Listeners};
-
-/// How often claims are renewed.
-const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// How long requests that are being answered may take when the server stops, in seconds. Live media does not end by
 /// itself and is not waited for.
@@ -48,6 +43,12 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// The cluster could not be joined.
+    #[error("REDIS_URL: {0}")]
+    Unreachable(JoinError),
+    /// Another process has this one's name.
+    #[error(transparent)]
+    NameInUse(JoinError),
     /// The threads that serve could not be started or ended badly.
     #[error("the server stopped: {0}")]
     Server(io::Error),
@@ -61,14 +62,13 @@ pub fn run(config: Config) -> Result<(), RunError> {
 }
 
 async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
-    let node_id = config.node_id.clone();
-    let registry = RegistryHandle::start(HEARTBEAT, move || EmbeddedStore::new(node_id));
+    let (node_id, registry) = cluster::join(&config, &listeners).await?;
     let hls = config.hls_settings().map(HlsHandle::start);
     let router = RouterHandle::start(config.stream_settings(), registry, config.max_rooms, hls.clone());
     let permits = Permits::new(config.max_connections);
     let lag = Arc::new(config.lag_limits());
 
-    announce(&config, &listeners);
+    announce(&config, &listeners, &node_id);
     let rtmp_settings = Arc::new(config.rtmp_settings(lag.clone()));
     let http_settings = config.http_settings(lag);
     let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
@@ -109,7 +109,7 @@ fn raise_open_files_limit() {
 }
 
 /// Says where to push and where to watch.
-fn announce(config: &Config, listeners: &Listeners) {
+fn announce(config: &Config, listeners: &Listeners, node_id: &str) {
     let app = &config.rtmp_app;
     let mut lines = vec![
         format!("push   rtmp://{}/{app}/ROOM", listeners.rtmp_address()),
@@ -120,8 +120,5 @@ fn announce(config: &Config, listeners: &Listeners) {
     }
     // The server is no less useful if nobody reads it.
     let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
-    if config.redis_url.is_some() {
-        ::log::warn!("REDIS_URL is set, but this version runs alone: rooms are not shared with other nodes");
-    }
-    ::log::info!(node = config.node_id.as_str(), workers = config.workers; "started");
+    ::log::info!(node = node_id, workers = config.workers; "started");
 }

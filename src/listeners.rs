@@ -39,6 +39,12 @@ impl Listeners {
         })
     }
 
+    /// The port that each listens on: RTMP, HTTP-FLV, and HLS unless it is off.
+    pub fn ports(&self) -> io::Result<(u16, u16, Option<u16>)> {
+        let port = |listener: &TcpListener| listener.local_addr().map(|addr| addr.port());
+        Ok((port(&self.rtmp)?, port(&self.httpflv)?, self.hls.as_ref().map(port).transpose()?))
+    }
+
     /// Where to push, as a person would type it.
     pub fn rtmp_address(&self) -> String {
         display(&self.rtmp)

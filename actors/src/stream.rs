@@ -110,7 +110,10 @@ enum Feed {
     /// Nobody, since then.
     Vacant { since: Instant },
     /// Someone will, if the registry agrees.
-    Claiming,
+    Claiming {
+        /// The registry took back the claim of this epoch. That may be heard before the claim's own answer.
+        lost_epoch: Option<u64>,
+    },
     /// Someone does.
     Live { publisher: PublisherId, claim: Claim, evict: Recipient<Evicted> },
 }
@@ -280,6 +283,10 @@ impl StreamActor {
         matches!(&self.feed, Feed::Live { publisher, .. } if *publisher == id)
     }
 
+    fn has_lost(&self, claim: &Claim) -> bool {
+        matches!(self.feed, Feed::Claiming { lost_epoch: Some(epoch) } if epoch == claim.epoch)
+    }
+
     /// The registry refused: the stream is what it was before, and over if it never was live.
     fn claim_refused(&mut self, since: Instant, ctx: &mut Context<Self>) {
         self.feed = Feed::Vacant { since };
@@ -296,11 +303,15 @@ impl StreamActor {
         evict: Recipient<Evicted>,
         ctx: &mut Context<Self>,
     ) -> AttachFuture {
-        self.feed = Feed::Claiming;
+        self.feed = Feed::Claiming { lost_epoch: None };
         let registry = self.registry.clone();
         let (room, owner) = (self.room.clone(), ctx.address().recipient());
         let claimed = async move { registry.claim(room, owner).await };
         Box::pin(claimed.into_actor(self).map(move |claimed, stream, ctx| match claimed {
+            Ok(claim) if stream.has_lost(&claim) => {
+                stream.claim_refused(vacant_since, ctx);
+                Err(PublishError::Busy)
+            }
             Ok(claim) => Ok(stream.go_live(claim, evict, ctx)),
             Err(error) => {
                 stream.claim_refused(vacant_since, ctx);
@@ -355,7 +366,7 @@ impl Handler<Attach> for StreamActor {
     fn handle(&mut self, Attach { evict }: Attach, ctx: &mut Self::Context) -> Self::Result {
         match self.feed {
             Feed::Vacant { since } => self.claim(since, evict, ctx),
-            Feed::Claiming | Feed::Live { .. } => Box::pin(fut::ready(Err(PublishError::Busy))),
+            Feed::Claiming { .. } | Feed::Live { .. } => Box::pin(fut::ready(Err(PublishError::Busy))),
         }
     }
 }
@@ -397,12 +408,13 @@ impl Handler<ClaimLost> for StreamActor {
     type Result = ();
 
     fn handle(&mut self, lost: ClaimLost, ctx: &mut Self::Context) {
-        let Feed::Live { claim, evict, .. } = &self.feed else {
-            return;
-        };
-        if claim.epoch == lost.epoch {
-            evict.do_send(Evicted);
-            self.become_vacant(ctx);
+        match &mut self.feed {
+            Feed::Claiming { lost_epoch } => *lost_epoch = Some(lost.epoch),
+            Feed::Live { claim, evict, .. } if claim.epoch == lost.epoch => {
+                evict.do_send(Evicted);
+                self.become_vacant(ctx);
+            }
+            Feed::Live { .. } | Feed::Vacant { .. } => {}
         }
     }
 }

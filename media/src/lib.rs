@@ -5,6 +5,7 @@
 pub mod audio;
 pub mod batch;
 pub mod batcher;
+pub mod cluster;
 pub mod flv;
 pub mod flv_reader;
 pub mod frame;

@@ -1,17 +1,7 @@
 //! Where rooms are published, as the registry tells others.
 
+pub use synctv_media::cluster::table::NodeAddresses;
 use synctv_media::room::RoomName;
-
-/// Where other nodes reach a node's ports, each as `HOST:PORT`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeAddresses {
-    /// RTMP.
-    pub rtmp: String,
-    /// HTTP-FLV.
-    pub httpflv: String,
-    /// HLS, unless it is off there.
-    pub hls: Option<String>,
-}
 
 /// The node that publishes a room, seen from another one.
 #[derive(Debug, Clone, PartialEq, Eq)]

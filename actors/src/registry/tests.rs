@@ -1,5 +1,6 @@
 use std::{cell::RefCell, rc::Rc};
 
+use actix::{Actor, Context, Handler};
 use futures::future::{LocalBoxFuture, pending, ready};
 use tokio::sync::mpsc;
 
