@@ -34,6 +34,8 @@ pub struct RegistryActor {
     renewal: Renewal,
     lease: Option<LeaseKeeper>,
     is_leaving: bool,
+    /// How often the lease was found gone, and taken again.
+    returns: u64,
     origins: Lookups<RoomName, Option<Origin>>,
     rooms: Lookups<(), Vec<PublishedRoom>>,
 }
@@ -102,6 +104,7 @@ impl RegistryActor {
             busy: HashMap::new(),
             renewal: Renewal::Idle,
             is_leaving: false,
+            returns: 0,
             origins: Lookups::default(),
             rooms: Lookups::default(),
         }
@@ -197,12 +200,12 @@ impl RegistryActor {
     ) -> oneshot::Receiver<Result<Claim, ClaimError>> {
         let (answer, answered) = oneshot::channel();
         let (opener, free) = gate();
-        let claimed = self.store.claim(&room);
+        let (claimed, returns) = (self.store.claim(&room), self.returns);
         self.busy.insert(room.clone(), free);
         ctx.spawn(claimed.into_actor(self).map(move |claimed, registry, ctx| {
             registry.busy.remove(&room);
             match claimed {
-                Ok(claim) => registry.claimed(claim, owner, answer, ctx),
+                Ok(claim) => registry.claimed(claim, owner, returns, answer, ctx),
                 Err(error) => registry.claim_failed(error, answer, ctx),
             }
             drop(opener);
@@ -214,11 +217,14 @@ impl RegistryActor {
         &mut self,
         claim: Claim,
         owner: Recipient<ClaimLost>,
+        returns_before: u64,
         answer: oneshot::Sender<Result<Claim, ClaimError>>,
         ctx: &mut Context<Self>,
     ) {
         self.origins.forget(&claim.room);
-        let is_wanted = !self.is_leaving && owner.connected();
+        // If the lease was gone meanwhile, the claim may have been granted by a table that was emptied since.
+        let is_certain = self.returns == returns_before;
+        let is_wanted = is_certain && !self.is_leaving && owner.connected();
         self.claims.insert(claim.room.clone(), Held { claim: claim.clone(), owner });
         let sent = if is_wanted { answer.send(Ok(claim.clone())) } else { Err(Ok(claim.clone())) };
         if sent.is_err() {

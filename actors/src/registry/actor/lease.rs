@@ -105,6 +105,7 @@ impl RegistryActor {
         match lease.member.renewed(answer, sent_ms, now_ms) {
             Consequence::None => {}
             Consequence::Return => {
+                self.returns += 1;
                 warn!(claims = self.claims.len(); "this node's lease was gone: its claims are renewed");
                 return self.renew_claims(ctx);
             }
