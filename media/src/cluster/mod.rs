@@ -7,4 +7,4 @@ pub mod member;
 pub mod table;
 
 #[cfg(test)]
-mod model;
+mod tests;

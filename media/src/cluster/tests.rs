@@ -102,7 +102,6 @@ enum Request {
     LeaseOf {
         bid: Bid,
         holder: Holder,
-        sent_ms: u64,
     },
     Release {
         room: RoomName,
@@ -353,7 +352,7 @@ impl World {
             }
             (Request::Bid { bid, over, sent_ms }, Answer::Bid(answer)) => match answer {
                 BidAnswer::Held(holder) if over.is_none() => {
-                    self.send(index, Request::LeaseOf { bid, holder, sent_ms });
+                    self.send(index, Request::LeaseOf { bid, holder });
                 }
                 // It may have been granted by a table that was emptied since.
                 BidAnswer::Won if node.busy.get(&bid.room) != Some(&node.returns) => {
