@@ -177,7 +177,7 @@ async fn a_room_is_taken_over_when_its_lease_is_gone_and_its_owner_finds_out() {
     let second = n2.claim(&room("r")).await.unwrap();
     assert!(second.epoch > first.epoch);
     assert_eq!(n1.renew_lease().await.unwrap(), LeaseAnswer::Taken);
-    assert_eq!(n1.renew(vec![first.clone()]).await.unwrap(), [first.clone()]);
+    assert_eq!(n1.renew(vec![first.clone()]).await.unwrap(), vec![first.clone()]);
     n1.release(first).await.unwrap();
     assert_eq!(n1.locate(&room("r")).await.unwrap().unwrap().epoch, second.epoch, "it frees nothing");
 }
