@@ -1,11 +1,19 @@
 //! Every setting: its flag, its environment variable, its default and its unit.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::{Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::{ArgAction, Parser, ValueEnum, error::ErrorKind, value_parser};
 use synctv_actors::{
     hls::{HlsMode, HlsSettings},
     puller::PullSettings,
+    registry::redis_store::{RedisUrl, RedisUrlError},
     relay::RelaySettings,
     rtmp_connection::RtmpSettings,
     stream::{Flush, StreamSettings},
@@ -19,6 +27,9 @@ use crate::{
 
 const MIB: usize = 1024 * 1024;
 const KIB: usize = 1024;
+
+/// RTMP's own port.
+const RTMP_PORT: u16 = 1935;
 
 /// How long an ended stream's playlist and segments stay: a viewer who is a little behind sees the end.
 const HLS_KEEP_ENDED: Duration = Duration::from_secs(30);
@@ -48,13 +59,28 @@ pub struct Config {
     #[arg(long, env, default_value = "live", value_parser = parse_name, help_heading = "Addresses")]
     pub rtmp_app: String,
 
-    /// Redis that the nodes share, redis://[:PASSWORD@]HOST[:PORT][/DB]
-    #[arg(long, env, help_heading = "Cluster")]
-    pub redis_url: Option<String>,
+    /// Redis that the nodes share, redis://[:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS, or "off" to run alone
+    /// [default: redis://localhost:6379 if it answers at the start, else "off"]
+    #[arg(long, env, hide_env_values = true, value_parser = RedisSetting::parse, help_heading = "Cluster")]
+    pub redis_url: Option<RedisSetting>,
 
-    /// This node's name in the cluster and in logs [default: the host's name]
-    #[arg(long, env, default_value_t = host_name(), hide_default_value = true, value_parser = parse_name, help_heading = "Cluster")]
-    pub node_id: String,
+    /// This node's name in the cluster and in logs; no two nodes may have the same
+    /// [default: the host's name, and the RTMP port unless that is 1935]
+    #[arg(long, env, value_parser = parse_name, help_heading = "Cluster")]
+    pub node_id: Option<String>,
+
+    /// Host name or address at which other nodes reach this one
+    /// [default: the address that this host has towards Redis]
+    #[arg(long, env, value_parser = parse_host, help_heading = "Cluster")]
+    pub advertise_host: Option<String>,
+
+    /// How long a node counts as alive after it last said so, in milliseconds; then others may take its rooms
+    #[arg(long, env, default_value_t = 10_000, value_parser = value_parser!(u32).range(1000..=60_000), help_heading = "Cluster")]
+    pub lease_ttl_ms: u32,
+
+    /// How long a room's entry stays in Redis that is not renewed, in seconds; it is renewed five times within that
+    #[arg(long, env, default_value_t = 300, value_parser = value_parser!(u32).range(5..=3600), help_heading = "Cluster")]
+    pub claim_ttl_s: u32,
 
     /// How long a room of another node goes on being pulled when nobody watches it here any more, in seconds
     #[arg(long, env, default_value_t = 30, value_parser = value_parser!(u32).range(1..=3600), help_heading = "Cluster")]
@@ -155,6 +181,28 @@ pub struct Config {
     pub workers: usize,
 }
 
+/// Where the nodes' Redis is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RedisSetting {
+    /// There.
+    At(RedisUrl),
+    /// Nowhere: this node is alone.
+    Off,
+    /// The setting is no address. It is not kept, as it may hold a password.
+    Bad(RedisUrlError),
+}
+
+impl RedisSetting {
+    /// Never fails, as the error would be shown with the value.
+    fn parse(text: &str) -> Result<Self, Infallible> {
+        Ok(match RedisUrl::parse(text) {
+            _ if text == "off" => Self::Off,
+            Ok(url) => Self::At(url),
+            Err(error) => Self::Bad(error),
+        })
+    }
+}
+
 /// Which streams are cut for HLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum HlsWhen {
@@ -173,11 +221,29 @@ pub struct Stop(clap::Error);
 impl Config {
     /// Reads the command line and the environment.
     pub fn load() -> Result<Self, Stop> {
-        Self::try_parse().map_err(Stop)
+        Self::try_parse().and_then(Self::checked).map_err(Stop)
+    }
+
+    fn checked(self) -> Result<Self, clap::Error> {
+        match &self.redis_url {
+            Some(RedisSetting::Bad(error)) => {
+                Err(clap::Error::raw(ErrorKind::ValueValidation, format!("REDIS_URL: {error}")))
+            }
+            _ => Ok(self),
+        }
+    }
+
+    /// This node's name, if its RTMP port is `rtmp_port`. Several nodes of one host have different ones.
+    pub fn node_id(&self, rtmp_port: u16) -> String {
+        match (&self.node_id, rtmp_port) {
+            (Some(name), _) => name.clone(),
+            (None, RTMP_PORT) => host_name(),
+            (None, port) => format!("{}-{port}", host_name()),
+        }
     }
 
     /// What all streams have in common.
-    pub fn stream_settings(&self) -> StreamSettings {
+    pub fn stream_settings(&self, node_id: &str) -> StreamSettings {
         StreamSettings {
             gop: GopLimits {
                 gops_max: if self.enable_gop_cache { self.max_gops.into() } else { 0 },
@@ -186,13 +252,13 @@ impl Config {
             join_window_ms: self.join_window_ms.into(),
             flush: self.flush_interval,
             grace: seconds(self.publisher_grace_s),
-            pull: self.pull_settings(),
+            pull: self.pull_settings(node_id),
         }
     }
 
-    fn pull_settings(&self) -> PullSettings {
+    fn pull_settings(&self, node_id: &str) -> PullSettings {
         PullSettings {
-            node_id: self.node_id.clone(),
+            node_id: node_id.to_owned(),
             linger: seconds(self.pull_linger_s),
             grace: seconds(self.pull_grace_s),
             frame_limit_bytes: self.max_message_mb as usize * MIB,
@@ -214,9 +280,9 @@ impl Config {
     }
 
     /// What clients of the API must know of the server.
-    pub fn server_info(&self, ports: Ports) -> ServerInfo {
+    pub fn server_info(&self, node_id: &str, ports: Ports) -> ServerInfo {
         ServerInfo {
-            node: self.node_id.clone(),
+            node: node_id.to_owned(),
             version: env!("CARGO_PKG_VERSION"),
             app: self.rtmp_app.clone(),
             rtmp_port: ports.rtmp,
@@ -244,9 +310,9 @@ impl Config {
     }
 
     /// What is needed to ask other nodes for HLS.
-    pub fn relay_settings(&self) -> RelaySettings {
+    pub fn relay_settings(&self, node_id: &str) -> RelaySettings {
         RelaySettings {
-            node_id: self.node_id.clone(),
+            node_id: node_id.to_owned(),
             app: self.rtmp_app.clone(),
             cache_max_bytes: self.hls_memory_mb as usize * MIB,
         }
@@ -321,6 +387,13 @@ fn parse_name(text: &str) -> Result<String, String> {
     }
 }
 
+fn parse_host(text: &str) -> Result<String, String> {
+    match text.parse::<Ipv6Addr>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => parse_name(text),
+    }
+}
+
 fn parse_flush(text: &str) -> Result<Flush, String> {
     match text.parse::<u64>() {
         _ if text == "picture" => Ok(Flush::EveryPicture),
@@ -351,7 +424,7 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str]) -> Result<Config, Stop> {
-        Config::try_parse_from([&["synctv-stream"], args].concat()).map_err(Stop)
+        Config::try_parse_from([&["synctv-stream"], args].concat()).and_then(Config::checked).map_err(Stop)
     }
 
     #[test]
@@ -359,7 +432,7 @@ mod tests {
         let config = parse(&[]).unwrap();
         assert_eq!(config.rtmp_addr, "0.0.0.0:1935".parse().unwrap());
         assert_eq!(config.httpflv_addr, "0.0.0.0:8080".parse().unwrap());
-        let streams = config.stream_settings();
+        let streams = config.stream_settings("n1");
         assert_eq!(streams.gop, GopLimits { gops_max: 2, size_max_bytes: 100 * MIB });
         assert_eq!(streams.flush, Flush::EveryPicture);
         assert_eq!(streams.grace, Duration::from_secs(10));
@@ -409,6 +482,9 @@ mod tests {
             (["--hls", "sometimes"], "HLS", "sometimes"),
             (["--hls-target-ms", "20"], "HLS_TARGET_MS", "20"),
             (["--node-id", "a b"], "NODE_ID", "a b"),
+            (["--advertise-host", "h:1"], "ADVERTISE_HOST", "h:1"),
+            (["--lease-ttl-ms", "10"], "LEASE_TTL_MS", "10"),
+            (["--claim-ttl-s", "1"], "CLAIM_TTL_S", "1"),
         ] {
             let line = parse(&args).unwrap_err().line();
             assert!(line.contains(setting) && line.contains(value), "{line}");
@@ -416,9 +492,34 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_redis_url_is_named_without_what_may_be_a_password() {
+        for bad in ["http://:secret@h", "redis://:secret@h/x", ":secret@h"] {
+            let line = parse(&["--redis-url", bad]).unwrap_err().line();
+            assert!(line.contains("REDIS_URL") && !line.contains("secret"), "{line}");
+        }
+    }
+
+    #[test]
+    fn redis_can_be_turned_off_and_its_password_is_never_shown() {
+        assert_eq!(parse(&["--redis-url", "off"]).unwrap().redis_url, Some(RedisSetting::Off));
+        assert_eq!(parse(&[]).unwrap().redis_url, None);
+        let config = parse(&["--redis-url", "redis://:secret@h"]).unwrap();
+        assert!(matches!(config.redis_url, Some(RedisSetting::At(_))));
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
+    fn nodes_of_one_host_differ_by_their_port() {
+        let config = parse(&[]).unwrap();
+        assert_eq!(config.node_id(1935), host_name());
+        assert_eq!(config.node_id(2935), format!("{}-2935", host_name()));
+        assert_eq!(parse(&["--node-id", "n1"]).unwrap().node_id(2935), "n1");
+    }
+
+    #[test]
     fn the_gop_cache_can_be_turned_off() {
         let config = parse(&["--enable-gop-cache", "false"]).unwrap();
-        assert_eq!(config.stream_settings().gop.gops_max, 0);
+        assert_eq!(config.stream_settings("n1").gop.gops_max, 0);
     }
 
     #[test]

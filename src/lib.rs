@@ -2,6 +2,7 @@
 //!
 //! [`run`] wires the listeners to the actors, and reads from top to bottom.
 
+mod cluster;
 pub mod config;
 pub mod http;
 pub mod listeners;
@@ -17,22 +18,17 @@ use std::{
 
 use actix_server::Server;
 use synctv_actors::{
-    hls::HlsHandle,
-    permit::Permits,
-    registry::{RegistryHandle, embedded::EmbeddedStore},
-    relay::RelayHandle,
+    hls::HlsHandle, permit::Permits, registry::redis_store::JoinError, relay::RelayHandle,
     router::RouterHandle,
 };
 use thiserror::Error;
 
 use crate::{
+    cluster::Place,
     config::Config,
     http::{api::Api, hls::HlsSources},
     listeners::Listeners,
 };
-
-/// How often claims are renewed.
-const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// How long requests that are being answered may take when the server stops, in seconds. Live media does not end by
 /// itself and is not waited for.
@@ -54,6 +50,12 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// The cluster could not be joined.
+    #[error("REDIS_URL: {0}")]
+    Unreachable(JoinError),
+    /// Another process has this one's name.
+    #[error(transparent)]
+    NameInUse(JoinError),
     /// The threads that serve could not be started or ended badly.
     #[error("the server stopped: {0}")]
     Server(io::Error),
@@ -72,17 +74,17 @@ pub fn run_on(config: Config, listeners: Listeners) -> Result<(), RunError> {
 }
 
 async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
-    let node_id = config.node_id.clone();
-    let registry = RegistryHandle::start(HEARTBEAT, move || EmbeddedStore::new(node_id));
-    let hls = config.hls_settings(config.redis_url.is_some()).map(HlsHandle::start);
-    let router =
-        RouterHandle::start(config.stream_settings(), registry.clone(), config.max_rooms, hls.clone());
+    let Place { node_id, in_cluster, registry } = cluster::join(&config, &listeners).await?;
+    let hls = config.hls_settings(in_cluster).map(HlsHandle::start);
+    let stream_settings = config.stream_settings(&node_id);
+    let router = RouterHandle::start(stream_settings, registry.clone(), config.max_rooms, hls.clone());
     let permits = Permits::new(config.max_connections);
     let lag = Arc::new(config.lag_limits());
 
-    announce(&config, &listeners);
+    announce(&config, &listeners, &node_id);
     let rtmp_settings = Arc::new(config.rtmp_settings(lag.clone()));
-    let api = Arc::new(Api::new(config.server_info(listeners.ports()), router.clone(), registry.clone()));
+    let info = config.server_info(&node_id, listeners.ports());
+    let api = Arc::new(Api::new(info, router.clone(), registry.clone()));
     let http_settings = config.http_settings(lag);
     let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
     let (flv_router, flv_permits) = (router.clone(), permits.clone());
@@ -100,7 +102,7 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
         .map_err(RunError::Server)?;
     if let (Some(hls), Some(listener)) = (hls.clone(), listeners.hls) {
         let port = config.hls_port();
-        let relay = RelayHandle::start(registry, config.relay_settings());
+        let relay = RelayHandle::start(registry, config.relay_settings(&node_id));
         let sources = HlsSources { hls, router, relay };
         server = server
             .listen("hls", listener, move || {
@@ -124,7 +126,7 @@ fn raise_open_files_limit() {
 }
 
 /// Says where to push and where to watch.
-fn announce(config: &Config, listeners: &Listeners) {
+fn announce(config: &Config, listeners: &Listeners, node_id: &str) {
     let app = &config.rtmp_app;
     let mut lines = vec![
         format!("push   rtmp://{}/{app}/ROOM", listeners.rtmp_address()),
@@ -136,8 +138,5 @@ fn announce(config: &Config, listeners: &Listeners) {
     lines.push(format!("page   http://{}/", listeners.httpflv_address()));
     // The server is no less useful if nobody reads it.
     let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
-    if config.redis_url.is_some() {
-        ::log::warn!("REDIS_URL is set, but this version runs alone: rooms are not shared with other nodes");
-    }
-    ::log::info!(node = config.node_id.as_str(), workers = config.workers; "started");
+    ::log::info!(node = node_id, workers = config.workers; "started");
 }

@@ -26,11 +26,13 @@ pub struct Listeners {
     pub hls: Option<TcpListener>,
 }
 
-/// The ports that clients of the page connect to, besides the page's own.
+/// The ports that were bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ports {
     /// For RTMP.
     pub rtmp: u16,
+    /// For HTTP-FLV.
+    pub httpflv: u16,
     /// For HLS, unless it is off.
     pub hls: Option<u16>,
 }
@@ -50,7 +52,7 @@ impl Listeners {
 
     /// The ports that were bound.
     pub fn ports(&self) -> Ports {
-        Ports { rtmp: port(&self.rtmp), hls: self.hls.as_ref().map(port) }
+        Ports { rtmp: port(&self.rtmp), httpflv: port(&self.httpflv), hls: self.hls.as_ref().map(port) }
     }
 
     /// Where to push, as a person would type it.

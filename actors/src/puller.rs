@@ -265,7 +265,7 @@ impl Pull {
     }
 
     async fn locate(&self) -> Result<Option<Origin>, StoreError> {
-        let located = timeout(LOCATE_TIMEOUT, self.registry.locate(self.room.clone())).await;
+        let located = timeout(LOCATE_TIMEOUT, self.registry.locate_fresh(self.room.clone())).await;
         located
             .unwrap_or_else(|_| Err(StoreError(format!("no answer within {} s", LOCATE_TIMEOUT.as_secs()))))
     }

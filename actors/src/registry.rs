@@ -1,27 +1,31 @@
-//! Who publishes what: the node's claims on rooms, and the heartbeat that keeps them.
+//! Who publishes what: the node's claims on rooms, its lease, and the heartbeats that keep them.
 
+mod actor;
 pub mod embedded;
+mod lookups;
 pub mod origin;
+pub mod redis_store;
 pub mod store;
 
-use std::{collections::HashMap, rc::Rc, time::Duration};
+use std::time::Duration;
 
-use actix::{
-    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, Recipient,
-    ResponseActFuture, Supervised, Supervisor, WrapFuture,
-};
+use actix::{Addr, Arbiter, Message, Recipient, Supervisor};
 use actix_rt::ArbiterHandle;
-use log::{error, warn};
 use synctv_media::room::RoomName;
 use thiserror::Error;
 
+pub use self::actor::RegistryActor;
 use self::{
+    actor::{AskReadiness, ClaimRoom, Leave, ListRooms, Locate, Ping, ReleaseRoom},
     origin::{Origin, PublishedRoom},
     store::{Claim, Store, StoreError},
 };
 
 /// How long a claim may take before it counts as refused. Publishers wait for it.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long giving everything back may take when the node stops. What is left then expires.
+pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why a room could not be claimed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -33,7 +37,7 @@ pub enum ClaimError {
         node: String,
     },
     /// The registry cannot say.
-    #[error("the registry does not answer: {reason}")]
+    #[error("the registry does not take new rooms now: {reason}")]
     Unavailable {
         /// What went wrong.
         reason: String,
@@ -48,44 +52,21 @@ pub struct ClaimLost {
     pub epoch: u64,
 }
 
-/// The node's registrar. Supervised, on an arbiter of its own, so that no stream's work delays a heartbeat.
-pub struct RegistryActor {
-    store: Rc<dyn Store>,
-    heartbeat: Duration,
-    claims: HashMap<RoomName, Held>,
-}
-
-struct Held {
-    claim: Claim,
-    owner: Recipient<ClaimLost>,
+/// Whether new rooms are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// They are.
+    Ready,
+    /// They are not, for now.
+    NotReady {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Talks to the [`RegistryActor`].
 #[derive(Debug, Clone)]
 pub struct RegistryHandle(Addr<RegistryActor>);
-
-#[derive(Message)]
-#[rtype(result = "Result<Claim, ClaimError>")]
-struct ClaimRoom {
-    room: RoomName,
-    owner: Recipient<ClaimLost>,
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct ReleaseRoom(Claim);
-
-#[derive(Message)]
-#[rtype(result = "Result<Option<Origin>, StoreError>")]
-struct Locate(RoomName);
-
-#[derive(Message)]
-#[rtype(result = "Result<Vec<PublishedRoom>, StoreError>")]
-struct ListRooms;
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Ping;
 
 impl RegistryHandle {
     /// Starts the registrar on a thread of its own. `store` is built there.
@@ -98,11 +79,7 @@ impl RegistryHandle {
         heartbeat: Duration,
         store: impl FnOnce() -> S + Send + 'static,
     ) -> Self {
-        Self(Supervisor::start_in_arbiter(arbiter, move |_| RegistryActor {
-            store: Rc::new(store()),
-            heartbeat,
-            claims: HashMap::new(),
-        }))
+        Self(Supervisor::start_in_arbiter(arbiter, move |_| RegistryActor::new(store(), heartbeat)))
     }
 
     /// Claims `room` for `owner`, who is told if the claim is lost later.
@@ -116,12 +93,21 @@ impl RegistryHandle {
         self.0.do_send(ReleaseRoom(claim));
     }
 
-    /// The other node that publishes `room`, if there is one.
+    /// The other node that publishes `room`, if there is one that is alive. The answer may be a second old.
     pub async fn locate(&self, room: RoomName) -> Result<Option<Origin>, StoreError> {
-        self.0.send(Locate(room)).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+        self.look_up(room, false).await
     }
 
-    /// All rooms that are published, on this node and on others, in no order.
+    /// Like [`locate`](Self::locate), from nothing that was remembered: for those who found an answer wrong.
+    pub async fn locate_fresh(&self, room: RoomName) -> Result<Option<Origin>, StoreError> {
+        self.look_up(room, true).await
+    }
+
+    async fn look_up(&self, room: RoomName, fresh: bool) -> Result<Option<Origin>, StoreError> {
+        self.0.send(Locate { room, fresh }).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+    }
+
+    /// All rooms that are published, on this node and on others, in no order. The answer may be a second old.
     pub async fn rooms(&self) -> Result<Vec<PublishedRoom>, StoreError> {
         self.0.send(ListRooms).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
@@ -130,102 +116,21 @@ impl RegistryHandle {
     pub async fn is_alive(&self) -> bool {
         self.0.send(Ping).await.is_ok()
     }
-}
 
-impl Actor for RegistryActor {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(self.heartbeat, |registry, ctx| registry.renew(ctx));
-    }
-}
-
-impl Supervised for RegistryActor {
-    fn restarting(&mut self, _: &mut Self::Context) {
-        error!(claims = self.claims.len(); "the registry starts again");
-    }
-}
-
-impl RegistryActor {
-    fn renew(&mut self, ctx: &mut Context<Self>) {
-        if self.claims.is_empty() {
-            return;
-        }
-        let claims = self.claims.values().map(|held| held.claim.clone()).collect();
-        let renewed = self.store.renew(claims).into_actor(self).map(|lost, registry, _| match lost {
-            Ok(lost) => lost.iter().for_each(|claim| registry.lose(claim)),
-            Err(error) => warn!(reason:% = error; "claims could not be renewed"),
-        });
-        ctx.spawn(renewed);
+    /// Whether new rooms are taken.
+    pub async fn readiness(&self) -> Readiness {
+        self.0
+            .send(AskReadiness)
+            .await
+            .unwrap_or_else(|gone| Readiness::NotReady { reason: gone.to_string() })
     }
 
-    fn lose(&mut self, claim: &Claim) {
-        if let Some(held) = self.take_held(claim) {
-            warn!(room = claim.room.as_str(), epoch = claim.epoch; "the claim on a room was lost");
-            held.owner.do_send(ClaimLost { epoch: claim.epoch });
-        }
+    /// Gives all claims and the node's lease back, and takes no new ones. Returns when that is done, or after
+    /// [`LEAVE_TIMEOUT`]. The claims' owners are not told.
+    pub async fn leave(&self) {
+        // Without a registrar there is nothing to give back.
+        let _ = self.0.send(Leave).await;
     }
-
-    /// A late answer about an old claim must not touch a newer one on the same room.
-    fn take_held(&mut self, claim: &Claim) -> Option<Held> {
-        let is_held = self.claims.get(&claim.room).is_some_and(|held| held.claim == *claim);
-        if is_held { self.claims.remove(&claim.room) } else { None }
-    }
-}
-
-impl Handler<ClaimRoom> for RegistryActor {
-    type Result = ResponseActFuture<Self, Result<Claim, ClaimError>>;
-
-    fn handle(&mut self, ClaimRoom { room, owner }: ClaimRoom, _: &mut Self::Context) -> Self::Result {
-        let claim = tokio::time::timeout(CLAIM_TIMEOUT, self.store.claim(&room));
-        Box::pin(claim.into_actor(self).map(move |answer, registry, _| {
-            let claim = answer.unwrap_or_else(|_| {
-                let reason = format!("no answer within {} s", CLAIM_TIMEOUT.as_secs());
-                Err(ClaimError::Unavailable { reason })
-            })?;
-            registry.claims.insert(room, Held { claim: claim.clone(), owner });
-            Ok(claim)
-        }))
-    }
-}
-
-impl Handler<ReleaseRoom> for RegistryActor {
-    type Result = ();
-
-    fn handle(&mut self, ReleaseRoom(claim): ReleaseRoom, ctx: &mut Self::Context) {
-        if self.take_held(&claim).is_none() {
-            return;
-        }
-        let room = claim.room.clone();
-        let released = self.store.release(claim).into_actor(self).map(move |released, _, _| {
-            if let Err(error) = released {
-                warn!(room = room.as_str(), reason:% = error; "a room could not be released");
-            }
-        });
-        ctx.spawn(released);
-    }
-}
-
-impl Handler<Locate> for RegistryActor {
-    type Result = ResponseActFuture<Self, Result<Option<Origin>, StoreError>>;
-
-    fn handle(&mut self, Locate(room): Locate, _: &mut Self::Context) -> Self::Result {
-        Box::pin(self.store.locate(&room).into_actor(self))
-    }
-}
-
-impl Handler<ListRooms> for RegistryActor {
-    type Result = ResponseActFuture<Self, Result<Vec<PublishedRoom>, StoreError>>;
-
-    fn handle(&mut self, _: ListRooms, _: &mut Self::Context) -> Self::Result {
-        Box::pin(self.store.rooms().into_actor(self))
-    }
-}
-
-impl Handler<Ping> for RegistryActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
 
 #[cfg(test)]

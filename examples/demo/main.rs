@@ -11,7 +11,12 @@ use std::{
     thread,
 };
 
-use synctv_stream::{RunError, config::Config, listeners::Listeners, log, run_on};
+use synctv_stream::{
+    RunError,
+    config::{Config, RedisSetting},
+    listeners::Listeners,
+    log, run_on,
+};
 
 const ROOM: &str = "demo";
 
@@ -32,6 +37,7 @@ fn main() -> ExitCode {
 
 fn demo(mut config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let storage = tempfile::tempdir()?;
+    config.redis_url.get_or_insert(RedisSetting::Off);
     config.hls_storage = storage.path().join("hls");
     let listeners = Listeners::bind(&config).map_err(explain)?;
     let (rtmp, app) = (reachable(listeners.rtmp.local_addr()?), config.rtmp_app.clone());
@@ -46,7 +52,7 @@ fn demo(mut config: Config) -> Result<(), Box<dyn std::error::Error>> {
 fn explain(error: RunError) -> String {
     match &error {
         RunError::Listen { setting, .. } => format!("{error}; choose another with {setting}=0.0.0.0:PORT"),
-        RunError::Server(_) => error.to_string(),
+        _ => error.to_string(),
     }
 }
 

@@ -83,7 +83,7 @@ impl Server {
     fn start(binary: &PathBuf, flush: &str) -> Result<Self, Box<dyn Error>> {
         let any_port = "127.0.0.1:0";
         let mut process = Command::new(binary)
-            .args(["--rtmp-addr", any_port, "--httpflv-addr", any_port, "--hls", "off"])
+            .args(["--rtmp-addr", any_port, "--httpflv-addr", any_port, "--hls", "off", "--redis-url", "off"])
             .args(["--flush-interval", flush])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -7,6 +7,7 @@ pub mod batch;
 pub mod batcher;
 pub mod bitrate;
 mod bits;
+pub mod cluster;
 pub mod flv;
 pub mod flv_reader;
 pub mod frame;

@@ -122,9 +122,13 @@ impl Drop for Edge {
 fn serve(config: &Config, listener: TcpListener, store: Pointer) -> Workers {
     let registry = RegistryHandle::start(Duration::from_secs(60), || store);
     let hls = HlsHandle::start(config.hls_settings(true).unwrap());
-    let router =
-        RouterHandle::start(config.stream_settings(), registry.clone(), config.max_rooms, Some(hls.clone()));
-    let relay = RelayHandle::start(registry, config.relay_settings());
+    let router = RouterHandle::start(
+        config.stream_settings("edge"),
+        registry.clone(),
+        config.max_rooms,
+        Some(hls.clone()),
+    );
+    let relay = RelayHandle::start(registry, config.relay_settings("edge"));
     let (sources, port, permits) =
         (HlsSources { hls, router, relay }, config.hls_port(), Permits::new(20_000));
     Workers::build()
@@ -233,7 +237,7 @@ fn when_the_publisher_moves_viewers_go_on_above_what_they_had() {
     let settings = [("PUBLISHER_GRACE_S", "60"), ("HLS_TARGET_MS", "500")];
     let (old, new) = (Server::start(&settings), Server::start(&settings));
     let edge = Edge::start(&old.hls);
-    let source = Source::encode(3, "-c:v libx264 -preset ultrafast -g 25 -sc_threshold 0", "-c:a aac");
+    let source = Source::encode(5, "-c:v libx264 -preset ultrafast -g 25 -sc_threshold 0", "-c:a aac");
     source.push_in_real_time(&old, "r");
     let before = until("all segments", || Some(edge.playlist()).filter(|it| it.segments.len() == 3));
     drop(old);

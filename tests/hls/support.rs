@@ -47,6 +47,7 @@ impl Server {
             .env("HLS_ADDR", "127.0.0.1:0")
             .env("HLS_STORAGE", storage)
             .env("PUBLISHER_GRACE_S", "1")
+            .env("REDIS_URL", "off")
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&log).unwrap())

@@ -103,12 +103,14 @@ impl Cluster {
 }
 
 fn serve(config: &Config, listeners: Listeners, store: NodeStore) -> Server {
+    let node_id = config.node_id(listeners.ports().rtmp);
     let registry = RegistryHandle::start(HEARTBEAT, move || store);
-    let router = RouterHandle::start(config.stream_settings(), registry.clone(), config.max_rooms, None);
+    let router =
+        RouterHandle::start(config.stream_settings(&node_id), registry.clone(), config.max_rooms, None);
     let (permits, lag) = (Permits::new(config.max_connections), Arc::new(config.lag_limits()));
     let (rtmp_settings, http_settings) =
         (Arc::new(config.rtmp_settings(lag.clone())), config.http_settings(lag));
-    let api = Arc::new(Api::new(config.server_info(listeners.ports()), router.clone(), registry));
+    let api = Arc::new(Api::new(config.server_info(&node_id, listeners.ports()), router.clone(), registry));
     let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
     Server::build()
         .workers(config.workers)

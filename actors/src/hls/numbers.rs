@@ -12,13 +12,14 @@ const EPOCH_UNIX_MS: u64 = 1_577_836_800_000;
 /// The clock gains a sequence number in this time. Segments are longer, so that no playlist outruns the clock.
 const SEQUENCE_STEP_MS: u64 = 250;
 
-/// The same for discontinuities. hls.js keeps an array that is as long as this number is large, and walks it at each
-/// playlist: at some thousands that is nothing, at a number for each second it took longer than a segment. The price is
-/// that a process may begin where another of the same hour did, which shows in media sequences that do not overlap.
-const DISCONTINUITY_STEP_MS: u64 = 3_600_000;
+/// The same for discontinuities. A room that goes on at another node must have another number there, or players place
+/// its media on the old timeline; a node is not taken over from faster than this.
+const DISCONTINUITY_STEP_MS: u64 = 4_000;
 
-/// 2026-01-01, from which discontinuities are counted.
-const DISCONTINUITY_EPOCH_UNIX_MS: u64 = 1_767_225_600_000;
+/// The clock's numbers begin anew after so many, three days. hls.js keeps an array that is as long as a number is large
+/// and walks it at each playlist: a few milliseconds at this size, longer than a segment at a number for each second
+/// since 2020. Players that saw a room move across the wrap see a number go back; media sequences tell them apart.
+const DISCONTINUITY_WRAP: u64 = 1 << 16;
 
 /// The largest numbers so far, over all rooms.
 #[derive(Debug, Default)]
@@ -44,7 +45,7 @@ impl Numbers {
             sequence: next_sequence.max(since_epoch_ms / SEQUENCE_STEP_MS),
             discontinuity: discontinuity_sequence
                 .saturating_add(1)
-                .max(unix_ms.saturating_sub(DISCONTINUITY_EPOCH_UNIX_MS) / DISCONTINUITY_STEP_MS),
+                .max(unix_ms / DISCONTINUITY_STEP_MS % DISCONTINUITY_WRAP),
         }
     }
 
@@ -69,7 +70,7 @@ pub(crate) fn unix_ms() -> u64 {
 mod tests {
     use super::*;
 
-    const NOW_UNIX_MS: u64 = DISCONTINUITY_EPOCH_UNIX_MS + 30_000_000_000;
+    const NOW_UNIX_MS: u64 = EPOCH_UNIX_MS + 200_000_000_000;
 
     #[test]
     fn a_later_start_begins_above_all_that_an_earlier_process_can_have_reached() {
@@ -79,7 +80,13 @@ mod tests {
         assert!(later.sequence >= earlier.sequence + segments_in_an_hour);
         assert!(later.discontinuity > earlier.discontinuity);
         assert!(later.sequence < 1 << 31);
-        assert!(later.discontinuity < 100_000);
+        assert!(later.discontinuity < DISCONTINUITY_WRAP);
+    }
+
+    #[test]
+    fn a_node_that_takes_over_seconds_later_begins_at_another_discontinuity() {
+        let [old, new] = [0, DISCONTINUITY_STEP_MS].map(|ms| Numbers::default().first(NOW_UNIX_MS + ms));
+        assert_eq!(new.discontinuity, old.discontinuity + 1);
     }
 
     #[test]

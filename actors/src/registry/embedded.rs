@@ -1,12 +1,15 @@
 //! The store of a node that is alone: claims in memory.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
 use futures::{
     FutureExt,
     future::{LocalBoxFuture, ready},
 };
-use synctv_media::room::RoomName;
+use synctv_media::{
+    cluster::table::{Bid, BidAnswer, ClaimTable, Process, RenewAnswer},
+    room::RoomName,
+};
 
 use super::{
     ClaimError,
@@ -18,58 +21,56 @@ use crate::hls::unix_ms;
 /// Claims of one process, gone with it. Cloning gives another handle to the same claims.
 #[derive(Debug, Clone)]
 pub struct EmbeddedStore {
-    node_id: String,
-    state: Rc<RefCell<State>>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    last_epoch: u64,
-    rooms: HashMap<RoomName, Taken>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Taken {
-    epoch: u64,
-    since_unix_ms: u64,
+    process: Process,
+    table: Rc<RefCell<ClaimTable>>,
 }
 
 impl EmbeddedStore {
     /// An empty store of the node `node_id`.
     pub fn new(node_id: String) -> Self {
-        Self { node_id, state: Rc::default() }
+        Self { process: Process { node: node_id, incarnation: 0 }, table: Rc::default() }
     }
 
     fn take(&self, room: &RoomName) -> Result<Claim, ClaimError> {
-        let mut state = self.state.borrow_mut();
-        if state.rooms.contains_key(room) {
-            return Err(ClaimError::Taken { node: self.node_id.clone() });
+        let now_ms = unix_ms();
+        let mut table = self.table.borrow_mut();
+        // Nobody remembers the epochs of an earlier process, so they can begin at 1.
+        let epoch = table.next_epoch(0);
+        match table.bid(&self.bid(room, epoch), None, None, now_ms) {
+            BidAnswer::Won => Ok(Claim { room: room.clone(), epoch }),
+            BidAnswer::Held(holder) => Err(ClaimError::Taken { node: holder.process.node }),
+            BidAnswer::Late => Err(ClaimError::Unavailable { reason: "the claim came too late".to_owned() }),
         }
-        state.last_epoch += 1;
-        let epoch = state.last_epoch;
-        state.rooms.insert(room.clone(), Taken { epoch, since_unix_ms: unix_ms() });
-        Ok(Claim { room: room.clone(), epoch })
     }
 
-    fn is_held(&self, claim: &Claim) -> bool {
-        self.state.borrow().rooms.get(&claim.room).is_some_and(|taken| taken.epoch == claim.epoch)
+    fn is_lost(&self, claim: &Claim) -> bool {
+        let bid = self.bid(&claim.room, claim.epoch);
+        self.table.borrow_mut().renew(&bid, false, None, unix_ms()) == RenewAnswer::Lost
+    }
+
+    /// Nobody else asks, and no request is ever late.
+    fn bid(&self, room: &RoomName, epoch: u64) -> Bid {
+        Bid { room: room.clone(), process: self.process.clone(), epoch, valid_until_ms: u64::MAX }
     }
 }
 
+/// Each call has taken effect when it returns, whether or not its future is awaited.
 impl Store for EmbeddedStore {
+    fn node(&self) -> String {
+        self.process.node.clone()
+    }
+
     fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
         ready(self.take(room)).boxed_local()
     }
 
     fn renew(&self, mut claims: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
-        claims.retain(|claim| !self.is_held(claim));
+        claims.retain(|claim| self.is_lost(claim));
         ready(Ok(claims)).boxed_local()
     }
 
     fn release(&self, claim: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
-        if self.is_held(&claim) {
-            self.state.borrow_mut().rooms.remove(&claim.room);
-        }
+        self.table.borrow_mut().release(&claim.room, &self.process, claim.epoch, unix_ms());
         ready(Ok(())).boxed_local()
     }
 
@@ -78,11 +79,12 @@ impl Store for EmbeddedStore {
     }
 
     fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
-        let published = |(room, taken): (&RoomName, &Taken)| PublishedRoom {
+        let table = self.table.borrow();
+        let published = table.rooms(unix_ms()).map(|(room, holder, since_unix_ms)| PublishedRoom {
             room: room.clone(),
-            node: self.node_id.clone(),
-            since_unix_ms: taken.since_unix_ms,
-        };
-        ready(Ok(self.state.borrow().rooms.iter().map(published).collect())).boxed_local()
+            node: holder.process.node.clone(),
+            since_unix_ms,
+        });
+        ready(Ok(published.collect())).boxed_local()
     }
 }

@@ -1,21 +1,11 @@
 //! Where rooms are published, as the registry tells others.
 
+pub use synctv_media::cluster::table::NodeAddresses;
 use synctv_media::room::RoomName;
 
 /// The request header by which a node asks for what its own viewers want; its value is that node's name. It is answered
 /// only from what is published here, so that no room goes round in circles.
 pub const PULL_HEADER: &str = "synctv-pull";
-
-/// Where other nodes reach a node's ports, each as `HOST:PORT`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeAddresses {
-    /// RTMP.
-    pub rtmp: String,
-    /// HTTP-FLV.
-    pub httpflv: String,
-    /// HLS, unless it is off there.
-    pub hls: Option<String>,
-}
 
 /// The node that publishes a room, seen from another one.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,8 +26,9 @@ pub fn program() -> Command {
         .env("HTTPFLV_ADDR", "127.0.0.1:0")
         // Fewer than a room's peers, so that threads are shared, and more than one, so that they are crossed.
         .env("WORKERS", "2")
-        // It has tests of its own.
+        // Both have tests of their own.
         .env("HLS", "off")
+        .env("REDIS_URL", "off")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -49,7 +50,14 @@ pub struct Server {
 impl Server {
     /// Starts it and waits until it says where it listens.
     pub fn start(flags: &[&str]) -> Self {
-        let mut child = program().args(flags).spawn().expect("the server starts");
+        let mut command = program();
+        command.args(flags);
+        Self::of(command)
+    }
+
+    /// Starts the program as it is set up.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the server starts");
         let log = LogBook::of(child.stderr.take().expect("stderr is piped"));
         let stdout = child.stdout.take().expect("stdout is piped");
         let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);

@@ -1,0 +1,192 @@
+//! What a node makes of the table's answers.
+
+use thiserror::Error;
+
+use super::table::{Holder, Lease, LeaseAnswer, Process};
+
+/// A lease is renewed this often within its time to live.
+const RENEWALS_PER_TTL: f64 = 10.0 / 3.0;
+
+/// What to do about a room that somebody has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldRoom {
+    /// Leave it to its holder.
+    Taken,
+    /// Take it: its holder is gone.
+    TakeOver,
+}
+
+/// Judges a claim that stands in the way of `own`, which has none on that room that it knows of. `lease` is that of the
+/// holder's node.
+pub fn judge(holder: &Holder, own: &Process, lease: Option<&Lease>) -> HeldRoom {
+    // An earlier process of this node, or a claim of this one whose answer it never got.
+    let is_ours = holder.process.node == own.node;
+    let is_alive = lease.is_some_and(|lease| lease.incarnation == holder.process.incarnation);
+    if is_ours || !is_alive { HeldRoom::TakeOver } else { HeldRoom::Taken }
+}
+
+/// A node's lease as the node knows it. Times are the node's own steady clock, in milliseconds.
+#[derive(Debug, Clone)]
+pub struct Member {
+    ttl_ms: u64,
+    standing: Standing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The lease is this process's until then; whether also later, the next renewal tells.
+    Holds { until_ms: u64, settled_ms: u64 },
+    /// Another process has it.
+    Usurped,
+}
+
+/// What follows from a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// Nothing.
+    None,
+    /// The lease had been gone: the claims have to be renewed now, as others may have taken the rooms.
+    Return,
+    /// The node is another process now: all claims are lost.
+    Leave,
+}
+
+/// Why a node claims nothing at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotClaiming {
+    /// By its own clock its lease may have lapsed.
+    #[error("this node's lease could not be renewed for {0} ms")]
+    Lapsed(u64),
+    /// It has its lease again, and waits for others to do the same.
+    #[error("this node has just come back to the cluster; it takes new rooms in {0} ms")]
+    Settling(u64),
+    /// Another process has its name.
+    #[error("another process runs under this node's NODE_ID")]
+    Usurped,
+}
+
+impl Member {
+    /// A node that has just taken its lease.
+    pub fn new(ttl_ms: u64, now_ms: u64) -> Self {
+        Self { ttl_ms, standing: Standing::Holds { until_ms: now_ms + ttl_ms, settled_ms: now_ms } }
+    }
+
+    /// How long to wait between renewals.
+    pub fn renewal_interval_ms(&self) -> u64 {
+        (self.ttl_ms as f64 / RENEWALS_PER_TTL) as u64
+    }
+
+    /// How long a node that found its lease gone claims no room. A table that was emptied has every room free: until
+    /// the others have renewed once, it must not be believed.
+    pub fn settling_ms(&self) -> u64 {
+        self.ttl_ms / 2
+    }
+
+    /// The answer to a renewal that was sent at `sent_ms`.
+    pub fn renewed(&mut self, answer: &LeaseAnswer, sent_ms: u64, now_ms: u64) -> Consequence {
+        let was_usurped = self.standing == Standing::Usurped;
+        // The table counts from when the renewal came, which is later: the node gives up first.
+        let until_ms = sent_ms + self.ttl_ms;
+        match (answer, self.standing) {
+            (LeaseAnswer::Usurped(_), _) => {
+                self.standing = Standing::Usurped;
+                if was_usurped { Consequence::None } else { Consequence::Leave }
+            }
+            (LeaseAnswer::Kept, Standing::Holds { settled_ms, .. }) => {
+                self.standing = Standing::Holds { until_ms, settled_ms };
+                Consequence::None
+            }
+            (LeaseAnswer::Kept, Standing::Usurped) | (LeaseAnswer::Taken, _) => {
+                self.standing = Standing::Holds { until_ms, settled_ms: now_ms + self.settling_ms() };
+                Consequence::Return
+            }
+        }
+    }
+
+    /// Whether a new room may be claimed.
+    pub fn may_claim(&self, now_ms: u64) -> Result<(), NotClaiming> {
+        match self.standing {
+            Standing::Usurped => Err(NotClaiming::Usurped),
+            Standing::Holds { until_ms, .. } if now_ms >= until_ms => {
+                Err(NotClaiming::Lapsed(now_ms - until_ms + self.ttl_ms))
+            }
+            Standing::Holds { settled_ms, .. } if now_ms < settled_ms => {
+                Err(NotClaiming::Settling(settled_ms - now_ms))
+            }
+            Standing::Holds { .. } => Ok(()),
+        }
+    }
+
+    /// Whether the lease is certainly this process's.
+    pub fn is_certain(&self, now_ms: u64) -> bool {
+        matches!(self.standing, Standing::Holds { until_ms, .. } if now_ms < until_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::table::NodeAddresses;
+
+    const TTL_MS: u64 = 10_000;
+
+    fn process(node: &str, incarnation: u64) -> Process {
+        Process { node: node.to_owned(), incarnation }
+    }
+
+    fn lease(incarnation: u64) -> Lease {
+        let addresses = NodeAddresses { rtmp: "a:1".to_owned(), httpflv: "a:2".to_owned(), hls: None };
+        Lease { incarnation, addresses }
+    }
+
+    #[test]
+    fn a_room_is_taken_over_from_a_process_that_is_gone_and_from_no_other() {
+        let holder = Holder { process: process("n1", 7), epoch: 1, returns: 0 };
+        let other = process("n2", 9);
+        assert_eq!(judge(&holder, &other, Some(&lease(7))), HeldRoom::Taken);
+        assert_eq!(judge(&holder, &other, None), HeldRoom::TakeOver, "its lease lapsed");
+        assert_eq!(judge(&holder, &other, Some(&lease(8))), HeldRoom::TakeOver, "it restarted");
+        assert_eq!(judge(&holder, &process("n1", 8), None), HeldRoom::TakeOver, "an earlier incarnation");
+        assert_eq!(judge(&holder, &process("n1", 7), None), HeldRoom::TakeOver, "an answer that got lost");
+    }
+
+    #[test]
+    fn a_lease_is_renewed_three_times_before_it_lapses() {
+        assert_eq!(Member::new(TTL_MS, 0).renewal_interval_ms(), 3_000);
+        assert_eq!(Member::new(1_500, 0).renewal_interval_ms(), 450);
+    }
+
+    #[test]
+    fn a_node_knows_when_its_lease_may_have_lapsed_and_claims_nothing_then() {
+        let mut member = Member::new(TTL_MS, 0);
+        assert_eq!(member.renewed(&LeaseAnswer::Kept, 3_000, 4_000), Consequence::None);
+        assert_eq!(member.may_claim(12_999), Ok(()));
+        assert!(!member.is_certain(13_000));
+        assert_eq!(member.may_claim(13_500), Err(NotClaiming::Lapsed(10_500)));
+        assert_eq!(member.renewed(&LeaseAnswer::Kept, 14_000, 14_001), Consequence::None);
+        assert_eq!(member.may_claim(14_001), Ok(()), "the table had kept it");
+    }
+
+    #[test]
+    fn a_node_that_finds_its_lease_gone_renews_its_claims_and_waits_before_it_takes_more() {
+        let mut member = Member::new(TTL_MS, 0);
+        assert_eq!(member.renewed(&LeaseAnswer::Taken, 3_000, 3_010), Consequence::Return);
+        assert!(member.is_certain(3_010));
+        assert_eq!(member.may_claim(3_010), Err(NotClaiming::Settling(5_000)));
+        assert_eq!(member.renewed(&LeaseAnswer::Kept, 6_000, 6_010), Consequence::None);
+        assert_eq!(member.may_claim(8_009), Err(NotClaiming::Settling(1)));
+        assert_eq!(member.may_claim(8_010), Ok(()));
+    }
+
+    #[test]
+    fn a_node_whose_name_is_taken_leaves_once_and_comes_back_when_the_name_is_free() {
+        let mut member = Member::new(TTL_MS, 0);
+        let usurped = LeaseAnswer::Usurped(lease(8));
+        assert_eq!(member.renewed(&usurped, 3_000, 3_010), Consequence::Leave);
+        assert_eq!(member.renewed(&usurped, 6_000, 6_010), Consequence::None);
+        assert_eq!(member.may_claim(6_010), Err(NotClaiming::Usurped));
+        assert!(!member.is_certain(6_010));
+        assert_eq!(member.renewed(&LeaseAnswer::Taken, 9_000, 9_010), Consequence::Return);
+        assert!(member.is_certain(9_010));
+    }
+}

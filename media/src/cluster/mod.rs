@@ -1,0 +1,10 @@
+//! How nodes agree on who publishes what: the rules of the table that they share, and of a node that shares it.
+//!
+//! A node holds a *lease*, which lapses unless it is renewed, and *claims* on rooms, each with an *epoch* that no other
+//! claim ever had. A claim counts for as long as its process's lease does; then any node may take the room over.
+
+pub mod member;
+pub mod table;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! The node's place in the cluster: which store it shares, under which name and addresses.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::BuildHasher,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use log::info;
+use synctv_actors::registry::{
+    RegistryHandle,
+    embedded::EmbeddedStore,
+    origin::NodeAddresses,
+    redis_store::{self, JoinError, Joined, Membership, RedisStore, RedisUrl},
+};
+use synctv_media::cluster::table::Process;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout_at},
+};
+
+use crate::{
+    RunError,
+    config::{Config, RedisSetting},
+    listeners::{Listeners, Ports},
+};
+
+/// Where Redis is looked for if nothing is said.
+const DEFAULT_REDIS_URL: &str = "redis://localhost:6379";
+
+/// How long to try a Redis that is not set: usually there is none, and nobody wants to wait for it.
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long to try a Redis that is set: it may be starting as well.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How long to wait before another try.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Claims are renewed so often within their time to live.
+const HEARTBEATS_PER_CLAIM_TTL: u32 = 5;
+
+/// The node's place.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The node's name.
+    pub node_id: String,
+    /// Whether other nodes may publish rooms as well.
+    pub in_cluster: bool,
+    /// Its registrar.
+    pub registry: RegistryHandle,
+}
+
+/// Starts the node's registrar: on the Redis that is set, on the one of this host, or alone.
+pub async fn join(config: &Config, listeners: &Listeners) -> Result<Place, RunError> {
+    let node_id = config.node_id(listeners.ports().rtmp);
+    let heartbeat = Duration::from_secs(config.claim_ttl_s.into()) / HEARTBEATS_PER_CLAIM_TTL;
+    let joined = match &config.redis_url {
+        Some(RedisSetting::At(url)) => Some(join_set(config, listeners, &node_id, url).await?),
+        Some(RedisSetting::Off | RedisSetting::Bad(_)) => {
+            info!(node = node_id.as_str(); "this node is alone: REDIS_URL is off");
+            None
+        }
+        None => join_default(config, listeners, &node_id).await?,
+    };
+    let in_cluster = joined.is_some();
+    let registry = match joined {
+        Some(joined) => RegistryHandle::start(heartbeat, move || RedisStore::new(&joined)),
+        None => {
+            let node_id = node_id.clone();
+            RegistryHandle::start(heartbeat, move || EmbeddedStore::new(node_id))
+        }
+    };
+    Ok(Place { node_id, in_cluster, registry })
+}
+
+async fn join_set(
+    config: &Config,
+    listeners: &Listeners,
+    node_id: &str,
+    url: &RedisUrl,
+) -> Result<Joined, RunError> {
+    try_join(config, listeners, node_id, url, PATIENCE).await?.map_err(|error| match error {
+        JoinError::Unreachable { .. } => RunError::Unreachable(error),
+        JoinError::NameInUse { .. } => RunError::NameInUse(error),
+    })
+}
+
+/// Joins at this host's own Redis, if there is one that lets us.
+async fn join_default(
+    config: &Config,
+    listeners: &Listeners,
+    node_id: &str,
+) -> Result<Option<Joined>, RunError> {
+    let Ok(url) = RedisUrl::parse(DEFAULT_REDIS_URL) else { return Ok(None) };
+    match try_join(config, listeners, node_id, &url, DEFAULT_PATIENCE).await? {
+        Ok(joined) => Ok(Some(joined)),
+        Err(error @ JoinError::NameInUse { .. }) => Err(RunError::NameInUse(error)),
+        Err(JoinError::Unreachable { reason, .. }) => {
+            info!(node = node_id, reason = reason.as_str();
+                "this node is alone: REDIS_URL is not set, and redis://localhost:6379 cannot be used");
+            Ok(None)
+        }
+    }
+}
+
+async fn try_join(
+    config: &Config,
+    listeners: &Listeners,
+    node_id: &str,
+    url: &RedisUrl,
+    patience: Duration,
+) -> Result<Result<Joined, JoinError>, RunError> {
+    let Ports { rtmp, httpflv, hls } = listeners.ports();
+    let deadline = Instant::now() + patience;
+    let host = match &config.advertise_host {
+        Some(host) => host.clone(),
+        None => match address_towards(url, deadline).await {
+            Ok(address) => address.to_string(),
+            Err(reason) => return Ok(Err(JoinError::Unreachable { url: url.to_string(), reason })),
+        },
+    };
+    let at = |port: u16| match host.parse::<Ipv6Addr>() {
+        Ok(address) => SocketAddr::from((address, port)).to_string(),
+        Err(_) => format!("{host}:{port}"),
+    };
+    let membership = Membership {
+        url: url.clone(),
+        process: Process { node: node_id.to_owned(), incarnation: incarnation() },
+        addresses: NodeAddresses { rtmp: at(rtmp), httpflv: at(httpflv), hls: hls.map(at) },
+        lease_ttl: Duration::from_millis(config.lease_ttl_ms.into()),
+        claim_ttl: Duration::from_secs(config.claim_ttl_s.into()),
+    };
+    let joined = redis_store::join(membership, deadline).await;
+    Ok(joined.inspect(|joined| announce(joined.membership())))
+}
+
+fn announce(membership: &Membership) {
+    let Membership { url, process, addresses, .. } = membership;
+    info!(
+        node = process.node.as_str(), redis:% = url, rtmp = addresses.rtmp.as_str(),
+        httpflv = addresses.httpflv.as_str(), hls = addresses.hls.as_deref().unwrap_or("off");
+        "this node shares its rooms with others");
+}
+
+/// The address that this host has towards Redis, once Redis can be connected to.
+async fn address_towards(url: &RedisUrl, deadline: Instant) -> Result<IpAddr, String> {
+    loop {
+        let reached = timeout_at(deadline, TcpStream::connect((url.host(), url.port()))).await;
+        match reached {
+            Ok(Ok(socket)) => {
+                return socket.local_addr().map(|local| local.ip()).map_err(|error| error.to_string());
+            }
+            Ok(Err(_)) if Instant::now() + RETRY_INTERVAL < deadline => sleep(RETRY_INTERVAL).await,
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => return Err("no connection in time".to_owned()),
+        }
+    }
+}
+
+/// A number that no other process of this node has: the standard library seeds its hashers at random.
+fn incarnation() -> u64 {
+    RandomState::new().hash_one(std::process::id()) | 1
+}

@@ -1,0 +1,115 @@
+//! A room has one publisher in the whole cluster: the first, until it is gone or its node is.
+
+use std::time::Duration;
+
+use crate::{
+    node,
+    redis::{Proxy, Redis, until},
+    support::{now, rtmp_peer::RtmpPeer, server::Server},
+};
+
+/// Publishes as soon as the node lets it.
+fn publish_when_free(server: &Server, room: &str) -> RtmpPeer {
+    until("the room is free", || RtmpPeer::try_publish(server, room).ok())
+}
+
+#[test]
+fn a_second_publisher_is_refused_on_every_node_until_the_first_leaves() {
+    let redis = Redis::start(&[]);
+    let (n1, n2) = (node("n1", &redis.url(), &[]), node("n2", &redis.url(), &[]));
+    let first = RtmpPeer::publish(&n1, "r");
+    assert_eq!(redis.rooms(), ["stream:r"]);
+    assert_eq!(redis.ask(&["HGET", "stream:r", "publisher_node"]), ["n1"]);
+    for server in [&n1, &n2] {
+        let refused = RtmpPeer::try_publish(server, "r").expect_err("the room is taken");
+        assert_eq!(refused.code, "NetStream.Publish.BadName");
+    }
+    first.unpublish();
+    until("the release", || redis.rooms().is_empty().then_some(()));
+    let _second = RtmpPeer::publish(&n2, "r");
+    assert_eq!(redis.ask(&["HGET", "stream:r", "publisher_node"]), ["n2"]);
+}
+
+#[test]
+fn heartbeats_keep_claims_and_leases() {
+    let redis = Redis::start(&[]);
+    let n1 = node("n1", &redis.url(), &[]);
+    let _live = RtmpPeer::publish(&n1, "r");
+    for (key, ttl_ms) in [("stream:r", 5000), ("node:n1", 1500)] {
+        let mut last_ms = ttl_ms;
+        until("a renewal", || {
+            let left_ms = redis.number(&["PTTL", key]);
+            assert!((1..=ttl_ms).contains(&left_ms), "{key} has {left_ms} ms");
+            let is_renewed = left_ms > last_ms;
+            last_ms = left_ms;
+            is_renewed.then_some(())
+        });
+    }
+}
+
+#[test]
+fn the_room_of_a_node_that_was_killed_is_free_when_its_lease_has_lapsed() {
+    let redis = Redis::start(&[]);
+    let (n1, n2) = (node("n1", &redis.url(), &[]), node("n2", &redis.url(), &[]));
+    let _first = RtmpPeer::publish(&n1, "r");
+    let epoch = redis.number(&["HGET", "stream:r", "epoch"]);
+    n1.signal("KILL");
+    let killed = now();
+    let _second = publish_when_free(&n2, "r");
+    assert!(killed.elapsed() < Duration::from_secs(3), "{:?}", killed.elapsed());
+    assert!(redis.number(&["HGET", "stream:r", "epoch"]) > epoch);
+}
+
+#[test]
+fn a_node_that_slept_lets_its_publisher_go_when_another_node_has_the_room() {
+    let redis = Redis::start(&[]);
+    let (n1, n2) = (node("n1", &redis.url(), &[]), node("n2", &redis.url(), &[]));
+    let mut first = RtmpPeer::publish(&n1, "taken");
+    let _kept = RtmpPeer::publish(&n1, "kept");
+    n1.signal("STOP");
+    let _second = publish_when_free(&n2, "taken");
+    n1.signal("CONT");
+    first.wait_for_status("NetStream.Failed");
+    let left = n1.wait_for_publisher_leaving("taken");
+    assert_eq!(left.text("why"), "the room was taken over");
+    let refused = RtmpPeer::try_publish(&n2, "kept").expect_err("it still is the first node's");
+    assert_eq!(refused.code, "NetStream.Publish.BadName");
+    assert_eq!(redis.ask(&["HGET", "stream:taken", "publisher_node"]), ["n2"]);
+}
+
+#[test]
+fn a_node_that_is_cut_off_keeps_what_is_live_and_gives_up_what_others_took() {
+    let redis = Redis::start(&[]);
+    let proxy = Proxy::start(redis.address());
+    let (n1, n2) = (node("n1", &proxy.url(), &[]), node("n2", &redis.url(), &[]));
+    let mut first = RtmpPeer::publish(&n1, "taken");
+    let _kept = RtmpPeer::publish(&n1, "kept");
+    proxy.cut();
+    let _second = publish_when_free(&n2, "taken");
+    let refused = RtmpPeer::try_publish(&n1, "new").expect_err("it cannot know");
+    assert_ne!(refused.code, "NetStream.Publish.BadName");
+    assert_eq!(n1.log.count(|line| line.text("msg") == "publisher left"), 0);
+    proxy.mend();
+    first.wait_for_status("NetStream.Failed");
+    let _new = publish_when_free(&n1, "new");
+    assert_eq!(redis.ask(&["HGET", "stream:kept", "publisher_node"]), ["n1"]);
+}
+
+#[test]
+fn a_node_that_restarts_under_its_name_takes_its_rooms_at_once() {
+    let redis = Redis::start(&[]);
+    let (rtmp, http) = (crate::redis::free_port(), crate::redis::free_port());
+    let (rtmp, http) = (format!("127.0.0.1:{rtmp}"), format!("127.0.0.1:{http}"));
+    let flags = ["--rtmp-addr", &rtmp, "--httpflv-addr", &http, "--lease-ttl-ms", "60000"];
+    let start = || {
+        let common = ["--node-id", "n1", "--redis-url", &redis.url()].map(str::to_owned);
+        let flags: Vec<&str> = common.iter().map(String::as_str).chain(flags).collect();
+        Server::start(&flags)
+    };
+    let before = start();
+    let _first = RtmpPeer::publish(&before, "r");
+    before.signal("KILL");
+    drop(before);
+    let after = start();
+    let _second = RtmpPeer::publish(&after, "r");
+}

@@ -1,0 +1,60 @@
+//! A start says which store it uses, or why it does not start.
+
+use std::time::Duration;
+
+use crate::{
+    node,
+    redis::{Redis, free_port},
+    support::{
+        now,
+        server::{Ended, Server, program, run_to_end},
+    },
+};
+
+fn run(flags: &[&str]) -> Ended {
+    let mut command = program();
+    command.args(flags);
+    run_to_end(command)
+}
+
+fn assert_one_line(ended: &Ended, code: i32, words: &[&str]) {
+    assert_eq!(ended.code, Some(code), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(words.iter().all(|word| ended.stderr.contains(word)), "{ended:?}");
+    assert_eq!(ended.stdout, "");
+}
+
+#[test]
+fn a_redis_that_is_set_and_unreachable_ends_it_within_ten_seconds() {
+    let url = format!("redis://:secret@127.0.0.1:{}/2", free_port());
+    let asked = now();
+    let ended = run(&["--redis-url", &url]);
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert_one_line(&ended, 1, &["REDIS_URL", "127.0.0.1", "refused"]);
+    assert!(!ended.stderr.contains("secret"));
+}
+
+#[test]
+fn what_is_no_redis_address_ends_it_with_2() {
+    let ended = run(&["--redis-url", "http://:secret@somewhere"]);
+    assert_one_line(&ended, 2, &["REDIS_URL", "redis://"]);
+    assert!(!ended.stderr.contains("secret"));
+}
+
+#[test]
+fn a_name_in_use_ends_it_with_who_has_it() {
+    let redis = Redis::start(&[]);
+    let live = node("n1", &redis.url(), &[]);
+    let ended = run(&["--node-id", "n1", "--redis-url", &redis.url()]);
+    assert_one_line(&ended, 1, &["NODE_ID=n1", &live.rtmp.to_string(), &live.http.to_string()]);
+}
+
+#[test]
+fn it_says_in_one_line_whether_it_is_alone() {
+    let says = |server: &Server, what: &str| server.log.count(|line| line.text("msg").contains(what));
+    let alone = Server::start(&["--redis-url", "off"]);
+    assert_eq!((says(&alone, "this node is alone"), says(&alone, "shares its rooms")), (1, 0));
+    let redis = Redis::start(&[]);
+    let shared = node("n1", &redis.url(), &[]);
+    assert_eq!((says(&shared, "this node is alone"), says(&shared, "shares its rooms")), (0, 1));
+}
