@@ -6,7 +6,7 @@ mod handle;
 mod stats;
 mod subscribers;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
@@ -91,12 +91,32 @@ pub enum PublishError {
     /// The stream ended while the publisher came.
     #[error("the stream just ended")]
     Ended,
+    /// The node takes nobody any more.
+    #[error("this node stops: connect again")]
+    Draining,
 }
 
-/// Told to a publisher that it no longer has its room.
-#[derive(Debug, Clone, Copy, Message)]
+/// Told to a publisher that it no longer has its room, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
-pub struct Evicted;
+pub enum Evicted {
+    /// Another publisher has it.
+    TakenOver,
+    /// The node stops.
+    Draining,
+    /// The stream broke.
+    StreamGone,
+}
+
+impl fmt::Display for Evicted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Evicted::TakenOver => "the room was taken over by another publisher",
+            Evicted::Draining => "this node stops: connect again",
+            Evicted::StreamGone => "the stream broke: connect again",
+        })
+    }
+}
 
 /// Counts a stream's publishers, so that a late message of an earlier one is told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -365,7 +385,7 @@ impl Actor for StreamActor {
     fn stopped(&mut self, _: &mut Self::Context) {
         let vacant = Feed::vacant(Duration::ZERO);
         if let Feed::Published { claim, evict, .. } = std::mem::replace(&mut self.feed, vacant) {
-            evict.do_send(Evicted);
+            evict.do_send(Evicted::StreamGone);
             self.registry.release(claim);
         }
         self.subscribers.end(EndReason::PublisherLeft);
@@ -407,7 +427,7 @@ impl Handler<Media> for StreamActor {
 
     fn handle(&mut self, Media { publisher, frames }: Media, ctx: &mut Self::Context) -> Self::Result {
         if !self.feed.is_publisher(publisher) {
-            return Err(Evicted);
+            return Err(Evicted::TakenOver);
         }
         self.take(frames, ctx);
         Ok(())
@@ -434,11 +454,27 @@ impl Handler<ClaimLost> for StreamActor {
     fn handle(&mut self, lost: ClaimLost, ctx: &mut Self::Context) {
         match (&self.feed, &mut self.admission) {
             (Feed::Published { claim, evict, .. }, _) if claim.epoch == lost.epoch => {
-                evict.do_send(Evicted);
+                evict.do_send(Evicted::TakenOver);
                 self.become_vacant(ctx);
             }
             (_, Admission::Asked { lost_epoch }) => *lost_epoch = Some(lost.epoch),
             _ => {}
+        }
+    }
+}
+
+/// The node stops: its publishers go, so that they can publish elsewhere.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct LetPublisherGo;
+
+impl Handler<LetPublisherGo> for StreamActor {
+    type Result = ();
+
+    fn handle(&mut self, _: LetPublisherGo, ctx: &mut Self::Context) {
+        if let Feed::Published { evict, .. } = &self.feed {
+            evict.do_send(Evicted::Draining);
+            self.become_vacant(ctx);
         }
     }
 }

@@ -201,7 +201,7 @@ async fn a_stream_that_does_not_follow_turns_frames_down_and_loses_none() {
     let refused = (0..).find_map(|at| match live.publication.try_send(vec![samples::keyframe(at)]) {
         Ok(()) => None,
         Err(Refused::Busy(frames)) => Some((at, frames)),
-        Err(Refused::Evicted) => panic!("the stream is there"),
+        Err(Refused::Gone) => panic!("the stream is there"),
     });
     let (count, frames) = refused.unwrap();
     assert!(count < 100, "the mailbox is bounded");
@@ -217,7 +217,7 @@ async fn a_lost_claim_evicts_the_publisher_and_frees_the_room() {
     live.stream.address().send(ClaimLost { epoch: 99 }).await.unwrap();
     assert!(live.publisher.is_quiet().await, "another epoch's loss");
     live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
-    assert_eq!(live.publisher.next().await, Got::Evicted);
+    assert_eq!(live.publisher.next().await, Got::Evicted(Evicted::TakenOver));
     assert!(live.publication.send(opening(0)).await.is_err());
     assert!(live.router.publish(room("r"), live.publisher.evict()).await.is_ok());
 }
