@@ -2,6 +2,7 @@
 
 mod edge;
 mod feed;
+mod flush;
 mod handle;
 mod stats;
 mod subscribers;
@@ -14,10 +15,9 @@ use actix::{
 };
 use log::{debug, info, warn};
 use synctv_media::{
-    batch::Batch,
     batcher::Batcher,
-    frame::Frame,
-    gop::{GopCache, GopLimits, Kept},
+    frame::{Frame, Track},
+    gop::{GopCache, GopLimits},
     room::RoomName,
 };
 use thiserror::Error;
@@ -26,11 +26,13 @@ use tokio::{sync::watch, time::Instant};
 pub(crate) use self::handle::NotLive;
 use self::{
     feed::{Admission, Feed},
+    flush::{FlushTimer, Pace},
     stats::StatsMeter,
     subscribers::Subscribers,
 };
 pub use self::{
     feed::{Source, Stage},
+    flush::Flush,
     handle::{Publication, Refused, StreamHandle, StreamId},
     stats::{CountedViewer, StreamStats, ViewerCount},
 };
@@ -41,22 +43,8 @@ use crate::{
     router::StreamEnded,
 };
 
-/// How long sound waits for a picture to ride along with, when media is flushed with every picture.
-const AUDIO_WAIT: Duration = Duration::from_millis(100);
-
 /// How long a new stream waits for the publisher that it was started for.
 const FIRST_PUBLISHER_WAIT: Duration = Duration::from_secs(10);
-
-/// When a stream's media goes to its subscribers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flush {
-    /// As it arrives: the lowest delay, the most writes.
-    EveryTag,
-    /// With every picture; sound rides along.
-    EveryPicture,
-    /// At this interval: the fewest writes.
-    Every(Duration),
-}
 
 /// What all streams have in common.
 #[derive(Debug, Clone)]
@@ -141,21 +129,10 @@ pub struct StreamActor {
     unwatched_since: Option<Instant>,
     end_timer: Option<SpawnHandle>,
     flush_timer: FlushTimer,
+    pace: Pace,
     stats: StatsMeter,
     unreadable_frames: u64,
     oversized_gops: u64,
-}
-
-/// Whether a flush is due.
-#[derive(Debug, Clone, Copy)]
-enum FlushTimer {
-    Idle,
-    /// A timer runs for the media that came first after the last flush, at `since`.
-    Armed {
-        since: Instant,
-    },
-    /// A timer runs, but its media went out already.
-    Spent,
 }
 
 impl StreamActor {
@@ -182,6 +159,7 @@ impl StreamActor {
             unwatched_since: Some(Instant::now()),
             end_timer: None,
             flush_timer: FlushTimer::Idle,
+            pace: Pace::default(),
             stats: StatsMeter::default(),
             unreadable_frames: 0,
             oversized_gops: 0,
@@ -190,6 +168,9 @@ impl StreamActor {
     }
 
     fn take(&mut self, frames: Vec<Frame>, ctx: &mut Context<Self>) {
+        if frames.iter().any(|frame| frame.track == Track::Video) {
+            self.pace.picture(Instant::now());
+        }
         for frame in frames {
             if let Err(error) = self.batcher.push(frame) {
                 self.note_unreadable(&error);
@@ -197,64 +178,6 @@ impl StreamActor {
         }
         if self.batcher.has_pending() {
             self.flush_when_due(ctx);
-        }
-    }
-
-    fn flush_when_due(&mut self, ctx: &mut Context<Self>) {
-        match self.settings.flush {
-            Flush::EveryTag => self.flush(),
-            Flush::EveryPicture if self.batcher.has_pending_video() => self.flush(),
-            Flush::EveryPicture if self.batcher.headers().video_codec().is_none() => self.flush(),
-            Flush::EveryPicture => self.arm_flush(AUDIO_WAIT, ctx),
-            Flush::Every(interval) => self.arm_flush(interval, ctx),
-        }
-    }
-
-    /// Cancelling a timer at each flush would cost more than letting the last one fire and looking again.
-    fn arm_flush(&mut self, delay: Duration, ctx: &mut Context<Self>) {
-        let since = Instant::now();
-        match self.flush_timer {
-            FlushTimer::Armed { .. } => {}
-            FlushTimer::Spent => self.flush_timer = FlushTimer::Armed { since },
-            FlushTimer::Idle => {
-                self.flush_timer = FlushTimer::Armed { since };
-                ctx.run_later(delay, move |stream, ctx| stream.flush_timer_fired(delay, ctx));
-            }
-        }
-    }
-
-    fn flush_timer_fired(&mut self, delay: Duration, ctx: &mut Context<Self>) {
-        let FlushTimer::Armed { since } = self.flush_timer else {
-            self.flush_timer = FlushTimer::Idle;
-            return;
-        };
-        let remaining = delay.saturating_sub(since.elapsed());
-        if remaining.is_zero() {
-            self.flush_timer = FlushTimer::Idle;
-            self.flush();
-        } else {
-            ctx.run_later(remaining, move |stream, ctx| stream.flush_timer_fired(delay, ctx));
-        }
-    }
-
-    fn flush(&mut self) {
-        if let FlushTimer::Armed { .. } = self.flush_timer {
-            self.flush_timer = FlushTimer::Spent;
-        }
-        for batch in self.batcher.flush() {
-            self.stats.count(batch.flv.len());
-            self.keep(&batch);
-            self.subscribers.send(&batch, &self.room);
-        }
-    }
-
-    fn keep(&mut self, batch: &Arc<Batch>) {
-        if self.gops.push(batch) == Kept::GopTooLarge {
-            self.oversized_gops += 1;
-            if self.oversized_gops == 1 {
-                warn!(room = self.room.as_str(), limit_bytes = self.settings.gop.size_max_bytes;
-                    "a GOP is larger than the cache: viewers wait for the next keyframe");
-            }
         }
     }
 

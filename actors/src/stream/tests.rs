@@ -3,7 +3,7 @@ use std::{future::ready, time::Duration};
 use futures::future::LocalBoxFuture;
 use synctv_media::{gop::GopLimits, samples};
 
-use super::*;
+use super::{flush::AUDIO_WAIT, *};
 use crate::delivery::MAILBOX_MAX;
 use crate::registry::{
     origin::{Origin, PublishedRoom},
@@ -103,6 +103,20 @@ async fn media_is_merged_over_the_interval() {
     assert_eq!(viewer.next().await, media(&[(V, 0), (V, 33), (A, 40)]));
     live.publication.send(vec![samples::inter(66)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 66)]));
+}
+
+#[actix_rt::test]
+async fn media_does_not_wait_for_an_interval_that_ends_before_the_next_picture() {
+    let interval = Duration::from_millis(100);
+    let live = live_with(StreamSettings { flush: Flush::Every(interval), ..settings() }).await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    let start = Instant::now();
+    for (at_ms, merged) in [(0, false), (40, false), (80, true), (120, false), (160, false), (200, true)] {
+        tokio::time::sleep_until(start + Duration::from_millis(at_ms)).await;
+        live.publication.send(vec![samples::inter(at_ms as u32)]).await.unwrap();
+        assert_eq!(viewer.is_quiet().await, !merged, "{at_ms}");
+    }
 }
 
 #[actix_rt::test]
