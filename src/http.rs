@@ -22,7 +22,7 @@ mod reply;
 mod rewind;
 mod web;
 
-use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{error::Error, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
 use log::{debug, info};
@@ -119,19 +119,20 @@ impl Port {
             return Some((permit, Rewind::new(head.into_bytes(), socket), peer));
         };
         match self.find(request, room.clone()).await {
-            Ok(stream) => {
+            Ok(Some(stream)) => {
                 let (head, kind) = (flv::response_head(), viewer_kind(request));
-                match request.method {
-                    Method::Get => {
-                        self.audience.admit(stream, NewViewer { socket, peer, head, permit, kind });
-                    }
-                    Method::Head => flv::send_and_close(&socket, &head),
-                }
+                self.audience.admit(stream, NewViewer { socket, peer, head, permit, kind });
+                None
+            }
+            Ok(None) => {
+                flv::send_and_close(&socket, &flv::response_head());
                 None
             }
             Err(OpenError::NotLive(_)) => Some((permit, Rewind::new(head.into_bytes(), socket), peer)),
             Err(error) => {
-                info!(room = room.as_str(), peer:% = peer, why:% = error; "viewer refused");
+                let reason = error.source().map(ToString::to_string).unwrap_or_default();
+                info!(room = room.as_str(), peer:% = peer, why:% = error, reason = reason.as_str();
+                    "viewer refused");
                 refuse(socket, error_code(&error), &error.to_string()).await;
                 None
             }
@@ -149,11 +150,17 @@ impl Port {
         Some((request, room))
     }
 
-    async fn find(&self, request: &Request, room: RoomName) -> Result<StreamHandle, OpenError> {
-        match viewer_kind(request) {
-            ViewerKind::Viewer => self.router.open(room).await,
+    /// The stream to watch; none for a request that asks only whether there is one.
+    async fn find(&self, request: &Request, room: RoomName) -> Result<Option<StreamHandle>, OpenError> {
+        match (viewer_kind(request), request.method) {
+            (ViewerKind::Viewer, Method::Get) => self.router.open(room).await.map(Some),
+            // Nobody will watch what would be pulled.
+            (ViewerKind::Viewer, Method::Head) => self.router.look(room).await.map(|()| None),
             // It would be pulled from one node after the other, and in the end from itself.
-            ViewerKind::Node => self.router.open_local(room.clone()).await.ok_or(OpenError::NotLive(room)),
+            (ViewerKind::Node, method) => {
+                let found = self.router.open_local(room.clone()).await.ok_or(OpenError::NotLive(room))?;
+                Ok((method == Method::Get).then_some(found))
+            }
         }
     }
 }

@@ -108,7 +108,7 @@ impl HlsHandle {
         let newest = self.newest(room);
         let session = match (self.0.settings.mode, newest) {
             (HlsMode::OnDemand, newest) if newest.as_ref().is_none_or(|session| !session.is_live()) => {
-                match router.find(room.clone()).await.filter(|stream| !stream.is_pulled()) {
+                match router.find(room.clone()).await.filter(StreamHandle::is_published_here) {
                     Some(stream) => Some(self.begin_on_demand(stream)),
                     None => newest,
                 }
@@ -149,7 +149,7 @@ impl HlsHandle {
         let Some(change) = session.publish(segment, program_date_time_ms, self.now_ms()) else {
             return;
         };
-        self.0.numbers.note(change.next_sequence, change.discontinuity_sequence);
+        self.0.numbers.note(change.next_sequence);
         self.0.memory.add(change.published.clone());
         let room = session.room();
         self.0.storage.write(room, change.published);
@@ -215,7 +215,8 @@ impl HlsHandle {
         room: &RoomName,
     ) -> (Arc<HlsSession>, Option<Arc<HlsSession>>) {
         let sessions = rooms.entry(room.clone()).or_default();
-        let first = self.0.numbers.first(unix_ms());
+        let last_discontinuity = sessions.last().map(|session| session.last_discontinuity_sequence());
+        let first = self.0.numbers.first(unix_ms(), last_discontinuity);
         let config = PlaylistConfig {
             window: self.0.settings.window,
             target_ms: self.0.settings.target_ms,

@@ -1,12 +1,13 @@
 //! Which rooms this node has: room -> stream, in memory. Never waits for the registry.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
 use actix_rt::{Arbiter, ArbiterHandle};
 use futures::future::join_all;
 use synctv_media::room::RoomName;
 use thiserror::Error;
+use tokio::time::Instant;
 
 use crate::{
     hls::HlsHandle,
@@ -16,6 +17,9 @@ use crate::{
 
 /// How often a publisher that meets a stream in its last moment asks for another.
 const ENDED_RETRIES_MAX: usize = 3;
+
+/// How long a viewer who meets a stream in its last moment asks for another.
+const OPEN_RETRIES_MAX: Duration = Duration::from_secs(2);
 
 /// Finds streams, and starts them for publishers and for pulls.
 pub struct Router {
@@ -57,9 +61,10 @@ pub enum OpenError {
     /// Nobody publishes the room, on no node.
     #[error("nobody publishes {0}")]
     NotLive(RoomName),
-    /// The room is not on this node, and the registry cannot say where it is.
-    #[error("the registry does not answer: {0}")]
-    Registry(#[from] StoreError),
+    /// The room is not on this node, and the registry cannot say where it is. Its reason is for the log: it may name
+    /// addresses.
+    #[error("the registry does not answer")]
+    Registry(#[source] StoreError),
     /// The node that publishes the room cannot be reached.
     #[error("the room is published through node {node}, which does not answer")]
     OriginSilent {
@@ -143,17 +148,28 @@ impl RouterHandle {
         if self.phase().await == Some(Phase::Draining) {
             return Err(OpenError::Draining);
         }
-        let origin = self.locate(&room).await?;
-        let node = origin.node.clone();
-        let stream = self.for_pull(room.clone(), origin).await?;
-        match stream.wait_live().await {
-            Ok(()) => Ok(stream),
-            Err(NotLive::TimedOut) => Err(OpenError::OriginSilent { node }),
-            // It gave up; either because the room went or because its node is not to be reached.
-            Err(NotLive::Ended) => {
-                let Origin { node, .. } = self.locate(&room).await?;
-                Err(OpenError::OriginSilent { node })
+        let mut origin = self.locate(&room).await?;
+        let deadline = Instant::now() + OPEN_RETRIES_MAX;
+        loop {
+            let node = origin.node.clone();
+            let stream = self.for_pull(room.clone(), origin).await?;
+            match stream.wait_live().await {
+                Ok(()) => return Ok(stream),
+                Err(NotLive::TimedOut) => return Err(OpenError::OriginSilent { node }),
+                // The stream was in its last moment, or gave up: the room is gone, or its node is not to be reached.
+                Err(NotLive::Ended) => origin = self.locate(&room).await?,
             }
+            if Instant::now() >= deadline {
+                return Err(OpenError::OriginSilent { node: origin.node });
+            }
+        }
+    }
+
+    /// Whether [`open`](Self::open) would find the room. Pulls nothing.
+    pub async fn look(&self, room: RoomName) -> Result<(), OpenError> {
+        match self.find(room.clone()).await {
+            Some(_) => Ok(()),
+            None => self.locate(&room).await.map(drop),
         }
     }
 
@@ -207,7 +223,7 @@ impl RouterHandle {
     }
 
     async fn locate(&self, room: &RoomName) -> Result<Origin, OpenError> {
-        let located = self.registry.locate(room.clone()).await?;
+        let located = self.registry.locate(room.clone()).await.map_err(OpenError::Registry)?;
         located.ok_or_else(|| OpenError::NotLive(room.clone()))
     }
 

@@ -208,9 +208,21 @@ impl RtmpConnection {
             pinged: false,
         });
         self.last_received = since;
+        self.confirm(ctx);
         self.session.accept();
         self.send_replies(ctx);
         self.go_on(ctx);
+    }
+
+    /// Asks whether the room is still this connection's: it may have been told otherwise before it knew that it was.
+    fn confirm(&self, ctx: &mut Context<Self>) {
+        let Role::Publishing(publishing) = &self.role else { return };
+        let confirmed = publishing.publication.send(Vec::new()).into_actor(self);
+        ctx.spawn(confirmed.map(|confirmed, connection, ctx| {
+            if let Err(evicted) = confirmed {
+                connection.evicted(evicted, ctx);
+            }
+        }));
     }
 
     fn refuse_publish(&mut self, request: &StreamRequest, error: &PublishError, ctx: &mut Context<Self>) {

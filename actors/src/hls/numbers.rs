@@ -21,11 +21,10 @@ const DISCONTINUITY_STEP_MS: u64 = 4_000;
 /// since 2020. Players that saw a room move across the wrap see a number go back; media sequences tell them apart.
 const DISCONTINUITY_WRAP: u64 = 1 << 16;
 
-/// The largest numbers so far, over all rooms.
+/// The largest sequence number so far, over all rooms.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     next_sequence: AtomicU64,
-    discontinuity_sequence: AtomicU64,
 }
 
 /// The numbers of a first segment.
@@ -36,23 +35,22 @@ pub(super) struct First {
 }
 
 impl Numbers {
-    /// Numbers above those of every earlier playlist. The clock alone is not trusted: it can be set back.
-    pub fn first(&self, unix_ms: u64) -> First {
+    /// Numbers above those of every earlier playlist, and of the room's last one, which reached `last_discontinuity`. The
+    /// clock alone is not trusted: it can be set back.
+    pub fn first(&self, unix_ms: u64, last_discontinuity: Option<u64>) -> First {
         let since_epoch_ms = unix_ms.saturating_sub(EPOCH_UNIX_MS);
         let next_sequence = self.next_sequence.load(Ordering::Relaxed);
-        let discontinuity_sequence = self.discontinuity_sequence.load(Ordering::Relaxed);
         First {
             sequence: next_sequence.max(since_epoch_ms / SEQUENCE_STEP_MS),
-            discontinuity: discontinuity_sequence
-                .saturating_add(1)
+            discontinuity: last_discontinuity
+                .map_or(0, |last| last.saturating_add(1))
                 .max(unix_ms / DISCONTINUITY_STEP_MS % DISCONTINUITY_WRAP),
         }
     }
 
-    /// A playlist has reached these numbers.
-    pub fn note(&self, next_sequence: u64, discontinuity_sequence: u64) {
+    /// A playlist has reached this number.
+    pub fn note(&self, next_sequence: u64) {
         self.next_sequence.fetch_max(next_sequence, Ordering::Relaxed);
-        self.discontinuity_sequence.fetch_max(discontinuity_sequence, Ordering::Relaxed);
     }
 }
 
@@ -74,9 +72,9 @@ mod tests {
 
     #[test]
     fn a_later_start_begins_above_all_that_an_earlier_process_can_have_reached() {
-        let earlier = Numbers::default().first(NOW_UNIX_MS);
+        let earlier = Numbers::default().first(NOW_UNIX_MS, None);
         let segments_in_an_hour = 3_600_000 / SEQUENCE_STEP_MS;
-        let later = Numbers::default().first(NOW_UNIX_MS + 3_600_000);
+        let later = Numbers::default().first(NOW_UNIX_MS + 3_600_000, None);
         assert!(later.sequence >= earlier.sequence + segments_in_an_hour);
         assert!(later.discontinuity > earlier.discontinuity);
         assert!(later.sequence < 1 << 31);
@@ -85,17 +83,18 @@ mod tests {
 
     #[test]
     fn a_node_that_takes_over_seconds_later_begins_at_another_discontinuity() {
-        let [old, new] = [0, DISCONTINUITY_STEP_MS].map(|ms| Numbers::default().first(NOW_UNIX_MS + ms));
+        let [old, new] =
+            [0, DISCONTINUITY_STEP_MS].map(|ms| Numbers::default().first(NOW_UNIX_MS + ms, None));
         assert_eq!(new.discontinuity, old.discontinuity + 1);
     }
 
     #[test]
     fn a_clock_that_is_set_back_takes_no_number_back() {
         let numbers = Numbers::default();
-        let first = numbers.first(NOW_UNIX_MS);
-        numbers.note(first.sequence + 7, first.discontinuity + 2);
-        numbers.note(first.sequence + 3, first.discontinuity);
-        let second = numbers.first(0);
+        let first = numbers.first(NOW_UNIX_MS, None);
+        numbers.note(first.sequence + 7);
+        numbers.note(first.sequence + 3);
+        let second = numbers.first(0, Some(first.discontinuity + 2));
         assert_eq!(second.sequence, first.sequence + 7);
         assert_eq!(second.discontinuity, first.discontinuity + 3);
     }

@@ -90,7 +90,6 @@ pub(super) struct Change {
     pub published: Arc<StoredSegment>,
     pub expired: Vec<Arc<StoredSegment>>,
     pub next_sequence: u64,
-    pub discontinuity_sequence: u64,
 }
 
 impl HlsSession {
@@ -133,6 +132,11 @@ impl HlsSession {
     /// Whether its publisher is here.
     pub fn is_published(&self) -> bool {
         self.listed().phase == Phase::Live
+    }
+
+    /// How far the discontinuities are counted.
+    pub(super) fn last_discontinuity_sequence(&self) -> u64 {
+        self.listed().playlist.last_discontinuity_sequence()
     }
 
     /// Whether more segments may come.
@@ -234,7 +238,6 @@ impl Listed {
             published,
             expired: expired.iter().filter_map(|sequence| self.segments.remove(sequence)).collect(),
             next_sequence: self.playlist.next_sequence(),
-            discontinuity_sequence: self.playlist.last_discontinuity_sequence(),
         })
     }
 

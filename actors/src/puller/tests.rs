@@ -4,6 +4,7 @@
 use std::{
     cell::RefCell,
     future::ready,
+    path::Path,
     rc::Rc,
     sync::{
         Arc, Mutex,
@@ -309,6 +310,19 @@ async fn a_broken_connection_to_the_same_publication_leaves_no_trace() {
 }
 
 #[actix_rt::test]
+async fn media_of_a_pull_that_broke_unwatched_is_not_shown_twice() {
+    let bench = Bench::new().await;
+    let (viewer, stream, pulled) = bench.watched().await;
+    stream.leave(viewer.id);
+    drop(pulled);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut late = ProbeHandle::start();
+    late.join(&stream, 0);
+    let _pulled = bench.port.serve(opening(0)).await;
+    assert_eq!(all_video(&mut late, 33).await, [0, 33], "headers, then the picture, once");
+}
+
+#[actix_rt::test]
 async fn media_that_was_missed_is_a_splice() {
     let bench = Bench::new().await;
     let (mut viewer, _stream, pulled) = bench.watched().await;
@@ -400,24 +414,41 @@ async fn only_what_is_published_here_is_cut_on_demand() {
     is_cut_once_it_is_published_here(HlsMode::OnDemand).await;
 }
 
-async fn is_cut_once_it_is_published_here(mode: HlsMode) {
-    let storage = tempfile::tempdir().unwrap();
-    let hls = HlsHandle::start(HlsSettings {
+fn hls_settings(mode: HlsMode, storage: &Path) -> HlsSettings {
+    HlsSettings {
         in_cluster: false,
         mode,
         target_ms: 2_000,
         window: 6,
-        storage: storage.path().to_owned(),
+        storage: storage.to_owned(),
         memory_max_bytes: 1 << 20,
         keep_ended: Duration::from_secs(30),
         idle_timeout: Duration::from_secs(60),
-    });
+    }
+}
+
+async fn is_cut_once_it_is_published_here(mode: HlsMode) {
+    let storage = tempfile::tempdir().unwrap();
+    let hls = HlsHandle::start(hls_settings(mode, storage.path()));
     let bench = Bench::with_hls(Some(hls.clone())).await;
     let (_viewer, _stream, _pulled) = bench.watched().await;
     assert!(hls.open(&bench.router, &room("r")).await.is_none());
     let publication = bench.router.publish(room("r"), ProbeHandle::start().evict()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
     assert!(hls.open(&bench.router, &room("r")).await.is_some());
+}
+
+#[actix_rt::test]
+async fn a_room_that_waits_for_its_publisher_is_not_cut_on_demand() {
+    let storage = tempfile::tempdir().unwrap();
+    let hls = HlsHandle::start(hls_settings(HlsMode::OnDemand, storage.path()));
+    let bench = Bench::with_hls(Some(hls.clone())).await;
+    let publication = bench.router.publish(room("r"), ProbeHandle::start().evict()).await.unwrap();
+    publication.send(opening(0)).await.unwrap();
+    drop(publication);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(bench.router.find(room("r")).await.is_some(), "it waits");
+    assert!(hls.open(&bench.router, &room("r")).await.is_none(), "another node may have it by now");
 }
 
 #[actix_rt::test]

@@ -169,12 +169,14 @@ impl Inner {
     }
 
     async fn renew(&self, claims: Vec<Claim>) -> Result<Vec<Claim>, StoreError> {
-        let returned = self.returned.get();
-        let answers = self.links.run(async |link| self.renew_over(link, &claims, returned).await).await?;
-        if answers.contains(&RenewAnswer::Late) {
-            return Err(StoreError("Redis is too slow".to_owned()));
-        }
-        self.returned.set(false);
+        // The lease may come back once more while this is under way: that is for the next renewal to say.
+        let returned = self.returned.take();
+        let renewed = self.links.run(async |link| self.renew_over(link, &claims, returned).await).await;
+        let in_time = renewed.and_then(|answers| match answers.contains(&RenewAnswer::Late) {
+            true => Err(StoreError("Redis is too slow".to_owned())),
+            false => Ok(answers),
+        });
+        let answers = in_time.inspect_err(|_| self.returned.set(self.returned.get() || returned))?;
         let lost = claims.into_iter().zip(answers).filter(|(_, answer)| *answer == RenewAnswer::Lost);
         Ok(lost.map(|(claim, _)| claim).collect())
     }

@@ -32,6 +32,10 @@ impl StreamActor {
             (Feed::Vacant { seeker: Some(_), .. }, false) => None,
             _ => return,
         };
+        if puller.is_none() {
+            // Whoever looks again does not know how far the last one was.
+            self.end_publication();
+        }
         if let Feed::Vacant { seeker, .. } = &mut self.feed {
             *seeker = puller;
         }

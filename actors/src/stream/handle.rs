@@ -108,11 +108,6 @@ impl StreamHandle {
         self.is_alive() && self.stage() == Stage::Live(Source::Local)
     }
 
-    /// Whether another node feeds the stream.
-    pub fn is_pulled(&self) -> bool {
-        self.stage() == Stage::Live(Source::Remote)
-    }
-
     /// Feeds the stream from `origin`, unless something feeds it already.
     pub(crate) fn follow(&self, origin: Origin) {
         self.address.do_send(Follow(origin));
