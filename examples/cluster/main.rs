@@ -19,7 +19,7 @@ mod redis;
 mod story;
 mod viewer;
 
-use std::{error::Error, future, io, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{error::Error, future, io, path::Path, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use node::Node;
@@ -90,27 +90,24 @@ async fn show(args: &Args, directory: &Path, cluster: &mut Cluster) -> Result<()
     cluster.start(args, directory).await?;
     cluster.announce(args, directory);
     let Cluster { redis, nodes } = cluster;
-    let [owner, others @ ..] = &mut nodes[..] else { return Ok(()) };
-    let servers: Vec<_> = [&*owner].into_iter().chain(&*others).map(|node| node.rtmp).collect();
-    let (app, far) = (owner.app.clone(), others.last().map_or(owner.http, |node| node.http));
+    let [owner, near, far] = &mut nodes[..] else { return Ok(()) };
+    let (servers, app) = ([owner.rtmp, near.rtmp, far.rtmp], owner.app.clone());
+    let (viewers_node, http) = (far.name.clone(), far.http);
     let story = Story::begin(&servers);
     tokio::select! {
         never = publisher::run(&servers, &app, ROOM, |at, news| story.publisher(at, news)) => match never {},
-        error = first_to_end(redis, others) => Err(error),
-        told = tell(args, owner, far, &story) => told,
+        error = first_to_end(redis, [near, far]) => Err(error),
+        told = async {
+            let Some(kill_after) = args.kill_after else { return Err(owner.process.ended().await) };
+            let viewer = Viewer::join(http, ROOM).await?;
+            let outage = outage::cause(owner, viewer, kill_after, &story).await?;
+            story.say(&format!("the viewer at {viewers_node}: {outage}"));
+            if !args.once {
+                future::pending::<()>().await;
+            }
+            Ok(())
+        } => told,
     }
-}
-
-/// What happens to the publisher's node, and to someone who watches at `far`.
-async fn tell(args: &Args, owner: &mut Node, far: SocketAddr, story: &Story) -> Result<(), Box<dyn Error>> {
-    let Some(kill_after) = args.kill_after else { return Err(owner.process.ended().await) };
-    let viewer = Viewer::join(far, ROOM).await?;
-    let outage = outage::cause(owner, viewer, kill_after, story).await?;
-    story.say(&format!("the viewer at {}: {outage}", NODES[NODES.len() - 1]));
-    if !args.once {
-        future::pending::<()>().await;
-    }
-    Ok(())
 }
 
 impl Cluster {
@@ -123,7 +120,7 @@ impl Cluster {
                 url
             }
         };
-        // The nodes would say so as well, each for itself; "off" is an address for them.
+        // The nodes would take "off", and each be alone.
         let shown = RedisUrl::parse(&redis_url).map_err(|error| format!("REDIS_URL: {error}"))?;
         println!("Redis   {shown}");
         for name in NODES {
@@ -166,8 +163,8 @@ impl Cluster {
 }
 
 /// Waits until one ends that was to go on.
-async fn first_to_end(redis: &mut Option<Process>, nodes: &mut [Node]) -> Box<dyn Error> {
-    let processes = redis.iter_mut().chain(nodes.iter_mut().map(|node| &mut node.process));
+async fn first_to_end(redis: &mut Option<Process>, nodes: [&mut Node; 2]) -> Box<dyn Error> {
+    let processes = redis.iter_mut().chain(nodes.map(|node| &mut node.process));
     let ends = processes.map(|process| Box::pin(process.ended()));
     futures::future::select_all(ends).await.0
 }
