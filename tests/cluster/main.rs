@@ -6,6 +6,7 @@ mod support;
 
 mod redis;
 
+mod nodes_leave_in_order;
 mod passwords_are_not_shown;
 mod rooms_are_claimed_once;
 mod rooms_outlive_redis;
