@@ -47,6 +47,8 @@ impl Node {
             ("HLS_ADDR", OsStr::new(ANY_PORT)),
             ("ADVERTISE_HOST", OsStr::new("127.0.0.1")),
             ("HLS_STORAGE", storage.as_os_str()),
+            // The nodes end together: there is nobody to give a room to.
+            ("DRAIN_TIMEOUT_S", OsStr::new("0")),
         ];
         let mut process = Process::start(name, Role::Node, settings, directory, verbose)?;
         let Some(addresses) = Addresses::read(&mut process).await else {
