@@ -6,11 +6,14 @@ mod clip;
 mod publisher;
 
 use std::{
+    error::Error,
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
     thread,
 };
 
+use publisher::News;
 use synctv_stream::{
     RunError,
     config::{Config, RedisSetting},
@@ -35,17 +38,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn demo(mut config: Config) -> Result<(), Box<dyn std::error::Error>> {
+fn demo(mut config: Config) -> Result<(), Box<dyn Error>> {
     let storage = tempfile::tempdir()?;
     config.redis_url.get_or_insert(RedisSetting::Off);
     config.hls_storage = storage.path().join("hls");
     let listeners = Listeners::bind(&config).map_err(explain)?;
     let (rtmp, app) = (reachable(listeners.rtmp.local_addr()?), config.rtmp_app.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // It ends with the process.
-    thread::spawn(move || publisher::run(rtmp, &app, ROOM));
+    thread::spawn(move || runtime.block_on(publisher::run(&[rtmp], &app, ROOM, |_, news| report(news))));
     let page = listeners.httpflv_address();
     println!("Open http://{page}/ or http://{page}/watch/{ROOM}; Ctrl-C ends it.\n");
     Ok(run_on(config, listeners)?)
+}
+
+/// Says what went wrong. A server that closes the connection is stopping, or has said why in its log.
+fn report(news: News) {
+    let News::Failed(error) = news else { return };
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    if kind != Some(io::ErrorKind::UnexpectedEof) {
+        eprintln!("demo: the publisher: {error}");
+    }
 }
 
 /// Most who see a demo fail have the server running already.

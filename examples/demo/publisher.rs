@@ -1,6 +1,6 @@
 //! Pushes the clip over RTMP, as an encoder would.
 
-use std::{error::Error, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, error::Error, io, net::SocketAddr, time::Duration};
 
 use synctv_media::rtmp::client::{Client, ClientEvent};
 use tokio::{
@@ -14,35 +14,43 @@ use crate::clip::Clip;
 /// How long to wait before another attempt.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Publishes `room` for as long as the process runs.
-pub fn run(server: SocketAddr, app: &str, room: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(async {
-            loop {
-                if let Err(error) = publish(server, app, room).await {
-                    report(&*error);
-                }
-                tokio::time::sleep(RETRY_AFTER).await;
+/// What a publisher has to tell.
+pub enum News {
+    /// The server lets it publish.
+    Accepted,
+    /// It was refused, or lost its connection.
+    Failed(Box<dyn Error>),
+}
+
+/// Publishes `room` for ever: at the first of the servers, and whenever that fails at the next one.
+pub async fn run(
+    servers: &[SocketAddr],
+    app: &str,
+    room: &str,
+    tell: impl Fn(SocketAddr, News),
+) -> Infallible {
+    loop {
+        for server in servers {
+            let accepted = || tell(*server, News::Accepted);
+            if let Err(error) = publish(*server, app, room, accepted).await {
+                tell(*server, News::Failed(error));
             }
-        }),
-        Err(error) => eprintln!("demo: the publisher: {error}"),
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
     }
 }
 
-/// Says what went wrong. A server that closes the connection is stopping, or has said why in its log.
-fn report(error: &(dyn Error + 'static)) {
-    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-    if kind != Some(io::ErrorKind::UnexpectedEof) {
-        eprintln!("demo: the publisher: {error}");
-    }
-}
-
-async fn publish(server: SocketAddr, app: &str, room: &str) -> Result<(), Box<dyn Error>> {
+async fn publish(
+    server: SocketAddr,
+    app: &str,
+    room: &str,
+    accepted: impl FnOnce(),
+) -> Result<(), Box<dyn Error>> {
     let mut socket = TcpStream::connect(server).await?;
     socket.set_nodelay(true)?;
     let mut client = Client::publisher(app, room);
     begin(&mut socket, &mut client).await?;
+    accepted();
     let (begin, mut received) = (Instant::now(), vec![0; 4096]);
     let mut first_ms = None;
     for frame in Clip::new()? {

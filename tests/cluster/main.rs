@@ -11,6 +11,7 @@ mod passwords_are_not_shown;
 mod rooms_are_claimed_once;
 mod rooms_outlive_redis;
 mod starts_are_decided;
+mod the_example_leaves_nothing_behind;
 
 use support::server::Server;
 

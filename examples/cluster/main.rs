@@ -1,0 +1,192 @@
+//! Three nodes and a Redis, and someone who pushes a clip to one of them over and over: watch it through the others, and
+//! see what the death of a node costs.
+//!
+//! ```text
+//! cargo run --release --example cluster
+//! cargo run --release --example cluster -- --kill-after 10s
+//! ```
+//!
+//! The environment has the nodes' other settings, such as LEASE_TTL_MS.
+
+#[path = "../demo/clip.rs"]
+mod clip;
+mod node;
+mod outage;
+mod process;
+#[path = "../demo/publisher.rs"]
+mod publisher;
+mod redis;
+mod story;
+mod viewer;
+
+use std::{error::Error, future, io, path::Path, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use node::Node;
+use process::{Process, Role};
+use story::Story;
+use synctv_actors::registry::redis_store::RedisUrl;
+use tokio::signal::unix::{SignalKind, signal};
+use viewer::Viewer;
+
+const ROOM: &str = "demo";
+
+const NODES: [&str; 3] = ["n1", "n2", "n3"];
+
+/// Three nodes that share a Redis, with a clip that is published through the first of them.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Redis to use, redis://[:PASSWORD@]HOST[:PORT][/DB], instead of starting one
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    redis_url: Option<String>,
+    /// Kill the publisher's node after so long, such as 10s or 500ms, and measure how long a viewer gets no frame
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    kill_after: Option<Duration>,
+    /// End once that is measured
+    #[arg(long, requires = "kill_after")]
+    once: bool,
+    /// Write the nodes' logs to stderr instead of files
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// What runs.
+#[derive(Default)]
+struct Cluster {
+    redis: Option<Process>,
+    nodes: Vec<Node>,
+}
+
+fn main() -> ExitCode {
+    match Role::of_this_process() {
+        Some(Role::Node) => return node::serve(),
+        Some(Role::Redis) => return redis::keep(),
+        None => {}
+    }
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cluster: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Shows it until a signal to stop, and leaves nothing behind.
+#[tokio::main(flavor = "current_thread")]
+async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let stop = stop_signal()?;
+    let directory = tempfile::Builder::new().prefix("cluster-").tempdir()?;
+    let mut cluster = Cluster::default();
+    let shown = tokio::select! {
+        () = stop => Ok(()),
+        shown = show(args, directory.path(), &mut cluster) => shown,
+    };
+    cluster.end().await;
+    shown
+}
+
+async fn show(args: &Args, directory: &Path, cluster: &mut Cluster) -> Result<(), Box<dyn Error>> {
+    cluster.start(args, directory).await?;
+    cluster.announce(args, directory);
+    let Cluster { redis, nodes } = cluster;
+    let [owner, near, far] = &mut nodes[..] else { return Ok(()) };
+    let (servers, app) = ([owner.rtmp, near.rtmp, far.rtmp], owner.app.clone());
+    let (viewers_node, http) = (far.name.clone(), far.http);
+    let story = Story::begin(&servers);
+    tokio::select! {
+        never = publisher::run(&servers, &app, ROOM, |at, news| story.publisher(at, news)) => match never {},
+        error = first_to_end(redis, [near, far]) => Err(error),
+        told = async {
+            let Some(kill_after) = args.kill_after else { return Err(owner.process.ended().await) };
+            let viewer = Viewer::join(http, ROOM).await?;
+            let outage = outage::cause(owner, viewer, kill_after, &story).await?;
+            story.say(&format!("the viewer at {viewers_node}: {outage}"));
+            if !args.once {
+                future::pending::<()>().await;
+            }
+            Ok(())
+        } => told,
+    }
+}
+
+impl Cluster {
+    async fn start(&mut self, args: &Args, directory: &Path) -> Result<(), Box<dyn Error>> {
+        let redis_url = match &args.redis_url {
+            Some(url) => url.clone(),
+            None => {
+                let (redis, url) = redis::start(directory, args.verbose).await?;
+                self.redis = Some(redis);
+                url
+            }
+        };
+        // The nodes would take "off", and each be alone.
+        let shown = RedisUrl::parse(&redis_url).map_err(|error| format!("REDIS_URL: {error}"))?;
+        println!("Redis   {shown}");
+        for name in NODES {
+            self.nodes.push(Node::start(name, &redis_url, directory, args.verbose).await?);
+        }
+        Ok(())
+    }
+
+    /// Says where to watch, and what to expect.
+    fn announce(&self, args: &Args, directory: &Path) {
+        if !args.verbose {
+            println!("Logs    {}", directory.display());
+        }
+        let [owner, others @ ..] = &self.nodes[..] else { return };
+        println!(
+            "\nThe room {ROOM} is published at {}, rtmp://{}/{}/{ROOM}",
+            owner.name, owner.rtmp, owner.app
+        );
+        for node in others {
+            println!("\nWatch it at {}", node.name);
+            for (what, url) in node.watch_urls(ROOM) {
+                println!("  {what:4}  {url}");
+            }
+        }
+        if let Some(kill_after) = args.kill_after {
+            println!("\n{} is killed {} s after pictures come.", owner.name, kill_after.as_secs_f64());
+        }
+        println!("\nCtrl-C ends it all.\n");
+    }
+
+    /// Ends the nodes, then what they need.
+    async fn end(self) {
+        let mut nodes: Vec<_> = self.nodes.into_iter().map(|node| node.process).collect();
+        nodes.iter_mut().for_each(Process::ask_to_end);
+        for mut process in nodes.into_iter().chain(self.redis) {
+            process.ask_to_end();
+            process.wait_for_end().await;
+        }
+    }
+}
+
+/// Waits until one ends that was to go on.
+async fn first_to_end(redis: &mut Option<Process>, nodes: [&mut Node; 2]) -> Box<dyn Error> {
+    let processes = redis.iter_mut().chain(nodes.map(|node| &mut node.process));
+    let ends = processes.map(|process| Box::pin(process.ended()));
+    futures::future::select_all(ends).await.0
+}
+
+/// When SIGINT or SIGTERM comes, or the terminal goes.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let mut signals = kinds.map(signal).into_iter().collect::<io::Result<Vec<_>>>()?;
+    Ok(async move {
+        let any = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+        futures::future::select_all(any).await;
+    })
+}
+
+/// `10s`, `500ms`, or a plain number of seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, unit_s) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => (number, 0.001),
+        (None, Some(number)) => (number, 1.0),
+        (None, None) => (text, 1.0),
+    };
+    let time =
+        number.parse::<f64>().ok().and_then(|number| Duration::try_from_secs_f64(number * unit_s).ok());
+    time.ok_or_else(|| "not a time such as 10s, 500ms or 10".to_owned())
+}

@@ -1,0 +1,165 @@
+//! `cargo run --example cluster` shows a failover, and however it ends, none of its processes is left.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    redis::until,
+    support::{
+        log_book::LogBook,
+        server::{Ended, run_to_end},
+    },
+};
+
+/// The lease has lapsed and each node been tried again long before.
+const GAP_MAX: Duration = Duration::from_secs(10);
+
+/// The example, with a directory of its own to keep its directory in.
+struct Example {
+    command: Command,
+    directory: TempDir,
+}
+
+impl Example {
+    fn new(flags: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut command = Command::new(program());
+        command.env_remove("REDIS_URL").env("LEASE_TTL_MS", "1500").env("TMPDIR", directory.path());
+        command.args(flags).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command, directory }
+    }
+
+    /// Starts it and waits until a node has taken the publisher.
+    fn start(&mut self) -> Running {
+        let mut child = self.command.spawn().expect("the example starts");
+        let stdout = LogBook::of(child.stdout.take().expect("stdout is piped"));
+        let running = Running { child, stdout: stdout.clone() };
+        until("the publisher is at n1", || {
+            stdout.lines().iter().any(|line| line.ends_with("the publisher is at n1")).then_some(())
+        });
+        assert_eq!(processes_in(self.directory.path()).len(), 5, "three nodes, Redis and its keeper");
+        running
+    }
+
+    fn run_to_end(&mut self) -> Ended {
+        run_to_end(std::mem::replace(&mut self.command, Command::new(program())))
+    }
+
+    fn assert_no_process_is_left(&self) {
+        assert_eq!(processes_in(self.directory.path()), [] as [PathBuf; 0]);
+    }
+
+    fn assert_no_file_is_left(&self) {
+        let left = fs::read_dir(self.directory.path()).expect("it can be listed");
+        assert_eq!(left.count(), 0);
+    }
+}
+
+/// The example while it runs; it is killed when this is dropped.
+struct Running {
+    child: Child,
+    stdout: LogBook,
+}
+
+impl Running {
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status();
+        assert!(status.is_ok_and(|status| status.success()), "{kill}");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Cargo builds examples beside the binaries whenever it builds all tests.
+fn program() -> PathBuf {
+    let server = Path::new(env!("CARGO_BIN_EXE_synctv-stream"));
+    let example = server.with_file_name("examples").join("cluster");
+    assert!(example.exists(), "{} is built by `cargo build --example cluster`", example.display());
+    example
+}
+
+/// The processes that work in a directory, which may be deleted.
+fn processes_in(directory: &Path) -> Vec<PathBuf> {
+    let all = fs::read_dir("/proc").expect("Linux has it").filter_map(Result::ok).map(|entry| entry.path());
+    // Those of others cannot be read, and some have just ended.
+    all.filter(|process| fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(directory)))
+        .collect()
+}
+
+#[test]
+fn a_viewer_sees_a_short_gap_when_the_node_of_its_publisher_is_killed() {
+    let mut example = Example::new(&["--kill-after", "3s", "--once"]);
+    let Ended { code, stdout, stderr } = example.run_to_end();
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    let gap = stdout.split_once("no frame came for ").and_then(|(_, rest)| rest.split_once(" s;"));
+    let gap_s: f64 = gap.expect("it is measured").0.parse().expect("a number");
+    assert!(gap_s > 0.5 && gap_s < GAP_MAX.as_secs_f64(), "{stdout}");
+    example.assert_no_process_is_left();
+    example.assert_no_file_is_left();
+}
+
+#[test]
+fn a_signal_ends_it_well() {
+    let mut example = Example::new(&[]);
+    let mut running = example.start();
+    for kind in ["page", "FLV", "HLS"] {
+        let lines = running.stdout.lines();
+        let urls = lines.iter().filter(|line| line.trim_start().starts_with(kind)).count();
+        assert_eq!(urls, 2, "{kind} at the two others: {lines:?}");
+    }
+    running.signal("TERM");
+    let status = running.child.wait().expect("it can be waited for");
+    assert_eq!(status.code(), Some(0));
+    example.assert_no_process_is_left();
+    example.assert_no_file_is_left();
+}
+
+#[test]
+fn its_own_death_ends_the_others() {
+    let mut example = Example::new(&[]);
+    drop(example.start());
+    until("all have ended", || processes_in(example.directory.path()).is_empty().then_some(()));
+}
+
+#[test]
+fn a_node_that_does_not_start_ends_it_with_the_reason() {
+    let mut example = Example::new(&[]);
+    example.command.env("MAX_GOPS", "none");
+    let ended = example.run_to_end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(["n1", "none", "--max-gops"].iter().all(|word| ended.stderr.contains(word)), "{ended:?}");
+    example.assert_no_process_is_left();
+    example.assert_no_file_is_left();
+}
+
+#[test]
+fn a_lack_of_redis_is_told_with_how_to_get_it() {
+    let mut example = Example::new(&[]);
+    example.command.env("PATH", example.directory.path());
+    let ended = example.run_to_end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(ended.stderr.contains("apt-get install redis-server"), "{ended:?}");
+    assert!(ended.stderr.contains("--redis-url"), "{ended:?}");
+}
+
+#[test]
+fn a_password_of_redis_is_not_shown() {
+    let mut example = Example::new(&["--redis-url", "http://:secret@somewhere"]);
+    let ended = example.run_to_end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("REDIS_URL"), "{ended:?}");
+    assert!(!format!("{ended:?}").contains("secret"), "{ended:?}");
+}
