@@ -3,15 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    node,
+    node, publish_when_free,
     redis::{Proxy, Redis, until},
     support::{now, rtmp_peer::RtmpPeer, server::Server},
 };
-
-/// Publishes as soon as the node lets it.
-fn publish_when_free(server: &Server, room: &str) -> RtmpPeer {
-    until("the room is free", || RtmpPeer::try_publish(server, room).ok())
-}
 
 #[test]
 fn a_second_publisher_is_refused_on_every_node_until_the_first_leaves() {
