@@ -52,7 +52,7 @@ fn publish(server: &Server) -> RtmpPeer {
     publisher
 }
 
-fn segments(playlist: &Playlist) -> Option<&Playlist> {
+fn with_segments(playlist: &Playlist) -> Option<&Playlist> {
     (playlist.segments.len() >= 2).then_some(playlist)
 }
 
@@ -61,7 +61,7 @@ fn playlists_and_segments_are_equal_to_the_byte_and_go_on_after_a_takeover() {
     let redis = Redis::start(&[]);
     let nodes = ["n1", "n2", "n3"].map(|id| HlsNode::start(id, &redis));
     let _first = publish(&nodes[0].server);
-    let before = until("the playlist", || segments(&nodes[0].playlist()).cloned());
+    let before = until("the playlist", || with_segments(&nodes[0].playlist()).cloned());
     let files = before.segments.iter().map(|segment| segment.uri.as_str());
     for file in ["index.m3u8"].into_iter().chain(files) {
         let answers = nodes.each_ref().map(|node| node.get(file));
@@ -78,7 +78,7 @@ fn playlists_and_segments_are_equal_to_the_byte_and_go_on_after_a_takeover() {
     for node in &nodes[1..] {
         let after = until("the new owner's playlist", || {
             let playlist = node.playlist();
-            segments(&playlist).filter(|playlist| playlist.sequence != before.sequence).cloned()
+            with_segments(&playlist).filter(|playlist| playlist.sequence != before.sequence).cloned()
         });
         assert!(after.sequence >= before.sequence + before.segments.len() as u64);
         assert!(after.discontinuities() > 0, "what follows is another encoder's");
@@ -87,4 +87,22 @@ fn playlists_and_segments_are_equal_to_the_byte_and_go_on_after_a_takeover() {
     }
     let texts = [1, 2].map(|at: usize| nodes[at].get("index.m3u8").text());
     assert_eq!(texts[0], texts[1]);
+}
+
+#[test]
+fn while_redis_is_away_what_was_watched_goes_on_and_what_is_unknown_is_not_called_absent() {
+    let mut redis = Redis::start(&[]);
+    let [origin, edge, other] = ["n1", "n2", "n3"].map(|id| HlsNode::start(id, &redis));
+    let _live = publish(&origin.server);
+    until("the playlist", || with_segments(&edge.playlist()).cloned());
+    assert_eq!(request(&other.address, "GET", "/live/nobodys/index.m3u8", &[]).status, 404);
+    redis.kill();
+    for node in [&edge, &origin] {
+        let playlist = node.playlist();
+        assert_eq!(node.get(&playlist.segments[0].uri).status, 200);
+    }
+    let answer = other.get("index.m3u8");
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{}", answer.text());
+    redis.start_again();
+    until("the room is found again", || (other.get("index.m3u8").status == 200).then_some(()));
 }
