@@ -2,10 +2,15 @@
 
 .PHONY: test lint bench instructions screenshot
 
+# What has to hold however media is flushed.
+DELIVERY = frames_arrive slow_viewers stalled_viewers streams_start viewers_join viewers_survive
+
 # Installs what is missing where it can, names what it cannot, then runs everything.
 test:
 	scripts/install-test-tools
 	cargo test --workspace
+	TEST_FLUSH_INTERVAL=0 cargo test --test server -- $(DELIVERY)
+	TEST_FLUSH_INTERVAL=100 cargo test --test server -- $(DELIVERY)
 
 lint:
 	cargo fmt --all --check

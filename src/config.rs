@@ -90,6 +90,10 @@ pub struct Config {
     #[arg(long, env, default_value_t = 30, value_parser = value_parser!(u32).range(0..=3600), help_heading = "Cluster")]
     pub pull_grace_s: u32,
 
+    /// How long viewers may stay when the node is told to stop and others publish their rooms, in seconds
+    #[arg(long, env, default_value_t = 10, value_parser = value_parser!(u32).range(0..=3600), help_heading = "Cluster")]
+    pub drain_timeout_s: u32,
+
     /// Whether the last GOPs are kept, so that playback starts at once
     #[arg(long, env, default_value_t = true, action = ArgAction::Set, help_heading = "Streams")]
     pub enable_gop_cache: bool,
@@ -156,7 +160,7 @@ pub struct Config {
     #[arg(long, env, default_value_t = 20_000, value_parser = parse_count, help_heading = "Limits")]
     pub max_connections: usize,
 
-    /// Rooms on this node; publishers of more are refused
+    /// Rooms on this node, published or pulled; more are refused
     #[arg(long, env, default_value_t = 1000, value_parser = parse_count, help_heading = "Limits")]
     pub max_rooms: usize,
 
@@ -263,6 +267,11 @@ impl Config {
             grace: seconds(self.pull_grace_s),
             frame_limit_bytes: self.max_message_mb as usize * MIB,
         }
+    }
+
+    /// How long viewers may stay when the node stops.
+    pub fn drain_timeout(&self) -> Duration {
+        seconds(self.drain_timeout_s)
     }
 
     /// How far viewers may fall behind.

@@ -11,6 +11,7 @@ pub mod api;
 pub mod flv;
 mod gate;
 mod head;
+pub mod health;
 pub mod hls;
 mod negotiate;
 mod page;
@@ -38,6 +39,7 @@ use self::{
     api::Api,
     gate::Gate,
     head::{Head, Method, Request},
+    health::Health,
     refusal::refuse,
     rewind::Rewind,
 };
@@ -57,6 +59,7 @@ pub struct HttpSettings {
 pub fn service(
     router: RouterHandle,
     api: Arc<Api>,
+    health: Health,
     settings: HttpSettings,
     permits: Permits,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
@@ -68,7 +71,7 @@ pub fn service(
             settings: settings.clone(),
             gate: gate.clone(),
         };
-        worker(port, api.clone())
+        worker(port, api.clone(), health.clone())
     })
 }
 
@@ -80,8 +83,12 @@ struct Port {
     gate: Gate,
 }
 
-async fn worker(port: Port, api: Arc<Api>) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
-    let framework = web::service(&port.settings, api).await?;
+async fn worker(
+    port: Port,
+    api: Arc<Api>,
+    health: Health,
+) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
+    let framework = web::service(&port.settings, api, health).await?;
     let (port, framework) = (Rc::new(port), Rc::new(framework));
     Ok(fn_service(move |socket| {
         let (port, framework) = (port.clone(), framework.clone());
@@ -161,5 +168,6 @@ fn error_code(error: &OpenError) -> &'static str {
         OpenError::Registry(_) => "registry_unavailable",
         OpenError::OriginSilent { .. } => "origin_unreachable",
         OpenError::RoomLimit { .. } => "too_many_rooms",
+        OpenError::Draining => "draining",
     }
 }

@@ -4,6 +4,7 @@
 
 mod cluster;
 pub mod config;
+mod drain;
 pub mod http;
 pub mod listeners;
 pub mod log;
@@ -26,7 +27,8 @@ use thiserror::Error;
 use crate::{
     cluster::Place,
     config::Config,
-    http::{api::Api, hls::HlsSources},
+    drain::{Drain, StopSignals},
+    http::{api::Api, health::Health, hls::HlsSources},
     listeners::Listeners,
 };
 
@@ -88,15 +90,30 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
     let http_settings = config.http_settings(lag);
     let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
     let (flv_router, flv_permits) = (router.clone(), permits.clone());
+    let health = Health::new(router.clone(), registry.clone());
+    let signals = StopSignals::listen().map_err(RunError::Server)?;
+    let drain = Drain {
+        router: router.clone(),
+        registry: registry.clone(),
+        permits: permits.clone(),
+        patience: if in_cluster { config.drain_timeout() } else { Duration::ZERO },
+    };
     let mut server = Server::build()
         .workers(config.workers)
+        .disable_signals()
         .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
         .listen("rtmp", listeners.rtmp, move || {
             rtmp::service(rtmp_router.clone(), rtmp_settings.clone(), rtmp_permits.clone())
         })
         .and_then(|server| {
             server.listen("httpflv", listeners.httpflv, move || {
-                http::service(flv_router.clone(), api.clone(), http_settings.clone(), flv_permits.clone())
+                http::service(
+                    flv_router.clone(),
+                    api.clone(),
+                    health.clone(),
+                    http_settings.clone(),
+                    flv_permits.clone(),
+                )
             })
         })
         .map_err(RunError::Server)?;
@@ -110,7 +127,9 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
             })
             .map_err(RunError::Server)?;
     }
-    let served = server.run().await.map_err(RunError::Server);
+    let server = server.run();
+    actix_rt::spawn(drain.on_signal(signals, server.handle()));
+    let served = server.await.map_err(RunError::Server);
     if let Some(hls) = hls {
         // A disk that hangs is no reason to stay.
         let _ = tokio::time::timeout(CLEAR_TIMEOUT, hls.clear()).await;

@@ -2,8 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
 use actix_rt::{Arbiter, ArbiterHandle};
+use futures::future::join_all;
 use synctv_media::room::RoomName;
 use thiserror::Error;
 
@@ -24,6 +25,16 @@ pub struct Router {
     /// Cuts each stream into segments, if it is to.
     hls: Option<HlsHandle>,
     streams: HashMap<RoomName, Entry>,
+    phase: Phase,
+}
+
+/// Whether the node takes new work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It does.
+    Open,
+    /// It stops: those who are there stay for a while, nobody else comes.
+    Draining,
 }
 
 /// Talks to the [`Router`].
@@ -61,6 +72,9 @@ pub enum OpenError {
         /// The limit.
         max: usize,
     },
+    /// The node takes nobody any more.
+    #[error("this node stops: ask again")]
+    Draining,
 }
 
 /// The node has as many rooms as it may.
@@ -98,6 +112,14 @@ struct Find(RoomName);
 #[rtype(result = "Vec<StreamHandle>")]
 struct Streams;
 
+#[derive(Message)]
+#[rtype(result = "Phase")]
+struct AskPhase;
+
+#[derive(Message)]
+#[rtype(result = "Vec<StreamHandle>")]
+struct Drain;
+
 impl RouterHandle {
     /// Starts the router on the current thread. `hls` is told of each stream that starts.
     pub fn start(
@@ -107,7 +129,8 @@ impl RouterHandle {
         hls: Option<HlsHandle>,
     ) -> Self {
         let (settings, streams) = (Arc::new(settings), HashMap::new());
-        let router = Router { settings, registry: registry.clone(), rooms_max, hls, streams };
+        let router =
+            Router { settings, registry: registry.clone(), rooms_max, hls, streams, phase: Phase::Open };
         Self { address: router.start(), registry }
     }
 
@@ -116,6 +139,9 @@ impl RouterHandle {
     pub async fn open(&self, room: RoomName) -> Result<StreamHandle, OpenError> {
         if let Some(stream) = self.find(room.clone()).await {
             return Ok(stream);
+        }
+        if self.phase().await == Some(Phase::Draining) {
+            return Err(OpenError::Draining);
         }
         let origin = self.locate(&room).await?;
         let node = origin.node.clone();
@@ -145,6 +171,18 @@ impl RouterHandle {
     /// All streams that viewers can watch here, in no order.
     pub async fn streams(&self) -> Vec<StreamHandle> {
         self.address.send(Streams).await.unwrap_or_default()
+    }
+
+    /// Whether the node takes new work; `None` if the router does not answer.
+    pub async fn phase(&self) -> Option<Phase> {
+        self.address.send(AskPhase).await.ok()
+    }
+
+    /// Lets nobody in any more, and ends the publishers. When this returns, all rooms were given back; viewers stay, and
+    /// follow the rooms to other nodes.
+    pub async fn drain(&self) {
+        let streams = self.address.send(Drain).await.unwrap_or_default();
+        join_all(streams.iter().map(StreamHandle::let_publisher_go)).await;
     }
 
     /// Makes the caller the publisher of `room`. A stream that it starts lives on the caller's thread. `evict` is told
@@ -224,6 +262,9 @@ impl Handler<ForPublisher> for Router {
         ForPublisher { room, arbiter }: ForPublisher,
         ctx: &mut Context<Self>,
     ) -> Self::Result {
+        if self.phase == Phase::Draining {
+            return Err(PublishError::Draining);
+        }
         let hls = self.hls.clone();
         let entry =
             self.entry(&room, &arbiter, ctx).map_err(|RoomLimit(max)| PublishError::RoomLimit { max })?;
@@ -243,6 +284,9 @@ impl Handler<ForPull> for Router {
         ForPull { room, arbiter, origin }: ForPull,
         ctx: &mut Context<Self>,
     ) -> Self::Result {
+        if self.phase == Phase::Draining {
+            return Err(OpenError::Draining);
+        }
         let entry =
             self.entry(&room, &arbiter, ctx).map_err(|RoomLimit(max)| OpenError::RoomLimit { max })?;
         entry.stream.follow(origin);
@@ -255,7 +299,7 @@ impl Handler<Find> for Router {
 
     fn handle(&mut self, Find(room): Find, _: &mut Context<Self>) -> Self::Result {
         let stream = &self.streams.get(&room)?.stream;
-        stream.is_watchable().then(|| stream.clone())
+        (self.phase == Phase::Open && stream.is_watchable()).then(|| stream.clone())
     }
 }
 
@@ -265,6 +309,23 @@ impl Handler<Streams> for Router {
     fn handle(&mut self, _: Streams, _: &mut Context<Self>) -> Self::Result {
         let streams = self.streams.values().map(|entry| &entry.stream);
         streams.filter(|stream| stream.is_watchable()).cloned().collect()
+    }
+}
+
+impl Handler<AskPhase> for Router {
+    type Result = MessageResult<AskPhase>;
+
+    fn handle(&mut self, _: AskPhase, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.phase)
+    }
+}
+
+impl Handler<Drain> for Router {
+    type Result = Vec<StreamHandle>;
+
+    fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
+        self.phase = Phase::Draining;
+        self.streams.values().map(|entry| entry.stream.clone()).collect()
     }
 }
 

@@ -169,13 +169,13 @@ impl RtmpConnection {
         };
         match publishing.publication.try_send(frames) {
             Ok(()) => {}
-            Err(Refused::Evicted) => self.evicted(ctx),
+            Err(Refused::Gone) => self.evicted(Evicted::StreamGone, ctx),
             Err(Refused::Busy(frames)) => {
                 self.intake.pause();
                 let taken = publishing.publication.send(frames).into_actor(self);
                 ctx.spawn(taken.map(|taken, connection, ctx| {
-                    if let Err(Evicted) = taken {
-                        connection.evicted(ctx);
+                    if let Err(evicted) = taken {
+                        connection.evicted(evicted, ctx);
                     }
                     connection.go_on(ctx);
                 }));
@@ -292,10 +292,11 @@ impl RtmpConnection {
         }
     }
 
-    fn evicted(&mut self, ctx: &mut Context<Self>) {
+    fn evicted(&mut self, evicted: Evicted, ctx: &mut Context<Self>) {
         if let Role::Publishing(_) = self.role {
-            self.leave_role("the room was taken over");
-            self.session.end_publish("the room was taken over by another publisher");
+            let why = evicted.to_string();
+            self.leave_role(&why);
+            self.session.end_publish(&why);
             self.linger(ctx);
         }
     }
@@ -452,7 +453,7 @@ impl Handler<Writable> for RtmpConnection {
 impl Handler<Evicted> for RtmpConnection {
     type Result = ();
 
-    fn handle(&mut self, _: Evicted, ctx: &mut Self::Context) {
-        self.evicted(ctx);
+    fn handle(&mut self, evicted: Evicted, ctx: &mut Self::Context) {
+        self.evicted(evicted, ctx);
     }
 }

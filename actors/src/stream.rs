@@ -2,11 +2,12 @@
 
 mod edge;
 mod feed;
+mod flush;
 mod handle;
 mod stats;
 mod subscribers;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
@@ -14,10 +15,9 @@ use actix::{
 };
 use log::{debug, info, warn};
 use synctv_media::{
-    batch::Batch,
     batcher::Batcher,
-    frame::Frame,
-    gop::{GopCache, GopLimits, Kept},
+    frame::{Frame, Track},
+    gop::{GopCache, GopLimits},
     room::RoomName,
 };
 use thiserror::Error;
@@ -26,11 +26,13 @@ use tokio::{sync::watch, time::Instant};
 pub(crate) use self::handle::NotLive;
 use self::{
     feed::{Admission, Feed},
+    flush::{FlushTimer, Pace},
     stats::StatsMeter,
     subscribers::Subscribers,
 };
 pub use self::{
     feed::{Source, Stage},
+    flush::Flush,
     handle::{Publication, Refused, StreamHandle, StreamId},
     stats::{CountedViewer, StreamStats, ViewerCount},
 };
@@ -41,22 +43,8 @@ use crate::{
     router::StreamEnded,
 };
 
-/// How long sound waits for a picture to ride along with, when media is flushed with every picture.
-const AUDIO_WAIT: Duration = Duration::from_millis(100);
-
 /// How long a new stream waits for the publisher that it was started for.
 const FIRST_PUBLISHER_WAIT: Duration = Duration::from_secs(10);
-
-/// When a stream's media goes to its subscribers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flush {
-    /// As it arrives: the lowest delay, the most writes.
-    EveryTag,
-    /// With every picture; sound rides along.
-    EveryPicture,
-    /// At this interval: the fewest writes.
-    Every(Duration),
-}
 
 /// What all streams have in common.
 #[derive(Debug, Clone)]
@@ -91,12 +79,32 @@ pub enum PublishError {
     /// The stream ended while the publisher came.
     #[error("the stream just ended")]
     Ended,
+    /// The node takes nobody any more.
+    #[error("this node stops: connect again")]
+    Draining,
 }
 
-/// Told to a publisher that it no longer has its room.
-#[derive(Debug, Clone, Copy, Message)]
+/// Told to a publisher that it no longer has its room, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
-pub struct Evicted;
+pub enum Evicted {
+    /// Another publisher has it.
+    TakenOver,
+    /// The node stops.
+    Draining,
+    /// The stream broke.
+    StreamGone,
+}
+
+impl fmt::Display for Evicted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Evicted::TakenOver => "the room was taken over by another publisher",
+            Evicted::Draining => "this node stops: connect again",
+            Evicted::StreamGone => "the stream broke: connect again",
+        })
+    }
+}
 
 /// Counts a stream's publishers, so that a late message of an earlier one is told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,21 +129,10 @@ pub struct StreamActor {
     unwatched_since: Option<Instant>,
     end_timer: Option<SpawnHandle>,
     flush_timer: FlushTimer,
+    pace: Pace,
     stats: StatsMeter,
     unreadable_frames: u64,
     oversized_gops: u64,
-}
-
-/// Whether a flush is due.
-#[derive(Debug, Clone, Copy)]
-enum FlushTimer {
-    Idle,
-    /// A timer runs for the media that came first after the last flush, at `since`.
-    Armed {
-        since: Instant,
-    },
-    /// A timer runs, but its media went out already.
-    Spent,
 }
 
 impl StreamActor {
@@ -162,6 +159,7 @@ impl StreamActor {
             unwatched_since: Some(Instant::now()),
             end_timer: None,
             flush_timer: FlushTimer::Idle,
+            pace: Pace::default(),
             stats: StatsMeter::default(),
             unreadable_frames: 0,
             oversized_gops: 0,
@@ -170,6 +168,9 @@ impl StreamActor {
     }
 
     fn take(&mut self, frames: Vec<Frame>, ctx: &mut Context<Self>) {
+        if frames.iter().any(|frame| frame.track == Track::Video) {
+            self.pace.picture(Instant::now());
+        }
         for frame in frames {
             if let Err(error) = self.batcher.push(frame) {
                 self.note_unreadable(&error);
@@ -177,64 +178,6 @@ impl StreamActor {
         }
         if self.batcher.has_pending() {
             self.flush_when_due(ctx);
-        }
-    }
-
-    fn flush_when_due(&mut self, ctx: &mut Context<Self>) {
-        match self.settings.flush {
-            Flush::EveryTag => self.flush(),
-            Flush::EveryPicture if self.batcher.has_pending_video() => self.flush(),
-            Flush::EveryPicture if self.batcher.headers().video_codec().is_none() => self.flush(),
-            Flush::EveryPicture => self.arm_flush(AUDIO_WAIT, ctx),
-            Flush::Every(interval) => self.arm_flush(interval, ctx),
-        }
-    }
-
-    /// Cancelling a timer at each flush would cost more than letting the last one fire and looking again.
-    fn arm_flush(&mut self, delay: Duration, ctx: &mut Context<Self>) {
-        let since = Instant::now();
-        match self.flush_timer {
-            FlushTimer::Armed { .. } => {}
-            FlushTimer::Spent => self.flush_timer = FlushTimer::Armed { since },
-            FlushTimer::Idle => {
-                self.flush_timer = FlushTimer::Armed { since };
-                ctx.run_later(delay, move |stream, ctx| stream.flush_timer_fired(delay, ctx));
-            }
-        }
-    }
-
-    fn flush_timer_fired(&mut self, delay: Duration, ctx: &mut Context<Self>) {
-        let FlushTimer::Armed { since } = self.flush_timer else {
-            self.flush_timer = FlushTimer::Idle;
-            return;
-        };
-        let remaining = delay.saturating_sub(since.elapsed());
-        if remaining.is_zero() {
-            self.flush_timer = FlushTimer::Idle;
-            self.flush();
-        } else {
-            ctx.run_later(remaining, move |stream, ctx| stream.flush_timer_fired(delay, ctx));
-        }
-    }
-
-    fn flush(&mut self) {
-        if let FlushTimer::Armed { .. } = self.flush_timer {
-            self.flush_timer = FlushTimer::Spent;
-        }
-        for batch in self.batcher.flush() {
-            self.stats.count(batch.flv.len());
-            self.keep(&batch);
-            self.subscribers.send(&batch, &self.room);
-        }
-    }
-
-    fn keep(&mut self, batch: &Arc<Batch>) {
-        if self.gops.push(batch) == Kept::GopTooLarge {
-            self.oversized_gops += 1;
-            if self.oversized_gops == 1 {
-                warn!(room = self.room.as_str(), limit_bytes = self.settings.gop.size_max_bytes;
-                    "a GOP is larger than the cache: viewers wait for the next keyframe");
-            }
         }
     }
 
@@ -365,7 +308,7 @@ impl Actor for StreamActor {
     fn stopped(&mut self, _: &mut Self::Context) {
         let vacant = Feed::vacant(Duration::ZERO);
         if let Feed::Published { claim, evict, .. } = std::mem::replace(&mut self.feed, vacant) {
-            evict.do_send(Evicted);
+            evict.do_send(Evicted::StreamGone);
             self.registry.release(claim);
         }
         self.subscribers.end(EndReason::PublisherLeft);
@@ -407,7 +350,7 @@ impl Handler<Media> for StreamActor {
 
     fn handle(&mut self, Media { publisher, frames }: Media, ctx: &mut Self::Context) -> Self::Result {
         if !self.feed.is_publisher(publisher) {
-            return Err(Evicted);
+            return Err(Evicted::TakenOver);
         }
         self.take(frames, ctx);
         Ok(())
@@ -434,11 +377,27 @@ impl Handler<ClaimLost> for StreamActor {
     fn handle(&mut self, lost: ClaimLost, ctx: &mut Self::Context) {
         match (&self.feed, &mut self.admission) {
             (Feed::Published { claim, evict, .. }, _) if claim.epoch == lost.epoch => {
-                evict.do_send(Evicted);
+                evict.do_send(Evicted::TakenOver);
                 self.become_vacant(ctx);
             }
             (_, Admission::Asked { lost_epoch }) => *lost_epoch = Some(lost.epoch),
             _ => {}
+        }
+    }
+}
+
+/// The node stops: its publishers go, so that they can publish elsewhere.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct LetPublisherGo;
+
+impl Handler<LetPublisherGo> for StreamActor {
+    type Result = ();
+
+    fn handle(&mut self, _: LetPublisherGo, ctx: &mut Self::Context) {
+        if let Feed::Published { evict, .. } = &self.feed {
+            evict.do_send(Evicted::Draining);
+            self.become_vacant(ctx);
         }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) enum Got {
         tags: Vec<(u8, u32)>,
     },
     End(EndReason),
-    Evicted,
+    Evicted(Evicted),
 }
 
 /// An actor that gets deliveries and evictions and hands them to a test.
@@ -146,8 +146,8 @@ impl Handler<Delivery> for Probe {
 impl Handler<Evicted> for Probe {
     type Result = ();
 
-    fn handle(&mut self, _: Evicted, _: &mut Self::Context) {
-        let _ = self.got.send(Got::Evicted);
+    fn handle(&mut self, evicted: Evicted, _: &mut Self::Context) {
+        let _ = self.got.send(Got::Evicted(evicted));
     }
 }
 

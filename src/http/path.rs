@@ -7,6 +7,10 @@ use super::flv;
 /// What a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target<'a> {
+    /// Whether the server lives.
+    Alive,
+    /// Whether it takes new work.
+    Ready,
     /// The page with the list of rooms.
     Home,
     /// The page of one room.
@@ -38,6 +42,8 @@ pub(super) fn parse<'a>(path: &'a str, query: &str, app: &str) -> Option<Target<
     }
     match path {
         "/" => Some(Target::Home),
+        "/healthz" => Some(Target::Alive),
+        "/readyz" => Some(Target::Ready),
         _ => flv::room(path, app).map(Target::Flv),
     }
 }
@@ -73,6 +79,8 @@ mod tests {
     #[test]
     fn pages_and_the_api_have_their_paths() {
         assert_eq!(target("/"), Some(Target::Home));
+        assert_eq!(target("/healthz"), Some(Target::Alive));
+        assert_eq!(target("/readyz?x"), Some(Target::Ready));
         assert_eq!(target("/watch/a.flv"), Some(Target::Watch(room("a.flv"))));
         assert_eq!(target("/assets/players/x.js"), Some(Target::Asset("players/x.js")));
         assert_eq!(target("/api/v1/streams"), Some(Target::Streams(None)));

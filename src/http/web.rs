@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use super::{
     HttpSettings,
     api::{self, Api},
+    health::Health,
     page,
     path::{self, Target},
     reply::{error, not_allowed, preflight},
@@ -29,17 +30,19 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 struct Site {
     app: String,
     api: Arc<Api>,
+    health: Health,
 }
 
 /// The framework's service for one worker thread.
 pub(super) async fn service(
     settings: &HttpSettings,
     api: Arc<Api>,
+    health: Health,
 ) -> Result<
     impl Service<(Rewind<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
-    let site = web::Data::new(Site { app: settings.app.clone(), api });
+    let site = web::Data::new(Site { app: settings.app.clone(), api, health });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
     HttpService::<Rewind<TcpStream>, _, _>::build()
@@ -57,13 +60,16 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         None => error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path"),
         Some(_) if request.method() == Method::OPTIONS => preflight(),
         Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => not_allowed(),
-        Some(target) => get(&request, &site.api, target).await,
+        Some(target) => get(&request, &site, target).await,
     }
 }
 
-async fn get(request: &HttpRequest, api: &Api, target: Target<'_>) -> HttpResponse {
+async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> HttpResponse {
+    let api = &site.api;
     let hls_port = api.info().hls_port;
     match target {
+        Target::Alive => site.health.alive().await,
+        Target::Ready => site.health.ready().await,
         Target::Home => page::home(request, hls_port).await,
         Target::Watch(Ok(_)) => page::watch(request, hls_port).await,
         Target::Asset(name) => page::asset(request, name).await,

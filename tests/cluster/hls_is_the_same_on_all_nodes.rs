@@ -1,6 +1,8 @@
 //! HLS may be asked for at any node: each answers with the same playlists and segments, and after a takeover players go
 //! on where they were.
 
+use std::time::Duration;
+
 use tempfile::TempDir;
 
 use crate::{
@@ -10,11 +12,16 @@ use crate::{
     support::{
         flv_file,
         http::request as ask_api,
+        now,
         rtmp_peer::RtmpPeer,
         server::Server,
         tools::{Media, media_file},
     },
 };
+
+/// Nodes that begin a playlist at least so long after one another give their discontinuities different numbers. With the
+/// default lease no takeover is faster.
+const DISCONTINUITY_STEP: Duration = Duration::from_secs(4);
 
 /// A node with HLS.
 struct HlsNode {
@@ -61,6 +68,7 @@ fn playlists_and_segments_are_equal_to_the_byte_and_go_on_after_a_takeover() {
     let redis = Redis::start(&[]);
     let nodes = ["n1", "n2", "n3"].map(|id| HlsNode::start(id, &redis));
     let _first = publish(&nodes[0].server);
+    let began = now();
     let before = until("the playlist", || with_segments(&nodes[0].playlist()).cloned());
     let files = before.segments.iter().map(|segment| segment.uri.as_str());
     for file in ["index.m3u8"].into_iter().chain(files) {
@@ -73,6 +81,7 @@ fn playlists_and_segments_are_equal_to_the_byte_and_go_on_after_a_takeover() {
         }
     }
 
+    until("the clock's next discontinuity", || (began.elapsed() > DISCONTINUITY_STEP).then_some(()));
     nodes[0].server.signal("KILL");
     let _second = publish(&nodes[1].server);
     for node in &nodes[1..] {

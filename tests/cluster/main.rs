@@ -14,6 +14,7 @@ mod support;
 
 mod every_node_knows_all_rooms;
 mod hls_is_the_same_on_all_nodes;
+mod nodes_leave_in_order;
 mod passwords_are_not_shown;
 mod rooms_are_claimed_once;
 mod rooms_are_pulled_once;

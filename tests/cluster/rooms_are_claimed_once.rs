@@ -66,7 +66,7 @@ fn a_node_that_slept_lets_its_publisher_go_when_another_node_has_the_room() {
     n1.signal("CONT");
     first.wait_for_status("NetStream.Failed");
     let left = n1.wait_for_publisher_leaving("taken");
-    assert_eq!(left.text("why"), "the room was taken over");
+    assert_eq!(left.text("why"), "the room was taken over by another publisher");
     let refused = RtmpPeer::try_publish(&n2, "kept").expect_err("it still is the first node's");
     assert_eq!(refused.code, "NetStream.Publish.BadName");
     assert_eq!(redis.ask(&["HGET", "stream:taken", "publisher_node"]), ["n2"]);

@@ -25,7 +25,7 @@ use synctv_actors::{
 use synctv_media::{room::RoomName, rtmp::client::Client};
 use synctv_stream::{
     config::Config,
-    http::{self, api::Api},
+    http::{self, api::Api, health::Health},
     listeners::Listeners,
     rtmp,
 };
@@ -110,7 +110,9 @@ fn serve(config: &Config, listeners: Listeners, store: NodeStore) -> Server {
     let (permits, lag) = (Permits::new(config.max_connections), Arc::new(config.lag_limits()));
     let (rtmp_settings, http_settings) =
         (Arc::new(config.rtmp_settings(lag.clone())), config.http_settings(lag));
-    let api = Arc::new(Api::new(config.server_info(&node_id, listeners.ports()), router.clone(), registry));
+    let api =
+        Arc::new(Api::new(config.server_info(&node_id, listeners.ports()), router.clone(), registry.clone()));
+    let health = Health::new(router.clone(), registry);
     let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
     Server::build()
         .workers(config.workers)
@@ -120,7 +122,13 @@ fn serve(config: &Config, listeners: Listeners, store: NodeStore) -> Server {
         })
         .and_then(|server| {
             server.listen("httpflv", listeners.httpflv, move || {
-                http::service(router.clone(), api.clone(), http_settings.clone(), permits.clone())
+                http::service(
+                    router.clone(),
+                    api.clone(),
+                    health.clone(),
+                    http_settings.clone(),
+                    permits.clone(),
+                )
             })
         })
         .expect("the listeners are good")

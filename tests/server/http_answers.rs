@@ -126,6 +126,16 @@ fn exchange_long(server: &Server, bytes: &[u8]) -> Option<u16> {
 }
 
 #[test]
+fn a_node_that_is_alone_is_alive_and_ready() {
+    let server = Server::start(&[]);
+    for (path, status) in [("/healthz", "alive"), ("/readyz", "ready")] {
+        let answer = request(server.http, "GET", path);
+        assert_eq!((answer.head.status, answer.body), (200, format!(r#"{{"status":"{status}"}}"#)));
+        assert_eq!(answer.head.header("cache-control"), "no-store");
+    }
+}
+
+#[test]
 fn a_request_in_pieces_is_served() {
     use std::io::Write;
     let (server, _publisher) = live();

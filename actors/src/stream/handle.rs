@@ -11,8 +11,8 @@ use synctv_media::{frame::Frame, room::RoomName};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    Attach, CountedViewer, Detach, Evicted, Join, Leave, Media, PublishError, PublisherId, Stage,
-    StreamActor, StreamSettings, StreamStats, ViewerCount,
+    Attach, CountedViewer, Detach, Evicted, Join, Leave, LetPublisherGo, Media, PublishError, PublisherId,
+    Stage, StreamActor, StreamSettings, StreamStats, ViewerCount,
     edge::{Follow, ORIGIN_WAIT},
     feed::Source,
     stats::TellStats,
@@ -135,6 +135,12 @@ impl StreamHandle {
         self.address.send(Attach { evict }).await.unwrap_or(Err(PublishError::Ended))
     }
 
+    /// Ends the publisher, if there is one. When this returns, the room was given back.
+    pub(crate) async fn let_publisher_go(&self) {
+        // A stream that is gone has none.
+        let _ = self.address.send(LetPublisherGo).await;
+    }
+
     #[cfg(test)]
     pub(super) fn address(&self) -> &Addr<StreamActor> {
         &self.address
@@ -183,7 +189,7 @@ pub enum Refused {
     /// It has too much to do. The frames are still to be sent, before any other.
     Busy(Vec<Frame>),
     /// It is gone.
-    Evicted,
+    Gone,
 }
 
 /// The right to feed a stream. Dropping it lets the next publisher in; an answer with one in it that finds its asker
@@ -203,7 +209,7 @@ impl Publication {
     pub fn try_send(&self, frames: Vec<Frame>) -> Result<(), Refused> {
         self.stream.try_send(Media { publisher: self.publisher, frames }).map_err(|refused| match refused {
             SendError::Full(media) => Refused::Busy(media.frames),
-            SendError::Closed(_) => Refused::Evicted,
+            SendError::Closed(_) => Refused::Gone,
         })
     }
 
@@ -211,7 +217,7 @@ impl Publication {
     /// it down. An error says that the room is no longer this publisher's, or that the stream is gone.
     pub fn send(&self, frames: Vec<Frame>) -> impl Future<Output = Result<(), Evicted>> + 'static {
         let taken = self.stream.send(Media { publisher: self.publisher, frames });
-        async move { taken.await.unwrap_or(Err(Evicted)) }
+        async move { taken.await.unwrap_or(Err(Evicted::StreamGone)) }
     }
 }
 

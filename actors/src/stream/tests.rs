@@ -3,7 +3,7 @@ use std::{future::ready, time::Duration};
 use futures::future::LocalBoxFuture;
 use synctv_media::{gop::GopLimits, samples};
 
-use super::*;
+use super::{flush::AUDIO_WAIT, *};
 use crate::delivery::MAILBOX_MAX;
 use crate::registry::{
     origin::{Origin, PublishedRoom},
@@ -106,6 +106,20 @@ async fn media_is_merged_over_the_interval() {
 }
 
 #[actix_rt::test]
+async fn media_does_not_wait_for_an_interval_that_ends_before_the_next_picture() {
+    let interval = Duration::from_millis(100);
+    let live = live_with(StreamSettings { flush: Flush::Every(interval), ..settings() }).await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    let start = Instant::now();
+    for (at_ms, merged) in [(0, false), (40, false), (80, true), (120, false), (160, false), (200, true)] {
+        tokio::time::sleep_until(start + Duration::from_millis(at_ms)).await;
+        live.publication.send(vec![samples::inter(at_ms as u32)]).await.unwrap();
+        assert_eq!(viewer.is_quiet().await, !merged, "{at_ms}");
+    }
+}
+
+#[actix_rt::test]
 async fn every_tag_goes_out_at_once_if_so_set() {
     let live = live_with(StreamSettings { flush: Flush::EveryTag, ..settings() }).await;
     let mut viewer = ProbeHandle::start();
@@ -201,7 +215,7 @@ async fn a_stream_that_does_not_follow_turns_frames_down_and_loses_none() {
     let refused = (0..).find_map(|at| match live.publication.try_send(vec![samples::keyframe(at)]) {
         Ok(()) => None,
         Err(Refused::Busy(frames)) => Some((at, frames)),
-        Err(Refused::Evicted) => panic!("the stream is there"),
+        Err(Refused::Gone) => panic!("the stream is there"),
     });
     let (count, frames) = refused.unwrap();
     assert!(count < 100, "the mailbox is bounded");
@@ -217,7 +231,7 @@ async fn a_lost_claim_evicts_the_publisher_and_frees_the_room() {
     live.stream.address().send(ClaimLost { epoch: 99 }).await.unwrap();
     assert!(live.publisher.is_quiet().await, "another epoch's loss");
     live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
-    assert_eq!(live.publisher.next().await, Got::Evicted);
+    assert_eq!(live.publisher.next().await, Got::Evicted(Evicted::TakenOver));
     assert!(live.publication.send(opening(0)).await.is_err());
     assert!(live.router.publish(room("r"), live.publisher.evict()).await.is_ok());
 }

@@ -14,6 +14,9 @@ use super::{
     log_book::{LogBook, LogLine},
 };
 
+/// Set for a run of the tests, the servers' FLUSH_INTERVAL where a test does not say another.
+const FLUSH_VARIABLE: &str = "TEST_FLUSH_INTERVAL";
+
 /// How much of the log a failing test shows.
 const LINES_SHOWN: usize = 60;
 
@@ -32,6 +35,9 @@ pub fn program() -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    if let Ok(flush) = std::env::var(FLUSH_VARIABLE) {
+        command.env("FLUSH_INTERVAL", flush);
+    }
     command
 }
 

@@ -1,0 +1,72 @@
+//! How the server stops: what it has is given away before it goes.
+
+use std::time::Duration;
+
+use actix_server::ServerHandle;
+use log::{info, warn};
+use synctv_actors::{permit::Permits, registry::RegistryHandle, router::RouterHandle};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, sleep},
+};
+
+/// How often it is looked whether anyone is left.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What is given away.
+#[derive(Debug)]
+pub struct Drain {
+    /// Lets nobody in any more.
+    pub router: RouterHandle,
+    /// Gives the node's rooms and its lease back.
+    pub registry: RegistryHandle,
+    /// Counts who is left.
+    pub permits: Permits,
+    /// How long viewers may stay, who follow their rooms to other nodes meanwhile. Those of a node that is alone have
+    /// nothing to wait for.
+    pub patience: Duration,
+}
+
+/// The signals that stop the server.
+#[derive(Debug)]
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// From here on, they are heard.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+impl Drain {
+    /// Waits for a signal, gives everything away, and stops the server. A second signal cuts the waiting short.
+    pub async fn on_signal(self, mut signals: StopSignals, server: ServerHandle) {
+        let signal = signals.next().await;
+        info!(signal = signal, connections = self.permits.held(); "stopping");
+        tokio::select! {
+            () = self.give_away() => {}
+            signal = signals.next() => warn!(signal = signal; "stopping at once"),
+        }
+        server.stop(true).await;
+    }
+
+    async fn give_away(&self) {
+        self.router.drain().await;
+        self.registry.leave().await;
+        let deadline = Instant::now() + self.patience;
+        while self.permits.held() > 0 && Instant::now() < deadline {
+            sleep(CHECK_INTERVAL).await;
+        }
+        info!(connections = self.permits.held(); "everything was given away");
+    }
+}

@@ -1,0 +1,85 @@
+//! A node that is told to stop gives its rooms to others before it goes, and says that it takes no more.
+
+use std::time::Duration;
+
+use crate::{
+    node, publish_when_free,
+    redis::{Redis, until},
+    support::{
+        flv_viewer::FlvViewer,
+        frames,
+        http::request,
+        now,
+        rtmp_peer::{Next, RtmpPeer},
+        server::Server,
+    },
+};
+
+/// Below a lease: what is given away need not lapse.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+fn status(server: &Server, path: &str) -> (u16, String) {
+    let answer = request(server.http, "GET", path);
+    (answer.head.status, answer.body)
+}
+
+#[test]
+fn its_publisher_goes_elsewhere_and_its_viewers_follow() {
+    let redis = Redis::start(&[]);
+    let patient = ["--drain-timeout-s", "30"];
+    let (n1, n2) = (node("n1", &redis.url(), &patient), node("n2", &redis.url(), &patient));
+    let mut publisher = RtmpPeer::publish(&n1, "r");
+    publisher.send_all(&frames::headers());
+    publisher.send(&frames::keyframe(5000, 1));
+    let mut viewer = FlvViewer::open(&n1, "r");
+    let mut seen = viewer.frames_until(&frames::keyframe(5000, 1));
+
+    n1.signal("TERM");
+    let told = now();
+    publisher.wait_for_status("NetStream.Failed");
+    let mut publisher = publish_when_free(&n2, "r");
+    assert!(told.elapsed() < AT_ONCE, "{:?}", told.elapsed());
+    publisher.send_all(&frames::headers());
+    publisher.send(&frames::keyframe(0, 2));
+    seen.extend(viewer.frames_until(&frames::keyframe(0, 2)));
+    frames::assert_never_back(&seen);
+
+    let (ready, body) = status(&n1, "/readyz");
+    assert!(ready == 503 && body.contains("draining"), "{ready} {body}");
+    assert_eq!(status(&n1, "/healthz").0, 200);
+    let refused = RtmpPeer::try_publish(&n1, "other").expect_err("it takes nobody");
+    assert!(refused.description.contains("this node stops"), "{refused:?}");
+    assert_eq!(status(&n1, "/r.flv").0, 503);
+    assert_eq!(redis.ask(&["EXISTS", "node:n1"]), ["0"]);
+
+    // Nobody is left to wait for.
+    drop(viewer);
+    assert_eq!(n1.wait(Duration::from_secs(10)).code(), Some(0));
+}
+
+#[test]
+fn its_viewers_are_let_go_when_their_time_is_over() {
+    let redis = Redis::start(&[]);
+    let (n1, n2) = (node("n1", &redis.url(), &["--drain-timeout-s", "1"]), node("n2", &redis.url(), &[]));
+    let mut publisher = RtmpPeer::publish(&n2, "r");
+    publisher.send(&frames::keyframe(0, 1));
+    let mut viewer = FlvViewer::open(&n1, "r");
+    viewer.frames_until(&frames::keyframe(0, 1));
+    n1.signal("TERM");
+    assert_eq!(n1.wait(Duration::from_secs(10)).code(), Some(0));
+    assert!(viewer.frames_to_the_end().is_empty());
+    publisher.send(&frames::keyframe(40, 2));
+    assert!(matches!(publisher.next(Duration::from_millis(200)), Next::Nothing), "the other node goes on");
+}
+
+#[test]
+fn readiness_follows_redis_and_life_does_not() {
+    let mut redis = Redis::start(&[]);
+    let n1 = node("n1", &redis.url(), &[]);
+    assert_eq!(status(&n1, "/readyz"), (200, r#"{"status":"ready"}"#.to_owned()));
+    redis.kill();
+    until("it is not ready", || (status(&n1, "/readyz").0 == 503).then_some(()));
+    assert_eq!(status(&n1, "/healthz"), (200, r#"{"status":"alive"}"#.to_owned()));
+    redis.start_again();
+    until("it is ready", || (status(&n1, "/readyz").0 == 200).then_some(()));
+}
