@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     node,
-    redis::{Proxy, Redis},
+    redis::{Proxy, Redis, until},
     support::{
         flv_viewer::FlvViewer,
         frames,
@@ -77,7 +77,7 @@ fn a_room_is_listed_by_all_nodes_with_the_one_that_has_it() {
     }
     let mut viewer = FlvViewer::open(&n2, "r");
     viewer.frames_until(&frames::keyframe(0, 0));
-    let pulled = crate::redis::until("details of what n2 pulls", || {
+    let pulled = until("details of what n2 pulls", || {
         let list = listed(&n2);
         list["streams"][0].get("details").is_some_and(|details| details["viewers"] == 1).then_some(list)
     });
@@ -85,8 +85,7 @@ fn a_room_is_listed_by_all_nodes_with_the_one_that_has_it() {
     assert_eq!(pulled["streams"][0]["details"]["video"]["codec"], "H.264");
 
     redis.kill();
-    let alone = crate::redis::until("a list without the registry", || {
-        Some(listed(&n2)).filter(|list| list["complete"] == false)
-    });
+    let alone =
+        until("a list without the registry", || Some(listed(&n2)).filter(|list| list["complete"] == false));
     assert_eq!((&alone["streams"][0]["room"], &alone["streams"][0]["node"]), (&json!("r"), &json!("n1")));
 }
