@@ -77,7 +77,7 @@ pub(crate) struct FromOrigin {
 #[derive(Debug)]
 pub(crate) enum Update {
     /// The origin answered; its media follows.
-    Connected,
+    Connected { node: String },
     Media {
         frames: Vec<Frame>,
         /// They do not continue what came before.
@@ -222,7 +222,7 @@ impl Pull {
             "pull began");
         let began = Instant::now();
         followed.resume.reconnected();
-        self.tell(Update::Connected).await?;
+        self.tell(Update::Connected { node: node.clone() }).await?;
         let error = self.take(connection, followed).await?;
         info!(room = room.as_str(), node = node.as_str(), reason:% = error, seconds = began.elapsed().as_secs();
             "pull broke");

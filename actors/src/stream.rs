@@ -196,7 +196,7 @@ impl StreamActor {
         // Another node's media may have come up to now.
         self.end_publication();
         self.feed = Feed::Published { publisher, claim, evict };
-        self.stats.publisher_came();
+        self.stats.publisher_came(None);
         self.set_stage(Stage::Live(Source::Local));
         self.subscribers.tell(&Delivery::PublisherCame(Source::Local));
         Publication::new(ctx.address(), publisher)

@@ -26,7 +26,7 @@ use synctv_actors::{
 use synctv_media::room::RoomName;
 use tokio::net::TcpStream;
 
-use self::target::TargetError;
+use self::{forward::Elsewhere, target::TargetError};
 use super::{
     gate::Gate,
     patient::Patient,
@@ -160,13 +160,17 @@ async fn find_playlist(
     address: PlaylistAddress,
 ) -> HttpResponse {
     let session = sources.hls.open(&sources.router, &room).await;
-    if !session.is_some_and(|session| session.is_published()) {
-        let asset = Asset::Playlist { room: room.clone(), address };
-        if let Some(response) = forward::answer(request, &sources.relay, asset).await {
-            return response;
-        }
-    }
-    playlist::answer(request, &sources.hls, &sources.router, &room, address).await
+    let elsewhere = if session.is_some_and(|session| session.is_published()) {
+        Elsewhere::Nowhere
+    } else {
+        forward::ask(request, &sources.relay, Asset::Playlist { room: room.clone(), address }).await
+    };
+    let absent = match elsewhere {
+        Elsewhere::Answered(response) => return response,
+        Elsewhere::Nowhere => playlist::not_live(&room),
+        Elsewhere::Unknown(refusal) => refusal,
+    };
+    playlist::answer(request, &sources.hls, &sources.router, &room, address).await.unwrap_or(absent)
 }
 
 /// No number is used twice, so that what is here is what is meant.
@@ -180,5 +184,8 @@ async fn find_segment(
         return segment::answer(request, &segment).await;
     }
     let asset = Asset::Segment { room, sequence };
-    forward::answer(request, &sources.relay, asset).await.unwrap_or_else(segment::unknown)
+    match forward::ask(request, &sources.relay, asset).await {
+        Elsewhere::Answered(response) | Elsewhere::Unknown(response) => response,
+        Elsewhere::Nowhere => segment::unknown(),
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    node,
+    node, publish_when_free,
     redis::{Redis, until},
     support::{
         flv_viewer::FlvViewer,
@@ -37,7 +37,7 @@ fn its_publisher_goes_elsewhere_and_its_viewers_follow() {
     n1.signal("TERM");
     let told = now();
     publisher.wait_for_status("NetStream.Failed");
-    let mut publisher = until("the room is free", || RtmpPeer::try_publish(&n2, "r").ok());
+    let mut publisher = publish_when_free(&n2, "r");
     assert!(told.elapsed() < AT_ONCE, "{:?}", told.elapsed());
     publisher.send_all(&frames::headers());
     publisher.send(&frames::keyframe(0, 2));

@@ -3,15 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    node,
+    node, publish_when_free,
     redis::{Proxy, Redis, until},
     support::{now, rtmp_peer::RtmpPeer, server::Server},
 };
-
-/// Publishes as soon as the node lets it.
-fn publish_when_free(server: &Server, room: &str) -> RtmpPeer {
-    until("the room is free", || RtmpPeer::try_publish(server, room).ok())
-}
 
 #[test]
 fn a_second_publisher_is_refused_on_every_node_until_the_first_leaves() {
@@ -71,7 +66,7 @@ fn a_node_that_slept_lets_its_publisher_go_when_another_node_has_the_room() {
     n1.signal("CONT");
     first.wait_for_status("NetStream.Failed");
     let left = n1.wait_for_publisher_leaving("taken");
-    assert_eq!(left.text("why"), "the room was taken over");
+    assert_eq!(left.text("why"), "the room was taken over by another publisher");
     let refused = RtmpPeer::try_publish(&n2, "kept").expect_err("it still is the first node's");
     assert_eq!(refused.code, "NetStream.Publish.BadName");
     assert_eq!(redis.ask(&["HGET", "stream:taken", "publisher_node"]), ["n2"]);

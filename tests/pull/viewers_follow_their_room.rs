@@ -1,37 +1,10 @@
 //! Viewers outlive the node of their publisher: they keep their sockets and their time goes on, wherever the room is
 //! published next.
 
-use synctv_media::frame::Frame;
-
 use crate::{
+    lives::{assert_went_on, life, until_end_of},
     nodes::Cluster,
-    support::{flv_viewer::FlvViewer, frames},
 };
-
-/// A publisher's life that starts at `first_ms`, with `number` in it.
-fn life(first_ms: u32, number: u32) -> Vec<Frame> {
-    let media = [
-        frames::keyframe(first_ms, number),
-        frames::audio(first_ms.wrapping_add(10), number + 1),
-        frames::inter(first_ms.wrapping_add(40), number + 2),
-        frames::audio(first_ms.wrapping_add(33), number + 3),
-    ];
-    [[frames::video_header(number as u8)].as_slice(), &media].concat()
-}
-
-fn until_end_of<'a>(viewers: impl IntoIterator<Item = &'a mut (FlvViewer, Vec<Frame>)>, life: &[Frame]) {
-    let last = life.last().expect("a life has frames");
-    for (viewer, seen) in viewers {
-        seen.extend(viewer.frames_until(last));
-    }
-}
-
-fn assert_went_on(viewers: &[(FlvViewer, Vec<Frame>)], lives: &[Vec<Frame>]) {
-    for (_, seen) in viewers {
-        frames::assert_never_back(seen);
-        assert_eq!(frames::payloads(seen), frames::payloads(&lives.concat()));
-    }
-}
 
 #[test]
 fn when_the_node_dies() {

@@ -47,6 +47,9 @@ pub enum RelayError {
         /// What went wrong.
         reason: String,
     },
+    /// It is not known which node that is, if any.
+    #[error("the registry does not say whether another node publishes the room")]
+    Registry,
     /// Too many wait already.
     #[error("too many requests wait for other nodes")]
     Busy,

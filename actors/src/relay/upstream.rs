@@ -94,8 +94,10 @@ impl Upstream {
         has_substitute: bool,
     ) -> Landing {
         let locate_timeout = if last_origin.is_some() { RELOCATE_TIMEOUT } else { LOCATE_TIMEOUT };
-        let Some(origin) = self.locate(asset.room(), locate_timeout).await.or(last_origin) else {
-            return Landing { outcome: Ok(Answer::Nowhere), origin: None };
+        let origin = match (self.locate(asset.room(), locate_timeout).await, last_origin) {
+            (Ok(Some(origin)), _) | (_, Some(origin)) => origin,
+            (Ok(None), None) => return Landing { outcome: Ok(Answer::Nowhere), origin: None },
+            (Err(error), None) => return Landing { outcome: Err(error), origin: None },
         };
         let Some(address) = &origin.addresses.hls else {
             return Landing { outcome: Ok(Answer::Nowhere), origin: None };
@@ -110,15 +112,14 @@ impl Upstream {
         Landing { outcome, origin: Some(origin) }
     }
 
-    /// A registry that cannot say knows no other node.
-    async fn locate(&self, room: &RoomName, patience: Duration) -> Option<Origin> {
+    async fn locate(&self, room: &RoomName, patience: Duration) -> Result<Option<Origin>, RelayError> {
         match timeout(patience, self.registry.locate(room.clone())).await {
-            Ok(Ok(origin)) => origin,
+            Ok(Ok(origin)) => Ok(origin),
             Ok(Err(error)) => {
                 debug!(room = room.as_str(), reason:% = error; "HLS: the registry cannot say who publishes the room");
-                None
+                Err(RelayError::Registry)
             }
-            Err(_) => None,
+            Err(_) => Err(RelayError::Registry),
         }
     }
 

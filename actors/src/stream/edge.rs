@@ -57,13 +57,13 @@ impl StreamActor {
         Pull::new(self.room.clone(), self.settings.clone(), self.registry.clone(), stream)
     }
 
-    fn connected(&mut self, ctx: &mut Context<Self>) {
+    fn connected(&mut self, node: String, ctx: &mut Context<Self>) {
         let vacant = std::mem::replace(&mut self.feed, Feed::vacant(self.settings.pull.grace));
         self.feed = match vacant {
             Feed::Vacant { seeker: Some(puller), .. } => Feed::Pulled(puller),
             other => other,
         };
-        self.stats.publisher_came();
+        self.stats.publisher_came(Some(node));
         self.set_stage(Stage::Live(Source::Remote));
         self.subscribers.tell(&Delivery::PublisherCame(Source::Remote));
         self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);
@@ -114,7 +114,7 @@ impl Handler<FromOrigin> for StreamActor {
             return Err(Dismissed);
         }
         match update {
-            Update::Connected => self.connected(ctx),
+            Update::Connected { node } => self.connected(node, ctx),
             Update::Media { frames, after_hole } => {
                 if after_hole {
                     self.end_publication();

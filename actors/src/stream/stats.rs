@@ -13,8 +13,10 @@ use super::{Stage, StreamActor};
 use crate::hls::unix_ms;
 
 /// A stream as it is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamStats {
+    /// The node that it is pulled from, or was last. `None` if its last publisher is one of this node.
+    pub origin: Option<String>,
     /// When its publisher came, in milliseconds since 1970, UTC. `None` while it waits for one.
     pub since_unix_ms: Option<u64>,
     /// The codec of its video, if it has any.
@@ -30,6 +32,7 @@ pub struct StreamStats {
 /// What a stream keeps for its [`StreamStats`].
 #[derive(Debug)]
 pub(super) struct StatsMeter {
+    origin: Option<String>,
     since_unix_ms: Option<u64>,
     /// The bit rate's time counts from here: the wall clock can be set back.
     epoch: Instant,
@@ -38,14 +41,14 @@ pub(super) struct StatsMeter {
 
 impl Default for StatsMeter {
     fn default() -> Self {
-        Self { since_unix_ms: None, epoch: Instant::now(), bitrate: BitrateMeter::default() }
+        Self { origin: None, since_unix_ms: None, epoch: Instant::now(), bitrate: BitrateMeter::default() }
     }
 }
 
 impl StatsMeter {
-    /// A publisher came, to this node or to the one that is pulled from.
-    pub fn publisher_came(&mut self) {
-        *self = Self { since_unix_ms: Some(unix_ms()), ..Self::default() };
+    /// A publisher came, to this node or to `origin`, which is pulled from.
+    pub fn publisher_came(&mut self, origin: Option<String>) {
+        *self = Self { origin, since_unix_ms: Some(unix_ms()), ..Self::default() };
     }
 
     /// Counts media that goes out.
@@ -100,6 +103,7 @@ impl Handler<TellStats> for StreamActor {
         let headers = self.batcher.headers();
         let is_fed = matches!(self.stage(), Stage::Live(_));
         MessageResult(StreamStats {
+            origin: self.stats.origin.clone(),
             since_unix_ms: self.stats.since_unix_ms.filter(|_| is_fed),
             video: headers.video_codec(),
             picture_size: headers.picture_size(),

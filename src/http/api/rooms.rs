@@ -108,7 +108,7 @@ impl Room {
         Self {
             room: stream.room.to_string(),
             state: if since_unix_ms.is_some() { State::Live } else { State::Interrupted },
-            node: this_node.to_owned(),
+            node: stream.stats.origin.as_deref().unwrap_or(this_node).to_owned(),
             since_unix_ms,
             details: None,
         }
@@ -168,6 +168,7 @@ mod tests {
 
     fn local(room: &str, since_unix_ms: Option<u64>) -> LocalStream {
         let stats = StreamStats {
+            origin: None,
             since_unix_ms,
             video: Some(VideoCodec::H264),
             picture_size: Some(PictureSize { width: 640, height: 360 }),
@@ -201,6 +202,14 @@ mod tests {
         assert!(!rooms.complete);
         let room = rooms.get(&RoomName::new("a").unwrap()).unwrap();
         assert_eq!((room.state, room.since_unix_ms), (State::Live, Some(9)));
+    }
+
+    #[test]
+    fn without_the_registry_a_room_is_still_of_the_node_that_it_is_pulled_from() {
+        let mut pulled = local("a", Some(9));
+        pulled.stats.origin = Some("n2".to_owned());
+        let rooms = Rooms::merge("n1", None, vec![pulled]);
+        assert_eq!(rooms.get(&RoomName::new("a").unwrap()).unwrap().node, "n2");
     }
 
     #[test]

@@ -14,23 +14,33 @@ use super::{super::reply::error, playlist, segment};
 /// When to ask again if the publisher's node does not answer, in seconds.
 const RETRY_AFTER_S: u32 = 1;
 
-/// What the publisher's node has; `None` if no other node publishes the room. Another node is told of nothing but what
-/// is here.
-pub(super) async fn answer(request: &HttpRequest, relay: &RelayHandle, asset: Asset) -> Option<HttpResponse> {
+/// What other nodes have.
+pub(super) enum Elsewhere {
+    /// The publisher's node has it, or says why not.
+    Answered(HttpResponse),
+    /// No other node publishes the room.
+    Nowhere,
+    /// The registry does not say. If there is nothing here either, this is the answer.
+    Unknown(HttpResponse),
+}
+
+/// Asks the publisher's node. Another node is told of nothing but what is here.
+pub(super) async fn ask(request: &HttpRequest, relay: &RelayHandle, asset: Asset) -> Elsewhere {
     if request.headers().contains_key(PULL_HEADER) {
-        return None;
+        return Elsewhere::Nowhere;
     }
     outcome(request, relay.fetch(asset).await).await
 }
 
-async fn outcome(request: &HttpRequest, outcome: Outcome) -> Option<HttpResponse> {
-    match outcome {
-        Ok(Answer::Playlist(text)) => Some(playlist::text(request, &text)),
-        Ok(Answer::Segment(stored)) => Some(segment::answer(request, &stored).await),
-        Ok(Answer::Refused(refused)) => Some(refusal(&refused)),
-        Ok(Answer::Nowhere) => None,
-        Err(error) => Some(failure(&error)),
-    }
+async fn outcome(request: &HttpRequest, outcome: Outcome) -> Elsewhere {
+    Elsewhere::Answered(match outcome {
+        Ok(Answer::Nowhere) => return Elsewhere::Nowhere,
+        Err(error @ RelayError::Registry) => return Elsewhere::Unknown(failure(&error)),
+        Ok(Answer::Playlist(text)) => playlist::text(request, &text),
+        Ok(Answer::Segment(stored)) => segment::answer(request, &stored).await,
+        Ok(Answer::Refused(refused)) => refusal(&refused),
+        Err(error) => failure(&error),
+    })
 }
 
 fn refusal(refusal: &Refusal) -> HttpResponse {
@@ -54,6 +64,9 @@ fn failure(failure: &RelayError) -> HttpResponse {
             "origin_unreachable",
             &format!("node {node}, where the room is published, does not answer"),
         ),
+        RelayError::Registry => {
+            error(StatusCode::SERVICE_UNAVAILABLE, "registry_unavailable", &failure.to_string())
+        }
         RelayError::Busy | RelayError::Stopped => {
             error(StatusCode::SERVICE_UNAVAILABLE, "busy", &failure.to_string())
         }

@@ -33,33 +33,33 @@ const RETRY_AFTER_S: u32 = 2;
 /// A session may end between being found and being asked; the next one may be there by then.
 const ATTEMPTS: usize = 2;
 
-/// What this node has.
+/// What this node has, if anything.
 pub(super) async fn answer(
     request: &HttpRequest,
     hls: &HlsHandle,
     router: &RouterHandle,
     room: &RoomName,
     address: PlaylistAddress,
-) -> HttpResponse {
+) -> Option<HttpResponse> {
     for _ in 0..ATTEMPTS {
-        let Some(session) = hls.open(router, room).await else {
-            break;
-        };
+        let session = hls.open(router, room).await?;
         match session.listing(FIRST_SEGMENT_TIMEOUT).await {
             Listing::Ready(playlists) => {
-                return text(
-                    request,
-                    match address {
-                        PlaylistAddress::Index => &playlists.index,
-                        PlaylistAddress::Flat => &playlists.flat,
-                    },
-                );
+                let playlist = match address {
+                    PlaylistAddress::Index => &playlists.index,
+                    PlaylistAddress::Flat => &playlists.flat,
+                };
+                return Some(text(request, playlist));
             }
-            Listing::Pending => return pending(),
-            Listing::Unsupported(codec) => return unsupported(codec),
+            Listing::Pending => return Some(pending()),
+            Listing::Unsupported(codec) => return Some(unsupported(codec)),
             Listing::Gone => {}
         }
     }
+    None
+}
+
+pub(super) fn not_live(room: &RoomName) -> HttpResponse {
     error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"))
 }
 

@@ -1,0 +1,117 @@
+//! HLS may be asked for at any node: each answers with the same playlists and segments, and after a takeover players go
+//! on where they were.
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::{
+    hls::{Answer, Playlist, request},
+    node, publish_when_free,
+    redis::{Redis, until},
+    support::{
+        flv_file,
+        http::request as ask_api,
+        now,
+        rtmp_peer::RtmpPeer,
+        server::Server,
+        tools::{Media, media_file},
+    },
+};
+
+/// Nodes that begin a playlist at least so long after one another give their discontinuities different numbers. With the
+/// default lease no takeover is faster.
+const DISCONTINUITY_STEP: Duration = Duration::from_secs(4);
+
+/// A node with HLS.
+struct HlsNode {
+    server: Server,
+    address: String,
+    _storage: TempDir,
+}
+
+impl HlsNode {
+    fn start(id: &str, redis: &Redis) -> Self {
+        let storage = tempfile::tempdir().expect("a directory");
+        let path = storage.path().to_str().expect("its path is text");
+        let flags = ["--hls", "always", "--hls-addr", "127.0.0.1:0", "--hls-storage", path];
+        let server = node(id, &redis.url(), &flags);
+        let about = ask_api(server.http, "GET", "/api/v1/server").body;
+        let about: serde_json::Value = serde_json::from_str(&about).expect("the API answers in JSON");
+        Self { address: format!("127.0.0.1:{}", about["hls_port"]), server, _storage: storage }
+    }
+
+    fn get(&self, file: &str) -> Answer {
+        request(&self.address, "GET", &format!("/live/r/{file}"), &[])
+    }
+
+    fn playlist(&self) -> Playlist {
+        let answer = self.get("index.m3u8");
+        assert_eq!(answer.status, 200, "players give up after a few errors: {}", answer.text());
+        Playlist::parse(&answer.text())
+    }
+}
+
+/// Publishes five GOPs at once, and stays.
+fn publish(server: &Server) -> RtmpPeer {
+    let mut publisher = publish_when_free(server, "r");
+    publisher.send_all(&flv_file::read(media_file(Media::AudioVideo)));
+    publisher
+}
+
+fn with_segments(playlist: &Playlist) -> Option<&Playlist> {
+    (playlist.segments.len() >= 2).then_some(playlist)
+}
+
+#[test]
+fn playlists_and_segments_are_equal_to_the_byte_and_go_on_after_a_takeover() {
+    let redis = Redis::start(&[]);
+    let nodes = ["n1", "n2", "n3"].map(|id| HlsNode::start(id, &redis));
+    let _first = publish(&nodes[0].server);
+    let began = now();
+    let before = until("the playlist", || with_segments(&nodes[0].playlist()).cloned());
+    let files = before.segments.iter().map(|segment| segment.uri.as_str());
+    for file in ["index.m3u8"].into_iter().chain(files) {
+        let answers = nodes.each_ref().map(|node| node.get(file));
+        for answer in &answers {
+            assert_eq!(answer.status, 200, "{file}");
+            assert_ne!(answer.header("etag"), "", "{file}");
+            assert_eq!(answer.header("etag"), answers[0].header("etag"), "{file}");
+            assert_eq!(answer.body, answers[0].body, "{file}");
+        }
+    }
+
+    until("the clock's next discontinuity", || (began.elapsed() > DISCONTINUITY_STEP).then_some(()));
+    nodes[0].server.signal("KILL");
+    let _second = publish(&nodes[1].server);
+    for node in &nodes[1..] {
+        let after = until("the new owner's playlist", || {
+            let playlist = node.playlist();
+            with_segments(&playlist).filter(|playlist| playlist.sequence != before.sequence).cloned()
+        });
+        assert!(after.sequence >= before.sequence + before.segments.len() as u64);
+        assert!(after.discontinuities() > 0, "what follows is another encoder's");
+        assert!(after.discontinuity_sequence > before.discontinuity_sequence);
+        assert_eq!(node.get(&after.segments[0].uri).status, 200);
+    }
+    let texts = [1, 2].map(|at: usize| nodes[at].get("index.m3u8").text());
+    assert_eq!(texts[0], texts[1]);
+}
+
+#[test]
+fn while_redis_is_away_what_was_watched_goes_on_and_what_is_unknown_is_not_called_absent() {
+    let mut redis = Redis::start(&[]);
+    let [origin, edge, other] = ["n1", "n2", "n3"].map(|id| HlsNode::start(id, &redis));
+    let _live = publish(&origin.server);
+    until("the playlist", || with_segments(&edge.playlist()).cloned());
+    assert_eq!(request(&other.address, "GET", "/live/nobodys/index.m3u8", &[]).status, 404);
+    redis.kill();
+    for node in [&edge, &origin] {
+        let playlist = node.playlist();
+        assert_eq!(node.get(&playlist.segments[0].uri).status, 200);
+    }
+    let answer = other.get("index.m3u8");
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{}", answer.text());
+    redis.start_again();
+    until("the room is found again", || (other.get("index.m3u8").status == 200).then_some(()));
+}

@@ -1,0 +1,85 @@
+//! However many watch a room on a node that does not publish it, the node fetches it once, and stops when nobody
+//! watches any more.
+
+use std::time::Duration;
+
+use crate::{
+    node,
+    redis::Redis,
+    support::{
+        flv_viewer::{FlvViewer, ask},
+        frames, now,
+        rtmp_peer::{RtmpPeer, dial},
+        server::Server,
+    },
+};
+
+/// How long a pull outlives its last viewer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How far from the moment of an event its line in the log is read.
+const SLACK: Duration = Duration::from_millis(500);
+
+fn pulls_that_came(origin: &Server) -> usize {
+    origin.log.count(|line| line.says("viewer came", "r") && line.text("protocol") == "pull")
+}
+
+#[test]
+fn for_fifty_viewers_who_come_at_once() {
+    let redis = Redis::start(&[]);
+    let (n1, n2) = (node("n1", &redis.url(), &[]), node("n2", &redis.url(), &[]));
+    let first = frames::keyframe(0, 0);
+    let mut publisher = RtmpPeer::publish(&n1, "r");
+    publisher.send_all(&frames::headers());
+    publisher.send(&first);
+    FlvViewer::open(&n1, "r").frames_until(&first);
+
+    let asked = (0..50).map(|_| {
+        let mut socket = dial(n2.http);
+        ask(&mut socket, "/r.flv");
+        socket
+    });
+    let asked: Vec<_> = asked.collect();
+    let mut viewers: Vec<_> = asked.into_iter().map(FlvViewer::of).collect();
+    for viewer in &mut viewers {
+        viewer.frames_until(&first);
+    }
+    let sent: Vec<_> =
+        (1..100).flat_map(|at| [frames::inter(at * 40, at), frames::audio(at * 40, 1000 + at)]).collect();
+    publisher.send_all(&sent);
+    publisher.send(&frames::inter(4000, 100));
+    for viewer in &mut viewers {
+        let seen = viewer.frames_until(&frames::inter(4000, 100));
+        assert_eq!(seen[..seen.len() - 1], sent);
+    }
+    assert_eq!(pulls_that_came(&n1), 1);
+    assert_eq!(n2.log.count(|line| line.says("pull began", "r")), 1);
+}
+
+#[test]
+fn until_a_while_after_the_last_viewer_left() {
+    let redis = Redis::start(&[]);
+    let n1 = node("n1", &redis.url(), &[]);
+    let n2 = node("n2", &redis.url(), &["--pull-linger-s", &LINGER.as_secs().to_string()]);
+    let first = frames::keyframe(0, 0);
+    let mut publisher = RtmpPeer::publish(&n1, "r");
+    publisher.send_all(&frames::headers());
+    publisher.send(&first);
+    FlvViewer::open(&n1, "r").frames_until(&first);
+
+    FlvViewer::open(&n2, "r").frames_until(&first);
+    n2.wait_for_viewer_leaving("r", "http-flv");
+    let mut back = FlvViewer::open(&n2, "r");
+    back.frames_until(&first);
+    assert_eq!(pulls_that_came(&n1), 1, "it was still there");
+
+    drop(back);
+    n2.log.find_nth(2, "the last viewer left", |line| line.says("viewer left", "r"));
+    let left = now();
+    n2.log.find("the pull is over", |line| line.says("stream ended", "r"));
+    let lasted = left.elapsed();
+    assert!((LINGER - SLACK..LINGER + SLACK).contains(&lasted), "{lasted:?}");
+    n1.wait_for_viewer_leaving("r", "pull");
+    FlvViewer::open(&n2, "r").frames_until(&first);
+    assert_eq!(pulls_that_came(&n1), 2);
+}

@@ -1,0 +1,116 @@
+//! While Redis is away, or cannot be reached, a room that a node pulls goes on there as it does where it is published.
+
+use std::time::Duration;
+
+use synctv_media::frame::Frame;
+
+use crate::{
+    LEASE, node,
+    redis::{Proxy, Redis, until},
+    support::{
+        PATIENCE,
+        flv_viewer::{FlvViewer, Next},
+        frames, now,
+        rtmp_peer::RtmpPeer,
+        server::Server,
+    },
+};
+
+/// From picture to picture.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// A publisher, and viewers who miss nothing.
+struct Broadcast {
+    publisher: RtmpPeer,
+    viewers: Vec<FlvViewer>,
+    next: u32,
+}
+
+impl Broadcast {
+    fn start(origin: &Server, watched_on: &[&Server]) -> Self {
+        let mut publisher = RtmpPeer::publish(origin, "r");
+        publisher.send_all(&frames::headers());
+        let first = frames::keyframe(0, 0);
+        publisher.send(&first);
+        let open = |server: &&Server| {
+            let mut viewer = until("the room is there", || FlvViewer::try_open(server, "r").ok());
+            viewer.frames_until(&first);
+            viewer
+        };
+        Self { publisher, viewers: watched_on.iter().map(open).collect(), next: 1 }
+    }
+
+    /// Shows the next picture to everyone.
+    fn step(&mut self) -> Frame {
+        let sent = frames::keyframe(self.next * INTERVAL.as_millis() as u32, self.next);
+        self.next += 1;
+        self.publisher.send(&sent);
+        for viewer in &mut self.viewers {
+            assert_eq!(viewer.next(PATIENCE), Next::Frame(sent.clone()));
+        }
+        sent
+    }
+
+    /// Goes on for so long.
+    fn go_on_for(&mut self, duration: Duration) {
+        let end = now() + duration;
+        while now() < end {
+            self.step();
+            assert_eq!(self.viewers[0].next(INTERVAL), Next::Nothing);
+        }
+    }
+}
+
+fn wait_for_outage(server: &Server) {
+    server.log.find("the outage", |line| line.text("msg").starts_with("the store of claims does not answer"));
+}
+
+#[test]
+fn when_redis_is_killed_and_comes_back_empty() {
+    let mut redis = Redis::start(&[]);
+    let [n1, n2, n3] = ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), &[]));
+    let mut broadcast = Broadcast::start(&n1, &[&n1, &n2]);
+    redis.kill();
+    wait_for_outage(&n1);
+    broadcast.go_on_for(2 * LEASE);
+
+    redis.start_again();
+    let back = now();
+    let mut newcomer = until("a node opens the room anew", || FlvViewer::try_open(&n3, "r").ok());
+    let sent = broadcast.step();
+    newcomer.frames_until(&sent);
+    assert!(back.elapsed() < Duration::from_secs(10), "{:?}", back.elapsed());
+    broadcast.viewers.push(newcomer);
+    broadcast.go_on_for(2 * LEASE);
+    assert_eq!(n2.log.count(|line| line.says("pull broke", "r")), 0);
+}
+
+#[test]
+fn when_the_node_that_pulls_is_cut_off_from_redis() {
+    let redis = Redis::start(&[]);
+    let proxy = Proxy::start(redis.address());
+    let (n1, n2) = (node("n1", &redis.url(), &[]), node("n2", &proxy.url(), &[]));
+    let mut broadcast = Broadcast::start(&n1, &[&n2]);
+    proxy.cut();
+    wait_for_outage(&n2);
+    broadcast.go_on_for(2 * LEASE);
+    proxy.mend();
+    n2.log.find("the end of the outage", |line| line.text("msg") == "the store of claims answers again");
+    broadcast.go_on_for(LEASE);
+    assert_eq!(n2.log.count(|line| line.says("pull broke", "r")), 0);
+}
+
+#[test]
+fn when_the_publisher_pauses_as_well() {
+    let mut redis = Redis::start(&[]);
+    let (n1, n2) = (node("n1", &redis.url(), &[]), node("n2", &redis.url(), &[]));
+    let mut broadcast = Broadcast::start(&n1, &[&n1, &n2]);
+    redis.kill();
+    wait_for_outage(&n1);
+    // For so long that the node looks whether the room is still where it was.
+    assert_eq!(broadcast.viewers[1].next(Duration::from_secs(4)), Next::Nothing);
+    broadcast.step();
+    redis.start_again();
+    broadcast.go_on_for(2 * LEASE);
+    assert_eq!(n2.log.count(|line| line.says("pull broke", "r")), 0);
+}
