@@ -13,14 +13,15 @@ pub mod rtmp;
 
 use std::{
     io::{self, Write},
+    net::TcpListener,
     sync::Arc,
     time::Duration,
 };
 
-use actix_server::Server;
+use actix_server::{Server, ServerBuilder};
 use synctv_actors::{
     hls::HlsHandle, permit::Permits, registry::redis_store::JoinError, relay::RelayHandle,
-    router::RouterHandle,
+    router::RouterHandle, rtmp_connection::RtmpSettings,
 };
 use thiserror::Error;
 
@@ -28,7 +29,12 @@ use crate::{
     cluster::Place,
     config::Config,
     drain::{Drain, StopSignals},
-    http::{api::Api, health::Health, hls::HlsSources},
+    http::{
+        HttpSettings,
+        api::{Api, ServerInfo},
+        health::Health,
+        hls::HlsSources,
+    },
     listeners::Listeners,
 };
 
@@ -76,65 +82,100 @@ pub fn run_on(config: Config, listeners: Listeners) -> Result<(), RunError> {
 }
 
 async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
-    let Place { node_id, in_cluster, registry } = cluster::join(&config, &listeners).await?;
-    let hls = config.hls_settings(in_cluster).map(HlsHandle::start);
-    let stream_settings = config.stream_settings(&node_id);
-    let router = RouterHandle::start(stream_settings, registry.clone(), config.max_rooms, hls.clone());
-    let permits = Permits::new(config.max_connections);
-    let lag = Arc::new(config.lag_limits());
-
-    announce(&config, &listeners, &node_id);
-    let rtmp_settings = Arc::new(config.rtmp_settings(lag.clone()));
-    let info = config.server_info(&node_id, listeners.ports());
-    let api = Arc::new(Api::new(info, router.clone(), registry.clone()));
-    let http_settings = config.http_settings(lag);
-    let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
-    let (flv_router, flv_permits) = (router.clone(), permits.clone());
-    let health = Health::new(router.clone(), registry.clone());
     let signals = StopSignals::listen().map_err(RunError::Server)?;
-    let drain = Drain {
-        router: router.clone(),
-        registry: registry.clone(),
-        permits: permits.clone(),
-        patience: if in_cluster { config.drain_timeout() } else { Duration::ZERO },
-    };
-    let mut server = Server::build()
-        .workers(config.workers)
-        .disable_signals()
-        .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
-        .listen("rtmp", listeners.rtmp, move || {
-            rtmp::service(rtmp_router.clone(), rtmp_settings.clone(), rtmp_permits.clone())
-        })
-        .and_then(|server| {
-            server.listen("httpflv", listeners.httpflv, move || {
-                http::service(
-                    flv_router.clone(),
-                    api.clone(),
-                    health.clone(),
-                    http_settings.clone(),
-                    flv_permits.clone(),
-                )
-            })
-        })
-        .map_err(RunError::Server)?;
-    if let (Some(hls), Some(listener)) = (hls.clone(), listeners.hls) {
-        let port = config.hls_port();
-        let relay = RelayHandle::start(registry, config.relay_settings(&node_id));
-        let sources = HlsSources { hls, router, relay };
-        server = server
-            .listen("hls", listener, move || {
-                http::hls::service(sources.clone(), port.clone(), permits.clone())
-            })
-            .map_err(RunError::Server)?;
-    }
-    let server = server.run();
-    actix_rt::spawn(drain.on_signal(signals, server.handle()));
+    let node = Node::start(&config, cluster::join(&config, &listeners).await?);
+    announce(&config, &listeners, &node.place.node_id);
+    let server = node.listen(&config, listeners).map_err(RunError::Server)?.run();
+    actix_rt::spawn(node.drain(&config).on_signal(signals, server.handle()));
     let served = server.await.map_err(RunError::Server);
-    if let Some(hls) = hls {
+    if let Some(hls) = &node.hls {
         // A disk that hangs is no reason to stay.
         let _ = tokio::time::timeout(CLEAR_TIMEOUT, hls.clear()).await;
     }
     served
+}
+
+/// The actors behind the ports.
+struct Node {
+    place: Place,
+    router: RouterHandle,
+    hls: Option<HlsHandle>,
+    permits: Permits,
+}
+
+impl Node {
+    fn start(config: &Config, place: Place) -> Self {
+        let hls = config.hls_settings(place.in_cluster).map(HlsHandle::start);
+        let streams = config.stream_settings(&place.node_id);
+        let router = RouterHandle::start(streams, place.registry.clone(), config.max_rooms, hls.clone());
+        Self { place, router, hls, permits: Permits::new(config.max_connections) }
+    }
+
+    fn listen(&self, config: &Config, listeners: Listeners) -> io::Result<ServerBuilder> {
+        let ports = listeners.ports();
+        let lag = Arc::new(config.lag_limits());
+        let server =
+            Server::build().workers(config.workers).disable_signals().shutdown_timeout(SHUTDOWN_TIMEOUT_S);
+        let server = self.listen_rtmp(server, config.rtmp_settings(lag.clone()), listeners.rtmp)?;
+        let info = config.server_info(&self.place.node_id, ports);
+        let server = self.listen_httpflv(server, config.http_settings(lag), info, listeners.httpflv)?;
+        match (&self.hls, listeners.hls) {
+            (Some(hls), Some(listener)) => self.listen_hls(server, config, hls.clone(), listener),
+            _ => Ok(server),
+        }
+    }
+
+    fn listen_rtmp(
+        &self,
+        server: ServerBuilder,
+        settings: RtmpSettings,
+        listener: TcpListener,
+    ) -> io::Result<ServerBuilder> {
+        let (router, settings, permits) = (self.router.clone(), Arc::new(settings), self.permits.clone());
+        server.listen("rtmp", listener, move || {
+            rtmp::service(router.clone(), settings.clone(), permits.clone())
+        })
+    }
+
+    fn listen_httpflv(
+        &self,
+        server: ServerBuilder,
+        settings: HttpSettings,
+        info: ServerInfo,
+        listener: TcpListener,
+    ) -> io::Result<ServerBuilder> {
+        let (router, permits) = (self.router.clone(), self.permits.clone());
+        let api = Arc::new(Api::new(info, router.clone(), self.place.registry.clone()));
+        let health = Health::new(router.clone(), self.place.registry.clone());
+        server.listen("httpflv", listener, move || {
+            http::service(router.clone(), api.clone(), health.clone(), settings.clone(), permits.clone())
+        })
+    }
+
+    fn listen_hls(
+        &self,
+        server: ServerBuilder,
+        config: &Config,
+        hls: HlsHandle,
+        listener: TcpListener,
+    ) -> io::Result<ServerBuilder> {
+        let (port, permits) = (config.hls_port(), self.permits.clone());
+        let relay =
+            RelayHandle::start(self.place.registry.clone(), config.relay_settings(&self.place.node_id));
+        let sources = HlsSources { hls, router: self.router.clone(), relay };
+        server.listen("hls", listener, move || {
+            http::hls::service(sources.clone(), port.clone(), permits.clone())
+        })
+    }
+
+    fn drain(&self, config: &Config) -> Drain {
+        Drain {
+            router: self.router.clone(),
+            registry: self.place.registry.clone(),
+            permits: self.permits.clone(),
+            patience: if self.place.in_cluster { config.drain_timeout() } else { Duration::ZERO },
+        }
+    }
 }
 
 /// A viewer is a file descriptor, and the usual limit of 1024 is for shells.
