@@ -15,6 +15,9 @@ const FLV_TARGET_S = 0.6;
 const STALL_MS = 2000;
 const CHECK_MS = 250;
 
+/** Media that was there for so long was played; one picture before the end was not. */
+const PLAYED_MS = 1000;
+
 const loading = new Map();
 
 /** Fetches a player's library when it is first used. */
@@ -34,7 +37,7 @@ function load(protocol) {
   return loading.get(script);
 }
 
-/** Why playback ended, in the words of the page. */
+/** Why playback ended, in the words of the page. Only what is undecodable is the same whenever it is tried. */
 export const Ended = Object.freeze({ over: "over", broken: "broken", undecodable: "undecodable" });
 
 export class Playback {
@@ -47,6 +50,7 @@ export class Playback {
   #newest = 0;
   #position = 0;
   #stuckMs = 0;
+  #readyMs = 0;
   #isOver = false;
 
   /** `onEnd` gets one of Ended and a sentence, once. */
@@ -92,6 +96,11 @@ export class Playback {
     return performance.now() - this.#progressAt;
   }
 
+  /** Whether there was something to see or hear, and not only for a moment. */
+  get hasPlayed() {
+    return this.#readyMs >= PLAYED_MS;
+  }
+
   stop() {
     this.#isOver = true;
     clearInterval(this.#check);
@@ -121,11 +130,11 @@ export class Playback {
         autoCleanupMinBackwardDuration: 10,
       },
     );
-    const { Events, ErrorTypes } = mpegts;
+    const { Events, ErrorDetails } = mpegts;
+    const undecodable = [ErrorDetails.MEDIA_CODEC_UNSUPPORTED, ErrorDetails.MEDIA_FORMAT_UNSUPPORTED];
     player.on(Events.LOADING_COMPLETE, () => this.#end(Ended.over, ""));
-    player.on(Events.ERROR, (type, detail, info) => {
-      const why = type === ErrorTypes.MEDIA_ERROR ? Ended.undecodable : Ended.broken;
-      this.#end(why, info?.msg ?? detail);
+    player.on(Events.ERROR, (_, detail, info) => {
+      this.#end(undecodable.includes(detail) ? Ended.undecodable : Ended.broken, info?.msg || detail);
     });
     player.attachMediaElement(this.#video);
     player.load();
@@ -135,10 +144,15 @@ export class Playback {
 
   #startHls(Hls, url) {
     const hls = new Hls({ enableWorker: false, backBufferLength: 30, maxLiveSyncPlaybackRate: 1.1 });
+    const { ErrorDetails } = Hls;
+    const undecodable = [
+      ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
+      ErrorDetails.BUFFER_ADD_CODEC_ERROR,
+      ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR,
+    ];
     const onEnded = () => this.#end(Ended.over, "");
-    hls.on(Hls.Events.ERROR, (_, { fatal, type, details }) => {
-      if (!fatal) return;
-      this.#end(type === Hls.ErrorTypes.MEDIA_ERROR ? Ended.undecodable : Ended.broken, details);
+    hls.on(Hls.Events.ERROR, (_, { fatal, details }) => {
+      if (fatal) this.#end(undecodable.includes(details) ? Ended.undecodable : Ended.broken, details);
     });
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.play());
     this.#video.addEventListener("ended", onEnded);
@@ -199,6 +213,8 @@ export class Playback {
     const isPlaying = currentTime !== this.#position;
     if (isNew || isPlaying) this.#progressAt = performance.now();
     this.#stuckMs = isPlaying ? 0 : this.#stuckMs + CHECK_MS;
+    // A paused viewer has it too.
+    if (this.#video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) this.#readyMs += CHECK_MS;
     this.#newest = newest;
     this.#position = currentTime;
   }

@@ -3,12 +3,15 @@
 import * as api from "/assets/api.js";
 import { obstacle } from "/assets/codecs.js";
 import { Ended, Playback } from "/assets/playback.js";
+import { jittered, Retry } from "/assets/retry.js";
 
 /** While something plays, the server need not be asked often; while nothing does, it should start soon. */
 const ASK_PLAYING_MS = 10_000;
 const ASK_WAITING_MS = 2000;
 /** A stream that is live by what the server says, but of which nothing comes, is asked for anew. */
 const RECONNECT_AFTER_MS = 8000;
+/** What fails so often without playing in between may never play here. It is said, and tried all the same. */
+const FAILURES_TOLD = 3;
 const SHOW_MS = 500;
 
 const at = (id) => document.getElementById(id);
@@ -23,6 +26,8 @@ const state = {
   isReachable: true,
   protocol: "flv",
   playback: undefined,
+  /** Since when what was tried last is live: failures of anything else do not count. */
+  triedSince: undefined,
   /** Why the last playback ended, and of what. */
   ended: undefined,
   hasPlayed: false,
@@ -40,11 +45,11 @@ const MESSAGES = {
 
 function currentState() {
   if (!state.isReachable && !isPlaying()) return "offline";
-  if (state.ended?.why === Ended.undecodable && !state.playback) return "undecodable";
   if (!state.stream) return isPlaying() ? "playing" : state.hasPlayed ? "over" : state.server ? "waiting" : "connecting";
-  if (state.stream.state === "interrupted" && !isPlaying()) return "interrupted";
   if (isPlaying()) return state.wantsPause ? "paused" : "playing";
-  return "connecting";
+  if (state.ended?.why === Ended.undecodable && !state.playback) return "undecodable";
+  if (state.stream.state === "interrupted") return "interrupted";
+  return retry.failures >= FAILURES_TOLD ? "failing" : "connecting";
 }
 
 function isPlaying() {
@@ -54,13 +59,19 @@ function isPlaying() {
 function show() {
   const now = currentState();
   stage.dataset.state = now;
-  const { title, text } = state.ended ?? {};
-  const [message, explanation] = now === "undecodable" ? [title, text] : (MESSAGES[now] ?? ["", ""]);
+  const [message, explanation] = MESSAGES[now] ?? describeEnd(now);
   api.write(at("message"), message);
   api.write(at("explanation"), explanation);
   showLatency(now);
   showSound();
   showFacts();
+}
+
+function describeEnd(now) {
+  const { title, text } = state.ended ?? {};
+  if (now === "undecodable") return [title, text];
+  if (now === "failing") return [title, text ? `Trying again… (${text})` : "Trying again…"];
+  return ["", ""];
 }
 
 function showLatency(now) {
@@ -156,7 +167,10 @@ function select(protocol) {
 
 function act() {
   const { stream, playback } = state;
-  if (playback && stream?.state === "live" && playback.stalledMs > RECONNECT_AFTER_MS && !state.wantsPause) stop();
+  if (playback && stream?.state === "live" && playback.stalledMs > RECONNECT_AFTER_MS && !state.wantsPause) {
+    stop();
+    onEnd(playback, { why: Ended.broken, text: "no media comes" });
+  }
   if (state.playback || stream?.state !== "live") return;
   const why = obstacle(state.protocol, stream.details);
   if (why) {
@@ -165,7 +179,8 @@ function act() {
   }
   // What could not be decoded is not tried again before something else is published.
   if (state.ended?.why === Ended.undecodable && state.ended.of === identity(stream)) return;
-  start();
+  if (state.triedSince !== stream.since_unix_ms) retry.reset();
+  if (!retry.isWaiting) start();
 }
 
 /** Tells one publisher's stream, over one protocol, from another. */
@@ -177,13 +192,24 @@ function start() {
   const addresses = api.addresses(state.server);
   const address = state.protocol === "flv" ? addresses.flv(room) : addresses.hls(room);
   const of = identity(state.stream);
-  state.ended = undefined;
-  state.playback = new Playback(video, (why, text) => {
+  state.triedSince = state.stream.since_unix_ms;
+  const playback = new Playback(video, (why, text) => {
     state.playback = undefined;
-    state.ended = { why, title: "This stream cannot be played here", text, of };
-    wake();
+    onEnd(playback, { why, text, of });
   });
-  state.playback.start(state.protocol, address);
+  state.playback = playback;
+  playback.start(state.protocol, address);
+}
+
+/** What played is asked for at once; what failed without having played, after a while. */
+function onEnd(playback, ended) {
+  state.ended = { title: "This stream cannot be played here", ...ended };
+  if (!playback.hasPlayed) {
+    retry.fail();
+    return;
+  }
+  retry.reset();
+  wake();
 }
 
 function stop() {
@@ -192,6 +218,7 @@ function stop() {
 }
 
 let wake = () => {};
+const retry = new Retry(() => wake());
 
 /** Asks and acts for as long as the page is there; `wake` makes it ask now. */
 async function run() {
@@ -203,11 +230,9 @@ async function run() {
     asksWhilePlaying = isPlaying() ? asksWhilePlaying + 1 : 0;
     // The first answer may be from before this viewer was counted.
     const pause = asksWhilePlaying > 1 ? ASK_PLAYING_MS : ASK_WAITING_MS;
-    // Spread out, so that the viewers of a server that comes back do not ask all at once.
-    const jittered = pause * (0.8 + 0.4 * Math.random());
     await new Promise((resolve) => {
       wake = resolve;
-      setTimeout(resolve, jittered);
+      setTimeout(resolve, jittered(pause));
     });
   }
 }
@@ -218,6 +243,7 @@ let played = false;
 function look() {
   const plays = isPlaying();
   if (plays) state.hasPlayed = true;
+  if (state.playback?.hasPlayed) retry.reset();
   if (played !== plays) wake();
   played = plays;
   show();
@@ -263,6 +289,7 @@ function onKey(event) {
 function onProtocol(event) {
   select(event.target.value);
   stop();
+  retry.reset();
   state.ended = undefined;
   wake();
 }

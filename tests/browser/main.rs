@@ -14,3 +14,4 @@ mod rooms_play;
 mod site;
 mod studio;
 mod trouble_is_explained;
+mod what_fails_is_tried_again;

@@ -1,7 +1,7 @@
 //! A Redis of one's own, and a way to it that can be slow or cut.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     sync::{
@@ -17,6 +17,9 @@ use crate::support::{PATIENCE, now};
 /// How often to look at what cannot be waited for otherwise.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
+/// Someone else may take a port between its choice and its use.
+const PORTS_TRIED_MAX: usize = 5;
+
 /// A redis-server; it is killed when this is dropped.
 pub struct Redis {
     child: Option<Child>,
@@ -26,23 +29,50 @@ pub struct Redis {
 
 impl Redis {
     pub fn start(flags: &[&str]) -> Self {
-        let port = free_port();
-        let flags = flags.iter().map(|flag| flag.replace("PORT", &port.to_string())).collect();
-        let mut redis = Self { child: None, port, flags };
-        redis.start_again();
-        redis
+        let mut output = Vec::new();
+        for _ in 0..PORTS_TRIED_MAX {
+            let port = free_port();
+            let flags = flags.iter().map(|flag| flag.replace("PORT", &port.to_string())).collect();
+            let mut redis = Self { child: None, port, flags };
+            match redis.try_start() {
+                Ok(()) => return redis,
+                // Someone else may have been quicker to take the port.
+                Err(lines) => output = lines,
+            }
+        }
+        panic!("redis-server ends at once on {PORTS_TRIED_MAX} ports: {output:#?}");
     }
 
     /// Empty, on the same port.
     pub fn start_again(&mut self) {
+        let port = self.port;
+        self.try_start()
+            .unwrap_or_else(|lines| panic!("redis-server ends at once on port {port}: {lines:#?}"));
+    }
+
+    /// Starts it and waits until it listens, or gives what it wrote before it ended. That something listens on the port is
+    /// not enough: it may be somebody else's.
+    fn try_start(&mut self) -> Result<(), Vec<String>> {
         let mut command = Command::new("redis-server");
         if !self.flags.iter().any(|flag| flag == "--tls-port") {
             command.args(["--port", &self.port.to_string()]);
         }
         command.args(["--save", "", "--appendonly", "no"]).args(&self.flags);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        self.child = Some(command.spawn().expect("redis-server can be run (`make test` installs it)"));
-        until("Redis listens", || TcpStream::connect(("127.0.0.1", self.port)).ok());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("redis-server can be run (`make test` installs it)");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        self.child = Some(child);
+        let mut written = Vec::new();
+        while let Some(Ok(line)) = lines.next() {
+            if line.contains("Ready to accept connections") {
+                // Read on, or it would wait for room in the pipe.
+                thread::spawn(move || lines.for_each(drop));
+                return Ok(());
+            }
+            written.push(line);
+        }
+        self.kill();
+        Err(written)
     }
 
     pub fn kill(&mut self) {
@@ -172,4 +202,13 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it has an address").port()
+}
+
+#[test]
+fn somebody_else_s_server_is_not_taken_for_a_redis() {
+    let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = other.local_addr().expect("it has an address").port();
+    let mut redis = Redis { child: None, port, flags: Vec::new() };
+    let lines = redis.try_start().expect_err("the port is taken");
+    assert!(lines.iter().any(|line| line.contains(&port.to_string())), "{lines:#?}");
 }

@@ -1,6 +1,12 @@
 //! The image's recipe. What can be said of it where no image can be built.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    path::{Component, Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
 
 use crate::support::{at, container, file, list, manifest, port, root, settings, text};
 
@@ -28,15 +34,75 @@ fn packages(step: &str) -> BTreeSet<String> {
     installed.split_whitespace().map(ToOwned::to_owned).collect()
 }
 
+/// The first part of a path below the root.
+fn top(path: &Path) -> String {
+    let path = path.strip_prefix(root()).unwrap_or_else(|_| panic!("{} is somewhere else", path.display()));
+    path.iter().next().unwrap().to_str().unwrap().to_owned()
+}
+
+/// The roots of all that Cargo compiles here: the libraries, the program, and what it would miss if it were not there.
+fn target_sources() -> Vec<PathBuf> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(root());
+    let metadata: Value = serde_json::from_slice(&cargo.output().unwrap().stdout).unwrap();
+    let packages = list(&metadata, "/packages");
+    let targets = packages.iter().flat_map(|package| list(package, "/targets"));
+    targets.map(|target| text(&target, "/src_path").into()).collect()
+}
+
+/// The files of Rust in a directory and those below it.
+fn rust_files(directory: &Path) -> Vec<PathBuf> {
+    let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => rust_files(&path),
+            false => vec![path],
+        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
+
+/// What a file includes, as far as its text names it.
+fn included(file: &Path) -> Vec<PathBuf> {
+    let source = std::fs::read_to_string(file).unwrap();
+    let calls = source.split("include_").skip(1);
+    let calls = calls.filter(|rest| rest.starts_with("bytes!(") || rest.starts_with("str!("));
+    let names = calls.filter_map(|call| call.split('"').nth(1));
+    names.map(|name| normal(&file.parent().unwrap().join(name))).collect()
+}
+
+/// Without `..`.
+fn normal(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut whole, part| {
+        match part {
+            Component::ParentDir => assert!(whole.pop()),
+            part => whole.push(part),
+        }
+        whole
+    })
+}
+
+/// The names beside the Dockerfile that the build reads.
+fn needed() -> BTreeSet<String> {
+    let mut needed: BTreeSet<_> = target_sources().iter().map(|path| top(path)).collect();
+    let directories: Vec<_> = needed.iter().map(|name| root().join(name)).collect();
+    let files = directories.iter().flat_map(|directory| rust_files(directory));
+    needed.extend(files.flat_map(|file| included(&file)).map(|path| top(&path)));
+    needed.extend(["Cargo.toml", "Cargo.lock"].map(ToOwned::to_owned));
+    needed
+}
+
 #[test]
-fn what_is_copied_is_there_and_what_is_built_needs_is_not_left_out() {
+fn what_the_build_needs_is_copied() {
     let copied: Vec<_> = arguments("COPY").into_iter().filter(|it| !it.starts_with("--from=")).collect();
     assert_eq!(copied, [". ."]);
+    let needed = needed();
+    for known in ["actors", "assets", "examples", "media", "src", "tests"] {
+        assert!(needed.contains(known), "{known} is not found in {needed:?}");
+    }
     for ignored in file(".dockerignore").lines().filter(|line| !line.starts_with('#')) {
-        assert!(!ignored.contains(['*', '!']), "{ignored}: this test reads names only");
-        let is_needed =
-            ["Cargo.toml", "Cargo.lock", "src", "media", "actors", "tests", "benches", "examples"];
-        assert!(!is_needed.contains(&ignored), "{ignored}");
+        assert!(!ignored.contains(['*', '!', '/']), "{ignored}: this test reads names only");
+        assert!(!needed.contains(ignored), "{ignored}");
     }
     assert!(root().join("Cargo.lock").exists(), "the build is --locked");
 }

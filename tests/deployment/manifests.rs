@@ -6,9 +6,12 @@ use clap::Parser;
 use serde_json::{Value, json};
 use synctv_stream::config::Config;
 
-use crate::support::{
-    at, by_name, check_strictly, container, documents, file, list, manifest, manifest_names, manifests, port,
-    settings, text,
+use crate::{
+    harness::{http::request, server::Server},
+    support::{
+        at, by_name, check_strictly, container, documents, file, list, manifest, manifest_names, manifests,
+        port, settings, text,
+    },
 };
 
 /// The settings of the nodes' container. What Kubernetes fills in is `None`.
@@ -85,8 +88,16 @@ fn ports_are_those_that_the_server_listens_on() {
         assert!(address.starts_with("0.0.0.0:") || address.starts_with("[::]:"), "others reach it");
     }
     assert_eq!(ports.len(), 3);
-    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-        assert_eq!(text(&container(), &format!("/{probe}/httpGet/port")), "http-flv");
+}
+
+#[test]
+fn probes_are_answered_by_a_server_that_runs() {
+    let server = Server::start(&[]);
+    for name in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        let probe = at(&container(), &format!("/{name}/httpGet"));
+        let (port, path) = (text(&probe, "/port"), text(&probe, "/path"));
+        assert_eq!(port, "http-flv", "{name}: this port is the one that is there without HLS");
+        assert_eq!(request(server.http, "GET", &path).head.status, 200, "{name}: {path}");
     }
 }
 

@@ -21,7 +21,8 @@ const FAILURE_FRESH: Duration = Duration::from_secs(1);
 /// errors; and the publisher is about to find another node.
 const SUBSTITUTE_MAX: Duration = Duration::from_secs(30);
 
-/// Answers that are remembered; further ones are asked for each time.
+/// Answers that are remembered; further ones are asked for each time. A playlist takes the place of those that are none:
+/// of segments that do not exist, anyone can ask for any number.
 const ANSWERS_MAX: usize = 4096;
 
 const NOT_FOUND: u16 = 404;
@@ -92,12 +93,20 @@ impl Recent {
     }
 
     fn insert(&mut self, asset: &Asset, remembered: Remembered, now: Instant) {
+        if self.0.contains_key(asset) || self.make_room(remembered.substitute.is_some(), now) {
+            self.0.insert(asset.clone(), remembered);
+        }
+    }
+
+    /// Whether there is room for one more, which is a playlist or not.
+    fn make_room(&mut self, for_playlist: bool, now: Instant) -> bool {
         if self.0.len() >= ANSWERS_MAX {
             self.sweep(now);
         }
-        if self.0.len() < ANSWERS_MAX || self.0.contains_key(asset) {
-            self.0.insert(asset.clone(), remembered);
+        if self.0.len() >= ANSWERS_MAX && for_playlist {
+            self.0.retain(|_, remembered| remembered.substitute.is_some());
         }
+        self.0.len() < ANSWERS_MAX
     }
 }
 
@@ -195,5 +204,30 @@ mod tests {
         assert_eq!(recent.0.len(), ANSWERS_MAX);
         let _ = recent.settle(&asset("new"), failure(), start + FAILURE_FRESH);
         assert_eq!(recent.0.len(), 1);
+    }
+
+    #[test]
+    fn a_flood_of_refusals_keeps_no_playlist_out() {
+        let (mut recent, start) = (Recent::default(), Instant::now());
+        let _ = recent.settle(&asset("old"), playlist("1", ""), start);
+        for sequence in 0..ANSWERS_MAX as u64 {
+            let segment = Asset::Segment { room: room("old"), sequence };
+            let _ = recent.settle(&segment, refusal(404), start);
+        }
+        assert_eq!(recent.0.len(), ANSWERS_MAX);
+        let _ = recent.settle(&asset("new"), playlist("2", ""), start);
+        assert_eq!(tag(recent.fresh(&asset("old"), start)), "1");
+        assert_eq!(tag(recent.fresh(&asset("new"), start)), "2");
+    }
+
+    #[test]
+    fn playlists_are_bounded_too_and_known_ones_are_renewed() {
+        let (mut recent, start) = (Recent::default(), Instant::now());
+        for at in 0..ANSWERS_MAX + 10 {
+            let _ = recent.settle(&asset(&format!("r{at}")), playlist("1", ""), start);
+        }
+        assert_eq!(recent.0.len(), ANSWERS_MAX);
+        let _ = recent.settle(&asset("r0"), playlist("2", ""), start);
+        assert_eq!(tag(recent.fresh(&asset("r0"), start)), "2");
     }
 }

@@ -185,11 +185,17 @@ fn check_length(head: &HeaderMap, size_bytes: usize) -> Result<(), String> {
 fn playlist(head: &HeaderMap, body: Bytes) -> Result<Answer, String> {
     let tag = text(head, header::ETAG).unwrap_or_default();
     match tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) {
-        Some(tag) if !tag.is_empty() => {
+        None | Some("") => Err("its playlist has no ETag".to_owned()),
+        Some(tag) if tag.bytes().all(can_be_in_tag) => {
             Ok(Answer::Playlist(Arc::new(PlaylistText::new(body, tag.to_owned()))))
         }
-        _ => Err("its playlist has no ETag".to_owned()),
+        Some(_) => Err("its playlist has an ETag with characters that none can have".to_owned()),
     }
+}
+
+/// Of RFC 9110's, those that are ASCII. Whoever builds the header of viewers' answers relies on it.
+fn can_be_in_tag(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x7e)
 }
 
 fn refusal(status: StatusCode, head: &HeaderMap, body: Bytes) -> Refusal {
@@ -203,4 +209,39 @@ fn refusal(status: StatusCode, head: &HeaderMap, body: Bytes) -> Refusal {
 
 fn text(head: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     head.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use awc::http::header::HeaderValue;
+
+    use super::*;
+
+    fn tag_of(header: &'static str) -> Result<String, String> {
+        let head = HeaderMap::from_iter([(header::ETAG, HeaderValue::from_static(header))]);
+        match playlist(&head, Bytes::new())? {
+            Answer::Playlist(text) => Ok(text.tag.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_playlist_s_tag_is_taken_without_its_quotes() {
+        assert_eq!(tag_of("\"17-a!~\""), Ok("17-a!~".to_owned()));
+    }
+
+    #[test]
+    fn a_playlist_without_a_strong_tag_is_refused() {
+        for header in ["", "\"", "\"\"", "17", "W/\"17\""] {
+            assert_eq!(tag_of(header), Err("its playlist has no ETag".to_owned()), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_tag_with_characters_that_none_can_have_is_refused() {
+        for header in ["\"1 7\"", "\"1\"7\"", "\"\"17\"\"", "\"1\t7\"", "\" \""] {
+            let reason = tag_of(header).unwrap_err();
+            assert!(reason.contains("characters"), "{header}: {reason}");
+        }
+    }
 }

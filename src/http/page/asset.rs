@@ -55,7 +55,7 @@ macro_rules! asset {
 
 pub(super) static HOME: Asset = asset!("index.html", HTML, Revalidated);
 pub(super) static WATCH: Asset = asset!("watch.html", HTML, Revalidated);
-pub(super) static ASSETS: [Asset; 9] = [
+pub(super) static ASSETS: [Asset; 10] = [
     asset!("style.css", CSS, Revalidated),
     asset!("icon.svg", SVG, Revalidated),
     asset!("api.js", JAVASCRIPT, Revalidated),
@@ -63,6 +63,7 @@ pub(super) static ASSETS: [Asset; 9] = [
     asset!("watch.js", JAVASCRIPT, Revalidated),
     asset!("playback.js", JAVASCRIPT, Revalidated),
     asset!("codecs.js", JAVASCRIPT, Revalidated),
+    asset!("retry.js", JAVASCRIPT, Revalidated),
     asset!("players/mpegts-1.8.2.js", JAVASCRIPT, Immutable),
     asset!("players/hls-light-1.7.4.js", JAVASCRIPT, Immutable),
 ];

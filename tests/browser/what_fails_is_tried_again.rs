@@ -1,0 +1,94 @@
+//! What is live and does not play is tried again, ever less often, until it plays.
+
+use crate::{browser::Browser, studio::Studio};
+
+const PLAYING: &str = "document.getElementById('stage').dataset.state === 'playing' && video.currentTime > 1";
+const SAID: &str = "This stream cannot be played here";
+const FAILING: &str = "document.getElementById('stage').dataset.state === 'failing'";
+
+/// Media requests are refused for as long as `isBroken`, and their times are noted; `breakOff` ends the last one.
+const REFUSE_MEDIA: &str = "
+    const real = globalThis.fetch;
+    Object.assign(globalThis, { isBroken: true, tries: [] });
+    globalThis.fetch = async (url, options) => {
+      if (!String(url).endsWith('.flv')) return real(url, options);
+      tries.push(performance.now());
+      if (isBroken) return new Response('', { status: 503 });
+      const { body } = await real(url, options);
+      const { readable, writable } = new TransformStream();
+      const end = new AbortController();
+      body.pipeTo(writable, { signal: end.signal }).catch(() => {});
+      globalThis.breakOff = () => end.abort();
+      return new Response(readable);
+    };";
+
+/// The browser takes no media for as long as `isBroken`.
+const TAKE_NO_MEDIA: &str = "
+    const real = SourceBuffer.prototype.appendBuffer;
+    globalThis.isBroken = true;
+    SourceBuffer.prototype.appendBuffer = function (media) {
+      if (isBroken) throw new Error('not this');
+      real.call(this, media);
+    };";
+
+/// A page that waits for its room, with something broken.
+fn wait_with(studio: &Studio, broken: &str) -> Browser {
+    let browser = Browser::start();
+    browser.open(&studio.url("/watch/demo"));
+    browser.until("text('message') === 'Nobody is live here yet'");
+    browser.run(broken);
+    browser
+}
+
+fn assert_plays_when_mended(browser: &Browser) {
+    browser.until("text('explanation').startsWith('Trying again…')");
+    assert_eq!(browser.run("isBroken = false; return document.getElementById('message').textContent"), SAID);
+    browser.until(PLAYING);
+}
+
+#[test]
+fn a_server_that_refuses_is_asked_ever_less_often() {
+    let studio = Studio::open();
+    let browser = wait_with(&studio, REFUSE_MEDIA);
+    let _publisher = studio.push("demo");
+    browser.until(FAILING);
+    let tries = browser.run("return tries");
+    let tries: Vec<f64> =
+        tries.as_array().expect("a list").iter().map(|at| at.as_f64().expect("a time")).collect();
+    let [first, second, third] = tries[..] else { panic!("not three, but {tries:?}") };
+    // A second and two, a fifth more or less.
+    assert!(second - first >= 790.0 && third - second >= 1590.0, "{tries:?}");
+    assert_plays_when_mended(&browser);
+    browser.assert_quiet();
+}
+
+#[test]
+fn media_that_breaks_is_not_taken_for_media_that_cannot_be_decoded() {
+    for protocol in ["flv", "hls"] {
+        let studio = Studio::open();
+        let browser = wait_with(&studio, TAKE_NO_MEDIA);
+        browser.run(&format!("document.querySelector('[name=protocol][value={protocol}]').click()"));
+        let _publisher = studio.push("demo");
+        browser.until(FAILING);
+        assert_plays_when_mended(&browser);
+        assert_eq!(browser.run("return document.querySelector('[name=protocol]:checked').value"), protocol);
+    }
+}
+
+#[test]
+fn what_played_is_tried_again_at_once() {
+    let studio = Studio::open();
+    let browser = wait_with(&studio, REFUSE_MEDIA);
+    let _publisher = studio.push("demo");
+    browser.until("tries.length === 2");
+    browser.run("isBroken = false");
+    browser.until(PLAYING);
+    browser.run("tries = [performance.now()]; breakOff()");
+    browser.until("tries.length === 2");
+    let waited_ms = browser.run("return tries[1] - tries[0]").as_f64().expect("a time");
+    // A third failure in a row would be four seconds, a fifth more or less.
+    assert!(waited_ms < 3000.0, "{waited_ms}");
+    let now = browser.run("return document.querySelector('video').currentTime");
+    browser.until(&format!("{PLAYING} && video.currentTime !== {now}"));
+    browser.assert_quiet();
+}
