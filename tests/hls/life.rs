@@ -84,6 +84,7 @@ fn a_codec_that_does_not_fit_is_named() {
 fn without_hls_its_address_is_not_listened_on() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut server = Command::new(env!("CARGO_BIN_EXE_synctv-stream"))
+        .env("REDIS_URL", "off")
         .args(["--hls", "off", "--hls-addr", &taken.local_addr().unwrap().to_string()])
         .args(["--rtmp-addr", "127.0.0.1:0", "--httpflv-addr", "127.0.0.1:0"])
         .stdout(Stdio::piped())
