@@ -1,10 +1,11 @@
 //! What the actors' tests share: a node on one thread, whose clock can be paused, and a subscriber that notes what it
 //! gets.
 
-use std::time::Duration;
+use std::{future::ready, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, Recipient};
 use actix_rt::Arbiter;
+use futures::future::LocalBoxFuture;
 use synctv_media::{flv::tags, frame::Frame, gop::GopLimits, room::RoomName, samples};
 use tokio::sync::mpsc;
 
@@ -12,7 +13,12 @@ use crate::{
     delivery::{Delivery, EndReason, MAILBOX_MAX, SubscriberId, ViewerId},
     hls::HlsHandle,
     puller::PullSettings,
-    registry::{RegistryHandle, embedded::EmbeddedStore, store::Store},
+    registry::{
+        ClaimError, RegistryHandle,
+        embedded::EmbeddedStore,
+        origin::{Origin, PublishedRoom},
+        store::{Claim, Store, StoreError},
+    },
     router::RouterHandle,
     stream::{Evicted, Flush, StreamHandle, StreamSettings},
 };
@@ -159,4 +165,32 @@ pub(crate) fn opening(at_ms: u32) -> Vec<Frame> {
         samples::audio_header(),
         samples::keyframe(at_ms),
     ]
+}
+
+/// A store that answers claims as a test wants it, loses none and knows of no other node.
+pub(crate) struct ClaimsOnly<F>(pub F);
+
+impl<F> Store for ClaimsOnly<F>
+where
+    F: Fn(&RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> + 'static,
+{
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+        (self.0)(room)
+    }
+
+    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
 }

@@ -1,15 +1,12 @@
-use std::{future::ready, time::Duration};
+use std::{cell::Cell, future::ready, time::Duration};
 
-use futures::future::LocalBoxFuture;
+use futures::FutureExt;
 use synctv_media::{gop::GopLimits, samples};
 
 use super::{flush::AUDIO_WAIT, *};
 use crate::delivery::MAILBOX_MAX;
-use crate::registry::{
-    origin::{Origin, PublishedRoom},
-    store::{Store, StoreError},
-};
-use crate::testing::{GRACE, Got, ProbeHandle, node, node_with, opening, room, settings};
+use crate::registry::store::Store;
+use crate::testing::{ClaimsOnly, GRACE, Got, ProbeHandle, node, node_with, opening, room, settings};
 
 const V: u8 = 9;
 const A: u8 = 8;
@@ -291,7 +288,7 @@ async fn a_stream_without_media_has_nothing_to_wait_for() {
 
 #[actix_rt::test]
 async fn a_claim_that_is_refused_does_not_make_the_grace_longer() {
-    let live = live_with_store(|| OneClaim(std::cell::Cell::new(true))).await;
+    let live = live_with_store(one_claim).await;
     live.publication.send(opening(0)).await.unwrap();
     drop(live.publication);
     for _ in 0..8 {
@@ -305,74 +302,38 @@ async fn a_claim_that_is_refused_does_not_make_the_grace_longer() {
 
 #[actix_rt::test]
 async fn a_claim_that_is_lost_before_its_answer_comes_is_refused() {
-    let live = live_with_store(|| Slow).await;
+    let live = live_with_store(slow).await;
     live.publication.send(opening(0)).await.unwrap();
     drop(live.publication);
     let asked = actix_rt::spawn({
         let (stream, evict) = (live.stream.clone(), live.publisher.evict());
         async move { stream.publish(evict).await }
     });
-    tokio::time::sleep(Slow::DELAY / 2).await;
+    tokio::time::sleep(CLAIM_DELAY / 2).await;
     live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
     assert_eq!(asked.await.unwrap().unwrap_err(), PublishError::Busy);
 }
 
-/// A store that takes every claim, under one epoch and not at once.
-struct Slow;
+/// How long a slow store takes.
+const CLAIM_DELAY: Duration = Duration::from_secs(1);
 
-impl Slow {
-    const DELAY: Duration = Duration::from_secs(1);
+fn claim_of(room: &RoomName) -> Claim {
+    Claim { room: room.clone(), epoch: 1 }
 }
 
-impl Store for Slow {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
-        let claim = Claim { room: room.clone(), epoch: 1 };
-        Box::pin(async move {
-            tokio::time::sleep(Self::DELAY).await;
-            Ok(claim)
-        })
-    }
-
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-
-    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
-        Box::pin(ready(Ok(())))
-    }
-
-    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
-        Box::pin(ready(Ok(None)))
-    }
-
-    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
+/// A store that takes every claim, under one epoch and not at once.
+fn slow() -> impl Store {
+    ClaimsOnly(|room: &RoomName| {
+        let claim = claim_of(room);
+        tokio::time::sleep(CLAIM_DELAY).map(|()| Ok(claim)).boxed_local()
+    })
 }
 
 /// A store that takes one claim and no more.
-struct OneClaim(std::cell::Cell<bool>);
-
-impl Store for OneClaim {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+fn one_claim() -> impl Store {
+    let is_first = Cell::new(true);
+    ClaimsOnly(move |room: &RoomName| {
         let taken = ClaimError::Taken { node: "n2".to_owned() };
-        let claim = Claim { room: room.clone(), epoch: 1 };
-        Box::pin(ready(if self.0.replace(false) { Ok(claim) } else { Err(taken) }))
-    }
-
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-
-    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
-        Box::pin(ready(Ok(())))
-    }
-
-    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
-        Box::pin(ready(Ok(None)))
-    }
-
-    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
+        ready(if is_first.replace(false) { Ok(claim_of(room)) } else { Err(taken) }).boxed_local()
+    })
 }
