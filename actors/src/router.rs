@@ -19,7 +19,7 @@ use crate::{
 const ENDED_RETRIES_MAX: usize = 3;
 
 /// How long a viewer who meets a stream in its last moment asks for another.
-const OPEN_RETRIES_MAX: Duration = Duration::from_secs(2);
+const OPEN_RETRY_TIME: Duration = Duration::from_secs(2);
 
 /// Finds streams, and starts them for publishers and for pulls.
 pub struct Router {
@@ -149,7 +149,7 @@ impl RouterHandle {
             return Err(OpenError::Draining);
         }
         let mut origin = self.locate(&room).await?;
-        let deadline = Instant::now() + OPEN_RETRIES_MAX;
+        let deadline = Instant::now() + OPEN_RETRY_TIME;
         loop {
             let node = origin.node.clone();
             let stream = self.for_pull(room.clone(), origin).await?;
