@@ -7,11 +7,14 @@ use log::{info, warn};
 use synctv_actors::{permit::Permits, registry::RegistryHandle, router::RouterHandle};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 /// How often it is looked whether anyone is left.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long the streams may take to let their publishers go. A thread that hangs is no reason to stay.
+const STREAMS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What is given away.
 #[derive(Debug)]
@@ -61,7 +64,9 @@ impl Drain {
     }
 
     async fn give_away(&self) {
-        self.router.drain().await;
+        if timeout(STREAMS_TIMEOUT, self.router.drain()).await.is_err() {
+            warn!("not all streams let their publishers go in time");
+        }
         self.registry.leave().await;
         let deadline = Instant::now() + self.patience;
         while self.permits.held() > 0 && Instant::now() < deadline {
