@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     hls::HlsHandle,
     registry::{RegistryHandle, origin::Origin, store::StoreError},
-    stream::{Evicted, NotLive, Publication, PublishError, StreamHandle, StreamId, StreamSettings},
+    stream::{NotLive, Notice, Publication, PublishError, StreamHandle, StreamId, StreamSettings},
 };
 
 /// How often a publisher that meets a stream in its last moment asks for another.
@@ -201,15 +201,15 @@ impl RouterHandle {
         join_all(streams.iter().map(StreamHandle::let_publisher_go)).await;
     }
 
-    /// Makes the caller the publisher of `room`. A stream that it starts lives on the caller's thread. `evict` is told
-    /// when the room is taken away.
+    /// Makes the caller the publisher of `room`. A stream that it starts lives on the caller's thread. `notices`
+    /// tells it what it needs to know as its publisher.
     pub async fn publish(
         &self,
         room: RoomName,
-        evict: Recipient<Evicted>,
+        notices: Recipient<Notice>,
     ) -> Result<Publication, PublishError> {
         for _ in 0..ENDED_RETRIES_MAX {
-            match self.for_publisher(room.clone()).await?.publish(evict.clone()).await {
+            match self.for_publisher(room.clone()).await?.publish(notices.clone()).await {
                 Err(PublishError::Ended) => {}
                 answer => return answer,
             }

@@ -1,5 +1,6 @@
 //! One RTMP connection: it negotiates, then publishes a room or plays one.
 
+mod arrival;
 mod intake;
 mod role;
 
@@ -16,6 +17,7 @@ use synctv_media::{
 use tokio::{net::TcpStream, time::Instant};
 
 use self::{
+    arrival::{Arrival, Arrivals},
     intake::{Intake, ReadLoop},
     role::{Playing, Publishing, Role},
 };
@@ -24,7 +26,7 @@ use crate::{
     outlet::Outlet,
     permit::Permit,
     router::{OpenError, RouterHandle},
-    stream::{Evicted, Publication, PublishError, Refused, StreamHandle},
+    stream::{Evicted, Notice, Publication, PublishError, Refused, StreamHandle},
 };
 
 /// How much may wait for a peer that makes us answer and does not read, in bytes.
@@ -73,6 +75,7 @@ pub struct RtmpConnection {
     settings: Arc<RtmpSettings>,
     router: RouterHandle,
     intake: Intake,
+    arrivals: Arrivals,
     session: Session,
     /// An event that waits for the frames before it to be taken.
     next_event: Option<Event>,
@@ -98,6 +101,7 @@ impl RtmpConnection {
         let socket = Rc::new(new.socket);
         let connection = Self {
             intake: Intake::Open,
+            arrivals: Arrivals::Each,
             session: Session::new(settings.session.clone()),
             next_event: None,
             role: Role::Negotiating { since: now },
@@ -114,10 +118,10 @@ impl RtmpConnection {
     }
 
     /// Reads what the peer has sent. An error in it is the peer's, and inside.
-    fn receive(&mut self) -> io::Result<Result<(), SessionError>> {
+    fn receive(&mut self, arrival: Arrival) -> io::Result<Result<(), SessionError>> {
         let (session, received_bytes) = (&mut self.session, &mut self.received_bytes);
         let is_closing = matches!(self.role, Role::Closing { .. });
-        let fed = intake::receive(&self.socket, |bytes| {
+        let fed = intake::receive(&self.socket, arrival, |bytes| {
             *received_bytes += bytes.len() as u64;
             match bytes {
                 [] => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
@@ -185,9 +189,9 @@ impl RtmpConnection {
 
     fn ask_to_publish(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
         self.intake.pause();
-        let (router, evict) = (self.router.clone(), ctx.address().recipient());
+        let (router, notices) = (self.router.clone(), ctx.address().recipient());
         let room = request.room.clone();
-        let asked = async move { router.publish(room, evict).await };
+        let asked = async move { router.publish(room, notices).await };
         ctx.spawn(asked.into_actor(self).map(|answer, connection, ctx| match answer {
             Ok(publication) => connection.begin_publish(request, publication, ctx),
             Err(error) => connection.refuse_publish(&request, &error, ctx),
@@ -351,6 +355,7 @@ impl RtmpConnection {
     /// Stops publishing or playing, and says so in the log.
     fn leave_role(&mut self, why: &str) {
         let left = std::mem::replace(&mut self.role, Role::Negotiating { since: Instant::now() });
+        self.arrivals.announce_each(&self.socket);
         match left {
             Role::Publishing(publishing) => publishing.leave(why, self.peer, self.received_bytes),
             Role::Playing(playing) => playing.log_leave(why, self.peer, &self.outlet),
@@ -462,10 +467,14 @@ impl Handler<Writable> for RtmpConnection {
     }
 }
 
-impl Handler<Evicted> for RtmpConnection {
+impl Handler<Notice> for RtmpConnection {
     type Result = ();
 
-    fn handle(&mut self, evicted: Evicted, ctx: &mut Self::Context) {
-        self.evicted(evicted, ctx);
+    fn handle(&mut self, notice: Notice, ctx: &mut Self::Context) {
+        match notice {
+            Notice::Evicted(evicted) => self.evicted(evicted, ctx),
+            Notice::Watched => self.arrivals.announce_each(&self.socket),
+            Notice::Unwatched => self.arrivals.coalesce(&self.socket),
+        }
     }
 }

@@ -4,10 +4,11 @@ mod edge;
 mod feed;
 mod flush;
 mod handle;
+mod notice;
 mod stats;
 mod subscribers;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
@@ -34,6 +35,7 @@ pub use self::{
     feed::{Source, Stage},
     flush::Flush,
     handle::{Publication, Refused, StreamHandle, StreamId},
+    notice::{Evicted, Notice},
     stats::{CountedViewer, StreamStats, ViewerCount},
 };
 use crate::{
@@ -82,28 +84,6 @@ pub enum PublishError {
     /// The node takes nobody any more.
     #[error("this node stops: connect again")]
     Draining,
-}
-
-/// Told to a publisher that it no longer has its room, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
-#[rtype(result = "()")]
-pub enum Evicted {
-    /// Another publisher has it.
-    TakenOver,
-    /// The node stops.
-    Draining,
-    /// The stream broke.
-    StreamGone,
-}
-
-impl fmt::Display for Evicted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Evicted::TakenOver => "the room was taken over by another publisher",
-            Evicted::Draining => "this node stops: connect again",
-            Evicted::StreamGone => "the stream broke: connect again",
-        })
-    }
 }
 
 /// Counts a stream's publishers, so that a late message of an earlier one is told apart.
@@ -190,16 +170,24 @@ impl StreamActor {
     }
 
     /// The claim is this stream's: the publisher may begin.
-    fn go_live(&mut self, claim: Claim, evict: Recipient<Evicted>, ctx: &mut Context<Self>) -> Publication {
+    fn go_live(&mut self, claim: Claim, notices: Recipient<Notice>, ctx: &mut Context<Self>) -> Publication {
         self.last_publisher += 1;
         let publisher = PublisherId(self.last_publisher);
         // Another node's media may have come up to now.
         self.end_publication();
-        self.feed = Feed::Published { publisher, claim, evict };
+        self.feed = Feed::Published { publisher, claim, notices };
+        self.tell_publisher_of_audience();
         self.stats.publisher_came(None);
         self.set_stage(Stage::Live(Source::Local));
         self.subscribers.tell(&Delivery::PublisherCame(Source::Local));
         Publication::new(ctx.address(), publisher)
+    }
+
+    fn tell_publisher_of_audience(&self) {
+        if let Feed::Published { notices, .. } = &self.feed {
+            let is_watched = self.subscribers.are_watching();
+            notices.do_send(if is_watched { Notice::Watched } else { Notice::Unwatched });
+        }
     }
 
     /// Lets the publisher go. Its room can be claimed by anyone from here on.
@@ -264,7 +252,7 @@ impl StreamActor {
         self.end_when_due(ctx);
     }
 
-    fn claim(&mut self, evict: Recipient<Evicted>, ctx: &mut Context<Self>) -> AttachFuture {
+    fn claim(&mut self, notices: Recipient<Notice>, ctx: &mut Context<Self>) -> AttachFuture {
         self.admission = Admission::Asked { lost_epoch: None };
         let registry = self.registry.clone();
         let (room, owner) = (self.room.clone(), ctx.address().recipient());
@@ -276,7 +264,7 @@ impl StreamActor {
                     stream.claim_refused(ctx);
                     Err(PublishError::Busy)
                 }
-                Ok(claim) => Ok(stream.go_live(claim, evict, ctx)),
+                Ok(claim) => Ok(stream.go_live(claim, notices, ctx)),
                 Err(error) => {
                     stream.claim_refused(ctx);
                     Err(error.into())
@@ -307,8 +295,8 @@ impl Actor for StreamActor {
     /// Runs after a panic as well: neither the room nor its viewers hang on a stream that is gone.
     fn stopped(&mut self, _: &mut Self::Context) {
         let vacant = Feed::vacant(Duration::ZERO);
-        if let Feed::Published { claim, evict, .. } = std::mem::replace(&mut self.feed, vacant) {
-            evict.do_send(Evicted::StreamGone);
+        if let Feed::Published { claim, notices, .. } = std::mem::replace(&mut self.feed, vacant) {
+            notices.do_send(Notice::Evicted(Evicted::StreamGone));
             self.registry.release(claim);
         }
         self.subscribers.end(EndReason::PublisherLeft);
@@ -322,18 +310,18 @@ impl Actor for StreamActor {
 #[derive(Message)]
 #[rtype(result = "Result<Publication, PublishError>")]
 struct Attach {
-    evict: Recipient<Evicted>,
+    notices: Recipient<Notice>,
 }
 
 impl Handler<Attach> for StreamActor {
     type Result = AttachFuture;
 
-    fn handle(&mut self, Attach { evict }: Attach, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Attach { notices }: Attach, ctx: &mut Self::Context) -> Self::Result {
         match (&self.feed, self.admission) {
             (_, Admission::Asked { .. }) | (Feed::Published { .. }, _) => {
                 Box::pin(fut::ready(Err(PublishError::Busy)))
             }
-            (Feed::Vacant { .. } | Feed::Pulled(_), _) => self.claim(evict, ctx),
+            (Feed::Vacant { .. } | Feed::Pulled(_), _) => self.claim(notices, ctx),
         }
     }
 }
@@ -376,8 +364,8 @@ impl Handler<ClaimLost> for StreamActor {
 
     fn handle(&mut self, lost: ClaimLost, ctx: &mut Self::Context) {
         match (&self.feed, &mut self.admission) {
-            (Feed::Published { claim, evict, .. }, _) if claim.epoch == lost.epoch => {
-                evict.do_send(Evicted::TakenOver);
+            (Feed::Published { claim, notices, .. }, _) if claim.epoch == lost.epoch => {
+                notices.do_send(Notice::Evicted(Evicted::TakenOver));
                 self.become_vacant(ctx);
             }
             (_, Admission::Asked { lost_epoch }) => *lost_epoch = Some(lost.epoch),
@@ -395,8 +383,8 @@ impl Handler<LetPublisherGo> for StreamActor {
     type Result = ();
 
     fn handle(&mut self, _: LetPublisherGo, ctx: &mut Self::Context) {
-        if let Feed::Published { evict, .. } = &self.feed {
-            evict.do_send(Evicted::Draining);
+        if let Feed::Published { notices, .. } = &self.feed {
+            notices.do_send(Notice::Evicted(Evicted::Draining));
             self.become_vacant(ctx);
         }
     }

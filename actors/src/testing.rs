@@ -20,7 +20,7 @@ use crate::{
         store::{Claim, Store, StoreError},
     },
     router::RouterHandle,
-    stream::{Evicted, Flush, StreamHandle, StreamSettings},
+    stream::{Flush, Notice, StreamHandle, StreamSettings},
 };
 
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
@@ -83,10 +83,10 @@ pub(crate) enum Got {
         tags: Vec<(u8, u32)>,
     },
     End(EndReason),
-    Evicted(Evicted),
+    Notice(Notice),
 }
 
-/// An actor that gets deliveries and evictions and hands them to a test.
+/// An actor that gets deliveries and notices and hands them to a test.
 pub(crate) struct Probe {
     got: mpsc::UnboundedSender<Got>,
 }
@@ -104,7 +104,7 @@ impl ProbeHandle {
         Self { id: SubscriberId::unique(), address, got }
     }
 
-    pub fn evict(&self) -> Recipient<Evicted> {
+    pub fn notices(&self) -> Recipient<Notice> {
         self.address.clone().recipient()
     }
 
@@ -149,11 +149,11 @@ impl Handler<Delivery> for Probe {
     }
 }
 
-impl Handler<Evicted> for Probe {
+impl Handler<Notice> for Probe {
     type Result = ();
 
-    fn handle(&mut self, evicted: Evicted, _: &mut Self::Context) {
-        let _ = self.got.send(Got::Evicted(evicted));
+    fn handle(&mut self, notice: Notice, _: &mut Self::Context) {
+        let _ = self.got.send(Got::Notice(notice));
     }
 }
 

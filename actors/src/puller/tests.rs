@@ -293,8 +293,8 @@ async fn a_registry_that_does_not_answer_is_no_missing_room() {
 async fn pulled_rooms_count_as_rooms_of_this_node() {
     let bench = Bench::new().await;
     let publisher = ProbeHandle::start();
-    let _a = bench.router.publish(room("a"), publisher.evict()).await.unwrap();
-    let _b = bench.router.publish(room("b"), publisher.evict()).await.unwrap();
+    let _a = bench.router.publish(room("a"), publisher.notices()).await.unwrap();
+    let _b = bench.router.publish(room("b"), publisher.notices()).await.unwrap();
     assert_eq!(bench.router.open(room("r")).await.unwrap_err(), OpenError::RoomLimit { max: 2 });
 }
 
@@ -397,7 +397,7 @@ async fn a_publisher_of_this_node_takes_over_from_a_pull_and_viewers_stay() {
     let bench = Bench::new().await;
     let (mut viewer, stream, mut pulled) = bench.watched().await;
     let publisher = ProbeHandle::start();
-    let publication = bench.router.publish(room("r"), publisher.evict()).await.unwrap();
+    let publication = bench.router.publish(room("r"), publisher.notices()).await.unwrap();
     assert!(stream.is_published_here());
     assert!(pulled.is_closed().await);
     publication.send(opening(0)).await.unwrap();
@@ -433,7 +433,7 @@ async fn is_cut_once_it_is_published_here(mode: HlsMode) {
     let bench = Bench::with_hls(Some(hls.clone())).await;
     let (_viewer, _stream, _pulled) = bench.watched().await;
     assert!(hls.open(&bench.router, &room("r")).await.is_none());
-    let publication = bench.router.publish(room("r"), ProbeHandle::start().evict()).await.unwrap();
+    let publication = bench.router.publish(room("r"), ProbeHandle::start().notices()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
     assert!(hls.open(&bench.router, &room("r")).await.is_some());
 }
@@ -443,7 +443,7 @@ async fn a_room_that_waits_for_its_publisher_is_not_cut_on_demand() {
     let storage = tempfile::tempdir().unwrap();
     let hls = HlsHandle::start(hls_settings(HlsMode::OnDemand, storage.path()));
     let bench = Bench::with_hls(Some(hls.clone())).await;
-    let publication = bench.router.publish(room("r"), ProbeHandle::start().evict()).await.unwrap();
+    let publication = bench.router.publish(room("r"), ProbeHandle::start().notices()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
     drop(publication);
     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -456,7 +456,7 @@ async fn a_publisher_who_is_refused_leaves_the_pull_as_it_is() {
     let bench = Bench::new().await;
     let (mut viewer, _stream, mut pulled) = bench.watched().await;
     bench.script.claims(Err(ClaimError::Taken { node: "n2".to_owned() }));
-    let refused = bench.router.publish(room("r"), ProbeHandle::start().evict()).await;
+    let refused = bench.router.publish(room("r"), ProbeHandle::start().notices()).await;
     assert_eq!(refused.unwrap_err(), PublishError::Busy);
     pulled.send(vec![samples::inter(33)]).await;
     assert_eq!(all_video(&mut viewer, 33).await, [33]);
@@ -467,7 +467,7 @@ async fn viewers_of_a_publisher_who_went_to_another_node_follow() {
     let bench = Bench::new().await;
     bench.script.locates(Ok(None));
     let publisher = ProbeHandle::start();
-    let publication = bench.router.publish(room("r"), publisher.evict()).await.unwrap();
+    let publication = bench.router.publish(room("r"), publisher.notices()).await.unwrap();
     let stream = bench.router.open(room("r")).await.unwrap();
     let mut viewer = ProbeHandle::start();
     viewer.join(&stream, 0);
@@ -484,7 +484,7 @@ async fn viewers_of_a_publisher_who_went_to_another_node_follow() {
 #[actix_rt::test]
 async fn nobody_looks_for_a_room_that_nobody_watches() {
     let bench = Bench::new().await;
-    let publication = bench.router.publish(room("r"), ProbeHandle::start().evict()).await.unwrap();
+    let publication = bench.router.publish(room("r"), ProbeHandle::start().notices()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
     drop(publication);
     tokio::time::sleep(2 * GRACE).await;

@@ -11,8 +11,8 @@ async fn a_room_that_nobody_publishes_is_not_found() {
 async fn rooms_over_the_limit_are_refused_by_name_of_the_limit() {
     let router = node(settings(), 1);
     let publisher = ProbeHandle::start();
-    let _first = router.publish(room("a"), publisher.evict()).await.unwrap();
-    let refused = router.publish(room("b"), publisher.evict()).await;
+    let _first = router.publish(room("a"), publisher.notices()).await.unwrap();
+    let refused = router.publish(room("b"), publisher.notices()).await;
     assert_eq!(refused.unwrap_err(), PublishError::RoomLimit { max: 1 });
 }
 
@@ -21,9 +21,9 @@ async fn the_late_end_of_an_earlier_stream_leaves_the_new_one_alone() {
     tokio::time::pause();
     let router = node(settings(), 10);
     let publisher = ProbeHandle::start();
-    let _publication = router.publish(room("r"), publisher.evict()).await.unwrap();
+    let _publication = router.publish(room("r"), publisher.notices()).await.unwrap();
     let stream = router.open(room("r")).await.unwrap();
-    let other = router.publish(room("other"), publisher.evict()).await.unwrap();
+    let other = router.publish(room("other"), publisher.notices()).await.unwrap();
     let earlier = router.open(room("other")).await.unwrap().id();
     drop(other);
     router.address.send(StreamEnded { room: room("r"), id: earlier }).await.unwrap();
@@ -37,6 +37,6 @@ async fn a_room_is_not_found_before_its_first_publisher_is_allowed() {
     let publisher = ProbeHandle::start();
     let waiting = router.for_publisher(room("r")).await.unwrap();
     assert_eq!(router.open(room("r")).await.unwrap_err(), OpenError::NotLive(room("r")));
-    let _publication = waiting.publish(publisher.evict()).await.unwrap();
+    let _publication = waiting.publish(publisher.notices()).await.unwrap();
     assert_eq!(router.open(room("r")).await.unwrap().id(), waiting.id());
 }

@@ -11,7 +11,7 @@ use actix::{ActorFuture, Context};
 use socket2::SockRef;
 use tokio::{io::Interest, net::TcpStream};
 
-use super::RtmpConnection;
+use super::{RtmpConnection, arrival::Arrival};
 
 /// The most that is read at once, in bytes.
 const READ_MAX_BYTES: usize = 64 * 1024;
@@ -61,11 +61,21 @@ impl Intake {
 }
 
 /// Reads what is there and hands it to `take`; nothing at all is the end of what the peer sends.
-pub(super) fn receive<T>(socket: &TcpStream, take: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-    READ_BUFFER.with_borrow_mut(|buffer| read(socket, buffer).map(|size_bytes| take(&buffer[..size_bytes])))
+pub(super) fn receive<T>(
+    socket: &TcpStream,
+    arrival: Arrival,
+    take: impl FnOnce(&[u8]) -> T,
+) -> io::Result<T> {
+    READ_BUFFER.with_borrow_mut(|buffer| {
+        let read = match arrival {
+            Arrival::Announced => read_announced(socket, buffer),
+            Arrival::Unannounced => (&*SockRef::from(socket)).read(buffer),
+        };
+        read.map(|size_bytes| take(&buffer[..size_bytes]))
+    })
 }
 
-fn read(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+fn read_announced(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let mut received = Err(io::ErrorKind::WouldBlock.into());
     // What it is told is only whether to wait for the socket: a read that leaves room has drained it, and said so it
     // saves the call that would find nothing.
@@ -94,7 +104,8 @@ impl ActorFuture<RtmpConnection> for ReadLoop {
     ) -> Poll<()> {
         for _ in 0..READS_MAX {
             task::ready!(connection.intake.poll_open(task));
-            match task::ready!(connection.socket.poll_read_ready(task)).and_then(|()| connection.receive()) {
+            let arrived = task::ready!(connection.arrivals.poll(&connection.socket, task));
+            match arrived.and_then(|arrival| connection.receive(arrival)) {
                 Ok(received) => connection.take_effect(received, ctx),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {

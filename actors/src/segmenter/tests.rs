@@ -43,7 +43,7 @@ impl Bench {
             idle_timeout: Duration::from_secs(60),
         });
         let router = node(settings(), 1);
-        let publication = router.publish(room(), ProbeHandle::start().evict()).await.unwrap();
+        let publication = router.publish(room(), ProbeHandle::start().notices()).await.unwrap();
         let stream = router.open(room()).await.unwrap();
         let session = (mode == HlsMode::OnDemand).then(|| hls.begin(&room()));
         Self {

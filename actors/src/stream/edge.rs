@@ -43,10 +43,10 @@ impl StreamActor {
 
     /// Whether anyone watches may have changed.
     pub(super) fn audience_changed(&mut self, ctx: &mut Context<Self>) {
-        if self.subscribers.are_watching() {
-            self.unwatched_since = None;
-        } else if self.unwatched_since.is_none() {
-            self.unwatched_since = Some(Instant::now());
+        let is_watched = self.subscribers.are_watching();
+        if is_watched != self.unwatched_since.is_none() {
+            self.unwatched_since = (!is_watched).then(Instant::now);
+            self.tell_publisher_of_audience();
             self.end_when_due(ctx);
         }
         self.seek_if_watched(ctx);

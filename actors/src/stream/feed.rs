@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::Recipient;
 use tokio::time::Instant;
 
-use super::{Evicted, PublisherId};
+use super::{Notice, PublisherId};
 use crate::{
     puller::{PullerHandle, PullerId},
     registry::store::Claim,
@@ -42,7 +42,7 @@ pub(super) enum Feed {
     /// Another node.
     Pulled(PullerHandle),
     /// A publisher of this node.
-    Published { publisher: PublisherId, claim: Claim, evict: Recipient<Evicted> },
+    Published { publisher: PublisherId, claim: Claim, notices: Recipient<Notice> },
 }
 
 /// Whether a publisher waits to be let in. The stream is fed, or not, as before while it does.

@@ -11,8 +11,8 @@ use synctv_media::{frame::Frame, room::RoomName};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    Attach, CountedViewer, Detach, Evicted, Join, Leave, LetPublisherGo, Media, PublishError, PublisherId,
-    Stage, StreamActor, StreamSettings, StreamStats, ViewerCount,
+    Attach, CountedViewer, Detach, Evicted, Join, Leave, LetPublisherGo, Media, Notice, PublishError,
+    PublisherId, Stage, StreamActor, StreamSettings, StreamStats, ViewerCount,
     edge::{Follow, ORIGIN_WAIT},
     feed::Source,
     stats::TellStats,
@@ -124,10 +124,10 @@ impl StreamHandle {
         }
     }
 
-    /// Makes the caller the stream's publisher, if there is none and the registry agrees. `evict` is told when it no
-    /// longer is.
-    pub async fn publish(&self, evict: Recipient<Evicted>) -> Result<Publication, PublishError> {
-        self.address.send(Attach { evict }).await.unwrap_or(Err(PublishError::Ended))
+    /// Makes the caller the stream's publisher, if there is none and the registry agrees. `notices` tells it
+    /// what it needs to know as such.
+    pub async fn publish(&self, notices: Recipient<Notice>) -> Result<Publication, PublishError> {
+        self.address.send(Attach { notices }).await.unwrap_or(Err(PublishError::Ended))
     }
 
     /// Ends the publisher, if there is one. When this returns, the room was given back.

@@ -122,7 +122,7 @@ mod tests {
     async fn a_stream_tells_what_it_has_and_nothing_of_it_when_its_publisher_is_gone() {
         let router = node(settings(), 10);
         let probe = ProbeHandle::start();
-        let publication = router.publish(room("r"), probe.evict()).await.unwrap();
+        let publication = router.publish(room("r"), probe.notices()).await.unwrap();
         publication.send(opening(0)).await.unwrap();
         let stream = router.open(room("r")).await.unwrap();
         let stats = stream.stats().await.unwrap();

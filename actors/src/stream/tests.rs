@@ -30,8 +30,9 @@ async fn live_with_store<S: Store>(store: impl FnOnce() -> S + Send + 'static) -
 }
 
 async fn live_on(router: crate::router::RouterHandle) -> Live {
-    let publisher = ProbeHandle::start();
-    let publication = router.publish(room("r"), publisher.evict()).await.unwrap();
+    let mut publisher = ProbeHandle::start();
+    let publication = router.publish(room("r"), publisher.notices()).await.unwrap();
+    assert_eq!(publisher.next().await, Got::Notice(Notice::Unwatched));
     let stream = router.open(room("r")).await.unwrap();
     Live { router, stream, publication, publisher }
 }
@@ -129,7 +130,7 @@ async fn every_tag_goes_out_at_once_if_so_set() {
 async fn a_second_publisher_is_refused_and_the_first_goes_on() {
     let mut live = live().await;
     let second = ProbeHandle::start();
-    let refused = live.router.publish(room("r"), second.evict()).await;
+    let refused = live.router.publish(room("r"), second.notices()).await;
     assert_eq!(refused.unwrap_err(), PublishError::Busy);
     live.publication.send(opening(0)).await.unwrap();
     assert!(live.publisher.is_quiet().await, "the first was not evicted");
@@ -145,7 +146,7 @@ async fn viewers_go_on_with_the_next_publisher_and_their_time_never_goes_back() 
     drop(live.publication);
     tokio::time::sleep(GRACE - Duration::from_secs(1)).await;
 
-    let again = live.router.publish(room("r"), live.publisher.evict()).await.unwrap();
+    let again = live.router.publish(room("r"), live.publisher.notices()).await.unwrap();
     again.send(vec![samples::video_header(), samples::keyframe(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 5000)]), "the new sequence header");
     assert_eq!(viewer.next().await, media(&[(V, 5033)]));
@@ -165,7 +166,7 @@ async fn viewers_are_let_go_after_the_grace_and_the_room_is_gone() {
     assert_eq!(viewer.next().await, Got::End(EndReason::PublisherLeft));
     assert!(left.elapsed() >= GRACE);
     assert!(live.router.open(room("r")).await.is_err());
-    assert!(live.router.publish(room("r"), live.publisher.evict()).await.is_ok());
+    assert!(live.router.publish(room("r"), live.publisher.notices()).await.is_ok());
 }
 
 #[actix_rt::test]
@@ -176,7 +177,7 @@ async fn a_viewer_who_comes_in_the_grace_waits_for_the_next_publisher() {
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
     assert!(viewer.is_quiet().await, "what the last publisher sent is past");
-    let again = live.router.publish(room("r"), live.publisher.evict()).await.unwrap();
+    let again = live.router.publish(room("r"), live.publisher.notices()).await.unwrap();
     again.send(vec![samples::keyframe(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 33)]));
 }
@@ -186,9 +187,9 @@ async fn a_publication_whose_asker_is_gone_does_not_block_the_room() {
     let live = live().await;
     live.publication.send(opening(0)).await.unwrap();
     drop(live.publication);
-    let asked = live.stream.publish(live.publisher.evict());
+    let asked = live.stream.publish(live.publisher.notices());
     assert!(futures::FutureExt::now_or_never(asked).is_none(), "the asker gave up");
-    assert!(live.router.publish(room("r"), live.publisher.evict()).await.is_ok());
+    assert!(live.router.publish(room("r"), live.publisher.notices()).await.is_ok());
 }
 
 #[actix_rt::test]
@@ -197,7 +198,7 @@ async fn a_late_frame_of_an_earlier_publisher_is_turned_down() {
     live.publication.send(opening(0)).await.unwrap();
     let late = live.publication.send(opening(0));
     drop(live.publication);
-    let _now = live.router.publish(room("r"), live.publisher.evict()).await.unwrap();
+    let _now = live.router.publish(room("r"), live.publisher.notices()).await.unwrap();
     late.await.unwrap();
     let stale = Publication::new(live.stream.address().clone(), PublisherId(1));
     assert!(stale.send(opening(0)).await.is_err());
@@ -228,9 +229,9 @@ async fn a_lost_claim_evicts_the_publisher_and_frees_the_room() {
     live.stream.address().send(ClaimLost { epoch: 99 }).await.unwrap();
     assert!(live.publisher.is_quiet().await, "another epoch's loss");
     live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
-    assert_eq!(live.publisher.next().await, Got::Evicted(Evicted::TakenOver));
+    assert_eq!(live.publisher.next().await, Got::Notice(Notice::Evicted(Evicted::TakenOver)));
     assert!(live.publication.send(opening(0)).await.is_err());
-    assert!(live.router.publish(room("r"), live.publisher.evict()).await.is_ok());
+    assert!(live.router.publish(room("r"), live.publisher.notices()).await.is_ok());
 }
 
 #[actix_rt::test]
@@ -294,7 +295,7 @@ async fn a_claim_that_is_refused_does_not_make_the_grace_longer() {
     for _ in 0..8 {
         tokio::time::sleep(GRACE / 10).await;
         assert!(live.stream.is_alive());
-        assert!(live.stream.publish(live.publisher.evict()).await.is_err());
+        assert!(live.stream.publish(live.publisher.notices()).await.is_err());
     }
     tokio::time::sleep(GRACE / 4).await;
     assert!(!live.stream.is_alive());
@@ -306,8 +307,8 @@ async fn a_claim_that_is_lost_before_its_answer_comes_is_refused() {
     live.publication.send(opening(0)).await.unwrap();
     drop(live.publication);
     let asked = actix_rt::spawn({
-        let (stream, evict) = (live.stream.clone(), live.publisher.evict());
-        async move { stream.publish(evict).await }
+        let (stream, notices) = (live.stream.clone(), live.publisher.notices());
+        async move { stream.publish(notices).await }
     });
     tokio::time::sleep(CLAIM_DELAY / 2).await;
     live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
@@ -336,4 +337,37 @@ fn one_claim() -> impl Store {
         let taken = ClaimError::Taken { node: "n2".to_owned() };
         ready(if is_first.replace(false) { Ok(claim_of(room)) } else { Err(taken) }).boxed_local()
     })
+}
+
+#[actix_rt::test]
+async fn a_publisher_is_told_whether_anyone_watches() {
+    let mut live = live().await;
+    let (first, second) = (ProbeHandle::start(), ProbeHandle::start());
+    first.join(&live.stream, 0);
+    second.join(&live.stream, 0);
+    assert_eq!(live.publisher.next().await, Got::Notice(Notice::Watched));
+    live.stream.leave(first.id);
+    assert!(live.publisher.is_quiet().await, "the second is still there");
+    live.stream.leave(second.id);
+    assert_eq!(live.publisher.next().await, Got::Notice(Notice::Unwatched));
+}
+
+#[actix_rt::test]
+async fn a_publisher_whose_viewers_are_there_before_it_is_told_so() {
+    let live = live().await;
+    live.publication.send(opening(0)).await.unwrap();
+    let viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    drop(live.publication);
+    let mut next = ProbeHandle::start();
+    let _again = live.router.publish(room("r"), next.notices()).await.unwrap();
+    assert_eq!(next.next().await, Got::Notice(Notice::Watched));
+}
+
+#[actix_rt::test]
+async fn segments_are_no_reason_for_haste() {
+    let mut live = live().await;
+    let segmenter = ProbeHandle::start();
+    live.stream.join_segmenter(segmenter.id, ViewerId(0), segmenter.address.clone().recipient());
+    assert!(live.publisher.is_quiet().await);
 }
