@@ -98,7 +98,7 @@ pub struct Config {
     #[arg(long, env, default_value_t = true, action = ArgAction::Set, help_heading = "Streams")]
     pub enable_gop_cache: bool,
 
-    /// GOPs that are kept of each stream
+    /// GOPs that are kept of each stream, at most; those before JOIN_WINDOW_MS are not
     #[arg(long, env, default_value_t = 2, value_parser = value_parser!(u16).range(1..=1000), help_heading = "Streams")]
     pub max_gops: u16,
 
@@ -252,8 +252,8 @@ impl Config {
             gop: GopLimits {
                 gops_max: if self.enable_gop_cache { self.max_gops.into() } else { 0 },
                 size_max_bytes: self.max_gop_cache_size_mb as usize * MIB,
+                window_ms: self.join_window_ms.into(),
             },
-            join_window_ms: self.join_window_ms.into(),
             flush: self.flush_interval,
             grace: seconds(self.publisher_grace_s),
             pull: self.pull_settings(node_id),
@@ -442,7 +442,7 @@ mod tests {
         assert_eq!(config.rtmp_addr, "0.0.0.0:1935".parse().unwrap());
         assert_eq!(config.httpflv_addr, "0.0.0.0:8080".parse().unwrap());
         let streams = config.stream_settings("n1");
-        assert_eq!(streams.gop, GopLimits { gops_max: 2, size_max_bytes: 100 * MIB });
+        assert_eq!(streams.gop, GopLimits { gops_max: 2, size_max_bytes: 100 * MIB, window_ms: 1000 });
         assert_eq!(streams.flush, Flush::EveryPicture);
         assert_eq!(streams.grace, Duration::from_secs(10));
         assert_eq!(config.lag_limits().queue_max_bytes, 4 * MIB);

@@ -53,8 +53,6 @@ const FIRST_PUBLISHER_WAIT: Duration = Duration::from_secs(10);
 pub struct StreamSettings {
     /// What is cached for viewers who join.
     pub gop: GopLimits,
-    /// How far back a viewer may start, in milliseconds, if that gives it more than the newest GOP.
-    pub join_window_ms: i64,
     /// When media goes out.
     pub flush: Flush,
     /// How long viewers are kept when the publisher is gone.
@@ -406,7 +404,7 @@ impl Handler<Join> for StreamActor {
         if role == SubscriberRole::Segmenter && self.stage() == Stage::Live(Source::Local) {
             recipient.do_send(Delivery::PublisherCame(Source::Local));
         }
-        let point = self.gops.join(self.settings.join_window_ms);
+        let point = self.gops.join();
         self.subscribers.join(subscriber, role, viewer, recipient, point);
         self.audience_changed(ctx);
     }

@@ -29,8 +29,7 @@ pub(crate) const LINGER: Duration = Duration::from_secs(20);
 
 pub(crate) fn settings() -> StreamSettings {
     StreamSettings {
-        gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20 },
-        join_window_ms: 1000,
+        gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20, window_ms: 1000 },
         flush: Flush::EveryPicture,
         grace: GRACE,
         pull: PullSettings {

@@ -11,6 +11,9 @@ pub struct GopLimits {
     pub gops_max: usize,
     /// The most bytes of FLV, over all groups.
     pub size_max_bytes: usize,
+    /// How far back a viewer may start, in milliseconds, if that gives it more than the newest group. What is older is
+    /// not kept.
+    pub window_ms: i64,
 }
 
 /// Where a viewer starts: what its decoder needs, then the media.
@@ -69,25 +72,21 @@ impl GopCache {
         gop.batches.push(batch.clone());
         gop.size_bytes += batch.flv.len();
         self.size_bytes += batch.flv.len();
-        while self.size_bytes > self.limits.size_max_bytes && self.gops.len() > 1 {
+        while self.gops.len() > 1 && (self.is_too_large() || self.is_oldest_past(batch.last_ms)) {
             self.drop_oldest();
         }
-        if self.size_bytes > self.limits.size_max_bytes {
+        if self.is_too_large() {
             self.clear();
             return Kept::GopTooLarge;
         }
         Kept::Yes
     }
 
-    /// The oldest cached keyframe that is at most `window_ms` older than the newest media, else the newest keyframe.
-    pub fn join(&self, window_ms: i64) -> Option<JoinPoint> {
-        let newest_ms = self.gops.back()?.batches.last()?.last_ms;
-        let in_window = self.gops.iter().position(|gop| newest_ms - gop.first_ms <= window_ms);
-        let from = in_window.unwrap_or(self.gops.len() - 1);
-        let gops = self.gops.range(from..);
+    /// The oldest cached keyframe: of the window, or else the newest one.
+    pub fn join(&self) -> Option<JoinPoint> {
         Some(JoinPoint {
-            headers: self.gops.get(from)?.headers.clone(),
-            batches: gops.flat_map(|gop| gop.batches.iter().cloned()).collect(),
+            headers: self.gops.front()?.headers.clone(),
+            batches: self.gops.iter().flat_map(|gop| gop.batches.iter().cloned()).collect(),
         })
     }
 
@@ -100,6 +99,15 @@ impl GopCache {
     /// Bytes of FLV that are kept.
     pub fn size_bytes(&self) -> usize {
         self.size_bytes
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.size_bytes > self.limits.size_max_bytes
+    }
+
+    /// Whether the oldest group began before the window, which only moves on.
+    fn is_oldest_past(&self, newest_ms: i64) -> bool {
+        self.gops.front().is_some_and(|oldest| newest_ms - oldest.first_ms > self.limits.window_ms)
     }
 
     fn begin_gop(&mut self, headers: SharedHeaders, first_ms: i64) {
@@ -129,67 +137,85 @@ mod tests {
         batcher.flush().remove(0)
     }
 
-    fn cache(gops_max: usize, size_max_bytes: usize) -> GopCache {
-        GopCache::new(GopLimits { gops_max, size_max_bytes })
+    const WINDOW_MS: i64 = 60_000;
+
+    fn cache(gops_max: usize, size_max_bytes: usize, window_ms: i64) -> GopCache {
+        GopCache::new(GopLimits { gops_max, size_max_bytes, window_ms })
     }
 
-    fn joined_ms(cache: &GopCache, window_ms: i64) -> Option<Vec<i64>> {
-        Some(cache.join(window_ms)?.batches.iter().map(|batch| batch.first_ms).collect())
+    fn joined_ms(cache: &GopCache) -> Option<Vec<i64>> {
+        Some(cache.join()?.batches.iter().map(|batch| batch.first_ms).collect())
     }
 
     #[test]
     fn nothing_is_kept_before_a_keyframe() {
-        let mut cache = cache(2, 1000);
+        let mut cache = cache(2, 1000, WINDOW_MS);
         assert_eq!(cache.push(&batch(0, false)), Kept::No);
-        assert_eq!(joined_ms(&cache, 1000), None);
+        assert_eq!(joined_ms(&cache), None);
         assert_eq!(cache.push(&batch(33, true)), Kept::Yes);
-        assert_eq!(joined_ms(&cache, 1000), Some(vec![33]));
+        assert_eq!(joined_ms(&cache), Some(vec![33]));
     }
 
     #[test]
     fn viewers_join_at_the_oldest_keyframe_of_the_window_else_at_the_newest() {
-        let mut cache = cache(3, 10_000);
-        for (at_ms, keyframe) in [(0, true), (500, false), (1000, true), (1500, true), (1800, false)] {
+        let joined = |window_ms| {
+            let mut cache = cache(3, 10_000, window_ms);
+            for (at_ms, keyframe) in [(0, true), (500, false), (1000, true), (1500, true), (1800, false)] {
+                cache.push(&batch(at_ms, keyframe));
+            }
+            joined_ms(&cache)
+        };
+        assert_eq!(joined(1000), Some(vec![1000, 1500, 1800]));
+        assert_eq!(joined(5000), Some(vec![0, 500, 1000, 1500, 1800]));
+        assert_eq!(joined(0), Some(vec![1500, 1800]));
+    }
+
+    #[test]
+    fn a_group_goes_when_no_viewer_will_start_at_it_any_more() {
+        let mut cache = cache(9, 10_000, 1000);
+        for (at_ms, keyframe) in [(0, true), (900, true), (1000, false)] {
             cache.push(&batch(at_ms, keyframe));
         }
-        assert_eq!(joined_ms(&cache, 1000), Some(vec![1000, 1500, 1800]));
-        assert_eq!(joined_ms(&cache, 5000), Some(vec![0, 500, 1000, 1500, 1800]));
-        assert_eq!(joined_ms(&cache, 0), Some(vec![1500, 1800]));
+        assert_eq!(joined_ms(&cache), Some(vec![0, 900, 1000]));
+        cache.push(&batch(1001, false));
+        assert_eq!(joined_ms(&cache), Some(vec![900, 1000, 1001]));
+        let kept: usize = cache.join().unwrap().batches.iter().map(|batch| batch.flv.len()).sum();
+        assert_eq!(cache.size_bytes(), kept);
     }
 
     #[test]
     fn the_oldest_group_goes_at_the_limit_of_groups() {
-        let mut cache = cache(2, 10_000);
+        let mut cache = cache(2, 10_000, WINDOW_MS);
         for at_ms in [0, 1000, 2000] {
             cache.push(&batch(at_ms, true));
         }
-        assert_eq!(joined_ms(&cache, 60_000), Some(vec![1000, 2000]));
+        assert_eq!(joined_ms(&cache), Some(vec![1000, 2000]));
     }
 
     #[test]
     fn the_oldest_group_goes_at_the_limit_of_size() {
         let one = batch(0, true).flv.len();
-        let mut cache = cache(9, 2 * one);
+        let mut cache = cache(9, 2 * one, WINDOW_MS);
         for at_ms in [0, 1000, 2000] {
             assert_eq!(cache.push(&batch(at_ms, true)), Kept::Yes);
         }
-        assert_eq!(joined_ms(&cache, 60_000), Some(vec![1000, 2000]));
+        assert_eq!(joined_ms(&cache), Some(vec![1000, 2000]));
     }
 
     #[test]
     fn a_group_over_the_limit_is_given_up_until_the_next_keyframe() {
         let one = batch(0, true).flv.len();
-        let mut cache = cache(2, one);
+        let mut cache = cache(2, one, WINDOW_MS);
         assert_eq!(cache.push(&batch(0, true)), Kept::Yes);
         assert_eq!(cache.push(&batch(33, false)), Kept::GopTooLarge);
         assert_eq!(cache.push(&batch(66, false)), Kept::No);
-        assert_eq!(joined_ms(&cache, 1000), None);
+        assert_eq!(joined_ms(&cache), None);
         assert_eq!(cache.push(&batch(99, true)), Kept::Yes);
     }
 
     #[test]
     fn a_disabled_cache_keeps_nothing() {
-        let mut cache = cache(0, 1000);
+        let mut cache = cache(0, 1000, WINDOW_MS);
         assert_eq!(cache.push(&batch(0, true)), Kept::No);
         assert_eq!(cache.size_bytes(), 0);
     }
@@ -202,16 +228,18 @@ mod tests {
             size_max_bytes in 0_usize..500,
             window_ms in 0_i64..3000,
         ) {
-            let mut cache = cache(gops_max, size_max_bytes);
+            let mut cache = cache(gops_max, size_max_bytes, window_ms);
             for (at, keyframe) in keyframes.into_iter().enumerate() {
                 let batch = batch(at as u32 * 33, keyframe);
                 cache.push(&batch);
                 prop_assert!(cache.size_bytes() <= size_max_bytes);
-                if let Some(join) = cache.join(window_ms) {
+                if let Some(join) = cache.join() {
                     prop_assert!(join.batches[0].start.is_some());
                     prop_assert!(Arc::ptr_eq(join.batches.last().unwrap(), &batch));
+                    let newest_ms = batch.last_ms;
                     let starts = join.batches.iter().filter(|batch| batch.start.is_some()).count();
                     prop_assert!(starts <= gops_max);
+                    prop_assert!(starts == 1 || newest_ms - join.batches[0].first_ms <= window_ms);
                 }
             }
         }

@@ -236,7 +236,7 @@ async fn a_lost_claim_evicts_the_publisher_and_frees_the_room() {
 
 #[actix_rt::test]
 async fn without_a_cache_viewers_begin_at_the_next_keyframe() {
-    let gop = GopLimits { gops_max: 0, size_max_bytes: 0 };
+    let gop = GopLimits { gops_max: 0, size_max_bytes: 0, window_ms: 0 };
     let live = live_with(StreamSettings { gop, ..settings() }).await;
     live.publication.send(opening(0)).await.unwrap();
     let mut viewer = ProbeHandle::start();
