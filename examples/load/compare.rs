@@ -1,14 +1,8 @@
 //! Measures a server and the floor in one run, at one setting after the other, and prints a row for each.
 
-use std::{
-    error::Error,
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-};
+use std::{error::Error, path::Path};
 
-use crate::{Args, report::Report};
+use crate::{Args, report::Report, server::Server};
 
 /// A setting to be measured: FLUSH:VIEWERS[:ROOMS[:KBPS]].
 #[derive(Debug, Clone)]
@@ -23,6 +17,8 @@ pub struct Case {
 pub const CASES: &str = "picture:300,picture:1000,picture:2000,100:300,100:1000,100:2000,0:300,\
                          picture:2000:8,100:5000:1:600";
 
+const DEFAULT_KBPS: u32 = 1500;
+
 impl std::str::FromStr for Case {
     type Err = String;
 
@@ -33,7 +29,12 @@ impl std::str::FromStr for Case {
             Some(part) => part.parse().map_err(|error| format!("{text}: {part}: {error}")),
             None => default.ok_or_else(|| format!("{text}: it is not FLUSH:VIEWERS[:ROOMS[:KBPS]]")),
         };
-        Ok(Self { flush, viewers: number(None)?, rooms: number(Some(1))?, kbps: number(Some(1500))? as u32 })
+        Ok(Self {
+            flush,
+            viewers: number(None)?,
+            rooms: number(Some(1))?,
+            kbps: number(Some(DEFAULT_KBPS as usize))? as u32,
+        })
     }
 }
 
@@ -50,7 +51,7 @@ impl Case {
 
 /// Prints the table. `load` runs one measurement.
 pub fn run(
-    server: &PathBuf,
+    server: &Path,
     args: &Args,
     load: impl Fn(Args) -> Result<Report, Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
@@ -60,7 +61,7 @@ pub fn run(
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for case in &args.cases {
         let measured = {
-            let server = Server::start(server, &case.flush)?;
+            let server = Server::start(server, &["--hls", "off", "--flush-interval", &case.flush])?;
             load(server.args(case.args(args)))?
         };
         let floor =
@@ -70,44 +71,4 @@ pub fn run(
         println!("{what} floor {}", floor.row(None));
     }
     Ok(())
-}
-
-/// A server of our own, gone with this value.
-struct Server {
-    process: Child,
-    rtmp: SocketAddr,
-    http: SocketAddr,
-}
-
-impl Server {
-    fn start(binary: &PathBuf, flush: &str) -> Result<Self, Box<dyn Error>> {
-        let any_port = "127.0.0.1:0";
-        let mut process = Command::new(binary)
-            .args(["--rtmp-addr", any_port, "--httpflv-addr", any_port, "--hls", "off", "--redis-url", "off"])
-            .args(["--flush-interval", flush])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let stdout = process.stdout.take().ok_or("the server has no output")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let mut address = || -> Result<SocketAddr, Box<dyn Error>> {
-            let line = lines.next().ok_or("the server did not start")??;
-            let host = line.split('/').nth(2).ok_or("the server did not say where it listens")?;
-            Ok(host.parse()?)
-        };
-        let (rtmp, http) = (address()?, address()?);
-        Ok(Self { process, rtmp, http })
-    }
-
-    fn args(&self, args: Args) -> Args {
-        Args { rtmp: self.rtmp, http: self.http, server_pid: Some(self.process.id()), ..args }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
