@@ -44,6 +44,11 @@ impl Case {
         self.flush.parse().unwrap_or(33)
     }
 
+    /// One of those whose memory differs by their viewers only.
+    fn is_one_room(&self) -> bool {
+        self.flush == "picture" && self.rooms == 1 && self.kbps == DEFAULT_KBPS
+    }
+
     fn args(&self, args: &Args) -> Args {
         Args { viewers: self.viewers, publishers: self.rooms, kbps: self.kbps, ..args.clone() }
     }
@@ -59,6 +64,7 @@ pub fn run(
         "| flush | rooms | viewers | | delivered % | longest gap ms | first p99 ms | p50 ms | p99 ms | CPU % each | over floor | MB |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    let mut one_room = Vec::new();
     for case in &args.cases {
         let measured = {
             let server = Server::start(server, &["--hls", "off", "--flush-interval", &case.flush])?;
@@ -69,6 +75,32 @@ pub fn run(
         let what = format!("| {} | {} | {} |", case.flush, case.rooms, case.viewers);
         println!("{what} server {}", measured.row(Some(&floor)));
         println!("{what} floor {}", floor.row(None));
+        if let Some(resident_bytes) = measured.resident_bytes().filter(|_| case.is_one_room()) {
+            one_room.push((case.viewers, resident_bytes));
+        }
+    }
+    if let Some(bytes) = bytes_per_further_viewer(&one_room) {
+        println!("\nmemory per further viewer: {:.1} KB", bytes / 1e3);
     }
     Ok(())
+}
+
+/// Between the fewest and the most viewers: what the process has without any is in both.
+fn bytes_per_further_viewer(measured: &[(usize, u64)]) -> Option<f64> {
+    let (fewest, least) = measured.iter().min()?;
+    let (most, largest) = measured.iter().max()?;
+    let further = most.checked_sub(*fewest).filter(|further| *further > 0)?;
+    Some((*largest as f64 - *least as f64) / further as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_viewers_need_two_rows() {
+        assert_eq!(bytes_per_further_viewer(&[(2000, 11_500), (300, 9_800), (1000, 9_900)]), Some(1.0));
+        assert_eq!(bytes_per_further_viewer(&[(300, 9_800), (300, 9_900)]), None);
+        assert_eq!(bytes_per_further_viewer(&[]), None);
+    }
 }

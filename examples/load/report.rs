@@ -127,6 +127,11 @@ impl Report {
         )
     }
 
+    /// The server's memory at the end, if that was measured.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        Some(self.0.borrow().usage.as_ref()?.resident_bytes)
+    }
+
     fn cpu_percent_each(&self) -> Option<f64> {
         self.0.borrow().cpu_percent_each()
     }
