@@ -9,6 +9,7 @@ DELIVERY = frames_arrive slow_viewers stalled_viewers streams_start viewers_join
 test:
 	scripts/install-test-tools
 	cargo test --workspace
+	cargo test --example load
 	TEST_FLUSH_INTERVAL=0 cargo test --test server -- $(DELIVERY)
 	TEST_FLUSH_INTERVAL=100 cargo test --test server -- $(DELIVERY)
 

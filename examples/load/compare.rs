@@ -1,14 +1,8 @@
 //! Measures a server and the floor in one run, at one setting after the other, and prints a row for each.
 
-use std::{
-    error::Error,
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-};
+use std::{error::Error, path::Path};
 
-use crate::{Args, report::Report};
+use crate::{Args, report::Report, server::Server};
 
 /// A setting to be measured: FLUSH:VIEWERS[:ROOMS[:KBPS]].
 #[derive(Debug, Clone)]
@@ -23,6 +17,8 @@ pub struct Case {
 pub const CASES: &str = "picture:300,picture:1000,picture:2000,100:300,100:1000,100:2000,0:300,\
                          picture:2000:8,100:5000:1:600";
 
+const DEFAULT_KBPS: u32 = 1500;
+
 impl std::str::FromStr for Case {
     type Err = String;
 
@@ -33,7 +29,12 @@ impl std::str::FromStr for Case {
             Some(part) => part.parse().map_err(|error| format!("{text}: {part}: {error}")),
             None => default.ok_or_else(|| format!("{text}: it is not FLUSH:VIEWERS[:ROOMS[:KBPS]]")),
         };
-        Ok(Self { flush, viewers: number(None)?, rooms: number(Some(1))?, kbps: number(Some(1500))? as u32 })
+        Ok(Self {
+            flush,
+            viewers: number(None)?,
+            rooms: number(Some(1))?,
+            kbps: number(Some(DEFAULT_KBPS as usize))? as u32,
+        })
     }
 }
 
@@ -43,6 +44,11 @@ impl Case {
         self.flush.parse().unwrap_or(33)
     }
 
+    /// One of those whose memory differs by their viewers only.
+    fn is_one_room(&self) -> bool {
+        self.flush == "picture" && self.rooms == 1 && self.kbps == DEFAULT_KBPS
+    }
+
     fn args(&self, args: &Args) -> Args {
         Args { viewers: self.viewers, publishers: self.rooms, kbps: self.kbps, ..args.clone() }
     }
@@ -50,7 +56,7 @@ impl Case {
 
 /// Prints the table. `load` runs one measurement.
 pub fn run(
-    server: &PathBuf,
+    server: &Path,
     args: &Args,
     load: impl Fn(Args) -> Result<Report, Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
@@ -58,9 +64,10 @@ pub fn run(
         "| flush | rooms | viewers | | delivered % | longest gap ms | first p99 ms | p50 ms | p99 ms | CPU % each | over floor | MB |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    let mut one_room = Vec::new();
     for case in &args.cases {
         let measured = {
-            let server = Server::start(server, &case.flush)?;
+            let server = Server::start(server, &["--hls", "off", "--flush-interval", &case.flush])?;
             load(server.args(case.args(args)))?
         };
         let floor =
@@ -68,46 +75,32 @@ pub fn run(
         let what = format!("| {} | {} | {} |", case.flush, case.rooms, case.viewers);
         println!("{what} server {}", measured.row(Some(&floor)));
         println!("{what} floor {}", floor.row(None));
+        if let Some(resident_bytes) = measured.resident_bytes().filter(|_| case.is_one_room()) {
+            one_room.push((case.viewers, resident_bytes));
+        }
+    }
+    if let Some(bytes) = bytes_per_further_viewer(&one_room) {
+        println!("\nmemory per further viewer: {:.1} KB", bytes / 1e3);
     }
     Ok(())
 }
 
-/// A server of our own, gone with this value.
-struct Server {
-    process: Child,
-    rtmp: SocketAddr,
-    http: SocketAddr,
+/// Between the fewest and the most viewers: what the process has without any is in both.
+fn bytes_per_further_viewer(measured: &[(usize, u64)]) -> Option<f64> {
+    let (fewest, least) = measured.iter().min()?;
+    let (most, largest) = measured.iter().max()?;
+    let further = most.checked_sub(*fewest).filter(|further| *further > 0)?;
+    Some((*largest as f64 - *least as f64) / further as f64)
 }
 
-impl Server {
-    fn start(binary: &PathBuf, flush: &str) -> Result<Self, Box<dyn Error>> {
-        let any_port = "127.0.0.1:0";
-        let mut process = Command::new(binary)
-            .args(["--rtmp-addr", any_port, "--httpflv-addr", any_port, "--hls", "off", "--redis-url", "off"])
-            .args(["--flush-interval", flush])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let stdout = process.stdout.take().ok_or("the server has no output")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let mut address = || -> Result<SocketAddr, Box<dyn Error>> {
-            let line = lines.next().ok_or("the server did not start")??;
-            let host = line.split('/').nth(2).ok_or("the server did not say where it listens")?;
-            Ok(host.parse()?)
-        };
-        let (rtmp, http) = (address()?, address()?);
-        Ok(Self { process, rtmp, http })
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn args(&self, args: Args) -> Args {
-        Args { rtmp: self.rtmp, http: self.http, server_pid: Some(self.process.id()), ..args }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+    #[test]
+    fn further_viewers_need_two_rows() {
+        assert_eq!(bytes_per_further_viewer(&[(2000, 11_500), (300, 9_800), (1000, 9_900)]), Some(1.0));
+        assert_eq!(bytes_per_further_viewer(&[(300, 9_800), (300, 9_900)]), None);
+        assert_eq!(bytes_per_further_viewer(&[]), None);
     }
 }

@@ -4,23 +4,29 @@
 //! cargo run --release --example load -- --viewers 1000 --server-pid $(pgrep -x synctv-stream)
 //! cargo run --release --example load -- --floor --viewers 1000       # the least that it can cost
 //! cargo run --release --example load -- --compare target/release/synctv-stream    # the README's table
+//! cargo run --release --example load -- --hls 127.0.0.1:8081 --viewers 500     # the same over HLS
+//! cargo run --release --example load -- --hls-compare target/release/synctv-stream --gop 60    # its table
 //! ```
 //!
 //! Frames carry their number and the time at which they were sent, so that the viewers can tell what is missing and
 //! how late the rest is. The floor is one thread that writes to its viewers once per picture, and does nothing else.
+//! Over HLS, probers say how old the newest picture of a playlist is, and viewers how long their segments take.
 
 mod compare;
 mod floor;
+mod hls;
 mod process;
 mod publisher;
 mod report;
+mod server;
 mod viewer;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{error::Error, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
+use process::{Meter, Usage};
 use report::Report;
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 /// Puts load on a server and says how it did.
 #[derive(Debug, Clone, Parser)]
@@ -64,6 +70,31 @@ struct Args {
     /// What to compare, FLUSH:VIEWERS[:ROOMS[:KBPS]], separated by commas
     #[arg(long, default_value = compare::CASES, value_delimiter = ',')]
     cases: Vec<compare::Case>,
+    /// Watch over HLS, at this address
+    #[arg(long)]
+    hls: Option<SocketAddr>,
+    /// Over HLS: rooms whose playlist is looked at all the time, for its age
+    #[arg(long, default_value_t = 1)]
+    probers: usize,
+    /// Over HLS: publishers start spread over a GOP, instead of all with a keyframe at once
+    #[arg(long)]
+    spread: bool,
+    /// Start this server, at each of the cases, and print a table for HLS
+    #[arg(long, value_name = "SERVER")]
+    hls_compare: Option<PathBuf>,
+    /// What to compare, HLS:START:ROOMS[:VIEWERS[:PROBERS]], START together or spread, separated by commas
+    #[arg(long, default_value = hls::compare::CASES, value_delimiter = ',')]
+    hls_cases: Vec<hls::compare::Case>,
+}
+
+impl Args {
+    /// A playlist outlives its publisher: over HLS, each run has rooms of its own.
+    fn room(&self, number: usize) -> String {
+        match self.hls {
+            Some(_) => format!("load_{}_{number}", std::process::id()),
+            None => format!("load_{number}"),
+        }
+    }
 }
 
 /// What the load is doing.
@@ -74,22 +105,29 @@ enum Stage {
     Over,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let args = Args::parse();
     if let Some(server) = &args.compare {
-        return compare::run(server, &args, measure);
+        return compare::run(server, &args, |args| block_on(load(args)));
     }
-    print!("{}", measure(args)?);
+    if let Some(server) = &args.hls_compare {
+        return hls::compare::run(server, &args, |args| block_on(hls::load(args)));
+    }
+    if args.hls.is_some() {
+        block_on(hls::load(args))?.print();
+    } else {
+        print!("{}", block_on(load(args))?);
+    }
     Ok(())
 }
 
-fn measure(args: Args) -> Result<Report, Box<dyn std::error::Error>> {
+fn block_on<T>(load: impl Future<Output = Result<T, Box<dyn Error>>>) -> Result<T, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tokio::task::LocalSet::new().run_until(load(args)))
+    runtime.block_on(tokio::task::LocalSet::new().run_until(load))
 }
 
-async fn load(mut args: Args) -> Result<Report, Box<dyn std::error::Error>> {
+async fn load(mut args: Args) -> Result<Report, Box<dyn Error>> {
     let (stage, stages) = watch::channel(Stage::Joining);
     if args.floor {
         args.http = {
@@ -97,45 +135,44 @@ async fn load(mut args: Args) -> Result<Report, Box<dyn std::error::Error>> {
             floor::start(args.kbps, args.gop, interval, stages.clone())?
         };
     } else {
-        start_publishers(&args, &stages).await?;
+        start_publishers(&args, Duration::ZERO, &stages).await?;
     }
     let report = Report::default();
-    let viewers = start_viewers(&args, &stages, &report).await;
-
-    let meter = process::Meter::start(args.server_pid, args.floor);
-    stage.send(Stage::Measuring)?;
-    tokio::time::sleep(Duration::from_secs_f64(args.measure_s)).await;
-    stage.send(Stage::Over)?;
-    report.set_usage(meter.and_then(process::Meter::stop), &args);
+    let watch = |room| viewer::watch(args.http, room, stages.clone(), report.clone());
+    let viewers = join(&args, watch).await;
+    report.set_usage(measure(&args, &stage).await?, &args);
     for viewer in viewers {
         viewer.await?;
     }
     Ok(report)
 }
 
+/// Starts one behind the other, with a pause.
 async fn start_publishers(
     args: &Args,
+    pause: Duration,
     stages: &watch::Receiver<Stage>,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<(), Box<dyn Error>> {
+    let begin = Instant::now();
     for room in 0..args.publishers {
-        let ready = publisher::start(args.rtmp, room_name(room), args.kbps, args.gop, stages.clone());
+        tokio::time::sleep_until(begin + pause * room as u32).await;
+        let ready = publisher::start(args.rtmp, args.room(room), args.kbps, args.gop, stages.clone());
         ready.await??;
     }
     Ok(())
 }
 
-async fn start_viewers(
-    args: &Args,
-    stages: &watch::Receiver<Stage>,
-    report: &Report,
-) -> Vec<tokio::task::JoinHandle<()>> {
+/// Lets the viewers come, each of them by `watch`.
+async fn join<T: 'static, F>(args: &Args, watch: impl Fn(String) -> F) -> Vec<JoinHandle<T>>
+where
+    F: Future<Output = T> + 'static,
+{
     let pause = Duration::from_secs_f64(args.join_s / args.viewers.max(1) as f64);
     let mut next = Instant::now();
     let mut viewers = Vec::with_capacity(args.viewers);
     for viewer in 0..args.viewers {
-        let room = room_name(viewer % args.publishers.max(1));
-        let watching = viewer::watch(args.http, room, stages.clone(), report.clone());
-        viewers.push(tokio::task::spawn_local(watching));
+        let room = args.room(viewer % args.publishers.max(1));
+        viewers.push(tokio::task::spawn_local(watch(room)));
         next += pause;
         tokio::time::sleep_until(next).await;
     }
@@ -144,6 +181,11 @@ async fn start_viewers(
     viewers
 }
 
-fn room_name(number: usize) -> String {
-    format!("load_{number}")
+/// Measures for as long as told and ends the load. What the server used, if its process is known.
+async fn measure(args: &Args, stage: &watch::Sender<Stage>) -> Result<Option<Usage>, Box<dyn Error>> {
+    let meter = Meter::start(args.server_pid, args.floor);
+    stage.send(Stage::Measuring)?;
+    tokio::time::sleep(Duration::from_secs_f64(args.measure_s)).await;
+    stage.send(Stage::Over)?;
+    Ok(meter.and_then(Meter::stop))
 }

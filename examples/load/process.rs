@@ -11,7 +11,10 @@ const PAGE_BYTES: u64 = 4096;
 /// What was used between start and stop.
 pub struct Usage {
     pub cpu_percent: f64,
+    /// At the end.
     pub resident_bytes: u64,
+    /// The most that was ever resident.
+    pub peak_bytes: u64,
 }
 
 /// Counts from its start.
@@ -36,6 +39,7 @@ impl Meter {
         Some(Usage {
             cpu_percent: used as f64 / TICKS_PER_S / seconds * 100.0,
             resident_bytes: resident_bytes(&self.stat_path)?,
+            peak_bytes: peak_bytes(&self.stat_path)?,
         })
     }
 }
@@ -57,4 +61,10 @@ fn ticks(path: &str) -> Option<u64> {
 fn resident_bytes(path: &str) -> Option<u64> {
     let statm = fs::read_to_string(format!("{path}/statm")).ok()?;
     Some(statm.split_whitespace().nth(1)?.parse::<u64>().ok()? * PAGE_BYTES)
+}
+
+fn peak_bytes(path: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("{path}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(peak.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }

@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::Stage;
+use crate::{Stage, report::now_us};
 
 /// Pictures a second.
 pub const FPS: u32 = 30;
@@ -24,10 +24,38 @@ const AUDIO_STEP_US: u64 = 23_220;
 const AUDIO_BYTES: usize = 350;
 /// The header of a picture's tag.
 const TAG_HEADER_BYTES: usize = 5;
+const KEYFRAME_NAL: u8 = 0x65;
+const INTER_NAL: u8 = 0x41;
 /// Where a picture carries its number and the time it was sent: in its only NAL unit, behind length and type.
 pub const STAMP_OFFSET: usize = TAG_HEADER_BYTES + 5;
 /// Number and time, eight bytes each.
 pub const STAMP_BYTES: usize = 16;
+
+/// What a picture says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Counted from 0, the stream's first picture.
+    pub number: u64,
+    /// When it was sent, by [`now_us`].
+    pub sent_us: u64,
+}
+
+impl Stamp {
+    /// The stamp that `bytes` begin with.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let (number, rest) = bytes.split_first_chunk()?;
+        let sent_us = rest.first_chunk()?;
+        Some(Self { number: u64::from_be_bytes(*number), sent_us: u64::from_be_bytes(*sent_us) })
+    }
+
+    /// The stamp of a picture in Annex B: in the first NAL unit that is one, because a stamp may look like the start of
+    /// another.
+    pub fn find(access_unit: &[u8]) -> Option<Self> {
+        let is_picture = |bytes: &[u8]| matches!(bytes, [0, 0, 0, 1, KEYFRAME_NAL | INTER_NAL]);
+        let at = access_unit.windows(5).position(is_picture)?;
+        Self::read(access_unit.get(at + 5..)?)
+    }
+}
 
 /// Starts to publish; the answer comes once the server has agreed.
 pub fn start(
@@ -144,12 +172,12 @@ impl Source {
         let unit = self.picture_bytes * self.gop as usize / (self.gop as usize + 3);
         let mut payload = vec![0xAB; if is_key { 4 * unit } else { unit }];
         let nal_bytes = (payload.len() - TAG_HEADER_BYTES - 4) as u32;
-        let (frame_type, nal_type) = if is_key { (0x17, 0x65) } else { (0x27, 0x41) };
+        let (frame_type, nal_type) = if is_key { (0x17, KEYFRAME_NAL) } else { (0x27, INTER_NAL) };
         payload[..TAG_HEADER_BYTES].copy_from_slice(&[frame_type, 1, 0, 0, 0]);
         payload[TAG_HEADER_BYTES..][..4].copy_from_slice(&nal_bytes.to_be_bytes());
         payload[STAMP_OFFSET - 1] = nal_type;
         payload[STAMP_OFFSET..][..8].copy_from_slice(&number.to_be_bytes());
-        payload[STAMP_OFFSET + 8..][..8].copy_from_slice(&crate::report::now_us().to_be_bytes());
+        payload[STAMP_OFFSET + 8..][..8].copy_from_slice(&now_us().to_be_bytes());
         Frame { track: Track::Video, timestamp_ms, payload: payload.into() }
     }
 }
@@ -163,4 +191,21 @@ fn packet(timestamp_ms: u32) -> Frame {
 /// The mean size of a picture.
 pub fn picture_bytes(kbps: u32) -> usize {
     (kbps as usize * 1000 / 8 / FPS as usize).max(STAMP_OFFSET + STAMP_BYTES + 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_that_look_like_another_picture_are_read() {
+        // 0x141 is 00 00 01 41 at its end, behind more zeros.
+        let stamp = Stamp { number: 0x141, sent_us: 7 };
+        let mut unit = vec![0, 0, 0, 1, 9, 0xF0, 0, 0, 0, 1, INTER_NAL];
+        unit.extend_from_slice(&stamp.number.to_be_bytes());
+        unit.extend_from_slice(&stamp.sent_us.to_be_bytes());
+        assert_eq!(Stamp::find(&unit), Some(stamp));
+        assert_eq!(Stamp::find(&unit[..unit.len() - 1]), None);
+        assert_eq!(Stamp::find(&unit[..10]), None);
+    }
 }

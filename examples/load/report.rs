@@ -4,7 +4,7 @@ use std::{cell::RefCell, fmt, rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{Args, process::Usage, viewer::STALL};
+use crate::{Args, process::Usage, publisher::Stamp, viewer::STALL};
 
 /// Microseconds of a clock that all processes of the machine share.
 pub fn now_us() -> u64 {
@@ -44,7 +44,8 @@ impl Watched {
     }
 
     /// A whole picture arrived.
-    pub fn picture(&mut self, number: u64, sent_us: u64, arrived_us: u64, measuring: bool) {
+    pub fn picture(&mut self, stamp: Stamp, arrived_us: u64, measuring: bool) {
+        let Stamp { number, sent_us } = stamp;
         self.first_picture.get_or_insert_with(|| self.asked.elapsed());
         self.received += 1;
         if self.first_number.is_none() {
@@ -126,6 +127,11 @@ impl Report {
         )
     }
 
+    /// The server's memory at the end, if that was measured.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        Some(self.0.borrow().usage.as_ref()?.resident_bytes)
+    }
+
     fn cpu_percent_each(&self) -> Option<f64> {
         self.0.borrow().cpu_percent_each()
     }
@@ -159,12 +165,14 @@ impl fmt::Display for Report {
     }
 }
 
-fn percentiles(values_us: &mut [u32]) -> String {
+/// The median, the 99th percentile and the largest value.
+pub fn percentiles(values_us: &mut [u32]) -> String {
     let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| percentile_ms(values_us, share));
     format!("p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms")
 }
 
-fn percentile_ms(values_us: &mut [u32], share: f64) -> f64 {
+/// The value that this share of all is below; 0 if there is none.
+pub fn percentile_ms(values_us: &mut [u32], share: f64) -> f64 {
     let index = (values_us.len() as f64 * share) as usize;
     let index = index.min(values_us.len().saturating_sub(1));
     if values_us.is_empty() {

@@ -9,7 +9,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, time::Instant};
 
 use crate::{
     Stage,
-    publisher::{STAMP_BYTES, STAMP_OFFSET},
+    publisher::{STAMP_BYTES, STAMP_OFFSET, Stamp},
     report::{Report, Watched, now_us},
 };
 
@@ -44,12 +44,12 @@ async fn receive(
         let measuring = *stages.borrow() == Stage::Measuring;
         let size = BUFFER.with_borrow_mut(|buffer| {
             let size = socket.try_read(buffer)?;
-            scan.take(&buffer[..size], |number, sent_us| {
-                watched.picture(number, sent_us, now_us(), measuring)
-            });
+            scan.take(&buffer[..size], |stamp| watched.picture(stamp, now_us(), measuring));
             Ok::<_, std::io::Error>(size)
         });
         match size {
+            // The floor ends with the load.
+            Ok(0) if *stages.borrow() == Stage::Over => return Ok(()),
             Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             // A socket that always has more must not keep the others waiting.
             Ok(READ_BYTES) => tokio::task::yield_now().await,
@@ -69,7 +69,7 @@ struct Scan {
     state: State,
     look: Vec<u8>,
     skip: usize,
-    picture: Option<(u64, u64)>,
+    picture: Option<Stamp>,
 }
 
 #[derive(PartialEq)]
@@ -84,7 +84,7 @@ impl Scan {
     }
 
     /// Calls `seen` with the stamp of each picture that is complete.
-    fn take(&mut self, mut bytes: &[u8], mut seen: impl FnMut(u64, u64)) {
+    fn take(&mut self, mut bytes: &[u8], mut seen: impl FnMut(Stamp)) {
         while !bytes.is_empty() {
             if self.state == State::Head {
                 bytes = self.head(bytes);
@@ -94,8 +94,8 @@ impl Scan {
             self.skip -= skipped;
             bytes = &bytes[skipped..];
             if self.skip == 0 {
-                if let Some((number, sent_us)) = self.picture.take() {
-                    seen(number, sent_us);
+                if let Some(stamp) = self.picture.take() {
+                    seen(stamp);
                 }
                 bytes = self.tag(bytes);
             }
@@ -139,11 +139,9 @@ impl Scan {
         Some(TAG_OVERHEAD_BYTES + u32::from_be_bytes([0, header[1], header[2], header[3]]) as usize)
     }
 
-    fn stamp(&self) -> Option<(u64, u64)> {
+    fn stamp(&self) -> Option<Stamp> {
         let is_picture = self.look.first() == Some(&VIDEO) && self.look.get(TAG_HEADER_BYTES + 1) == Some(&1);
-        let stamp = self.look.get(LOOK_BYTES - STAMP_BYTES..).filter(|_| is_picture)?;
-        let (number, sent_us) = stamp.split_at_checked(8)?;
-        Some((u64::from_be_bytes(number.try_into().ok()?), u64::from_be_bytes(sent_us.try_into().ok()?)))
+        Stamp::read(self.look.get(LOOK_BYTES - STAMP_BYTES..).filter(|_| is_picture)?)
     }
 }
 
