@@ -131,7 +131,9 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let target = target::parse(request.path(), &site.app);
     let mut response = match (target, request.method()) {
         (Err(TargetError::Unknown), _) => {
-            error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+            let message =
+                format!("there is nothing at this path; a playlist is at /{}/ROOM/index.m3u8", site.app);
+            error(StatusCode::NOT_FOUND, "not_found", &message)
         }
         (_, &Method::OPTIONS) => preflight(),
         (Err(TargetError::Room(bad_name)), &Method::GET | &Method::HEAD) => {

@@ -57,7 +57,9 @@ pub(super) async fn service(
 
 async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     match path::parse(request.path(), request.query_string(), &site.app) {
-        None => error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path"),
+        None => {
+            error(StatusCode::NOT_FOUND, "not_found", &nothing_at(request.path(), site.api.info().hls_port))
+        }
         Some(_) if request.method() == Method::OPTIONS => preflight(),
         Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => not_allowed(),
         Some(target) => get(&request, &site, target).await,
@@ -86,6 +88,17 @@ async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> HttpResp
     }
 }
 
+/// A playlist is easily asked for on the wrong port.
+fn nothing_at(path: &str, hls_port: Option<u16>) -> String {
+    match hls_port {
+        Some(port) if path.ends_with(".m3u8") => {
+            format!("there is nothing at this path; HLS is on port {port}")
+        }
+        None if path.ends_with(".m3u8") => "there is nothing at this path; HLS is off".to_owned(),
+        _ => "there is nothing at this path".to_owned(),
+    }
+}
+
 /// A live room's request does not come here: see the module `http`.
 fn not_live(request: &HttpRequest, room: &RoomName) -> HttpResponse {
     if request.headers().contains_key(PULL_HEADER) {
@@ -97,4 +110,16 @@ fn not_live(request: &HttpRequest, room: &RoomName) -> HttpResponse {
 
 fn bad_room(bad_name: &RoomNameError) -> HttpResponse {
     error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_the_wrong_port_for_a_playlist_is_told_the_right_one() {
+        let generic = nothing_at("/live/room.mp4", Some(8081));
+        assert_eq!(nothing_at("/live/room.m3u8", Some(8081)), format!("{generic}; HLS is on port 8081"));
+        assert_eq!(nothing_at("/live/room.m3u8", None), format!("{generic}; HLS is off"));
+    }
 }
