@@ -284,8 +284,8 @@ impl Config {
     }
 
     /// What the HTTP port needs to know.
-    pub fn http_settings(&self, lag: Arc<LagLimits>) -> HttpSettings {
-        HttpSettings { app: self.rtmp_app.clone(), lag, head_timeout: seconds(self.handshake_timeout_s) }
+    pub fn http_settings(&self) -> HttpSettings {
+        HttpSettings { app: self.rtmp_app.clone(), head_timeout: seconds(self.handshake_timeout_s) }
     }
 
     /// What clients of the API must know of the server.

@@ -4,8 +4,8 @@
 //! everything else: the page to watch on (`page`) and the API ([`api`]).
 //!
 //! The two share the port: the head of a connection's first request is read here. A viewer of a live room, or a node
-//! that pulls it, is admitted to the [`Audience`] of its thread; any other connection is handed on, with what was read put back in front. The
-//! framework keeps no connection alive, so that every request is the first of its connection.
+//! that pulls it, is admitted to the [`Audience`]; any other connection is handed on, with what was read put back in
+//! front. The framework keeps no connection alive, so that every request is the first of its connection.
 
 pub mod api;
 pub mod flv;
@@ -30,9 +30,9 @@ use synctv_actors::{
     permit::{Permit, Permits},
     router::{OpenError, RouterHandle},
     stream::StreamHandle,
-    viewers::{Audience, NewViewer, ViewerKind},
+    viewers::{Audience, Entrance, NewViewer, ViewerKind},
 };
-use synctv_media::{room::RoomName, viewer_queue::LagLimits};
+use synctv_media::room::RoomName;
 use tokio::net::TcpStream;
 
 use self::{
@@ -49,8 +49,6 @@ use self::{
 pub struct HttpSettings {
     /// `/APP/ROOM.flv` is `/ROOM.flv`.
     pub app: String,
-    /// For viewers.
-    pub lag: Arc<LagLimits>,
     /// How long the head of a request may take.
     pub head_timeout: Duration,
 }
@@ -61,12 +59,13 @@ pub fn service(
     api: Arc<Api>,
     health: Health,
     settings: HttpSettings,
+    audience: Audience,
     permits: Permits,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
     let gate = Gate::new("httpflv", permits);
     fn_factory(move || {
         let port = Port {
-            audience: Audience::new(settings.lag.clone()),
+            entrance: audience.open_entrance(),
             router: router.clone(),
             settings: settings.clone(),
             gate: gate.clone(),
@@ -77,7 +76,7 @@ pub fn service(
 
 /// One thread's share of the port.
 struct Port {
-    audience: Audience,
+    entrance: Entrance,
     router: RouterHandle,
     settings: HttpSettings,
     gate: Gate,
@@ -121,7 +120,7 @@ impl Port {
         match self.find(request, room.clone()).await {
             Ok(Some(stream)) => {
                 let (head, kind) = (flv::response_head(), viewer_kind(request));
-                self.audience.admit(stream, NewViewer { socket, peer, head, permit, kind });
+                self.entrance.admit(&stream, NewViewer { socket, peer, head, permit, kind });
                 None
             }
             Ok(None) => {

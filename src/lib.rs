@@ -21,7 +21,7 @@ use std::{
 use actix_server::{Server, ServerBuilder};
 use synctv_actors::{
     hls::HlsHandle, permit::Permits, registry::redis_store::JoinError, relay::RelayHandle,
-    router::RouterHandle, rtmp_connection::RtmpSettings,
+    router::RouterHandle, rtmp_connection::RtmpSettings, viewers::Audience,
 };
 use thiserror::Error;
 
@@ -118,7 +118,9 @@ impl Node {
             Server::build().workers(config.workers).disable_signals().shutdown_timeout(SHUTDOWN_TIMEOUT_S);
         let server = self.listen_rtmp(server, config.rtmp_settings(lag.clone()), listeners.rtmp)?;
         let info = config.server_info(&self.place.node_id, ports);
-        let server = self.listen_httpflv(server, config.http_settings(lag), info, listeners.httpflv)?;
+        let audience = Audience::new(lag);
+        let server =
+            self.listen_httpflv(server, config.http_settings(), audience, info, listeners.httpflv)?;
         match (&self.hls, listeners.hls) {
             (Some(hls), Some(listener)) => self.listen_hls(server, config, hls.clone(), listener),
             _ => Ok(server),
@@ -141,6 +143,7 @@ impl Node {
         &self,
         server: ServerBuilder,
         settings: HttpSettings,
+        audience: Audience,
         info: ServerInfo,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
@@ -148,7 +151,14 @@ impl Node {
         let api = Arc::new(Api::new(info, router.clone(), self.place.registry.clone()));
         let health = Health::new(router.clone(), self.place.registry.clone());
         server.listen("httpflv", listener, move || {
-            http::service(router.clone(), api.clone(), health.clone(), settings.clone(), permits.clone())
+            http::service(
+                router.clone(),
+                api.clone(),
+                health.clone(),
+                settings.clone(),
+                audience.clone(),
+                permits.clone(),
+            )
         })
     }
 

@@ -16,4 +16,5 @@ pub mod segmenter;
 pub mod stream;
 #[cfg(test)]
 mod testing;
+mod thread;
 pub mod viewers;

@@ -3,7 +3,6 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
-use actix_rt::{Arbiter, ArbiterHandle};
 use futures::future::join_all;
 use synctv_media::room::RoomName;
 use thiserror::Error;
@@ -13,6 +12,7 @@ use crate::{
     hls::HlsHandle,
     registry::{RegistryHandle, origin::Origin, store::StoreError},
     stream::{NotLive, Notice, Publication, PublishError, StreamHandle, StreamId, StreamSettings},
+    thread::ActorThread,
 };
 
 /// How often a publisher that meets a stream in its last moment asks for another.
@@ -98,14 +98,14 @@ pub(crate) struct StreamEnded {
 #[rtype(result = "Result<StreamHandle, PublishError>")]
 struct ForPublisher {
     room: RoomName,
-    arbiter: ArbiterHandle,
+    thread: ActorThread,
 }
 
 #[derive(Message)]
 #[rtype(result = "Result<StreamHandle, OpenError>")]
 struct ForPull {
     room: RoomName,
-    arbiter: ArbiterHandle,
+    thread: ActorThread,
     origin: Origin,
 }
 
@@ -218,8 +218,8 @@ impl RouterHandle {
     }
 
     async fn for_publisher(&self, room: RoomName) -> Result<StreamHandle, PublishError> {
-        let arbiter = Arbiter::current();
-        self.address.send(ForPublisher { room, arbiter }).await.unwrap_or(Err(PublishError::Ended))
+        let thread = ActorThread::current();
+        self.address.send(ForPublisher { room, thread }).await.unwrap_or(Err(PublishError::Ended))
     }
 
     async fn locate(&self, room: &RoomName) -> Result<Origin, OpenError> {
@@ -228,18 +228,18 @@ impl RouterHandle {
     }
 
     async fn for_pull(&self, room: RoomName, origin: Origin) -> Result<StreamHandle, OpenError> {
-        let arbiter = Arbiter::current();
-        let started = self.address.send(ForPull { room: room.clone(), arbiter, origin }).await;
+        let thread = ActorThread::current();
+        let started = self.address.send(ForPull { room: room.clone(), thread, origin }).await;
         started.unwrap_or(Err(OpenError::NotLive(room)))
     }
 }
 
 impl Router {
-    /// The room's stream, started on `arbiter` if there is none.
+    /// The room's stream, started on `thread` if there is none.
     fn entry(
         &mut self,
         room: &RoomName,
-        arbiter: &ArbiterHandle,
+        thread: &ActorThread,
         ctx: &mut Context<Self>,
     ) -> Result<&mut Entry, RoomLimit> {
         let is_there = self.streams.get(room).is_some_and(|entry| entry.stream.is_alive());
@@ -255,7 +255,7 @@ impl Router {
         let (settings, registry) = (&self.settings, &self.registry);
         Ok(self.streams.entry(room.clone()).or_insert_with(|| Entry {
             stream: StreamHandle::start(
-                arbiter,
+                thread,
                 room.clone(),
                 settings.clone(),
                 registry.clone(),
@@ -275,7 +275,7 @@ impl Handler<ForPublisher> for Router {
 
     fn handle(
         &mut self,
-        ForPublisher { room, arbiter }: ForPublisher,
+        ForPublisher { room, thread }: ForPublisher,
         ctx: &mut Context<Self>,
     ) -> Self::Result {
         if self.phase == Phase::Draining {
@@ -283,7 +283,7 @@ impl Handler<ForPublisher> for Router {
         }
         let hls = self.hls.clone();
         let entry =
-            self.entry(&room, &arbiter, ctx).map_err(|RoomLimit(max)| PublishError::RoomLimit { max })?;
+            self.entry(&room, &thread, ctx).map_err(|RoomLimit(max)| PublishError::RoomLimit { max })?;
         if let Some(hls) = hls.filter(|_| !entry.is_cut) {
             entry.is_cut = true;
             hls.stream_started(&entry.stream);
@@ -295,16 +295,11 @@ impl Handler<ForPublisher> for Router {
 impl Handler<ForPull> for Router {
     type Result = Result<StreamHandle, OpenError>;
 
-    fn handle(
-        &mut self,
-        ForPull { room, arbiter, origin }: ForPull,
-        ctx: &mut Context<Self>,
-    ) -> Self::Result {
+    fn handle(&mut self, ForPull { room, thread, origin }: ForPull, ctx: &mut Context<Self>) -> Self::Result {
         if self.phase == Phase::Draining {
             return Err(OpenError::Draining);
         }
-        let entry =
-            self.entry(&room, &arbiter, ctx).map_err(|RoomLimit(max)| OpenError::RoomLimit { max })?;
+        let entry = self.entry(&room, &thread, ctx).map_err(|RoomLimit(max)| OpenError::RoomLimit { max })?;
         entry.stream.follow(origin);
         Ok(entry.stream.clone())
     }

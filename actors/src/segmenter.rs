@@ -67,10 +67,10 @@ impl SegmenterActor {
         stream: StreamHandle,
         session: Option<Arc<HlsSession>>,
     ) -> Recipient<Delivery> {
-        let arbiter = stream.arbiter().clone();
+        let thread = stream.thread().clone();
         let (id, of_stream) = (SubscriberId::unique(), stream.clone());
         let segmenter = Segmenter::new(hls.segmenter_config());
-        let address = Self::start_in_arbiter(&arbiter, move |_| Self {
+        let address = Self::start_in_arbiter(thread.arbiter(), move |_| Self {
             hls,
             stream: of_stream,
             id,

@@ -1,8 +1,9 @@
 //! The HTTP-FLV viewers of one room on one worker thread: one actor writes to all their sockets.
 
+mod audience;
+mod placement;
+
 use std::{
-    cell::RefCell,
-    collections::HashMap,
     io,
     net::SocketAddr,
     rc::Rc,
@@ -10,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use bytes::Bytes;
-use log::info;
+use log::{debug, info};
 use synctv_media::{
     batch::{Batch, WireFormat},
     gop::JoinPoint,
@@ -21,11 +22,13 @@ use synctv_media::{
 };
 use tokio::net::TcpStream;
 
+pub use self::audience::{Audience, Entrance};
+use self::audience::{Seat, ShareKey};
 use crate::{
-    delivery::{Delivery, EndReason, MAILBOX_MAX, SubscriberId, ViewerId},
+    delivery::{Delivery, EndReason, MAILBOX_MAX, ViewerId},
     outlet::Outlet,
     permit::Permit,
-    stream::{CountedViewer, StreamHandle, StreamId},
+    stream::{CountedViewer, StreamHandle},
 };
 
 /// How often viewers are looked at that take nothing, or went while there was nothing to send.
@@ -55,34 +58,11 @@ pub enum ViewerKind {
     Node,
 }
 
-/// The viewers of one worker thread, by stream.
-#[derive(Debug)]
-pub struct Audience {
-    limits: Arc<LagLimits>,
-    streams: RefCell<HashMap<StreamId, Addr<Viewers>>>,
-}
-
-impl Audience {
-    /// Nobody watches yet.
-    pub fn new(limits: Arc<LagLimits>) -> Self {
-        Self { limits, streams: RefCell::default() }
-    }
-
-    /// Serves `viewer` from `stream`, on this thread.
-    pub fn admit(&self, stream: StreamHandle, viewer: NewViewer) {
-        let mut streams = self.streams.borrow_mut();
-        streams.retain(|_, viewers| viewers.connected());
-        let viewers =
-            streams.entry(stream.id()).or_insert_with(|| Viewers::new(stream, self.limits.clone()).start());
-        viewers.do_send(Admit(viewer));
-    }
-}
-
 /// Serves the viewers of one stream on one thread.
 #[derive(Debug)]
 pub struct Viewers {
     stream: StreamHandle,
-    id: SubscriberId,
+    key: ShareKey,
     limits: Arc<LagLimits>,
     /// In the order of their ids.
     viewers: Vec<Viewer>,
@@ -105,6 +85,7 @@ struct Viewer {
     outlet: Outlet,
     kind: ViewerKind,
     _permit: Permit,
+    _seat: Seat,
     /// Another node that pulls is none itself.
     _counted: Option<CountedViewer>,
 }
@@ -119,7 +100,12 @@ enum Leave {
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Admit(NewViewer);
+struct Admit {
+    viewer: NewViewer,
+    seat: Seat,
+    /// Another thread accepted it.
+    is_from_elsewhere: bool,
+}
 
 /// A socket that took no more may take more now.
 #[derive(Message)]
@@ -127,15 +113,29 @@ struct Admit(NewViewer);
 struct Writable(ViewerId);
 
 impl Viewers {
-    fn new(stream: StreamHandle, limits: Arc<LagLimits>) -> Self {
-        Self {
-            stream,
-            id: SubscriberId::unique(),
-            limits,
-            viewers: Vec::new(),
-            next_viewer: 0,
-            phase: Phase::Streaming,
-        }
+    fn new(stream: StreamHandle, key: ShareKey, limits: Arc<LagLimits>) -> Self {
+        Self { stream, key, limits, viewers: Vec::new(), next_viewer: 0, phase: Phase::Streaming }
+    }
+
+    /// Takes the viewer in, and gives the head of its response. `None` if it is gone.
+    fn admit(
+        &mut self,
+        id: ViewerId,
+        Admit { viewer: new, seat, is_from_elsewhere }: Admit,
+    ) -> Option<Bytes> {
+        let socket = if is_from_elsewhere { settle(new.socket, new.peer)? } else { new.socket };
+        info!(room = self.stream.room().as_str(), peer:% = new.peer, protocol = new.kind.protocol(); "viewer came");
+        self.viewers.push(Viewer {
+            id,
+            peer: new.peer,
+            since: now(),
+            outlet: Outlet::new(Rc::new(socket), WireFormat::Flv, now()),
+            kind: new.kind,
+            _permit: new.permit,
+            _seat: seat,
+            _counted: (new.kind == ViewerKind::Viewer).then(|| self.stream.count_viewer()),
+        });
+        Some(new.head)
     }
 
     fn media(&mut self, batch: &Batch, after_gap: bool, ctx: &mut Context<Self>) {
@@ -165,9 +165,9 @@ impl Viewers {
             self.phase = Phase::Draining(EndReason::PublisherLeft);
         }
         self.let_go();
-        // Only here: a stop while messages are handled would lose a viewer that is admitted behind them.
-        if self.viewers.is_empty() {
-            self.stream.leave(self.id);
+        // A viewer may be on its way, from any thread: then the share is not empty.
+        if self.viewers.is_empty() && self.key.close_if_empty() {
+            self.stream.leave(self.key.id());
             ctx.stop();
         }
     }
@@ -274,6 +274,14 @@ impl Viewer {
     }
 }
 
+/// Has a socket of another thread watched by this one.
+fn settle(socket: TcpStream, peer: SocketAddr) -> Option<TcpStream> {
+    let settled = socket.into_std().and_then(TcpStream::from_std);
+    settled
+        .inspect_err(|error| debug!(peer:% = peer, reason:% = error; "a viewer is lost between threads"))
+        .ok()
+}
+
 #[allow(clippy::disallowed_methods, reason = "sockets do not run on the tests' paused clock")]
 fn now() -> Instant {
     Instant::now()
@@ -291,23 +299,13 @@ impl Actor for Viewers {
 impl Handler<Admit> for Viewers {
     type Result = ();
 
-    fn handle(&mut self, Admit(new): Admit, ctx: &mut Self::Context) {
+    fn handle(&mut self, admit: Admit, ctx: &mut Self::Context) {
         let id = ViewerId(self.next_viewer);
         self.next_viewer += 1;
-        info!(room = self.stream.room().as_str(), peer:% = new.peer, protocol = new.kind.protocol(); "viewer came");
-        let outlet = Outlet::new(Rc::new(new.socket), WireFormat::Flv, now());
-        self.viewers.push(Viewer {
-            id,
-            peer: new.peer,
-            since: now(),
-            outlet,
-            kind: new.kind,
-            _permit: new.permit,
-            _counted: (new.kind == ViewerKind::Viewer).then(|| self.stream.count_viewer()),
-        });
-        self.update(id, ctx, |viewer, now| viewer.outlet.send_control(new.head, now));
+        let Some(head) = self.admit(id, admit) else { return };
+        self.update(id, ctx, |viewer, now| viewer.outlet.send_control(head, now));
         if self.phase == Phase::Streaming {
-            self.stream.join(self.id, id, ctx.address().recipient());
+            self.stream.join(self.key.id(), id, ctx.address().recipient());
         }
     }
 }
@@ -336,3 +334,6 @@ impl Handler<Writable> for Viewers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,7 @@ use synctv_actors::{
         store::{Claim, Store, StoreError},
     },
     router::RouterHandle,
+    viewers::Audience,
 };
 use synctv_media::{room::RoomName, rtmp::client::Client};
 use synctv_stream::{
@@ -109,7 +110,8 @@ fn serve(config: &Config, listeners: Listeners, store: NodeStore) -> Server {
         RouterHandle::start(config.stream_settings(&node_id), registry.clone(), config.max_rooms, None);
     let (permits, lag) = (Permits::new(config.max_connections), Arc::new(config.lag_limits()));
     let (rtmp_settings, http_settings) =
-        (Arc::new(config.rtmp_settings(lag.clone())), config.http_settings(lag));
+        (Arc::new(config.rtmp_settings(lag.clone())), config.http_settings());
+    let audience = Audience::new(lag);
     let api =
         Arc::new(Api::new(config.server_info(&node_id, listeners.ports()), router.clone(), registry.clone()));
     let health = Health::new(router.clone(), registry);
@@ -127,6 +129,7 @@ fn serve(config: &Config, listeners: Listeners, store: NodeStore) -> Server {
                     api.clone(),
                     health.clone(),
                     http_settings.clone(),
+                    audience.clone(),
                     permits.clone(),
                 )
             })

@@ -6,7 +6,6 @@ use std::sync::{
 };
 
 use actix::{Actor, Addr, Recipient, prelude::SendError};
-use actix_rt::ArbiterHandle;
 use synctv_media::{frame::Frame, room::RoomName};
 use tokio::{sync::watch, time::timeout};
 
@@ -21,6 +20,7 @@ use crate::{
     delivery::{Delivery, SubscriberId, SubscriberRole, ViewerId},
     registry::{RegistryHandle, origin::Origin},
     router::StreamEnded,
+    thread::ActorThread,
 };
 
 /// Tells streams apart, also successive ones of one room.
@@ -39,7 +39,7 @@ impl StreamId {
 pub struct StreamHandle {
     id: StreamId,
     room: RoomName,
-    arbiter: ArbiterHandle,
+    thread: ActorThread,
     address: Addr<StreamActor>,
     stage: watch::Receiver<Stage>,
     viewers: ViewerCount,
@@ -55,9 +55,9 @@ pub(crate) enum NotLive {
 }
 
 impl StreamHandle {
-    /// Starts the stream of `room` on `arbiter`. It waits to be fed, and tells `router` when it is over.
+    /// Starts the stream of `room` on `thread`. It waits to be fed, and tells `router` when it is over.
     pub(crate) fn start(
-        arbiter: &ArbiterHandle,
+        thread: &ActorThread,
         room: RoomName,
         settings: Arc<StreamSettings>,
         registry: RegistryHandle,
@@ -66,11 +66,11 @@ impl StreamHandle {
         let id = StreamId::unique();
         let of_room = room.clone();
         let (stage_of, stage) = watch::channel(Stage::Starting);
-        let address = StreamActor::start_in_arbiter(arbiter, move |_| {
+        let address = StreamActor::start_in_arbiter(thread.arbiter(), move |_| {
             StreamActor::new(id, of_room, settings, registry, router, stage_of)
         });
-        let arbiter = arbiter.clone();
-        Self { id, room, arbiter, address, stage, viewers: ViewerCount::default() }
+        let thread = thread.clone();
+        Self { id, room, thread, address, stage, viewers: ViewerCount::default() }
     }
 
     /// Which stream it is.
@@ -89,8 +89,8 @@ impl StreamHandle {
     }
 
     /// The thread that the stream lives on.
-    pub(crate) fn arbiter(&self) -> &ArbiterHandle {
-        &self.arbiter
+    pub(crate) fn thread(&self) -> &ActorThread {
+        &self.thread
     }
 
     /// Whether the stream is there.
