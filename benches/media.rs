@@ -12,7 +12,10 @@ use synctv_media::{
     batch::{Batch, WireFormat},
     batcher::Batcher,
     frame::{Frame, Track},
-    hls::segmenter::{Segmenter, SegmenterConfig},
+    hls::{
+        buffer_pool::BufferPool,
+        segmenter::{Segmenter, SegmenterConfig},
+    },
     rtmp::{
         OUT_CHUNK_SIZE_BYTES,
         chunk_reader::{ChunkLimits, ChunkReader},
@@ -109,8 +112,9 @@ fn mux_transport_stream(c: &mut Criterion) {
     let frames = pictures();
     let mut group = c.benchmark_group("segmenter");
     group.throughput(Throughput::Bytes((frames.len() * PICTURE_BYTES) as u64));
+    let buffers = BufferPool::default();
     let mux = || {
-        let mut segmenter = Segmenter::new(SegmenterConfig::default());
+        let mut segmenter = Segmenter::new(SegmenterConfig::default(), buffers.clone());
         segmenter.set_tracks(Some(true));
         let _ = segmenter.push(Track::Video, 0, &samples::video_header().payload);
         for frame in &frames {

@@ -18,7 +18,12 @@ use std::{
 };
 
 use synctv_media::{
-    hls::{playlist::PlaylistConfig, segment::Segment, segmenter::SegmenterConfig},
+    hls::{
+        buffer_pool::BufferPool,
+        playlist::PlaylistConfig,
+        segment::Segment,
+        segmenter::{Segmenter, SegmenterConfig},
+    },
     room::RoomName,
 };
 use tokio::time::Instant;
@@ -85,6 +90,7 @@ struct Shared {
     rooms: RwLock<HashMap<RoomName, Vec<Arc<HlsSession>>>>,
     storage: StorageHandle,
     memory: SegmentMemory,
+    buffers: BufferPool,
     numbers: Numbers,
     since: Instant,
 }
@@ -96,6 +102,7 @@ impl HlsHandle {
         Self(Arc::new(Shared {
             storage: StorageHandle::start(settings.storage.clone()),
             memory,
+            buffers: BufferPool::default(),
             settings,
             rooms: RwLock::default(),
             numbers: Numbers::default(),
@@ -169,15 +176,16 @@ impl HlsHandle {
         self.retire(Some(session.clone()));
     }
 
-    /// How streams are to be cut.
-    pub(crate) fn segmenter_config(&self) -> SegmenterConfig {
+    /// Cuts one stream.
+    pub(crate) fn segmenter(&self) -> Segmenter {
         let target_ms = self.0.settings.target_ms;
         let gop_max_ms = SegmenterConfig::default().gop_max_ms;
-        SegmenterConfig {
+        let config = SegmenterConfig {
             target_ms,
             first_target_ms: FIRST_TARGET_MS.min(target_ms),
             gop_max_ms: gop_max_ms.max(target_ms),
-        }
+        };
+        Segmenter::new(config, self.0.buffers.clone())
     }
 
     pub(crate) fn keep_ended(&self) -> Duration {

@@ -1,6 +1,9 @@
 //! Access units as a byte stream: start codes (annex B of ISO/IEC 14496-10 and 23008-2) in place of the lengths of
 //! ISO/IEC 14496-15.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use thiserror::Error;
 
 use super::nal::NalConfig;
@@ -18,32 +21,71 @@ pub enum AnnexBError {
     Empty,
 }
 
-/// Appends an access unit to `out`: a delimiter, before a keyframe the parameter sets, then its own NAL units.
-///
-/// Delimiters that it had are left out. So are the configured parameter sets if a keyframe brings a full set of its own,
-/// and those of its own that are among the configured ones if it brings less. After an error `out` is as it was.
-pub fn put_access_unit(
-    out: &mut Vec<u8>,
-    config: &NalConfig,
-    access_unit: &[u8],
+/// An access unit that was read to its end and can be rewritten, with the configuration that counted when it came.
+#[derive(Debug, Clone)]
+pub struct AccessUnit {
+    config: Arc<NalConfig>,
+    nals: Bytes,
     keyframe: bool,
-) -> Result<(), AnnexBError> {
-    let types = types_within(config, access_unit)?;
-    let puts_sets = keyframe && !has_full_set(config, types);
-    out.reserve(access_unit.len() + 64);
-    put_nal(out, config.syntax.delimiter());
-    if puts_sets {
-        config.parameter_sets.iter().for_each(|set| put_nal(out, set));
+    /// The configured parameter sets are put before it.
+    lacks_sets: bool,
+    size_max_bytes: usize,
+}
+
+impl AccessUnit {
+    /// Reads length-prefixed NAL units, without a copy.
+    pub fn read(config: &Arc<NalConfig>, nals: Bytes, keyframe: bool) -> Result<Self, AnnexBError> {
+        let mut types = 0;
+        let mut size_max_bytes = nal_bytes(config.syntax.delimiter());
+        for nal in units(config.length_bytes, &nals) {
+            let nal = nal?;
+            types |= config.syntax.type_of(nal).map_or(0, |nal_type| 1_u64 << nal_type);
+            size_max_bytes += nal_bytes(nal);
+        }
+        if types == 0 {
+            return Err(AnnexBError::Empty);
+        }
+        let lacks_sets = keyframe && !has_full_set(config, types);
+        if lacks_sets {
+            size_max_bytes += config.parameter_sets.iter().map(|set| nal_bytes(set)).sum::<usize>();
+        }
+        Ok(Self { config: config.clone(), nals, keyframe, lacks_sets, size_max_bytes })
     }
-    for nal in nals(config.length_bytes, access_unit) {
-        let nal = nal?;
-        let is_delimiter = config.syntax.type_of(nal) == Some(config.syntax.delimiter_type());
-        let is_repeated = puts_sets && config.parameter_sets.iter().any(|set| **set == *nal);
-        if !is_delimiter && !is_repeated {
-            put_nal(out, nal);
+
+    /// The configuration that it was read with.
+    pub fn config(&self) -> &NalConfig {
+        &self.config
+    }
+
+    /// Whether decoding can start at it.
+    pub fn is_keyframe(&self) -> bool {
+        self.keyframe
+    }
+
+    /// The most that [`put`](Self::put) appends, in bytes.
+    pub fn size_max_bytes(&self) -> usize {
+        self.size_max_bytes
+    }
+
+    /// Appends it to `out`: a delimiter, before a keyframe the parameter sets, then its own NAL units.
+    ///
+    /// Delimiters that it had are left out. So are the configured parameter sets if a keyframe brings a full set of its
+    /// own, and those of its own that are among the configured ones if it brings less.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        let config = &*self.config;
+        out.reserve(self.size_max_bytes);
+        put_nal(out, config.syntax.delimiter());
+        if self.lacks_sets {
+            config.parameter_sets.iter().for_each(|set| put_nal(out, set));
+        }
+        for nal in units(config.length_bytes, &self.nals).flatten() {
+            let is_delimiter = config.syntax.type_of(nal) == Some(config.syntax.delimiter_type());
+            let is_repeated = self.lacks_sets && config.parameter_sets.iter().any(|set| **set == *nal);
+            if !is_delimiter && !is_repeated {
+                put_nal(out, nal);
+            }
         }
     }
-    Ok(())
 }
 
 fn put_nal(out: &mut Vec<u8>, nal: &[u8]) {
@@ -51,13 +93,8 @@ fn put_nal(out: &mut Vec<u8>, nal: &[u8]) {
     out.extend_from_slice(nal);
 }
 
-/// A bit for each type among the NAL units; an error if one of them is malformed.
-fn types_within(config: &NalConfig, access_unit: &[u8]) -> Result<u64, AnnexBError> {
-    let mut types = 0;
-    for nal in nals(config.length_bytes, access_unit) {
-        types |= config.syntax.type_of(nal?).map_or(0, |nal_type| 1_u64 << nal_type);
-    }
-    if types == 0 { Err(AnnexBError::Empty) } else { Ok(types) }
+const fn nal_bytes(nal: &[u8]) -> usize {
+    START_CODE.len() + nal.len()
 }
 
 fn has_full_set(config: &NalConfig, types: u64) -> bool {
@@ -65,7 +102,7 @@ fn has_full_set(config: &NalConfig, types: u64) -> bool {
 }
 
 /// The NAL units of a length-prefixed access unit, without the empty ones; ends after an error.
-fn nals(length_bytes: usize, access_unit: &[u8]) -> impl Iterator<Item = Result<&[u8], AnnexBError>> {
+fn units(length_bytes: usize, access_unit: &[u8]) -> impl Iterator<Item = Result<&[u8], AnnexBError>> {
     let mut rest = access_unit;
     std::iter::from_fn(move || {
         while !rest.is_empty() {
@@ -99,8 +136,9 @@ mod tests {
     const IDR: &[u8] = b"\x65idr";
     const AUD: &[u8] = b"\x09\xF0";
 
-    fn avc(length_bytes: usize) -> NalConfig {
-        NalConfig { syntax: NalSyntax::H264, length_bytes, parameter_sets: vec![SPS.into(), PPS.into()] }
+    fn avc(length_bytes: usize) -> Arc<NalConfig> {
+        let parameter_sets = vec![SPS.into(), PPS.into()];
+        Arc::new(NalConfig { syntax: NalSyntax::H264, length_bytes, parameter_sets })
     }
 
     fn prefixed(length_bytes: usize, nals: &[&[u8]]) -> Vec<u8> {
@@ -118,10 +156,17 @@ mod tests {
         out
     }
 
-    fn rewritten(nals: &[&[u8]], keyframe: bool) -> Vec<u8> {
+    fn put(config: &Arc<NalConfig>, nals: &[&[u8]], keyframe: bool) -> Vec<u8> {
+        let nals = prefixed(config.length_bytes, nals);
+        let unit = AccessUnit::read(config, nals.into(), keyframe).unwrap();
         let mut out = Vec::new();
-        put_access_unit(&mut out, &avc(4), &prefixed(4, nals), keyframe).unwrap();
+        unit.put(&mut out);
+        assert!(out.len() <= unit.size_max_bytes());
         out
+    }
+
+    fn rewritten(nals: &[&[u8]], keyframe: bool) -> Vec<u8> {
+        put(&avc(4), nals, keyframe)
     }
 
     #[test]
@@ -152,24 +197,20 @@ mod tests {
             length_bytes: 2,
             parameter_sets: vec![b"\x40\x01v"[..].into(), b"\x42\x01s"[..].into(), b"\x44\x01p"[..].into()],
         };
-        let mut out = Vec::new();
-        put_access_unit(&mut out, &config, &prefixed(2, &[b"\x46\x01\x10", b"\x26\x01i"]), true).unwrap();
         let expected =
             with_start_codes(&[b"\x46\x01\x50", b"\x40\x01v", b"\x42\x01s", b"\x44\x01p", b"\x26\x01i"]);
-        assert_eq!(out, expected);
+        assert_eq!(put(&Arc::new(config), &[b"\x46\x01\x10", b"\x26\x01i"], true), expected);
     }
 
     #[test]
-    fn a_malformed_unit_is_an_error_and_writes_nothing() {
-        let mut out = b"before".to_vec();
+    fn a_malformed_unit_is_refused_when_it_is_read() {
         for (bytes, error) in [
             (&b"\0\0\0\x05\x65abc"[..], AnnexBError::Length),
             (b"\0\0\0\x01\x65\0\0", AnnexBError::Length),
             (b"\0\0\0\0", AnnexBError::Empty),
             (b"", AnnexBError::Empty),
         ] {
-            assert_eq!(put_access_unit(&mut out, &avc(4), bytes, true), Err(error));
-            assert_eq!(out, b"before");
+            assert_eq!(AccessUnit::read(&avc(4), Bytes::from_static(bytes), true).err(), Some(error));
         }
     }
 
@@ -181,8 +222,7 @@ mod tests {
         ) {
             let nals: Vec<Vec<u8>> = bodies.iter().map(|body| [&[0x41], &body[..]].concat()).collect();
             let nals: Vec<&[u8]> = nals.iter().map(|nal| &nal[..]).collect();
-            let mut out = Vec::new();
-            put_access_unit(&mut out, &avc(length_bytes), &prefixed(length_bytes, &nals), false).unwrap();
+            let out = put(&avc(length_bytes), &nals, false);
             prop_assert_eq!(out, [with_start_codes(&[AUD]), with_start_codes(&nals)].concat());
         }
 
@@ -190,7 +230,11 @@ mod tests {
         fn any_bytes_are_rewritten_or_refused(
             bytes in proptest::collection::vec(any::<u8>(), 0..300), keyframe: bool, length_bytes in 1_usize..=4,
         ) {
-            let _ = put_access_unit(&mut Vec::new(), &avc(length_bytes), &bytes, keyframe);
+            if let Ok(unit) = AccessUnit::read(&avc(length_bytes), bytes.into(), keyframe) {
+                let mut out = Vec::new();
+                unit.put(&mut out);
+                prop_assert!(out.len() <= unit.size_max_bytes());
+            }
         }
     }
 }

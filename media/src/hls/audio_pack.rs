@@ -54,10 +54,11 @@ impl AudioPack {
             && self.bytes.len() + size_bytes <= PACK_MAX_BYTES
     }
 
-    /// Adds a frame; check [`has_room`](Self::has_room) first.
-    pub(super) fn push(&mut self, stream: AudioStream, time_ms: i64, frame: &[u8]) {
+    /// Adds a frame behind its header; check [`has_room`](Self::has_room) first.
+    pub(super) fn push(&mut self, stream: AudioStream, time_ms: i64, header: &[u8], frame: &[u8]) {
         self.first.get_or_insert((stream, time_ms));
         self.frame_count += 1;
+        self.bytes.extend_from_slice(header);
         self.bytes.extend_from_slice(frame);
     }
 

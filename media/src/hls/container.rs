@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use thiserror::Error;
 
 use super::{adts::AdtsError, annex_b::AnnexBError, nal::NalConfigError};
@@ -53,9 +54,16 @@ pub enum ContainerError {
 
 /// Turns the frames of FLV tags into the bytes of segments.
 ///
-/// A frame comes in two steps, so that one that is refused cannot have ended a segment: `stage_*` reads it,
-/// `write_staged` puts it into the segment that is open by then.
+/// A frame is read when it comes, so that one that is refused cannot have ended a segment, and written with all the
+/// others of its segment. What is read keeps what it takes to write it: a sequence header counts for the frames that are
+/// read after it, whenever they are written.
 pub trait Container {
+    /// A frame that was read. It shares the memory of the tag that it came in.
+    type Frame: fmt::Debug;
+
+    /// The most that a segment takes beside its frames, in bytes.
+    const SEGMENT_OVERHEAD_BYTES: usize;
+
     /// Takes a video sequence header, without the tag's own header. After an error there is none.
     fn set_video(&mut self, codec: VideoCodec, header: &[u8]) -> Result<(), ContainerError>;
 
@@ -63,19 +71,16 @@ pub trait Container {
     fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), ContainerError>;
 
     /// Reads a picture; `data` is what follows `header` in the tag.
-    fn stage_video(&mut self, header: &VideoHeader, dts_ms: i64, data: &[u8]) -> Result<(), ContainerError>;
+    fn video(&self, header: &VideoHeader, dts_ms: i64, data: Bytes) -> Result<Self::Frame, ContainerError>;
 
     /// Reads a frame of audio, without the tag's own header.
-    fn stage_audio(&mut self, codec: AudioCodec, time_ms: i64, data: &[u8]) -> Result<(), ContainerError>;
+    fn audio(&self, codec: AudioCodec, time_ms: i64, data: Bytes) -> Result<Self::Frame, ContainerError>;
 
-    /// Begins a segment in `out`.
-    fn begin_segment(&mut self, out: &mut Vec<u8>, lead: Lead);
+    /// The most that a frame takes in a segment, in bytes.
+    fn size_max_bytes(frame: &Self::Frame) -> usize;
 
-    /// Puts the frame that was staged last, once.
-    fn write_staged(&mut self, out: &mut Vec<u8>);
-
-    /// Completes the segment in `out`. True if its tracks are not those of the segment before it.
-    fn end_segment(&mut self, out: &mut Vec<u8>) -> bool;
+    /// Appends a segment to `out`: the frames in their order. True if its tracks are not those of the segment before it.
+    fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[Self::Frame]) -> bool;
 
     /// The next segment does not continue the last one.
     fn discontinuity(&mut self);

@@ -1,7 +1,5 @@
 //! The time before the first segment: until a keyframe comes, or until it is clear that there is no video.
 
-use bytes::Bytes;
-
 /// Without a word about video, sound alone for so long means that there is none.
 const UNKNOWN_WAIT_MS: i64 = 1_000;
 
@@ -21,44 +19,45 @@ pub(super) enum Expectation {
 
 /// What to do with a frame of audio.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum LeadInStep {
+pub(super) enum LeadInStep<F> {
     /// It is kept, to be written once it is clear that there is no video.
     Held,
     /// It comes before the first keyframe.
     Drop,
-    /// A segment without video begins, with what was held before this frame.
-    Begin(Vec<(i64, Bytes)>),
+    /// A segment without video begins: with what was held, of which this frame is the last.
+    Begin(Vec<(i64, F)>),
 }
 
-#[derive(Debug, Default)]
-pub(super) struct LeadIn {
+#[derive(Debug)]
+pub(super) struct LeadIn<F> {
     since_ms: Option<i64>,
-    held: Vec<(i64, Bytes)>,
+    held: Vec<(i64, F)>,
 }
 
-impl LeadIn {
+impl<F> LeadIn<F> {
+    pub(super) fn new() -> Self {
+        Self { since_ms: None, held: Vec::new() }
+    }
+
     /// A frame of audio came. Video that was announced and does not come is waited for during `video_wait_ms`.
     pub(super) fn audio(
         &mut self,
         time_ms: i64,
-        payload: &Bytes,
+        frame: F,
         expectation: Expectation,
         video_wait_ms: i64,
-    ) -> LeadInStep {
+    ) -> LeadInStep<F> {
         let waited_ms = time_ms.saturating_sub(*self.since_ms.get_or_insert(time_ms));
         let begins = match expectation {
             Expectation::Unknown => waited_ms >= UNKNOWN_WAIT_MS || self.held.len() >= HELD_MAX,
             Expectation::Video => waited_ms >= video_wait_ms,
             Expectation::AudioOnly => true,
         };
-        match expectation {
-            _ if begins => LeadInStep::Begin(std::mem::take(&mut self.held)),
-            Expectation::Unknown => {
-                self.held.push((time_ms, payload.clone()));
-                LeadInStep::Held
-            }
-            Expectation::Video | Expectation::AudioOnly => LeadInStep::Drop,
+        if !begins && expectation != Expectation::Unknown {
+            return LeadInStep::Drop;
         }
+        self.held.push((time_ms, frame));
+        if begins { LeadInStep::Begin(std::mem::take(&mut self.held)) } else { LeadInStep::Held }
     }
 
     /// Lets go of what is held, and says how many frames these were.
@@ -72,36 +71,37 @@ impl LeadIn {
 mod tests {
     use super::*;
 
-    fn step(lead_in: &mut LeadIn, time_ms: i64, expectation: Expectation) -> LeadInStep {
-        lead_in.audio(time_ms, &Bytes::from_static(b"a"), expectation, 11_000)
+    fn step(lead_in: &mut LeadIn<char>, time_ms: i64, expectation: Expectation) -> LeadInStep<char> {
+        lead_in.audio(time_ms, 'a', expectation, 11_000)
     }
 
     #[test]
     fn sound_alone_is_held_for_a_second() {
-        let mut lead_in = LeadIn::default();
+        let mut lead_in = LeadIn::new();
         assert_eq!(step(&mut lead_in, 5_000, Expectation::Unknown), LeadInStep::Held);
         assert_eq!(step(&mut lead_in, 5_999, Expectation::Unknown), LeadInStep::Held);
         let LeadInStep::Begin(held) = step(&mut lead_in, 6_000, Expectation::Unknown) else { panic!() };
-        assert_eq!(held.iter().map(|(time_ms, _)| *time_ms).collect::<Vec<_>>(), [5_000, 5_999]);
+        assert_eq!(held, [(5_000, 'a'), (5_999, 'a'), (6_000, 'a')]);
     }
 
     #[test]
     fn held_sound_is_bounded() {
-        let mut lead_in = LeadIn::default();
+        let mut lead_in = LeadIn::new();
         let steps = (0..=HELD_MAX).map(|_| step(&mut lead_in, 0, Expectation::Unknown));
-        assert!(matches!(steps.last(), Some(LeadInStep::Begin(held)) if held.len() == HELD_MAX));
+        assert!(matches!(steps.last(), Some(LeadInStep::Begin(held)) if held.len() == HELD_MAX + 1));
     }
 
     #[test]
     fn announced_video_is_waited_for_but_not_for_ever() {
-        let mut lead_in = LeadIn::default();
+        let mut lead_in = LeadIn::new();
         assert_eq!(step(&mut lead_in, 0, Expectation::Video), LeadInStep::Drop);
         assert_eq!(step(&mut lead_in, 10_999, Expectation::Video), LeadInStep::Drop);
-        assert_eq!(step(&mut lead_in, 11_000, Expectation::Video), LeadInStep::Begin(vec![]));
+        assert_eq!(step(&mut lead_in, 11_000, Expectation::Video), LeadInStep::Begin(vec![(11_000, 'a')]));
     }
 
     #[test]
     fn a_stream_known_to_have_no_video_begins_at_once() {
-        assert_eq!(step(&mut LeadIn::default(), 0, Expectation::AudioOnly), LeadInStep::Begin(vec![]));
+        let step = step(&mut LeadIn::new(), 0, Expectation::AudioOnly);
+        assert_eq!(step, LeadInStep::Begin(vec![(0, 'a')]));
     }
 }

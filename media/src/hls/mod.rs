@@ -1,16 +1,19 @@
 //! HLS (RFC 8216) without I/O: FLV tag bodies go in, MPEG-TS segments and playlist texts come out.
 //!
 //! [`segmenter`] decides where one segment ends and the next begins, and knows nothing of the bytes in between; those
-//! are the business of a [`container`], of which [`ts_container`] is the only one. [`playlist`] lists the segments.
+//! are the business of a [`container`], of which [`ts_container`] is the only one. It writes them when the segment ends,
+//! into memory of a [`buffer_pool`]. [`playlist`] lists the segments.
 
 pub mod adts;
 pub mod annex_b;
 mod audio_pack;
 pub mod avc;
+pub mod buffer_pool;
 pub mod container;
 pub mod hevc;
 mod lead_in;
 pub mod nal;
+mod open_segment;
 pub mod playlist;
 pub mod psi;
 pub mod segment;

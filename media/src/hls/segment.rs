@@ -1,12 +1,12 @@
-//! A segment, finished and not, and why a frame is in none.
+//! A finished segment, and why a frame is in none.
 
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::container::{ContainerError, Lead};
+use super::container::ContainerError;
 use crate::{audio::AudioError, video::VideoError};
 
-/// A segment that reaches this size is cut wherever it is. The frame that crosses it still belongs to it.
+/// A segment that may reach this size is cut wherever it is. The frame that crosses it still belongs to it.
 pub const SEGMENT_MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// A finished segment.
@@ -40,20 +40,4 @@ pub enum SegmentError {
     /// The tag's header cannot be read.
     #[error(transparent)]
     Audio(#[from] AudioError),
-}
-
-/// A segment that frames are written to.
-#[derive(Debug)]
-pub(super) struct OpenSegment {
-    pub(super) lead: Lead,
-    pub(super) bytes: Vec<u8>,
-    pub(super) first_ms: i64,
-    pub(super) discontinuity: bool,
-    pub(super) independent: bool,
-}
-
-impl OpenSegment {
-    pub(super) fn is_full(&self) -> bool {
-        self.bytes.len() >= SEGMENT_MAX_BYTES
-    }
 }

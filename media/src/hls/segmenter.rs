@@ -3,9 +3,11 @@
 use bytes::Bytes;
 
 use super::{
+    buffer_pool::BufferPool,
     container::{Container, ContainerError, Lead},
     lead_in::{Expectation, LeadIn, LeadInStep},
-    segment::{OpenSegment, SEGMENT_MAX_BYTES, Segment, SegmentError},
+    open_segment::{OpenSegment, Written},
+    segment::{Segment, SegmentError},
     segment_track::{Gate, SegmentTrack},
     ts_container::TsContainer,
 };
@@ -20,8 +22,6 @@ const CUT_TOLERANCE_MS: i64 = 50;
 
 /// A keyframe that is due may come behind audio that is a little later than it.
 const INTERLEAVE_MS: i64 = 1_000;
-
-const FIRST_CAPACITY_BYTES: usize = 64 * 1024;
 
 /// When to cut, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,24 +43,24 @@ impl Default for SegmenterConfig {
 /// Cuts one stream into segments. Fed with the bodies of its FLV tags, it hands out each segment when the first frame of
 /// the next one comes.
 #[derive(Debug)]
-pub struct Segmenter<C = TsContainer> {
+pub struct Segmenter<C: Container = TsContainer> {
     config: SegmenterConfig,
     container: C,
-    state: State,
+    buffers: BufferPool,
+    state: State<C::Frame>,
     video: SegmentTrack<VideoCodec>,
     audio: SegmentTrack<AudioCodec>,
     expectation: Expectation,
     /// The owner or the clock said that the next segment does not continue the last one.
     spliced: bool,
     has_produced: bool,
-    last_size_bytes: usize,
     dropped_frames: u64,
 }
 
 #[derive(Debug)]
-enum State {
-    Waiting(LeadIn),
-    Open(OpenSegment),
+enum State<F> {
+    Waiting(LeadIn<F>),
+    Open(OpenSegment<F>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,25 +70,25 @@ enum Cut {
 }
 
 impl Segmenter {
-    /// A segmenter that writes MPEG-TS.
-    pub fn new(config: SegmenterConfig) -> Self {
-        Self::with_container(config, TsContainer::default())
+    /// A segmenter that writes MPEG-TS. Streams that share `buffers` use each other's memory again.
+    pub fn new(config: SegmenterConfig, buffers: BufferPool) -> Self {
+        Self::with_container(config, TsContainer::default(), buffers)
     }
 }
 
 impl<C: Container> Segmenter<C> {
     /// A segmenter that writes whatever `container` does.
-    pub fn with_container(config: SegmenterConfig, container: C) -> Self {
+    pub fn with_container(config: SegmenterConfig, container: C, buffers: BufferPool) -> Self {
         Self {
             config,
             container,
-            state: State::Waiting(LeadIn::default()),
+            buffers,
+            state: State::Waiting(LeadIn::new()),
             video: SegmentTrack::new(Gate::NextSegment),
             audio: SegmentTrack::new(Gate::Open),
             expectation: Expectation::Unknown,
             spliced: false,
             has_produced: false,
-            last_size_bytes: FIRST_CAPACITY_BYTES,
             dropped_frames: 0,
         }
     }
@@ -137,17 +137,16 @@ impl<C: Container> Segmenter<C> {
         self.dropped_frames
     }
 
-    fn push_video(&mut self, time_ms: i64, payload: &[u8]) -> Result<Option<Segment>, SegmentError> {
+    fn push_video(&mut self, time_ms: i64, payload: &Bytes) -> Result<Option<Segment>, SegmentError> {
         let header = VideoHeader::parse(payload)?;
-        let data = payload.get(header.data_offset..).unwrap_or_default();
+        let data = behind(payload, header.data_offset);
         match header.kind {
-            VideoKind::SequenceHeader => self.video_header(header.codec, data).map(|()| None),
+            VideoKind::SequenceHeader => self.video_header(header.codec, &data).map(|()| None),
             VideoKind::Keyframe | VideoKind::Inter => {
-                let staged = self.container.stage_video(&header, time_ms, data);
-                if !self.is_staged(staged)? {
-                    return Ok(None);
-                }
-                Ok(self.place_video(time_ms, header.kind == VideoKind::Keyframe))
+                let read = self.container.video(&header, time_ms, data);
+                let frame = self.unless_headless(read)?;
+                Ok(frame
+                    .and_then(|frame| self.place_video(time_ms, header.kind == VideoKind::Keyframe, frame)))
             }
             VideoKind::Other => Ok(None),
         }
@@ -155,17 +154,16 @@ impl<C: Container> Segmenter<C> {
 
     fn push_audio(&mut self, time_ms: i64, payload: &Bytes) -> Result<Option<Segment>, SegmentError> {
         let header = AudioHeader::parse(payload)?;
-        let data = payload.get(header.data_offset..).unwrap_or_default();
+        let data = behind(payload, header.data_offset);
         match header.kind {
-            AudioKind::SequenceHeader => self.audio_header(header.codec, data).map(|()| None),
+            AudioKind::SequenceHeader => self.audio_header(header.codec, &data).map(|()| None),
             AudioKind::Coded => {
                 if !has_sequence_header(header.codec) {
                     self.audio_header(header.codec, &[])?;
                 }
-                if !self.stage_audio(time_ms, payload)? {
-                    return Ok(None);
-                }
-                Ok(self.place_audio(time_ms, payload))
+                let read = self.container.audio(header.codec, time_ms, data);
+                let frame = self.unless_headless(read)?;
+                Ok(frame.and_then(|frame| self.place_audio(time_ms, frame)))
             }
             AudioKind::Other => Ok(None),
         }
@@ -202,26 +200,22 @@ impl<C: Container> Segmenter<C> {
         Ok(())
     }
 
-    fn stage_audio(&mut self, time_ms: i64, payload: &[u8]) -> Result<bool, SegmentError> {
-        let header = AudioHeader::parse(payload)?;
-        let data = payload.get(header.data_offset..).unwrap_or_default();
-        let staged = self.container.stage_audio(header.codec, time_ms, data);
-        self.is_staged(staged)
-    }
-
     /// Frames that come before their sequence header are left out without a word, others with an error.
-    fn is_staged(&mut self, staged: Result<(), ContainerError>) -> Result<bool, SegmentError> {
-        if staged.is_err() {
+    fn unless_headless(
+        &mut self,
+        read: Result<C::Frame, ContainerError>,
+    ) -> Result<Option<C::Frame>, SegmentError> {
+        if read.is_err() {
             self.dropped_frames += 1;
         }
-        match staged {
-            Ok(()) => Ok(true),
-            Err(ContainerError::NoHeader) => Ok(false),
+        match read {
+            Ok(frame) => Ok(Some(frame)),
+            Err(ContainerError::NoHeader) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn place_video(&mut self, time_ms: i64, keyframe: bool) -> Option<Segment> {
+    fn place_video(&mut self, time_ms: i64, keyframe: bool, frame: C::Frame) -> Option<Segment> {
         let before_leap = self.splice_at_leap(time_ms);
         let cut = match &self.state {
             _ if !keyframe && self.video.gate == Gate::NextSegment => {
@@ -236,51 +230,45 @@ impl<C: Container> Segmenter<C> {
             self.video.gate = Gate::Open;
         }
         self.video.note_frame(time_ms);
-        self.write_staged();
+        self.hold(frame);
         before_leap.or(finished)
     }
 
-    fn place_audio(&mut self, time_ms: i64, payload: &Bytes) -> Option<Segment> {
+    fn place_audio(&mut self, time_ms: i64, frame: C::Frame) -> Option<Segment> {
         let before_leap = self.splice_at_leap(time_ms);
         if let State::Waiting(lead_in) = &mut self.state {
-            match lead_in.audio(time_ms, payload, self.expectation, self.config.stall_max_ms()) {
+            match lead_in.audio(time_ms, frame, self.expectation, self.config.stall_max_ms()) {
                 LeadInStep::Held => {}
                 LeadInStep::Drop => self.dropped_frames += 1,
-                LeadInStep::Begin(held) => self.begin_with_audio(time_ms, payload, held),
+                LeadInStep::Begin(held) => self.begin_with_audio(held),
             }
             return before_leap;
         }
         let turned = self.cut_before_audio(time_ms);
         let finished = turned.and_then(|(cut, lead)| self.turn(cut, lead, time_ms, lead == Lead::Audio));
-        self.write_audio(time_ms);
+        self.hold_audio(time_ms, frame);
         before_leap.or(finished)
     }
 
-    /// Opens the first segment of a stream without video, with what was held and the frame of `payload` behind it.
-    fn begin_with_audio(&mut self, time_ms: i64, payload: &Bytes, held: Vec<(i64, Bytes)>) {
-        let first_ms = held.first().map_or(time_ms, |(first_ms, _)| *first_ms);
-        self.open(Lead::Audio, first_ms, true);
-        let last = (time_ms, payload.clone());
-        for (frame_ms, payload) in held.into_iter().chain([last]) {
-            // Each was staged when it came, and is again without an error.
-            if self.stage_audio(frame_ms, &payload).unwrap_or(false) {
-                self.write_audio(frame_ms);
-            }
-        }
+    /// Opens the first segment of a stream without video, with what was held.
+    fn begin_with_audio(&mut self, held: Vec<(i64, C::Frame)>) {
+        let Some((first_ms, _)) = held.first() else { return };
+        self.open(Lead::Audio, *first_ms, true);
+        held.into_iter().for_each(|(time_ms, frame)| self.hold_audio(time_ms, frame));
     }
 
-    fn write_audio(&mut self, time_ms: i64) {
+    fn hold_audio(&mut self, time_ms: i64, frame: C::Frame) {
         if self.audio.gate == Gate::NextSegment {
             self.dropped_frames += 1;
             return;
         }
         self.audio.note_frame(time_ms);
-        self.write_staged();
+        self.hold(frame);
     }
 
-    fn write_staged(&mut self) {
+    fn hold(&mut self, frame: C::Frame) {
         if let State::Open(open) = &mut self.state {
-            self.container.write_staged(&mut open.bytes);
+            open.hold::<C>(frame);
         }
     }
 
@@ -289,8 +277,8 @@ impl<C: Container> Segmenter<C> {
         i64::from(target_ms) - CUT_TOLERANCE_MS
     }
 
-    fn cut_before_video(&self, open: &OpenSegment, time_ms: i64, keyframe: bool) -> Option<Cut> {
-        let age_ms = time_ms.saturating_sub(open.first_ms);
+    fn cut_before_video(&self, open: &OpenSegment<C::Frame>, time_ms: i64, keyframe: bool) -> Option<Cut> {
+        let age_ms = open.age_ms(time_ms);
         let has_new_header = self.video.gate == Gate::NextSegment || self.audio.gate == Gate::NextSegment;
         if keyframe && (has_new_header || age_ms >= self.due_ms()) {
             return Some(Cut::Regular);
@@ -302,7 +290,7 @@ impl<C: Container> Segmenter<C> {
         let State::Open(open) = &self.state else {
             return None;
         };
-        let age_ms = time_ms.saturating_sub(open.first_ms);
+        let age_ms = open.age_ms(time_ms);
         let has_new_header = self.audio.gate == Gate::NextSegment;
         if open.lead == Lead::Audio && (has_new_header || age_ms >= i64::from(self.config.target_ms)) {
             return Some((Cut::Regular, open.lead));
@@ -325,29 +313,24 @@ impl<C: Container> Segmenter<C> {
             self.container.discontinuity();
         }
         self.audio.gate = Gate::Open;
-        // A little more than the last one took: copying while it grows would cost more than pages that stay untouched.
-        let capacity_bytes = (self.last_size_bytes + self.last_size_bytes / 4).min(SEGMENT_MAX_BYTES);
-        let mut bytes = Vec::with_capacity(capacity_bytes);
-        self.container.begin_segment(&mut bytes, lead);
         let discontinuity = discontinuity && self.has_produced;
-        self.state = State::Open(OpenSegment { lead, bytes, first_ms, discontinuity, independent });
+        self.state = State::Open(OpenSegment::new(lead, first_ms, discontinuity, independent));
     }
 
     /// Ends the open segment, if there is one, where the next one begins, or else where its own last frame does.
     fn close(&mut self, next_first_ms: Option<i64>, cut: Cut) -> Option<Segment> {
-        let state = std::mem::replace(&mut self.state, State::Waiting(LeadIn::default()));
-        let mut open = match state {
+        let state = std::mem::replace(&mut self.state, State::Waiting(LeadIn::new()));
+        let open = match state {
             State::Open(open) => open,
             State::Waiting(mut lead_in) => {
                 self.dropped_frames += lead_in.drop_held();
                 return None;
             }
         };
-        let has_other_tracks = self.container.end_segment(&mut open.bytes);
+        let Written { bytes, has_other_tracks } = open.write(&mut self.container, &self.buffers);
         let end_ms = next_first_ms.unwrap_or_else(|| self.own_end_ms(&open));
-        self.last_size_bytes = open.bytes.len();
         let segment = Segment {
-            bytes: Bytes::from(open.bytes.into_boxed_slice()),
+            bytes,
             duration_ms: u64::try_from(end_ms.saturating_sub(open.first_ms)).unwrap_or(0),
             first_ms: open.first_ms,
             discontinuity: open.discontinuity || has_other_tracks,
@@ -358,7 +341,7 @@ impl<C: Container> Segmenter<C> {
         Some(segment)
     }
 
-    fn own_end_ms(&self, open: &OpenSegment) -> i64 {
+    fn own_end_ms(&self, open: &OpenSegment<C::Frame>) -> i64 {
         let (video, audio) = (self.video.end_ms(open.first_ms), self.audio.end_ms(open.first_ms));
         let end_ms = match open.lead {
             Lead::Video => video.or(audio),
@@ -401,6 +384,11 @@ impl SegmenterConfig {
     fn stall_max_ms(&self) -> i64 {
         i64::from(self.gop_max_ms) + INTERLEAVE_MS
     }
+}
+
+/// What is behind the tag's own header, without a copy.
+fn behind(payload: &Bytes, offset: usize) -> Bytes {
+    payload.get(offset..).map_or_else(Bytes::new, |data| payload.slice_ref(data))
 }
 
 /// Whether frames of this codec need a sequence header before them.

@@ -21,14 +21,34 @@ pub const CLOCK_INTERVAL_MS: i64 = 90;
 /// The most audio in one PES packet: what its 16-bit length can tell, without its header.
 pub const PES_AUDIO_MAX_BYTES: usize = 0xFFFF - (PES_HEADER_PTS_BYTES - PES_PREFIX_BYTES);
 
+/// What the tables at the front of a segment take.
+pub const TABLES_BYTES: usize = 2 * PACKET_BYTES;
+
 const PAYLOAD_BYTES: usize = PACKET_BYTES - 4;
 const PES_PREFIX_BYTES: usize = 6;
 const PES_HEADER_PTS_BYTES: usize = 14;
+const PES_HEADER_PTS_DTS_BYTES: usize = 19;
+const ADAPTATION_MAX_BYTES: usize = 8;
 const STREAM_ID_VIDEO: u8 = 0xE0;
 const STREAM_ID_AUDIO: u8 = 0xC0;
 const RANDOM_ACCESS: u8 = 0x40;
 const HAS_CLOCK: u8 = 0x10;
 const TICKS_MASK: u64 = (1 << 33) - 1;
+
+/// The most that a call of [`TsWriter::video`] appends, in bytes.
+pub const fn video_max_bytes(annex_b_bytes: usize) -> usize {
+    packets_bytes(PES_HEADER_PTS_DTS_BYTES + annex_b_bytes)
+}
+
+/// The most that a call of [`TsWriter::audio`] appends, in bytes; several frames in one take less than each in its own.
+pub const fn audio_max_bytes(frames_bytes: usize) -> usize {
+    // One more packet, as the clock may be due.
+    packets_bytes(PES_HEADER_PTS_BYTES + frames_bytes) + PACKET_BYTES
+}
+
+const fn packets_bytes(pes_bytes: usize) -> usize {
+    (ADAPTATION_MAX_BYTES + pes_bytes).div_ceil(PAYLOAD_BYTES) * PACKET_BYTES
+}
 
 /// Writes a stream's segments one after the other. The continuity counters live as long as the writer.
 ///
@@ -117,7 +137,7 @@ impl TsWriter {
         let adaptation = Adaptation::new(keyframe, clock);
         // Length 0, "until the next one", is allowed for video and the only choice over 64 KiB.
         if pts_ms > dts_ms {
-            let mut header = pes_header::<19>(STREAM_ID_VIDEO, 0, 0xC0);
+            let mut header = pes_header::<PES_HEADER_PTS_DTS_BYTES>(STREAM_ID_VIDEO, 0, 0xC0);
             put_time(&mut header, 9, 0x30, pts_ms);
             put_time(&mut header, 14, 0x10, dts_ms);
             put_pes(out, VIDEO_PID, &mut self.video_counter, &adaptation, &header, annex_b);

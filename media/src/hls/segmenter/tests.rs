@@ -4,12 +4,18 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::hls::{
+    buffer_pool::BufferPool,
     container::{Codec, ContainerError},
-    segment::{Segment, SegmentError},
+    segment::{SEGMENT_MAX_BYTES, Segment, SegmentError},
     segmenter::{Segmenter, SegmenterConfig},
     ts_check::{CheckedSegment, TsChecker, adts_frames},
 };
-use crate::{audio::AudioCodec, frame::Track, video::VideoCodec};
+use crate::{
+    audio::AudioCodec,
+    flv::{frames, put_tag},
+    frame::Track,
+    video::VideoCodec,
+};
 
 const WRAP_MS: i64 = (1 << 33) / 90;
 const LEAD_TICKS: u64 = 500 * 90;
@@ -92,7 +98,7 @@ fn feed(segmenter: &mut Segmenter, messages: &[Message]) -> Vec<Segment> {
 }
 
 fn cut(messages: &[Message]) -> Vec<Segment> {
-    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
     let mut segments = feed(&mut segmenter, messages);
     segments.extend(segmenter.finish());
     segments
@@ -295,12 +301,80 @@ fn another_header_of_the_sound_waits_for_the_next_keyframe() {
     let mut messages = Source { gop_ms: Some(1_000), length_ms: 6_000, ..SOURCE }.all();
     let at = messages.iter().position(|message| message.1 >= 2_500).unwrap();
     messages.insert(at, (Track::Audio, 2_500, Bytes::from_static(AAC_48000)));
-    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
     let mut segments = feed(&mut segmenter, &messages);
     segments.extend(segmenter.finish());
     assert_eq!(durations_ms(&segments), [2_000, 1_000, 2_000, 1_000]);
     assert!(segments[2].discontinuity && (21..=22).contains(&segmenter.dropped_frames()));
     checked(&segments);
+}
+
+/// Two GOPs in each segment, and a header in the middle of the first: `at_ms` 1,500.
+fn with_header_within(header: (Track, &'static [u8])) -> (Vec<Segment>, Vec<Segment>) {
+    let messages = Source { gop_ms: Some(1_000), length_ms: 4_000, ..SOURCE }.all();
+    let at = messages.iter().position(|message| message.1 >= 1_500).unwrap();
+    let mut changed = messages.clone();
+    changed.insert(at, (header.0, 1_500, Bytes::from_static(header.1)));
+    (cut(&messages), cut(&changed))
+}
+
+#[test]
+fn a_header_counts_only_for_the_frames_behind_it() {
+    let (_, changed) = with_header_within((Track::Video, OTHER_AVCC));
+    let keyframes: Vec<_> = checked(&changed)
+        .into_iter()
+        .map(|segment| segment.video.into_iter().filter(|picture| picture.random_access).collect::<Vec<_>>())
+        .collect();
+    let levels = |at: usize| keyframes[at].iter().map(|picture| picture.payload[13]).collect::<Vec<_>>();
+    assert_eq!((levels(0), levels(1)), (vec![0x1F, 0x1F], vec![0x28, 0x28]));
+
+    let (same, changed) = with_header_within((Track::Audio, AAC_48000));
+    let rates = |segments: &[Segment], at: usize| -> Vec<u8> {
+        let packets = &checked(segments)[at].audio;
+        packets
+            .iter()
+            .flat_map(|packet| adts_frames(&packet.payload).unwrap())
+            .map(|frame| frame[2])
+            .collect()
+    };
+    let before = rates(&changed, 0);
+    assert!(before.len() > 60 && rates(&same, 0).starts_with(&before));
+    assert!(rates(&changed, 1).iter().all(|byte| *byte == 0x4C));
+}
+
+#[test]
+fn a_header_that_cannot_be_read_takes_nothing_from_the_frames_before_it() {
+    let mut messages = Source { length_ms: 1_000, ..SOURCE }.all();
+    let intact = cut(&messages);
+    messages.push((Track::Video, 1_000, Bytes::from_static(b"\x17\0\0\0\0\x02")));
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
+    messages.iter().for_each(|(track, time_ms, payload)| drop(segmenter.push(*track, *time_ms, payload)));
+    assert_eq!(segmenter.finish().as_ref(), intact.first());
+}
+
+#[test]
+fn a_segment_that_is_too_large_is_cut_without_a_keyframe() {
+    let size_bytes = SEGMENT_MAX_BYTES / 8;
+    let mut body = vec![0x27, 1, 0, 0, 0];
+    body.extend_from_slice(&(size_bytes as u32).to_be_bytes());
+    body.resize(9 + size_bytes, 0x41);
+    let large = Bytes::from(body);
+    let mut messages = Source { length_ms: 40, sample_rate_hz: None, ..SOURCE }.all();
+    messages.extend((1..12).map(|at| (Track::Video, at * 40, large.clone())));
+    let segments = cut(&messages);
+    assert_eq!(durations_ms(&segments), [9 * 40, 3 * 40]);
+    assert!(segments[0].forced_cut && segments[0].bytes.len() < SEGMENT_MAX_BYTES + 2 * size_bytes);
+}
+
+#[test]
+fn a_segment_holds_no_frame_in_memory_when_it_is_cut() {
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
+    let messages = SOURCE.all();
+    let second = messages.iter().position(|message| message.1 >= 2_000).unwrap();
+    assert!(feed(&mut segmenter, &messages[..second]).is_empty());
+    assert!(messages[2..second].iter().all(|message| !message.2.is_unique()));
+    feed(&mut segmenter, &messages[second..=second]);
+    assert!(messages[2..second].iter().all(|message| message.2.is_unique()));
 }
 
 #[test]
@@ -340,7 +414,7 @@ fn video_that_comes_late_begins_at_its_keyframe() {
 fn a_hint_saves_the_wait() {
     let source = Source { gop_ms: None, length_ms: 300, ..SOURCE };
     assert!(cut(&source.all()).is_empty());
-    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
     segmenter.set_tracks(Some(false));
     assert!(feed(&mut segmenter, &source.all()).is_empty());
     assert_holds(&[segmenter.finish().unwrap()], &source.media());
@@ -350,7 +424,7 @@ fn a_hint_saves_the_wait() {
 fn another_publisher_is_a_discontinuity() {
     let first = Source { length_ms: 3_000, ..SOURCE };
     let second = Source { start_ms: 5_000, length_ms: 4_000, ..SOURCE };
-    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
     assert_eq!(segmenter.discontinuity(), None);
     let mut segments = feed(&mut segmenter, &first.all());
     segments.extend(segmenter.discontinuity());
@@ -369,7 +443,7 @@ fn another_publisher_is_a_discontinuity() {
 #[test]
 fn a_publisher_without_video_may_follow_one_with_it() {
     let second = Source { start_ms: 5_000, length_ms: 4_000, gop_ms: None, ..SOURCE };
-    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
     let mut segments = feed(&mut segmenter, &SOURCE.all()[..100]);
     segments.extend(segmenter.discontinuity());
     let before = segments.len();
@@ -391,7 +465,7 @@ fn a_leap_is_a_discontinuity_and_no_long_segment() {
 
 #[test]
 fn codecs_that_do_not_fit_are_named() {
-    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
     let mut name = |track, body: &'static [u8]| match segmenter.push(track, 0, &Bytes::from_static(body)) {
         Err(SegmentError::Container(ContainerError::UnsupportedCodec(codec))) => (codec, codec.to_string()),
         other => panic!("{other:?}"),
@@ -407,7 +481,7 @@ fn codecs_that_do_not_fit_are_named() {
 
 #[test]
 fn frames_without_a_header_are_counted_and_malformed_ones_refused() {
-    let mut segmenter = Segmenter::new(SegmenterConfig::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
     let source = Source { length_ms: 2_000, ..SOURCE };
     assert!(feed(&mut segmenter, &source.media()).is_empty());
     assert_eq!(segmenter.dropped_frames(), source.media().len() as u64);
@@ -454,7 +528,7 @@ fn any_message() -> impl Strategy<Value = Message> {
 proptest! {
     #[test]
     fn any_feed_is_cut_or_refused(messages in proptest::collection::vec(any_message(), 0..60), at in 0..60_usize) {
-        let mut segmenter = Segmenter::new(SegmenterConfig::default());
+        let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
         for (index, (track, time_ms, payload)) in messages.iter().enumerate() {
             let _ = segmenter.push(*track, *time_ms, payload);
             if index == at {
@@ -462,6 +536,24 @@ proptest! {
             }
         }
         segmenter.finish();
+    }
+
+    #[test]
+    fn the_same_frames_are_the_same_bytes_however_they_are_batched(
+        sizes in proptest::collection::vec(1_usize..40, 1..20),
+        composition_time_ms in prop_oneof![Just([0; 4]), Just([80, 200, 80, 0])],
+    ) {
+        let messages = Source { composition_time_ms, length_ms: 7_000, ..SOURCE }.all();
+        let (mut rest, mut sizes) = (&messages[..], sizes.iter().cycle());
+        let mut batched = Vec::new();
+        while !rest.is_empty() {
+            let (batch, behind) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
+            let mut run = Vec::new();
+            batch.iter().for_each(|(track, time_ms, payload)| put_tag(&mut run, *track, *time_ms, payload));
+            batched.extend(frames(&run.into(), batch[0].1));
+            rest = behind;
+        }
+        prop_assert_eq!(cut(&batched), cut(&messages));
     }
 
     #[test]

@@ -1,0 +1,142 @@
+//! The memory of segments that are no longer needed, for those to come: fresh memory costs a page fault every 4 KiB.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+
+/// The most that a pool keeps, in bytes.
+pub const POOL_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Capacities are multiples of this, so that the segments of streams that are alike fit each other's buffers.
+const STEP_BYTES: usize = 64 * 1024;
+
+/// A buffer is used for no less than this part of its capacity.
+const WASTE_FACTOR: usize = 2;
+
+/// Buffers that nobody uses, of all streams that share the pool.
+#[derive(Debug, Clone, Default)]
+pub struct BufferPool(Arc<Mutex<Free>>);
+
+#[derive(Debug, Default)]
+struct Free {
+    /// Oldest first.
+    buffers: VecDeque<Vec<u8>>,
+    size_bytes: usize,
+}
+
+/// What is behind the shared bytes: the buffer goes back to its pool when the last who has it lets go.
+struct Lent {
+    buffer: Vec<u8>,
+    pool: BufferPool,
+}
+
+impl BufferPool {
+    /// An empty buffer for about `size_bytes`, from those that came back if one fits.
+    pub fn take(&self, size_bytes: usize) -> Vec<u8> {
+        let capacity_bytes = size_bytes.next_multiple_of(STEP_BYTES);
+        let found = self.free().take(size_bytes, capacity_bytes.saturating_mul(WASTE_FACTOR));
+        found.unwrap_or_else(|| Vec::with_capacity(capacity_bytes))
+    }
+
+    /// Shares a buffer's bytes. It comes back when nobody has them any more.
+    pub fn lend(&self, buffer: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Lent { buffer, pool: self.clone() })
+    }
+
+    fn free(&self) -> MutexGuard<'_, Free> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Free {
+    /// The newest whose capacity is within the bounds: its pages are the likeliest to be in a cache.
+    fn take(&mut self, capacity_min_bytes: usize, capacity_max_bytes: usize) -> Option<Vec<u8>> {
+        let fits = |buffer: &Vec<u8>| (capacity_min_bytes..=capacity_max_bytes).contains(&buffer.capacity());
+        let at = self.buffers.iter().rposition(fits)?;
+        let buffer = self.buffers.remove(at)?;
+        self.size_bytes -= buffer.capacity();
+        Some(buffer)
+    }
+
+    /// The oldest go if there are too many, so that sizes that nobody needs any more do not stay.
+    fn put(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() > POOL_MAX_BYTES {
+            return;
+        }
+        buffer.clear();
+        self.size_bytes += buffer.capacity();
+        self.buffers.push_back(buffer);
+        while self.size_bytes > POOL_MAX_BYTES
+            && let Some(oldest) = self.buffers.pop_front()
+        {
+            self.size_bytes -= oldest.capacity();
+        }
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        self.pool.free().put(buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    fn used(pool: &BufferPool, size_bytes: usize) -> Bytes {
+        let mut buffer = pool.take(size_bytes);
+        buffer.resize(size_bytes, 7);
+        pool.lend(buffer)
+    }
+
+    #[test]
+    fn a_buffer_comes_back_when_the_last_lets_go() {
+        let pool = BufferPool::default();
+        let first = used(&pool, 100_000);
+        let (place, viewer) = (first.as_ptr(), first.slice(50..60));
+        drop(first);
+        let other = pool.take(100_000);
+        assert_ne!(other.as_ptr(), place);
+        assert_eq!(viewer[..], [7; 10]);
+        drop(viewer);
+        let again = pool.take(90_000);
+        assert_eq!((again.as_ptr(), again.len()), (place, 0));
+    }
+
+    #[test]
+    fn a_small_segment_takes_no_large_buffer() {
+        let pool = BufferPool::default();
+        drop(used(&pool, MIB));
+        assert!(pool.take(300_000).capacity() < MIB);
+        assert_eq!(pool.take(MIB / 2).capacity(), MIB);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_the_bound_and_the_newest_stay() {
+        let pool = BufferPool::default();
+        let lent: Vec<_> = (0..6).map(|_| used(&pool, MIB)).collect();
+        let places: Vec<_> = lent.iter().map(|bytes| bytes.as_ptr()).collect();
+        lent.into_iter().for_each(drop);
+        let kept = |pool: &BufferPool| {
+            let free = pool.free();
+            assert_eq!(free.size_bytes, POOL_MAX_BYTES);
+            free.buffers.iter().map(|buffer| buffer.as_ptr()).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(&pool), places[2..]);
+        drop(used(&pool, POOL_MAX_BYTES + 1));
+        assert_eq!(kept(&pool), places[2..]);
+    }
+}
