@@ -89,7 +89,7 @@ struct Shared {
     /// The sessions of each room, oldest first. Only the last one may be live.
     rooms: RwLock<HashMap<RoomName, Vec<Arc<HlsSession>>>>,
     storage: StorageHandle,
-    memory: SegmentMemory,
+    memory: Arc<SegmentMemory>,
     buffers: BufferPool,
     numbers: Numbers,
     since: Instant,
@@ -98,9 +98,9 @@ struct Shared {
 impl HlsHandle {
     /// Starts a thread for the files, which clears what a process that died left behind.
     pub fn start(settings: HlsSettings) -> Self {
-        let memory = SegmentMemory::new(MemoryLimits::new(settings.memory_max_bytes));
+        let memory = Arc::new(SegmentMemory::new(MemoryLimits::new(settings.memory_max_bytes)));
         Self(Arc::new(Shared {
-            storage: StorageHandle::start(settings.storage.clone()),
+            storage: StorageHandle::start(settings.storage.clone(), memory.clone()),
             memory,
             buffers: BufferPool::default(),
             settings,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::stored::StoredSegment;
@@ -39,8 +39,14 @@ impl SegmentMemory {
 
     /// Takes the newest segment in, and lets old ones go if there are too many.
     pub fn add(&self, segment: Arc<StoredSegment>) {
-        let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
-        segments.push_back(segment);
+        self.segments().push_back(segment);
+        self.trim();
+    }
+
+    /// Lets old segments go if there are too many: at once when they are in files, and not when the next one comes, as
+    /// streams whose GOPs are in phase end all their segments at the same time.
+    pub fn trim(&self) {
+        let mut segments = self.segments();
         let mut total_bytes = 0;
         segments.retain(|segment| {
             let size_bytes = segment.memory_bytes();
@@ -59,6 +65,10 @@ impl SegmentMemory {
             }
             total_bytes -= segment.give_up();
         }
+    }
+
+    fn segments(&self) -> MutexGuard<'_, VecDeque<Arc<StoredSegment>>> {
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,6 +114,19 @@ mod tests {
     fn what_is_in_no_file_stays_up_to_the_second_limit() {
         assert_eq!(filled(|_| false), "---mmmmm");
         assert_eq!(filled(|sequence| sequence % 2 == 0), "fmfmfmfm");
+    }
+
+    #[test]
+    fn what_waited_for_its_file_leaves_when_it_is_written() {
+        let memory = SegmentMemory::new(MemoryLimits::new(150));
+        let segments: Vec<_> = (0..4).map(segment).collect();
+        segments.iter().for_each(|segment| memory.add(segment.clone()));
+        assert_eq!(places(&segments), "mmmm");
+        for segment in &segments {
+            segment.note_written(Path::new("x").into());
+            memory.trim();
+        }
+        assert_eq!(places(&segments), "fffm");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use log::{debug, warn};
 use synctv_media::room::RoomName;
 
 use self::{directory::Directory, outages::Outages};
-use super::stored::StoredSegment;
+use super::{memory::SegmentMemory, stored::StoredSegment};
 
 /// What may wait to be written, in bytes over all rooms. Segments beyond it are not written.
 const QUEUE_MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -35,6 +35,7 @@ struct Storage {
     path: PathBuf,
     /// `None` until it could be opened; that is tried again with each segment.
     directory: Option<Directory>,
+    memory: Arc<SegmentMemory>,
     queued_bytes: Arc<AtomicUsize>,
     outages: Arc<Outages>,
 }
@@ -62,11 +63,17 @@ struct Vacate(RoomName);
 struct Clear;
 
 impl StorageHandle {
-    pub fn start(path: PathBuf) -> Self {
+    /// Whatever is in a file may leave `memory`.
+    pub fn start(path: PathBuf, memory: Arc<SegmentMemory>) -> Self {
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let outages = Arc::new(Outages::default());
-        let storage =
-            Storage { path, directory: None, queued_bytes: queued_bytes.clone(), outages: outages.clone() };
+        let storage = Storage {
+            path,
+            directory: None,
+            memory,
+            queued_bytes: queued_bytes.clone(),
+            outages: outages.clone(),
+        };
         Self {
             address: Storage::start_in_arbiter(&Arbiter::new().handle(), |_| storage),
             queued_bytes,
@@ -121,7 +128,9 @@ impl Storage {
         let written = self.open().and_then(|directory| directory.write(room, segment.sequence(), &bytes));
         match written {
             Ok(path) => {
-                if !segment.note_written(path.clone()) {
+                if segment.note_written(path.clone()) {
+                    self.memory.trim();
+                } else {
                     delete(&path);
                 }
                 self.outages.written(room);
