@@ -112,7 +112,7 @@ fn mux_transport_stream(c: &mut Criterion) {
     let frames = pictures();
     let mut group = c.benchmark_group("segmenter");
     group.throughput(Throughput::Bytes((frames.len() * PICTURE_BYTES) as u64));
-    let buffers = BufferPool::default();
+    let buffers = BufferPool::new(1 << 20);
     let mux = || {
         let mut segmenter = Segmenter::new(SegmenterConfig::default(), buffers.clone());
         segmenter.set_tracks(Some(true));

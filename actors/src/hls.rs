@@ -49,6 +49,9 @@ const FIRST_TARGET_MS: u32 = 500;
 /// go before their time.
 const ENDED_SESSIONS_MAX: usize = 4;
 
+/// A quarter of the segments' memory is for buffers that wait for new ones, and no more than this.
+const BUFFERS_MAX_BYTES: usize = 16 * 1024 * 1024;
+
 /// Which streams are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HlsMode {
@@ -69,7 +72,7 @@ pub struct HlsSettings {
     pub window: usize,
     /// Where segments are written to, a directory a room.
     pub storage: PathBuf,
-    /// How much memory the segments of all rooms may take that are in files as well, in bytes.
+    /// How much memory the segments of all rooms may take that are in files as well, and buffers for new ones, in bytes.
     pub memory_max_bytes: usize,
     /// How long the playlist and segments stay when the stream has ended.
     pub keep_ended: Duration,
@@ -98,11 +101,13 @@ struct Shared {
 impl HlsHandle {
     /// Starts a thread for the files, which clears what a process that died left behind.
     pub fn start(settings: HlsSettings) -> Self {
-        let memory = Arc::new(SegmentMemory::new(MemoryLimits::new(settings.memory_max_bytes)));
+        let buffers_max_bytes = BUFFERS_MAX_BYTES.min(settings.memory_max_bytes / 4);
+        let limits = MemoryLimits::new(settings.memory_max_bytes - buffers_max_bytes);
+        let memory = Arc::new(SegmentMemory::new(limits));
         Self(Arc::new(Shared {
             storage: StorageHandle::start(settings.storage.clone(), memory.clone()),
             memory,
-            buffers: BufferPool::default(),
+            buffers: BufferPool::new(buffers_max_bytes),
             settings,
             rooms: RwLock::default(),
             numbers: Numbers::default(),

@@ -7,9 +7,6 @@ use std::{
 
 use bytes::Bytes;
 
-/// The most that a pool keeps, in bytes.
-pub const POOL_MAX_BYTES: usize = 4 * 1024 * 1024;
-
 /// Capacities are multiples of this, so that the segments of streams that are alike fit each other's buffers.
 const STEP_BYTES: usize = 64 * 1024;
 
@@ -17,14 +14,15 @@ const STEP_BYTES: usize = 64 * 1024;
 const WASTE_FACTOR: usize = 2;
 
 /// Buffers that nobody uses, of all streams that share the pool.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct BufferPool(Arc<Mutex<Free>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Free {
     /// Oldest first.
     buffers: VecDeque<Vec<u8>>,
     size_bytes: usize,
+    size_max_bytes: usize,
 }
 
 /// What is behind the shared bytes: the buffer goes back to its pool when the last who has it lets go.
@@ -34,6 +32,11 @@ struct Lent {
 }
 
 impl BufferPool {
+    /// A pool that keeps at most `size_max_bytes`.
+    pub fn new(size_max_bytes: usize) -> Self {
+        Self(Arc::new(Mutex::new(Free { buffers: VecDeque::new(), size_bytes: 0, size_max_bytes })))
+    }
+
     /// An empty buffer for about `size_bytes`, from those that came back if one fits.
     pub fn take(&self, size_bytes: usize) -> Vec<u8> {
         let capacity_bytes = size_bytes.next_multiple_of(STEP_BYTES);
@@ -63,13 +66,13 @@ impl Free {
 
     /// The oldest go if there are too many, so that sizes that nobody needs any more do not stay.
     fn put(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > POOL_MAX_BYTES {
+        if buffer.capacity() > self.size_max_bytes {
             return;
         }
         buffer.clear();
         self.size_bytes += buffer.capacity();
         self.buffers.push_back(buffer);
-        while self.size_bytes > POOL_MAX_BYTES
+        while self.size_bytes > self.size_max_bytes
             && let Some(oldest) = self.buffers.pop_front()
         {
             self.size_bytes -= oldest.capacity();
@@ -104,21 +107,22 @@ mod tests {
 
     #[test]
     fn a_buffer_comes_back_when_the_last_lets_go() {
-        let pool = BufferPool::default();
+        let pool = BufferPool::new(4 * MIB);
         let first = used(&pool, 100_000);
         let (place, viewer) = (first.as_ptr(), first.slice(50..60));
         drop(first);
-        let other = pool.take(100_000);
-        assert_ne!(other.as_ptr(), place);
+        assert!(pool.free().buffers.is_empty());
         assert_eq!(viewer[..], [7; 10]);
         drop(viewer);
+        assert_eq!(pool.free().buffers.len(), 1);
         let again = pool.take(90_000);
         assert_eq!((again.as_ptr(), again.len()), (place, 0));
+        assert!(pool.free().buffers.is_empty());
     }
 
     #[test]
     fn a_small_segment_takes_no_large_buffer() {
-        let pool = BufferPool::default();
+        let pool = BufferPool::new(4 * MIB);
         drop(used(&pool, MIB));
         assert!(pool.take(300_000).capacity() < MIB);
         assert_eq!(pool.take(MIB / 2).capacity(), MIB);
@@ -126,17 +130,17 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_than_the_bound_and_the_newest_stay() {
-        let pool = BufferPool::default();
+        let pool = BufferPool::new(4 * MIB);
         let lent: Vec<_> = (0..6).map(|_| used(&pool, MIB)).collect();
         let places: Vec<_> = lent.iter().map(|bytes| bytes.as_ptr()).collect();
         lent.into_iter().for_each(drop);
         let kept = |pool: &BufferPool| {
             let free = pool.free();
-            assert_eq!(free.size_bytes, POOL_MAX_BYTES);
+            assert_eq!(free.size_bytes, 4 * MIB);
             free.buffers.iter().map(|buffer| buffer.as_ptr()).collect::<Vec<_>>()
         };
         assert_eq!(kept(&pool), places[2..]);
-        drop(used(&pool, POOL_MAX_BYTES + 1));
+        drop(used(&pool, 4 * MIB + 1));
         assert_eq!(kept(&pool), places[2..]);
     }
 }

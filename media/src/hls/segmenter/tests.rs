@@ -98,7 +98,7 @@ fn feed(segmenter: &mut Segmenter, messages: &[Message]) -> Vec<Segment> {
 }
 
 fn cut(messages: &[Message]) -> Vec<Segment> {
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
     let mut segments = feed(&mut segmenter, messages);
     segments.extend(segmenter.finish());
     segments
@@ -301,7 +301,7 @@ fn another_header_of_the_sound_waits_for_the_next_keyframe() {
     let mut messages = Source { gop_ms: Some(1_000), length_ms: 6_000, ..SOURCE }.all();
     let at = messages.iter().position(|message| message.1 >= 2_500).unwrap();
     messages.insert(at, (Track::Audio, 2_500, Bytes::from_static(AAC_48000)));
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
     let mut segments = feed(&mut segmenter, &messages);
     segments.extend(segmenter.finish());
     assert_eq!(durations_ms(&segments), [2_000, 1_000, 2_000, 1_000]);
@@ -347,7 +347,7 @@ fn a_header_that_cannot_be_read_takes_nothing_from_the_frames_before_it() {
     let mut messages = Source { length_ms: 1_000, ..SOURCE }.all();
     let intact = cut(&messages);
     messages.push((Track::Video, 1_000, Bytes::from_static(b"\x17\0\0\0\0\x02")));
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
     messages.iter().for_each(|(track, time_ms, payload)| drop(segmenter.push(*track, *time_ms, payload)));
     assert_eq!(segmenter.finish().as_ref(), intact.first());
 }
@@ -368,7 +368,7 @@ fn a_segment_that_is_too_large_is_cut_without_a_keyframe() {
 
 #[test]
 fn a_segment_holds_no_frame_in_memory_when_it_is_cut() {
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
     let messages = SOURCE.all();
     let second = messages.iter().position(|message| message.1 >= 2_000).unwrap();
     assert!(feed(&mut segmenter, &messages[..second]).is_empty());
@@ -414,7 +414,7 @@ fn video_that_comes_late_begins_at_its_keyframe() {
 fn a_hint_saves_the_wait() {
     let source = Source { gop_ms: None, length_ms: 300, ..SOURCE };
     assert!(cut(&source.all()).is_empty());
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
     segmenter.set_tracks(Some(false));
     assert!(feed(&mut segmenter, &source.all()).is_empty());
     assert_holds(&[segmenter.finish().unwrap()], &source.media());
@@ -424,7 +424,7 @@ fn a_hint_saves_the_wait() {
 fn another_publisher_is_a_discontinuity() {
     let first = Source { length_ms: 3_000, ..SOURCE };
     let second = Source { start_ms: 5_000, length_ms: 4_000, ..SOURCE };
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
     assert_eq!(segmenter.discontinuity(), None);
     let mut segments = feed(&mut segmenter, &first.all());
     segments.extend(segmenter.discontinuity());
@@ -443,7 +443,7 @@ fn another_publisher_is_a_discontinuity() {
 #[test]
 fn a_publisher_without_video_may_follow_one_with_it() {
     let second = Source { start_ms: 5_000, length_ms: 4_000, gop_ms: None, ..SOURCE };
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
     let mut segments = feed(&mut segmenter, &SOURCE.all()[..100]);
     segments.extend(segmenter.discontinuity());
     let before = segments.len();
@@ -465,7 +465,7 @@ fn a_leap_is_a_discontinuity_and_no_long_segment() {
 
 #[test]
 fn codecs_that_do_not_fit_are_named() {
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
     let mut name = |track, body: &'static [u8]| match segmenter.push(track, 0, &Bytes::from_static(body)) {
         Err(SegmentError::Container(ContainerError::UnsupportedCodec(codec))) => (codec, codec.to_string()),
         other => panic!("{other:?}"),
@@ -481,7 +481,7 @@ fn codecs_that_do_not_fit_are_named() {
 
 #[test]
 fn frames_without_a_header_are_counted_and_malformed_ones_refused() {
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
     let source = Source { length_ms: 2_000, ..SOURCE };
     assert!(feed(&mut segmenter, &source.media()).is_empty());
     assert_eq!(segmenter.dropped_frames(), source.media().len() as u64);
@@ -528,7 +528,7 @@ fn any_message() -> impl Strategy<Value = Message> {
 proptest! {
     #[test]
     fn any_feed_is_cut_or_refused(messages in proptest::collection::vec(any_message(), 0..60), at in 0..60_usize) {
-        let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::default());
+        let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
         for (index, (track, time_ms, payload)) in messages.iter().enumerate() {
             let _ = segmenter.push(*track, *time_ms, payload);
             if index == at {
