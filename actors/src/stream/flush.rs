@@ -65,8 +65,19 @@ impl StreamActor {
             Flush::EveryPicture if self.batcher.has_pending_video() => self.flush(),
             Flush::EveryPicture if self.batcher.headers().video_codec().is_none() => self.flush(),
             Flush::EveryPicture => self.arm_flush(AUDIO_WAIT, ctx),
-            Flush::Every(interval) if self.is_next_picture_too_late(interval) => self.flush(),
-            Flush::Every(interval) => self.arm_flush(interval, ctx),
+            Flush::Every(interval) => self.merge(interval, ctx),
+        }
+    }
+
+    /// A keyframe begins a batch anyway. So it begins an interval too, or else the flush that it falls into would take
+    /// two writes for each viewer.
+    fn merge(&mut self, interval: Duration, ctx: &mut Context<Self>) {
+        let before_keyframe = self.batcher.flush_before_start();
+        self.send_out(before_keyframe);
+        if self.is_next_picture_too_late(interval) {
+            self.flush();
+        } else {
+            self.arm_flush(interval, ctx);
         }
     }
 
@@ -105,10 +116,17 @@ impl StreamActor {
     }
 
     pub(super) fn flush(&mut self) {
-        if let FlushTimer::Armed { .. } = self.flush_timer {
+        let batches = self.batcher.flush();
+        self.send_out(batches);
+    }
+
+    fn send_out(&mut self, batches: Vec<Arc<Batch>>) {
+        if let FlushTimer::Armed { .. } = self.flush_timer
+            && !batches.is_empty()
+        {
             self.flush_timer = FlushTimer::Spent;
         }
-        for batch in self.batcher.flush() {
+        for batch in batches {
             self.stats.count(batch.flv.len());
             self.keep(&batch);
             self.subscribers.send(&batch, &self.room);

@@ -118,6 +118,22 @@ async fn media_does_not_wait_for_an_interval_that_ends_before_the_next_picture()
 }
 
 #[actix_rt::test]
+async fn a_keyframe_begins_an_interval() {
+    let interval = Duration::from_millis(100);
+    let live = live_with(StreamSettings { flush: Flush::Every(interval), ..settings() }).await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    live.publication.send(vec![samples::inter(0), samples::audio(10)]).await.unwrap();
+    assert!(viewer.is_quiet().await);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let keyframe_at = Instant::now();
+    live.publication.send(vec![samples::audio(30), samples::keyframe(33)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 0), (A, 10), (A, 30)]));
+    assert_eq!(viewer.next().await, media(&[(V, 33)]));
+    assert!(keyframe_at.elapsed() >= interval, "{:?}", keyframe_at.elapsed());
+}
+
+#[actix_rt::test]
 async fn every_tag_goes_out_at_once_if_so_set() {
     let live = live_with(StreamSettings { flush: Flush::EveryTag, ..settings() }).await;
     let mut viewer = ProbeHandle::start();
