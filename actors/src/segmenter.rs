@@ -156,10 +156,10 @@ impl SegmenterActor {
             if !matches!(self.phase, Phase::Cutting(_)) {
                 return;
             }
-            match track {
-                Track::Data => self.data(&payload),
-                Track::Audio | Track::Video => self.frame(track, time_ms, &payload),
+            if track == Track::Data {
+                self.data(&payload);
             }
+            self.frame(track, time_ms, &payload);
         }
     }
 

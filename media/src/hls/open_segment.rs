@@ -10,6 +10,7 @@ use super::{
     container::{Container, Lead},
     segment::SEGMENT_MAX_BYTES,
 };
+use crate::flv::TAG_OVERHEAD_BYTES;
 
 /// Frames in their order, and what the segment will say of itself.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct OpenSegment<F> {
     frames: Vec<F>,
     /// What the frames take once they are written, at most.
     size_max_bytes: usize,
+    /// What the frames keep in memory, at most: the batches that they are slices of, with all that is not in the segment.
+    kept_max_bytes: usize,
 }
 
 /// A segment's bytes, and what was seen while they were written.
@@ -31,7 +34,15 @@ pub(super) struct Written {
 
 impl<F> OpenSegment<F> {
     pub(super) fn new(lead: Lead, first_ms: i64, discontinuity: bool, independent: bool) -> Self {
-        Self { lead, first_ms, discontinuity, independent, frames: Vec::new(), size_max_bytes: 0 }
+        Self {
+            lead,
+            first_ms,
+            discontinuity,
+            independent,
+            frames: Vec::new(),
+            size_max_bytes: 0,
+            kept_max_bytes: 0,
+        }
     }
 
     pub(super) fn age_ms(&self, now_ms: i64) -> i64 {
@@ -39,7 +50,12 @@ impl<F> OpenSegment<F> {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.size_max_bytes >= SEGMENT_MAX_BYTES
+        self.size_max_bytes.max(self.kept_max_bytes) >= SEGMENT_MAX_BYTES
+    }
+
+    /// A tag with this body came, whatever becomes of it.
+    pub(super) fn note_tag(&mut self, body_bytes: usize) {
+        self.kept_max_bytes = self.kept_max_bytes.saturating_add(TAG_OVERHEAD_BYTES + body_bytes);
     }
 
     pub(super) fn hold<C: Container<Frame = F>>(&mut self, frame: F) {

@@ -6,7 +6,8 @@ use thiserror::Error;
 use super::container::ContainerError;
 use crate::{audio::AudioError, video::VideoError};
 
-/// A segment that may reach this size is cut wherever it is. The frame that crosses it still belongs to it.
+/// A segment that may reach this size, or whose frames keep so much in memory, is cut wherever it is. The frame that crosses
+/// it still belongs to it.
 pub const SEGMENT_MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// A finished segment.

@@ -103,19 +103,24 @@ impl<C: Container> Segmenter<C> {
         };
     }
 
-    /// Takes the body of an FLV tag at its decoding time. The times of each track must not go back, and sequence headers
-    /// belong to the feed. Returns the segment that this frame ended.
+    /// Takes the body of an FLV tag at its decoding time. The times of each track must not go back. Sequence headers belong
+    /// to the feed, and so does data, as frames may keep the memory of the tags beside them. Returns the segment that this
+    /// frame ended.
     pub fn push(
         &mut self,
         track: Track,
         time_ms: i64,
         payload: &Bytes,
     ) -> Result<Option<Segment>, SegmentError> {
-        match track {
+        let finished = match track {
             Track::Video => self.push_video(time_ms, payload),
             Track::Audio => self.push_audio(time_ms, payload),
             Track::Data => Ok(None),
+        };
+        if let State::Open(open) = &mut self.state {
+            open.note_tag(payload.len());
         }
+        finished
     }
 
     /// What comes next does not continue what came: another publisher, or its timeline is another one. Returns the

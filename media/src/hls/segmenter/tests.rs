@@ -352,18 +352,36 @@ fn a_header_that_cannot_be_read_takes_nothing_from_the_frames_before_it() {
     assert_eq!(segmenter.finish().as_ref(), intact.first());
 }
 
-#[test]
-fn a_segment_that_is_too_large_is_cut_without_a_keyframe() {
+/// An eighth of what a segment may have.
+fn large_picture() -> Bytes {
     let size_bytes = SEGMENT_MAX_BYTES / 8;
     let mut body = vec![0x27, 1, 0, 0, 0];
     body.extend_from_slice(&(size_bytes as u32).to_be_bytes());
     body.resize(9 + size_bytes, 0x41);
-    let large = Bytes::from(body);
+    body.into()
+}
+
+#[test]
+fn a_segment_that_is_too_large_is_cut_without_a_keyframe() {
+    let large = large_picture();
     let mut messages = Source { length_ms: 40, sample_rate_hz: None, ..SOURCE }.all();
     messages.extend((1..12).map(|at| (Track::Video, at * 40, large.clone())));
     let segments = cut(&messages);
     assert_eq!(durations_ms(&segments), [9 * 40, 3 * 40]);
-    assert!(segments[0].forced_cut && segments[0].bytes.len() < SEGMENT_MAX_BYTES + 2 * size_bytes);
+    assert!(segments[0].forced_cut && segments[0].bytes.len() < SEGMENT_MAX_BYTES + 2 * large.len());
+}
+
+#[test]
+fn what_is_left_out_counts_as_frames_beside_it_may_keep_it_in_memory() {
+    let large = large_picture();
+    let mut messages = Source { length_ms: 40, ..SOURCE }.all();
+    messages.push((Track::Video, 40, Bytes::from_static(OTHER_AVCC)));
+    for at in 1..12 {
+        let track = if at % 2 == 0 { Track::Video } else { Track::Data };
+        messages.extend([(track, at * 40, large.clone()), SOURCE.sound(at * 40)]);
+    }
+    let segments = cut(&messages);
+    assert!(segments.len() == 2 && segments[0].forced_cut && segments[0].duration_ms == 8 * 40);
 }
 
 #[test]
