@@ -87,7 +87,8 @@ enum Request {
     },
     Renew {
         bids: Vec<Bid>,
-        returned: bool,
+        /// How often the node had come back, if it has not renewed its claims since.
+        returned: Option<u32>,
         sent_ms: u64,
     },
     /// Asks for an epoch, and whether the node's own lease is there.
@@ -127,6 +128,8 @@ struct Node {
     claims: HashMap<RoomName, (u64, u64)>,
     /// Rooms with a request under way, one at a time, and how often the node had come back when it began.
     busy: HashMap<RoomName, u32>,
+    /// Claims that it lost with its name, to be given back when no renewal is under way.
+    given_up: Vec<(RoomName, u64)>,
     returns: u32,
     is_renewing: bool,
     must_return: bool,
@@ -184,6 +187,7 @@ impl World {
             is_paused: false,
             claims: HashMap::new(),
             busy: HashMap::new(),
+            given_up: Vec::new(),
             returns: 0,
             is_renewing: false,
             must_return: false,
@@ -217,8 +221,14 @@ impl World {
         self.messages.push(Message { from, node, request, answer: None });
     }
 
+    /// One at a time: a later answer that comes first would hide what the earlier one says.
     fn renew_lease(&mut self, node: usize) {
-        if !self.nodes[node].is_paused {
+        let process = &self.nodes[node].process;
+        let is_under_way = self
+            .messages
+            .iter()
+            .any(|message| message.from == *process && matches!(message.request, Request::Lease { .. }));
+        if !self.nodes[node].is_paused && !is_under_way {
             self.send(node, Request::Lease { sent_ms: self.now_ms });
         }
     }
@@ -237,7 +247,7 @@ impl World {
             valid_until_ms: sent_ms + BID_VALID_MS,
         };
         let bids = node.claims.iter().map(bid).collect();
-        let returned = node.must_return;
+        let returned = node.must_return.then_some(node.returns);
         self.send(index, Request::Renew { bids, returned, sent_ms });
     }
 
@@ -258,6 +268,18 @@ impl World {
         }
         if let Some((epoch, _)) = node.claims.remove(&room) {
             node.busy.insert(room.clone(), node.returns);
+            self.send(index, Request::Release { room, epoch });
+        }
+    }
+
+    fn give_back(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        if node.is_renewing {
+            return;
+        }
+        for (room, epoch) in std::mem::take(&mut node.given_up) {
+            let returns = self.nodes[index].returns;
+            self.nodes[index].busy.insert(room.clone(), returns);
             self.send(index, Request::Release { room, epoch });
         }
     }
@@ -284,7 +306,7 @@ impl World {
                 Answer::Lease(answer, self.generation)
             }
             Request::Renew { bids, returned, .. } => {
-                let renew = |bid: &Bid| table.renew(bid, returned, Some(CLAIM_TTL_MS), now_ms);
+                let renew = |bid: &Bid| table.renew(bid, returned.is_some(), Some(CLAIM_TTL_MS), now_ms);
                 Answer::Renewed(bids.iter().map(renew).collect())
             }
             Request::Ticket { .. } => {
@@ -332,12 +354,18 @@ impl World {
                         node.returns += 1;
                         self.renew_claims(index);
                     }
-                    Consequence::Leave => node.claims.clear(),
+                    Consequence::Leave => {
+                        let lost = node.claims.drain().map(|(room, (epoch, _))| (room, epoch));
+                        node.given_up.extend(lost);
+                        self.give_back(index);
+                    }
                 }
             }
             (Request::Renew { bids, returned, sent_ms }, Answer::Renewed(answers)) => {
                 node.renewed(&bids, &answers, returned, sent_ms);
-                if node.must_return {
+                let must_return = node.must_return;
+                self.give_back(index);
+                if must_return {
                     self.renew_claims(index);
                 }
             }
@@ -460,7 +488,7 @@ impl World {
 }
 
 impl Node {
-    fn renewed(&mut self, bids: &[Bid], answers: &[RenewAnswer], returned: bool, sent_ms: u64) {
+    fn renewed(&mut self, bids: &[Bid], answers: &[RenewAnswer], returned: Option<u32>, sent_ms: u64) {
         self.is_renewing = false;
         for (bid, answer) in bids.iter().zip(answers) {
             let Some(claim) = self.claims.get_mut(&bid.room).filter(|claim| claim.0 == bid.epoch) else {
@@ -474,7 +502,7 @@ impl Node {
                 }
             }
         }
-        if returned && !answers.contains(&RenewAnswer::Late) {
+        if returned == Some(self.returns) && !answers.contains(&RenewAnswer::Late) {
             self.must_return = false;
         }
     }
