@@ -140,7 +140,7 @@ pub struct Config {
     #[arg(long, env, default_value_t = 6, value_parser = value_parser!(u16).range(3..=100), help_heading = "HLS")]
     pub hls_window: u16,
 
-    /// Memory for the newest segments of all rooms, in MiB; older ones are read from their files
+    /// Memory for the newest segments of all rooms and for buffers of the next, in MiB; older ones are read from their files
     #[arg(long, env, default_value_t = 16, value_parser = value_parser!(u32).range(1..=65536), help_heading = "HLS")]
     pub hls_memory_mb: u32,
 

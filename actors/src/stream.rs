@@ -174,6 +174,7 @@ impl StreamActor {
         // Another node's media may have come up to now.
         self.end_publication();
         self.feed = Feed::Published { publisher, claim, notices };
+        self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);
         self.tell_publisher_of_audience();
         self.stats.publisher_came(None);
         self.set_stage(Stage::Live(Source::Local));

@@ -82,7 +82,7 @@ impl Batcher {
     }
 
     fn flush_first(&mut self, tag_count: usize) -> Vec<Arc<Batch>> {
-        let mut batches = Vec::with_capacity(1);
+        let mut batches = Vec::with_capacity(tag_count.min(1));
         let mut tags = self.pending.get(..tag_count).unwrap_or_default();
         while !tags.is_empty() {
             let next_start = tags.iter().skip(1).position(|tag| tag.start.is_some());

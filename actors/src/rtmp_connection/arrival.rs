@@ -148,7 +148,8 @@ mod tests {
         arrivals.coalesce(&socket);
         for _ in 0..3 {
             peer.write_all(&vec![0; COALESCING_MAX_BYTES as usize]).await.unwrap();
-            while next(&mut arrivals, &socket).await != Arrival::Announced {}
+            let announced = async { while next(&mut arrivals, &socket).await != Arrival::Announced {} };
+            timeout(PATIENCE, announced).await.expect("it is never announced");
             drain(&socket);
         }
     }

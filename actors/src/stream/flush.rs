@@ -69,8 +69,8 @@ impl StreamActor {
         }
     }
 
-    /// A keyframe begins a batch anyway. So it begins an interval too, or else the flush that it falls into would take
-    /// two writes for each viewer.
+    /// A keyframe begins a batch anyway, which is a write for each viewer. So it begins an interval too, which is as long
+    /// as any: behind it there is nothing left of the interval that it fell into.
     fn merge(&mut self, interval: Duration, ctx: &mut Context<Self>) {
         let before_keyframe = self.batcher.flush_before_start();
         self.send_out(before_keyframe);

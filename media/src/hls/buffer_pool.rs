@@ -8,9 +8,9 @@ use std::{
 use bytes::Bytes;
 
 /// Capacities are multiples of this, so that the segments of streams that are alike fit each other's buffers.
-const STEP_BYTES: usize = 64 * 1024;
+const STEP_BYTES: usize = 16 * 1024;
 
-/// A buffer is used for no less than this part of its capacity.
+/// A buffer is used for no less than this part of its capacity, unless it is the smallest there is.
 const WASTE_FACTOR: usize = 2;
 
 /// Buffers that nobody uses, of all streams that share the pool.
@@ -39,9 +39,9 @@ impl BufferPool {
 
     /// An empty buffer for about `size_bytes`, from those that came back if one fits.
     pub fn take(&self, size_bytes: usize) -> Vec<u8> {
-        let capacity_bytes = size_bytes.next_multiple_of(STEP_BYTES);
-        let found = self.free().take(size_bytes, capacity_bytes.saturating_mul(WASTE_FACTOR));
-        found.unwrap_or_else(|| Vec::with_capacity(capacity_bytes))
+        let capacity_max_bytes = size_bytes.saturating_mul(WASTE_FACTOR).max(STEP_BYTES);
+        let found = self.free().take(size_bytes, capacity_max_bytes);
+        found.unwrap_or_else(|| Vec::with_capacity(size_bytes.next_multiple_of(STEP_BYTES)))
     }
 
     /// Shares a buffer's bytes. It comes back when nobody has them any more.

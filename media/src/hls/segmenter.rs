@@ -159,7 +159,13 @@ impl<C: Container> Segmenter<C> {
 
     fn push_audio(&mut self, time_ms: i64, payload: &Bytes) -> Result<Option<Segment>, SegmentError> {
         let header = AudioHeader::parse(payload)?;
-        let data = behind(payload, header.data_offset);
+        let data = match self.state {
+            State::Open(_) => behind(payload, header.data_offset),
+            // Held for longer than its batch, which may be far larger, and counted nowhere.
+            State::Waiting(_) => {
+                Bytes::copy_from_slice(payload.get(header.data_offset..).unwrap_or_default())
+            }
+        };
         match header.kind {
             AudioKind::SequenceHeader => self.audio_header(header.codec, &data).map(|()| None),
             AudioKind::Coded => {

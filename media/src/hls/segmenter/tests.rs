@@ -591,3 +591,14 @@ proptest! {
         prop_assert!(segments.iter().all(|segment| segment.duration_ms <= 12_000));
     }
 }
+
+#[test]
+fn sound_that_is_held_back_does_not_keep_its_batch_in_memory() {
+    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(0));
+    segmenter.push(Track::Audio, 0, &Bytes::from_static(AAC_44100)).unwrap();
+    let batch = Bytes::from(vec![[0xAF, 1]; 1_000].concat());
+    segmenter.push(Track::Audio, 0, &batch.slice(..20)).unwrap();
+    assert!(batch.is_unique());
+    assert!(segmenter.finish().is_none(), "it was still held");
+    assert_eq!(segmenter.dropped_frames(), 1);
+}
