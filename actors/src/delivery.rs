@@ -2,14 +2,11 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use actix::Message;
-use synctv_media::{batch::Batch, gop::JoinPoint};
+use synctv_media::{batch::Batches, gop::JoinPoint};
 
 use crate::stream::Source;
 
@@ -49,8 +46,8 @@ pub enum Delivery {
     /// The stream goes on.
     Media {
         /// The next media.
-        batch: Arc<Batch>,
-        /// Batches before it did not fit the mailbox. It starts where decoding can.
+        batches: Batches,
+        /// Media before it did not fit the mailbox. It starts where decoding can.
         after_gap: bool,
     },
     /// What a new viewer starts with; the media after it comes as [`Delivery::Media`].

@@ -3,43 +3,62 @@
 
 use std::{
     io::{self, IoSlice},
-    rc::Rc,
+    sync::Arc,
+    task::{self, Wake, Waker},
     time::Instant,
 };
 
 use bytes::Bytes;
+use socket2::SockRef;
 use synctv_media::{
     batch::{Batch, WireFormat},
     gop::JoinPoint,
     viewer_queue::{Dropped, LagLimits, ViewerQueue},
 };
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::net::TcpStream;
 
-/// How many parts of a queue go into one write.
+/// How many parts go into one write.
 const SLICES_MAX: usize = 16;
 
 /// A socket, and what it has yet to take.
 #[derive(Debug)]
 pub struct Outlet {
-    socket: Rc<TcpStream>,
+    socket: TcpStream,
     format: WireFormat,
     queue: ViewerQueue,
     sent_bytes: u64,
-    waiter: Option<JoinHandle<()>>,
+    /// Someone will be told when the socket takes more.
+    is_watched: bool,
+}
+
+/// Tells someone that a socket takes more.
+struct Watcher<W>(W);
+
+impl<W: Fn() + Send + Sync> Wake for Watcher<W> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
 }
 
 impl Outlet {
     /// An outlet of a viewer who has been sent no media yet.
-    pub fn new(socket: Rc<TcpStream>, format: WireFormat, now: Instant) -> Self {
-        Self { socket, format, queue: ViewerQueue::new(format, now), sent_bytes: 0, waiter: None }
+    pub fn new(socket: TcpStream, format: WireFormat, now: Instant) -> Self {
+        Self { socket, format, queue: ViewerQueue::new(format, now), sent_bytes: 0, is_watched: false }
     }
 
-    /// Sends the stream's next batch, or queues what the socket does not take. An error means that the peer is gone.
-    pub fn send(&mut self, batch: &Batch, limits: &LagLimits, now: Instant) -> io::Result<()> {
+    /// The socket, to read from.
+    pub fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// Sends the stream's next media, or queues what the socket does not take. An error means that the peer is gone.
+    pub fn send(&mut self, batches: &[Arc<Batch>], limits: &LagLimits, now: Instant) -> io::Result<()> {
         if self.queue.is_direct() {
-            return self.send_direct(batch, limits, now);
+            return self.send_direct(batches, limits, now);
         }
-        self.queue.push(batch, now);
+        for batch in batches {
+            self.queue.push(batch, now);
+        }
         self.pump(now)?;
         self.queue.enforce(limits);
         Ok(())
@@ -62,33 +81,26 @@ impl Outlet {
         self.queue.miss();
     }
 
-    /// Writes until the queue is empty or the socket takes no more.
-    pub fn pump(&mut self, now: Instant) -> io::Result<()> {
-        while !self.queue.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let filled = self.queue.fill(&mut slices);
-            match self.socket.try_write_vectored(&slices[..filled]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(sent) => self.advance(sent, now),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    /// Goes on sending, once whoever was to be told by [`watch`](Self::watch) was told.
+    pub fn resume(&mut self, now: Instant) -> io::Result<()> {
+        self.is_watched = false;
+        self.pump(now)
     }
 
-    /// If something waits and nobody is watching for the socket to take more: what `waker` gives is called once it may.
-    pub fn watch<W: FnOnce() + 'static>(&mut self, waker: impl FnOnce() -> W) {
-        let is_watched = self.waiter.as_ref().is_some_and(|waiter| !waiter.is_finished());
-        if self.queue.is_empty() || is_watched {
+    /// If something waits and nobody is watching for the socket to take more: what `watcher` gives is called once it may.
+    pub fn watch<W>(&mut self, watcher: impl FnOnce() -> W)
+    where
+        W: Fn() + Send + Sync + 'static,
+    {
+        if self.queue.is_empty() || self.is_watched {
             return;
         }
-        let (socket, wake) = (self.socket.clone(), waker());
-        self.waiter = Some(actix_rt::spawn(async move {
-            // An error shows at the write that follows.
-            let _ = socket.writable().await;
-            wake();
-        }));
+        self.is_watched = true;
+        let waker = Waker::from(Arc::new(Watcher(watcher())));
+        // An error shows at the write that follows.
+        if self.socket.poll_write_ready(&mut task::Context::from_waker(&waker)).is_ready() {
+            waker.wake();
+        }
     }
 
     /// Whether everything was sent.
@@ -126,20 +138,55 @@ impl Outlet {
         self.queue.dropped()
     }
 
-    fn send_direct(&mut self, batch: &Batch, limits: &LagLimits, now: Instant) -> io::Result<()> {
-        let bytes = batch.bytes(self.format);
-        let sent = match self.socket.try_write(bytes) {
-            Ok(sent) => sent,
+    /// Writes until the queue is empty or the socket takes no more.
+    fn pump(&mut self, now: Instant) -> io::Result<()> {
+        while !self.queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let filled = self.queue.fill(&mut slices);
+            match self.socket.try_write_vectored(&slices[..filled]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(sent) => self.advance(sent, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn send_direct(&mut self, batches: &[Arc<Batch>], limits: &LagLimits, now: Instant) -> io::Result<()> {
+        let mut sent_bytes = match self.write_batches(batches) {
+            Ok(sent_bytes) => sent_bytes,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => return Err(error),
         };
-        self.sent_bytes += sent as u64;
-        if sent < bytes.len() {
-            self.queue.push_rest(batch, sent, now);
+        self.sent_bytes += sent_bytes as u64;
+        for batch in batches {
+            let batch_bytes = batch.bytes(self.format).len();
+            if sent_bytes < batch_bytes {
+                self.queue.push_rest(batch, sent_bytes, now);
+            }
+            sent_bytes = sent_bytes.saturating_sub(batch_bytes);
+        }
+        if !self.queue.is_empty() {
             self.pump(now)?;
             self.queue.enforce(limits);
         }
         Ok(())
+    }
+
+    /// One write, of as much as fits one.
+    fn write_batches(&self, batches: &[Arc<Batch>]) -> io::Result<usize> {
+        if let [batch] = batches {
+            // Past the runtime, which would look up what it knows of the socket. If the socket is full, the queue asks again
+            // and lets it know.
+            return SockRef::from(&self.socket).send(batch.bytes(self.format));
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let filled = slices.iter_mut().zip(batches).map(|(slice, batch)| {
+            *slice = IoSlice::new(batch.bytes(self.format));
+        });
+        let filled = filled.count();
+        self.socket.try_write_vectored(&slices[..filled])
     }
 
     fn advance(&mut self, sent_bytes: usize, now: Instant) {
@@ -148,11 +195,124 @@ impl Outlet {
     }
 }
 
-impl Drop for Outlet {
-    /// The waiter holds the socket, which would stay open for as long as its peer takes nothing.
-    fn drop(&mut self) {
-        if let Some(waiter) = &self.waiter {
-            waiter.abort();
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, sync::mpsc, time::Duration};
+
+    use synctv_media::{batcher::Batcher, frame::Frame, samples};
+    use tokio::{
+        io::AsyncReadExt,
+        net::TcpListener,
+        time::{sleep, timeout},
+    };
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    const LIMITS: LagLimits =
+        LagLimits { queue_max_bytes: 1 << 30, queue_max_ms: 1 << 30, stall_max: PATIENCE };
+
+    /// What the kernel holds for a connection is a few of these.
+    const LARGE_BYTES: usize = 1 << 20;
+
+    fn now() -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    fn keyframe(at_ms: u32, size_bytes: usize) -> Frame {
+        let frame = samples::keyframe(at_ms);
+        let payload = [&frame.payload[..], &vec![at_ms as u8; size_bytes]].concat().into();
+        Frame { payload, ..frame }
+    }
+
+    /// One flush, which each keyframe begins a batch of.
+    fn flush(frames: impl IntoIterator<Item = Frame>) -> Vec<Arc<Batch>> {
+        let mut batcher = Batcher::default();
+        frames.into_iter().for_each(|frame| batcher.push(frame).unwrap());
+        batcher.flush()
+    }
+
+    /// The outlet of a viewer whom nothing waits for, and the viewer.
+    async fn flowing() -> (Outlet, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let mut viewer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut outlet = Outlet::new(socket, WireFormat::Flv, now());
+        outlet.send(&flush([samples::keyframe(0)]), &LIMITS, now()).unwrap();
+        receive(&mut viewer, outlet.sent_bytes() as usize).await;
+        (outlet, viewer)
+    }
+
+    async fn receive(viewer: &mut TcpStream, size_bytes: usize) -> Vec<u8> {
+        let mut received = vec![0; size_bytes];
+        timeout(PATIENCE, viewer.read_exact(&mut received)).await.expect("it comes").unwrap();
+        received
+    }
+
+    #[actix_rt::test]
+    async fn batches_of_one_flush_arrive_in_order_however_many_they_are() {
+        let (mut outlet, mut viewer) = flowing().await;
+        for count in [1, 2, SLICES_MAX, 3 * SLICES_MAX + 1] {
+            let batches = flush((0..count as u32).map(|at| keyframe(at, 10)));
+            assert_eq!(batches.len(), count);
+            outlet.send(&batches, &LIMITS, now()).unwrap();
+            assert!(outlet.is_empty());
+            let expected: Vec<u8> = batches.iter().flat_map(|batch| batch.flv.to_vec()).collect();
+            assert_eq!(receive(&mut viewer, expected.len()).await, expected);
         }
+    }
+
+    #[actix_rt::test]
+    async fn what_a_full_socket_does_not_take_follows_when_it_does() {
+        let (mut outlet, mut viewer) = flowing().await;
+        let batches = flush((0..40).map(|at| keyframe(at, LARGE_BYTES)));
+        outlet.send(&batches, &LIMITS, now()).unwrap();
+        assert!(!outlet.is_empty(), "the kernel does not hold all of it");
+        let expected: Vec<u8> = batches.iter().flat_map(|batch| batch.flv.to_vec()).collect();
+        let size_bytes = expected.len();
+        let reading = actix_rt::spawn(async move { receive(&mut viewer, size_bytes).await });
+        let (sender, told) = mpsc::channel();
+        let pumped = async {
+            while !outlet.is_empty() {
+                let sender = sender.clone();
+                outlet.watch(move || move || sender.send(()).unwrap());
+                while told.try_recv().is_err() {
+                    sleep(Duration::from_millis(1)).await;
+                }
+                outlet.resume(now()).unwrap();
+            }
+        };
+        timeout(PATIENCE, pumped).await.expect("the socket takes more");
+        assert!(reading.await.unwrap() == expected);
+    }
+
+    #[actix_rt::test]
+    async fn nobody_is_told_of_a_socket_that_stays_full() {
+        let (mut outlet, _viewer) = flowing().await;
+        outlet.send(&flush((0..40).map(|at| keyframe(at, LARGE_BYTES))), &LIMITS, now()).unwrap();
+        let (sender, told) = mpsc::channel();
+        outlet.watch(move || move || sender.send(()).unwrap());
+        sleep(Duration::from_millis(20)).await;
+        assert!(told.try_recv().is_err());
+    }
+
+    #[actix_rt::test]
+    async fn a_peer_that_is_gone_is_an_error() {
+        let (mut outlet, viewer) = flowing().await;
+        drop(viewer);
+        let sent = timeout(PATIENCE, async {
+            loop {
+                if let Err(error) = outlet.send(&flush([samples::keyframe(33)]), &LIMITS, now()) {
+                    return error;
+                }
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let error = sent.await.expect("the peer's reset comes");
+        assert!(
+            matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset),
+            "{error}"
+        );
     }
 }

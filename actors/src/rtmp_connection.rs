@@ -4,12 +4,12 @@ mod arrival;
 mod intake;
 mod role;
 
-use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use log::{debug, info, warn};
 use synctv_media::{
-    batch::{Batch, WireFormat},
+    batch::{Batches, WireFormat},
     frame::Frame,
     rtmp::session::{Event, Phase, Refusal, Session, SessionConfig, SessionError, StreamRequest},
     viewer_queue::LagLimits,
@@ -70,7 +70,6 @@ pub struct NewConnection {
 /// The actor of one connection. It reads, lets what was read take effect, then reads on: a stream that cannot follow
 /// slows its publisher down through TCP.
 pub struct RtmpConnection {
-    socket: Rc<TcpStream>,
     peer: SocketAddr,
     settings: Arc<RtmpSettings>,
     router: RouterHandle,
@@ -98,19 +97,17 @@ impl RtmpConnection {
             warn!(peer:% = new.peer, reason:% = error; "TCP_NODELAY could not be set");
         }
         let now = Instant::now();
-        let socket = Rc::new(new.socket);
         let connection = Self {
             intake: Intake::Open,
             arrivals: Arrivals::Each,
             session: Session::new(settings.session.clone()),
             next_event: None,
             role: Role::Negotiating { since: now },
-            outlet: Outlet::new(socket.clone(), WireFormat::RtmpChunks, now.into_std()),
+            outlet: Outlet::new(new.socket, WireFormat::RtmpChunks, now.into_std()),
             last_received: now,
             received_bytes: 0,
             peer: new.peer,
             _permit: new.permit,
-            socket,
             settings,
             router,
         };
@@ -121,7 +118,7 @@ impl RtmpConnection {
     fn receive(&mut self, arrival: Arrival) -> io::Result<Result<(), SessionError>> {
         let (session, received_bytes) = (&mut self.session, &mut self.received_bytes);
         let is_closing = matches!(self.role, Role::Closing { .. });
-        let fed = intake::receive(&self.socket, arrival, |bytes| {
+        let fed = intake::receive(self.outlet.socket(), arrival, |bytes| {
             *received_bytes += bytes.len() as u64;
             match bytes {
                 [] => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
@@ -271,11 +268,11 @@ impl RtmpConnection {
         self.intake.resume();
     }
 
-    fn media(&mut self, batch: &Batch, after_gap: bool, ctx: &mut Context<Self>) {
+    fn media(&mut self, batches: &Batches, after_gap: bool, ctx: &mut Context<Self>) {
         if after_gap {
             self.outlet.miss();
         }
-        let sent = self.outlet.send(batch, &self.settings.lag, Instant::now().into_std());
+        let sent = self.outlet.send(batches, &self.settings.lag, Instant::now().into_std());
         self.after_write(sent, ctx);
     }
 
@@ -304,7 +301,7 @@ impl RtmpConnection {
     fn finish_sending(&self) {
         if let Role::Closing { .. } = self.role {
             // A peer that is gone already needs no goodbye.
-            let _ = socket2::SockRef::from(&*self.socket).shutdown(std::net::Shutdown::Write);
+            let _ = socket2::SockRef::from(self.outlet.socket()).shutdown(std::net::Shutdown::Write);
         }
     }
 
@@ -355,7 +352,7 @@ impl RtmpConnection {
     /// Stops publishing or playing, and says so in the log.
     fn leave_role(&mut self, why: &str) {
         let left = std::mem::replace(&mut self.role, Role::Negotiating { since: Instant::now() });
-        self.arrivals.announce_each(&self.socket);
+        self.arrivals.announce_each(self.outlet.socket());
         match left {
             Role::Publishing(publishing) => publishing.leave(why, self.peer, self.received_bytes),
             Role::Playing(playing) => playing.log_leave(why, self.peer, &self.outlet),
@@ -447,7 +444,7 @@ impl Handler<Delivery> for RtmpConnection {
             return;
         }
         match delivery {
-            Delivery::Media { batch, after_gap } => self.media(&batch, after_gap, ctx),
+            Delivery::Media { batches, after_gap } => self.media(&batches, after_gap, ctx),
             Delivery::Join { point, .. } => {
                 let sent = self.outlet.join(&point, Instant::now().into_std());
                 self.after_write(sent, ctx);
@@ -462,7 +459,7 @@ impl Handler<Writable> for RtmpConnection {
     type Result = ();
 
     fn handle(&mut self, _: Writable, ctx: &mut Self::Context) {
-        let sent = self.outlet.pump(Instant::now().into_std());
+        let sent = self.outlet.resume(Instant::now().into_std());
         self.after_write(sent, ctx);
     }
 }
@@ -473,8 +470,8 @@ impl Handler<Notice> for RtmpConnection {
     fn handle(&mut self, notice: Notice, ctx: &mut Self::Context) {
         match notice {
             Notice::Evicted(evicted) => self.evicted(evicted, ctx),
-            Notice::Watched => self.arrivals.announce_each(&self.socket),
-            Notice::Unwatched => self.arrivals.coalesce(&self.socket),
+            Notice::Watched => self.arrivals.announce_each(self.outlet.socket()),
+            Notice::Unwatched => self.arrivals.coalesce(self.outlet.socket()),
         }
     }
 }

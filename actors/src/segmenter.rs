@@ -116,13 +116,13 @@ impl SegmenterActor {
         }
     }
 
-    fn media(&mut self, batch: &Batch, after_gap: bool) {
+    fn media(&mut self, batches: &[Arc<Batch>], after_gap: bool) {
         if after_gap {
             self.splice();
             self.segmenter.set_tracks(self.announced_video);
-            self.headers(batch.start.as_ref());
+            self.headers(batches.first().and_then(|batch| batch.start.as_ref()));
         }
-        self.batch(batch);
+        batches.iter().for_each(|batch| self.batch(batch));
     }
 
     fn join(&mut self, point: &JoinPoint) {
@@ -270,7 +270,7 @@ impl Handler<Delivery> for SegmenterActor {
 
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
         match delivery {
-            Delivery::Media { batch, after_gap } => self.media(&batch, after_gap),
+            Delivery::Media { batches, after_gap } => self.media(&batches, after_gap),
             Delivery::Join { point, .. } => self.join(&point),
             Delivery::PublisherCame(Source::Local) => self.publisher_came(),
             Delivery::PublisherCame(Source::Remote) => self.hand_over(ctx),

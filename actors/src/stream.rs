@@ -27,7 +27,7 @@ use tokio::{sync::watch, time::Instant};
 pub(crate) use self::handle::NotLive;
 use self::{
     feed::{Admission, Feed},
-    flush::{FlushTimer, Pace},
+    flush::FlushTimer,
     stats::StatsMeter,
     subscribers::Subscribers,
 };
@@ -107,7 +107,7 @@ pub struct StreamActor {
     unwatched_since: Option<Instant>,
     end_timer: Option<SpawnHandle>,
     flush_timer: FlushTimer,
-    pace: Pace,
+    last_flush: Option<Instant>,
     stats: StatsMeter,
     unreadable_frames: u64,
     oversized_gops: u64,
@@ -137,7 +137,7 @@ impl StreamActor {
             unwatched_since: Some(Instant::now()),
             end_timer: None,
             flush_timer: FlushTimer::Idle,
-            pace: Pace::default(),
+            last_flush: None,
             stats: StatsMeter::default(),
             unreadable_frames: 0,
             oversized_gops: 0,
@@ -146,16 +146,14 @@ impl StreamActor {
     }
 
     fn take(&mut self, frames: Vec<Frame>, ctx: &mut Context<Self>) {
-        if frames.iter().any(|frame| frame.track == Track::Video) {
-            self.pace.picture(Instant::now());
-        }
+        let has_picture = frames.iter().any(|frame| frame.track == Track::Video);
         for frame in frames {
             if let Err(error) = self.batcher.push(frame) {
                 self.note_unreadable(&error);
             }
         }
         if self.batcher.has_pending() {
-            self.flush_when_due(ctx);
+            self.flush_when_due(has_picture, ctx);
         }
     }
 

@@ -115,10 +115,14 @@ impl ProbeHandle {
         self.got.recv().await.expect("the probe is gone")
     }
 
+    pub fn try_next(&mut self) -> Option<Got> {
+        self.got.try_recv().ok()
+    }
+
     /// Nothing more came, and everything sent so far was handled.
     pub async fn is_quiet(&mut self) -> bool {
         tokio::time::sleep(Duration::from_millis(1)).await;
-        self.got.try_recv().is_err()
+        self.try_next().is_none()
     }
 }
 
@@ -136,7 +140,9 @@ impl Handler<Delivery> for Probe {
     fn handle(&mut self, delivery: Delivery, _: &mut Self::Context) {
         let seen = |flv: &[u8]| tags(flv).map(|tag| (tag.type_id, tag.timestamp_ms)).collect::<Vec<_>>();
         let got = match delivery {
-            Delivery::Media { batch, after_gap } => Got::Media { after_gap, tags: seen(&batch.flv) },
+            Delivery::Media { batches, after_gap } => {
+                Got::Media { after_gap, tags: batches.iter().flat_map(|batch| seen(&batch.flv)).collect() }
+            }
             Delivery::Join { viewer, point } => Got::Join {
                 viewer: viewer.0,
                 tags: point.batches.iter().flat_map(|batch| seen(&batch.flv)).collect(),

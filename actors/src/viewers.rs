@@ -6,7 +6,6 @@ mod placement;
 use std::{
     io,
     net::SocketAddr,
-    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,7 +14,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use bytes::Bytes;
 use log::{debug, info};
 use synctv_media::{
-    batch::{Batch, WireFormat},
+    batch::{Batches, WireFormat},
     gop::JoinPoint,
     room::RoomName,
     viewer_queue::LagLimits,
@@ -80,9 +79,15 @@ enum Phase {
 #[derive(Debug)]
 struct Viewer {
     id: ViewerId,
+    outlet: Outlet,
+    /// Apart, so that what each picture needs of the viewers is close together.
+    about: Box<About>,
+}
+
+#[derive(Debug)]
+struct About {
     peer: SocketAddr,
     since: Instant,
-    outlet: Outlet,
     kind: ViewerKind,
     _permit: Permit,
     _seat: Seat,
@@ -127,25 +132,27 @@ impl Viewers {
         info!(room = self.stream.room().as_str(), peer:% = new.peer, protocol = new.kind.protocol(); "viewer came");
         self.viewers.push(Viewer {
             id,
-            peer: new.peer,
-            since: now(),
-            outlet: Outlet::new(Rc::new(socket), WireFormat::Flv, now()),
-            kind: new.kind,
-            _permit: new.permit,
-            _seat: seat,
-            _counted: (new.kind == ViewerKind::Viewer).then(|| self.stream.count_viewer()),
+            outlet: Outlet::new(socket, WireFormat::Flv, now()),
+            about: Box::new(About {
+                peer: new.peer,
+                since: now(),
+                kind: new.kind,
+                _permit: new.permit,
+                _seat: seat,
+                _counted: (new.kind == ViewerKind::Viewer).then(|| self.stream.count_viewer()),
+            }),
         });
         Some(new.head)
     }
 
-    fn media(&mut self, batch: &Batch, after_gap: bool, ctx: &mut Context<Self>) {
+    fn media(&mut self, batches: &Batches, after_gap: bool, ctx: &mut Context<Self>) {
         let now = now();
         let (room, limits) = (self.stream.room(), &self.limits);
         self.viewers.retain_mut(|viewer| {
             if after_gap {
                 viewer.outlet.miss();
             }
-            let sent = viewer.outlet.send(batch, limits, now);
+            let sent = viewer.outlet.send(batches, limits, now);
             viewer.stays(sent, room, ctx)
         });
     }
@@ -204,7 +211,7 @@ impl Viewers {
         let now = now();
         let (room, limits) = (self.stream.room(), &self.limits);
         let (phase, of_nodes) = (self.phase, self.phase_of_nodes());
-        let phase_of = |viewer: &Viewer| match viewer.kind {
+        let phase_of = |viewer: &Viewer| match viewer.about.kind {
             ViewerKind::Viewer => phase,
             ViewerKind::Node => of_nodes,
         };
@@ -267,8 +274,8 @@ impl Viewer {
         };
         let level = if matches!(reason, Leave::Stalled(_)) { log::Level::Warn } else { log::Level::Info };
         log::log!(level,
-            room = room.as_str(), peer:% = self.peer, why = why.as_str(), protocol = self.kind.protocol(),
-            seconds = self.since.elapsed().as_secs(), bytes = self.outlet.sent_bytes(),
+            room = room.as_str(), peer:% = self.about.peer, why = why.as_str(), protocol = self.about.kind.protocol(),
+            seconds = self.about.since.elapsed().as_secs(), bytes = self.outlet.sent_bytes(),
             dropped_tags = dropped.tags, skips = dropped.skips;
             "viewer left");
     }
@@ -315,7 +322,7 @@ impl Handler<Delivery> for Viewers {
 
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
         match delivery {
-            Delivery::Media { batch, after_gap } => self.media(&batch, after_gap, ctx),
+            Delivery::Media { batches, after_gap } => self.media(&batches, after_gap, ctx),
             Delivery::Join { viewer, point } => self.join(viewer, &point, ctx),
             Delivery::PublisherCame(_) => {}
             Delivery::PublisherLeft => self.let_go(),
@@ -328,7 +335,7 @@ impl Handler<Writable> for Viewers {
     type Result = ();
 
     fn handle(&mut self, Writable(id): Writable, ctx: &mut Self::Context) {
-        self.update(id, ctx, |viewer, now| viewer.outlet.pump(now));
+        self.update(id, ctx, |viewer, now| viewer.outlet.resume(now));
         if self.phase_of_nodes() != Phase::Streaming {
             self.let_go();
         }

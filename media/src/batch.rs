@@ -1,6 +1,6 @@
 //! The unit of delivery: a run of FLV tags, contiguous in memory and shared by everyone who gets it.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
@@ -15,7 +15,11 @@ pub enum WireFormat {
     RtmpChunks,
 }
 
-/// The media between two flushes of a stream. Decoding can start at its first tag, or nowhere within it.
+/// What goes out at one flush of a stream, in order and shared by everyone who gets it: more than one batch if decoding can
+/// start within it.
+pub type Batches = Arc<[Arc<Batch>]>;
+
+/// A run of a stream's media. Decoding can start at its first tag, or nowhere within it.
 #[derive(Debug)]
 pub struct Batch {
     /// Whole tags, contiguous.

@@ -72,36 +72,21 @@ impl Batcher {
 
     /// The frames since the last flush, as batches that start where decoding can.
     pub fn flush(&mut self) -> Vec<Arc<Batch>> {
-        self.flush_first(self.pending.len())
-    }
-
-    /// The frames before the newest place where decoding can start. What starts there waits for the next flush.
-    pub fn flush_before_start(&mut self) -> Vec<Arc<Batch>> {
-        let newest_start = self.pending.iter().rposition(|tag| tag.start.is_some());
-        self.flush_first(newest_start.unwrap_or_default())
-    }
-
-    fn flush_first(&mut self, tag_count: usize) -> Vec<Arc<Batch>> {
-        let mut batches = Vec::with_capacity(tag_count.min(1));
-        let mut tags = self.pending.get(..tag_count).unwrap_or_default();
+        let mut batches = Vec::with_capacity(self.pending.len().min(1));
+        let mut tags = &self.pending[..];
         while !tags.is_empty() {
             let next_start = tags.iter().skip(1).position(|tag| tag.start.is_some());
             let (batch, rest) = tags.split_at(next_start.map_or(tags.len(), |at| at + 1));
             batches.push(Arc::new(encode(batch)));
             tags = rest;
         }
-        self.pending.drain(..tag_count);
+        self.pending.clear();
         batches
     }
 
     /// Whether a flush would give anything.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
-    }
-
-    /// Whether a picture waits for the flush.
-    pub fn has_pending_video(&self) -> bool {
-        self.pending.iter().any(|tag| tag.track == Track::Video)
     }
 
     /// The publisher is gone; the next one has a clock and headers of its own.
@@ -254,16 +239,6 @@ mod tests {
             [(false, vec![(9, 0), (8, 10)]), (true, vec![(9, 33), (8, 40), (9, 66)])]
         );
         assert!(batcher.flush().is_empty());
-    }
-
-    #[test]
-    fn what_starts_last_can_wait_while_the_rest_is_flushed() {
-        let mut batcher = batcher_with([samples::inter(0), samples::keyframe(33), samples::audio(40)]);
-        assert_eq!(summary(&batcher.flush_before_start()), [(false, vec![(9, 0)])]);
-        assert!(batcher.flush_before_start().is_empty());
-        batcher.push(samples::keyframe(66)).unwrap();
-        assert_eq!(summary(&batcher.flush_before_start()), [(true, vec![(9, 33), (8, 40)])]);
-        assert_eq!(summary(&batcher.flush()), [(true, vec![(9, 66)])]);
     }
 
     #[test]

@@ -196,8 +196,11 @@ impl Bench {
         let mut viewer = ProbeHandle::start();
         viewer.join(&stream, 0);
         pulled.send(opening(0)).await;
-        assert_eq!(all_video(&mut viewer, 0).await, [0], "the header");
-        assert_eq!(all_video(&mut viewer, 0).await, [0], "the picture");
+        let mut times = Vec::new();
+        while times.len() < 2 {
+            times.extend(all_video(&mut viewer, 0).await);
+        }
+        assert_eq!(times, [0, 0], "the header and the picture");
         (viewer, stream, pulled)
     }
 }

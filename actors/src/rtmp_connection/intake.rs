@@ -104,7 +104,7 @@ impl ActorFuture<RtmpConnection> for ReadLoop {
     ) -> Poll<()> {
         for _ in 0..READS_MAX {
             task::ready!(connection.intake.poll_open(task));
-            let arrived = task::ready!(connection.arrivals.poll(&connection.socket, task));
+            let arrived = task::ready!(connection.arrivals.poll(connection.outlet.socket(), task));
             match arrived.and_then(|arrival| connection.receive(arrival)) {
                 Ok(received) => connection.take_effect(received, ctx),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

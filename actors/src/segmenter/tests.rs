@@ -77,10 +77,8 @@ impl Bench {
 
     async fn send(&mut self, frames: impl IntoIterator<Item = Frame>) {
         frames.into_iter().for_each(|frame| self.batcher.push(frame).unwrap());
-        for batch in self.batcher.flush() {
-            let after_gap = false;
-            self.tell(Delivery::Media { batch, after_gap }).await;
-        }
+        let (batches, after_gap) = (self.batcher.flush().into(), false);
+        self.tell(Delivery::Media { batches, after_gap }).await;
     }
 
     async fn end(&self) {
@@ -203,9 +201,8 @@ async fn batches_that_were_lost_are_a_discontinuity() {
     bench.publisher_comes().await;
     bench.pictures(60).await;
     bench.batcher.push(readable(samples::keyframe(4_000))).unwrap();
-    let [batch] = bench.batcher.flush().try_into().unwrap();
-    let after_gap = true;
-    bench.tell(Delivery::Media { batch, after_gap }).await;
+    let (batches, after_gap) = (bench.batcher.flush().into(), true);
+    bench.tell(Delivery::Media { batches, after_gap }).await;
     bench.send([readable(samples::keyframe(6_000))]).await;
     let playlist = bench.playlist().await;
     assert_eq!(durations(&playlist), ["1.000,", "1.400,", "2.000,"]);

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context};
 use log::warn;
-use synctv_media::{batch::Batch, gop::Kept};
+use synctv_media::{
+    batch::{Batch, Batches},
+    gop::Kept,
+};
 use tokio::time::Instant;
 
 use super::StreamActor;
@@ -12,9 +15,11 @@ use super::StreamActor;
 /// How long sound waits for a picture to ride along with, when media is flushed with every picture.
 pub(super) const AUDIO_WAIT: Duration = Duration::from_millis(100);
 
-/// A picture that is expected so shortly before an interval's end is not waited for: pictures do not come to the
-/// millisecond.
-const INTERVAL_TOLERANCE: Duration = Duration::from_millis(10);
+/// Pictures do not come to the millisecond: one that comes so shortly before the end of an interval ends it.
+const EARLY_PICTURE: Duration = Duration::from_millis(10);
+
+/// So long after its end, an interval is ended without the picture that might have ended it.
+const LATE_PICTURE: Duration = Duration::from_millis(5);
 
 /// When a stream's media goes to its subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,53 +44,21 @@ pub(super) enum FlushTimer {
     Spent,
 }
 
-/// When pictures come.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Pace {
-    last: Option<Instant>,
-    gap: Option<Duration>,
-}
-
-impl Pace {
-    pub fn picture(&mut self, now: Instant) {
-        self.gap = self.last.map(|last| now - last);
-        self.last = Some(now);
-    }
-
-    /// When the next one will come if it is as far from the last one as that was from the one before.
-    fn next_picture(&self) -> Option<Instant> {
-        Some(self.last? + self.gap?)
-    }
-}
-
 impl StreamActor {
-    pub(super) fn flush_when_due(&mut self, ctx: &mut Context<Self>) {
+    /// Sends what waits if it is time to, after new frames came. Sound rides along with the next picture, if there are any.
+    pub(super) fn flush_when_due(&mut self, has_new_picture: bool, ctx: &mut Context<Self>) {
+        let is_flush_point = has_new_picture || self.batcher.headers().video_codec().is_none();
         match self.settings.flush {
             Flush::EveryTag => self.flush(),
-            Flush::EveryPicture if self.batcher.has_pending_video() => self.flush(),
-            Flush::EveryPicture if self.batcher.headers().video_codec().is_none() => self.flush(),
+            Flush::EveryPicture if is_flush_point => self.flush(),
             Flush::EveryPicture => self.arm_flush(AUDIO_WAIT, ctx),
-            Flush::Every(interval) => self.merge(interval, ctx),
+            Flush::Every(interval) if is_flush_point && self.is_interval_over(interval) => self.flush(),
+            Flush::Every(interval) => self.arm_flush(interval + LATE_PICTURE, ctx),
         }
     }
 
-    /// A keyframe begins a batch anyway, which is a write for each viewer. So it begins an interval too, which is as long
-    /// as any: behind it there is nothing left of the interval that it fell into.
-    fn merge(&mut self, interval: Duration, ctx: &mut Context<Self>) {
-        let before_keyframe = self.batcher.flush_before_start();
-        self.send_out(before_keyframe);
-        if self.is_next_picture_too_late(interval) {
-            self.flush();
-        } else {
-            self.arm_flush(interval, ctx);
-        }
-    }
-
-    /// Whether the next picture will come when what waits has to go: then to wait for less than a picture would only
-    /// delay it.
-    fn is_next_picture_too_late(&self, interval: Duration) -> bool {
-        let FlushTimer::Armed { since } = self.flush_timer else { return false };
-        self.pace.next_picture().is_some_and(|next| next + INTERVAL_TOLERANCE >= since + interval)
+    fn is_interval_over(&self, interval: Duration) -> bool {
+        self.last_flush.is_none_or(|last| last.elapsed() + EARLY_PICTURE >= interval)
     }
 
     /// Cancelling a timer at each flush would cost more than letting the last one fire and looking again.
@@ -116,21 +89,19 @@ impl StreamActor {
     }
 
     pub(super) fn flush(&mut self) {
-        let batches = self.batcher.flush();
-        self.send_out(batches);
-    }
-
-    fn send_out(&mut self, batches: Vec<Arc<Batch>>) {
-        if let FlushTimer::Armed { .. } = self.flush_timer
-            && !batches.is_empty()
-        {
+        if !self.batcher.has_pending() {
+            return;
+        }
+        if let FlushTimer::Armed { .. } = self.flush_timer {
             self.flush_timer = FlushTimer::Spent;
         }
-        for batch in batches {
+        self.last_flush = Some(Instant::now());
+        let batches = Batches::from(self.batcher.flush());
+        for batch in &*batches {
             self.stats.count(batch.flv.len());
-            self.keep(&batch);
-            self.subscribers.send(&batch, &self.room);
+            self.keep(batch);
         }
+        self.subscribers.send(&batches, &self.room);
     }
 
     fn keep(&mut self, batch: &Arc<Batch>) {

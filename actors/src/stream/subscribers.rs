@@ -1,10 +1,8 @@
 //! Those who get a stream's media: one for each worker thread with viewers of the room, and each RTMP player.
 
-use std::sync::Arc;
-
 use actix::{Recipient, prelude::SendError};
 use log::warn;
-use synctv_media::{batch::Batch, gop::JoinPoint, room::RoomName};
+use synctv_media::{batch::Batches, gop::JoinPoint, room::RoomName};
 
 use crate::delivery::{Delivery, EndReason, SubscriberId, SubscriberRole, ViewerId};
 
@@ -16,7 +14,7 @@ struct Subscriber {
     role: SubscriberRole,
     recipient: Recipient<Delivery>,
     state: State,
-    lost_batches: u64,
+    lost_flushes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +38,7 @@ impl Subscribers {
             let _ = recipient.try_send(Delivery::Join { viewer, point });
         }
         if !self.0.iter().any(|subscriber| subscriber.id == id) {
-            self.0.push(Subscriber { id, role, recipient, state: State::Flowing, lost_batches: 0 });
+            self.0.push(Subscriber { id, role, recipient, state: State::Flowing, lost_flushes: 0 });
         }
     }
 
@@ -53,8 +51,8 @@ impl Subscribers {
         self.0.iter().any(|subscriber| subscriber.role == SubscriberRole::Viewers)
     }
 
-    pub(super) fn send(&mut self, batch: &Arc<Batch>, room: &RoomName) {
-        self.0.retain_mut(|subscriber| subscriber.send(batch, room));
+    pub(super) fn send(&mut self, batches: &Batches, room: &RoomName) {
+        self.0.retain_mut(|subscriber| subscriber.send(batches, room));
     }
 
     /// Tells of a change of publisher. It passes the bound, as it comes once in a publisher's life.
@@ -72,14 +70,15 @@ impl Subscribers {
 }
 
 impl Subscriber {
-    /// Sends the batch, unless the subscriber is behind. Tells whether it is still there.
-    fn send(&mut self, batch: &Arc<Batch>, room: &RoomName) -> bool {
+    /// Sends the batches, or if the subscriber is behind, those from where decoding can start. Tells whether it is still
+    /// there.
+    fn send(&mut self, batches: &Batches, room: &RoomName) -> bool {
         let after_gap = self.state == State::Skipping;
-        if after_gap && batch.start.is_none() {
-            self.lost_batches += 1;
+        let Some(batches) = (if after_gap { from_start(batches) } else { Some(batches.clone()) }) else {
+            self.lost_flushes += 1;
             return true;
-        }
-        match self.recipient.try_send(Delivery::Media { batch: batch.clone(), after_gap }) {
+        };
+        match self.recipient.try_send(Delivery::Media { batches, after_gap }) {
             Ok(()) => {
                 self.state = State::Flowing;
                 true
@@ -93,11 +92,60 @@ impl Subscriber {
     }
 
     fn fall_behind(&mut self, room: &RoomName) {
-        self.lost_batches += 1;
+        self.lost_flushes += 1;
         if self.state == State::Flowing {
-            warn!(room = room.as_str(), lost_batches = self.lost_batches;
+            warn!(room = room.as_str(), lost_flushes = self.lost_flushes;
                 "a thread of viewers cannot follow the stream; they go on at the next keyframe");
         }
         self.state = State::Skipping;
+    }
+}
+
+/// What decoding can start with, and all that follows.
+fn from_start(batches: &Batches) -> Option<Batches> {
+    let start = batches.iter().position(|batch| batch.start.is_some())?;
+    Some(batches.get(start..)?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use synctv_media::{batcher::Batcher, frame::Frame, samples};
+
+    use super::*;
+    use crate::{
+        delivery::MAILBOX_MAX,
+        testing::{Got, ProbeHandle, room},
+    };
+
+    const V: u8 = 9;
+
+    fn flush(frames: impl IntoIterator<Item = Frame>) -> Batches {
+        let mut batcher = Batcher::default();
+        frames.into_iter().for_each(|frame| batcher.push(frame).unwrap());
+        batcher.flush().into()
+    }
+
+    #[actix_rt::test]
+    async fn one_whose_mailbox_is_full_goes_on_where_decoding_can_start_and_is_told() {
+        let (mut probe, mut subscribers, room) = (ProbeHandle::start(), Subscribers::default(), room("r"));
+        assert!(probe.is_quiet().await, "its mailbox has its bound");
+        let recipient = probe.address.clone().recipient();
+        subscribers.join(probe.id, SubscriberRole::Viewers, ViewerId(0), recipient, None);
+        // The probe does not run before the test waits.
+        let sent = 2 * MAILBOX_MAX as u32;
+        for at_ms in 0..sent {
+            subscribers.send(&flush([samples::keyframe(at_ms)]), &room);
+        }
+        let mut received = 0;
+        while let Ok(got) = tokio::time::timeout(std::time::Duration::from_millis(50), probe.next()).await {
+            assert_eq!(got, Got::Media { after_gap: false, tags: vec![(V, received)] });
+            received += 1;
+        }
+        assert!(received >= MAILBOX_MAX as u32 && received < sent, "{received}");
+        subscribers.send(&flush([samples::inter(2000)]), &room);
+        subscribers.send(&flush([samples::inter(2033), samples::keyframe(2066)]), &room);
+        assert_eq!(probe.next().await, Got::Media { after_gap: true, tags: vec![(V, 2066)] });
+        subscribers.send(&flush([samples::inter(2100)]), &room);
+        assert_eq!(probe.next().await, Got::Media { after_gap: false, tags: vec![(V, 2100)] });
     }
 }

@@ -4,7 +4,6 @@ use futures::FutureExt;
 use synctv_media::{gop::GopLimits, samples};
 
 use super::{flush::AUDIO_WAIT, *};
-use crate::delivery::MAILBOX_MAX;
 use crate::registry::store::Store;
 use crate::testing::{ClaimsOnly, GRACE, Got, ProbeHandle, node, node_with, opening, room, settings};
 
@@ -90,47 +89,69 @@ async fn sound_rides_along_with_the_next_picture_and_waits_no_longer_than_the_li
     assert!(waited >= AUDIO_WAIT && waited < AUDIO_WAIT + Duration::from_millis(10), "{waited:?}");
 }
 
-#[actix_rt::test]
-async fn media_is_merged_over_the_interval() {
-    let live =
-        live_with(StreamSettings { flush: Flush::Every(Duration::from_millis(100)), ..settings() }).await;
-    let mut viewer = ProbeHandle::start();
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// A viewer of a stream that merges its media.
+async fn merged() -> (Live, ProbeHandle) {
+    let live = live_with(StreamSettings { flush: Flush::Every(INTERVAL), ..settings() }).await;
+    let viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
-    live.publication.send(vec![samples::keyframe(0)]).await.unwrap();
-    live.publication.send(vec![samples::inter(33), samples::audio(40)]).await.unwrap();
-    assert_eq!(viewer.next().await, media(&[(V, 0), (V, 33), (A, 40)]));
-    live.publication.send(vec![samples::inter(66)]).await.unwrap();
-    assert_eq!(viewer.next().await, media(&[(V, 66)]));
+    (live, viewer)
 }
 
 #[actix_rt::test]
-async fn media_does_not_wait_for_an_interval_that_ends_before_the_next_picture() {
-    let interval = Duration::from_millis(100);
-    let live = live_with(StreamSettings { flush: Flush::Every(interval), ..settings() }).await;
-    let mut viewer = ProbeHandle::start();
-    viewer.join(&live.stream, 0);
+async fn an_interval_ends_with_the_picture_that_completes_it() {
+    let (live, mut viewer) = merged().await;
     let start = Instant::now();
-    for (at_ms, merged) in [(0, false), (40, false), (80, true), (120, false), (160, false), (200, true)] {
-        tokio::time::sleep_until(start + Duration::from_millis(at_ms)).await;
-        live.publication.send(vec![samples::inter(at_ms as u32)]).await.unwrap();
-        assert_eq!(viewer.is_quiet().await, !merged, "{at_ms}");
+    let mut flushes = Vec::new();
+    for at_ms in (0..1000).step_by(33) {
+        for frame in [samples::inter(at_ms), samples::audio(at_ms + 10)] {
+            tokio::time::sleep_until(start + Duration::from_millis(frame.timestamp_ms.into())).await;
+            live.publication.send(vec![frame]).await.unwrap();
+            if !viewer.is_quiet().await {
+                flushes.push(at_ms);
+            }
+        }
     }
+    assert_eq!(flushes, (0..1000).step_by(99).collect::<Vec<_>>());
 }
 
 #[actix_rt::test]
-async fn a_keyframe_begins_an_interval() {
-    let interval = Duration::from_millis(100);
-    let live = live_with(StreamSettings { flush: Flush::Every(interval), ..settings() }).await;
-    let mut viewer = ProbeHandle::start();
-    viewer.join(&live.stream, 0);
-    live.publication.send(vec![samples::inter(0), samples::audio(10)]).await.unwrap();
-    assert!(viewer.is_quiet().await);
-    tokio::time::sleep(Duration::from_millis(30)).await;
-    let keyframe_at = Instant::now();
-    live.publication.send(vec![samples::audio(30), samples::keyframe(33)]).await.unwrap();
-    assert_eq!(viewer.next().await, media(&[(V, 0), (A, 10), (A, 30)]));
-    assert_eq!(viewer.next().await, media(&[(V, 33)]));
-    assert!(keyframe_at.elapsed() >= interval, "{:?}", keyframe_at.elapsed());
+async fn nothing_waits_long_past_its_interval_for_a_picture() {
+    let (live, mut viewer) = merged().await;
+    live.publication.send(vec![samples::inter(0)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 0)]));
+    live.publication.send(vec![samples::inter(33), samples::audio(40)]).await.unwrap();
+    let sent = Instant::now();
+    assert_eq!(viewer.next().await, media(&[(V, 33), (A, 40)]));
+    let waited = sent.elapsed();
+    assert!(waited >= INTERVAL && waited < INTERVAL + Duration::from_millis(10), "{waited:?}");
+}
+
+#[actix_rt::test]
+async fn sound_alone_is_merged_as_well() {
+    let (live, mut viewer) = merged().await;
+    let mut received = Vec::new();
+    for at_ms in (0..500).step_by(20) {
+        live.publication.send(vec![samples::audio(at_ms)]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        while let Some(got) = viewer.try_next() {
+            let Got::Media { tags, .. } = got else { panic!("{got:?}") };
+            received.push(tags.len());
+        }
+    }
+    assert_eq!(received, [1, 5, 5, 5, 5]);
+}
+
+#[actix_rt::test]
+async fn a_keyframe_within_an_interval_goes_out_with_it_and_a_viewer_can_start_there() {
+    let (live, mut viewer) = merged().await;
+    live.publication.send(vec![samples::inter(0)]).await.unwrap();
+    viewer.next().await;
+    live.publication.send(vec![samples::inter(33), samples::keyframe(66), samples::inter(99)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 33), (V, 66), (V, 99)]));
+    viewer.join(&live.stream, 1);
+    assert_eq!(viewer.next().await, Got::Join { viewer: 1, tags: vec![(V, 66), (V, 99)] });
 }
 
 #[actix_rt::test]
@@ -164,8 +185,7 @@ async fn viewers_go_on_with_the_next_publisher_and_their_time_never_goes_back() 
 
     let again = live.router.publish(room("r"), live.publisher.notices()).await.unwrap();
     again.send(vec![samples::video_header(), samples::keyframe(0)]).await.unwrap();
-    assert_eq!(viewer.next().await, media(&[(V, 5000)]), "the new sequence header");
-    assert_eq!(viewer.next().await, media(&[(V, 5033)]));
+    assert_eq!(viewer.next().await, media(&[(V, 5000), (V, 5033)]), "the new sequence header first");
     tokio::time::sleep(2 * GRACE).await;
     assert!(viewer.is_quiet().await, "the grace is over, and forgotten");
 }
@@ -269,29 +289,6 @@ async fn a_subscriber_that_left_gets_nothing_more() {
     live.stream.leave(viewer.id);
     live.publication.send(opening(0)).await.unwrap();
     assert!(viewer.is_quiet().await);
-}
-
-#[actix_rt::test]
-async fn a_subscriber_whose_mailbox_is_full_goes_on_at_a_keyframe_and_is_told() {
-    let live = live_with(StreamSettings { flush: Flush::EveryTag, ..settings() }).await;
-    let mut viewer = ProbeHandle::start();
-    viewer.join(&live.stream, 0);
-    live.publication.send(opening(0)).await.unwrap();
-    viewer.next().await;
-    viewer.next().await;
-    // One message whose flush cuts at each keyframe: nobody else runs until all batches are sent.
-    let keyframes =
-        |from: u32, count: u32| (0..count).map(|at| samples::keyframe(from + at)).collect::<Vec<_>>();
-    live.publication.send(keyframes(100, 2 * MAILBOX_MAX as u32)).await.unwrap();
-    let mut last = 0;
-    while let Ok(got) = tokio::time::timeout(Duration::from_millis(1), viewer.next()).await {
-        let Got::Media { after_gap: false, tags } = got else { panic!("{got:?}") };
-        last = tags[0].1;
-    }
-    assert!(last < 100 + 2 * MAILBOX_MAX as u32 - 1, "the last ones did not fit");
-    live.publication.send(vec![samples::inter(2000)]).await.unwrap();
-    live.publication.send(vec![samples::keyframe(2033)]).await.unwrap();
-    assert_eq!(viewer.next().await, Got::Media { after_gap: true, tags: vec![(V, 2033)] });
 }
 
 #[actix_rt::test]
