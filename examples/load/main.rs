@@ -142,7 +142,9 @@ async fn load(mut args: Args) -> Result<Report, Box<dyn Error>> {
     let viewers = join(&args, watch).await;
     report.set_usage(measure(&args, &stage).await?, &args);
     for viewer in viewers {
-        viewer.await?;
+        viewer.abort();
+        // Aborted, as asked; a viewer says itself what went wrong before.
+        let _ = viewer.await;
     }
     Ok(report)
 }

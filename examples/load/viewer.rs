@@ -2,7 +2,7 @@
 //!
 //! It skips over bodies instead of copying them out, so that a thousand viewers leave the machine to the server.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, time::Duration};
 
 use synctv_media::flv::{FILE_HEADER_BYTES, TAG_HEADER_BYTES, TAG_OVERHEAD_BYTES};
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, time::Instant};
@@ -18,29 +18,38 @@ const VIDEO: u8 = 9;
 const LOOK_BYTES: usize = TAG_HEADER_BYTES + STAMP_OFFSET + STAMP_BYTES;
 const READ_BYTES: usize = 64 * 1024;
 
-/// Watches `room` until the load is over.
+/// Watches `room` until it is aborted, or the server ends it.
 pub async fn watch(server: SocketAddr, room: String, stages: watch::Receiver<Stage>, report: Report) {
-    let mut watched = Watched::new(Instant::now());
-    if let Err(error) = receive(server, &room, stages, &mut watched).await {
+    let mut watching = Watching { watched: Watched::new(Instant::now()), report };
+    if let Err(error) = receive(server, &room, stages, &mut watching.watched).await {
         eprintln!("viewer of {room}: {error}");
     }
-    report.add(&watched);
+}
+
+/// Reports what was seen when it is dropped: to wait for the end of the load as well, at each read, would cost the machine
+/// that is being measured.
+struct Watching {
+    watched: Watched,
+    report: Report,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.report.add(&self.watched);
+    }
 }
 
 async fn receive(
     server: SocketAddr,
     room: &str,
-    mut stages: watch::Receiver<Stage>,
+    stages: watch::Receiver<Stage>,
     watched: &mut Watched,
 ) -> std::io::Result<()> {
     let mut socket = TcpStream::connect(server).await?;
     socket.write_all(format!("GET /{room}.flv HTTP/1.1\r\nHost: load\r\n\r\n").as_bytes()).await?;
     let mut scan = Scan::new();
     loop {
-        tokio::select! {
-            readable = socket.readable() => readable?,
-            _ = stages.wait_for(|stage| *stage == Stage::Over) => return Ok(()),
-        }
+        poll_fn(|task| socket.poll_read_ready(task)).await?;
         let measuring = *stages.borrow() == Stage::Measuring;
         let size = BUFFER.with_borrow_mut(|buffer| {
             let size = socket.try_read(buffer)?;
