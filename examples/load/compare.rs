@@ -1,4 +1,4 @@
-//! Measures a server and the floor in one run, at one setting after the other, and prints a row for each.
+//! Measures a server and the floor in turn, at one setting after the other, and prints a row for each.
 
 use std::{error::Error, path::Path};
 
@@ -66,12 +66,18 @@ pub fn run(
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut one_room = Vec::new();
     for case in &args.cases {
-        let measured = {
-            let server = Server::start(server, &["--hls", "off", "--flush-interval", &case.flush])?;
-            load(server.args(case.args(args)))?
+        let measure = || -> Result<_, Box<dyn Error>> {
+            let measured = {
+                let server = Server::start(server, &["--hls", "off", "--flush-interval", &case.flush])?;
+                load(server.args(case.args(args)))?
+            };
+            let floor =
+                load(Args { floor: true, floor_interval_ms: case.floor_interval_ms(), ..case.args(args) })?;
+            Ok((measured, floor))
         };
-        let floor =
-            load(Args { floor: true, floor_interval_ms: case.floor_interval_ms(), ..case.args(args) })?;
+        let runs = (0..args.runs).map(|_| measure()).collect::<Result<Vec<_>, _>>()?;
+        let middle = median_by(runs, |(measured, floor)| measured.over(floor));
+        let (measured, floor) = middle.ok_or("nothing was measured")?;
         let what = format!("| {} | {} | {} |", case.flush, case.rooms, case.viewers);
         println!("{what} server {}", measured.row(Some(&floor)));
         println!("{what} floor {}", floor.row(None));
@@ -85,6 +91,15 @@ pub fn run(
     Ok(())
 }
 
+/// The one in the middle, by its `ratio`; one without any counts as the largest.
+fn median_by<T>(mut runs: Vec<T>, ratio: impl Fn(&T) -> Option<f64>) -> Option<T> {
+    runs.sort_by(|a, b| {
+        let [a, b] = [a, b].map(|run| ratio(run).unwrap_or(f64::INFINITY));
+        a.total_cmp(&b)
+    });
+    (!runs.is_empty()).then(|| runs.swap_remove(runs.len() / 2))
+}
+
 /// Between the fewest and the most viewers: what the process has without any is in both.
 fn bytes_per_further_viewer(measured: &[(usize, u64)]) -> Option<f64> {
     let (fewest, least) = measured.iter().min()?;
@@ -96,6 +111,14 @@ fn bytes_per_further_viewer(measured: &[(usize, u64)]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_run_in_the_middle_is_taken() {
+        let middle = |runs: &[Option<f64>]| median_by(runs.to_vec(), |ratio| *ratio);
+        assert_eq!(middle(&[Some(3.0), Some(1.0), None]), Some(Some(3.0)));
+        assert_eq!(middle(&[Some(1.5)]), Some(Some(1.5)));
+        assert_eq!(middle(&[]), None);
+    }
 
     #[test]
     fn further_viewers_need_two_rows() {

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release --example load -- --viewers 1000 --server-pid $(pgrep -x synctv-stream)
 //! cargo run --release --example load -- --floor --viewers 1000       # the least that it can cost
-//! cargo run --release --example load -- --compare target/release/synctv-stream    # the README's table
+//! cargo run --release --example load -- --compare target/release/synctv-stream --runs 3    # the README's table
 //! cargo run --release --example load -- --hls 127.0.0.1:8081 --viewers 500     # the same over HLS
 //! cargo run --release --example load -- --hls-compare target/release/synctv-stream --gop 60    # its table
 //! ```
@@ -70,6 +70,9 @@ struct Args {
     /// What to compare, FLUSH:VIEWERS[:ROOMS[:KBPS]], separated by commas
     #[arg(long, default_value = compare::CASES, value_delimiter = ',')]
     cases: Vec<compare::Case>,
+    /// How often to compare each, one after the other; the run in the middle is printed
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    runs: u8,
     /// Watch over HLS, at this address
     #[arg(long)]
     hls: Option<SocketAddr>,
@@ -143,8 +146,11 @@ async fn load(mut args: Args) -> Result<Report, Box<dyn Error>> {
     report.set_usage(measure(&args, &stage).await?, &args);
     for viewer in viewers {
         viewer.abort();
-        // Aborted, as asked; a viewer says itself what went wrong before.
-        let _ = viewer.await;
+        if let Err(error) = viewer.await
+            && !error.is_cancelled()
+        {
+            return Err(error.into());
+        }
     }
     Ok(report)
 }

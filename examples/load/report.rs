@@ -110,10 +110,8 @@ impl Report {
 impl Report {
     /// The rest of a row of the table that [`crate::compare`] prints.
     pub fn row(&self, floor: Option<&Report>) -> String {
-        let over_floor = match (self.cpu_percent_each(), floor.and_then(Report::cpu_percent_each)) {
-            (Some(own), Some(floor)) => format!("{:.2}", own / floor),
-            _ => String::new(),
-        };
+        let over_floor = floor.and_then(|floor| self.over(floor));
+        let over_floor = over_floor.map_or(String::new(), |ratio| format!("{ratio:.2}"));
         let totals = &mut *self.0.borrow_mut();
         let megabytes = totals.usage.as_ref().map_or(0.0, |usage| usage.resident_bytes as f64 / 1e6);
         let each = totals.cpu_percent_each().unwrap_or_default();
@@ -125,6 +123,11 @@ impl Report {
             percentile_ms(&mut totals.latencies_us, 0.5),
             percentile_ms(&mut totals.latencies_us, 0.99),
         )
+    }
+
+    /// How many times the CPU of the floor it took.
+    pub fn over(&self, floor: &Report) -> Option<f64> {
+        Some(self.cpu_percent_each()? / floor.cpu_percent_each()?)
     }
 
     /// The server's memory at the end, if that was measured.
