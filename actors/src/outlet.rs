@@ -221,15 +221,33 @@ mod tests {
     }
 
     fn keyframe(at_ms: u32, size_bytes: usize) -> Frame {
-        let frame = samples::keyframe(at_ms);
-        let payload = [&frame.payload[..], &vec![at_ms as u8; size_bytes]].concat().into();
+        larger(samples::keyframe(at_ms), size_bytes)
+    }
+
+    fn larger(frame: Frame, by_bytes: usize) -> Frame {
+        let payload = [&frame.payload[..], &vec![frame.timestamp_ms as u8; by_bytes]].concat().into();
         Frame { payload, ..frame }
+    }
+
+    /// More than the kernel holds, each frame a batch of its own.
+    fn many_batches() -> Vec<Arc<Batch>> {
+        flush((0..40).map(|at_ms| keyframe(at_ms, LARGE_BYTES)))
+    }
+
+    /// As much in one.
+    fn one_batch() -> Vec<Arc<Batch>> {
+        flush((0..40).map(|at_ms| match at_ms {
+            0 => keyframe(at_ms, LARGE_BYTES),
+            _ => larger(samples::inter(at_ms), LARGE_BYTES),
+        }))
     }
 
     /// One flush, which each keyframe begins a batch of.
     fn flush(frames: impl IntoIterator<Item = Frame>) -> Vec<Arc<Batch>> {
         let mut batcher = Batcher::default();
-        frames.into_iter().for_each(|frame| batcher.push(frame).unwrap());
+        for frame in frames {
+            batcher.push(frame).unwrap();
+        }
         batcher.flush()
     }
 
@@ -266,35 +284,52 @@ mod tests {
     #[actix_rt::test]
     async fn what_a_full_socket_does_not_take_follows_when_it_does() {
         let (mut outlet, mut viewer) = flowing().await;
-        let batches = flush((0..40).map(|at| keyframe(at, LARGE_BYTES)));
-        outlet.send(&batches, &LIMITS, now()).unwrap();
-        assert!(!outlet.is_empty(), "the kernel does not hold all of it");
-        let expected: Vec<u8> = batches.iter().flat_map(|batch| batch.flv.to_vec()).collect();
-        let size_bytes = expected.len();
-        let reading = actix_rt::spawn(async move { receive(&mut viewer, size_bytes).await });
         let (sender, told) = mpsc::channel();
-        let pumped = async {
-            while !outlet.is_empty() {
-                let sender = sender.clone();
-                outlet.watch(move || move || sender.send(()).unwrap());
-                while told.try_recv().is_err() {
-                    sleep(Duration::from_millis(1)).await;
+        for (batches, count) in [(many_batches(), 40), (one_batch(), 1)] {
+            assert_eq!(batches.len(), count);
+            let expected: Vec<u8> = batches.iter().flat_map(|batch| batch.flv.to_vec()).collect();
+            outlet.send(&batches, &LIMITS, now()).unwrap();
+            assert!(!outlet.is_empty(), "the kernel does not hold all of it");
+            let sending = async {
+                while !outlet.is_empty() {
+                    let sender = sender.clone();
+                    outlet.watch(move || move || sender.send(()).unwrap());
+                    assert!(is_told(&told, PATIENCE).await, "the socket takes more");
+                    outlet.resume(now()).unwrap();
                 }
-                outlet.resume(now()).unwrap();
-            }
-        };
-        timeout(PATIENCE, pumped).await.expect("the socket takes more");
-        assert!(reading.await.unwrap() == expected);
+            };
+            let (received, ()) = tokio::join!(receive(&mut viewer, expected.len()), sending);
+            assert!(received == expected);
+        }
     }
 
     #[actix_rt::test]
-    async fn nobody_is_told_of_a_socket_that_stays_full() {
-        let (mut outlet, _viewer) = flowing().await;
-        outlet.send(&flush((0..40).map(|at| keyframe(at, LARGE_BYTES))), &LIMITS, now()).unwrap();
+    async fn nobody_is_told_before_a_full_socket_takes_more() {
+        let (mut outlet, mut viewer) = flowing().await;
+        let before_bytes = outlet.sent_bytes();
+        outlet.send(&one_batch(), &LIMITS, now()).unwrap();
         let (sender, told) = mpsc::channel();
-        outlet.watch(move || move || sender.send(()).unwrap());
-        sleep(Duration::from_millis(20)).await;
-        assert!(told.try_recv().is_err());
+        loop {
+            let sender = sender.clone();
+            outlet.watch(move || move || sender.send(()).unwrap());
+            // The kernel may find some more room at first.
+            if !is_told(&told, Duration::from_millis(50)).await {
+                break;
+            }
+            outlet.resume(now()).unwrap();
+        }
+        receive(&mut viewer, (outlet.sent_bytes() - before_bytes) as usize).await;
+        assert!(is_told(&told, PATIENCE).await);
+    }
+
+    /// Whether anyone is told within the time.
+    async fn is_told(told: &mpsc::Receiver<()>, patience: Duration) -> bool {
+        let telling = async {
+            while told.try_recv().is_err() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(patience, telling).await.is_ok()
     }
 
     #[actix_rt::test]

@@ -17,7 +17,7 @@ use actix::{
 use log::{debug, info, warn};
 use synctv_media::{
     batcher::Batcher,
-    frame::{Frame, Track},
+    frame::Frame,
     gop::{GopCache, GopLimits},
     room::RoomName,
 };
@@ -146,14 +146,15 @@ impl StreamActor {
     }
 
     fn take(&mut self, frames: Vec<Frame>, ctx: &mut Context<Self>) {
-        let has_picture = frames.iter().any(|frame| frame.track == Track::Video);
+        let mut is_flush_point = false;
         for frame in frames {
-            if let Err(error) = self.batcher.push(frame) {
-                self.note_unreadable(&error);
+            match self.batcher.push(frame) {
+                Ok(is_point) => is_flush_point |= is_point,
+                Err(error) => self.note_unreadable(&error),
             }
         }
         if self.batcher.has_pending() {
-            self.flush_when_due(has_picture, ctx);
+            self.flush_when_due(is_flush_point, ctx);
         }
     }
 

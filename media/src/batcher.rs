@@ -61,12 +61,13 @@ struct PendingTag {
 }
 
 impl Batcher {
-    /// Takes the next frame. Headers that only repeat what is known are passed over.
-    pub fn push(&mut self, frame: Frame) -> Result<(), FrameError> {
+    /// Takes the next frame. Headers that only repeat what is known are passed over. Tells whether a flush is best made with
+    /// it: what else there is rides along with pictures, or with sound if there are none.
+    pub fn push(&mut self, frame: Frame) -> Result<bool, FrameError> {
         match frame.track {
             Track::Video => self.push_video(frame),
             Track::Audio => self.push_audio(frame),
-            Track::Data => self.push_data(frame),
+            Track::Data => self.push_data(frame).map(|()| false),
         }
     }
 
@@ -108,37 +109,42 @@ impl Batcher {
         self.timeline.newest_ms()
     }
 
-    fn push_video(&mut self, frame: Frame) -> Result<(), FrameError> {
+    fn push_video(&mut self, frame: Frame) -> Result<bool, FrameError> {
         let header = VideoHeader::parse(&frame.payload)?;
-        self.headers.see_video(header.codec);
+        // Such as several tracks in one, which are of no one codec.
+        if header.kind != VideoKind::Other {
+            self.headers.see_video(header.codec);
+        }
         if header.kind == VideoKind::SequenceHeader {
             check_header(&frame.payload)?;
             if self.headers.set_video(&frame.payload) {
                 self.append_data(frame);
             }
-            return Ok(());
+            return Ok(false);
         }
         let time_ms = self.timeline.place(Track::Video, frame.timestamp_ms);
         self.last_picture_ms = Some(time_ms);
         let start = (header.kind == VideoKind::Keyframe).then(|| Arc::new(self.headers.at(time_ms)));
         self.append(frame, time_ms, start);
-        Ok(())
+        Ok(true)
     }
 
-    fn push_audio(&mut self, frame: Frame) -> Result<(), FrameError> {
+    fn push_audio(&mut self, frame: Frame) -> Result<bool, FrameError> {
         let header = AudioHeader::parse(&frame.payload)?;
-        self.headers.see_audio(header.codec);
+        if header.kind != AudioKind::Other {
+            self.headers.see_audio(header.codec);
+        }
         if header.kind == AudioKind::SequenceHeader {
             check_header(&frame.payload)?;
             if self.headers.set_audio(&frame.payload) {
                 self.append_data(frame);
             }
-            return Ok(());
+            return Ok(false);
         }
         let time_ms = self.timeline.place(Track::Audio, frame.timestamp_ms);
         let start = self.is_audio_start(time_ms).then(|| Arc::new(self.headers.at(time_ms)));
         self.append(frame, time_ms, start);
-        Ok(())
+        Ok(self.headers.video_codec().is_none())
     }
 
     fn push_data(&mut self, frame: Frame) -> Result<(), FrameError> {
@@ -313,6 +319,37 @@ mod tests {
         let starts: Vec<_> =
             batcher.flush().iter().filter(|batch| batch.start.is_some()).map(|b| b.first_ms).collect();
         assert_eq!(starts, [0, 10_000, 11_000]);
+    }
+
+    #[test]
+    fn a_flush_is_best_made_with_a_picture_or_with_sound_where_there_are_none() {
+        let mut batcher = Batcher::default();
+        let cases = [
+            (samples::metadata(true, true), false),
+            (samples::audio_header(), false),
+            (samples::audio(0), true),
+            (samples::video_header(), false),
+            (samples::audio(23), false),
+            (samples::keyframe(33), true),
+            (samples::video_header(), false),
+            (samples::inter(66), true),
+        ];
+        for (frame, expected) in cases {
+            assert_eq!(batcher.push(frame.clone()), Ok(expected), "{frame:?}");
+        }
+    }
+
+    #[test]
+    fn several_tracks_in_one_do_not_hide_the_codec_of_the_one() {
+        let mut batcher = batcher_with([samples::keyframe(0), samples::audio(0)]);
+        let codecs = |batcher: &Batcher| (batcher.headers().video_codec(), batcher.headers().audio_codec());
+        let before = codecs(&batcher);
+        for (frame, payload) in
+            [(samples::audio(23), b"\x95\x01mp4a\0"), (samples::inter(33), b"\x96\x01avc1\0")]
+        {
+            batcher.push(Frame { payload: Bytes::from_static(payload), ..frame }).unwrap();
+        }
+        assert_eq!(codecs(&batcher), before);
     }
 
     #[test]

@@ -35,7 +35,7 @@ use crate::{
         store::{Claim, Store},
     },
     router::{OpenError, RouterHandle},
-    stream::{PublishError, Source, Stage, StreamHandle},
+    stream::{Flush, PublishError, Source, Stage, StreamHandle, StreamSettings},
     testing::{GRACE, Got, LINGER, PULL_GRACE, ProbeHandle, node_with_hls, opening, room, settings},
 };
 
@@ -171,14 +171,14 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        Self::with_hls(None).await
+        Self::with(settings(), None).await
     }
 
-    async fn with_hls(hls: Option<HlsHandle>) -> Self {
+    async fn with(settings: StreamSettings, hls: Option<HlsHandle>) -> Self {
         tokio::time::pause();
         let script = Script::new();
         let store = script.clone();
-        let router = node_with_hls(settings(), 2, move || store, hls);
+        let router = node_with_hls(settings, 2, move || store, hls);
         let port = Port::open().await;
         script.locates(Ok(Some(port.origin("n2", 7))));
         Self { script, router, port }
@@ -234,6 +234,24 @@ async fn a_viewer_gets_the_media_of_another_node_as_if_it_were_published_here() 
     assert_eq!(viewer.next().await, Got::Join { viewer: 3, tags: vec![(V, 5_000), (V, 5_033)] });
     pulled.send(vec![samples::inter(5_066)]).await;
     assert_eq!(viewer.next().await, Got::Media { after_gap: false, tags: vec![(V, 5_066)] });
+}
+
+#[actix_rt::test]
+async fn what_another_node_merged_is_one_flush_here_too() {
+    let flush = Flush::Every(Duration::from_millis(100));
+    let (mut viewer, _stream, mut pulled) =
+        Bench::with(StreamSettings { flush, ..settings() }, None).await.watched().await;
+    let large = |at_ms: u32| {
+        let frame = samples::inter(at_ms);
+        Frame { payload: [&frame.payload[..], &[0; 10_000]].concat().into(), ..frame }
+    };
+    for start_ms in [100, 200, 300] {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        // More than is read at once.
+        pulled.send([0, 33, 66].map(|after_ms| large(start_ms + after_ms)).into()).await;
+        let burst = [0, 33, 66].map(|after_ms| (V, start_ms + after_ms));
+        assert_eq!(viewer.next().await, Got::Media { after_gap: false, tags: burst.into() });
+    }
 }
 
 #[actix_rt::test]
@@ -433,7 +451,7 @@ fn hls_settings(mode: HlsMode, storage: &Path) -> HlsSettings {
 async fn is_cut_once_it_is_published_here(mode: HlsMode) {
     let storage = tempfile::tempdir().unwrap();
     let hls = HlsHandle::start(hls_settings(mode, storage.path()));
-    let bench = Bench::with_hls(Some(hls.clone())).await;
+    let bench = Bench::with(settings(), Some(hls.clone())).await;
     let (_viewer, _stream, _pulled) = bench.watched().await;
     assert!(hls.open(&bench.router, &room("r")).await.is_none());
     let publication = bench.router.publish(room("r"), ProbeHandle::start().notices()).await.unwrap();
@@ -445,7 +463,7 @@ async fn is_cut_once_it_is_published_here(mode: HlsMode) {
 async fn a_room_that_waits_for_its_publisher_is_not_cut_on_demand() {
     let storage = tempfile::tempdir().unwrap();
     let hls = HlsHandle::start(hls_settings(HlsMode::OnDemand, storage.path()));
-    let bench = Bench::with_hls(Some(hls.clone())).await;
+    let bench = Bench::with(settings(), Some(hls.clone())).await;
     let publication = bench.router.publish(room("r"), ProbeHandle::start().notices()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
     drop(publication);

@@ -76,7 +76,9 @@ impl Bench {
     }
 
     async fn send(&mut self, frames: impl IntoIterator<Item = Frame>) {
-        frames.into_iter().for_each(|frame| self.batcher.push(frame).unwrap());
+        for frame in frames {
+            self.batcher.push(frame).unwrap();
+        }
         let (batches, after_gap) = (self.batcher.flush().into(), false);
         self.tell(Delivery::Media { batches, after_gap }).await;
     }

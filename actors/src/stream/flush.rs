@@ -10,13 +10,13 @@ use synctv_media::{
 };
 use tokio::time::Instant;
 
-use super::StreamActor;
+use super::{StreamActor, feed::Feed};
 
 /// How long sound waits for a picture to ride along with, when media is flushed with every picture.
 pub(super) const AUDIO_WAIT: Duration = Duration::from_millis(100);
 
-/// Pictures do not come to the millisecond: one that comes so shortly before the end of an interval ends it.
-const EARLY_PICTURE: Duration = Duration::from_millis(10);
+/// Pictures do not come to the millisecond: one that comes in the last tenth of an interval ends it, up to so long before.
+const EARLY_PICTURE_MAX: Duration = Duration::from_millis(10);
 
 /// So long after its end, an interval is ended without the picture that might have ended it.
 const LATE_PICTURE: Duration = Duration::from_millis(5);
@@ -36,55 +36,52 @@ pub enum Flush {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum FlushTimer {
     Idle,
-    /// A timer runs for the media that came first after the last flush, at `since`.
-    Armed {
-        since: Instant,
-    },
+    /// A timer runs, for media that goes out at this time at the latest.
+    Armed(Instant),
     /// A timer runs, but its media went out already.
     Spent,
 }
 
 impl StreamActor {
-    /// Sends what waits if it is time to, after new frames came. Sound rides along with the next picture, if there are any.
-    pub(super) fn flush_when_due(&mut self, has_new_picture: bool, ctx: &mut Context<Self>) {
-        let is_flush_point = has_new_picture || self.batcher.headers().video_codec().is_none();
+    /// Sends what waits if it is time to. `is_flush_point` if frames came that a flush is best made with.
+    pub(super) fn flush_when_due(&mut self, is_flush_point: bool, ctx: &mut Context<Self>) {
         match self.settings.flush {
             Flush::EveryTag => self.flush(),
             Flush::EveryPicture if is_flush_point => self.flush(),
-            Flush::EveryPicture => self.arm_flush(AUDIO_WAIT, ctx),
-            Flush::Every(interval) if is_flush_point && self.is_interval_over(interval) => self.flush(),
-            Flush::Every(interval) => self.arm_flush(interval + LATE_PICTURE, ctx),
+            Flush::EveryPicture => self.arm_flush(Instant::now() + AUDIO_WAIT, ctx),
+            Flush::Every(interval) => self.flush_at_interval(interval, is_flush_point, ctx),
         }
     }
 
-    fn is_interval_over(&self, interval: Duration) -> bool {
-        self.last_flush.is_none_or(|last| last.elapsed() + EARLY_PICTURE >= interval)
+    fn flush_at_interval(&mut self, interval: Duration, is_flush_point: bool, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let end = self.last_flush.map_or(now, |last| last + interval);
+        let early = EARLY_PICTURE_MAX.min(interval / 10);
+        match self.feed {
+            // Another node has merged it; what comes in pieces belongs together.
+            Feed::Pulled(_) => self.arm_flush(end.max(now) + LATE_PICTURE, ctx),
+            _ if is_flush_point && now + early >= end => self.flush(),
+            _ => self.arm_flush(end + LATE_PICTURE, ctx),
+        }
     }
 
     /// Cancelling a timer at each flush would cost more than letting the last one fire and looking again.
-    fn arm_flush(&mut self, delay: Duration, ctx: &mut Context<Self>) {
-        let since = Instant::now();
+    fn arm_flush(&mut self, due: Instant, ctx: &mut Context<Self>) {
         match self.flush_timer {
-            FlushTimer::Armed { .. } => {}
-            FlushTimer::Spent => self.flush_timer = FlushTimer::Armed { since },
+            FlushTimer::Armed(_) => {}
+            FlushTimer::Spent => self.flush_timer = FlushTimer::Armed(due),
             FlushTimer::Idle => {
-                self.flush_timer = FlushTimer::Armed { since };
-                ctx.run_later(delay, move |stream, ctx| stream.flush_timer_fired(delay, ctx));
+                self.flush_timer = FlushTimer::Armed(due);
+                start_timer(due, ctx);
             }
         }
     }
 
-    fn flush_timer_fired(&mut self, delay: Duration, ctx: &mut Context<Self>) {
-        let FlushTimer::Armed { since } = self.flush_timer else {
-            self.flush_timer = FlushTimer::Idle;
-            return;
-        };
-        let remaining = delay.saturating_sub(since.elapsed());
-        if remaining.is_zero() {
-            self.flush_timer = FlushTimer::Idle;
-            self.flush();
-        } else {
-            ctx.run_later(remaining, move |stream, ctx| stream.flush_timer_fired(delay, ctx));
+    fn flush_timer_fired(&mut self, ctx: &mut Context<Self>) {
+        match std::mem::replace(&mut self.flush_timer, FlushTimer::Idle) {
+            FlushTimer::Armed(due) if Instant::now() >= due => self.flush(),
+            FlushTimer::Armed(due) => self.arm_flush(due, ctx),
+            FlushTimer::Idle | FlushTimer::Spent => {}
         }
     }
 
@@ -92,7 +89,7 @@ impl StreamActor {
         if !self.batcher.has_pending() {
             return;
         }
-        if let FlushTimer::Armed { .. } = self.flush_timer {
+        if let FlushTimer::Armed(_) = self.flush_timer {
             self.flush_timer = FlushTimer::Spent;
         }
         self.last_flush = Some(Instant::now());
@@ -113,4 +110,9 @@ impl StreamActor {
             }
         }
     }
+}
+
+fn start_timer(due: Instant, ctx: &mut Context<StreamActor>) {
+    let remaining = due.saturating_duration_since(Instant::now());
+    ctx.run_later(remaining, StreamActor::flush_timer_fired);
 }

@@ -121,7 +121,9 @@ mod tests {
 
     fn flush(frames: impl IntoIterator<Item = Frame>) -> Batches {
         let mut batcher = Batcher::default();
-        frames.into_iter().for_each(|frame| batcher.push(frame).unwrap());
+        for frame in frames {
+            batcher.push(frame).unwrap();
+        }
         batcher.flush().into()
     }
 

@@ -117,14 +117,43 @@ async fn an_interval_ends_with_the_picture_that_completes_it() {
 }
 
 #[actix_rt::test]
+async fn a_short_interval_is_kept_as_well() {
+    let interval = Duration::from_millis(20);
+    let live = live_with(StreamSettings { flush: Flush::Every(interval), ..settings() }).await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    let mut flushes = 0;
+    let start = Instant::now();
+    for picture in 0..60 {
+        tokio::time::sleep_until(start + Duration::from_secs(picture) / 60).await;
+        live.publication.send(vec![samples::inter(picture as u32 * 16)]).await.unwrap();
+        while viewer.try_next().is_some() {
+            flushes += 1;
+        }
+    }
+    assert!((40..=50).contains(&flushes), "{flushes}");
+}
+
+#[actix_rt::test]
+async fn headers_alone_begin_no_interval() {
+    let (live, mut viewer) = merged().await;
+    for header in [samples::metadata(true, true), samples::video_header(), samples::audio_header()] {
+        live.publication.send(vec![header]).await.unwrap();
+    }
+    live.publication.send(vec![samples::keyframe(0)]).await.unwrap();
+    assert!(matches!(viewer.next().await, Got::Media { tags, .. } if tags.last() == Some(&(V, 0))));
+}
+
+#[actix_rt::test]
 async fn nothing_waits_long_past_its_interval_for_a_picture() {
     let (live, mut viewer) = merged().await;
     live.publication.send(vec![samples::inter(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 0)]));
-    live.publication.send(vec![samples::inter(33), samples::audio(40)]).await.unwrap();
-    let sent = Instant::now();
-    assert_eq!(viewer.next().await, media(&[(V, 33), (A, 40)]));
-    let waited = sent.elapsed();
+    let flushed = Instant::now();
+    tokio::time::sleep(INTERVAL * 8 / 10).await;
+    live.publication.send(vec![samples::inter(80), samples::audio(85)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 80), (A, 85)]));
+    let waited = flushed.elapsed();
     assert!(waited >= INTERVAL && waited < INTERVAL + Duration::from_millis(10), "{waited:?}");
 }
 
