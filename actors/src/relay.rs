@@ -73,6 +73,10 @@ pub struct RelayActor {
 #[rtype(result = "Outcome")]
 struct Fetch(Asset);
 
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Forget(Asset);
+
 impl RelayHandle {
     /// Starts the relay on a thread of its own.
     pub fn start(registry: RegistryHandle, settings: RelaySettings) -> Self {
@@ -92,6 +96,11 @@ impl RelayHandle {
             recent: Recent::default(),
             origins: Origins::default(),
         }))
+    }
+
+    /// The asset is here now: what other nodes had of it is past.
+    pub fn forget(&self, asset: Asset) {
+        self.0.do_send(Forget(asset));
     }
 
     /// What the node that publishes the room says. Nothing here waits without a limit.
@@ -194,6 +203,15 @@ impl Handler<Fetch> for RelayActor {
         }
         let outcome = self.wait_for(asset, ctx);
         Box::pin(async { outcome.await.unwrap_or(Err(RelayError::Stopped)) })
+    }
+}
+
+impl Handler<Forget> for RelayActor {
+    type Result = ();
+
+    fn handle(&mut self, Forget(asset): Forget, _: &mut Context<Self>) {
+        self.origins.forget(asset.room());
+        self.recent.forget(&asset);
     }
 }
 

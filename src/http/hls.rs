@@ -162,10 +162,12 @@ async fn find_playlist(
     address: PlaylistAddress,
 ) -> HttpResponse {
     let session = sources.hls.open(&sources.router, &room).await;
+    let asset = Asset::Playlist { room: room.clone(), address };
     let elsewhere = if session.is_some_and(|session| session.is_published()) {
+        sources.relay.forget(asset);
         Elsewhere::Nowhere
     } else {
-        forward::ask(request, &sources.relay, Asset::Playlist { room: room.clone(), address }).await
+        forward::ask(request, &sources.relay, asset).await
     };
     let absent = match elsewhere {
         Elsewhere::Answered(response) => return response,

@@ -58,6 +58,11 @@ impl Origins {
         }
     }
 
+    /// The room is on this node now.
+    pub fn forget(&mut self, room: &RoomName) {
+        self.last.remove(room);
+    }
+
     /// Whether it is news that `node` does not answer.
     pub fn lost(&mut self, node: &str) -> bool {
         self.lost.len() < LOST_MAX && self.lost.insert(node.to_owned())

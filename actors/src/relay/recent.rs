@@ -81,6 +81,11 @@ impl Recent {
         outcome
     }
 
+    /// Nothing that was answered counts any more.
+    pub fn forget(&mut self, asset: &Asset) {
+        self.0.remove(asset);
+    }
+
     /// Forgets what is too old to be used.
     pub fn sweep(&mut self, now: Instant) {
         self.0.retain(|_, remembered| {

@@ -348,6 +348,19 @@ async fn the_last_node_is_asked_until_the_playlist_is_gone_there() {
 }
 
 #[actix_rt::test]
+async fn what_another_node_had_is_past_once_the_room_is_here() {
+    for had in [PLAYLIST, ENDED_PLAYLIST] {
+        let (node, relay) = (Node::start(ok(had)).await, relay());
+        relay.fetch(playlist()).await.unwrap();
+        relay.forget(playlist());
+        Node::unpublish();
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(said(relay.fetch(playlist()).await), "nowhere");
+        assert_eq!(node.requests(), 1);
+    }
+}
+
+#[actix_rt::test]
 async fn a_room_that_is_nowhere_and_a_node_without_hls_cost_no_request() {
     let (node, relay) = (Node::start(ok(PLAYLIST)).await, relay());
     MAP.with(|map| {
