@@ -285,7 +285,11 @@ impl Config {
 
     /// What the HTTP port needs to know.
     pub fn http_settings(&self) -> HttpSettings {
-        HttpSettings { app: self.rtmp_app.clone(), head_timeout: seconds(self.handshake_timeout_s) }
+        HttpSettings {
+            app: self.rtmp_app.clone(),
+            head_timeout: seconds(self.handshake_timeout_s),
+            stall_timeout: seconds(self.viewer_stall_timeout_s),
+        }
     }
 
     /// What clients of the API must know of the server.

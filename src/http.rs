@@ -37,9 +37,11 @@ use tokio::net::TcpStream;
 
 use self::{
     api::Api,
-    gate::Gate,
+    gate::{Arrival, Gate, refuse_over_limit},
     head::{Head, Method, Request},
     health::Health,
+    path::Target,
+    patient::Patient,
     refusal::refuse,
     rewind::Rewind,
 };
@@ -51,7 +53,15 @@ pub struct HttpSettings {
     pub app: String,
     /// How long the head of a request may take.
     pub head_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub stall_timeout: Duration,
 }
+
+/// How long the head of a request may take when there is no room for it, if it is a probe after all.
+const PROBE_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A connection that the framework serves, and what counts it.
+type ForFramework = (Permit, Rewind<TcpStream>, SocketAddr);
 
 /// What serves the port's connections, on each worker thread.
 pub fn service(
@@ -93,6 +103,7 @@ async fn worker(
         let (port, framework) = (port.clone(), framework.clone());
         async move {
             if let Some((permit, socket, peer)) = port.receive(socket).await {
+                let socket = Patient::new(socket, port.settings.stall_timeout);
                 if let Err(error) = framework.call((socket, Some(peer))).await {
                     debug!(peer:% = peer, reason:% = error; "HTTP connection ended");
                 }
@@ -105,8 +116,30 @@ async fn worker(
 
 impl Port {
     /// Serves a connection that asks for a live room, and gives any other back for the framework.
-    async fn receive(&self, socket: TcpStream) -> Option<(Permit, Rewind<TcpStream>, SocketAddr)> {
-        let (permit, mut socket, peer) = self.gate.admit(socket).await?;
+    async fn receive(&self, socket: TcpStream) -> Option<ForFramework> {
+        match self.gate.look_at(socket)? {
+            Arrival::In(permit, socket, peer) => self.serve(permit, socket, peer).await,
+            Arrival::Over(turn, socket, peer) => self.probe(turn, socket, peer).await,
+        }
+    }
+
+    /// Over the limit of connections, a probe for life is answered nevertheless: who restarts what is dead would restart
+    /// what is full.
+    async fn probe(&self, turn: Permit, mut socket: TcpStream, peer: SocketAddr) -> Option<ForFramework> {
+        let head = tokio::time::timeout(PROBE_HEAD_TIMEOUT, Head::read(&mut socket)).await;
+        let Ok(Ok(head)) = head else {
+            refuse_over_limit(socket).await;
+            return None;
+        };
+        let path = head.request().map_or("", |request| &request.path);
+        if path::parse(path, "", &self.settings.app) != Some(Target::Alive) {
+            refuse_over_limit(socket).await;
+            return None;
+        }
+        Some((turn, Rewind::new(head.into_bytes(), socket), peer))
+    }
+
+    async fn serve(&self, permit: Permit, mut socket: TcpStream, peer: SocketAddr) -> Option<ForFramework> {
         let head = match self.read_head(&mut socket).await {
             Ok(head) => head,
             Err(error) => {

@@ -22,25 +22,47 @@ pub(super) struct Gate {
     answers: Permits,
 }
 
+/// A connection, in front of the gate.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// There is room for it.
+    In(Permit, TcpStream, SocketAddr),
+    /// It is over the limit, and has its turn to be told so.
+    Over(Permit, TcpStream, SocketAddr),
+}
+
 impl Gate {
     /// The gate of a port. Its clones share what it counts.
     pub fn new(port: &'static str, permits: Permits) -> Self {
         Self { port, permits, refusals: Refusals::default(), answers: Permits::new(ANSWERS_MAX) }
     }
 
-    /// Lets a connection in, if there is room for it and still a peer to serve.
+    /// Lets a connection in, if there is room for it and still a peer to serve. Others are told that there is not.
     pub async fn admit(&self, socket: TcpStream) -> Option<(Permit, TcpStream, SocketAddr)> {
+        match self.look_at(socket)? {
+            Arrival::In(permit, socket, peer) => Some((permit, socket, peer)),
+            Arrival::Over(_turn, socket, _) => {
+                refuse_over_limit(socket).await;
+                None
+            }
+        }
+    }
+
+    /// What becomes of a connection. `None` if there is no peer any more, or nobody to tell it that there is no room.
+    pub fn look_at(&self, socket: TcpStream) -> Option<Arrival> {
         let peer = socket.peer_addr().ok()?;
         if let Some(permit) = self.permits.take() {
             if let Err(error) = socket.set_nodelay(true) {
                 debug!(peer:% = peer, reason:% = error; "TCP_NODELAY could not be set");
             }
-            return Some((permit, socket, peer));
+            return Some(Arrival::In(permit, socket, peer));
         }
         self.refusals.note(self.port, peer, self.permits.max());
-        if let Some(_turn) = self.answers.take() {
-            refuse(socket, "too_many_connections", "the server has its limit of connections").await;
-        }
-        None
+        Some(Arrival::Over(self.answers.take()?, socket, peer))
     }
+}
+
+/// Says 503 for want of room.
+pub(super) async fn refuse_over_limit(socket: TcpStream) {
+    refuse(socket, "too_many_connections", "the server has its limit of connections").await;
 }

@@ -78,8 +78,14 @@ impl Request {
             _ => return None,
         };
         let is_pull = request.headers.iter().any(|header| header.name.eq_ignore_ascii_case(PULL_HEADER));
-        Some(Self { method, path: request.path?.to_owned(), is_pull })
+        Some(Self { method, path: origin_form(request.path?).to_owned(), is_pull })
     }
+}
+
+/// Path and query of a target, which may be a whole URL as it is sent to proxies (RFC 9112, section 3.2.2).
+fn origin_form(target: &str) -> &str {
+    let Some(behind_scheme) = target.strip_prefix("http://") else { return target };
+    behind_scheme.find('/').and_then(|at| behind_scheme.get(at..)).unwrap_or("/")
 }
 
 #[cfg(test)]
@@ -94,6 +100,18 @@ mod tests {
         }
         let request = Request { method: Method::Get, path: "/room.flv?x=1".to_owned(), is_pull: false };
         assert_eq!(parse(head), Some(Some(request)));
+    }
+
+    #[test]
+    fn a_target_may_be_a_whole_url() {
+        for (target, path) in [
+            ("/room.flv?x=http://b/c", "/room.flv?x=http://b/c"),
+            ("http://host:8080/room.flv?x=1", "/room.flv?x=1"),
+            ("http://host", "/"),
+            ("*", "*"),
+        ] {
+            assert_eq!(origin_form(target), path);
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::{
     health::Health,
     page,
     path::{self, Target},
+    patient::Patient,
     reply::{error, not_allowed, preflight},
     rewind::Rewind,
 };
@@ -39,13 +40,13 @@ pub(super) async fn service(
     api: Arc<Api>,
     health: Health,
 ) -> Result<
-    impl Service<(Rewind<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
+    impl Service<(Patient<Rewind<TcpStream>>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
     let site = web::Data::new(Site { app: settings.app.clone(), api, health });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
-    HttpService::<Rewind<TcpStream>, _, _>::build()
+    HttpService::<Patient<Rewind<TcpStream>>, _, _>::build()
         .keep_alive(KeepAlive::Disabled)
         .client_request_timeout(settings.head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)

@@ -90,6 +90,7 @@ fn head_tells_what_get_would() {
             assert_eq!(head.header(name), get.header(name), "{path} {name}");
         }
     }
+    assert_eq!(server.request("HEAD", &segment, &[("Range", "bytes=0-0")]).status, 200);
 }
 
 #[test]

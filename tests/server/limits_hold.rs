@@ -42,6 +42,8 @@ fn connections_over_both_ports() {
     assert_eq!(refused.head.header("retry-after"), "5");
     assert!(refused.body.contains("too_many_connections"));
     wait_for_close(&mut dial(server.rtmp));
+    assert_eq!(request(server.http, "GET", "/healthz").head.status, 200, "it lives");
+    assert_eq!(request(server.http, "GET", "/readyz").head.status, 503, "but takes nobody");
     for port in ["httpflv", "rtmp"] {
         let says = |line: &LogLine| line.text("msg").starts_with("connections refused");
         let line = server.log.find(port, |line| says(line) && line.text("port") == port);

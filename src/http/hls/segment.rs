@@ -107,13 +107,15 @@ fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
     }
 }
 
-/// A range of a segment that the client has another version of is no range of this one (RFC 9110, section 13.1.5).
+/// A range of a segment that the client has another version of is no range of this one (RFC 9110, section 13.1.5), and
+/// there are ranges for GET only (section 14.2).
 fn part(request: &HttpRequest, tag: &EntityTag, size_bytes: usize) -> Part {
     let is_current = match request.headers().get(header::IF_RANGE) {
         Some(_) => matches!(IfRange::parse(request), Ok(IfRange::EntityTag(known)) if known.strong_eq(tag)),
         None => true,
     };
-    let range = request.headers().get(header::RANGE).filter(|_| is_current);
+    let is_get = request.method() == Method::GET;
+    let range = request.headers().get(header::RANGE).filter(|_| is_current && is_get);
     match range.and_then(|range| range.to_str().ok()) {
         Some(range) => parse_range(range, size_bytes),
         None => Part::Whole,
