@@ -19,7 +19,7 @@ use synctv_media::{
         segment::{Segment, SegmentError},
         segmenter::Segmenter,
     },
-    metadata::Metadata,
+    metadata::{Metadata, is_metadata},
 };
 
 use crate::{
@@ -163,6 +163,10 @@ impl SegmenterActor {
     }
 
     fn data(&mut self, payload: &[u8]) {
+        // Others are none of ours, and may be as large as a frame.
+        if !is_metadata(payload) {
+            return;
+        }
         let metadata = Metadata::parse(payload);
         if metadata.announces_video || metadata.announces_audio {
             self.announced_video = Some(metadata.announces_video);
