@@ -291,7 +291,8 @@ impl<C: Container> Segmenter<C> {
     fn cut_before_video(&self, open: &OpenSegment<C::Frame>, time_ms: i64, keyframe: bool) -> Option<Cut> {
         let age_ms = open.age_ms(time_ms);
         let has_new_header = self.video.gate == Gate::NextSegment || self.audio.gate == Gate::NextSegment;
-        if keyframe && (has_new_header || age_ms >= self.due_ms()) {
+        // Behind a forced cut, segments begin with keyframes again as soon as there is one.
+        if keyframe && (has_new_header || !open.independent || age_ms >= self.due_ms()) {
             return Some(Cut::Regular);
         }
         (age_ms >= i64::from(self.config.gop_max_ms) || open.is_full()).then_some(Cut::Forced)

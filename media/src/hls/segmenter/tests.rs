@@ -258,6 +258,16 @@ fn ten_seconds_without_a_keyframe_are_cut_and_told() {
 }
 
 #[test]
+fn a_segment_begins_at_the_first_keyframe_behind_a_forced_cut() {
+    let segments = cut(&Source { gop_ms: Some(10_400), length_ms: 31_200, ..SOURCE }.all());
+    assert_eq!(durations_ms(&segments), [10_000, 400, 10_000, 400, 10_000, 400]);
+    assert_eq!(
+        checked(&segments).iter().map(|segment| segment.starts_with_keyframe).collect::<Vec<_>>(),
+        [true, false, true, false, true, false]
+    );
+}
+
+#[test]
 fn a_gop_of_exactly_ten_seconds_is_not_forced() {
     let segments = cut(&Source { gop_ms: Some(10_000), length_ms: 40_000, ..SOURCE }.all());
     assert_eq!(durations_ms(&segments), [10_000; 4]);
