@@ -114,8 +114,12 @@ impl Node {
     fn listen(&self, config: &Config, listeners: Listeners) -> io::Result<ServerBuilder> {
         let ports = listeners.ports();
         let lag = Arc::new(config.lag_limits());
-        let server =
-            Server::build().workers(config.workers).disable_signals().shutdown_timeout(SHUTDOWN_TIMEOUT_S);
+        let server = Server::build()
+            .workers(config.workers)
+            // Ours is over all threads; theirs is for each, and its default would be lower than ours may be.
+            .max_concurrent_connections(config.max_connections)
+            .disable_signals()
+            .shutdown_timeout(SHUTDOWN_TIMEOUT_S);
         let server = self.listen_rtmp(server, config.rtmp_settings(lag.clone()), listeners.rtmp)?;
         let info = config.server_info(&self.place.node_id, ports);
         let audience = Audience::new(lag);
