@@ -10,10 +10,10 @@ const MSE_TYPES = {
   FLAC: 'audio/mp4; codecs="flac"',
 };
 
-/** What the players read. VP9 and AC-3 pass the server, but mpegts.js does not know them in FLV. */
+/** What the players read. VP9 and AC-3 pass the server, but mpegts.js does not know them in FLV, nor hls.js H.265 in MPEG-TS. */
 const READ_BY = {
   flv: ["H.264", "H.265", "AV1", "AAC", "MP3", "Opus", "FLAC"],
-  hls: ["H.264", "H.265", "AAC", "MP3"],
+  hls: ["H.264", "AAC", "MP3"],
 };
 
 const NAMES = { flv: "HTTP-FLV", hls: "HLS" };
