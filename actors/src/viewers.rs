@@ -266,7 +266,7 @@ impl Viewer {
     }
 
     fn log_leave(&self, reason: &Leave, room: &RoomName) {
-        let dropped = self.outlet.dropped();
+        let (about, dropped) = (&self.about, self.outlet.dropped());
         let why = match reason {
             Leave::Gone(error) => format!("the viewer left: {error}"),
             Leave::Stalled(stall_max) => format!("it took nothing for {} s", stall_max.as_secs()),
@@ -274,8 +274,8 @@ impl Viewer {
         };
         let level = if matches!(reason, Leave::Stalled(_)) { log::Level::Warn } else { log::Level::Info };
         log::log!(level,
-            room = room.as_str(), peer:% = self.about.peer, why = why.as_str(), protocol = self.about.kind.protocol(),
-            seconds = self.about.since.elapsed().as_secs(), bytes = self.outlet.sent_bytes(),
+            room = room.as_str(), peer:% = about.peer, why = why.as_str(), protocol = about.kind.protocol(),
+            seconds = about.since.elapsed().as_secs(), bytes = self.outlet.sent_bytes(),
             dropped_tags = dropped.tags, skips = dropped.skips;
             "viewer left");
     }

@@ -61,6 +61,8 @@ impl StreamActor {
             // Another node has merged it; what comes in pieces belongs together.
             Feed::Pulled(_) => self.arm_flush(end.max(now) + LATE_PICTURE, ctx),
             _ if is_flush_point && now + early >= end => self.flush(),
+            // After a silence, what comes first waits for something to go out with.
+            _ if now >= end => self.arm_flush(now + interval, ctx),
             _ => self.arm_flush(end + LATE_PICTURE, ctx),
         }
     }
@@ -72,7 +74,8 @@ impl StreamActor {
             FlushTimer::Spent => self.flush_timer = FlushTimer::Armed(due),
             FlushTimer::Idle => {
                 self.flush_timer = FlushTimer::Armed(due);
-                start_timer(due, ctx);
+                let remaining = due.saturating_duration_since(Instant::now());
+                ctx.run_later(remaining, Self::flush_timer_fired);
             }
         }
     }
@@ -110,9 +113,4 @@ impl StreamActor {
             }
         }
     }
-}
-
-fn start_timer(due: Instant, ctx: &mut Context<StreamActor>) {
-    let remaining = due.saturating_duration_since(Instant::now());
-    ctx.run_later(remaining, StreamActor::flush_timer_fired);
 }

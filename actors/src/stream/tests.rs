@@ -139,9 +139,13 @@ async fn headers_alone_begin_no_interval() {
     let (live, mut viewer) = merged().await;
     for header in [samples::metadata(true, true), samples::video_header(), samples::audio_header()] {
         live.publication.send(vec![header]).await.unwrap();
+        tokio::time::sleep(INTERVAL / 5).await;
     }
+    let sent = Instant::now();
     live.publication.send(vec![samples::keyframe(0)]).await.unwrap();
-    assert!(matches!(viewer.next().await, Got::Media { tags, .. } if tags.last() == Some(&(V, 0))));
+    let Got::Media { tags, .. } = viewer.next().await else { panic!("it is media") };
+    assert_eq!((tags.len(), tags.last()), (4, Some(&(V, 0))));
+    assert!(sent.elapsed() < Duration::from_millis(10), "{:?}", sent.elapsed());
 }
 
 #[actix_rt::test]
