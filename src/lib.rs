@@ -116,8 +116,8 @@ impl Node {
         let lag = Arc::new(config.lag_limits());
         let server = Server::build()
             .workers(config.workers)
-            // Ours is over all threads; theirs is for each, and its default would be lower than ours may be.
-            .max_concurrent_connections(config.max_connections)
+            // The limit is MAX_CONNECTIONS. A thread at one of its own would leave others unanswered, probes among them.
+            .max_concurrent_connections(usize::MAX)
             .disable_signals()
             .shutdown_timeout(SHUTDOWN_TIMEOUT_S);
         let server = self.listen_rtmp(server, config.rtmp_settings(lag.clone()), listeners.rtmp)?;
