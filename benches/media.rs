@@ -58,7 +58,7 @@ fn read_chunks(c: &mut Criterion) {
     let mut set_chunk_size = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
     set_chunk_size.extend_from_slice(&(OUT_CHUNK_SIZE_BYTES as u32).to_be_bytes());
     let mut group = c.benchmark_group("chunk reader");
-    group.throughput(Throughput::Bytes(wire.len() as u64));
+    group.throughput(Throughput::ElementsAndBytes { elements: 60, bytes: wire.len() as u64 });
     let read = || {
         let mut reader = ChunkReader::new(ChunkLimits::default());
         let mut pictures_bytes = 0;

@@ -1,0 +1,108 @@
+//! What a picture costs for each of a stream's subscribers, from the publisher to their actors, on one thread and without
+//! sockets.
+//!
+//! ```text
+//! cargo bench -p synctv-actors --bench fan_out
+//! ```
+
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+use actix::{Actor, Addr, Context, Handler};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use synctv_actors::{
+    delivery::{Delivery, SubscriberId, ViewerId},
+    puller::PullSettings,
+    registry::{RegistryHandle, embedded::EmbeddedStore},
+    router::RouterHandle,
+    stream::{Flush, Notice, Publication, StreamSettings},
+};
+use synctv_media::{gop::GopLimits, room::RoomName, samples};
+
+const NODE: &str = "bench";
+
+/// Counts what it gets.
+struct Subscriber(Rc<Cell<usize>>);
+
+impl Actor for Subscriber {
+    type Context = Context<Self>;
+}
+
+impl Handler<Delivery> for Subscriber {
+    type Result = ();
+
+    fn handle(&mut self, delivery: Delivery, _: &mut Self::Context) {
+        if let Delivery::Media { .. } = delivery {
+            self.0.update(|received| received + 1);
+        }
+    }
+}
+
+impl Handler<Notice> for Subscriber {
+    type Result = ();
+
+    fn handle(&mut self, _: Notice, _: &mut Self::Context) {}
+}
+
+/// A room that is published and watched on the current thread.
+struct Room {
+    publication: Publication,
+    subscribers: Vec<Addr<Subscriber>>,
+    received: Rc<Cell<usize>>,
+    _router: RouterHandle,
+}
+
+impl Room {
+    async fn open(subscribers: usize) -> Self {
+        let registry = RegistryHandle::start(Duration::from_secs(60), || EmbeddedStore::new(NODE.to_owned()));
+        let router = RouterHandle::start(settings(), registry, 1, None);
+        let name = RoomName::new("room").expect("a name");
+        let received = Rc::new(Cell::new(0));
+        let subscribers: Vec<_> = (0..subscribers).map(|_| Subscriber(received.clone()).start()).collect();
+        let publisher = Subscriber(Rc::default()).start();
+        let publication =
+            router.publish(name.clone(), publisher.recipient()).await.expect("the room is free");
+        let stream = router.open(name).await.expect("it is live");
+        for subscriber in &subscribers {
+            stream.join(SubscriberId::unique(), ViewerId(0), subscriber.clone().recipient());
+        }
+        Self { publication, subscribers, received, _router: router }
+    }
+
+    /// One picture, until everyone has it.
+    async fn deliver(&self) {
+        self.received.set(0);
+        self.publication.send(vec![samples::keyframe(0)]).await.expect("the room is ours");
+        while self.received.get() < self.subscribers.len() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn settings() -> StreamSettings {
+    StreamSettings {
+        gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20, window_ms: 1000 },
+        flush: Flush::EveryPicture,
+        grace: Duration::from_secs(10),
+        pull: PullSettings {
+            node_id: NODE.to_owned(),
+            linger: Duration::from_secs(10),
+            grace: Duration::from_secs(10),
+            frame_limit_bytes: 1 << 20,
+        },
+    }
+}
+
+fn fan_out(c: &mut Criterion) {
+    let system = actix_rt::System::new();
+    let mut group = c.benchmark_group("fan-out");
+    for subscribers in [1, 10, 100] {
+        let room = system.block_on(Room::open(subscribers));
+        group.throughput(Throughput::Elements(subscribers as u64));
+        group.bench_function(format!("a picture to {subscribers}"), |b| {
+            b.iter(|| system.block_on(room.deliver()));
+        });
+    }
+}
+
+criterion_group!(benches, fan_out);
+criterion_main!(benches);
