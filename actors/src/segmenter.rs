@@ -163,13 +163,8 @@ impl SegmenterActor {
     }
 
     fn data(&mut self, payload: &[u8]) {
-        // Others are none of ours, and may be as large as a frame.
-        if !is_metadata(payload) {
-            return;
-        }
-        let metadata = Metadata::parse(payload);
-        if metadata.announces_video || metadata.announces_audio {
-            self.announced_video = Some(metadata.announces_video);
+        if let Some(announced) = announced_video(payload) {
+            self.announced_video = Some(announced);
             self.segmenter.set_tracks(self.announced_video);
         }
     }
@@ -249,6 +244,13 @@ impl SegmenterActor {
             Phase::Idle | Phase::Cutting(_) | Phase::Refusing(_) => {}
         }
     }
+}
+
+/// Whether a data message announces video, if it announces anything. Only onMetaData is read, whose size is limited: others
+/// may be as large as a frame, and their values take many times that.
+fn announced_video(payload: &[u8]) -> Option<bool> {
+    let metadata = Metadata::parse(Some(payload).filter(|payload| is_metadata(payload))?);
+    (metadata.announces_video || metadata.announces_audio).then_some(metadata.announces_video)
 }
 
 impl Actor for SegmenterActor {

@@ -197,6 +197,18 @@ async fn in_a_cluster_the_first_segment_follows_one_of_another_node() {
     }
 }
 
+#[test]
+fn only_metadata_announces_what_there_is() {
+    for (video, audio, announced) in
+        [(true, true, Some(true)), (false, true, Some(false)), (false, false, None)]
+    {
+        assert_eq!(announced_video(&samples::metadata(video, audio).payload), announced);
+    }
+    let mut other = samples::metadata(true, true).payload.to_vec();
+    other[3..13].copy_from_slice(b"onCuePoint");
+    assert_eq!(announced_video(&other), None);
+}
+
 #[actix::test]
 async fn batches_that_were_lost_are_a_discontinuity() {
     let mut bench = Bench::new(HlsMode::Always).await;
