@@ -9,9 +9,6 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use synctv_media::{
-    batch::{Batch, WireFormat},
-    batcher::Batcher,
-    frame::{Frame, Track},
     hls::{
         buffer_pool::BufferPool,
         segmenter::{Segmenter, SegmenterConfig},
@@ -22,7 +19,12 @@ use synctv_media::{
         mux::flv_to_chunks,
     },
     samples,
-    viewer_queue::ViewerQueue,
+    stream::{
+        batch::{Batch, WireFormat},
+        batcher::Batcher,
+        frame::{Frame, Track},
+        viewer_queue::ViewerQueue,
+    },
 };
 
 /// A picture of a stream of 1.5 Mbit/s at 30 fps.

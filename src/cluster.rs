@@ -8,13 +8,13 @@ use std::{
 };
 
 use log::info;
-use synctv_actors::registry::{
-    RegistryHandle,
-    embedded::EmbeddedStore,
+use synctv_actors::cluster::{
+    embedded_store::EmbeddedStore,
     origin::NodeAddresses,
     redis_store::{self, JoinError, Joined, Membership, RedisStore, RedisUrl},
+    registry::RegistryHandle,
 };
-use synctv_media::cluster::table::Process;
+use synctv_media::cluster::claims::Process;
 use tokio::{
     net::TcpStream,
     time::{Instant, sleep, timeout_at},
@@ -48,11 +48,11 @@ pub struct Place {
     pub node_id: String,
     /// Whether other nodes may publish rooms as well.
     pub in_cluster: bool,
-    /// Its registrar.
+    /// Its registry.
     pub registry: RegistryHandle,
 }
 
-/// Starts the node's registrar: on the Redis that is set, on the one of this host, or alone.
+/// Starts the node's registry: on the Redis that is set, on the one of this host, or alone.
 pub async fn join(config: &Config, listeners: &Listeners) -> Result<Place, RunError> {
     let node_id = config.node_id(listeners.ports().rtmp);
     let heartbeat = Duration::from_secs(config.claim_ttl_s.into()) / HEARTBEATS_PER_CLAIM_TTL;

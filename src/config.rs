@@ -11,14 +11,18 @@ use std::{
 
 use clap::{ArgAction, Parser, ValueEnum, error::ErrorKind, value_parser};
 use synctv_actors::{
-    hls::{HlsMode, HlsSettings},
-    puller::PullSettings,
-    registry::redis_store::{RedisUrl, RedisUrlError},
-    relay::RelaySettings,
-    rtmp_connection::RtmpSettings,
+    cluster::{
+        puller::PullSettings,
+        redis_store::{RedisUrl, RedisUrlError},
+    },
+    hls::{HlsMode, HlsSettings, proxy::HlsProxySettings},
+    rtmp::connection::RtmpSettings,
     stream::{Flush, StreamSettings},
 };
-use synctv_media::{gop::GopLimits, rtmp::session::SessionConfig, viewer_queue::LagLimits};
+use synctv_media::{
+    rtmp::session::SessionConfig,
+    stream::{gop::GopLimits, viewer_queue::LagLimits},
+};
 
 use crate::{
     http::{HttpSettings, api::ServerInfo, hls::HlsPort},
@@ -323,8 +327,8 @@ impl Config {
     }
 
     /// What is needed to ask other nodes for HLS.
-    pub fn relay_settings(&self, node_id: &str) -> RelaySettings {
-        RelaySettings {
+    pub fn hls_proxy_settings(&self, node_id: &str) -> HlsProxySettings {
+        HlsProxySettings {
             node_id: node_id.to_owned(),
             app: self.rtmp_app.clone(),
             cache_max_bytes: self.hls_memory_mb as usize * MIB,
@@ -409,7 +413,7 @@ fn parse_host(text: &str) -> Result<String, String> {
 
 fn parse_flush(text: &str) -> Result<Flush, String> {
     match text.parse::<u64>() {
-        _ if text == "picture" => Ok(Flush::EveryPicture),
+        _ if text == "picture" => Ok(Flush::EveryFrame),
         Ok(0) => Ok(Flush::EveryTag),
         Ok(ms @ 1..=5000) => Ok(Flush::Every(Duration::from_millis(ms))),
         _ => Err("it is neither \"picture\" nor 0 to 5000 milliseconds".to_owned()),
@@ -447,7 +451,7 @@ mod tests {
         assert_eq!(config.httpflv_addr, "0.0.0.0:8080".parse().unwrap());
         let streams = config.stream_settings("n1");
         assert_eq!(streams.gop, GopLimits { gops_max: 2, size_max_bytes: 100 * MIB, window_ms: 1000 });
-        assert_eq!(streams.flush, Flush::EveryPicture);
+        assert_eq!(streams.flush, Flush::EveryFrame);
         assert_eq!(streams.grace, Duration::from_secs(10));
         assert_eq!(config.lag_limits().queue_max_bytes, 4 * MIB);
     }
@@ -547,7 +551,7 @@ mod tests {
     fn media_is_flushed_as_set() {
         let flush = |value| parse(&["--flush-interval", value]).unwrap().flush_interval;
         assert_eq!(flush("0"), Flush::EveryTag);
-        assert_eq!(flush("picture"), Flush::EveryPicture);
+        assert_eq!(flush("picture"), Flush::EveryFrame);
         assert_eq!(flush("100"), Flush::Every(Duration::from_millis(100)));
     }
 }

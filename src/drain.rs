@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use actix_server::ServerHandle;
 use log::{info, warn};
-use synctv_actors::{permit::Permits, registry::RegistryHandle, router::RouterHandle};
+use synctv_actors::{
+    cluster::registry::RegistryHandle, connection_limit::ConnectionLimit, directory::StreamDirectory,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, sleep, timeout},
@@ -20,11 +22,11 @@ const STREAMS_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Drain {
     /// Lets nobody in any more.
-    pub router: RouterHandle,
+    pub directory: StreamDirectory,
     /// Gives the node's rooms and its lease back.
     pub registry: RegistryHandle,
     /// Counts who is left.
-    pub permits: Permits,
+    pub permits: ConnectionLimit,
     /// How long viewers may stay, who follow their rooms to other nodes meanwhile. Those of a node that is alone have
     /// nothing to wait for.
     pub patience: Duration,
@@ -64,7 +66,7 @@ impl Drain {
     }
 
     async fn give_away(&self) {
-        if timeout(STREAMS_TIMEOUT, self.router.drain()).await.is_err() {
+        if timeout(STREAMS_TIMEOUT, self.directory.drain()).await.is_err() {
             warn!("not all streams let their publishers go in time");
         }
         self.registry.leave().await;

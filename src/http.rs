@@ -4,46 +4,46 @@
 //! everything else: the page to watch on (`page`) and the API ([`api`]).
 //!
 //! The two share the port: the head of a connection's first request is read here. A viewer of a live room, or a node
-//! that pulls it, is admitted to the [`Audience`]; any other connection is handed on, with what was read put back in
+//! that pulls it, is admitted to the [`ViewerPool`]; any other connection is handed on, with what was read put back in
 //! front. The framework keeps no connection alive, so that every request is the first of its connection.
 
+mod accept_encoding;
 pub mod api;
+mod connection_gate;
 pub mod flv;
-mod gate;
-mod head;
 pub mod health;
 pub mod hls;
-mod negotiate;
 mod page;
 mod path;
-mod patient;
 mod refusal;
 mod reply;
+mod request_head;
 mod rewind;
 mod web;
+mod write_timeout;
 
 use std::{error::Error, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
 use log::{debug, info};
 use synctv_actors::{
-    permit::{Permit, Permits},
-    router::{OpenError, RouterHandle},
+    connection_limit::{ConnectionLimit, ConnectionPermit},
+    directory::{OpenError, StreamDirectory},
+    flv::viewers::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
     stream::StreamHandle,
-    viewers::{Audience, Entrance, NewViewer, ViewerKind},
 };
-use synctv_media::room::RoomName;
+use synctv_media::stream::room::RoomName;
 use tokio::net::TcpStream;
 
 use self::{
     api::Api,
-    gate::{Arrival, Gate, refuse_over_limit},
-    head::{Head, Method, Request},
+    connection_gate::{Arrival, ConnectionGate, refuse_over_limit},
     health::Health,
     path::Target,
-    patient::Patient,
     refusal::refuse,
+    request_head::{Method, Request, RequestHead},
     rewind::Rewind,
+    write_timeout::WriteTimeout,
 };
 
 /// What the HTTP port needs to know.
@@ -61,22 +61,22 @@ pub struct HttpSettings {
 const PROBE_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection that the framework serves, and what counts it.
-type ForFramework = (Permit, Rewind<TcpStream>, SocketAddr);
+type ForFramework = (ConnectionPermit, Rewind<TcpStream>, SocketAddr);
 
 /// What serves the port's connections, on each worker thread.
 pub fn service(
-    router: RouterHandle,
+    directory: StreamDirectory,
     api: Arc<Api>,
     health: Health,
     settings: HttpSettings,
-    audience: Audience,
-    permits: Permits,
+    viewer_pool: ViewerPool,
+    permits: ConnectionLimit,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
-    let gate = Gate::new("httpflv", permits);
+    let gate = ConnectionGate::new("httpflv", permits);
     fn_factory(move || {
         let port = Port {
-            entrance: audience.open_entrance(),
-            router: router.clone(),
+            pool_entry: viewer_pool.open_entry(),
+            directory: directory.clone(),
             settings: settings.clone(),
             gate: gate.clone(),
         };
@@ -86,10 +86,10 @@ pub fn service(
 
 /// One thread's share of the port.
 struct Port {
-    entrance: Entrance,
-    router: RouterHandle,
+    pool_entry: PoolEntry,
+    directory: StreamDirectory,
     settings: HttpSettings,
-    gate: Gate,
+    gate: ConnectionGate,
 }
 
 async fn worker(
@@ -103,7 +103,7 @@ async fn worker(
         let (port, framework) = (port.clone(), framework.clone());
         async move {
             if let Some((permit, socket, peer)) = port.receive(socket).await {
-                let socket = Patient::new(socket, port.settings.stall_timeout);
+                let socket = WriteTimeout::new(socket, port.settings.stall_timeout);
                 if let Err(error) = framework.call((socket, Some(peer))).await {
                     debug!(peer:% = peer, reason:% = error; "HTTP connection ended");
                 }
@@ -125,8 +125,13 @@ impl Port {
 
     /// Over the limit of connections, a probe for life is answered nevertheless: who restarts what is dead would restart
     /// what is full.
-    async fn probe(&self, turn: Permit, mut socket: TcpStream, peer: SocketAddr) -> Option<ForFramework> {
-        let head = tokio::time::timeout(PROBE_HEAD_TIMEOUT, Head::read(&mut socket)).await;
+    async fn probe(
+        &self,
+        turn: ConnectionPermit,
+        mut socket: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<ForFramework> {
+        let head = tokio::time::timeout(PROBE_HEAD_TIMEOUT, RequestHead::read(&mut socket)).await;
         let Ok(Ok(head)) = head else {
             refuse_over_limit(socket).await;
             return None;
@@ -139,7 +144,12 @@ impl Port {
         Some((turn, Rewind::new(head.into_bytes(), socket), peer))
     }
 
-    async fn serve(&self, permit: Permit, mut socket: TcpStream, peer: SocketAddr) -> Option<ForFramework> {
+    async fn serve(
+        &self,
+        permit: ConnectionPermit,
+        mut socket: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<ForFramework> {
         let head = match self.read_head(&mut socket).await {
             Ok(head) => head,
             Err(error) => {
@@ -153,7 +163,7 @@ impl Port {
         match self.find(request, room.clone()).await {
             Ok(Some(stream)) => {
                 let (head, kind) = (flv::response_head(), viewer_kind(request));
-                self.entrance.admit(&stream, NewViewer { socket, peer, head, permit, kind });
+                self.pool_entry.admit(&stream, NewViewer { socket, peer, head, permit, kind });
                 None
             }
             Ok(None) => {
@@ -171,12 +181,12 @@ impl Port {
         }
     }
 
-    async fn read_head(&self, socket: &mut TcpStream) -> io::Result<Head> {
-        tokio::time::timeout(self.settings.head_timeout, Head::read(socket)).await?
+    async fn read_head(&self, socket: &mut TcpStream) -> io::Result<RequestHead> {
+        tokio::time::timeout(self.settings.head_timeout, RequestHead::read(socket)).await?
     }
 
     /// What a request for a room's media asks for.
-    fn live_request<'h>(&self, head: &'h Head) -> Option<(&'h Request, RoomName)> {
+    fn live_request<'h>(&self, head: &'h RequestHead) -> Option<(&'h Request, RoomName)> {
         let request = head.request()?;
         let room = flv::room(&request.path, &self.settings.app)?.ok()?;
         Some((request, room))
@@ -185,12 +195,12 @@ impl Port {
     /// The stream to watch; none for a request that asks only whether there is one.
     async fn find(&self, request: &Request, room: RoomName) -> Result<Option<StreamHandle>, OpenError> {
         match (viewer_kind(request), request.method) {
-            (ViewerKind::Viewer, Method::Get) => self.router.open(room).await.map(Some),
+            (ViewerKind::Viewer, Method::Get) => self.directory.open(room).await.map(Some),
             // Nobody will watch what would be pulled.
-            (ViewerKind::Viewer, Method::Head) => self.router.look(room).await.map(|()| None),
+            (ViewerKind::Viewer, Method::RequestHead) => self.directory.look(room).await.map(|()| None),
             // It would be pulled from one node after the other, and in the end from itself.
             (ViewerKind::Node, method) => {
-                let found = self.router.open_local(room.clone()).await.ok_or(OpenError::NotLive(room))?;
+                let found = self.directory.open_local(room.clone()).await.ok_or(OpenError::NotLive(room))?;
                 Ok((method == Method::Get).then_some(found))
             }
         }

@@ -8,7 +8,7 @@ mod drain;
 pub mod http;
 pub mod listeners;
 pub mod log;
-mod refusals;
+mod refusal_log;
 pub mod rtmp;
 
 use std::{
@@ -20,8 +20,12 @@ use std::{
 
 use actix_server::{Server, ServerBuilder};
 use synctv_actors::{
-    hls::HlsHandle, permit::Permits, registry::redis_store::JoinError, relay::RelayHandle,
-    router::RouterHandle, rtmp_connection::RtmpSettings, viewers::Audience,
+    cluster::redis_store::JoinError,
+    connection_limit::ConnectionLimit,
+    directory::StreamDirectory,
+    flv::viewers::ViewerPool,
+    hls::{HlsSessions, proxy::HlsProxy},
+    rtmp::connection::RtmpSettings,
 };
 use thiserror::Error;
 
@@ -98,17 +102,18 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
 /// The actors behind the ports.
 struct Node {
     place: Place,
-    router: RouterHandle,
-    hls: Option<HlsHandle>,
-    permits: Permits,
+    directory: StreamDirectory,
+    hls: Option<HlsSessions>,
+    permits: ConnectionLimit,
 }
 
 impl Node {
     fn start(config: &Config, place: Place) -> Self {
-        let hls = config.hls_settings(place.in_cluster).map(HlsHandle::start);
+        let hls = config.hls_settings(place.in_cluster).map(HlsSessions::start);
         let streams = config.stream_settings(&place.node_id);
-        let router = RouterHandle::start(streams, place.registry.clone(), config.max_rooms, hls.clone());
-        Self { place, router, hls, permits: Permits::new(config.max_connections) }
+        let directory =
+            StreamDirectory::start(streams, place.registry.clone(), config.max_rooms, hls.clone());
+        Self { place, directory, hls, permits: ConnectionLimit::new(config.max_connections) }
     }
 
     fn listen(&self, config: &Config, listeners: Listeners) -> io::Result<ServerBuilder> {
@@ -122,9 +127,9 @@ impl Node {
             .shutdown_timeout(SHUTDOWN_TIMEOUT_S);
         let server = self.listen_rtmp(server, config.rtmp_settings(lag.clone()), listeners.rtmp)?;
         let info = config.server_info(&self.place.node_id, ports);
-        let audience = Audience::new(lag);
+        let viewer_pool = ViewerPool::new(lag);
         let server =
-            self.listen_httpflv(server, config.http_settings(), audience, info, listeners.httpflv)?;
+            self.listen_httpflv(server, config.http_settings(), viewer_pool, info, listeners.httpflv)?;
         match (&self.hls, listeners.hls) {
             (Some(hls), Some(listener)) => self.listen_hls(server, config, hls.clone(), listener),
             _ => Ok(server),
@@ -137,9 +142,10 @@ impl Node {
         settings: RtmpSettings,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
-        let (router, settings, permits) = (self.router.clone(), Arc::new(settings), self.permits.clone());
+        let (directory, settings, permits) =
+            (self.directory.clone(), Arc::new(settings), self.permits.clone());
         server.listen("rtmp", listener, move || {
-            rtmp::service(router.clone(), settings.clone(), permits.clone())
+            rtmp::service(directory.clone(), settings.clone(), permits.clone())
         })
     }
 
@@ -147,20 +153,20 @@ impl Node {
         &self,
         server: ServerBuilder,
         settings: HttpSettings,
-        audience: Audience,
+        viewer_pool: ViewerPool,
         info: ServerInfo,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
-        let (router, permits) = (self.router.clone(), self.permits.clone());
-        let api = Arc::new(Api::new(info, router.clone(), self.place.registry.clone()));
-        let health = Health::new(router.clone(), self.place.registry.clone());
+        let (directory, permits) = (self.directory.clone(), self.permits.clone());
+        let api = Arc::new(Api::new(info, directory.clone(), self.place.registry.clone()));
+        let health = Health::new(directory.clone(), self.place.registry.clone());
         server.listen("httpflv", listener, move || {
             http::service(
-                router.clone(),
+                directory.clone(),
                 api.clone(),
                 health.clone(),
                 settings.clone(),
-                audience.clone(),
+                viewer_pool.clone(),
                 permits.clone(),
             )
         })
@@ -170,13 +176,13 @@ impl Node {
         &self,
         server: ServerBuilder,
         config: &Config,
-        hls: HlsHandle,
+        hls: HlsSessions,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (port, permits) = (config.hls_port(), self.permits.clone());
-        let relay =
-            RelayHandle::start(self.place.registry.clone(), config.relay_settings(&self.place.node_id));
-        let sources = HlsSources { hls, router: self.router.clone(), relay };
+        let proxy =
+            HlsProxy::start(self.place.registry.clone(), config.hls_proxy_settings(&self.place.node_id));
+        let sources = HlsSources { hls, directory: self.directory.clone(), proxy };
         server.listen("hls", listener, move || {
             http::hls::service(sources.clone(), port.clone(), permits.clone())
         })
@@ -184,7 +190,7 @@ impl Node {
 
     fn drain(&self, config: &Config) -> Drain {
         Drain {
-            router: self.router.clone(),
+            directory: self.directory.clone(),
             registry: self.place.registry.clone(),
             permits: self.permits.clone(),
             patience: if self.place.in_cluster { config.drain_timeout() } else { Duration::ZERO },

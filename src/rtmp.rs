@@ -4,39 +4,43 @@ use std::sync::Arc;
 
 use actix_service::{ServiceFactory, fn_service};
 use synctv_actors::{
-    permit::Permits,
-    router::RouterHandle,
-    rtmp_connection::{NewConnection, RtmpConnection, RtmpSettings},
+    connection_limit::ConnectionLimit,
+    directory::StreamDirectory,
+    rtmp::connection::{NewConnection, RtmpConnectionActor, RtmpSettings},
 };
 use tokio::net::TcpStream;
 
-use crate::refusals::Refusals;
+use crate::refusal_log::RefusalLog;
 
 /// What serves the port's connections.
 pub fn service(
-    router: RouterHandle,
+    directory: StreamDirectory,
     settings: Arc<RtmpSettings>,
-    permits: Permits,
+    permits: ConnectionLimit,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
-    let refusals = Refusals::default();
+    let refusals = RefusalLog::default();
     fn_service(move |socket: TcpStream| {
-        accept(socket, &router, &settings, &permits, &refusals);
+        accept(socket, &directory, &settings, &permits, &refusals);
         std::future::ready(Ok::<(), ()>(()))
     })
 }
 
 fn accept(
     socket: TcpStream,
-    router: &RouterHandle,
+    directory: &StreamDirectory,
     settings: &Arc<RtmpSettings>,
-    permits: &Permits,
-    refusals: &Refusals,
+    permits: &ConnectionLimit,
+    refusals: &RefusalLog,
 ) {
     // Without a peer there is nobody left to serve.
     let Ok(peer) = socket.peer_addr() else { return };
     match permits.take() {
         Some(permit) => {
-            RtmpConnection::serve(NewConnection { socket, peer, permit }, router.clone(), settings.clone());
+            RtmpConnectionActor::serve(
+                NewConnection { socket, peer, permit },
+                directory.clone(),
+                settings.clone(),
+            );
         }
         None => refusals.note("rtmp", peer, permits.max()),
     }

@@ -10,13 +10,15 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 use actix::{Actor, Addr, Context, Handler};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use synctv_actors::{
-    delivery::{Delivery, SubscriberId, ViewerId},
-    puller::PullSettings,
-    registry::{RegistryHandle, embedded::EmbeddedStore},
-    router::RouterHandle,
-    stream::{Flush, Notice, Publication, StreamSettings},
+    cluster::{embedded_store::EmbeddedStore, puller::PullSettings, registry::RegistryHandle},
+    directory::StreamDirectory,
+    events::{StreamEvent, SubscriberId, ViewerId},
+    stream::{Flush, Publication, PublisherEvent, StreamSettings},
 };
-use synctv_media::{gop::GopLimits, room::RoomName, samples};
+use synctv_media::{
+    samples,
+    stream::{gop::GopLimits, room::RoomName},
+};
 
 const NODE: &str = "bench";
 
@@ -27,20 +29,20 @@ impl Actor for Subscriber {
     type Context = Context<Self>;
 }
 
-impl Handler<Delivery> for Subscriber {
+impl Handler<StreamEvent> for Subscriber {
     type Result = ();
 
-    fn handle(&mut self, delivery: Delivery, _: &mut Self::Context) {
-        if let Delivery::Media { .. } = delivery {
+    fn handle(&mut self, event: StreamEvent, _: &mut Self::Context) {
+        if let StreamEvent::Media { .. } = event {
             self.0.update(|received| received + 1);
         }
     }
 }
 
-impl Handler<Notice> for Subscriber {
+impl Handler<PublisherEvent> for Subscriber {
     type Result = ();
 
-    fn handle(&mut self, _: Notice, _: &mut Self::Context) {}
+    fn handle(&mut self, _: PublisherEvent, _: &mut Self::Context) {}
 }
 
 /// A room that is published and watched on the current thread.
@@ -48,24 +50,24 @@ struct Room {
     publication: Publication,
     subscribers: Vec<Addr<Subscriber>>,
     received: Rc<Cell<usize>>,
-    _router: RouterHandle,
+    _router: StreamDirectory,
 }
 
 impl Room {
     async fn open(subscribers: usize) -> Self {
         let registry = RegistryHandle::start(Duration::from_secs(60), || EmbeddedStore::new(NODE.to_owned()));
-        let router = RouterHandle::start(settings(), registry, 1, None);
+        let directory = StreamDirectory::start(settings(), registry, 1, None);
         let name = RoomName::new("room").expect("a name");
         let received = Rc::new(Cell::new(0));
         let subscribers: Vec<_> = (0..subscribers).map(|_| Subscriber(received.clone()).start()).collect();
         let publisher = Subscriber(Rc::default()).start();
         let publication =
-            router.publish(name.clone(), publisher.recipient()).await.expect("the room is free");
-        let stream = router.open(name).await.expect("it is live");
+            directory.publish(name.clone(), publisher.recipient()).await.expect("the room is free");
+        let stream = directory.open(name).await.expect("it is live");
         for subscriber in &subscribers {
             stream.join(SubscriberId::unique(), ViewerId(0), subscriber.clone().recipient());
         }
-        Self { publication, subscribers, received, _router: router }
+        Self { publication, subscribers, received, _router: directory }
     }
 
     /// One picture, until everyone has it.
@@ -81,7 +83,7 @@ impl Room {
 fn settings() -> StreamSettings {
     StreamSettings {
         gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20, window_ms: 1000 },
-        flush: Flush::EveryPicture,
+        flush: Flush::EveryFrame,
         grace: Duration::from_secs(10),
         pull: PullSettings {
             node_id: NODE.to_owned(),

@@ -3,12 +3,14 @@
 //! A [`SegmenterActor`] cuts a stream and publishes what it cut to an [`HlsSession`]. The HTTP port reads sessions
 //! without asking an actor: a playlist is a text behind an `Arc`, a segment is bytes in memory or a file.
 
-mod file;
-mod memory;
-mod numbers;
+pub mod proxy;
+mod segment_file;
+mod segment_memory;
+pub mod segmenter;
+mod sequence_allocator;
 mod session;
 mod storage;
-mod stored;
+mod stored_segment;
 
 use std::{
     collections::HashMap,
@@ -24,22 +26,22 @@ use synctv_media::{
         segment::Segment,
         segmenter::{Segmenter, SegmenterConfig},
     },
-    room::RoomName,
+    stream::room::RoomName,
 };
 use tokio::time::Instant;
 
-pub(crate) use self::numbers::unix_ms;
+pub(crate) use self::sequence_allocator::unix_ms;
 pub use self::{
-    file::SegmentFile,
-    session::{HlsSession, Listing, PlaylistText, Playlists},
-    stored::{SegmentPlace, StoredSegment},
+    segment_file::SegmentFile,
+    session::{HlsSession, PlaylistState, PlaylistText, Playlists},
+    stored_segment::{SegmentPlace, StoredSegment},
 };
 use self::{
-    memory::{MemoryLimits, SegmentMemory},
-    numbers::Numbers,
+    segment_memory::{MemoryLimits, SegmentMemory},
+    sequence_allocator::SequenceAllocator,
     storage::StorageHandle,
 };
-use crate::{router::RouterHandle, segmenter::SegmenterActor, stream::StreamHandle};
+use crate::{directory::StreamDirectory, hls::segmenter::SegmenterActor, stream::StreamHandle};
 
 /// The first segment ends at the first keyframe at or after this age, in milliseconds, so that the first viewers wait
 /// for one GOP and not for the target.
@@ -84,7 +86,7 @@ pub struct HlsSettings {
 
 /// Talks to the HLS of this node.
 #[derive(Debug, Clone)]
-pub struct HlsHandle(Arc<Shared>);
+pub struct HlsSessions(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -94,11 +96,11 @@ struct Shared {
     storage: StorageHandle,
     memory: Arc<SegmentMemory>,
     buffers: BufferPool,
-    numbers: Numbers,
+    sequences: SequenceAllocator,
     since: Instant,
 }
 
-impl HlsHandle {
+impl HlsSessions {
     /// Starts a thread for the files, which clears what a process that died left behind.
     pub fn start(settings: HlsSettings) -> Self {
         let buffers_max_bytes = BUFFERS_MAX_BYTES.min(settings.memory_max_bytes / 4);
@@ -110,17 +112,17 @@ impl HlsHandle {
             buffers: BufferPool::new(buffers_max_bytes),
             settings,
             rooms: RwLock::default(),
-            numbers: Numbers::default(),
+            sequences: SequenceAllocator::default(),
             since: Instant::now(),
         }))
     }
 
     /// What a viewer of `room` watches: a live session, or one that has just ended. On demand, this begins it.
-    pub async fn open(&self, router: &RouterHandle, room: &RoomName) -> Option<Arc<HlsSession>> {
+    pub async fn open(&self, directory: &StreamDirectory, room: &RoomName) -> Option<Arc<HlsSession>> {
         let newest = self.newest(room);
         let session = match (self.0.settings.mode, newest) {
             (HlsMode::OnDemand, newest) if newest.as_ref().is_none_or(|session| !session.is_live()) => {
-                match router.find(room.clone()).await.filter(StreamHandle::is_published_here) {
+                match directory.find(room.clone()).await.filter(StreamHandle::is_published_here) {
                     Some(stream) => Some(self.begin_on_demand(stream)),
                     None => newest,
                 }
@@ -161,7 +163,7 @@ impl HlsHandle {
         let Some(change) = session.publish(segment, program_date_time_ms, self.now_ms()) else {
             return;
         };
-        self.0.numbers.note(change.next_sequence);
+        self.0.sequences.note(change.next_sequence);
         self.0.memory.add(change.published.clone());
         let room = session.room();
         self.0.storage.write(room, change.published);
@@ -229,7 +231,7 @@ impl HlsHandle {
     ) -> (Arc<HlsSession>, Option<Arc<HlsSession>>) {
         let sessions = rooms.entry(room.clone()).or_default();
         let last_discontinuity = sessions.last().map(|session| session.last_discontinuity_sequence());
-        let first = self.0.numbers.first(unix_ms(), last_discontinuity);
+        let first = self.0.sequences.first(unix_ms(), last_discontinuity);
         let config = PlaylistConfig {
             window: self.0.settings.window,
             target_ms: self.0.settings.target_ms,

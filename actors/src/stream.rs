@@ -1,10 +1,10 @@
 //! A live stream: its headers, its cached GOPs, its timeline, and who is subscribed to it.
 
 mod edge;
-mod feed;
 mod flush;
 mod handle;
-mod notice;
+mod ingest;
+mod publisher_event;
 mod stats;
 mod subscribers;
 
@@ -15,7 +15,7 @@ use actix::{
     ResponseActFuture, SpawnHandle, WrapFuture, fut,
 };
 use log::{debug, info, warn};
-use synctv_media::{
+use synctv_media::stream::{
     batcher::Batcher,
     frame::Frame,
     gop::{GopCache, GopLimits},
@@ -25,24 +25,27 @@ use thiserror::Error;
 use tokio::{sync::watch, time::Instant};
 
 pub(crate) use self::handle::NotLive;
+pub use self::{
+    flush::Flush,
+    handle::{Publication, Refused, StreamHandle, StreamId},
+    ingest::{Source, StreamState},
+    publisher_event::{Evicted, PublisherEvent},
+    stats::{CountedViewer, StreamStats, ViewerCount},
+};
 use self::{
-    feed::{Admission, Feed},
     flush::FlushTimer,
+    ingest::{Admission, Ingest},
     stats::StatsMeter,
     subscribers::Subscribers,
 };
-pub use self::{
-    feed::{Source, Stage},
-    flush::Flush,
-    handle::{Publication, Refused, StreamHandle, StreamId},
-    notice::{Evicted, Notice},
-    stats::{CountedViewer, StreamStats, ViewerCount},
-};
 use crate::{
-    delivery::{Delivery, EndReason, SubscriberId, SubscriberRole, ViewerId},
-    puller::PullSettings,
-    registry::{ClaimError, ClaimLost, RegistryHandle, store::Claim},
-    router::StreamEnded,
+    cluster::{
+        puller::PullSettings,
+        registry::{ClaimError, ClaimLost, RegistryHandle},
+        store::Claim,
+    },
+    directory::StreamEnded,
+    events::{EndReason, StreamEvent, SubscriberId, SubscriberRole, ViewerId},
 };
 
 /// How long a new stream waits for the publisher that it was started for.
@@ -95,9 +98,9 @@ pub struct StreamActor {
     settings: Arc<StreamSettings>,
     registry: RegistryHandle,
     /// Told when the stream is over.
-    router: Recipient<StreamEnded>,
-    stage: watch::Sender<Stage>,
-    feed: Feed,
+    directory: Recipient<StreamEnded>,
+    state: watch::Sender<StreamState>,
+    ingest: Ingest,
     admission: Admission,
     last_publisher: u64,
     batcher: Batcher,
@@ -119,16 +122,16 @@ impl StreamActor {
         room: RoomName,
         settings: Arc<StreamSettings>,
         registry: RegistryHandle,
-        router: Recipient<StreamEnded>,
-        stage: watch::Sender<Stage>,
+        directory: Recipient<StreamEnded>,
+        state: watch::Sender<StreamState>,
     ) -> Self {
         Self {
             id,
             room,
             registry,
-            router,
-            stage,
-            feed: Feed::vacant(FIRST_PUBLISHER_WAIT),
+            directory,
+            state,
+            ingest: Ingest::vacant(FIRST_PUBLISHER_WAIT),
             admission: Admission::Idle,
             last_publisher: 0,
             batcher: Batcher::default(),
@@ -167,24 +170,29 @@ impl StreamActor {
     }
 
     /// The claim is this stream's: the publisher may begin.
-    fn go_live(&mut self, claim: Claim, notices: Recipient<Notice>, ctx: &mut Context<Self>) -> Publication {
+    fn go_live(
+        &mut self,
+        claim: Claim,
+        events: Recipient<PublisherEvent>,
+        ctx: &mut Context<Self>,
+    ) -> Publication {
         self.last_publisher += 1;
         let publisher = PublisherId(self.last_publisher);
         // Another node's media may have come up to now.
         self.end_publication();
-        self.feed = Feed::Published { publisher, claim, notices };
+        self.ingest = Ingest::Published { publisher, claim, events };
         self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);
-        self.tell_publisher_of_audience();
+        self.notify_publisher();
         self.stats.publisher_came(None);
-        self.set_stage(Stage::Live(Source::Local));
-        self.subscribers.tell(&Delivery::PublisherCame(Source::Local));
+        self.set_state(StreamState::Live(Source::Local));
+        self.subscribers.tell(&StreamEvent::PublisherCame(Source::Local));
         Publication::new(ctx.address(), publisher)
     }
 
-    fn tell_publisher_of_audience(&self) {
-        if let Feed::Published { notices, .. } = &self.feed {
+    fn notify_publisher(&self) {
+        if let Ingest::Published { events, .. } = &self.ingest {
             let is_watched = self.subscribers.are_watching();
-            notices.do_send(if is_watched { Notice::Watched } else { Notice::Unwatched });
+            events.do_send(if is_watched { PublisherEvent::Watched } else { PublisherEvent::Unwatched });
         }
     }
 
@@ -193,12 +201,12 @@ impl StreamActor {
         self.end_publication();
         // Nobody has seen anything that could go on.
         let is_blank = self.batcher.newest_ms().is_none();
-        let vacant = Feed::vacant(if is_blank { Duration::ZERO } else { self.settings.grace });
-        if let Feed::Published { claim, .. } = std::mem::replace(&mut self.feed, vacant) {
+        let vacant = Ingest::vacant(if is_blank { Duration::ZERO } else { self.settings.grace });
+        if let Ingest::Published { claim, .. } = std::mem::replace(&mut self.ingest, vacant) {
             self.registry.release(claim);
         }
-        self.set_stage(Stage::Waiting);
-        self.subscribers.tell(&Delivery::PublisherLeft);
+        self.set_state(StreamState::Waiting);
+        self.subscribers.tell(&StreamEvent::PublisherLeft);
         self.seek_if_watched(ctx);
         self.end_when_due(ctx);
     }
@@ -213,10 +221,10 @@ impl StreamActor {
 
     /// When the stream ends if nothing changes.
     fn ends_at(&self) -> Option<Instant> {
-        match (&self.feed, self.admission) {
-            (_, Admission::Asked { .. }) | (Feed::Published { .. }, _) => None,
-            (Feed::Vacant { since, patience, .. }, _) => Some(*since + *patience),
-            (Feed::Pulled(_), _) => Some(self.unwatched_since? + self.settings.pull.linger),
+        match (&self.ingest, self.admission) {
+            (_, Admission::Asked { .. }) | (Ingest::Published { .. }, _) => None,
+            (Ingest::Vacant { since, patience, .. }, _) => Some(*since + *patience),
+            (Ingest::Pulled(_), _) => Some(self.unwatched_since? + self.settings.pull.linger),
         }
     }
 
@@ -233,24 +241,25 @@ impl StreamActor {
         }
     }
 
-    fn stage(&self) -> Stage {
-        *self.stage.borrow()
+    fn state(&self) -> StreamState {
+        *self.state.borrow()
     }
 
-    fn set_stage(&self, stage: Stage) {
-        self.stage.send_replace(stage);
+    fn set_state(&self, state: StreamState) {
+        self.state.send_replace(state);
     }
 
     /// The registry refused: the stream is what it was before, and over if there is nothing to wait for.
     fn claim_refused(&mut self, ctx: &mut Context<Self>) {
-        if let (Stage::Starting, Feed::Vacant { patience, seeker: None, .. }) = (self.stage(), &mut self.feed)
+        if let (StreamState::Starting, Ingest::Vacant { patience, seeker: None, .. }) =
+            (self.state(), &mut self.ingest)
         {
             *patience = Duration::ZERO;
         }
         self.end_when_due(ctx);
     }
 
-    fn claim(&mut self, notices: Recipient<Notice>, ctx: &mut Context<Self>) -> AttachFuture {
+    fn claim(&mut self, events: Recipient<PublisherEvent>, ctx: &mut Context<Self>) -> AttachFuture {
         self.admission = Admission::Asked { lost_epoch: None };
         let registry = self.registry.clone();
         let (room, owner) = (self.room.clone(), ctx.address().recipient());
@@ -262,7 +271,7 @@ impl StreamActor {
                     stream.claim_refused(ctx);
                     Err(PublishError::Busy)
                 }
-                Ok(claim) => Ok(stream.go_live(claim, notices, ctx)),
+                Ok(claim) => Ok(stream.go_live(claim, events, ctx)),
                 Err(error) => {
                     stream.claim_refused(ctx);
                     Err(error.into())
@@ -292,14 +301,14 @@ impl Actor for StreamActor {
 
     /// Runs after a panic as well: neither the room nor its viewers hang on a stream that is gone.
     fn stopped(&mut self, _: &mut Self::Context) {
-        let vacant = Feed::vacant(Duration::ZERO);
-        if let Feed::Published { claim, notices, .. } = std::mem::replace(&mut self.feed, vacant) {
-            notices.do_send(Notice::Evicted(Evicted::StreamGone));
+        let vacant = Ingest::vacant(Duration::ZERO);
+        if let Ingest::Published { claim, events, .. } = std::mem::replace(&mut self.ingest, vacant) {
+            events.do_send(PublisherEvent::Evicted(Evicted::StreamGone));
             self.registry.release(claim);
         }
         self.subscribers.end(EndReason::PublisherLeft);
-        self.router.do_send(StreamEnded { room: self.room.clone(), id: self.id });
-        if self.stage() != Stage::Starting {
+        self.directory.do_send(StreamEnded { room: self.room.clone(), id: self.id });
+        if self.state() != StreamState::Starting {
             info!(room = self.room.as_str(), publishers = self.last_publisher; "stream ended");
         }
     }
@@ -308,18 +317,18 @@ impl Actor for StreamActor {
 #[derive(Message)]
 #[rtype(result = "Result<Publication, PublishError>")]
 struct Attach {
-    notices: Recipient<Notice>,
+    events: Recipient<PublisherEvent>,
 }
 
 impl Handler<Attach> for StreamActor {
     type Result = AttachFuture;
 
-    fn handle(&mut self, Attach { notices }: Attach, ctx: &mut Self::Context) -> Self::Result {
-        match (&self.feed, self.admission) {
-            (_, Admission::Asked { .. }) | (Feed::Published { .. }, _) => {
+    fn handle(&mut self, Attach { events }: Attach, ctx: &mut Self::Context) -> Self::Result {
+        match (&self.ingest, self.admission) {
+            (_, Admission::Asked { .. }) | (Ingest::Published { .. }, _) => {
                 Box::pin(fut::ready(Err(PublishError::Busy)))
             }
-            (Feed::Vacant { .. } | Feed::Pulled(_), _) => self.claim(notices, ctx),
+            (Ingest::Vacant { .. } | Ingest::Pulled(_), _) => self.claim(events, ctx),
         }
     }
 }
@@ -335,7 +344,7 @@ impl Handler<Media> for StreamActor {
     type Result = Result<(), Evicted>;
 
     fn handle(&mut self, Media { publisher, frames }: Media, ctx: &mut Self::Context) -> Self::Result {
-        if !self.feed.is_publisher(publisher) {
+        if !self.ingest.is_publisher(publisher) {
             return Err(Evicted::TakenOver);
         }
         self.take(frames, ctx);
@@ -351,7 +360,7 @@ impl Handler<Detach> for StreamActor {
     type Result = ();
 
     fn handle(&mut self, Detach(publisher): Detach, ctx: &mut Self::Context) {
-        if self.feed.is_publisher(publisher) {
+        if self.ingest.is_publisher(publisher) {
             self.become_vacant(ctx);
         }
     }
@@ -361,9 +370,9 @@ impl Handler<ClaimLost> for StreamActor {
     type Result = ();
 
     fn handle(&mut self, lost: ClaimLost, ctx: &mut Self::Context) {
-        match (&self.feed, &mut self.admission) {
-            (Feed::Published { claim, notices, .. }, _) if claim.epoch == lost.epoch => {
-                notices.do_send(Notice::Evicted(Evicted::TakenOver));
+        match (&self.ingest, &mut self.admission) {
+            (Ingest::Published { claim, events, .. }, _) if claim.epoch == lost.epoch => {
+                events.do_send(PublisherEvent::Evicted(Evicted::TakenOver));
                 self.become_vacant(ctx);
             }
             (_, Admission::Asked { lost_epoch }) => *lost_epoch = Some(lost.epoch),
@@ -375,14 +384,14 @@ impl Handler<ClaimLost> for StreamActor {
 /// The node stops: its publishers go, so that they can publish elsewhere.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct LetPublisherGo;
+struct ReleasePublisher;
 
-impl Handler<LetPublisherGo> for StreamActor {
+impl Handler<ReleasePublisher> for StreamActor {
     type Result = ();
 
-    fn handle(&mut self, _: LetPublisherGo, ctx: &mut Self::Context) {
-        if let Feed::Published { notices, .. } = &self.feed {
-            notices.do_send(Notice::Evicted(Evicted::Draining));
+    fn handle(&mut self, _: ReleasePublisher, ctx: &mut Self::Context) {
+        if let Ingest::Published { events, .. } = &self.ingest {
+            events.do_send(PublisherEvent::Evicted(Evicted::Draining));
             self.become_vacant(ctx);
         }
     }
@@ -394,19 +403,19 @@ struct Join {
     subscriber: SubscriberId,
     role: SubscriberRole,
     viewer: ViewerId,
-    recipient: Recipient<Delivery>,
+    recipient: Recipient<StreamEvent>,
 }
 
 impl Handler<Join> for StreamActor {
     type Result = ();
 
     fn handle(&mut self, Join { subscriber, role, viewer, recipient }: Join, ctx: &mut Self::Context) {
-        if role == SubscriberRole::Segmenter && self.stage() == Stage::Live(Source::Local) {
-            recipient.do_send(Delivery::PublisherCame(Source::Local));
+        if role == SubscriberRole::Segmenter && self.state() == StreamState::Live(Source::Local) {
+            recipient.do_send(StreamEvent::PublisherCame(Source::Local));
         }
         let point = self.gops.join();
         self.subscribers.join(subscriber, role, viewer, recipient, point);
-        self.audience_changed(ctx);
+        self.viewers_changed(ctx);
     }
 }
 
@@ -419,7 +428,7 @@ impl Handler<Leave> for StreamActor {
 
     fn handle(&mut self, Leave(subscriber): Leave, ctx: &mut Self::Context) {
         self.subscribers.leave(subscriber);
-        self.audience_changed(ctx);
+        self.viewers_changed(ctx);
     }
 }
 

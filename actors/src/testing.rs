@@ -6,21 +6,25 @@ use std::{future::ready, time::Duration};
 use actix::{Actor, Addr, Context, Handler, Recipient};
 use actix_rt::Arbiter;
 use futures::future::LocalBoxFuture;
-use synctv_media::{flv::tags, frame::Frame, gop::GopLimits, room::RoomName, samples};
+use synctv_media::{
+    flv::tags,
+    samples,
+    stream::{frame::Frame, gop::GopLimits, room::RoomName},
+};
 use tokio::sync::mpsc;
 
 use crate::{
-    delivery::{Delivery, EndReason, MAILBOX_MAX, SubscriberId, ViewerId},
-    hls::HlsHandle,
-    puller::PullSettings,
-    registry::{
-        ClaimError, RegistryHandle,
-        embedded::EmbeddedStore,
+    cluster::{
+        embedded_store::EmbeddedStore,
         origin::{Origin, PublishedRoom},
+        puller::PullSettings,
+        registry::{ClaimError, RegistryHandle},
         store::{Claim, Store, StoreError},
     },
-    router::RouterHandle,
-    stream::{Flush, Notice, StreamHandle, StreamSettings},
+    directory::StreamDirectory,
+    events::{EndReason, MAILBOX_MAX, StreamEvent, SubscriberId, ViewerId},
+    hls::HlsSessions,
+    stream::{Flush, PublisherEvent, StreamHandle, StreamSettings},
 };
 
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
@@ -30,7 +34,7 @@ pub(crate) const LINGER: Duration = Duration::from_secs(20);
 pub(crate) fn settings() -> StreamSettings {
     StreamSettings {
         gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20, window_ms: 1000 },
-        flush: Flush::EveryPicture,
+        flush: Flush::EveryFrame,
         grace: GRACE,
         pull: PullSettings {
             node_id: "n1".to_owned(),
@@ -45,8 +49,8 @@ pub(crate) fn room(name: &str) -> RoomName {
     RoomName::new(name).unwrap()
 }
 
-/// A router and its registry on the current thread.
-pub(crate) fn node(settings: StreamSettings, rooms_max: usize) -> RouterHandle {
+/// A directory and its registry on the current thread.
+pub(crate) fn node(settings: StreamSettings, rooms_max: usize) -> StreamDirectory {
     node_with(settings, rooms_max, || EmbeddedStore::new("n1".to_owned()))
 }
 
@@ -54,7 +58,7 @@ pub(crate) fn node_with<S: Store>(
     settings: StreamSettings,
     rooms_max: usize,
     store: impl FnOnce() -> S + Send + 'static,
-) -> RouterHandle {
+) -> StreamDirectory {
     node_with_hls(settings, rooms_max, store, None)
 }
 
@@ -62,10 +66,10 @@ pub(crate) fn node_with_hls<S: Store>(
     settings: StreamSettings,
     rooms_max: usize,
     store: impl FnOnce() -> S + Send + 'static,
-    hls: Option<HlsHandle>,
-) -> RouterHandle {
+    hls: Option<HlsSessions>,
+) -> StreamDirectory {
     let registry = RegistryHandle::start_on(&Arbiter::current(), Duration::from_secs(60), store);
-    RouterHandle::start(settings, registry, rooms_max, hls)
+    StreamDirectory::start(settings, registry, rooms_max, hls)
 }
 
 /// What a [`Probe`] got.
@@ -82,7 +86,7 @@ pub(crate) enum Got {
         tags: Vec<(u8, u32)>,
     },
     End(EndReason),
-    Notice(Notice),
+    PublisherEvent(PublisherEvent),
 }
 
 /// An actor that gets deliveries and notices and hands them to a test.
@@ -103,7 +107,7 @@ impl ProbeHandle {
         Self { id: SubscriberId::unique(), address, got }
     }
 
-    pub fn notices(&self) -> Recipient<Notice> {
+    pub fn events(&self) -> Recipient<PublisherEvent> {
         self.address.clone().recipient()
     }
 
@@ -134,31 +138,31 @@ impl Actor for Probe {
     }
 }
 
-impl Handler<Delivery> for Probe {
+impl Handler<StreamEvent> for Probe {
     type Result = ();
 
-    fn handle(&mut self, delivery: Delivery, _: &mut Self::Context) {
+    fn handle(&mut self, event: StreamEvent, _: &mut Self::Context) {
         let seen = |flv: &[u8]| tags(flv).map(|tag| (tag.type_id, tag.timestamp_ms)).collect::<Vec<_>>();
-        let got = match delivery {
-            Delivery::Media { batches, after_gap } => {
+        let got = match event {
+            StreamEvent::Media { batches, after_gap } => {
                 Got::Media { after_gap, tags: batches.iter().flat_map(|batch| seen(&batch.flv)).collect() }
             }
-            Delivery::Join { viewer, point } => Got::Join {
+            StreamEvent::Join { viewer, point } => Got::Join {
                 viewer: viewer.0,
                 tags: point.batches.iter().flat_map(|batch| seen(&batch.flv)).collect(),
             },
-            Delivery::PublisherCame(_) | Delivery::PublisherLeft => return,
-            Delivery::End(reason) => Got::End(reason),
+            StreamEvent::PublisherCame(_) | StreamEvent::PublisherLeft => return,
+            StreamEvent::End(reason) => Got::End(reason),
         };
         let _ = self.got.send(got);
     }
 }
 
-impl Handler<Notice> for Probe {
+impl Handler<PublisherEvent> for Probe {
     type Result = ();
 
-    fn handle(&mut self, notice: Notice, _: &mut Self::Context) {
-        let _ = self.got.send(Got::Notice(notice));
+    fn handle(&mut self, notice: PublisherEvent, _: &mut Self::Context) {
+        let _ = self.got.send(Got::PublisherEvent(notice));
     }
 }
 

@@ -25,7 +25,7 @@ use clap::Parser;
 use node::Node;
 use process::{Process, Role};
 use story::Story;
-use synctv_actors::registry::redis_store::RedisUrl;
+use synctv_actors::cluster::redis_store::RedisUrl;
 use tokio::signal::unix::{SignalKind, signal};
 use viewer::Viewer;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, error::Error, net::SocketAddr, time::Duration};
 
-use synctv_media::{flv_reader::FlvReader, frame::Track};
+use synctv_media::{flv::reader::FlvReader, stream::frame::Track};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -1,9 +1,11 @@
 //! The clip, as frames that go on from one round to the next.
 
 use synctv_media::{
-    flv_reader::{FlvError, FlvReader},
-    frame::{Frame, Track},
-    video::{VideoHeader, VideoKind},
+    flv::{
+        reader::{FlvError, FlvReader},
+        video::{VideoHeader, VideoKind},
+    },
+    stream::frame::{Frame, Track},
 };
 
 /// How it was made is in README.md beside it.

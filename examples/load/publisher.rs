@@ -4,9 +4,9 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use synctv_media::{
-    frame::{Frame, Track},
     rtmp::client::{Client, ClientEvent},
     samples,
+    stream::frame::{Frame, Track},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

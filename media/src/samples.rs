@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    frame::{Frame, Track},
     rtmp::amf0::{self, Value},
+    stream::frame::{Frame, Track},
 };
 
 /// An H.264 sequence header: Main profile, 640x360.

@@ -12,10 +12,10 @@ use bytes::Bytes;
 use log::warn;
 use serde::Serialize;
 use synctv_actors::{
-    registry::{RegistryHandle, origin::PublishedRoom},
-    router::RouterHandle,
+    cluster::{origin::PublishedRoom, registry::RegistryHandle},
+    directory::StreamDirectory,
 };
-use synctv_media::room::RoomName;
+use synctv_media::stream::room::RoomName;
 use tokio::{sync::Mutex, time::Instant};
 
 use self::rooms::{LocalStream, Rooms};
@@ -49,7 +49,7 @@ pub struct ServerInfo {
 #[derive(Debug)]
 pub struct Api {
     info: ServerInfo,
-    router: RouterHandle,
+    directory: StreamDirectory,
     registry: RegistryHandle,
     /// Held while rooms are listed, so that those who ask meanwhile wait for the same answer.
     newest: Mutex<Option<Snapshot>>,
@@ -64,8 +64,8 @@ struct Snapshot {
 
 impl Api {
     /// Nobody has asked yet.
-    pub fn new(info: ServerInfo, router: RouterHandle, registry: RegistryHandle) -> Self {
-        Self { info, router, registry, newest: Mutex::new(None) }
+    pub fn new(info: ServerInfo, directory: StreamDirectory, registry: RegistryHandle) -> Self {
+        Self { info, directory, registry, newest: Mutex::new(None) }
     }
 
     pub(super) fn info(&self) -> &ServerInfo {
@@ -133,7 +133,7 @@ impl Api {
     }
 
     async fn local(&self) -> Vec<LocalStream> {
-        let streams = self.router.streams().await;
+        let streams = self.directory.streams().await;
         let asked = streams.into_iter().map(|stream| async move {
             let stats = stream.stats().await?;
             Some(LocalStream { room: stream.room().clone(), viewers: stream.viewers(), stats })

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use synctv_media::room::{RoomName, RoomNameError};
+use synctv_media::stream::room::{RoomName, RoomNameError};
 use tokio::net::TcpStream;
 
 /// The type of a live FLV body.

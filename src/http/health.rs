@@ -9,8 +9,8 @@ use actix_web::{
 };
 use serde_json::json;
 use synctv_actors::{
-    registry::{Readiness, RegistryHandle},
-    router::{Phase, RouterHandle},
+    cluster::registry::{Readiness, RegistryHandle},
+    directory::{DirectoryPhase, StreamDirectory},
 };
 
 /// How long an actor may take to answer. One that takes longer does not live.
@@ -19,17 +19,17 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Those who have to answer.
 #[derive(Debug, Clone)]
 pub struct Health {
-    router: RouterHandle,
+    directory: StreamDirectory,
     registry: RegistryHandle,
 }
 
 impl Health {
-    /// The health of the node with this router and registrar.
-    pub fn new(router: RouterHandle, registry: RegistryHandle) -> Self {
-        Self { router, registry }
+    /// The health of the node with this directory and registry.
+    pub fn new(directory: StreamDirectory, registry: RegistryHandle) -> Self {
+        Self { directory, registry }
     }
 
-    /// `GET /healthz`: the router and the registrar answer.
+    /// `GET /healthz`: the directory and the registry answer.
     pub(super) async fn alive(&self) -> HttpResponse {
         match self.ask().await {
             Ok(_) => ok("alive"),
@@ -40,8 +40,8 @@ impl Health {
     /// `GET /readyz`: rooms can be published here. Not so while Redis is away or the node stops.
     pub(super) async fn ready(&self) -> HttpResponse {
         match self.ask().await {
-            Ok(Phase::Draining) => unavailable("draining", "the node stops"),
-            Ok(Phase::Open) => match self.registry.readiness().await {
+            Ok(DirectoryPhase::Draining) => unavailable("draining", "the node stops"),
+            Ok(DirectoryPhase::Open) => match self.registry.readiness().await {
                 Readiness::Ready => ok("ready"),
                 Readiness::NotReady { reason } => unavailable("not_ready", &reason),
             },
@@ -49,9 +49,9 @@ impl Health {
         }
     }
 
-    async fn ask(&self) -> Result<Phase, &'static str> {
+    async fn ask(&self) -> Result<DirectoryPhase, &'static str> {
         let asked = async {
-            let phase = self.router.phase().await.ok_or("the router does not answer")?;
+            let phase = self.directory.phase().await.ok_or("the router does not answer")?;
             self.registry.is_alive().await.then_some(phase).ok_or("the registry's actor does not answer")
         };
         tokio::time::timeout(ANSWER_TIMEOUT, asked).await.unwrap_or(Err("no answer in time"))

@@ -18,19 +18,21 @@ use actix_web::{
 };
 use log::debug;
 use synctv_actors::{
-    hls::HlsHandle,
-    permit::Permits,
-    relay::{Asset, PlaylistAddress, RelayHandle},
-    router::RouterHandle,
+    connection_limit::ConnectionLimit,
+    directory::StreamDirectory,
+    hls::{
+        HlsSessions,
+        proxy::{HlsProxy, HlsResource, PlaylistAddress},
+    },
 };
-use synctv_media::room::RoomName;
+use synctv_media::stream::room::RoomName;
 use tokio::net::TcpStream;
 
 use self::{forward::Elsewhere, target::TargetError};
 use super::{
-    gate::Gate,
-    patient::Patient,
+    connection_gate::ConnectionGate,
     reply::{error, not_allowed, preflight},
+    write_timeout::WriteTimeout,
 };
 
 /// What a page of another site may read of an answer.
@@ -57,11 +59,11 @@ pub struct HlsPort {
 #[derive(Debug, Clone)]
 pub struct HlsSources {
     /// What this node publishes.
-    pub hls: HlsHandle,
+    pub hls: HlsSessions,
     /// Which rooms are live here.
-    pub router: RouterHandle,
+    pub directory: StreamDirectory,
     /// What other nodes publish.
-    pub relay: RelayHandle,
+    pub proxy: HlsProxy,
 }
 
 struct Site {
@@ -73,23 +75,23 @@ struct Site {
 pub fn service(
     sources: HlsSources,
     port: HlsPort,
-    permits: Permits,
+    permits: ConnectionLimit,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
-    let gate = Gate::new("hls", permits);
+    let gate = ConnectionGate::new("hls", permits);
     fn_factory(move || worker(sources.clone(), port.clone(), gate.clone()))
 }
 
 async fn worker(
     sources: HlsSources,
     port: HlsPort,
-    gate: Gate,
+    gate: ConnectionGate,
 ) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
     let framework = Rc::new(framework(sources, &port).await?);
     Ok(fn_service(move |socket: TcpStream| {
         let (framework, gate, stall_timeout) = (framework.clone(), gate.clone(), port.stall_timeout);
         async move {
             if let Some((permit, socket, peer)) = gate.admit(socket).await {
-                serve(&*framework, Patient::new(socket, stall_timeout), peer).await;
+                serve(&*framework, WriteTimeout::new(socket, stall_timeout), peer).await;
                 drop(permit);
             }
             Ok(())
@@ -98,8 +100,8 @@ async fn worker(
 }
 
 async fn serve(
-    framework: &impl Service<(Patient<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError>,
-    socket: Patient<TcpStream>,
+    framework: &impl Service<(WriteTimeout<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError>,
+    socket: WriteTimeout<TcpStream>,
     peer: SocketAddr,
 ) {
     if let Err(error) = framework.call((socket, Some(peer))).await {
@@ -111,13 +113,13 @@ async fn framework(
     sources: HlsSources,
     port: &HlsPort,
 ) -> Result<
-    impl Service<(Patient<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
+    impl Service<(WriteTimeout<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
     let site = web::Data::new(Site { sources, app: port.app.clone() });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
-    HttpService::<Patient<TcpStream>, _, _>::build()
+    HttpService::<WriteTimeout<TcpStream>, _, _>::build()
         .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
         .client_request_timeout(port.head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
@@ -139,7 +141,7 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         (Err(TargetError::Room(bad_name)), &Method::GET | &Method::HEAD) => {
             error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string())
         }
-        (Ok(asset), &Method::GET | &Method::HEAD) => find(&request, &site.sources, asset).await,
+        (Ok(resource), &Method::GET | &Method::HEAD) => find(&request, &site.sources, resource).await,
         (_, _) => not_allowed(),
     };
     let exposed = header::HeaderValue::from_static(EXPOSED_HEADERS);
@@ -147,10 +149,10 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     response
 }
 
-async fn find(request: &HttpRequest, sources: &HlsSources, asset: Asset) -> HttpResponse {
-    match asset {
-        Asset::Playlist { room, address } => find_playlist(request, sources, room, address).await,
-        Asset::Segment { room, sequence } => find_segment(request, sources, room, sequence).await,
+async fn find(request: &HttpRequest, sources: &HlsSources, resource: HlsResource) -> HttpResponse {
+    match resource {
+        HlsResource::Playlist { room, address } => find_playlist(request, sources, room, address).await,
+        HlsResource::Segment { room, sequence } => find_segment(request, sources, room, sequence).await,
     }
 }
 
@@ -161,20 +163,20 @@ async fn find_playlist(
     room: RoomName,
     address: PlaylistAddress,
 ) -> HttpResponse {
-    let session = sources.hls.open(&sources.router, &room).await;
-    let asset = Asset::Playlist { room: room.clone(), address };
+    let session = sources.hls.open(&sources.directory, &room).await;
+    let resource = HlsResource::Playlist { room: room.clone(), address };
     let elsewhere = if session.is_some_and(|session| session.is_published()) {
-        sources.relay.forget(asset);
+        sources.proxy.forget(resource);
         Elsewhere::Nowhere
     } else {
-        forward::ask(request, &sources.relay, asset).await
+        forward::ask(request, &sources.proxy, resource).await
     };
     let absent = match elsewhere {
         Elsewhere::Answered(response) => return response,
         Elsewhere::Nowhere => playlist::not_live(&room),
         Elsewhere::Unknown(refusal) => refusal,
     };
-    playlist::answer(request, &sources.hls, &sources.router, &room, address).await.unwrap_or(absent)
+    playlist::answer(request, &sources.hls, &sources.directory, &room, address).await.unwrap_or(absent)
 }
 
 /// No number is used twice, so that what is here is what is meant.
@@ -187,8 +189,8 @@ async fn find_segment(
     if let Some(segment) = sources.hls.segment(&room, sequence) {
         return segment::answer(request, &segment).await;
     }
-    let asset = Asset::Segment { room, sequence };
-    match forward::ask(request, &sources.relay, asset).await {
+    let resource = HlsResource::Segment { room, sequence };
+    match forward::ask(request, &sources.proxy, resource).await {
         Elsewhere::Answered(response) | Elsewhere::Unknown(response) => response,
         Elsewhere::Nowhere => segment::unknown(),
     }

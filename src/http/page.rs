@@ -15,7 +15,7 @@ use actix_web::{
 };
 
 use self::asset::{ASSETS, Asset, Encoded, HOME, WATCH};
-use super::{hls::body::absent, negotiate::takes_gzip, reply::error};
+use super::{accept_encoding::takes_gzip, hls::body::absent, reply::error};
 
 /// `GET /`.
 pub(super) async fn home(request: &HttpRequest, hls_port: Option<u16>) -> HttpResponse {

@@ -1,6 +1,6 @@
 //! What the paths of the HTTP port are for.
 
-use synctv_media::room::{RoomName, RoomNameError};
+use synctv_media::stream::room::{RoomName, RoomNameError};
 
 use super::flv;
 

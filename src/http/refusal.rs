@@ -1,4 +1,4 @@
-//! Refusals that do not go through the web framework.
+//! RefusalLog that do not go through the web framework.
 
 use std::{io, time::Duration};
 

@@ -10,8 +10,8 @@ use actix_web::{
     http::{Method, StatusCode},
     web,
 };
-use synctv_actors::registry::origin::PULL_HEADER;
-use synctv_media::room::{RoomName, RoomNameError};
+use synctv_actors::cluster::origin::PULL_HEADER;
+use synctv_media::stream::room::{RoomName, RoomNameError};
 use tokio::net::TcpStream;
 
 use super::{
@@ -20,9 +20,9 @@ use super::{
     health::Health,
     page,
     path::{self, Target},
-    patient::Patient,
     reply::{error, not_allowed, preflight},
     rewind::Rewind,
+    write_timeout::WriteTimeout,
 };
 
 /// How long a peer may take to close its side.
@@ -40,13 +40,14 @@ pub(super) async fn service(
     api: Arc<Api>,
     health: Health,
 ) -> Result<
-    impl Service<(Patient<Rewind<TcpStream>>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
+    impl Service<(WriteTimeout<Rewind<TcpStream>>, Option<SocketAddr>), Response = (), Error = DispatchError>
+    + use<>,
     (),
 > {
     let site = web::Data::new(Site { app: settings.app.clone(), api, health });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
-    HttpService::<Patient<Rewind<TcpStream>>, _, _>::build()
+    HttpService::<WriteTimeout<Rewind<TcpStream>>, _, _>::build()
         .keep_alive(KeepAlive::Disabled)
         .client_request_timeout(settings.head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use synctv_media::frame::Frame;
+use synctv_media::stream::frame::Frame;
 
 use crate::{
     LEASE,

@@ -11,17 +11,16 @@ use bytes::Bytes;
 use clap::Parser;
 use futures::future::{LocalBoxFuture, ready};
 use synctv_actors::{
-    hls::HlsHandle,
-    permit::Permits,
-    registry::{
-        ClaimError, RegistryHandle,
+    cluster::{
         origin::{NodeAddresses, Origin, PublishedRoom},
+        registry::{ClaimError, RegistryHandle},
         store::{Claim, Store, StoreError},
     },
-    relay::RelayHandle,
-    router::RouterHandle,
+    connection_limit::ConnectionLimit,
+    directory::StreamDirectory,
+    hls::{HlsSessions, proxy::HlsProxy},
 };
-use synctv_media::{
+use synctv_media::stream::{
     frame::{Frame, Track},
     room::RoomName,
 };
@@ -121,16 +120,16 @@ impl Drop for Edge {
 
 fn serve(config: &Config, listener: TcpListener, store: Pointer) -> Workers {
     let registry = RegistryHandle::start(Duration::from_secs(60), || store);
-    let hls = HlsHandle::start(config.hls_settings(true).unwrap());
-    let router = RouterHandle::start(
+    let hls = HlsSessions::start(config.hls_settings(true).unwrap());
+    let directory = StreamDirectory::start(
         config.stream_settings("edge"),
         registry.clone(),
         config.max_rooms,
         Some(hls.clone()),
     );
-    let relay = RelayHandle::start(registry, config.relay_settings("edge"));
+    let proxy = HlsProxy::start(registry, config.hls_proxy_settings("edge"));
     let (sources, port, permits) =
-        (HlsSources { hls, router, relay }, config.hls_port(), Permits::new(20_000));
+        (HlsSources { hls, directory, proxy }, config.hls_port(), ConnectionLimit::new(20_000));
     Workers::build()
         .workers(2)
         .disable_signals()

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use synctv_media::frame::{Frame, Track};
+use synctv_media::stream::frame::{Frame, Track};
 use tokio::time::Instant;
 
 use crate::support::{Server, Source};

@@ -1,10 +1,12 @@
 //! What comes out in segments is what was pushed: every frame, in order, at its time.
 
 use synctv_media::{
-    audio::{AudioHeader, AudioKind},
-    frame::{Frame, Track},
-    hls::ts_check::{Pes, adts_frames},
-    video::{VideoHeader, VideoKind},
+    flv::{
+        audio::{AudioHeader, AudioKind},
+        video::{VideoHeader, VideoKind},
+    },
+    hls::ts::check::{Pes, adts_frames},
+    stream::frame::{Frame, Track},
 };
 
 use crate::{

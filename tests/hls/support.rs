@@ -10,10 +10,10 @@ use std::{
 };
 
 use synctv_media::{
-    flv_reader::FlvReader,
-    frame::Frame,
-    hls::ts_check::{CheckedSegment, TsChecker},
+    flv::reader::FlvReader,
+    hls::ts::check::{CheckedSegment, TsChecker},
     rtmp::client::{Client, ClientEvent},
+    stream::frame::Frame,
 };
 use tempfile::TempDir;
 use tokio::time::Instant;

@@ -1,6 +1,6 @@
 //! Clocks that overflow: 33 bits of MPEG-TS after 26.5 hours, 32 bits of RTMP after 49.7 days.
 
-use synctv_media::frame::Frame;
+use synctv_media::stream::frame::Frame;
 
 use crate::{
     media::{Coding, segment_pictures, source_pictures},

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use synctv_media::frame::Track;
+use synctv_media::stream::frame::Track;
 
 use crate::{
     nodes::Cluster,

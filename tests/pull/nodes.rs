@@ -14,16 +14,16 @@ use actix_server::{Server, ServerHandle};
 use clap::Parser;
 use futures::{FutureExt, future::LocalBoxFuture};
 use synctv_actors::{
-    permit::Permits,
-    registry::{
-        ClaimError, RegistryHandle,
+    cluster::{
         origin::{NodeAddresses, Origin, PULL_HEADER, PublishedRoom},
+        registry::{ClaimError, RegistryHandle},
         store::{Claim, Store, StoreError},
     },
-    router::RouterHandle,
-    viewers::Audience,
+    connection_limit::ConnectionLimit,
+    directory::StreamDirectory,
+    flv::viewers::ViewerPool,
 };
-use synctv_media::{room::RoomName, rtmp::client::Client};
+use synctv_media::{rtmp::client::Client, stream::room::RoomName};
 use synctv_stream::{
     config::Config,
     http::{self, api::Api, health::Health},
@@ -106,16 +106,19 @@ impl Cluster {
 fn serve(config: &Config, listeners: Listeners, store: NodeStore) -> Server {
     let node_id = config.node_id(listeners.ports().rtmp);
     let registry = RegistryHandle::start(HEARTBEAT, move || store);
-    let router =
-        RouterHandle::start(config.stream_settings(&node_id), registry.clone(), config.max_rooms, None);
-    let (permits, lag) = (Permits::new(config.max_connections), Arc::new(config.lag_limits()));
+    let directory =
+        StreamDirectory::start(config.stream_settings(&node_id), registry.clone(), config.max_rooms, None);
+    let (permits, lag) = (ConnectionLimit::new(config.max_connections), Arc::new(config.lag_limits()));
     let (rtmp_settings, http_settings) =
         (Arc::new(config.rtmp_settings(lag.clone())), config.http_settings());
-    let audience = Audience::new(lag);
-    let api =
-        Arc::new(Api::new(config.server_info(&node_id, listeners.ports()), router.clone(), registry.clone()));
-    let health = Health::new(router.clone(), registry);
-    let (rtmp_router, rtmp_permits) = (router.clone(), permits.clone());
+    let audience = ViewerPool::new(lag);
+    let api = Arc::new(Api::new(
+        config.server_info(&node_id, listeners.ports()),
+        directory.clone(),
+        registry.clone(),
+    ));
+    let health = Health::new(directory.clone(), registry);
+    let (rtmp_router, rtmp_permits) = (directory.clone(), permits.clone());
     Server::build()
         .workers(config.workers)
         .disable_signals()
@@ -125,7 +128,7 @@ fn serve(config: &Config, listeners: Listeners, store: NodeStore) -> Server {
         .and_then(|server| {
             server.listen("httpflv", listeners.httpflv, move || {
                 http::service(
-                    router.clone(),
+                    directory.clone(),
                     api.clone(),
                     health.clone(),
                     http_settings.clone(),

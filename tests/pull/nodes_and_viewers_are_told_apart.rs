@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use synctv_actors::registry::origin::NodeAddresses;
+use synctv_actors::cluster::origin::NodeAddresses;
 
 use crate::{
     nodes::Cluster,

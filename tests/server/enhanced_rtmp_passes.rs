@@ -4,8 +4,8 @@
 //! The byte vectors follow "Enhanced RTMP v2", sections "Enhanced Video" and "Enhanced Audio".
 
 use synctv_media::{
-    frame::{Frame, Track},
     rtmp::amf0::Value,
+    stream::frame::{Frame, Track},
 };
 
 use crate::support::{

@@ -1,7 +1,7 @@
 //! What FFmpeg publishes is what viewers get: the same payloads at the same times, in order, none missing, over both
 //! protocols and however media is flushed.
 
-use synctv_media::frame::{Frame, Track};
+use synctv_media::stream::frame::{Frame, Track};
 
 use crate::support::{
     flv_file::{assert_tail, coded, read, sequence_header},

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use synctv_media::{
-    frame::{Frame, Track},
     rtmp::amf0::Value,
     samples,
+    stream::frame::{Frame, Track},
 };
 
 use crate::support::{

@@ -4,8 +4,8 @@
 use std::{net::TcpStream, sync::mpsc, thread, time::Duration};
 
 use synctv_media::{
-    frame::{Frame, Track},
     rtmp::client::Client,
+    stream::frame::{Frame, Track},
 };
 
 use crate::support::{

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use synctv_media::{
-    frame::{Frame, Track},
     samples,
+    stream::frame::{Frame, Track},
 };
 
 use crate::support::{flv_viewer::FlvViewer, frames, rtmp_peer::RtmpPeer, server::Server};

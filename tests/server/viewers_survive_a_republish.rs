@@ -1,7 +1,7 @@
 //! A publisher that comes back within the grace finds its viewers where it left them: they go on with the new headers,
 //! and no time that they see goes back. After the grace they see the end.
 
-use synctv_media::frame::{Frame, Track};
+use synctv_media::stream::frame::{Frame, Track};
 
 use crate::support::{flv_viewer::FlvViewer, frames, http::request, rtmp_peer::RtmpPeer, server::Server};
 

@@ -1,6 +1,6 @@
 //! A room whose publishers follow each other, and viewers who see all of them.
 
-use synctv_media::frame::Frame;
+use synctv_media::stream::frame::Frame;
 
 use crate::support::{flv_viewer::FlvViewer, frames};
 

@@ -19,24 +19,24 @@ use synctv_media::{
         playlist::{Playlist, PlaylistConfig, SegmentInfo},
         segment::Segment,
     },
-    room::RoomName,
+    stream::room::RoomName,
 };
 use tokio::sync::watch;
 
-use super::stored::StoredSegment;
+use super::stored_segment::StoredSegment;
 
 /// What a segmenter fills and the HTTP port reads.
 #[derive(Debug)]
 pub struct HlsSession {
     room: RoomName,
-    listed: Mutex<Listed>,
-    listing: watch::Sender<Listing>,
+    state: Mutex<SessionState>,
+    playlist_state: watch::Sender<PlaylistState>,
     last_request_ms: AtomicU64,
 }
 
 /// What there is to say to someone who asks for the playlist.
 #[derive(Debug, Clone)]
-pub enum Listing {
+pub enum PlaylistState {
     /// There is no segment yet.
     Pending,
     /// The playlist.
@@ -67,7 +67,7 @@ pub struct PlaylistText {
 }
 
 #[derive(Debug)]
-struct Listed {
+struct SessionState {
     playlist: Playlist,
     phase: Phase,
     /// Another session of the room may have been there before.
@@ -98,13 +98,13 @@ impl HlsSession {
     pub(super) fn new(room: RoomName, config: PlaylistConfig, follows: bool) -> Self {
         Self {
             room,
-            listed: Mutex::new(Listed {
+            state: Mutex::new(SessionState {
                 playlist: Playlist::new(config),
                 phase: Phase::Live,
                 follows,
                 segments: BTreeMap::new(),
             }),
-            listing: watch::Sender::new(Listing::Pending),
+            playlist_state: watch::Sender::new(PlaylistState::Pending),
             last_request_ms: AtomicU64::new(0),
         }
     }
@@ -114,34 +114,35 @@ impl HlsSession {
         &self.room
     }
 
-    /// What there is to say, as soon as there is something but [`Listing::Pending`], or else after `patience`.
-    pub async fn listing(&self, patience: Duration) -> Listing {
-        let mut listing = self.listing.subscribe();
-        let settled = listing.wait_for(|listing| !matches!(listing, Listing::Pending));
+    /// What there is to say, as soon as there is something but [`PlaylistState::Pending`], or else after `patience`.
+    pub async fn playlist_state(&self, patience: Duration) -> PlaylistState {
+        let mut playlist_state = self.playlist_state.subscribe();
+        let settled =
+            playlist_state.wait_for(|playlist_state| !matches!(playlist_state, PlaylistState::Pending));
         match tokio::time::timeout(patience, settled).await {
-            Ok(Ok(listing)) => listing.clone(),
-            Ok(Err(_)) | Err(_) => Listing::Pending,
+            Ok(Ok(playlist_state)) => playlist_state.clone(),
+            Ok(Err(_)) | Err(_) => PlaylistState::Pending,
         }
     }
 
     /// A segment that has not expired.
     pub fn segment(&self, sequence: u64) -> Option<Arc<StoredSegment>> {
-        self.listed().segments.get(&sequence).cloned()
+        self.state().segments.get(&sequence).cloned()
     }
 
     /// Whether its publisher is here.
     pub fn is_published(&self) -> bool {
-        self.listed().phase == Phase::Live
+        self.state().phase == Phase::Live
     }
 
     /// How far the discontinuities are counted.
     pub(super) fn last_discontinuity_sequence(&self) -> u64 {
-        self.listed().playlist.last_discontinuity_sequence()
+        self.state().playlist.last_discontinuity_sequence()
     }
 
     /// Whether more segments may come.
     pub(super) fn is_live(&self) -> bool {
-        matches!(self.listed().phase, Phase::Live | Phase::Vacant)
+        matches!(self.state().phase, Phase::Live | Phase::Vacant)
     }
 
     /// Someone asked for the playlist.
@@ -156,10 +157,10 @@ impl HlsSession {
 
     /// Lists a segment. `None` if the session is over.
     pub(super) fn publish(&self, segment: Segment, program_date_time_ms: u64, now_ms: u64) -> Option<Change> {
-        let mut listed = self.listed();
-        let change = listed.add(segment, program_date_time_ms, now_ms);
-        self.show(&listed);
-        drop(listed);
+        let mut state = self.state();
+        let change = state.add(segment, program_date_time_ms, now_ms);
+        self.show(&state);
+        drop(state);
         change
             .inspect_err(|reason| error!(room = self.room.as_str(), reason = reason.as_str(); "a segment could not be listed"))
             .ok()
@@ -167,59 +168,59 @@ impl HlsSession {
 
     /// The publisher's codec does not fit.
     pub(crate) fn refuse(&self, codec: Codec) {
-        self.listing.send_replace(Listing::Unsupported(codec));
+        self.playlist_state.send_replace(PlaylistState::Unsupported(codec));
     }
 
     /// The publisher left.
     pub(crate) fn vacate(&self) {
-        let mut listed = self.listed();
-        if listed.phase == Phase::Live {
-            listed.phase = Phase::Vacant;
+        let mut state = self.state();
+        if state.phase == Phase::Live {
+            state.phase = Phase::Vacant;
         }
     }
 
     /// Another publisher came, whose codecs may fit.
     pub(crate) fn resume(&self) {
-        let mut listed = self.listed();
-        if listed.phase == Phase::Vacant {
-            listed.phase = Phase::Live;
+        let mut state = self.state();
+        if state.phase == Phase::Vacant {
+            state.phase = Phase::Live;
         }
-        self.show(&listed);
+        self.show(&state);
     }
 
     /// No more segments will come. Tells whether there is anything to keep.
     pub(crate) fn end(&self) -> bool {
-        let mut listed = self.listed();
-        if matches!(listed.phase, Phase::Live | Phase::Vacant) {
-            listed.phase = Phase::Ended;
-            listed.playlist.end();
-            self.show(&listed);
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Live | Phase::Vacant) {
+            state.phase = Phase::Ended;
+            state.playlist.end();
+            self.show(&state);
         }
-        !listed.segments.is_empty()
+        !state.segments.is_empty()
     }
 
     /// Whoever waits is told that it is over. Returns the segments.
     pub(super) fn retire(&self) -> Vec<Arc<StoredSegment>> {
-        let mut listed = self.listed();
-        listed.phase = Phase::Gone;
-        self.listing.send_replace(Listing::Gone);
-        std::mem::take(&mut listed.segments).into_values().collect()
+        let mut state = self.state();
+        state.phase = Phase::Gone;
+        self.playlist_state.send_replace(PlaylistState::Gone);
+        std::mem::take(&mut state.segments).into_values().collect()
     }
 
-    fn show(&self, listed: &Listed) {
-        let shown = match listed.phase {
-            Phase::Gone => Listing::Gone,
-            Phase::Live | Phase::Vacant | Phase::Ended => listed.render(&self.room),
+    fn show(&self, state: &SessionState) {
+        let shown = match state.phase {
+            Phase::Gone => PlaylistState::Gone,
+            Phase::Live | Phase::Vacant | Phase::Ended => state.render(&self.room),
         };
-        self.listing.send_replace(shown);
+        self.playlist_state.send_replace(shown);
     }
 
-    fn listed(&self) -> MutexGuard<'_, Listed> {
-        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, SessionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Listed {
+impl SessionState {
     fn add(&mut self, segment: Segment, program_date_time_ms: u64, now_ms: u64) -> Result<Change, String> {
         let sequence = self.playlist.next_sequence();
         let info = SegmentInfo {
@@ -241,11 +242,11 @@ impl Listed {
         })
     }
 
-    fn render(&self, room: &RoomName) -> Listing {
+    fn render(&self, room: &RoomName) -> PlaylistState {
         let text = |prefix: &str| self.playlist.render(prefix).map(|text| self.tagged(text));
         match (text(""), text(&format!("{room}/"))) {
-            (Some(index), Some(flat)) => Listing::Ready(Arc::new(Playlists { index, flat })),
-            _ => Listing::Pending,
+            (Some(index), Some(flat)) => PlaylistState::Ready(Arc::new(Playlists { index, flat })),
+            _ => PlaylistState::Pending,
         }
     }
 

@@ -13,10 +13,10 @@ use std::{
 
 use actix::{Actor, Addr, Arbiter, Context, Handler, Message};
 use log::{debug, warn};
-use synctv_media::room::RoomName;
+use synctv_media::stream::room::RoomName;
 
 use self::{directory::Directory, outages::Outages};
-use super::{memory::SegmentMemory, stored::StoredSegment};
+use super::{segment_memory::SegmentMemory, stored_segment::StoredSegment};
 
 /// What may wait to be written, in bytes over all rooms. Segments beyond it are not written.
 const QUEUE_MAX_BYTES: usize = 64 * 1024 * 1024;

@@ -7,12 +7,14 @@ use tokio::time::Instant;
 
 use super::{
     StreamActor,
-    feed::{Feed, Source, Stage},
+    ingest::{Ingest, Source, StreamState},
 };
 use crate::{
-    delivery::Delivery,
-    puller::{Dismissed, FromOrigin, Pull, PullerHandle, Update},
-    registry::origin::Origin,
+    cluster::{
+        origin::Origin,
+        puller::{Dismissed, FromOrigin, Pull, PullerHandle, Update},
+    },
+    events::StreamEvent,
 };
 
 /// How long a stream that was started for a pull waits for the origin's first answer.
@@ -26,27 +28,27 @@ pub(super) struct Follow(pub Origin);
 impl StreamActor {
     /// While the stream waits, looks for a node that publishes the room if someone would watch it.
     pub(super) fn seek_if_watched(&mut self, ctx: &mut Context<Self>) {
-        let puller = match (&self.feed, self.subscribers.are_watching()) {
-            _ if self.stage() != Stage::Waiting => return,
-            (Feed::Vacant { seeker: None, .. }, true) => Some(PullerHandle::start(self.pull(ctx), None)),
-            (Feed::Vacant { seeker: Some(_), .. }, false) => None,
+        let puller = match (&self.ingest, self.subscribers.are_watching()) {
+            _ if self.state() != StreamState::Waiting => return,
+            (Ingest::Vacant { seeker: None, .. }, true) => Some(PullerHandle::start(self.pull(ctx), None)),
+            (Ingest::Vacant { seeker: Some(_), .. }, false) => None,
             _ => return,
         };
         if puller.is_none() {
             // Whoever looks again does not know how far the last one was.
             self.end_publication();
         }
-        if let Feed::Vacant { seeker, .. } = &mut self.feed {
+        if let Ingest::Vacant { seeker, .. } = &mut self.ingest {
             *seeker = puller;
         }
     }
 
     /// Whether anyone watches may have changed.
-    pub(super) fn audience_changed(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn viewers_changed(&mut self, ctx: &mut Context<Self>) {
         let is_watched = self.subscribers.are_watching();
         if is_watched != self.unwatched_since.is_none() {
             self.unwatched_since = (!is_watched).then(Instant::now);
-            self.tell_publisher_of_audience();
+            self.notify_publisher();
             self.end_when_due(ctx);
         }
         self.seek_if_watched(ctx);
@@ -58,33 +60,33 @@ impl StreamActor {
     }
 
     fn connected(&mut self, node: String, ctx: &mut Context<Self>) {
-        let vacant = std::mem::replace(&mut self.feed, Feed::vacant(self.settings.pull.grace));
-        self.feed = match vacant {
-            Feed::Vacant { seeker: Some(puller), .. } => Feed::Pulled(puller),
+        let vacant = std::mem::replace(&mut self.ingest, Ingest::vacant(self.settings.pull.grace));
+        self.ingest = match vacant {
+            Ingest::Vacant { seeker: Some(puller), .. } => Ingest::Pulled(puller),
             other => other,
         };
         self.stats.publisher_came(Some(node));
-        self.set_stage(Stage::Live(Source::Remote));
-        self.subscribers.tell(&Delivery::PublisherCame(Source::Remote));
+        self.set_state(StreamState::Live(Source::Remote));
+        self.subscribers.tell(&StreamEvent::PublisherCame(Source::Remote));
         self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);
         self.end_when_due(ctx);
     }
 
     fn broken(&mut self, ctx: &mut Context<Self>) {
         let patience = self.settings.pull.grace;
-        self.feed = match std::mem::replace(&mut self.feed, Feed::vacant(patience)) {
-            Feed::Pulled(puller) => Feed::seeking(patience, puller),
+        self.ingest = match std::mem::replace(&mut self.ingest, Ingest::vacant(patience)) {
+            Ingest::Pulled(puller) => Ingest::seeking(patience, puller),
             other => other,
         };
-        self.set_stage(Stage::Waiting);
+        self.set_state(StreamState::Waiting);
         self.seek_if_watched(ctx);
         self.end_when_due(ctx);
     }
 
     fn over(&mut self, ctx: &mut Context<Self>) {
         self.end_publication();
-        if self.stage() == Stage::Starting {
-            self.feed = Feed::vacant(Duration::ZERO);
+        if self.state() == StreamState::Starting {
+            self.ingest = Ingest::vacant(Duration::ZERO);
             self.end_when_due(ctx);
         }
     }
@@ -95,8 +97,8 @@ impl Handler<Follow> for StreamActor {
 
     fn handle(&mut self, Follow(origin): Follow, ctx: &mut Self::Context) {
         let pull = self.pull(ctx);
-        let is_starting = self.stage() == Stage::Starting;
-        if let Feed::Vacant { since, patience, seeker: seeker @ None } = &mut self.feed {
+        let is_starting = self.state() == StreamState::Starting;
+        if let Ingest::Vacant { since, patience, seeker: seeker @ None } = &mut self.ingest {
             if is_starting {
                 (*since, *patience) = (Instant::now(), ORIGIN_WAIT);
             }
@@ -110,7 +112,7 @@ impl Handler<FromOrigin> for StreamActor {
     type Result = Result<(), Dismissed>;
 
     fn handle(&mut self, FromOrigin { puller, update }: FromOrigin, ctx: &mut Self::Context) -> Self::Result {
-        if !self.feed.is_puller(puller) {
+        if !self.ingest.is_puller(puller) {
             return Err(Dismissed);
         }
         match update {
@@ -120,7 +122,7 @@ impl Handler<FromOrigin> for StreamActor {
                     self.end_publication();
                 }
                 self.take(frames, ctx);
-                self.audience_changed(ctx);
+                self.viewers_changed(ctx);
             }
             Update::Broken => self.broken(ctx),
             Update::Over => self.over(ctx),

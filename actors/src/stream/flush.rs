@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context};
 use log::warn;
-use synctv_media::{
+use synctv_media::stream::{
     batch::{Batch, Batches},
     gop::Kept,
 };
 use tokio::time::Instant;
 
-use super::{StreamActor, feed::Feed};
+use super::{StreamActor, ingest::Ingest};
 
 /// How long sound waits for a picture to ride along with, when media is flushed with every picture.
 pub(super) const AUDIO_WAIT: Duration = Duration::from_millis(100);
@@ -27,7 +27,7 @@ pub enum Flush {
     /// As it arrives: the lowest delay, the most writes.
     EveryTag,
     /// With every picture; sound rides along.
-    EveryPicture,
+    EveryFrame,
     /// At this interval: the fewest writes.
     Every(Duration),
 }
@@ -47,8 +47,8 @@ impl StreamActor {
     pub(super) fn flush_when_due(&mut self, is_flush_point: bool, ctx: &mut Context<Self>) {
         match self.settings.flush {
             Flush::EveryTag => self.flush(),
-            Flush::EveryPicture if is_flush_point => self.flush(),
-            Flush::EveryPicture => self.arm_flush(Instant::now() + AUDIO_WAIT, ctx),
+            Flush::EveryFrame if is_flush_point => self.flush(),
+            Flush::EveryFrame => self.arm_flush(Instant::now() + AUDIO_WAIT, ctx),
             Flush::Every(interval) => self.flush_at_interval(interval, is_flush_point, ctx),
         }
     }
@@ -57,9 +57,9 @@ impl StreamActor {
         let now = Instant::now();
         let end = self.last_flush.map_or(now, |last| last + interval);
         let early = EARLY_PICTURE_MAX.min(interval / 10);
-        match self.feed {
+        match self.ingest {
             // Another node has merged it; what comes in pieces belongs together.
-            Feed::Pulled(_) => self.arm_flush(end.max(now) + LATE_PICTURE, ctx),
+            Ingest::Pulled(_) => self.arm_flush(end.max(now) + LATE_PICTURE, ctx),
             _ if is_flush_point && now + early >= end => self.flush(),
             // After a silence, what comes first waits for something to go out with.
             _ if now >= end => self.arm_flush(now + interval, ctx),

@@ -6,20 +6,20 @@ use std::sync::{
 };
 
 use actix::{Actor, Addr, Recipient, prelude::SendError};
-use synctv_media::{frame::Frame, room::RoomName};
+use synctv_media::stream::{frame::Frame, room::RoomName};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    Attach, CountedViewer, Detach, Evicted, Join, Leave, LetPublisherGo, Media, Notice, PublishError,
-    PublisherId, Stage, StreamActor, StreamSettings, StreamStats, ViewerCount,
+    Attach, CountedViewer, Detach, Evicted, Join, Leave, Media, PublishError, PublisherEvent, PublisherId,
+    ReleasePublisher, StreamActor, StreamSettings, StreamState, StreamStats, ViewerCount,
     edge::{Follow, ORIGIN_WAIT},
-    feed::Source,
-    stats::TellStats,
+    ingest::Source,
+    stats::GetStats,
 };
 use crate::{
-    delivery::{Delivery, SubscriberId, SubscriberRole, ViewerId},
-    registry::{RegistryHandle, origin::Origin},
-    router::StreamEnded,
+    cluster::{origin::Origin, registry::RegistryHandle},
+    directory::StreamEnded,
+    events::{StreamEvent, SubscriberId, SubscriberRole, ViewerId},
     thread::ActorThread,
 };
 
@@ -41,7 +41,7 @@ pub struct StreamHandle {
     room: RoomName,
     thread: ActorThread,
     address: Addr<StreamActor>,
-    stage: watch::Receiver<Stage>,
+    state: watch::Receiver<StreamState>,
     viewers: ViewerCount,
 }
 
@@ -55,22 +55,22 @@ pub(crate) enum NotLive {
 }
 
 impl StreamHandle {
-    /// Starts the stream of `room` on `thread`. It waits to be fed, and tells `router` when it is over.
+    /// Starts the stream of `room` on `thread`. It waits to be fed, and tells `directory` when it is over.
     pub(crate) fn start(
         thread: &ActorThread,
         room: RoomName,
         settings: Arc<StreamSettings>,
         registry: RegistryHandle,
-        router: Recipient<StreamEnded>,
+        directory: Recipient<StreamEnded>,
     ) -> Self {
         let id = StreamId::unique();
         let of_room = room.clone();
-        let (stage_of, stage) = watch::channel(Stage::Starting);
+        let (stage_of, state) = watch::channel(StreamState::Starting);
         let address = StreamActor::start_in_arbiter(thread.arbiter(), move |_| {
-            StreamActor::new(id, of_room, settings, registry, router, stage_of)
+            StreamActor::new(id, of_room, settings, registry, directory, stage_of)
         });
         let thread = thread.clone();
-        Self { id, room, thread, address, stage, viewers: ViewerCount::default() }
+        Self { id, room, thread, address, state, viewers: ViewerCount::default() }
     }
 
     /// Which stream it is.
@@ -85,7 +85,7 @@ impl StreamHandle {
 
     /// Whether there is something to watch, or was and may be again.
     pub(crate) fn is_watchable(&self) -> bool {
-        self.is_alive() && self.stage() != Stage::Starting
+        self.is_alive() && self.state() != StreamState::Starting
     }
 
     /// The thread that the stream lives on.
@@ -99,13 +99,13 @@ impl StreamHandle {
     }
 
     /// How far the stream is.
-    pub fn stage(&self) -> Stage {
-        *self.stage.borrow()
+    pub fn state(&self) -> StreamState {
+        *self.state.borrow()
     }
 
     /// Whether a publisher of this node feeds the stream.
     pub fn is_published_here(&self) -> bool {
-        self.is_alive() && self.stage() == Stage::Live(Source::Local)
+        self.is_alive() && self.state() == StreamState::Live(Source::Local)
     }
 
     /// Feeds the stream from `origin`, unless something feeds it already.
@@ -115,8 +115,8 @@ impl StreamHandle {
 
     /// Waits until viewers may have the stream.
     pub(crate) async fn wait_live(&self) -> Result<(), NotLive> {
-        let mut stage = self.stage.clone();
-        let live = stage.wait_for(|stage| *stage != Stage::Starting);
+        let mut state = self.state.clone();
+        let live = state.wait_for(|state| *state != StreamState::Starting);
         match timeout(ORIGIN_WAIT, live).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) => Err(NotLive::Ended),
@@ -126,14 +126,14 @@ impl StreamHandle {
 
     /// Makes the caller the stream's publisher, if there is none and the registry agrees. `notices` tells it
     /// what it needs to know as such.
-    pub async fn publish(&self, notices: Recipient<Notice>) -> Result<Publication, PublishError> {
-        self.address.send(Attach { notices }).await.unwrap_or(Err(PublishError::Ended))
+    pub async fn publish(&self, events: Recipient<PublisherEvent>) -> Result<Publication, PublishError> {
+        self.address.send(Attach { events }).await.unwrap_or(Err(PublishError::Ended))
     }
 
     /// Ends the publisher, if there is one. When this returns, the room was given back.
-    pub(crate) async fn let_publisher_go(&self) {
+    pub(crate) async fn release_publisher(&self) {
         // A stream that is gone has none.
-        let _ = self.address.send(LetPublisherGo).await;
+        let _ = self.address.send(ReleasePublisher).await;
     }
 
     #[cfg(test)]
@@ -143,7 +143,7 @@ impl StreamHandle {
 
     /// Asks for the media that `viewer`, served by `subscriber`, starts with, and subscribes `subscriber` to what
     /// follows if it is not yet.
-    pub fn join(&self, subscriber: SubscriberId, viewer: ViewerId, recipient: Recipient<Delivery>) {
+    pub fn join(&self, subscriber: SubscriberId, viewer: ViewerId, recipient: Recipient<StreamEvent>) {
         self.address.do_send(Join { subscriber, role: SubscriberRole::Viewers, viewer, recipient });
     }
 
@@ -152,7 +152,7 @@ impl StreamHandle {
         &self,
         subscriber: SubscriberId,
         viewer: ViewerId,
-        recipient: Recipient<Delivery>,
+        recipient: Recipient<StreamEvent>,
     ) {
         self.address.do_send(Join { subscriber, role: SubscriberRole::Segmenter, viewer, recipient });
     }
@@ -169,7 +169,7 @@ impl StreamHandle {
 
     /// What the stream says of itself; `None` if it is gone.
     pub async fn stats(&self) -> Option<StreamStats> {
-        self.address.send(TellStats).await.ok()
+        self.address.send(GetStats).await.ok()
     }
 
     /// Ends a subscription.

@@ -6,10 +6,14 @@ use std::sync::{
 };
 
 use actix::{Handler, Message, MessageResult};
-use synctv_media::{audio::AudioCodec, bitrate::BitrateMeter, picture_size::PictureSize, video::VideoCodec};
+use synctv_media::{
+    codec::frame_size::FrameSize,
+    flv::{audio::AudioCodec, video::VideoCodec},
+    stream::bitrate::BitrateMeter,
+};
 use tokio::time::Instant;
 
-use super::{Stage, StreamActor};
+use super::{StreamActor, StreamState};
 use crate::hls::unix_ms;
 
 /// A stream as it is now.
@@ -22,7 +26,7 @@ pub struct StreamStats {
     /// The codec of its video, if it has any.
     pub video: Option<VideoCodec>,
     /// The size of its pictures, if they say it.
-    pub picture_size: Option<PictureSize>,
+    pub frame_size: Option<FrameSize>,
     /// The codec of its audio, if it has any.
     pub audio: Option<AudioCodec>,
     /// The mean over the last seconds, in kbit/s, once there is one.
@@ -94,19 +98,19 @@ impl Drop for CountedViewer {
 
 #[derive(Message)]
 #[rtype(result = "StreamStats")]
-pub(super) struct TellStats;
+pub(super) struct GetStats;
 
-impl Handler<TellStats> for StreamActor {
-    type Result = MessageResult<TellStats>;
+impl Handler<GetStats> for StreamActor {
+    type Result = MessageResult<GetStats>;
 
-    fn handle(&mut self, _: TellStats, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
         let headers = self.batcher.headers();
-        let is_fed = matches!(self.stage(), Stage::Live(_));
+        let is_fed = matches!(self.state(), StreamState::Live(_));
         MessageResult(StreamStats {
             origin: self.stats.origin.clone(),
             since_unix_ms: self.stats.since_unix_ms.filter(|_| is_fed),
             video: headers.video_codec(),
-            picture_size: headers.picture_size(),
+            frame_size: headers.frame_size(),
             audio: headers.audio_codec(),
             bitrate_kbps: self.stats.kbps().filter(|_| is_fed),
         })
@@ -120,11 +124,11 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_stream_tells_what_it_has_and_nothing_of_it_when_its_publisher_is_gone() {
-        let router = node(settings(), 10);
+        let directory = node(settings(), 10);
         let probe = ProbeHandle::start();
-        let publication = router.publish(room("r"), probe.notices()).await.unwrap();
+        let publication = directory.publish(room("r"), probe.events()).await.unwrap();
         publication.send(opening(0)).await.unwrap();
-        let stream = router.open(room("r")).await.unwrap();
+        let stream = directory.open(room("r")).await.unwrap();
         let stats = stream.stats().await.unwrap();
         assert!(stats.since_unix_ms.is_some());
         assert_eq!((stats.video, stats.audio), (Some(VideoCodec::H264), Some(AudioCodec::Aac)));

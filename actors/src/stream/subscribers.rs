@@ -2,9 +2,9 @@
 
 use actix::{Recipient, prelude::SendError};
 use log::warn;
-use synctv_media::{batch::Batches, gop::JoinPoint, room::RoomName};
+use synctv_media::stream::{batch::Batches, gop::JoinPoint, room::RoomName};
 
-use crate::delivery::{Delivery, EndReason, SubscriberId, SubscriberRole, ViewerId};
+use crate::events::{EndReason, StreamEvent, SubscriberId, SubscriberRole, ViewerId};
 
 #[derive(Default)]
 pub(super) struct Subscribers(Vec<Subscriber>);
@@ -12,7 +12,7 @@ pub(super) struct Subscribers(Vec<Subscriber>);
 struct Subscriber {
     id: SubscriberId,
     role: SubscriberRole,
-    recipient: Recipient<Delivery>,
+    recipient: Recipient<StreamEvent>,
     state: State,
     lost_flushes: u64,
 }
@@ -30,12 +30,12 @@ impl Subscribers {
         id: SubscriberId,
         role: SubscriberRole,
         viewer: ViewerId,
-        recipient: Recipient<Delivery>,
+        recipient: Recipient<StreamEvent>,
         point: Option<JoinPoint>,
     ) {
         if let Some(point) = point {
             // Without it the viewer starts at the next keyframe.
-            let _ = recipient.try_send(Delivery::Join { viewer, point });
+            let _ = recipient.try_send(StreamEvent::Join { viewer, point });
         }
         if !self.0.iter().any(|subscriber| subscriber.id == id) {
             self.0.push(Subscriber { id, role, recipient, state: State::Flowing, lost_flushes: 0 });
@@ -56,7 +56,7 @@ impl Subscribers {
     }
 
     /// Tells of a change of publisher. It passes the bound, as it comes once in a publisher's life.
-    pub(super) fn tell(&self, change: &Delivery) {
+    pub(super) fn tell(&self, change: &StreamEvent) {
         for subscriber in &self.0 {
             subscriber.recipient.do_send(change.clone());
         }
@@ -64,7 +64,7 @@ impl Subscribers {
 
     pub(super) fn end(&mut self, reason: EndReason) {
         for subscriber in self.0.drain(..) {
-            subscriber.recipient.do_send(Delivery::End(reason));
+            subscriber.recipient.do_send(StreamEvent::End(reason));
         }
     }
 }
@@ -78,7 +78,7 @@ impl Subscriber {
             self.lost_flushes += 1;
             return true;
         };
-        match self.recipient.try_send(Delivery::Media { batches, after_gap }) {
+        match self.recipient.try_send(StreamEvent::Media { batches, after_gap }) {
             Ok(()) => {
                 self.state = State::Flowing;
                 true
@@ -109,11 +109,14 @@ fn from_start(batches: &Batches) -> Option<Batches> {
 
 #[cfg(test)]
 mod tests {
-    use synctv_media::{batcher::Batcher, frame::Frame, samples};
+    use synctv_media::{
+        samples,
+        stream::{batcher::Batcher, frame::Frame},
+    };
 
     use super::*;
     use crate::{
-        delivery::MAILBOX_MAX,
+        events::MAILBOX_MAX,
         testing::{Got, ProbeHandle, room},
     };
 

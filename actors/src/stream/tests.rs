@@ -1,18 +1,20 @@
 use std::{cell::Cell, future::ready, time::Duration};
 
 use futures::FutureExt;
-use synctv_media::{gop::GopLimits, samples};
+use synctv_media::{samples, stream::gop::GopLimits};
 
 use super::{flush::AUDIO_WAIT, *};
-use crate::registry::store::Store;
-use crate::testing::{ClaimsOnly, GRACE, Got, ProbeHandle, node, node_with, opening, room, settings};
+use crate::{
+    cluster::store::Store,
+    testing::{ClaimsOnly, GRACE, Got, ProbeHandle, node, node_with, opening, room, settings},
+};
 
 const V: u8 = 9;
 const A: u8 = 8;
 
 /// A room that is published by a probe.
 struct Live {
-    router: crate::router::RouterHandle,
+    directory: crate::directory::StreamDirectory,
     stream: StreamHandle,
     publication: Publication,
     publisher: ProbeHandle,
@@ -28,12 +30,12 @@ async fn live_with_store<S: Store>(store: impl FnOnce() -> S + Send + 'static) -
     live_on(node_with(settings(), 10, store)).await
 }
 
-async fn live_on(router: crate::router::RouterHandle) -> Live {
+async fn live_on(directory: crate::directory::StreamDirectory) -> Live {
     let mut publisher = ProbeHandle::start();
-    let publication = router.publish(room("r"), publisher.notices()).await.unwrap();
-    assert_eq!(publisher.next().await, Got::Notice(Notice::Unwatched));
-    let stream = router.open(room("r")).await.unwrap();
-    Live { router, stream, publication, publisher }
+    let publication = directory.publish(room("r"), publisher.events()).await.unwrap();
+    assert_eq!(publisher.next().await, Got::PublisherEvent(PublisherEvent::Unwatched));
+    let stream = directory.open(room("r")).await.unwrap();
+    Live { directory, stream, publication, publisher }
 }
 
 async fn live() -> Live {
@@ -200,7 +202,7 @@ async fn every_tag_goes_out_at_once_if_so_set() {
 async fn a_second_publisher_is_refused_and_the_first_goes_on() {
     let mut live = live().await;
     let second = ProbeHandle::start();
-    let refused = live.router.publish(room("r"), second.notices()).await;
+    let refused = live.directory.publish(room("r"), second.events()).await;
     assert_eq!(refused.unwrap_err(), PublishError::Busy);
     live.publication.send(opening(0)).await.unwrap();
     assert!(live.publisher.is_quiet().await, "the first was not evicted");
@@ -216,7 +218,7 @@ async fn viewers_go_on_with_the_next_publisher_and_their_time_never_goes_back() 
     drop(live.publication);
     tokio::time::sleep(GRACE - Duration::from_secs(1)).await;
 
-    let again = live.router.publish(room("r"), live.publisher.notices()).await.unwrap();
+    let again = live.directory.publish(room("r"), live.publisher.events()).await.unwrap();
     again.send(vec![samples::video_header(), samples::keyframe(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 5000), (V, 5033)]), "the new sequence header first");
     tokio::time::sleep(2 * GRACE).await;
@@ -234,8 +236,8 @@ async fn viewers_are_let_go_after_the_grace_and_the_room_is_gone() {
     let left = Instant::now();
     assert_eq!(viewer.next().await, Got::End(EndReason::PublisherLeft));
     assert!(left.elapsed() >= GRACE);
-    assert!(live.router.open(room("r")).await.is_err());
-    assert!(live.router.publish(room("r"), live.publisher.notices()).await.is_ok());
+    assert!(live.directory.open(room("r")).await.is_err());
+    assert!(live.directory.publish(room("r"), live.publisher.events()).await.is_ok());
 }
 
 #[actix_rt::test]
@@ -246,7 +248,7 @@ async fn a_viewer_who_comes_in_the_grace_waits_for_the_next_publisher() {
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
     assert!(viewer.is_quiet().await, "what the last publisher sent is past");
-    let again = live.router.publish(room("r"), live.publisher.notices()).await.unwrap();
+    let again = live.directory.publish(room("r"), live.publisher.events()).await.unwrap();
     again.send(vec![samples::keyframe(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 33)]));
 }
@@ -256,9 +258,9 @@ async fn a_publication_whose_asker_is_gone_does_not_block_the_room() {
     let live = live().await;
     live.publication.send(opening(0)).await.unwrap();
     drop(live.publication);
-    let asked = live.stream.publish(live.publisher.notices());
+    let asked = live.stream.publish(live.publisher.events());
     assert!(futures::FutureExt::now_or_never(asked).is_none(), "the asker gave up");
-    assert!(live.router.publish(room("r"), live.publisher.notices()).await.is_ok());
+    assert!(live.directory.publish(room("r"), live.publisher.events()).await.is_ok());
 }
 
 #[actix_rt::test]
@@ -267,7 +269,7 @@ async fn a_late_frame_of_an_earlier_publisher_is_turned_down() {
     live.publication.send(opening(0)).await.unwrap();
     let late = live.publication.send(opening(0));
     drop(live.publication);
-    let _now = live.router.publish(room("r"), live.publisher.notices()).await.unwrap();
+    let _now = live.directory.publish(room("r"), live.publisher.events()).await.unwrap();
     late.await.unwrap();
     let stale = Publication::new(live.stream.address().clone(), PublisherId(1));
     assert!(stale.send(opening(0)).await.is_err());
@@ -298,9 +300,9 @@ async fn a_lost_claim_evicts_the_publisher_and_frees_the_room() {
     live.stream.address().send(ClaimLost { epoch: 99 }).await.unwrap();
     assert!(live.publisher.is_quiet().await, "another epoch's loss");
     live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
-    assert_eq!(live.publisher.next().await, Got::Notice(Notice::Evicted(Evicted::TakenOver)));
+    assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::Evicted(Evicted::TakenOver)));
     assert!(live.publication.send(opening(0)).await.is_err());
-    assert!(live.router.publish(room("r"), live.publisher.notices()).await.is_ok());
+    assert!(live.directory.publish(room("r"), live.publisher.events()).await.is_ok());
 }
 
 #[actix_rt::test]
@@ -330,7 +332,7 @@ async fn a_stream_without_media_has_nothing_to_wait_for() {
     drop(live.publication);
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert!(!live.stream.is_alive());
-    assert!(live.router.open(room("r")).await.is_err());
+    assert!(live.directory.open(room("r")).await.is_err());
 }
 
 #[actix_rt::test]
@@ -341,7 +343,7 @@ async fn a_claim_that_is_refused_does_not_make_the_grace_longer() {
     for _ in 0..8 {
         tokio::time::sleep(GRACE / 10).await;
         assert!(live.stream.is_alive());
-        assert!(live.stream.publish(live.publisher.notices()).await.is_err());
+        assert!(live.stream.publish(live.publisher.events()).await.is_err());
     }
     tokio::time::sleep(GRACE / 4).await;
     assert!(!live.stream.is_alive());
@@ -353,8 +355,8 @@ async fn a_claim_that_is_lost_before_its_answer_comes_is_refused() {
     live.publication.send(opening(0)).await.unwrap();
     drop(live.publication);
     let asked = actix_rt::spawn({
-        let (stream, notices) = (live.stream.clone(), live.publisher.notices());
-        async move { stream.publish(notices).await }
+        let (stream, events) = (live.stream.clone(), live.publisher.events());
+        async move { stream.publish(events).await }
     });
     tokio::time::sleep(CLAIM_DELAY / 2).await;
     live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
@@ -391,11 +393,11 @@ async fn a_publisher_is_told_whether_anyone_watches() {
     let (first, second) = (ProbeHandle::start(), ProbeHandle::start());
     first.join(&live.stream, 0);
     second.join(&live.stream, 0);
-    assert_eq!(live.publisher.next().await, Got::Notice(Notice::Watched));
+    assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::Watched));
     live.stream.leave(first.id);
     assert!(live.publisher.is_quiet().await, "the second is still there");
     live.stream.leave(second.id);
-    assert_eq!(live.publisher.next().await, Got::Notice(Notice::Unwatched));
+    assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::Unwatched));
 }
 
 #[actix_rt::test]
@@ -406,8 +408,8 @@ async fn a_publisher_whose_viewers_are_there_before_it_is_told_so() {
     viewer.join(&live.stream, 0);
     drop(live.publication);
     let mut next = ProbeHandle::start();
-    let _again = live.router.publish(room("r"), next.notices()).await.unwrap();
-    assert_eq!(next.next().await, Got::Notice(Notice::Watched));
+    let _again = live.directory.publish(room("r"), next.events()).await.unwrap();
+    assert_eq!(next.next().await, Got::PublisherEvent(PublisherEvent::Watched));
 }
 
 #[actix_rt::test]

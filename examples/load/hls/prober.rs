@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synctv_media::hls::ts_check::{CheckedSegment, TsChecker};
+use synctv_media::hls::ts::check::{CheckedSegment, TsChecker};
 use tokio::{sync::watch, time::Instant};
 
 use super::{

@@ -3,8 +3,8 @@
 //! A node holds a *lease*, which lapses unless it is renewed, and *claims* on rooms, each with an *epoch* that no other
 //! claim ever had. A claim counts for as long as its process's lease does; then any node may take the room over.
 
-pub mod member;
-pub mod table;
+pub mod claims;
+pub mod leases;
 
 #[cfg(test)]
 mod tests;

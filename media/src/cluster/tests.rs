@@ -6,10 +6,12 @@ use std::collections::{HashMap, HashSet};
 use proptest::{prelude::*, sample::Index};
 
 use super::{
-    member::{Consequence, HeldRoom, Member, judge},
-    table::{Bid, BidAnswer, ClaimTable, Holder, LeaseAnswer, NodeAddresses, Process, RenewAnswer},
+    claims::{
+        ClaimAnswer, ClaimRequest, ClaimTable, Holder, LeaseAnswer, NodeAddresses, Process, RenewAnswer,
+    },
+    leases::{HeldRoom, LeaseChange, NodeLease, assess_holder},
 };
-use crate::{frame::Track, room::RoomName, timeline::Timeline};
+use crate::stream::{frame::Track, room::RoomName, timeline::Timeline};
 
 const NODES: usize = 3;
 const ROOMS: [&str; 2] = ["a", "b"];
@@ -86,7 +88,7 @@ enum Request {
         sent_ms: u64,
     },
     Renew {
-        bids: Vec<Bid>,
+        bids: Vec<ClaimRequest>,
         /// How often the node had come back, if it has not renewed its claims since.
         returned: Option<u32>,
         sent_ms: u64,
@@ -95,13 +97,13 @@ enum Request {
     Ticket {
         room: RoomName,
     },
-    Bid {
-        bid: Bid,
+    ClaimRequest {
+        request: ClaimRequest,
         over: Option<Holder>,
         sent_ms: u64,
     },
     LeaseOf {
-        bid: Bid,
+        request: ClaimRequest,
         holder: Holder,
     },
     Release {
@@ -115,14 +117,14 @@ enum Answer {
     Lease(LeaseAnswer, u32),
     Renewed(Vec<RenewAnswer>),
     Ticket { epoch: u64, now_ms: u64, own_lease: bool },
-    Bid(BidAnswer),
+    ClaimRequest(ClaimAnswer),
     Judged(HeldRoom),
     Released,
 }
 
 struct Node {
     process: Process,
-    member: Member,
+    node_lease: NodeLease,
     is_paused: bool,
     /// Rooms that it believes to have: epoch, and until when the table keeps the claim for certain.
     claims: HashMap<RoomName, (u64, u64)>,
@@ -130,7 +132,7 @@ struct Node {
     busy: HashMap<RoomName, u32>,
     /// Claims that it lost with its name, to be given back when no renewal is under way.
     given_up: Vec<(RoomName, u64)>,
-    returns: u32,
+    lease_generation: u32,
     is_renewing: bool,
     must_return: bool,
     /// The memory of the table, counted, that its lease was last seen in.
@@ -183,12 +185,12 @@ impl World {
         self.table.renew_lease(&process, &addresses(), over, LEASE_TTL_MS, self.now_ms);
         Node {
             process,
-            member: Member::new(LEASE_TTL_MS, self.now_ms),
+            node_lease: NodeLease::new(LEASE_TTL_MS, self.now_ms),
             is_paused: false,
             claims: HashMap::new(),
             busy: HashMap::new(),
             given_up: Vec::new(),
-            returns: 0,
+            lease_generation: 0,
             is_renewing: false,
             must_return: false,
             generation: self.generation,
@@ -240,22 +242,22 @@ impl World {
             return;
         }
         node.is_renewing = true;
-        let bid = |(room, (epoch, _)): (&RoomName, &(u64, u64))| Bid {
+        let request = |(room, (epoch, _)): (&RoomName, &(u64, u64))| ClaimRequest {
             room: room.clone(),
             process: node.process.clone(),
             epoch: *epoch,
             valid_until_ms: sent_ms + BID_VALID_MS,
         };
-        let bids = node.claims.iter().map(bid).collect();
-        let returned = node.must_return.then_some(node.returns);
+        let bids = node.claims.iter().map(request).collect();
+        let returned = node.must_return.then_some(node.lease_generation);
         self.send(index, Request::Renew { bids, returned, sent_ms });
     }
 
     fn claim(&mut self, index: usize, room: RoomName) {
         let node = &mut self.nodes[index];
-        let may = !node.is_paused && node.member.may_claim(self.now_ms).is_ok();
+        let may = !node.is_paused && node.node_lease.may_claim(self.now_ms).is_ok();
         if may && !node.claims.contains_key(&room) && !node.busy.contains_key(&room) {
-            node.busy.insert(room.clone(), node.returns);
+            node.busy.insert(room.clone(), node.lease_generation);
             self.send(index, Request::Ticket { room });
         }
     }
@@ -267,7 +269,7 @@ impl World {
             return;
         }
         if let Some((epoch, _)) = node.claims.remove(&room) {
-            node.busy.insert(room.clone(), node.returns);
+            node.busy.insert(room.clone(), node.lease_generation);
             self.send(index, Request::Release { room, epoch });
         }
     }
@@ -278,8 +280,8 @@ impl World {
             return;
         }
         for (room, epoch) in std::mem::take(&mut node.given_up) {
-            let returns = self.nodes[index].returns;
-            self.nodes[index].busy.insert(room.clone(), returns);
+            let lease_generation = self.nodes[index].lease_generation;
+            self.nodes[index].busy.insert(room.clone(), lease_generation);
             self.send(index, Request::Release { room, epoch });
         }
     }
@@ -306,7 +308,9 @@ impl World {
                 Answer::Lease(answer, self.generation)
             }
             Request::Renew { bids, returned, .. } => {
-                let renew = |bid: &Bid| table.renew(bid, returned.is_some(), Some(CLAIM_TTL_MS), now_ms);
+                let renew = |request: &ClaimRequest| {
+                    table.renew(request, returned.is_some(), Some(CLAIM_TTL_MS), now_ms)
+                };
                 Answer::Renewed(bids.iter().map(renew).collect())
             }
             Request::Ticket { .. } => {
@@ -316,11 +320,11 @@ impl World {
                 assert!(self.given_epochs.insert(epoch), "epoch {epoch} was given before");
                 Answer::Ticket { epoch, now_ms, own_lease }
             }
-            Request::Bid { bid, over, .. } => {
-                Answer::Bid(table.bid(&bid, over.as_ref(), Some(CLAIM_TTL_MS), now_ms))
+            Request::ClaimRequest { request, over, .. } => {
+                Answer::ClaimRequest(table.try_claim(&request, over.as_ref(), Some(CLAIM_TTL_MS), now_ms))
             }
             Request::LeaseOf { holder, .. } => {
-                Answer::Judged(judge(&holder, from, table.lease(&holder.process.node, now_ms)))
+                Answer::Judged(assess_holder(&holder, from, table.lease(&holder.process.node, now_ms)))
             }
             Request::Release { room, epoch } => {
                 table.release(&room, from, epoch, now_ms);
@@ -347,14 +351,14 @@ impl World {
         match (request, answer) {
             (Request::Lease { sent_ms }, Answer::Lease(answer, generation)) => {
                 node.generation = node.generation.max(generation);
-                match node.member.renewed(&answer, sent_ms, self.now_ms) {
-                    Consequence::None => {}
-                    Consequence::Return => {
+                match node.node_lease.renewed(&answer, sent_ms, self.now_ms) {
+                    LeaseChange::None => {}
+                    LeaseChange::Return => {
                         node.must_return = true;
-                        node.returns += 1;
+                        node.lease_generation += 1;
                         self.renew_claims(index);
                     }
-                    Consequence::Leave => {
+                    LeaseChange::Leave => {
                         let lost = node.claims.drain().map(|(room, (epoch, _))| (room, epoch));
                         node.given_up.extend(lost);
                         self.give_back(index);
@@ -372,33 +376,36 @@ impl World {
             (Request::Ticket { room }, Answer::Ticket { epoch, now_ms, own_lease }) => {
                 if own_lease {
                     let process = node.process.clone();
-                    let bid = Bid { room, process, epoch, valid_until_ms: now_ms + BID_VALID_MS };
-                    self.send(index, Request::Bid { bid, over: None, sent_ms: self.now_ms });
+                    let request =
+                        ClaimRequest { room, process, epoch, valid_until_ms: now_ms + BID_VALID_MS };
+                    self.send(index, Request::ClaimRequest { request, over: None, sent_ms: self.now_ms });
                 } else {
                     node.busy.remove(&room);
                 }
             }
-            (Request::Bid { bid, over, sent_ms }, Answer::Bid(answer)) => match answer {
-                BidAnswer::Held(holder) if over.is_none() => {
-                    self.send(index, Request::LeaseOf { bid, holder });
+            (Request::ClaimRequest { request, over, sent_ms }, Answer::ClaimRequest(answer)) => {
+                match answer {
+                    ClaimAnswer::Held(holder) if over.is_none() => {
+                        self.send(index, Request::LeaseOf { request, holder });
+                    }
+                    // It may have been granted by a table that was emptied since.
+                    ClaimAnswer::Granted if node.busy.get(&request.room) != Some(&node.lease_generation) => {
+                        self.send(index, Request::Release { room: request.room, epoch: request.epoch });
+                    }
+                    ClaimAnswer::Granted => {
+                        node.busy.remove(&request.room);
+                        node.claims.insert(request.room, (request.epoch, sent_ms + CLAIM_TTL_MS));
+                    }
+                    ClaimAnswer::Held(_) | ClaimAnswer::Late => {
+                        node.busy.remove(&request.room);
+                    }
                 }
-                // It may have been granted by a table that was emptied since.
-                BidAnswer::Won if node.busy.get(&bid.room) != Some(&node.returns) => {
-                    self.send(index, Request::Release { room: bid.room, epoch: bid.epoch });
-                }
-                BidAnswer::Won => {
-                    node.busy.remove(&bid.room);
-                    node.claims.insert(bid.room, (bid.epoch, sent_ms + CLAIM_TTL_MS));
-                }
-                BidAnswer::Held(_) | BidAnswer::Late => {
-                    node.busy.remove(&bid.room);
-                }
-            },
-            (Request::LeaseOf { bid, holder, .. }, Answer::Judged(HeldRoom::TakeOver)) => {
-                self.send(index, Request::Bid { bid, over: Some(holder), sent_ms: self.now_ms });
             }
-            (Request::LeaseOf { bid, .. }, _) => {
-                node.busy.remove(&bid.room);
+            (Request::LeaseOf { request, holder, .. }, Answer::Judged(HeldRoom::TakeOver)) => {
+                self.send(index, Request::ClaimRequest { request, over: Some(holder), sent_ms: self.now_ms });
+            }
+            (Request::LeaseOf { request, .. }, _) => {
+                node.busy.remove(&request.room);
             }
             (Request::Release { room, .. }, _) => {
                 node.busy.remove(&room);
@@ -445,7 +452,7 @@ impl World {
     fn is_sure_of(&self, node: &Node, room: &RoomName) -> bool {
         let claim_lasts = node.claims.get(room).is_some_and(|(_, until_ms)| self.now_ms < *until_ms);
         let has_reached = node.generation == self.generation && !node.must_return;
-        claim_lasts && has_reached && node.member.is_certain(self.now_ms)
+        claim_lasts && has_reached && node.node_lease.is_certain(self.now_ms)
     }
 
     /// Everyone wakes up and all that is on its way arrives, some rounds long.
@@ -488,21 +495,28 @@ impl World {
 }
 
 impl Node {
-    fn renewed(&mut self, bids: &[Bid], answers: &[RenewAnswer], returned: Option<u32>, sent_ms: u64) {
+    fn renewed(
+        &mut self,
+        bids: &[ClaimRequest],
+        answers: &[RenewAnswer],
+        returned: Option<u32>,
+        sent_ms: u64,
+    ) {
         self.is_renewing = false;
-        for (bid, answer) in bids.iter().zip(answers) {
-            let Some(claim) = self.claims.get_mut(&bid.room).filter(|claim| claim.0 == bid.epoch) else {
+        for (request, answer) in bids.iter().zip(answers) {
+            let Some(claim) = self.claims.get_mut(&request.room).filter(|claim| claim.0 == request.epoch)
+            else {
                 continue;
             };
             match answer {
                 RenewAnswer::Kept | RenewAnswer::Reasserted => claim.1 = sent_ms + CLAIM_TTL_MS,
                 RenewAnswer::Late => {}
                 RenewAnswer::Lost => {
-                    self.claims.remove(&bid.room);
+                    self.claims.remove(&request.room);
                 }
             }
         }
-        if returned == Some(self.returns) && !answers.contains(&RenewAnswer::Late) {
+        if returned == Some(self.lease_generation) && !answers.contains(&RenewAnswer::Late) {
             self.must_return = false;
         }
     }

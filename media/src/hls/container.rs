@@ -5,10 +5,12 @@ use std::fmt;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::{adts::AdtsError, annex_b::AnnexBError, nal::NalConfigError};
 use crate::{
-    audio::AudioCodec,
-    video::{VideoCodec, VideoHeader},
+    codec::{adts::AdtsError, annex_b::AnnexBError, nal::NalConfigError},
+    flv::{
+        audio::AudioCodec,
+        video::{VideoCodec, VideoHeader},
+    },
 };
 
 /// The track that decides where segments are cut, and whose frames carry the clock.

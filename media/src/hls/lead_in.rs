@@ -3,7 +3,7 @@
 /// Without a word about video, sound alone for so long means that there is none.
 const UNKNOWN_WAIT_MS: i64 = 1_000;
 
-/// Sound that is held back meanwhile; twice what the shortest common frames need.
+/// AudioFrame that is held back meanwhile; twice what the shortest common frames need.
 const HELD_MAX: usize = 256;
 
 /// What is known of the stream before its first segment.

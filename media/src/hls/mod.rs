@@ -4,22 +4,12 @@
 //! are the business of a [`container`], of which [`ts_container`] is the only one. It writes them when the segment ends,
 //! into memory of a [`buffer_pool`]. [`playlist`] lists the segments.
 
-pub mod adts;
-pub mod annex_b;
-mod audio_pack;
-pub mod avc;
 pub mod buffer_pool;
 pub mod container;
-pub mod hevc;
 mod lead_in;
-pub mod nal;
 mod open_segment;
 pub mod playlist;
-pub mod psi;
 pub mod segment;
 mod segment_track;
 pub mod segmenter;
 pub mod ts;
-#[cfg(any(test, feature = "testing"))]
-pub mod ts_check;
-pub mod ts_container;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::container::ContainerError;
-use crate::{audio::AudioError, video::VideoError};
+use crate::flv::{audio::AudioError, video::VideoError};
 
 /// A segment that may reach this size, or whose frames keep so much in memory, is cut wherever it is. The frame that crosses
 /// it still belongs to it.

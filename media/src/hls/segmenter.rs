@@ -9,12 +9,14 @@ use super::{
     open_segment::{OpenSegment, Written},
     segment::{Segment, SegmentError},
     segment_track::{Gate, SegmentTrack},
-    ts_container::TsContainer,
+    ts::container::TsContainer,
 };
 use crate::{
-    audio::{AudioCodec, AudioHeader, AudioKind},
-    frame::Track,
-    video::{VideoCodec, VideoHeader, VideoKind},
+    flv::{
+        audio::{AudioCodec, AudioHeader, AudioKind},
+        video::{VideoCodec, VideoHeader, VideoKind},
+    },
+    stream::frame::Track,
 };
 
 /// Timestamps in milliseconds are rounded, so that a GOP of 2 s may be 1,999 ms long.
@@ -205,7 +207,7 @@ impl<C: Container> Segmenter<C> {
         match &mut self.state {
             State::Waiting(lead_in) => self.dropped_frames += lead_in.drop_held(),
             State::Open(_) if self.audio.last_ms().is_some() => self.audio.gate = Gate::NextSegment,
-            // Sound that begins while a segment is open joins it.
+            // AudioFrame that begins while a segment is open joins it.
             State::Open(_) => {}
         }
         Ok(())

@@ -9,7 +9,7 @@ mod header;
 use bytes::{Buf, Bytes};
 use thiserror::Error;
 
-use super::{DEFAULT_CHUNK_SIZE, borrowed::msg_type_id};
+use super::{DEFAULT_CHUNK_SIZE, rtmp_crate::msg_type_id};
 use header::{Header, parse_header};
 
 /// How many chunk streams a peer may use. Encoders use 3 to 6.

@@ -8,13 +8,13 @@ use thiserror::Error;
 use super::{
     COMMAND_CSID, MESSAGE_STREAM_ID, OUT_CHUNK_SIZE_BYTES,
     amf0::{self, Amf0Error, Value},
-    borrowed::{HANDSHAKE_SIZE_BYTES, RTMP_EVENT_PING, msg_type_id},
     chunk_reader::{ChunkError, ChunkLimits, ChunkReader, Message},
     chunk_writer::{MessageHeader, write_message},
     control,
     mux::csid_of,
+    rtmp_crate::{HANDSHAKE_SIZE_BYTES, RTMP_EVENT_PING, msg_type_id},
 };
-use crate::frame::{Frame, Track};
+use crate::stream::frame::{Frame, Track};
 
 const CONNECT: f64 = 1.0;
 const CREATE_STREAM: f64 = 2.0;

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::{
     amf0::{self, Amf0Error, Value},
-    borrowed::msg_type_id,
+    rtmp_crate::msg_type_id,
 };
 
 /// A command from a client. `transaction` is what an answer refers to; 0 asks for none.

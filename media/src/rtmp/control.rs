@@ -4,10 +4,10 @@
 
 use super::{
     DEFAULT_CHUNK_SIZE,
-    borrowed::{
+    chunk_writer::{MessageHeader, write_message},
+    rtmp_crate::{
         RTMP_EVENT_PING, RTMP_EVENT_PONG, RTMP_EVENT_STREAM_BEGIN, RTMP_EVENT_STREAM_EOF, msg_type_id,
     },
-    chunk_writer::{MessageHeader, write_message},
 };
 
 /// The chunk stream of control messages.

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::borrowed::{self, BorrowedError, HANDSHAKE_SIZE_BYTES};
+use super::rtmp_crate::{self, HANDSHAKE_SIZE_BYTES, RtmpCrateError};
 
 const VERSION: u8 = 3;
 const C0C1_SIZE_BYTES: usize = 1 + HANDSHAKE_SIZE_BYTES;
@@ -15,7 +15,7 @@ pub enum HandshakeError {
     Version(u8),
     /// S0, S1 and S2 could not be made.
     #[error(transparent)]
-    Reply(#[from] BorrowedError),
+    Reply(#[from] RtmpCrateError),
 }
 
 /// How far the peer has come.
@@ -56,7 +56,7 @@ impl Handshake {
             if arrived.len() < C0C1_SIZE_BYTES {
                 return Ok(());
             }
-            output.extend_from_slice(&borrowed::handshake_reply(arrived)?);
+            output.extend_from_slice(&rtmp_crate::handshake_reply(arrived)?);
             self.stage = Stage::C2 { left_bytes: HANDSHAKE_SIZE_BYTES };
         }
         if let Stage::C2 { left_bytes } = &mut self.stage {
@@ -82,7 +82,7 @@ fn take<'a>(input: &mut &'a [u8], len: usize) -> &'a [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::borrowed::digests, *};
+    use super::{super::rtmp_crate::digests, *};
 
     fn simple_c0c1() -> Vec<u8> {
         let mut bytes = vec![3, 0, 0, 0, 7, 0, 0, 0, 0];

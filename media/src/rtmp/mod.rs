@@ -11,7 +11,6 @@
 //! - [`borrowed`] is the only place that names the `rtmp` crate, so that it can be replaced in a day.
 
 pub mod amf0;
-pub mod borrowed;
 pub mod chunk_reader;
 pub mod chunk_writer;
 #[cfg(any(test, feature = "testing"))]
@@ -20,6 +19,7 @@ pub mod command;
 pub mod control;
 pub mod handshake;
 pub mod mux;
+pub mod rtmp_crate;
 pub mod session;
 
 /// The chunk size of both directions until a Set Chunk Size, in bytes (RTMP 1.0 section 5.4.1).

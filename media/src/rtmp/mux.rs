@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     flv::{self, Tag},
-    frame::Track,
+    stream::frame::Track,
 };
 
 /// The messages of contiguous FLV tags (without the file's header), as chunks of [`OUT_CHUNK_SIZE_BYTES`] on message

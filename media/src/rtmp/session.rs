@@ -16,13 +16,13 @@ use thiserror::Error;
 
 use super::{
     MESSAGE_STREAM_ID,
-    borrowed::{RTMP_EVENT_PING, msg_type_id},
     chunk_reader::{ChunkError, ChunkLimits, ChunkReader, Message},
     command::{Command, CommandError},
     control,
     handshake::{Handshake, HandshakeError},
+    rtmp_crate::{RTMP_EVENT_PING, msg_type_id},
 };
-use crate::{frame::Frame, room::RoomNameError};
+use crate::stream::{frame::Frame, room::RoomNameError};
 use reply::Output;
 pub use request::StreamRequest;
 

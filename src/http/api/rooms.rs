@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
-use synctv_actors::{registry::origin::PublishedRoom, stream::StreamStats};
-use synctv_media::{audio::AudioCodec, room::RoomName, video::VideoCodec};
+use synctv_actors::{cluster::origin::PublishedRoom, stream::StreamStats};
+use synctv_media::{
+    flv::{audio::AudioCodec, video::VideoCodec},
+    stream::room::RoomName,
+};
 
 /// A stream on this node.
 #[derive(Debug)]
@@ -117,11 +120,11 @@ impl Room {
 
 impl Details {
     fn of(stream: &LocalStream) -> Self {
-        let StreamStats { video, picture_size, audio, bitrate_kbps, .. } = stream.stats;
+        let StreamStats { video, frame_size, audio, bitrate_kbps, .. } = stream.stats;
         let video = video.map(|codec| Video {
             codec: video_name(codec),
-            width: picture_size.map(|size| size.width),
-            height: picture_size.map(|size| size.height),
+            width: frame_size.map(|size| size.width),
+            height: frame_size.map(|size| size.height),
         });
         let audio = audio.map(|codec| Audio { codec: audio_name(codec) });
         Self { video, audio, bitrate_kbps, viewers: stream.viewers }
@@ -158,7 +161,7 @@ fn values<S: Serializer>(rooms: &BTreeMap<String, Room>, serializer: S) -> Resul
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use synctv_media::picture_size::PictureSize;
+    use synctv_media::codec::frame_size::FrameSize;
 
     use super::*;
 
@@ -171,7 +174,7 @@ mod tests {
             origin: None,
             since_unix_ms,
             video: Some(VideoCodec::H264),
-            picture_size: Some(PictureSize { width: 640, height: 360 }),
+            frame_size: Some(FrameSize { width: 640, height: 360 }),
             audio: Some(AudioCodec::Aac),
             bitrate_kbps: Some(900),
         };

@@ -5,8 +5,8 @@ use actix_web::{
     http::{StatusCode, header},
 };
 use synctv_actors::{
-    registry::origin::PULL_HEADER,
-    relay::{Answer, Asset, Outcome, Refusal, RelayError, RelayHandle},
+    cluster::origin::PULL_HEADER,
+    hls::proxy::{Answer, HlsProxy, HlsProxyError, HlsResource, Outcome, Refusal},
 };
 
 use super::{super::reply::error, playlist, segment};
@@ -25,17 +25,17 @@ pub(super) enum Elsewhere {
 }
 
 /// Asks the publisher's node. Another node is told of nothing but what is here.
-pub(super) async fn ask(request: &HttpRequest, relay: &RelayHandle, asset: Asset) -> Elsewhere {
+pub(super) async fn ask(request: &HttpRequest, proxy: &HlsProxy, resource: HlsResource) -> Elsewhere {
     if request.headers().contains_key(PULL_HEADER) {
         return Elsewhere::Nowhere;
     }
-    outcome(request, relay.fetch(asset).await).await
+    outcome(request, proxy.fetch(resource).await).await
 }
 
 async fn outcome(request: &HttpRequest, outcome: Outcome) -> Elsewhere {
     Elsewhere::Answered(match outcome {
         Ok(Answer::Nowhere) => return Elsewhere::Nowhere,
-        Err(error @ RelayError::Registry) => return Elsewhere::Unknown(failure(&error)),
+        Err(error @ HlsProxyError::Registry) => return Elsewhere::Unknown(failure(&error)),
         Ok(Answer::Playlist(text)) => playlist::text(request, &text),
         Ok(Answer::Segment(stored)) => segment::answer(request, &stored).await,
         Ok(Answer::Refused(refused)) => refusal(&refused),
@@ -57,17 +57,17 @@ fn refusal(refusal: &Refusal) -> HttpResponse {
 }
 
 /// The reason is for the log: it names addresses.
-fn failure(failure: &RelayError) -> HttpResponse {
+fn failure(failure: &HlsProxyError) -> HttpResponse {
     let mut response = match failure {
-        RelayError::Origin { node, .. } => error(
+        HlsProxyError::Origin { node, .. } => error(
             StatusCode::BAD_GATEWAY,
             "origin_unreachable",
             &format!("node {node}, where the room is published, does not answer"),
         ),
-        RelayError::Registry => {
+        HlsProxyError::Registry => {
             error(StatusCode::SERVICE_UNAVAILABLE, "registry_unavailable", &failure.to_string())
         }
-        RelayError::Busy | RelayError::Stopped => {
+        HlsProxyError::Busy | HlsProxyError::Stopped => {
             error(StatusCode::SERVICE_UNAVAILABLE, "busy", &failure.to_string())
         }
     };

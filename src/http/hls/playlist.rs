@@ -11,14 +11,13 @@ use actix_web::{
 };
 use serde_json::json;
 use synctv_actors::{
-    hls::{HlsHandle, Listing, PlaylistText},
-    relay::PlaylistAddress,
-    router::RouterHandle,
+    directory::StreamDirectory,
+    hls::{HlsSessions, PlaylistState, PlaylistText, proxy::PlaylistAddress},
 };
-use synctv_media::{hls::container::Codec, room::RoomName};
+use synctv_media::{hls::container::Codec, stream::room::RoomName};
 
 use super::{
-    super::{negotiate::takes_gzip, reply::error},
+    super::{accept_encoding::takes_gzip, reply::error},
     body,
 };
 
@@ -36,24 +35,24 @@ const ATTEMPTS: usize = 2;
 /// What this node has, if anything.
 pub(super) async fn answer(
     request: &HttpRequest,
-    hls: &HlsHandle,
-    router: &RouterHandle,
+    hls: &HlsSessions,
+    directory: &StreamDirectory,
     room: &RoomName,
     address: PlaylistAddress,
 ) -> Option<HttpResponse> {
     for _ in 0..ATTEMPTS {
-        let session = hls.open(router, room).await?;
-        match session.listing(FIRST_SEGMENT_TIMEOUT).await {
-            Listing::Ready(playlists) => {
+        let session = hls.open(directory, room).await?;
+        match session.playlist_state(FIRST_SEGMENT_TIMEOUT).await {
+            PlaylistState::Ready(playlists) => {
                 let playlist = match address {
                     PlaylistAddress::Index => &playlists.index,
                     PlaylistAddress::Flat => &playlists.flat,
                 };
                 return Some(text(request, playlist));
             }
-            Listing::Pending => return Some(pending()),
-            Listing::Unsupported(codec) => return Some(unsupported(codec)),
-            Listing::Gone => {}
+            PlaylistState::Pending => return Some(pending()),
+            PlaylistState::Unsupported(codec) => return Some(unsupported(codec)),
+            PlaylistState::Gone => {}
         }
     }
     None

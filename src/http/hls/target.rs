@@ -1,9 +1,9 @@
 //! What a path asks for. Names are parsed; no file is ever looked up by what a path says.
 
-use synctv_actors::relay::{Asset, PlaylistAddress};
+use synctv_actors::hls::proxy::{HlsResource, PlaylistAddress};
 use synctv_media::{
     hls::playlist::parse_segment_name,
-    room::{RoomName, RoomNameError},
+    stream::room::{RoomName, RoomNameError},
 };
 
 #[derive(Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) enum TargetError {
     Room(RoomNameError),
 }
 
-pub(super) fn parse(path: &str, app: &str) -> Result<Asset, TargetError> {
+pub(super) fn parse(path: &str, app: &str) -> Result<HlsResource, TargetError> {
     let below_app = path
         .strip_prefix('/')
         .and_then(|path| path.strip_prefix(app)?.strip_prefix('/'))
@@ -29,15 +29,15 @@ pub(super) fn parse(path: &str, app: &str) -> Result<Asset, TargetError> {
     }
 }
 
-fn playlist(room: &str, address: PlaylistAddress) -> Result<Asset, TargetError> {
+fn playlist(room: &str, address: PlaylistAddress) -> Result<HlsResource, TargetError> {
     let room = RoomName::new(room)?;
-    Ok(Asset::Playlist { room, address })
+    Ok(HlsResource::Playlist { room, address })
 }
 
-fn segment(room: &str, file: &str) -> Result<Asset, TargetError> {
+fn segment(room: &str, file: &str) -> Result<HlsResource, TargetError> {
     let sequence = parse_segment_name(file).ok_or(TargetError::Unknown)?;
     let room = RoomName::new(room)?;
-    Ok(Asset::Segment { room, sequence })
+    Ok(HlsResource::Segment { room, sequence })
 }
 
 impl From<RoomNameError> for TargetError {
@@ -54,18 +54,18 @@ mod tests {
         RoomName::new(name).unwrap()
     }
 
-    fn target(path: &str) -> Result<Asset, TargetError> {
+    fn target(path: &str) -> Result<HlsResource, TargetError> {
         parse(path, "live")
     }
 
     #[test]
     fn playlists_and_segments_are_told_by_their_paths() {
-        let playlist = |name, address| Ok(Asset::Playlist { room: room(name), address });
+        let playlist = |name, address| Ok(HlsResource::Playlist { room: room(name), address });
         assert_eq!(target("/live/r1/index.m3u8"), playlist("r1", PlaylistAddress::Index));
         assert_eq!(target("/live/r1.m3u8"), playlist("r1", PlaylistAddress::Flat));
         assert_eq!(target("/live/a.m3u8/index.m3u8"), playlist("a.m3u8", PlaylistAddress::Index));
         assert_eq!(target("/live/index.m3u8"), playlist("index", PlaylistAddress::Flat));
-        assert_eq!(target("/live/r1/seg-42.ts"), Ok(Asset::Segment { room: room("r1"), sequence: 42 }));
+        assert_eq!(target("/live/r1/seg-42.ts"), Ok(HlsResource::Segment { room: room("r1"), sequence: 42 }));
     }
 
     #[test]

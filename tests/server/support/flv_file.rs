@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use synctv_media::{
-    flv_reader::FlvReader,
-    frame::{Frame, Track},
+    flv::reader::FlvReader,
+    stream::frame::{Frame, Track},
 };
 
 use super::frames;

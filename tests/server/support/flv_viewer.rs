@@ -7,8 +7,8 @@ use std::{
 };
 
 use synctv_media::{
-    flv_reader::FlvReader,
-    frame::{Frame, Track},
+    flv::reader::FlvReader,
+    stream::frame::{Frame, Track},
 };
 
 use super::{

@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use synctv_media::{
-    audio::{AudioHeader, AudioKind},
-    frame::{Frame, Track},
-    video::{VideoHeader, VideoKind},
+    flv::{
+        audio::{AudioHeader, AudioKind},
+        video::{VideoHeader, VideoKind},
+    },
+    stream::frame::{Frame, Track},
 };
 
 /// A frame of these bytes.

@@ -8,8 +8,8 @@ use std::{
 };
 
 use synctv_media::{
-    frame::{Frame, Track},
     rtmp::client::{Client, ClientEvent},
+    stream::frame::{Frame, Track},
 };
 
 use super::{PATIENCE, is_timeout, now, receive, server::Server, wait_no_longer_than};

@@ -1,6 +1,6 @@
 //! A stream in lockstep: each frame is sent when everyone who keeps up has the one before.
 
-use synctv_media::frame::Frame;
+use synctv_media::stream::frame::Frame;
 
 use super::{flv_viewer::FlvViewer, frames, rtmp_peer::RtmpPeer, server::Server};
 

@@ -15,7 +15,7 @@ use std::{
 use log::info;
 use synctv_media::{
     hls::playlist::{parse_segment_name, segment_name},
-    room::RoomName,
+    stream::room::RoomName,
 };
 
 /// Processes that may share an HLS_STORAGE.

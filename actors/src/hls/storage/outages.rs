@@ -7,7 +7,7 @@ use std::{
 };
 
 use log::{info, warn};
-use synctv_media::room::RoomName;
+use synctv_media::stream::room::RoomName;
 
 /// An outage is over when so many segments in a row could be written: on a disk that is almost full, small ones still
 /// can be now and then.

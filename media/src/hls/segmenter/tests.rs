@@ -3,18 +3,16 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use crate::hls::{
-    buffer_pool::BufferPool,
-    container::{Codec, ContainerError},
-    segment::{SEGMENT_MAX_BYTES, Segment, SegmentError},
-    segmenter::{Segmenter, SegmenterConfig},
-    ts_check::{CheckedSegment, TsChecker, adts_frames},
-};
 use crate::{
-    audio::AudioCodec,
-    flv::{frames, put_tag},
-    frame::Track,
-    video::VideoCodec,
+    flv::{audio::AudioCodec, frames, put_tag, video::VideoCodec},
+    hls::{
+        buffer_pool::BufferPool,
+        container::{Codec, ContainerError},
+        segment::{SEGMENT_MAX_BYTES, Segment, SegmentError},
+        segmenter::{Segmenter, SegmenterConfig},
+        ts::check::{CheckedSegment, TsChecker, adts_frames},
+    },
+    stream::frame::Track,
 };
 
 const WRAP_MS: i64 = (1 << 33) / 90;

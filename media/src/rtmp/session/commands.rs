@@ -2,8 +2,8 @@
 
 use super::{Event, Phase, Session, SessionError, StreamRequest, request};
 use crate::{
-    room::ROOM_NAME_MAX_BYTES,
     rtmp::{amf0::Value, command::Command},
+    stream::room::ROOM_NAME_MAX_BYTES,
 };
 
 impl Session {

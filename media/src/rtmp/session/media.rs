@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::{
     flv,
-    frame::{Frame, Track},
-    rtmp::{borrowed::msg_type_id, chunk_reader::Message},
+    rtmp::{chunk_reader::Message, rtmp_crate::msg_type_id},
+    stream::frame::{Frame, Track},
 };
 
 /// The AMF0 strings with which an encoder tells the server to set, or to forget, the metadata of its stream.

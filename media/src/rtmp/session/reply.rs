@@ -6,9 +6,9 @@ use super::SessionError;
 use crate::rtmp::{
     COMMAND_CSID, DATA_CSID, MESSAGE_STREAM_ID, OUT_CHUNK_SIZE_BYTES,
     amf0::{self, Value},
-    borrowed::msg_type_id,
     chunk_writer::{MessageHeader, write_message},
     control, cut_text,
+    rtmp_crate::msg_type_id,
 };
 
 /// The most that waits to be taken, in bytes. Replies are small: a peer that lets so many pile up reads none.

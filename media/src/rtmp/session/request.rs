@@ -1,6 +1,6 @@
 //! What a client names when it publishes or plays.
 
-use crate::room::{RoomName, RoomNameError};
+use crate::stream::room::{RoomName, RoomNameError};
 
 /// The room that is to be published or played.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 use super::{reply::OUTPUT_LIMIT_BYTES, *};
 use crate::{
-    frame::Track,
     rtmp::{
         amf0::{self, Value},
         chunk_writer::{MessageHeader, write_message},
         client::{Client, ClientEvent},
         mux::tests::tag,
     },
+    stream::frame::Track,
 };
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ fn frame(track: Track, timestamp_ms: u32, payload: &'static [u8]) -> Event {
 }
 
 fn request(query: &str) -> StreamRequest {
-    StreamRequest { room: crate::room::RoomName::new("room").unwrap(), query: query.to_owned() }
+    StreamRequest { room: crate::stream::room::RoomName::new("room").unwrap(), query: query.to_owned() }
 }
 
 impl Peer {

@@ -1,0 +1,92 @@
+//! The store of a node that is alone: claims in memory.
+
+use std::{cell::RefCell, rc::Rc};
+
+use futures::{
+    FutureExt,
+    future::{LocalBoxFuture, ready},
+};
+use synctv_media::{
+    cluster::claims::{ClaimAnswer, ClaimRequest, ClaimTable, Process, RenewAnswer},
+    stream::room::RoomName,
+};
+
+use super::{
+    origin::{Origin, PublishedRoom},
+    registry::ClaimError,
+    store::{Claim, Store, StoreError},
+};
+use crate::hls::unix_ms;
+
+/// Claims of one process, gone with it. Cloning gives another handle to the same claims.
+#[derive(Debug, Clone)]
+pub struct EmbeddedStore {
+    process: Process,
+    table: Rc<RefCell<ClaimTable>>,
+}
+
+impl EmbeddedStore {
+    /// An empty store of the node `node_id`.
+    pub fn new(node_id: String) -> Self {
+        Self { process: Process { node: node_id, incarnation: 0 }, table: Rc::default() }
+    }
+
+    fn take(&self, room: &RoomName) -> Result<Claim, ClaimError> {
+        let now_ms = unix_ms();
+        let mut table = self.table.borrow_mut();
+        // Nobody remembers the epochs of an earlier process, so they can begin at 1.
+        let epoch = table.next_epoch(0);
+        match table.try_claim(&self.try_claim(room, epoch), None, None, now_ms) {
+            ClaimAnswer::Granted => Ok(Claim { room: room.clone(), epoch }),
+            ClaimAnswer::Held(holder) => Err(ClaimError::Taken { node: holder.process.node }),
+            ClaimAnswer::Late => {
+                Err(ClaimError::Unavailable { reason: "the claim came too late".to_owned() })
+            }
+        }
+    }
+
+    fn is_lost(&self, claim: &Claim) -> bool {
+        let request = self.try_claim(&claim.room, claim.epoch);
+        self.table.borrow_mut().renew(&request, false, None, unix_ms()) == RenewAnswer::Lost
+    }
+
+    /// Nobody else asks, and no request is ever late.
+    fn try_claim(&self, room: &RoomName, epoch: u64) -> ClaimRequest {
+        ClaimRequest { room: room.clone(), process: self.process.clone(), epoch, valid_until_ms: u64::MAX }
+    }
+}
+
+/// Each call has taken effect when it returns, whether or not its future is awaited.
+impl Store for EmbeddedStore {
+    fn node(&self) -> String {
+        self.process.node.clone()
+    }
+
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+        ready(self.take(room)).boxed_local()
+    }
+
+    fn renew(&self, mut claims: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+        claims.retain(|claim| self.is_lost(claim));
+        ready(Ok(claims)).boxed_local()
+    }
+
+    fn release(&self, claim: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
+        self.table.borrow_mut().release(&claim.room, &self.process, claim.epoch, unix_ms());
+        ready(Ok(())).boxed_local()
+    }
+
+    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
+        ready(Ok(None)).boxed_local()
+    }
+
+    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
+        let table = self.table.borrow();
+        let published = table.rooms(unix_ms()).map(|(room, holder, since_unix_ms)| PublishedRoom {
+            room: room.clone(),
+            node: holder.process.node.clone(),
+            since_unix_ms,
+        });
+        ready(Ok(published.collect())).boxed_local()
+    }
+}

@@ -1,0 +1,294 @@
+//! Feeds a stream from the node that publishes its room, and follows the room to wherever it is published next.
+
+mod connection;
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, WrapFuture,
+};
+use log::{debug, info};
+use synctv_media::stream::{frame::Frame, publication_resume::PublicationResume, room::RoomName};
+use tokio::time::{Instant, sleep, timeout};
+
+use self::connection::{OriginConnection, PullError, Request};
+use crate::{
+    cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
+    stream::StreamSettings,
+};
+
+/// How long to wait before the registry is asked again, at the first attempt and at each further one.
+const RETRY_DELAYS_MS: [u64; 5] = [0, 100, 200, 400, 500];
+
+/// A connection that lasted for so long worked: when it breaks, the first attempt follows at once.
+const STEADY: Duration = Duration::from_secs(1);
+
+/// When nothing came for so long, the registry is asked whether the room is still published there.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// After so many silences in a row a connection is made anew: a line that is dead looks like an encoder that pauses.
+const SILENCES_MAX: usize = 4;
+
+/// How long the registry may take to say where a room is.
+const LOCATE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What all pulls have in common.
+#[derive(Debug, Clone)]
+pub struct PullSettings {
+    /// This node's name, which origins are told.
+    pub node_id: String,
+    /// How long a pull goes on when nobody watches any more.
+    pub linger: Duration,
+    /// How long viewers are kept while no node publishes the room.
+    pub grace: Duration,
+    /// The size of the largest frame that is taken from an origin, in bytes.
+    pub frame_limit_bytes: usize,
+}
+
+/// The actor. A child of its stream, on the stream's thread.
+pub(crate) struct PullerActor;
+
+/// Stops the [`PullerActor`] when it is dropped.
+#[derive(Debug)]
+pub(crate) struct PullerHandle {
+    id: PullerId,
+    address: Addr<PullerActor>,
+}
+
+/// Tells the pullers of a process apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PullerId(u64);
+
+/// What a puller tells its stream. The answer is awaited before anything more is read from the origin.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Dismissed>")]
+pub(crate) struct FromOrigin {
+    pub(crate) puller: PullerId,
+    pub(crate) update: Update,
+}
+
+#[derive(Debug)]
+pub(crate) enum Update {
+    /// The origin answered; its media follows.
+    Connected { node: String },
+    Media {
+        frames: Vec<Frame>,
+        /// They do not continue what came before.
+        after_hole: bool,
+    },
+    /// The connection broke. The publication may go on, there or elsewhere.
+    Broken,
+    /// The publication is over: nobody has the room, or someone else has.
+    Over,
+}
+
+/// The stream has no use for the puller any more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dismissed;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Stop;
+
+/// One room to be pulled, for one stream.
+pub(crate) struct Pull {
+    id: PullerId,
+    room: RoomName,
+    settings: Arc<StreamSettings>,
+    registry: RegistryHandle,
+    stream: Recipient<FromOrigin>,
+}
+
+/// A publication on another node, and how far it was taken.
+struct Followed {
+    origin: Origin,
+    resume: PublicationResume,
+}
+
+impl PullerHandle {
+    /// Starts a puller on the current thread. `located` is where the room was found, if it was.
+    pub(crate) fn start(pull: Pull, located: Option<Origin>) -> Self {
+        let id = pull.id;
+        let address = PullerActor::create(move |ctx| {
+            let run = async move { pull.run(located).await };
+            ctx.spawn(run.into_actor(&PullerActor).map(|_, _, ctx| ctx.stop()));
+            PullerActor
+        });
+        Self { id, address }
+    }
+
+    pub(crate) fn id(&self) -> PullerId {
+        self.id
+    }
+}
+
+impl Drop for PullerHandle {
+    fn drop(&mut self) {
+        self.address.do_send(Stop);
+    }
+}
+
+impl Actor for PullerActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Stop> for PullerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+impl Pull {
+    /// To feed `stream` with `room`.
+    pub(crate) fn new(
+        room: RoomName,
+        settings: Arc<StreamSettings>,
+        registry: RegistryHandle,
+        stream: Recipient<FromOrigin>,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = PullerId(NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { id, room, settings, registry, stream }
+    }
+
+    /// Feeds the stream until it has no use for that any more.
+    async fn run(self, located: Option<Origin>) -> Result<Infallible, Dismissed> {
+        let mut followed = located.map(Followed::new);
+        let mut is_located = followed.is_some();
+        let mut attempt = 0;
+        loop {
+            if !is_located {
+                self.look(&mut followed).await?;
+            }
+            is_located = false;
+            if let Some(followed) = &mut followed
+                && self.follow(followed, attempt).await?
+            {
+                attempt = 0;
+            }
+            sleep(retry_delay(attempt)).await;
+            attempt = attempt.saturating_add(1);
+        }
+    }
+
+    /// Asks the registry where the room is. While it does not say, the last origin is as good as any.
+    async fn look(&self, followed: &mut Option<Followed>) -> Result<(), Dismissed> {
+        match (self.locate().await, followed.as_mut()) {
+            (Ok(Some(origin)), Some(same)) if same.is_publication(&origin) => same.origin = origin,
+            (Ok(found), last) => {
+                let was_followed = last.is_some();
+                *followed = found.map(Followed::new);
+                if was_followed {
+                    info!(room = self.room.as_str(); "the pulled publication is over");
+                    self.tell(Update::Over).await?;
+                }
+            }
+            (Err(error), _) => {
+                debug!(room = self.room.as_str(), reason:% = error; "the registry does not say where the room is");
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what the origin sends. Tells, when nothing more comes, whether that worked for a while.
+    async fn follow(&self, followed: &mut Followed, attempt: usize) -> Result<bool, Dismissed> {
+        let Self { room, settings, .. } = self;
+        let (node, address) = (followed.origin.node.clone(), followed.origin.addresses.httpflv.clone());
+        let opened = OriginConnection::open(Request {
+            address: &address,
+            room,
+            node_id: &settings.pull.node_id,
+            frame_limit_bytes: settings.pull.frame_limit_bytes,
+        });
+        let connection = match opened.await {
+            Ok(connection) => connection,
+            Err(error) => {
+                let level = if attempt == 0 { log::Level::Info } else { log::Level::Debug };
+                log::log!(level, room = room.as_str(), node = node.as_str(), address = address.as_str(),
+                    reason:% = error; "pull failed");
+                return Ok(false);
+            }
+        };
+        info!(room = room.as_str(), node = node.as_str(), address = address.as_str(), epoch = followed.origin.epoch;
+            "pull began");
+        let began = Instant::now();
+        followed.resume.reconnected();
+        self.tell(Update::Connected { node: node.clone() }).await?;
+        let error = self.take(connection, followed).await?;
+        info!(room = room.as_str(), node = node.as_str(), reason:% = error, seconds = began.elapsed().as_secs();
+            "pull broke");
+        self.tell(Update::Broken).await?;
+        Ok(began.elapsed() >= STEADY)
+    }
+
+    /// Feeds the stream until nothing more comes.
+    async fn take(
+        &self,
+        mut connection: OriginConnection,
+        followed: &mut Followed,
+    ) -> Result<PullError, Dismissed> {
+        let mut silences = 0;
+        loop {
+            match timeout(SILENCE, connection.read()).await {
+                Ok(Ok(frames)) => {
+                    silences = 0;
+                    let taken = followed.resume.take(frames);
+                    if !taken.frames.is_empty() {
+                        let (frames, after_hole) = (taken.frames, taken.after_hole);
+                        self.tell(Update::Media { frames, after_hole }).await?;
+                    }
+                }
+                Ok(Err(error)) => return Ok(error),
+                Err(_) => {
+                    silences += 1;
+                    if silences == SILENCES_MAX || self.has_moved(followed).await {
+                        return Ok(PullError::Silent);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the registry says that the publication is over.
+    async fn has_moved(&self, followed: &Followed) -> bool {
+        let located = self.locate().await;
+        located.is_ok_and(|found| found.is_none_or(|origin| !followed.is_publication(&origin)))
+    }
+
+    async fn locate(&self) -> Result<Option<Origin>, StoreError> {
+        let located = timeout(LOCATE_TIMEOUT, self.registry.locate_fresh(self.room.clone())).await;
+        located
+            .unwrap_or_else(|_| Err(StoreError(format!("no answer within {} s", LOCATE_TIMEOUT.as_secs()))))
+    }
+
+    async fn tell(&self, update: Update) -> Result<(), Dismissed> {
+        self.stream.send(FromOrigin { puller: self.id, update }).await.unwrap_or(Err(Dismissed))
+    }
+}
+
+impl Followed {
+    fn new(origin: Origin) -> Self {
+        Self { origin, resume: PublicationResume::default() }
+    }
+
+    fn is_publication(&self, origin: &Origin) -> bool {
+        self.origin.node == origin.node && self.origin.epoch == origin.epoch
+    }
+}
+
+fn retry_delay(attempt: usize) -> Duration {
+    let [.., longest_ms] = RETRY_DELAYS_MS;
+    Duration::from_millis(RETRY_DELAYS_MS.get(attempt).copied().unwrap_or(longest_ms))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! A connection to the node that publishes a room: one GET, then FLV until it ends.
+//!
+//! The web framework's client takes the body of such an answer, whose end is the connection's, for an empty one.
+
+use std::{io, time::Duration};
+
+use bytes::BytesMut;
+use synctv_media::{
+    flv::reader::{FlvError, FlvReader},
+    stream::{frame::Frame, room::RoomName},
+};
+use thiserror::Error;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::cluster::origin::PULL_HEADER;
+
+/// How long it may take to connect and to be answered.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The most that is read to find the answer's head.
+const HEAD_MAX_BYTES: usize = 8 * 1024;
+
+const HEADERS_MAX: usize = 32;
+
+/// The most that is read at once.
+const READ_MAX_BYTES: usize = 16 * 1024;
+
+/// Why nothing, or nothing more, comes from the origin.
+#[derive(Debug, Error)]
+pub(super) enum PullError {
+    #[error("it does not answer within {} s", OPEN_TIMEOUT.as_secs())]
+    Timeout,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("it answers with status {0}")]
+    Refused(u16),
+    #[error("its answer is not HTTP")]
+    NotHttp,
+    #[error(transparent)]
+    Flv(#[from] FlvError),
+    #[error("it ended the stream")]
+    Ended,
+    #[error("nothing comes from it")]
+    Silent,
+}
+
+/// What is asked of an origin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request<'a> {
+    /// The origin's HTTP-FLV port, as `HOST:PORT`.
+    pub address: &'a str,
+    pub room: &'a RoomName,
+    /// The node that asks.
+    pub node_id: &'a str,
+    /// The size of the largest frame that is taken, in bytes.
+    pub frame_limit_bytes: usize,
+}
+
+/// The connection, once the origin has answered that the media follows.
+#[derive(Debug)]
+pub(super) struct OriginConnection {
+    socket: TcpStream,
+    reader: FlvReader,
+}
+
+impl OriginConnection {
+    /// Connects, and reads up to the end of the answer's head.
+    pub async fn open(request: Request<'_>) -> Result<Self, PullError> {
+        timeout(OPEN_TIMEOUT, Self::ask(request)).await.unwrap_or(Err(PullError::Timeout))
+    }
+
+    /// The frames that the next read brings; there may be none yet. Nothing is lost when it is not awaited to its end.
+    pub async fn read(&mut self) -> Result<Vec<Frame>, PullError> {
+        let frames = self.frames()?;
+        if !frames.is_empty() {
+            return Ok(frames);
+        }
+        self.socket.readable().await?;
+        let mut bytes = [0; READ_MAX_BYTES];
+        match self.socket.try_read(&mut bytes) {
+            Ok(0) => Err(PullError::Ended),
+            Ok(size_bytes) => {
+                self.reader.feed(&bytes[..size_bytes]);
+                self.frames()
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn ask(request: Request<'_>) -> Result<Self, PullError> {
+        let Request { address, room, node_id, frame_limit_bytes } = request;
+        let mut socket = TcpStream::connect(address).await?;
+        let text = format!("GET /{room}.flv HTTP/1.1\r\nHost: {address}\r\n{PULL_HEADER}: {node_id}\r\n\r\n");
+        socket.write_all(text.as_bytes()).await?;
+        let mut bytes = BytesMut::with_capacity(1024);
+        let head = loop {
+            if socket.read_buf(&mut bytes).await? == 0 {
+                return Err(PullError::Ended);
+            }
+            if let Some(head) = parse_head(&bytes)? {
+                break head;
+            }
+        };
+        if head.status != 200 {
+            return Err(PullError::Refused(head.status));
+        }
+        let mut reader = FlvReader::new(frame_limit_bytes);
+        reader.feed(&bytes[head.size_bytes..]);
+        Ok(Self { socket, reader })
+    }
+
+    fn frames(&mut self) -> Result<Vec<Frame>, PullError> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.reader.next_frame()? {
+            frames.push(frame);
+        }
+        Ok(frames)
+    }
+}
+
+struct ResponseHead {
+    status: u16,
+    size_bytes: usize,
+}
+
+/// `None` while the head is not complete.
+fn parse_head(bytes: &[u8]) -> Result<Option<ResponseHead>, PullError> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut headers);
+    match (response.parse(bytes), response.code) {
+        (Ok(httparse::Status::Complete(size_bytes)), Some(status)) => {
+            Ok(Some(ResponseHead { status, size_bytes }))
+        }
+        (Ok(httparse::Status::Partial), _) if bytes.len() < HEAD_MAX_BYTES => Ok(None),
+        _ => Err(PullError::NotHttp),
+    }
+}

@@ -1,0 +1,572 @@
+//! A stream that is pulled from an origin which the test plays, over a socket. All of it is on one thread and over
+//! loopback, where what was sent is there at once, so that the clock can be paused.
+
+use std::{
+    cell::RefCell,
+    future::ready,
+    path::Path,
+    rc::Rc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use futures::{
+    FutureExt,
+    future::{LocalBoxFuture, join_all},
+};
+use synctv_media::{
+    flv::{file_header, put_tag},
+    samples,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::*;
+use crate::{
+    cluster::{
+        origin::{NodeAddresses, PublishedRoom},
+        registry::ClaimError,
+        store::{Claim, Store},
+    },
+    directory::{OpenError, StreamDirectory},
+    events::EndReason,
+    hls::{HlsMode, HlsSessions, HlsSettings},
+    stream::{Flush, PublishError, Source, StreamHandle, StreamSettings, StreamState},
+    testing::{GRACE, Got, LINGER, PULL_GRACE, ProbeHandle, node_with_hls, opening, room, settings},
+};
+
+const V: u8 = 9;
+
+/// What the registry says.
+#[derive(Debug, Clone)]
+struct Script(Arc<Mutex<Said>>, Arc<AtomicUsize>);
+
+#[derive(Debug, Clone)]
+struct Said {
+    located: Result<Option<Origin>, StoreError>,
+    claimed: Result<u64, ClaimError>,
+}
+
+impl Script {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Said { located: Ok(None), claimed: Ok(1) })), Arc::default())
+    }
+
+    fn locates(&self, located: Result<Option<Origin>, StoreError>) {
+        self.0.lock().unwrap().located = located;
+    }
+
+    fn claims(&self, claimed: Result<u64, ClaimError>) {
+        self.0.lock().unwrap().claimed = claimed;
+    }
+
+    fn asked(&self) -> usize {
+        self.1.load(Ordering::Relaxed)
+    }
+}
+
+impl Store for Script {
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+        let claimed = self.0.lock().unwrap().claimed.clone();
+        let room = room.clone();
+        ready(claimed.map(|epoch| Claim { room, epoch })).boxed_local()
+    }
+
+    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+        ready(Ok(Vec::new())).boxed_local()
+    }
+
+    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
+        ready(Ok(())).boxed_local()
+    }
+
+    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        ready(self.0.lock().unwrap().located.clone()).boxed_local()
+    }
+
+    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
+        ready(Ok(Vec::new())).boxed_local()
+    }
+}
+
+/// The port of another node.
+struct Port(TcpListener);
+
+impl Port {
+    async fn open() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    /// As the registry tells of it.
+    fn origin(&self, node: &str, epoch: u64) -> Origin {
+        let httpflv = self.0.local_addr().unwrap().to_string();
+        let addresses = NodeAddresses { rtmp: String::new(), httpflv, hls: None };
+        Origin { node: node.to_owned(), epoch, addresses }
+    }
+
+    /// The next request, without an answer.
+    async fn request(&self) -> (TcpStream, String) {
+        let (mut socket, _) = self.0.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(socket.read_u8().await.unwrap());
+        }
+        (socket, String::from_utf8(head).unwrap())
+    }
+
+    async fn refuse(&self, status: &str) {
+        let (mut socket, _) = self.request().await;
+        socket.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).await.unwrap();
+    }
+
+    /// The next request, answered with `frames`.
+    async fn serve(&self, frames: Vec<Frame>) -> Pulled {
+        let (mut socket, _) = self.request().await;
+        let head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+        socket.write_all(&[head.as_slice(), &file_header(true, true)].concat()).await.unwrap();
+        let mut pulled = Pulled(socket);
+        pulled.send(frames).await;
+        pulled
+    }
+}
+
+/// The origin's end of a pull.
+struct Pulled(TcpStream);
+
+impl Pulled {
+    async fn send(&mut self, frames: Vec<Frame>) {
+        let mut flv = Vec::new();
+        for frame in frames {
+            put_tag(&mut flv, frame.track, frame.timestamp_ms.into(), &frame.payload);
+        }
+        self.0.write_all(&flv).await.unwrap();
+    }
+
+    /// Sends a picture each second until the puller has closed its end.
+    async fn talk(mut self) {
+        let mut at_ms = 1_000;
+        while timeout(Duration::from_secs(1), self.0.read_u8()).await.is_err() {
+            self.send(vec![samples::inter(at_ms)]).await;
+            at_ms += 1_000;
+        }
+    }
+
+    /// Waits until the puller has closed its end.
+    async fn is_closed(&mut self) -> bool {
+        self.0.read_u8().await.is_err()
+    }
+}
+
+/// A node whose registry is scripted, and another one's port.
+struct Bench {
+    script: Script,
+    directory: StreamDirectory,
+    port: Port,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        Self::with(settings(), None).await
+    }
+
+    async fn with(settings: StreamSettings, hls: Option<HlsSessions>) -> Self {
+        tokio::time::pause();
+        let script = Script::new();
+        let store = script.clone();
+        let directory = node_with_hls(settings, 2, move || store, hls);
+        let port = Port::open().await;
+        script.locates(Ok(Some(port.origin("n2", 7))));
+        Self { script, directory, port }
+    }
+
+    /// A viewer's stream, pulled from the port, which sends `frames` first.
+    async fn open(&self, frames: Vec<Frame>) -> (StreamHandle, Pulled) {
+        let (stream, pulled) = tokio::join!(self.directory.open(room("r")), self.port.serve(frames));
+        (stream.unwrap(), pulled)
+    }
+
+    /// A viewer who has seen the keyframe at 0.
+    async fn watched(&self) -> (ProbeHandle, StreamHandle, Pulled) {
+        let (stream, mut pulled) = self.open(Vec::new()).await;
+        let mut viewer = ProbeHandle::start();
+        viewer.join(&stream, 0);
+        pulled.send(opening(0)).await;
+        let mut times = Vec::new();
+        while times.len() < 2 {
+            times.extend(all_video(&mut viewer, 0).await);
+        }
+        assert_eq!(times, [0, 0], "the header and the picture");
+        (viewer, stream, pulled)
+    }
+}
+
+/// The times of video tags up to and with the first of `until_ms`. Headers have the time of what came before them.
+async fn all_video(viewer: &mut ProbeHandle, until_ms: u32) -> Vec<u32> {
+    let mut times = Vec::new();
+    loop {
+        match viewer.next().await {
+            Got::Media { tags, .. } | Got::Join { tags, .. } => {
+                times.extend(tags.iter().filter(|tag| tag.0 == V).map(|tag| tag.1));
+            }
+            other => panic!("{other:?} after {times:?}"),
+        }
+        if times.last() == Some(&until_ms) {
+            return times;
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_viewer_gets_the_media_of_another_node_as_if_it_were_published_here() {
+    let bench = Bench::new().await;
+    let mut frames = opening(5_000);
+    frames.push(samples::inter(5_033));
+    let (stream, mut pulled) = bench.open(frames).await;
+    assert_eq!(stream.state(), StreamState::Live(Source::Remote));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&stream, 3);
+    assert_eq!(viewer.next().await, Got::Join { viewer: 3, tags: vec![(V, 5_000), (V, 5_033)] });
+    pulled.send(vec![samples::inter(5_066)]).await;
+    assert_eq!(viewer.next().await, Got::Media { after_gap: false, tags: vec![(V, 5_066)] });
+}
+
+#[actix_rt::test]
+async fn what_another_node_merged_is_one_flush_here_too() {
+    let flush = Flush::Every(Duration::from_millis(100));
+    let (mut viewer, _stream, mut pulled) =
+        Bench::with(StreamSettings { flush, ..settings() }, None).await.watched().await;
+    let large = |at_ms: u32| {
+        let frame = samples::inter(at_ms);
+        Frame { payload: [&frame.payload[..], &[0; 10_000]].concat().into(), ..frame }
+    };
+    for start_ms in [100, 200, 300] {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        // More than is read at once.
+        pulled.send([0, 33, 66].map(|after_ms| large(start_ms + after_ms)).into()).await;
+        let burst = [0, 33, 66].map(|after_ms| (V, start_ms + after_ms));
+        assert_eq!(viewer.next().await, Got::Media { after_gap: false, tags: burst.into() });
+    }
+}
+
+#[actix_rt::test]
+async fn the_origin_is_told_that_a_node_asks() {
+    let bench = Bench::new().await;
+    let ((_, head), _) = tokio::join!(bench.port.request(), async {
+        let _ = bench.directory.open(room("r")).now_or_never();
+        tokio::time::timeout(Duration::from_secs(1), bench.directory.open(room("r"))).await
+    });
+    assert!(head.starts_with("GET /r.flv HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("\r\nsynctv-pull: n1\r\n"), "{head}");
+}
+
+#[actix_rt::test]
+async fn however_many_come_at_once_the_origin_is_asked_once() {
+    let bench = Bench::new().await;
+    let viewers = join_all((0..50).map(|_| bench.directory.open(room("r"))));
+    let (opened, _pulled) = tokio::join!(viewers, bench.port.serve(opening(0)));
+    let ids: Vec<_> = opened.into_iter().map(|stream| stream.unwrap().id()).collect();
+    assert!(ids.iter().all(|id| *id == ids[0]));
+    assert!(bench.directory.open(room("r")).await.is_ok());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(bench.port.0.accept().now_or_never().is_none(), "nobody else asked");
+}
+
+#[actix_rt::test]
+async fn a_room_that_is_gone_when_its_node_is_asked_is_not_live() {
+    let bench = Bench::new().await;
+    let refused = async {
+        bench.port.refuse("404 Not Found").await;
+        bench.script.locates(Ok(None));
+    };
+    let (opened, ()) = tokio::join!(bench.directory.open(room("r")), refused);
+    assert_eq!(opened.unwrap_err(), OpenError::NotLive(room("r")));
+}
+
+#[actix_rt::test]
+async fn a_node_that_cannot_be_reached_is_named_after_a_few_seconds() {
+    let bench = Bench::new().await;
+    let origin = bench.port.origin("n2", 7);
+    drop(bench.port);
+    bench.script.locates(Ok(Some(origin)));
+    let began = Instant::now();
+    let opened = bench.directory.open(room("r")).await;
+    assert_eq!(opened.unwrap_err(), OpenError::OriginSilent { node: "n2".to_owned() });
+    assert!(began.elapsed() <= Duration::from_secs(6));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(bench.directory.find(room("r")).await.is_none());
+}
+
+#[actix_rt::test]
+async fn a_registry_that_does_not_answer_is_no_missing_room() {
+    let bench = Bench::new().await;
+    bench.script.locates(Err(StoreError("down".to_owned())));
+    let opened = bench.directory.open(room("r")).await;
+    assert_eq!(opened.unwrap_err(), OpenError::Registry(StoreError("down".to_owned())));
+}
+
+#[actix_rt::test]
+async fn pulled_rooms_count_as_rooms_of_this_node() {
+    let bench = Bench::new().await;
+    let publisher = ProbeHandle::start();
+    let _a = bench.directory.publish(room("a"), publisher.events()).await.unwrap();
+    let _b = bench.directory.publish(room("b"), publisher.events()).await.unwrap();
+    assert_eq!(bench.directory.open(room("r")).await.unwrap_err(), OpenError::RoomLimit { max: 2 });
+}
+
+#[actix_rt::test]
+async fn a_broken_connection_to_the_same_publication_leaves_no_trace() {
+    let bench = Bench::new().await;
+    let (mut viewer, _stream, pulled) = bench.watched().await;
+    drop(pulled);
+    let mut frames = opening(0);
+    frames.extend([samples::inter(33), samples::inter(66)]);
+    let _pulled = bench.port.serve(frames).await;
+    assert_eq!(all_video(&mut viewer, 66).await, [33, 66]);
+}
+
+#[actix_rt::test]
+async fn media_of_a_pull_that_broke_unwatched_is_not_shown_twice() {
+    let bench = Bench::new().await;
+    let (viewer, stream, pulled) = bench.watched().await;
+    stream.leave(viewer.id);
+    drop(pulled);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut late = ProbeHandle::start();
+    late.join(&stream, 0);
+    let _pulled = bench.port.serve(opening(0)).await;
+    assert_eq!(all_video(&mut late, 33).await, [0, 33], "headers, then the picture, once");
+}
+
+#[actix_rt::test]
+async fn media_that_was_missed_is_a_splice() {
+    let bench = Bench::new().await;
+    let (mut viewer, _stream, pulled) = bench.watched().await;
+    drop(pulled);
+    let _pulled = bench.port.serve(opening(8_000)).await;
+    assert_eq!(all_video(&mut viewer, 33).await, [0, 33], "headers, then the picture");
+}
+
+#[actix_rt::test]
+async fn viewers_follow_the_room_to_another_node_and_their_time_never_goes_back() {
+    let bench = Bench::new().await;
+    let (mut viewer, _stream, mut pulled) = bench.watched().await;
+    pulled.send(vec![samples::inter(4_000)]).await;
+    assert_eq!(all_video(&mut viewer, 4_000).await, [4_000]);
+    let next = Port::open().await;
+    bench.script.locates(Ok(Some(next.origin("n3", 8))));
+    drop(pulled);
+    let mut pulled = next.serve(opening(0)).await;
+    assert_eq!(all_video(&mut viewer, 4_033).await, [4_000, 4_033]);
+    pulled.send(vec![samples::inter(40)]).await;
+    assert_eq!(all_video(&mut viewer, 4_073).await, [4_073]);
+}
+
+#[actix_rt::test]
+async fn viewers_are_let_go_when_no_node_has_the_room_for_the_grace() {
+    let bench = Bench::new().await;
+    let (mut viewer, stream, pulled) = bench.watched().await;
+    bench.script.locates(Ok(None));
+    drop(pulled);
+    let left = Instant::now();
+    assert_eq!(viewer.next().await, Got::End(EndReason::PublisherLeft));
+    assert!(left.elapsed() >= PULL_GRACE && left.elapsed() < PULL_GRACE + Duration::from_secs(1));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(!stream.is_alive());
+    let asked = bench.script.asked();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(bench.script.asked(), asked, "nobody looks any more");
+}
+
+#[actix_rt::test]
+async fn a_pull_that_nobody_watches_ends_after_the_linger() {
+    let bench = Bench::new().await;
+    let (viewer, stream, pulled) = bench.watched().await;
+    let closed = actix_rt::spawn(pulled.talk());
+    stream.leave(viewer.id);
+    tokio::time::sleep(LINGER - Duration::from_secs(1)).await;
+    let again = bench.directory.open(room("r")).await.unwrap();
+    assert_eq!(again.id(), stream.id(), "it still runs");
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&stream, 0);
+    assert!(matches!(viewer.next().await, Got::Join { .. }));
+    tokio::time::sleep(2 * LINGER).await;
+    assert!(stream.is_alive(), "someone watches");
+    let left = Instant::now();
+    stream.leave(viewer.id);
+    closed.await.unwrap();
+    assert!(left.elapsed() >= LINGER && left.elapsed() < LINGER + Duration::from_secs(1));
+    assert!(bench.directory.find(room("r")).await.is_none());
+}
+
+#[actix_rt::test]
+async fn a_pull_for_viewers_who_never_join_ends_too() {
+    let bench = Bench::new().await;
+    let (stream, pulled) = bench.open(opening(0)).await;
+    pulled.talk().await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(!stream.is_alive());
+}
+
+#[actix_rt::test]
+async fn a_publisher_of_this_node_takes_over_from_a_pull_and_viewers_stay() {
+    let bench = Bench::new().await;
+    let (mut viewer, stream, mut pulled) = bench.watched().await;
+    let publisher = ProbeHandle::start();
+    let publication = bench.directory.publish(room("r"), publisher.events()).await.unwrap();
+    assert!(stream.is_published_here());
+    assert!(pulled.is_closed().await);
+    publication.send(opening(0)).await.unwrap();
+    assert_eq!(all_video(&mut viewer, 33).await, [0, 33], "headers, then the picture");
+}
+
+#[actix_rt::test]
+async fn only_what_is_published_here_is_cut_for_hls() {
+    is_cut_once_it_is_published_here(HlsMode::Always).await;
+}
+
+#[actix_rt::test]
+async fn only_what_is_published_here_is_cut_on_demand() {
+    is_cut_once_it_is_published_here(HlsMode::OnDemand).await;
+}
+
+fn hls_settings(mode: HlsMode, storage: &Path) -> HlsSettings {
+    HlsSettings {
+        in_cluster: false,
+        mode,
+        target_ms: 2_000,
+        window: 6,
+        storage: storage.to_owned(),
+        memory_max_bytes: 1 << 20,
+        keep_ended: Duration::from_secs(30),
+        idle_timeout: Duration::from_secs(60),
+    }
+}
+
+async fn is_cut_once_it_is_published_here(mode: HlsMode) {
+    let storage = tempfile::tempdir().unwrap();
+    let hls = HlsSessions::start(hls_settings(mode, storage.path()));
+    let bench = Bench::with(settings(), Some(hls.clone())).await;
+    let (_viewer, _stream, _pulled) = bench.watched().await;
+    assert!(hls.open(&bench.directory, &room("r")).await.is_none());
+    let publication = bench.directory.publish(room("r"), ProbeHandle::start().events()).await.unwrap();
+    publication.send(opening(0)).await.unwrap();
+    assert!(hls.open(&bench.directory, &room("r")).await.is_some());
+}
+
+#[actix_rt::test]
+async fn a_room_that_waits_for_its_publisher_is_not_cut_on_demand() {
+    let storage = tempfile::tempdir().unwrap();
+    let hls = HlsSessions::start(hls_settings(HlsMode::OnDemand, storage.path()));
+    let bench = Bench::with(settings(), Some(hls.clone())).await;
+    let publication = bench.directory.publish(room("r"), ProbeHandle::start().events()).await.unwrap();
+    publication.send(opening(0)).await.unwrap();
+    drop(publication);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(bench.directory.find(room("r")).await.is_some(), "it waits");
+    assert!(hls.open(&bench.directory, &room("r")).await.is_none(), "another node may have it by now");
+}
+
+#[actix_rt::test]
+async fn a_publisher_who_is_refused_leaves_the_pull_as_it_is() {
+    let bench = Bench::new().await;
+    let (mut viewer, _stream, mut pulled) = bench.watched().await;
+    bench.script.claims(Err(ClaimError::Taken { node: "n2".to_owned() }));
+    let refused = bench.directory.publish(room("r"), ProbeHandle::start().events()).await;
+    assert_eq!(refused.unwrap_err(), PublishError::Busy);
+    pulled.send(vec![samples::inter(33)]).await;
+    assert_eq!(all_video(&mut viewer, 33).await, [33]);
+}
+
+#[actix_rt::test]
+async fn viewers_of_a_publisher_who_went_to_another_node_follow() {
+    let bench = Bench::new().await;
+    bench.script.locates(Ok(None));
+    let publisher = ProbeHandle::start();
+    let publication = bench.directory.publish(room("r"), publisher.events()).await.unwrap();
+    let stream = bench.directory.open(room("r")).await.unwrap();
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&stream, 0);
+    publication.send(opening(1_000)).await.unwrap();
+    all_video(&mut viewer, 1_000).await;
+    drop(publication);
+    tokio::time::sleep(GRACE / 2).await;
+    bench.script.locates(Ok(Some(bench.port.origin("n2", 2))));
+    let _pulled = bench.port.serve(opening(0)).await;
+    assert_eq!(all_video(&mut viewer, 1_033).await, [1_000, 1_033]);
+    assert_eq!(stream.state(), StreamState::Live(Source::Remote));
+}
+
+#[actix_rt::test]
+async fn nobody_looks_for_a_room_that_nobody_watches() {
+    let bench = Bench::new().await;
+    let publication = bench.directory.publish(room("r"), ProbeHandle::start().events()).await.unwrap();
+    publication.send(opening(0)).await.unwrap();
+    drop(publication);
+    tokio::time::sleep(2 * GRACE).await;
+    assert_eq!(bench.script.asked(), 0);
+    assert!(bench.directory.find(room("r")).await.is_none());
+}
+
+#[actix_rt::test]
+async fn without_a_registry_a_pull_goes_on_and_a_broken_one_tries_its_last_origin() {
+    let bench = Bench::new().await;
+    let (mut viewer, _stream, mut pulled) = bench.watched().await;
+    bench.script.locates(Err(StoreError("down".to_owned())));
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    pulled.send(vec![samples::inter(33)]).await;
+    assert_eq!(all_video(&mut viewer, 33).await, [33]);
+    drop(pulled);
+    let mut frames = opening(0);
+    frames.extend([samples::inter(33), samples::inter(66)]);
+    let _pulled = bench.port.serve(frames).await;
+    assert_eq!(all_video(&mut viewer, 66).await, [66]);
+}
+
+#[actix_rt::test]
+async fn a_silent_origin_is_left_when_another_node_has_the_room() {
+    let bench = Bench::new().await;
+    let (mut viewer, _stream, mut silent) = bench.watched().await;
+    tokio::time::sleep(2 * SILENCE).await;
+    let next = Port::open().await;
+    bench.script.locates(Ok(Some(next.origin("n3", 8))));
+    let _pulled = next.serve(opening(0)).await;
+    assert_eq!(all_video(&mut viewer, 33).await, [0, 33]);
+    assert!(silent.is_closed().await);
+}
+
+#[actix_rt::test]
+async fn a_silent_line_to_the_same_publication_is_made_anew() {
+    let bench = Bench::new().await;
+    let (mut viewer, _stream, _silent) = bench.watched().await;
+    let began = Instant::now();
+    let mut frames = opening(0);
+    frames.push(samples::inter(33));
+    let _pulled = bench.port.serve(frames).await;
+    assert!(began.elapsed() >= 3 * SILENCE, "a pause of the encoder's is waited for");
+    assert_eq!(all_video(&mut viewer, 33).await, [33]);
+}
+
+#[actix_rt::test]
+async fn an_origin_that_sends_something_else_is_not_asked_all_the_time() {
+    let bench = Bench::new().await;
+    let asked = Rc::new(RefCell::new(0));
+    let count = asked.clone();
+    let port = bench.port;
+    actix_rt::spawn(async move {
+        loop {
+            let (mut socket, _) = port.request().await;
+            *count.borrow_mut() += 1;
+            let _ = socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n<html>").await;
+        }
+    });
+    let stream = bench.directory.open(room("r")).await.unwrap();
+    ProbeHandle::start().join(&stream, 0);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!((15..30).contains(&*asked.borrow()), "{}", asked.borrow());
+}

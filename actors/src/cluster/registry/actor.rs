@@ -1,0 +1,425 @@
+//! The node's registry.
+
+mod lease;
+
+use std::{collections::HashMap, rc::Rc, time::Duration};
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture, Supervised,
+    WrapFuture, fut,
+};
+use futures::{FutureExt, future::Shared};
+use log::{error, warn};
+use synctv_media::stream::room::RoomName;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout, timeout_at},
+};
+
+use self::lease::LeaseKeeper;
+use super::{CLAIM_TIMEOUT, ClaimError, ClaimLost, LEAVE_TIMEOUT, Readiness, lookups::Lookups};
+use crate::cluster::{
+    origin::{Origin, PublishedRoom},
+    store::{Claim, Store, StoreError},
+};
+
+/// The node's registry. Supervised, on an arbiter of its own, so that no stream's work delays a heartbeat.
+pub struct RegistryActor {
+    store: Rc<dyn Store>,
+    heartbeat: Duration,
+    claims: HashMap<RoomName, Held>,
+    /// Rooms that are being claimed or given back: who comes next waits.
+    busy: HashMap<RoomName, Gate>,
+    renewal: Renewal,
+    lease: Option<LeaseKeeper>,
+    is_leaving: bool,
+    /// How often the lease was found gone, and taken again.
+    lease_generation: u64,
+    origins: Lookups<RoomName, Option<Origin>>,
+    rooms: Lookups<(), Vec<PublishedRoom>>,
+}
+
+struct Held {
+    claim: Claim,
+    owner: Recipient<ClaimLost>,
+}
+
+/// Opens when its other half is dropped.
+type Gate = Shared<oneshot::Receiver<()>>;
+
+/// The renewal of all claims.
+enum Renewal {
+    /// None is under way, and none is needed before the next heartbeat.
+    Idle,
+    /// The last one failed.
+    Due,
+    /// One is under way. No claim is given back until it has ended, as it could put the claim back.
+    UnderWay { ended: Gate, again: bool },
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<Claim, ClaimError>")]
+pub(super) struct ClaimRoom {
+    pub room: RoomName,
+    pub owner: Recipient<ClaimLost>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct ReleaseRoom(pub Claim);
+
+#[derive(Message)]
+#[rtype(result = "Result<Option<Origin>, StoreError>")]
+pub(super) struct Locate {
+    pub room: RoomName,
+    pub fresh: bool,
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<Vec<PublishedRoom>, StoreError>")]
+pub(super) struct ListRooms;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Ping;
+
+#[derive(Message)]
+#[rtype(result = "Readiness")]
+pub(super) struct AskReadiness;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Leave;
+
+type ClaimFuture = ResponseActFuture<RegistryActor, Result<Claim, ClaimError>>;
+
+impl RegistryActor {
+    pub(super) fn new<S: Store>(store: S, heartbeat: Duration) -> Self {
+        Self {
+            lease: store.lease_ttl().map(LeaseKeeper::new),
+            store: Rc::new(store),
+            heartbeat,
+            claims: HashMap::new(),
+            busy: HashMap::new(),
+            renewal: Renewal::Idle,
+            is_leaving: false,
+            lease_generation: 0,
+            origins: Lookups::default(),
+            rooms: Lookups::default(),
+        }
+    }
+
+    /// Renews all claims; once more afterwards, if a renewal is under way.
+    fn renew_claims(&mut self, ctx: &mut Context<Self>) {
+        if let Renewal::UnderWay { again, .. } = &mut self.renewal {
+            *again = true;
+            return;
+        }
+        self.release_orphans(ctx);
+        let claims: Vec<Claim> = self.claims.values().map(|held| held.claim.clone()).collect();
+        if claims.is_empty() {
+            self.renewal = Renewal::Idle;
+            return;
+        }
+        let (opener, ended) = gate();
+        self.renewal = Renewal::UnderWay { ended, again: false };
+        let renewed = self.store.renew(claims).into_actor(self).map(|lost, registry, ctx| {
+            registry.claims_renewed(lost, ctx);
+            drop(opener);
+        });
+        ctx.spawn(renewed);
+    }
+
+    fn claims_renewed(&mut self, lost: Result<Vec<Claim>, StoreError>, ctx: &mut Context<Self>) {
+        let renewal = std::mem::replace(&mut self.renewal, Renewal::Idle);
+        match lost {
+            Ok(lost) => lost.iter().for_each(|claim| self.lose(claim)),
+            Err(error) => {
+                warn!(claims = self.claims.len(), reason:% = error; "claims could not be renewed");
+                self.renewal = Renewal::Due;
+            }
+        }
+        if let Renewal::UnderWay { again: true, .. } = renewal {
+            self.renew_claims(ctx);
+        }
+    }
+
+    fn lose(&mut self, claim: &Claim) {
+        if let Some(held) = self.take_held(claim) {
+            warn!(room = claim.room.as_str(), epoch = claim.epoch; "the claim on a room was lost");
+            held.owner.do_send(ClaimLost { epoch: claim.epoch });
+        }
+    }
+
+    /// A late answer about an old claim must not touch a newer one on the same room.
+    fn take_held(&mut self, claim: &Claim) -> Option<Held> {
+        let is_held = self.claims.get(&claim.room).is_some_and(|held| held.claim == *claim);
+        if !is_held {
+            return None;
+        }
+        self.origins.forget(&claim.room);
+        self.claims.remove(&claim.room)
+    }
+
+    /// An owner that is gone cannot give its claim back.
+    fn release_orphans(&mut self, ctx: &mut Context<Self>) {
+        let orphans = self.claims.values().filter(|held| !held.owner.connected());
+        let orphans: Vec<Claim> = orphans.map(|held| held.claim.clone()).collect();
+        for claim in orphans {
+            self.release(claim, ctx);
+        }
+    }
+
+    fn claim(&mut self, request: ClaimRoom, deadline: Instant, ctx: &mut Context<Self>) -> ClaimFuture {
+        if let Err(refused) = self.may_claim() {
+            return Box::pin(fut::ready(Err(refused)));
+        }
+        if let Some(gate) = self.busy.get(&request.room) {
+            let free = timeout_at(deadline, gate.clone()).into_actor(self);
+            return Box::pin(free.then(move |free, registry, ctx| match free {
+                Ok(_) => registry.claim(request, deadline, ctx),
+                Err(_) => Box::pin(fut::ready(Err(no_answer()))),
+            }));
+        }
+        if self.claims.contains_key(&request.room) {
+            return Box::pin(fut::ready(Err(ClaimError::Taken { node: self.store.node() })));
+        }
+        let answer = self.ask_store(request, ctx);
+        Box::pin(timeout_at(deadline, answer).into_actor(self).map(|answer, _, _| match answer {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Err(no_answer()),
+        }))
+    }
+
+    /// The claim is followed to its end even when nobody waits for it any more: it may succeed.
+    fn ask_store(
+        &mut self,
+        ClaimRoom { room, owner }: ClaimRoom,
+        ctx: &mut Context<Self>,
+    ) -> oneshot::Receiver<Result<Claim, ClaimError>> {
+        let (answer, answered) = oneshot::channel();
+        let (opener, free) = gate();
+        let (claimed, lease_generation) = (self.store.claim(&room), self.lease_generation);
+        self.busy.insert(room.clone(), free);
+        ctx.spawn(claimed.into_actor(self).map(move |claimed, registry, ctx| {
+            registry.busy.remove(&room);
+            match claimed {
+                Ok(claim) => registry.claimed(claim, owner, lease_generation, answer, ctx),
+                Err(error) => registry.claim_failed(error, answer, ctx),
+            }
+            drop(opener);
+        }));
+        answered
+    }
+
+    fn claimed(
+        &mut self,
+        claim: Claim,
+        owner: Recipient<ClaimLost>,
+        returns_before: u64,
+        answer: oneshot::Sender<Result<Claim, ClaimError>>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.origins.forget(&claim.room);
+        // If the lease was gone meanwhile, the claim may have been granted by a table that was emptied since.
+        let is_certain = self.lease_generation == returns_before;
+        let is_wanted = is_certain && !self.is_leaving && owner.connected();
+        self.claims.insert(claim.room.clone(), Held { claim: claim.clone(), owner });
+        let sent = if is_wanted { answer.send(Ok(claim.clone())) } else { Err(Ok(claim.clone())) };
+        if sent.is_err() {
+            self.release(claim, ctx);
+        }
+    }
+
+    fn claim_failed(
+        &mut self,
+        error: ClaimError,
+        answer: oneshot::Sender<Result<Claim, ClaimError>>,
+        ctx: &mut Context<Self>,
+    ) {
+        if let ClaimError::Unavailable { .. } = error {
+            // If it is the lease that is missing, this finds out.
+            self.renew_lease_now(ctx);
+        }
+        // Who asked may have given up.
+        let _ = answer.send(Err(error));
+    }
+
+    fn release(&mut self, claim: Claim, ctx: &mut Context<Self>) {
+        if self.take_held(&claim).is_none() {
+            return;
+        }
+        let room = claim.room.clone();
+        let (opener, free) = gate();
+        self.busy.insert(room.clone(), free);
+        let (store, renewal_ended) = (self.store.clone(), self.renewal_ended());
+        let released = async move {
+            renewal_ended.await;
+            store.release(claim).await
+        };
+        ctx.spawn(released.into_actor(self).map(move |released, registry, _| {
+            registry.busy.remove(&room);
+            registry.origins.forget(&room);
+            if let Err(error) = released {
+                warn!(room = room.as_str(), reason:% = error; "a room is not released yet");
+            }
+            drop(opener);
+        }));
+    }
+
+    fn renewal_ended(&self) -> impl Future<Output = ()> + use<> {
+        let ended = match &self.renewal {
+            Renewal::UnderWay { ended, .. } => Some(ended.clone()),
+            Renewal::Idle | Renewal::Due => None,
+        };
+        async move {
+            if let Some(ended) = ended {
+                // The other half is dropped, not used.
+                let _ = ended.await;
+            }
+        }
+    }
+
+    fn may_claim(&self) -> Result<(), ClaimError> {
+        match self.readiness() {
+            Readiness::Ready => Ok(()),
+            Readiness::NotReady { reason } => Err(ClaimError::Unavailable { reason }),
+        }
+    }
+
+    fn readiness(&self) -> Readiness {
+        if self.is_leaving {
+            return Readiness::NotReady { reason: "this node is stopping".to_owned() };
+        }
+        match self.lease.as_ref().and_then(LeaseKeeper::obstacle) {
+            Some(reason) => Readiness::NotReady { reason },
+            None => Readiness::Ready,
+        }
+    }
+}
+
+fn gate() -> (oneshot::Sender<()>, Gate) {
+    let (opener, gate) = oneshot::channel();
+    (opener, gate.shared())
+}
+
+fn no_answer() -> ClaimError {
+    ClaimError::Unavailable { reason: format!("no answer within {} s", CLAIM_TIMEOUT.as_secs()) }
+}
+
+impl Actor for RegistryActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(self.heartbeat, |registry, ctx| registry.renew_claims(ctx));
+        self.renew_lease_now(ctx);
+    }
+}
+
+impl Supervised for RegistryActor {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        error!(claims = self.claims.len(); "the registry starts again");
+    }
+}
+
+/// After a panic nobody renews the claims any more, so others will take the rooms: their publishers have to go.
+impl Drop for RegistryActor {
+    fn drop(&mut self) {
+        if self.is_leaving || self.claims.is_empty() {
+            return;
+        }
+        error!(claims = self.claims.len(); "the registry is gone");
+        for (_, held) in self.claims.drain() {
+            held.owner.do_send(ClaimLost { epoch: held.claim.epoch });
+        }
+    }
+}
+
+impl Handler<ClaimRoom> for RegistryActor {
+    type Result = ClaimFuture;
+
+    fn handle(&mut self, request: ClaimRoom, ctx: &mut Self::Context) -> Self::Result {
+        self.claim(request, Instant::now() + CLAIM_TIMEOUT, ctx)
+    }
+}
+
+impl Handler<ReleaseRoom> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, ReleaseRoom(claim): ReleaseRoom, ctx: &mut Self::Context) {
+        self.release(claim, ctx);
+    }
+}
+
+impl Handler<Locate> for RegistryActor {
+    type Result = ResponseActFuture<Self, Result<Option<Origin>, StoreError>>;
+
+    fn handle(&mut self, Locate { room, fresh }: Locate, _: &mut Self::Context) -> Self::Result {
+        if self.claims.contains_key(&room) {
+            return Box::pin(fut::ready(Ok(None)));
+        }
+        if let Some(known) = self.origins.known(&room, Instant::now()).filter(|_| !fresh) {
+            return Box::pin(fut::ready(Ok(known)));
+        }
+        if let Some(pending) = self.origins.pending(&room).filter(|_| !fresh) {
+            return Box::pin(pending.into_actor(self));
+        }
+        let asked = if fresh { self.store.locate_fresh(&room) } else { self.store.locate(&room) };
+        let (id, pending) = self.origins.ask(room.clone(), asked);
+        Box::pin(pending.into_actor(self).map(move |answer, registry, _| {
+            registry.origins.answered(room, id, &answer, Instant::now());
+            answer
+        }))
+    }
+}
+
+impl Handler<ListRooms> for RegistryActor {
+    type Result = ResponseActFuture<Self, Result<Vec<PublishedRoom>, StoreError>>;
+
+    fn handle(&mut self, _: ListRooms, _: &mut Self::Context) -> Self::Result {
+        if let Some(known) = self.rooms.known(&(), Instant::now()) {
+            return Box::pin(fut::ready(Ok(known)));
+        }
+        if let Some(pending) = self.rooms.pending(&()) {
+            return Box::pin(pending.into_actor(self));
+        }
+        let (id, pending) = self.rooms.ask((), self.store.rooms());
+        Box::pin(pending.into_actor(self).map(move |answer, registry, _| {
+            registry.rooms.answered((), id, &answer, Instant::now());
+            answer
+        }))
+    }
+}
+
+impl Handler<Ping> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+}
+
+impl Handler<AskReadiness> for RegistryActor {
+    type Result = actix::MessageResult<AskReadiness>;
+
+    fn handle(&mut self, _: AskReadiness, _: &mut Self::Context) -> Self::Result {
+        actix::MessageResult(self.readiness())
+    }
+}
+
+impl Handler<Leave> for RegistryActor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Leave, _: &mut Self::Context) -> Self::Result {
+        self.is_leaving = true;
+        let claims = self.claims.drain().map(|(_, held)| held.claim).collect();
+        let (store, renewal_ended) = (self.store.clone(), self.renewal_ended());
+        let left = timeout(LEAVE_TIMEOUT, async move {
+            renewal_ended.await;
+            store.leave(claims).await
+        });
+        Box::pin(left.into_actor(self).map(|left, _, _| match left {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(reason:% = error; "claims and lease expire instead of being given back"),
+            Err(_) => warn!("claims and lease expire: the store does not answer"),
+        }))
+    }
+}

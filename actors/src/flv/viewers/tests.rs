@@ -1,0 +1,200 @@
+use std::net::Ipv4Addr;
+
+use actix_rt::{Arbiter, ArbiterHandle};
+use synctv_media::{flv::reader::FlvReader, samples, stream::frame::Frame};
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+
+use super::*;
+use crate::{
+    connection_limit::ConnectionLimit,
+    directory::StreamDirectory,
+    stream::Publication,
+    testing::{ProbeHandle, node, opening, room, settings},
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// More than the kernel holds for a connection.
+const FLOOD_BYTES: usize = 32 << 20;
+
+/// A stream on the test's thread.
+struct Live {
+    pool: ViewerPool,
+    stream: StreamHandle,
+    publication: Publication,
+    permits: ConnectionLimit,
+    _router: StreamDirectory,
+    _publisher: ProbeHandle,
+}
+
+impl Live {
+    async fn start() -> Self {
+        let limits =
+            LagLimits { queue_max_bytes: 2 * FLOOD_BYTES, queue_max_ms: 60_000, stall_max: PATIENCE };
+        let (directory, publisher) = (node(settings(), 10), ProbeHandle::start());
+        let publication = directory.publish(room("r"), publisher.events()).await.unwrap();
+        publication.send(opening(0)).await.unwrap();
+        let stream = directory.open(room("r")).await.unwrap();
+        let (pool, permits) = (ViewerPool::new(Arc::new(limits)), ConnectionLimit::new(100));
+        Self { pool, stream, publication, permits, _router: directory, _publisher: publisher }
+    }
+
+    /// A viewer whom the current thread accepts, and its peer's side.
+    async fn viewer(permits: &ConnectionLimit) -> (NewViewer, std::net::TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let (socket, peer) = listener.accept().await.unwrap();
+        let permit = permits.take().unwrap();
+        (NewViewer { socket, peer, head: Bytes::new(), permit, kind: ViewerKind::Viewer }, client)
+    }
+
+    /// A viewer whom the test's thread accepts.
+    async fn admit(&self, entry: &PoolEntry) -> Client {
+        let (viewer, client) = Self::viewer(&self.permits).await;
+        entry.admit(&self.stream, viewer);
+        Client::new(client)
+    }
+
+    /// A viewer whom another thread accepts, which then closes its entrance.
+    async fn admit_on(&self, arbiter: &ArbiterHandle) -> Client {
+        let (pool, stream, permits) = (self.pool.clone(), self.stream.clone(), self.permits.clone());
+        let (sender, client) = oneshot::channel();
+        arbiter.spawn(async move {
+            let (viewer, client) = Self::viewer(&permits).await;
+            pool.open_entry().admit(&stream, viewer);
+            sender.send(client).unwrap();
+        });
+        Client::new(client.await.unwrap())
+    }
+
+    /// The entrance of another thread.
+    async fn entrance_on(&self, arbiter: &ArbiterHandle) -> PoolEntry {
+        let pool = self.pool.clone();
+        let (sender, entry) = oneshot::channel();
+        arbiter.spawn_fn(move || sender.send(pool.open_entry()).unwrap());
+        entry.await.unwrap()
+    }
+}
+
+/// The peer of a viewer.
+struct Client {
+    socket: TcpStream,
+    reader: FlvReader,
+}
+
+impl Client {
+    fn new(socket: std::net::TcpStream) -> Self {
+        Self { socket: TcpStream::from_std(socket).unwrap(), reader: FlvReader::new(FLOOD_BYTES) }
+    }
+
+    /// Reads up to a frame with this payload.
+    async fn wait_for(&mut self, frame: &Frame) {
+        let mut buffer = vec![0; 64 * 1024];
+        let found = timeout(PATIENCE, async {
+            loop {
+                while let Some(came) = self.reader.next_frame().unwrap() {
+                    if came.payload == frame.payload {
+                        return;
+                    }
+                }
+                let size_bytes = self.socket.read(&mut buffer).await.unwrap();
+                assert_ne!(size_bytes, 0, "the stream goes on");
+                self.reader.feed(&buffer[..size_bytes]);
+            }
+        });
+        found.await.expect("the frame comes");
+    }
+}
+
+/// Waits for what another thread or a timer does.
+async fn until(what: impl Fn() -> bool) {
+    let happened = timeout(PATIENCE, async {
+        while !what() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+    happened.await.expect("it happens");
+}
+
+#[actix_rt::test]
+async fn a_rooms_viewers_are_on_the_thread_of_its_stream_whoever_accepted_them() {
+    let live = Live::start().await;
+    let other = Arbiter::new();
+    let _other_entrance = live.entrance_on(&other.handle()).await;
+    let entry = live.pool.open_entry();
+    let mut clients = [live.admit(&entry).await, live.admit_on(&other.handle()).await];
+    assert_eq!((live.pool.shares(), live.pool.workers()), (vec![2], vec![0, 2]));
+    let picture = samples::keyframe(33);
+    live.publication.send(vec![picture.clone()]).await.unwrap();
+    for client in &mut clients {
+        client.wait_for(&picture).await;
+    }
+    other.stop();
+}
+
+#[actix_rt::test]
+async fn a_slow_viewer_outlives_the_thread_that_accepted_it() {
+    let live = Live::start().await;
+    let _entrance = live.pool.open_entry();
+    let other = Arbiter::new();
+    let mut client = live.admit_on(&other.handle()).await;
+    client.wait_for(&opening(0)[3]).await;
+    other.stop();
+    other.join().unwrap();
+    let flood = Frame { payload: vec![0x27; FLOOD_BYTES / 4].into(), ..samples::inter(33) };
+    live.publication.send(vec![flood; 4]).await.unwrap();
+    let picture = samples::keyframe(66);
+    live.publication.send(vec![picture.clone()]).await.unwrap();
+    client.wait_for(&picture).await;
+}
+
+#[actix_rt::test]
+async fn a_viewer_on_its_way_keeps_its_actor_from_stopping() {
+    let live = Live::start().await;
+    let entry = live.pool.open_entry();
+    // The actor has not run yet.
+    let mut client = live.admit(&entry).await;
+    let key = live.pool.only_key();
+    assert!(!key.close_if_empty());
+    client.wait_for(&opening(0)[3]).await;
+}
+
+#[actix_rt::test]
+async fn a_viewer_who_comes_to_a_closed_share_gets_another_one() {
+    let live = Live::start().await;
+    let entry = live.pool.open_entry();
+    let client = live.admit(&entry).await;
+    let first = live.pool.only_key();
+    drop(client);
+    until(|| live.pool.shares().is_empty()).await;
+    assert!(first.close_if_empty());
+    let mut client = live.admit(&entry).await;
+    let second = live.pool.only_key();
+    assert_ne!(second.id(), first.id());
+    // The late end of the first one does not take the second one's place away.
+    drop(first);
+    assert_eq!(live.pool.shares(), [1]);
+    client.wait_for(&opening(0)[3]).await;
+}
+
+#[actix_rt::test]
+async fn nothing_is_kept_of_viewers_who_left_and_of_threads_that_ended() {
+    let live = Live::start().await;
+    let entry = live.pool.open_entry();
+    let other = Arbiter::new();
+    let clients = [live.admit(&entry).await, live.admit_on(&other.handle()).await];
+    assert_eq!(live.pool.workers(), [2], "the other thread closed its entrance");
+    drop(clients);
+    until(|| live.pool.shares().is_empty()).await;
+    assert_eq!(live.pool.workers(), [0]);
+    assert_eq!((live.permits.held(), live.stream.viewers()), (0, 0));
+    drop(entry);
+    assert!(live.pool.workers().is_empty());
+    other.stop();
+}

@@ -1,0 +1,221 @@
+//! HLS of rooms that other nodes publish: playlists and segments, asked for once and handed to all who wait.
+//!
+//! One actor per node, on a thread of its own, as the HTTP workers' viewers of a room are spread over all of them.
+//! Whoever asks first causes a request to the publisher's node; whoever asks meanwhile waits for the same answer. A
+//! playlist is remembered for a fraction of a segment's duration, segments as long as there is memory for them.
+
+mod answer;
+mod origins;
+mod resource;
+mod response_cache;
+mod segment_cache;
+mod upstream;
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    rc::Rc,
+    time::Duration,
+};
+
+use actix::{
+    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture,
+};
+use actix_rt::ArbiterHandle;
+use futures::future::ready;
+use log::{info, warn};
+use tokio::{sync::oneshot, time::Instant};
+
+pub use self::{
+    answer::{Answer, HlsProxyError, Outcome, Refusal},
+    resource::{HlsResource, PlaylistAddress},
+};
+use self::{
+    origins::Origins,
+    response_cache::ResponseCache,
+    segment_cache::SegmentCache,
+    upstream::{FetchResult, Upstream},
+};
+use crate::cluster::registry::RegistryHandle;
+
+/// How many may wait for answers of other nodes. More are refused.
+const WAITERS_MAX: usize = 20_000;
+
+/// How often what is no longer of use is forgotten.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What the HLS proxy needs to know.
+#[derive(Debug, Clone)]
+pub struct HlsProxySettings {
+    /// This node's name, told to the nodes that are asked.
+    pub node_id: String,
+    /// The app of HLS addresses, the same on all nodes.
+    pub app: String,
+    /// How much memory segments of other nodes may take, in bytes.
+    pub cache_max_bytes: usize,
+}
+
+/// Talks to the [`HlsProxyActor`].
+#[derive(Debug, Clone)]
+pub struct HlsProxy(Addr<HlsProxyActor>);
+
+/// Fetches from other nodes, once for all who ask.
+pub struct HlsProxyActor {
+    upstream: Rc<Upstream>,
+    /// Who waits for what is on its way.
+    in_flight: HashMap<HlsResource, Vec<oneshot::Sender<Outcome>>>,
+    waiters: usize,
+    response_cache: ResponseCache,
+    segments: SegmentCache,
+    origins: Origins,
+}
+
+#[derive(Message)]
+#[rtype(result = "Outcome")]
+struct Fetch(HlsResource);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct RemoveResource(HlsResource);
+
+impl HlsProxy {
+    /// Starts the HLS proxy on a thread of its own.
+    pub fn start(registry: RegistryHandle, settings: HlsProxySettings) -> Self {
+        Self::start_on(&Arbiter::new().handle(), registry, settings)
+    }
+
+    pub(crate) fn start_on(
+        arbiter: &ArbiterHandle,
+        registry: RegistryHandle,
+        settings: HlsProxySettings,
+    ) -> Self {
+        Self(HlsProxyActor::start_in_arbiter(arbiter, move |_| HlsProxyActor {
+            segments: SegmentCache::new(settings.cache_max_bytes),
+            upstream: Rc::new(Upstream::new(registry, settings)),
+            in_flight: HashMap::new(),
+            waiters: 0,
+            response_cache: ResponseCache::default(),
+            origins: Origins::default(),
+        }))
+    }
+
+    /// The asset is here now: what other nodes had of it is past.
+    pub fn forget(&self, resource: HlsResource) {
+        self.0.do_send(RemoveResource(resource));
+    }
+
+    /// What the node that publishes the room says. Nothing here waits without a limit.
+    pub async fn fetch(&self, resource: HlsResource) -> Outcome {
+        self.0.send(Fetch(resource)).await.unwrap_or(Err(HlsProxyError::Stopped))
+    }
+}
+
+impl Actor for HlsProxyActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(SWEEP_INTERVAL, |proxy, _| {
+            let now = Instant::now();
+            proxy.response_cache.sweep(now);
+            proxy.origins.sweep(now);
+        });
+    }
+}
+
+impl HlsProxyActor {
+    fn remembered(&self, resource: &HlsResource) -> Option<Outcome> {
+        match resource {
+            HlsResource::Segment { room, sequence } => {
+                self.segments.get(room, *sequence).map(|segment| Ok(Answer::Segment(segment)))
+            }
+            HlsResource::Playlist { .. } => None,
+        }
+        .or_else(|| self.response_cache.fresh(resource, Instant::now()))
+    }
+
+    fn wait_for(&mut self, resource: HlsResource, ctx: &mut Context<Self>) -> oneshot::Receiver<Outcome> {
+        let (waiter, outcome) = oneshot::channel();
+        self.waiters += 1;
+        match self.in_flight.entry(resource) {
+            Entry::Occupied(mut flight) => flight.get_mut().push(waiter),
+            Entry::Vacant(place) => {
+                let resource = place.key().clone();
+                place.insert(vec![waiter]);
+                self.start_fetch(resource, ctx);
+            }
+        }
+        outcome
+    }
+
+    fn start_fetch(&mut self, resource: HlsResource, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let last_origin = self.origins.last(resource.room(), now);
+        let has_stale = self.response_cache.has_stale(&resource, now);
+        let flight = self.upstream.clone().fetch(resource.clone(), last_origin, has_stale);
+        ctx.spawn(
+            flight.into_actor(self).map(move |fetched, proxy, _| proxy.finish_fetch(resource, fetched)),
+        );
+    }
+
+    fn finish_fetch(&mut self, resource: HlsResource, FetchResult { outcome, origin }: FetchResult) {
+        let now = Instant::now();
+        if let Some(origin) = origin {
+            self.note_reachability(&origin.node, &outcome);
+            self.origins.note(&resource, &origin, &outcome, now);
+        }
+        let outcome = self.remember(&resource, outcome, now);
+        let waiters = self.in_flight.remove(&resource).unwrap_or_default();
+        self.waiters -= waiters.len();
+        for waiter in waiters {
+            // Whoever left needs no answer.
+            let _ = waiter.send(outcome.clone());
+        }
+    }
+
+    fn remember(&mut self, resource: &HlsResource, outcome: Outcome, now: Instant) -> Outcome {
+        match outcome {
+            Ok(Answer::Segment(segment)) => {
+                self.segments.add(resource.room().clone(), segment.clone());
+                Ok(Answer::Segment(segment))
+            }
+            outcome => self.response_cache.settle(resource, outcome, now),
+        }
+    }
+
+    /// One line when a node stops to answer, and one when it does again.
+    fn note_reachability(&mut self, node: &str, outcome: &Outcome) {
+        match outcome {
+            Err(HlsProxyError::Origin { reason, .. }) if self.origins.lost(node) => {
+                warn!(node = node, reason = reason.as_str(); "HLS: a node does not answer for its rooms");
+            }
+            Ok(_) if self.origins.found(node) => info!(node = node; "HLS: a node answers again"),
+            _ => {}
+        }
+    }
+}
+
+impl Handler<Fetch> for HlsProxyActor {
+    type Result = ResponseFuture<Outcome>;
+
+    fn handle(&mut self, Fetch(resource): Fetch, ctx: &mut Self::Context) -> Self::Result {
+        if let Some(outcome) = self.remembered(&resource) {
+            return Box::pin(ready(outcome));
+        }
+        if self.waiters >= WAITERS_MAX {
+            return Box::pin(ready(Err(HlsProxyError::Busy)));
+        }
+        let outcome = self.wait_for(resource, ctx);
+        Box::pin(async { outcome.await.unwrap_or(Err(HlsProxyError::Stopped)) })
+    }
+}
+
+impl Handler<RemoveResource> for HlsProxyActor {
+    type Result = ();
+
+    fn handle(&mut self, RemoveResource(resource): RemoveResource, _: &mut Context<Self>) {
+        self.origins.forget(resource.room());
+        self.response_cache.forget(&resource);
+    }
+}
+
+#[cfg(test)]
+mod tests;

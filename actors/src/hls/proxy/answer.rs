@@ -1,0 +1,59 @@
+//! What the HLS proxy says to those who ask.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::hls::{PlaylistText, StoredSegment};
+
+/// What a request led to.
+pub type Outcome = Result<Answer, HlsProxyError>;
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// The playlist.
+    Playlist(Arc<PlaylistText>),
+    /// The segment.
+    Segment(Arc<StoredSegment>),
+    /// The publisher's node refuses, for a reason that its viewers are told as well.
+    Refused(Arc<Refusal>),
+    /// No other node publishes the room.
+    Nowhere,
+}
+
+/// What another node answers instead of a playlist or a segment.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: u16,
+    /// The type of the body.
+    pub content_type: String,
+    /// When to ask again, in seconds.
+    pub retry_after: Option<String>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HlsProxyError {
+    /// The publisher's node cannot be reached, is too slow or broke off.
+    #[error("node {node}, where the room is published, does not answer: {reason}")]
+    Origin {
+        /// The node's name.
+        node: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// It is not known which node that is, if any.
+    #[error("the registry does not say whether another node publishes the room")]
+    Registry,
+    /// Too many wait already.
+    #[error("too many requests wait for other nodes")]
+    Busy,
+    /// The server stops.
+    #[error("the relay has stopped")]
+    Stopped,
+}

@@ -1,0 +1,405 @@
+use std::cell::{Cell, RefCell};
+
+use actix_rt::Arbiter;
+use bytes::Bytes;
+use futures::future::{LocalBoxFuture, join_all};
+use synctv_media::stream::room::RoomName;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use super::*;
+use crate::{
+    cluster::{
+        origin::{NodeAddresses, Origin, PublishedRoom},
+        registry::ClaimError,
+        store::{Claim, Store, StoreError},
+    },
+    hls::SegmentPlace,
+    testing::room,
+};
+
+const PLAYLIST: &str = "#EXTM3U\nseg-7.ts\n";
+const ENDED_PLAYLIST: &str = "#EXTM3U\nseg-7.ts\n#EXT-X-ENDLIST\n";
+
+/// A store that says of every room where it is, or that it cannot say.
+#[derive(Clone, Default)]
+struct Map(Rc<RefCell<Option<Origin>>>, Rc<Cell<Mood>>);
+
+#[derive(Clone, Copy, Default)]
+enum Mood {
+    #[default]
+    Well,
+    Fails,
+    Hangs,
+}
+
+impl Store for Map {
+    fn claim(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+        Box::pin(ready(Err(ClaimError::Unavailable { reason: "a map".to_owned() })))
+    }
+
+    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
+        match self.1.get() {
+            Mood::Well => Box::pin(ready(Ok(self.0.borrow().clone()))),
+            Mood::Fails => Box::pin(ready(Err(StoreError("no store".to_owned())))),
+            Mood::Hangs => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+}
+
+// It stays on the test's thread; a store is built where the registry runs, which is the same one.
+thread_local! {
+    static MAP: Map = Map::default();
+}
+
+/// What the node does with a request.
+#[derive(Clone)]
+enum Reply {
+    Answer(String),
+    /// Closes the connection behind it.
+    BreakOff(String),
+    Silence,
+}
+
+/// A node that publishes whatever it is asked for.
+struct Node {
+    address: String,
+    heads: watch::Receiver<Vec<String>>,
+    reply: Rc<RefCell<Reply>>,
+    connections: Rc<Cell<usize>>,
+    accept: actix_rt::task::JoinHandle<()>,
+}
+
+impl Node {
+    async fn start(reply: Reply) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (note, heads) = watch::channel(Vec::new());
+        let reply = Rc::new(RefCell::new(reply));
+        let (note, of_node) = (Rc::new(note), reply.clone());
+        let connections = Rc::new(Cell::new(0));
+        let count = connections.clone();
+        let accept = actix_rt::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                count.set(count.get() + 1);
+                open.push(AbortOnDrop(actix_rt::spawn(serve(socket, note.clone(), of_node.clone()))));
+            }
+        });
+        let node = Self { address, heads, reply, connections, accept };
+        node.publish();
+        node
+    }
+
+    fn publish(&self) {
+        let unused = "127.0.0.1:1".to_owned();
+        let addresses =
+            NodeAddresses { rtmp: unused.clone(), httpflv: unused, hls: Some(self.address.clone()) };
+        MAP.with(|map| *map.0.borrow_mut() = Some(Origin { node: "n2".to_owned(), epoch: 1, addresses }));
+    }
+
+    fn unpublish() {
+        MAP.with(|map| map.0.take());
+    }
+
+    fn will(&self, reply: Reply) {
+        *self.reply.borrow_mut() = reply;
+    }
+
+    fn requests(&self) -> usize {
+        self.heads.borrow().len()
+    }
+
+    async fn die(self) {
+        self.accept.abort();
+        let _ = self.accept.await;
+    }
+}
+
+struct AbortOnDrop(actix_rt::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn serve(mut socket: TcpStream, heads: Rc<watch::Sender<Vec<String>>>, reply: Rc<RefCell<Reply>>) {
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match socket.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return,
+            }
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        heads.send_modify(|heads| heads.push(head));
+        let now = reply.borrow().clone();
+        match now {
+            Reply::Answer(text) => socket.write_all(text.as_bytes()).await.unwrap(),
+            Reply::BreakOff(text) => return socket.write_all(text.as_bytes()).await.unwrap(),
+            Reply::Silence => std::future::pending().await,
+        }
+    }
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
+}
+
+fn ok(body: &str) -> Reply {
+    Reply::Answer(answer("200 OK", "ETag: \"8\"\r\n", body))
+}
+
+fn not_found() -> Reply {
+    Reply::Answer(answer("404 Not Found", "Content-Type: application/json\r\n", "{}"))
+}
+
+fn proxy() -> HlsProxy {
+    relay_with_cache(1 << 20)
+}
+
+fn relay_with_cache(cache_max_bytes: usize) -> HlsProxy {
+    let arbiter = Arbiter::current();
+    let registry = RegistryHandle::start_on(&arbiter, Duration::from_secs(60), || MAP.with(Map::clone));
+    let settings = HlsProxySettings { node_id: "n1".to_owned(), app: "live".to_owned(), cache_max_bytes };
+    HlsProxy::start_on(&arbiter, registry, settings)
+}
+
+fn playlist() -> HlsResource {
+    HlsResource::Playlist { room: room("r"), address: PlaylistAddress::Index }
+}
+
+fn segment(sequence: u64) -> HlsResource {
+    HlsResource::Segment { room: room("r"), sequence }
+}
+
+/// Goes on when what was remembered a moment ago is asked for anew.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// What someone who asks would read.
+fn said(outcome: Outcome) -> String {
+    match outcome {
+        Ok(Answer::Playlist(text)) => {
+            format!("{} {}", text.tag, String::from_utf8_lossy(&text.plain))
+        }
+        Ok(Answer::Segment(segment)) => match segment.place() {
+            Some(SegmentPlace::Memory(bytes)) => {
+                format!("{} {}", segment.sequence(), String::from_utf8_lossy(&bytes))
+            }
+            place => format!("{place:?}"),
+        },
+        Ok(Answer::Refused(refusal)) => refusal.status.to_string(),
+        Ok(Answer::Nowhere) => "nowhere".to_owned(),
+        Err(HlsProxyError::Origin { node, .. }) => format!("{node} fails"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[actix_rt::test]
+async fn fifty_who_ask_at_once_cause_one_request() {
+    let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
+    for (resource, expected) in [(playlist(), format!("8 {PLAYLIST}")), (segment(7), format!("7 {PLAYLIST}"))]
+    {
+        let before = node.requests();
+        let answers = join_all((0..50).map(|_| proxy.fetch(resource.clone()))).await;
+        assert!(answers.into_iter().all(|outcome| said(outcome) == expected));
+        assert_eq!(node.requests(), before + 1);
+    }
+    let heads = node.heads.borrow().clone();
+    assert!(heads[0].starts_with("get /live/r/index.m3u8 http/1.1\r\n"), "{}", heads[0]);
+    assert!(heads[1].starts_with("get /live/r/seg-7.ts http/1.1\r\n"), "{}", heads[1]);
+    assert!(heads.iter().all(|head| head.contains("\r\nsynctv-pull: n1\r\n")));
+}
+
+#[actix_rt::test]
+async fn a_playlist_is_remembered_for_a_moment_and_a_segment_for_longer() {
+    let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
+    for (resource, requests_before, requests_after) in [(playlist(), 1, 2), (segment(7), 3, 3)] {
+        proxy.fetch(resource.clone()).await.unwrap();
+        proxy.fetch(resource.clone()).await.unwrap();
+        assert_eq!(node.requests(), requests_before);
+        pass(Duration::from_millis(300)).await;
+        proxy.fetch(resource).await.unwrap();
+        assert_eq!(node.requests(), requests_after);
+    }
+    assert_eq!(node.connections.get(), 1, "it is kept for the next request");
+}
+
+#[actix_rt::test]
+async fn segments_are_kept_up_to_a_number_of_bytes() {
+    let (node, proxy) = (Node::start(ok("0123456789")).await, relay_with_cache(25));
+    for (sequence, requests) in [(1, 1), (2, 2), (1, 2), (3, 3), (2, 3), (1, 4)] {
+        proxy.fetch(segment(sequence)).await.unwrap();
+        assert_eq!(node.requests(), requests, "after segment {sequence}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_refusal_is_passed_on_as_it_is() {
+    let proxy = proxy();
+    let node = Node::start(Reply::Silence).await;
+    for (at, status) in
+        ["404 Not Found", "415 Unsupported Media Type", "503 Service Unavailable"].iter().enumerate()
+    {
+        let headers = "Content-Type: application/json\r\nRetry-After: 2\r\n";
+        node.will(Reply::Answer(answer(status, headers, "{\"error\":\"x\"}")));
+        let refusal = match proxy.fetch(segment(at as u64)).await {
+            Ok(Answer::Refused(refusal)) => refusal,
+            other => panic!("{other:?}"),
+        };
+        let expected = Refusal {
+            status: status[..3].parse().unwrap(),
+            content_type: "application/json".to_owned(),
+            retry_after: Some("2".to_owned()),
+            body: Bytes::from_static(b"{\"error\":\"x\"}"),
+        };
+        assert_eq!(*refusal, expected);
+        assert_eq!(said(proxy.fetch(segment(at as u64)).await), status[..3]);
+        assert_eq!(node.requests(), at + 1, "it is remembered for a moment");
+    }
+}
+
+#[actix_rt::test]
+async fn whatever_a_node_does_wrong_is_an_error_and_not_a_wait() {
+    let proxy = proxy();
+    let node = Node::start(Reply::Silence).await;
+    let half = answer("200 OK", "ETag: \"8\"\r\n", PLAYLIST);
+    for (at, reply) in [
+        Reply::BreakOff(String::new()),
+        Reply::BreakOff(half[..half.len() - 3].to_owned()),
+        Reply::BreakOff("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n".to_owned()),
+        Reply::BreakOff("hello\r\n\r\n".to_owned()),
+        Reply::Answer(answer("500 Internal Server Error", "", "")),
+        Reply::Answer(answer("302 Found", "Location: /\r\n", "")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        node.will(reply);
+        assert_eq!(said(proxy.fetch(segment(at as u64)).await), "n2 fails", "{at}");
+    }
+    node.will(Reply::Answer(answer("200 OK", "", PLAYLIST)));
+    assert_eq!(said(proxy.fetch(playlist()).await), "n2 fails", "a playlist without a tag");
+}
+
+#[actix_rt::test]
+async fn a_node_that_says_nothing_is_waited_for_no_longer_than_it_may_take() {
+    let (node, proxy) = (Node::start(Reply::Silence).await, proxy());
+    let mut heads = node.heads.clone();
+    let asked = actix_rt::spawn({
+        let proxy = proxy.clone();
+        async move { (said(proxy.fetch(playlist()).await), said(proxy.fetch(segment(1)).await)) }
+    });
+    heads.wait_for(|heads| heads.len() == 1).await.unwrap();
+    tokio::time::pause();
+    assert_eq!(asked.await.unwrap(), ("n2 fails".to_owned(), "n2 fails".to_owned()));
+}
+
+#[actix_rt::test]
+async fn the_last_playlist_stands_in_for_a_node_that_died() {
+    let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
+    let live = said(proxy.fetch(playlist()).await);
+    proxy.fetch(segment(7)).await.unwrap();
+    node.die().await;
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(said(proxy.fetch(playlist()).await), live);
+    assert_eq!(said(proxy.fetch(segment(7)).await), format!("7 {PLAYLIST}"));
+    assert_eq!(said(proxy.fetch(segment(8)).await), "n2 fails");
+    let successor = Node::start(ok("#EXTM3U\nseg-9.ts\n")).await;
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(said(proxy.fetch(playlist()).await), "8 #EXTM3U\nseg-9.ts\n");
+    assert_eq!(successor.requests(), 1);
+}
+
+#[actix_rt::test]
+async fn the_last_node_is_asked_until_the_playlist_is_gone_there() {
+    let (node, proxy) = (Node::start(ok(ENDED_PLAYLIST)).await, proxy());
+    proxy.fetch(playlist()).await.unwrap();
+    Node::unpublish();
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(said(proxy.fetch(playlist()).await), format!("8 {ENDED_PLAYLIST}"));
+    node.will(not_found());
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(said(proxy.fetch(playlist()).await), "404");
+    assert_eq!(node.requests(), 3);
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(said(proxy.fetch(playlist()).await), "nowhere");
+    assert_eq!(node.requests(), 3);
+}
+
+#[actix_rt::test]
+async fn what_another_node_had_is_past_once_the_room_is_here() {
+    for had in [PLAYLIST, ENDED_PLAYLIST] {
+        let (node, proxy) = (Node::start(ok(had)).await, proxy());
+        proxy.fetch(playlist()).await.unwrap();
+        proxy.forget(playlist());
+        Node::unpublish();
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(said(proxy.fetch(playlist()).await), "nowhere");
+        assert_eq!(node.requests(), 1);
+    }
+}
+
+#[actix_rt::test]
+async fn a_room_that_is_nowhere_and_a_node_without_hls_cost_no_request() {
+    let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
+    MAP.with(|map| {
+        if let Some(origin) = &mut *map.0.borrow_mut() {
+            origin.addresses.hls = None;
+        }
+    });
+    assert_eq!(said(proxy.fetch(playlist()).await), "nowhere");
+    Node::unpublish();
+    assert_eq!(said(proxy.fetch(playlist()).await), "nowhere");
+    assert_eq!(node.requests(), 0);
+}
+
+#[actix_rt::test]
+async fn what_is_live_stays_live_while_the_registry_cannot_say_where() {
+    let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
+    let live = said(proxy.fetch(playlist()).await);
+    for (at, mood) in [Mood::Fails, Mood::Hangs].into_iter().enumerate() {
+        MAP.with(|map| map.1.set(mood));
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(said(proxy.fetch(playlist()).await), live);
+        assert_eq!(node.requests(), at + 2);
+    }
+    let never_seen = HlsResource::Playlist { room: room("other"), address: PlaylistAddress::Index };
+    MAP.with(|map| map.1.set(Mood::Fails));
+    assert_eq!(proxy.fetch(never_seen).await.err(), Some(HlsProxyError::Registry));
+}
+
+#[actix_rt::test]
+async fn more_than_may_wait_are_told_so_at_once() {
+    let (_node, proxy) = (Node::start(Reply::Silence).await, proxy());
+    let crowd = actix_rt::spawn({
+        let proxy = proxy.clone();
+        async move { join_all((0..WAITERS_MAX).map(|_| proxy.fetch(playlist()))).await }
+    });
+    let busy = Ok(HlsProxyError::Busy.to_string());
+    while tokio::time::timeout(Duration::from_millis(1), proxy.fetch(segment(1))).await.map(said) != busy {}
+    tokio::time::pause();
+    assert_eq!(crowd.await.unwrap().len(), WAITERS_MAX);
+    assert_eq!(said(proxy.fetch(segment(2)).await), "n2 fails", "there is room again");
+}

@@ -1,0 +1,247 @@
+//! Requests to the node that publishes a room.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use awc::{
+    Client, Connector,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
+};
+use bytes::Bytes;
+use log::debug;
+use synctv_media::{hls::segment::SEGMENT_MAX_BYTES, stream::room::RoomName};
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::{Answer, HlsProxyError, HlsProxySettings, HlsResource, Outcome, Refusal};
+use crate::{
+    cluster::{
+        origin::{Origin, PULL_HEADER},
+        registry::RegistryHandle,
+    },
+    hls::{PlaylistText, StoredSegment},
+};
+
+/// Requests on their way at once; further ones wait for their turn.
+const REQUESTS_MAX: usize = 256;
+
+/// How long a request waits for its turn.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the registry may take to name the node.
+const LOCATE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// With a node that had the room a moment ago, a slow registry is not what viewers wait for.
+const RELOCATE_TIMEOUT: Duration = Duration::from_millis(300);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a connection is kept for the next request: less than a node keeps one, or requests would be lost to
+/// connections that are just being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A node waits for the first segment before it answers, and this is a little more.
+const PLAYLIST_HEAD_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// If there is something to say instead, viewers do not wait as long.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(4);
+
+const PLAYLIST_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+const SEGMENT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+const PLAYLIST_MAX_BYTES: usize = 1024 * 1024;
+const REFUSAL_MAX_BYTES: usize = 64 * 1024;
+
+/// The frame that makes a segment too large is still in it.
+const LAST_FRAME_MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// Asks other nodes.
+pub(super) struct Upstream {
+    client: Client,
+    registry: RegistryHandle,
+    settings: HlsProxySettings,
+    turns: Semaphore,
+}
+
+/// How a request ended.
+pub(super) struct FetchResult {
+    pub outcome: Outcome,
+    /// The node that was asked, if there was one to ask.
+    pub origin: Option<Origin>,
+}
+
+struct Limits {
+    head_timeout: Duration,
+    body_timeout: Duration,
+    body_max_bytes: usize,
+}
+
+impl Upstream {
+    /// To be called on the thread that will use it.
+    pub fn new(registry: RegistryHandle, settings: HlsProxySettings) -> Self {
+        let connector =
+            Connector::new().timeout(CONNECT_TIMEOUT).conn_keep_alive(KEEP_ALIVE).limit(REQUESTS_MAX);
+        let client = Client::builder().connector(connector).disable_redirects().finish();
+        Self { client, registry, settings, turns: Semaphore::new(REQUESTS_MAX) }
+    }
+
+    /// Asks the node that publishes the room, or else the last one that did. `has_stale`: a failure is not the end.
+    pub async fn fetch(
+        self: Rc<Self>,
+        resource: HlsResource,
+        last_origin: Option<Origin>,
+        has_stale: bool,
+    ) -> FetchResult {
+        let locate_timeout = if last_origin.is_some() { RELOCATE_TIMEOUT } else { LOCATE_TIMEOUT };
+        let origin = match (self.locate(resource.room(), locate_timeout).await, last_origin) {
+            (Ok(Some(origin)), _) | (_, Some(origin)) => origin,
+            (Ok(None), None) => return FetchResult { outcome: Ok(Answer::Nowhere), origin: None },
+            (Err(error), None) => return FetchResult { outcome: Err(error), origin: None },
+        };
+        let Some(address) = &origin.addresses.hls else {
+            return FetchResult { outcome: Ok(Answer::Nowhere), origin: None };
+        };
+        let outcome = match timeout(TURN_TIMEOUT, self.turns.acquire()).await {
+            Ok(_turn) => {
+                let answer = self.ask(address, &resource, &Limits::new(&resource, has_stale)).await;
+                answer.map_err(|reason| HlsProxyError::Origin { node: origin.node.clone(), reason })
+            }
+            Err(_) => Err(HlsProxyError::Busy),
+        };
+        FetchResult { outcome, origin: Some(origin) }
+    }
+
+    async fn locate(&self, room: &RoomName, patience: Duration) -> Result<Option<Origin>, HlsProxyError> {
+        match timeout(patience, self.registry.locate(room.clone())).await {
+            Ok(Ok(origin)) => Ok(origin),
+            Ok(Err(error)) => {
+                debug!(room = room.as_str(), reason:% = error; "HLS: the registry cannot say who publishes the room");
+                Err(HlsProxyError::Registry)
+            }
+            Err(_) => Err(HlsProxyError::Registry),
+        }
+    }
+
+    async fn ask(&self, address: &str, resource: &HlsResource, limits: &Limits) -> Result<Answer, String> {
+        let request = self
+            .client
+            .get(format!("http://{address}{}", resource.path(&self.settings.app)))
+            .insert_header((PULL_HEADER, self.settings.node_id.as_str()))
+            .insert_header((header::ACCEPT_ENCODING, "identity"))
+            .timeout(limits.head_timeout);
+        let mut response = request.send().await.map_err(|error| error.to_string())?;
+        let (status, head) = (response.status(), response.headers().clone());
+        let body_max_bytes = match status {
+            StatusCode::OK => limits.body_max_bytes,
+            StatusCode::NOT_FOUND | StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::SERVICE_UNAVAILABLE => {
+                REFUSAL_MAX_BYTES
+            }
+            status => return Err(format!("it answered {status}")),
+        };
+        let body = timeout(limits.body_timeout, response.body().limit(body_max_bytes))
+            .await
+            .map_err(|_| format!("its answer took more than {} s", limits.body_timeout.as_secs()))?
+            .map_err(|error| error.to_string())?;
+        check_length(&head, body.len())?;
+        match (status, resource) {
+            (StatusCode::OK, HlsResource::Playlist { .. }) => playlist(&head, body),
+            (StatusCode::OK, HlsResource::Segment { sequence, .. }) => {
+                Ok(Answer::Segment(Arc::new(StoredSegment::new(*sequence, body))))
+            }
+            (status, _) => Ok(Answer::Refused(Arc::new(refusal(status, &head, body)))),
+        }
+    }
+}
+
+impl Limits {
+    fn new(resource: &HlsResource, has_stale: bool) -> Self {
+        match resource {
+            HlsResource::Playlist { .. } => Self {
+                head_timeout: if has_stale { HEAD_TIMEOUT } else { PLAYLIST_HEAD_TIMEOUT },
+                body_timeout: PLAYLIST_BODY_TIMEOUT,
+                body_max_bytes: PLAYLIST_MAX_BYTES,
+            },
+            HlsResource::Segment { .. } => Self {
+                head_timeout: HEAD_TIMEOUT,
+                body_timeout: SEGMENT_BODY_TIMEOUT,
+                body_max_bytes: SEGMENT_MAX_BYTES + LAST_FRAME_MAX_BYTES,
+            },
+        }
+    }
+}
+
+/// To the client, a connection that is closed within a body ends it like any other.
+fn check_length(head: &HeaderMap, size_bytes: usize) -> Result<(), String> {
+    let expected_bytes = text(head, header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    match expected_bytes {
+        Some(expected_bytes) if size_bytes == expected_bytes => Ok(()),
+        Some(expected_bytes) => Err(format!("it broke off after {size_bytes} of {expected_bytes} bytes")),
+        None => Err("its answer has no Content-Length".to_owned()),
+    }
+}
+
+/// The node's own tag, so that all nodes give the same one.
+fn playlist(head: &HeaderMap, body: Bytes) -> Result<Answer, String> {
+    let tag = text(head, header::ETAG).unwrap_or_default();
+    match tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) {
+        None | Some("") => Err("its playlist has no ETag".to_owned()),
+        Some(tag) if tag.bytes().all(can_be_in_tag) => {
+            Ok(Answer::Playlist(Arc::new(PlaylistText::new(body, tag.to_owned()))))
+        }
+        Some(_) => Err("its playlist has an ETag with characters that none can have".to_owned()),
+    }
+}
+
+/// Of RFC 9110's, those that are ASCII. Whoever builds the header of viewers' answers relies on it.
+fn can_be_in_tag(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x7e)
+}
+
+fn refusal(status: StatusCode, head: &HeaderMap, body: Bytes) -> Refusal {
+    Refusal {
+        status: status.as_u16(),
+        content_type: text(head, header::CONTENT_TYPE).unwrap_or("application/json").to_owned(),
+        retry_after: text(head, header::RETRY_AFTER).map(ToOwned::to_owned),
+        body,
+    }
+}
+
+fn text(head: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    head.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use awc::http::header::HeaderValue;
+
+    use super::*;
+
+    fn tag_of(header: &'static str) -> Result<String, String> {
+        let head = HeaderMap::from_iter([(header::ETAG, HeaderValue::from_static(header))]);
+        match playlist(&head, Bytes::new())? {
+            Answer::Playlist(text) => Ok(text.tag.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_playlist_s_tag_is_taken_without_its_quotes() {
+        assert_eq!(tag_of("\"17-a!~\""), Ok("17-a!~".to_owned()));
+    }
+
+    #[test]
+    fn a_playlist_without_a_strong_tag_is_refused() {
+        for header in ["", "\"", "\"\"", "17", "W/\"17\""] {
+            assert_eq!(tag_of(header), Err("its playlist has no ETag".to_owned()), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_tag_with_characters_that_none_can_have_is_refused() {
+        for header in ["\"1 7\"", "\"1\"7\"", "\"\"17\"\"", "\"1\t7\"", "\" \""] {
+            let reason = tag_of(header).unwrap_err();
+            assert!(reason.contains("characters"), "{header}: {reason}");
+        }
+    }
+}

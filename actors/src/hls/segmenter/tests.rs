@@ -1,0 +1,326 @@
+//! A segmenter that is sent what a stream would send it, with time under control.
+
+use synctv_media::{
+    hls::ts::check::TsChecker,
+    samples,
+    stream::{batcher::Batcher, frame::Frame, room::RoomName},
+};
+use tokio::time::{advance, pause};
+
+use super::*;
+use crate::{
+    events::EndReason,
+    hls::{HlsMode, HlsSettings, PlaylistState, SegmentPlace},
+    stream::Publication,
+    testing::{self, ProbeHandle, node, settings},
+};
+
+/// A segmenter and the stream's side of it.
+struct Bench {
+    hls: HlsSessions,
+    stream: StreamHandle,
+    segmenter: Recipient<StreamEvent>,
+    batcher: Batcher,
+    _publication: Publication,
+    _storage: tempfile::TempDir,
+}
+
+fn room() -> RoomName {
+    testing::room("room")
+}
+
+impl Bench {
+    async fn new(mode: HlsMode) -> Self {
+        Self::start(mode, false).await
+    }
+
+    async fn start(mode: HlsMode, in_cluster: bool) -> Self {
+        let storage = tempfile::tempdir().unwrap();
+        let hls = HlsSessions::start(HlsSettings {
+            mode,
+            target_ms: 2_000,
+            window: 6,
+            storage: storage.path().to_owned(),
+            memory_max_bytes: 1 << 20,
+            in_cluster,
+            keep_ended: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(60),
+        });
+        let directory = node(settings(), 1);
+        let publication = directory.publish(room(), ProbeHandle::start().events()).await.unwrap();
+        let stream = directory.open(room()).await.unwrap();
+        let session = (mode == HlsMode::OnDemand).then(|| hls.begin(&room()));
+        Self {
+            segmenter: SegmenterActor::start(hls.clone(), stream.clone(), session),
+            hls,
+            stream,
+            batcher: Batcher::default(),
+            _publication: publication,
+            _storage: storage,
+        }
+    }
+
+    async fn tell(&self, event: StreamEvent) {
+        self.segmenter.send(event).await.unwrap();
+    }
+
+    async fn publisher_comes(&mut self) {
+        self.batcher.end_publisher();
+        self.tell(StreamEvent::PublisherCame(Source::Local)).await;
+        self.send([samples::video_header()]).await;
+    }
+
+    /// Pictures, 25 a second, a keyframe each second.
+    async fn pictures(&mut self, count: u32) {
+        let picture = |at: u32| match at % 25 {
+            0 => samples::keyframe(at * 40),
+            _ => samples::inter(at * 40),
+        };
+        self.send((0..count).map(picture).map(readable)).await;
+    }
+
+    async fn send(&mut self, frames: impl IntoIterator<Item = Frame>) {
+        for frame in frames {
+            self.batcher.push(frame).unwrap();
+        }
+        let (batches, after_gap) = (self.batcher.flush().into(), false);
+        self.tell(StreamEvent::Media { batches, after_gap }).await;
+    }
+
+    async fn end(&self) {
+        self.tell(StreamEvent::End(EndReason::PublisherLeft)).await;
+    }
+
+    async fn session(&self) -> Option<Arc<HlsSession>> {
+        let directory = node(settings(), 1);
+        self.hls.open(&directory, &room()).await
+    }
+
+    async fn playlist(&self) -> String {
+        text(&self.session().await.unwrap()).await
+    }
+}
+
+async fn text(session: &HlsSession) -> String {
+    match session.playlist_state(Duration::ZERO).await {
+        PlaylistState::Ready(playlists) => {
+            let text = playlists.index.plain.clone();
+            String::from_utf8(text.into()).unwrap()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A picture with one NAL unit, as the container wants it.
+fn readable(frame: Frame) -> Frame {
+    let mut payload = frame.payload[..5].to_vec();
+    payload.extend_from_slice(&[0, 0, 0, 2, 0x65, 1]);
+    Frame { payload: payload.into(), ..frame }
+}
+
+fn value(playlist: &str, tag: &str) -> u64 {
+    let line = playlist.lines().find_map(|line| line.strip_prefix(tag)).unwrap();
+    line.parse().unwrap()
+}
+
+fn durations(playlist: &str) -> Vec<&str> {
+    playlist.lines().filter_map(|line| line.strip_prefix("#EXTINF:")).collect()
+}
+
+#[actix::test]
+async fn the_first_segment_is_one_gop_and_the_rest_reach_the_target() {
+    let mut bench = Bench::new(HlsMode::Always).await;
+    assert!(bench.session().await.is_none(), "nobody has published yet");
+    bench.publisher_comes().await;
+    let session = bench.session().await.unwrap();
+    assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Pending));
+    bench.pictures(25 * 5 + 1).await;
+    let playlist = bench.playlist().await;
+    assert_eq!(durations(&playlist), ["1.000,", "2.000,", "2.000,"]);
+    assert_eq!(value(&playlist, "#EXT-X-TARGETDURATION:"), 2);
+    let mut checker = TsChecker::new();
+    let first = value(&playlist, "#EXT-X-MEDIA-SEQUENCE:");
+    for sequence in first..first + 3 {
+        let Some(SegmentPlace::Memory(bytes)) = bench.hls.segment(&room(), sequence).unwrap().place() else {
+            panic!("the newest segments are in memory");
+        };
+        assert!(checker.segment(&bytes).unwrap().starts_with_keyframe);
+    }
+}
+
+#[actix::test]
+async fn a_request_that_waits_is_answered_by_the_first_segment() {
+    let mut bench = Bench::new(HlsMode::Always).await;
+    bench.publisher_comes().await;
+    let session = bench.session().await.unwrap();
+    let waiting = actix_rt::spawn(async move { session.playlist_state(Duration::from_secs(10)).await });
+    bench.pictures(26).await;
+    assert!(matches!(waiting.await.unwrap(), PlaylistState::Ready(_)));
+}
+
+#[actix::test]
+async fn a_publisher_who_comes_back_is_a_discontinuity_of_the_same_playlist() {
+    let mut bench = Bench::new(HlsMode::Always).await;
+    bench.publisher_comes().await;
+    bench.pictures(60).await;
+    bench.tell(StreamEvent::PublisherLeft).await;
+    let before = bench.playlist().await;
+    assert_eq!(durations(&before), ["1.000,", "1.400,"], "what came is not held back");
+    bench.publisher_comes().await;
+    bench.pictures(51).await;
+    let after = bench.playlist().await;
+    assert!(after.starts_with(&before));
+    assert_eq!(after.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+    assert!(!after.contains("ENDLIST"));
+}
+
+#[actix::test]
+async fn a_playlist_whose_publisher_left_may_be_continued_elsewhere() {
+    let mut bench = Bench::new(HlsMode::Always).await;
+    for _ in 0..2 {
+        bench.publisher_comes().await;
+        assert!(bench.session().await.unwrap().is_published());
+        bench.tell(StreamEvent::PublisherLeft).await;
+        assert!(!bench.session().await.unwrap().is_published());
+    }
+    bench.pictures(26).await;
+    bench.end().await;
+    assert!(!bench.session().await.unwrap().is_published());
+}
+
+#[actix::test]
+async fn in_a_cluster_the_first_segment_follows_one_of_another_node() {
+    for (in_cluster, discontinuities) in [(false, 0), (true, 1)] {
+        let mut bench = Bench::start(HlsMode::Always, in_cluster).await;
+        bench.publisher_comes().await;
+        bench.pictures(76).await;
+        let playlist = bench.playlist().await;
+        assert_eq!(playlist.matches("#EXTINF").count(), 2);
+        assert_eq!(playlist.matches("#EXT-X-DISCONTINUITY\n").count(), discontinuities);
+        assert!(playlist.find("#EXT-X-DISCONTINUITY\n") < playlist.find("#EXTINF"));
+    }
+}
+
+#[test]
+fn only_metadata_announces_what_there_is() {
+    for (video, audio, announced) in
+        [(true, true, Some(true)), (false, true, Some(false)), (false, false, None)]
+    {
+        assert_eq!(announced_video(&samples::metadata(video, audio).payload), announced);
+    }
+    let mut other = samples::metadata(true, true).payload.to_vec();
+    other[3..13].copy_from_slice(b"onCuePoint");
+    assert_eq!(announced_video(&other), None);
+}
+
+#[actix::test]
+async fn batches_that_were_lost_are_a_discontinuity() {
+    let mut bench = Bench::new(HlsMode::Always).await;
+    bench.publisher_comes().await;
+    bench.pictures(60).await;
+    bench.batcher.push(readable(samples::keyframe(4_000))).unwrap();
+    let (batches, after_gap) = (bench.batcher.flush().into(), true);
+    bench.tell(StreamEvent::Media { batches, after_gap }).await;
+    bench.send([readable(samples::keyframe(6_000))]).await;
+    let playlist = bench.playlist().await;
+    assert_eq!(durations(&playlist), ["1.000,", "1.400,", "2.000,"]);
+    assert_eq!(playlist.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+}
+
+#[actix::test]
+async fn an_ended_playlist_says_so_and_goes_after_half_a_minute() {
+    pause();
+    let mut bench = Bench::new(HlsMode::Always).await;
+    bench.publisher_comes().await;
+    bench.pictures(60).await;
+    bench.end().await;
+    let playlist = bench.playlist().await;
+    assert!(playlist.ends_with("#EXT-X-ENDLIST\n"));
+    let sequence = value(&playlist, "#EXT-X-MEDIA-SEQUENCE:");
+    advance(Duration::from_secs(29)).await;
+    actix_rt::task::yield_now().await;
+    assert!(bench.hls.segment(&room(), sequence).is_some());
+    let session = bench.session().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(bench.session().await.is_none() && bench.hls.segment(&room(), sequence).is_none());
+    assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Gone));
+}
+
+#[actix::test]
+async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
+    let mut bench = Bench::new(HlsMode::Always).await;
+    bench.publisher_comes().await;
+    bench.pictures(60).await;
+    bench.end().await;
+    let before = bench.playlist().await;
+    let old_sequence = value(&before, "#EXT-X-MEDIA-SEQUENCE:");
+    bench.segmenter = SegmenterActor::start(bench.hls.clone(), bench.stream.clone(), None);
+    bench.publisher_comes().await;
+    let session = bench.session().await.unwrap();
+    assert!(
+        matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Pending),
+        "nobody is shown the old one"
+    );
+    bench.pictures(51).await;
+    let after = bench.playlist().await;
+    assert!(value(&after, "#EXT-X-MEDIA-SEQUENCE:") >= old_sequence + 2);
+    let number = "#EXT-X-DISCONTINUITY-SEQUENCE:";
+    assert!(value(&after, number) > value(&before, number));
+    assert_eq!(after.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+    assert!(bench.hls.segment(&room(), old_sequence).is_some(), "old segments are still there");
+}
+
+#[actix::test]
+async fn a_room_that_goes_to_another_node_ends_here_and_begins_anew_when_it_is_back() {
+    pause();
+    let mut bench = Bench::new(HlsMode::Always).await;
+    bench.publisher_comes().await;
+    bench.pictures(60).await;
+    let session = bench.session().await.unwrap();
+    bench.tell(StreamEvent::PublisherCame(Source::Remote)).await;
+    let before = text(&session).await;
+    assert_eq!(durations(&before), ["1.000,", "1.400,"], "what came is not held back");
+    assert!(before.ends_with("#EXT-X-ENDLIST\n"));
+    bench.pictures(100).await;
+    assert_eq!(text(&session).await, before, "another node's media is not cut");
+
+    // The stream of the bench is published on this node, as its next segmenter is told.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let next = bench.session().await.unwrap();
+    assert!(matches!(next.playlist_state(Duration::ZERO).await, PlaylistState::Pending));
+    let sequence = value(&before, "#EXT-X-MEDIA-SEQUENCE:");
+    assert!(bench.hls.segment(&room(), sequence).is_some(), "old segments are still there");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(bench.hls.segment(&room(), sequence).is_none());
+}
+
+#[actix::test]
+async fn a_codec_that_does_not_fit_is_named_until_another_publisher_comes() {
+    let mut bench = Bench::new(HlsMode::Always).await;
+    bench.publisher_comes().await;
+    bench.pictures(60).await;
+    let av1 = Frame { payload: Bytes::from_static(b"\x90av01x"), ..samples::video_header() };
+    bench.send([av1, samples::keyframe(3_000)]).await;
+    let session = bench.session().await.unwrap();
+    let PlaylistState::Unsupported(codec) = session.playlist_state(Duration::ZERO).await else { panic!() };
+    assert_eq!(codec.to_string(), "av1");
+    bench.publisher_comes().await;
+    bench.pictures(51).await;
+    assert_eq!(durations(&bench.playlist().await).len(), 3);
+}
+
+#[actix::test]
+async fn a_stream_that_nobody_watches_is_not_cut_on_demand() {
+    pause();
+    let mut bench = Bench::new(HlsMode::OnDemand).await;
+    bench.publisher_comes().await;
+    bench.pictures(60).await;
+    let session = bench.session().await.unwrap();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        assert!(Arc::ptr_eq(&bench.session().await.unwrap(), &session), "someone asks");
+    }
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    assert!(bench.session().await.is_none());
+    assert!(!bench.segmenter.connected());
+}

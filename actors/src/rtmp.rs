@@ -1,0 +1,3 @@
+//! RTMP connections.
+
+pub mod connection;

@@ -1,0 +1,176 @@
+//! When a connection is woken for what its peer sent.
+//!
+//! A publisher sends some seventy small messages a second. To be woken for each costs more than to handle it, and is worth
+//! it only while someone watches live: segments are cut seconds behind.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{self, Poll},
+    time::Duration,
+};
+
+use nix::{libc, setsockopt_impl, sockopt_impl, sys::socket::setsockopt};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, Sleep, sleep},
+};
+
+/// The longest that something waits to be read while nobody watches.
+///
+/// A segment is listed so much later, at the worst: it is over when the next keyframe was read.
+const COALESCING_TIME: Duration = Duration::from_millis(75);
+
+/// So much is read at once, whenever it is there: a fast publisher does not wait for the time to pass. In bytes.
+const COALESCING_MAX_BYTES: i32 = 32 * 1024;
+
+sockopt_impl!(
+    /// How much there has to be for a socket to count as readable, in bytes.
+    ReceiveLowWater,
+    SetOnly,
+    libc::SOL_SOCKET,
+    libc::SO_RCVLOWAT,
+    i32
+);
+
+/// Why there may be something to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// The system says so.
+    Announced,
+    /// Some time has passed; what came meanwhile was not worth an announcement.
+    Unannounced,
+}
+
+/// How a connection waits for what its peer sends.
+#[derive(Debug)]
+pub(super) enum ReadCoalescing {
+    /// For anything at all.
+    Each,
+    /// For a lot, or for the time to pass.
+    Coalesced(Pin<Box<Sleep>>),
+}
+
+impl ReadCoalescing {
+    /// Waits for anything at all from now on. What has come already is announced.
+    pub fn announce_each(&mut self, socket: &TcpStream) {
+        if let Self::Coalesced(_) = self
+            && set_low_water(socket, 1)
+        {
+            *self = Self::Each;
+        }
+    }
+
+    /// Waits for a lot from now on, if the system can.
+    pub fn coalesce(&mut self, socket: &TcpStream) {
+        if let Self::Each = self
+            && set_low_water(socket, COALESCING_MAX_BYTES)
+        {
+            *self = Self::Coalesced(Box::pin(sleep(COALESCING_TIME)));
+        }
+    }
+
+    /// Ready when it is time to read. An end or an error of the connection is announced at once.
+    pub fn poll(&mut self, socket: &TcpStream, task: &mut task::Context<'_>) -> Poll<io::Result<Readiness>> {
+        let Self::Coalesced(due) = self else {
+            return socket.poll_read_ready(task).map_ok(|()| Readiness::Announced);
+        };
+        let arrived = match due.as_mut().poll(task) {
+            Poll::Ready(()) => Ok(Readiness::Unannounced),
+            Poll::Pending => task::ready!(socket.poll_read_ready(task)).map(|()| Readiness::Announced),
+        };
+        due.as_mut().reset(Instant::now() + COALESCING_TIME);
+        Poll::Ready(arrived)
+    }
+}
+
+fn set_low_water(socket: &TcpStream, size_bytes: i32) -> bool {
+    let set = setsockopt(socket, ReceiveLowWater, &size_bytes);
+    set.inspect_err(|error| log::debug!(reason:% = error; "SO_RCVLOWAT could not be set")).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::{
+        io::AsyncWriteExt,
+        net::TcpListener,
+        time::{Instant, timeout},
+    };
+
+    use super::*;
+
+    /// Long enough for anything that is not waited out on purpose.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    async fn connection() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        // A new socket counts as readable until the first attempt.
+        drain(&socket);
+        (peer, socket)
+    }
+
+    fn drain(socket: &TcpStream) {
+        while socket.try_read(&mut [0; 4096]).is_ok() {}
+    }
+
+    async fn next(read_coalescing: &mut ReadCoalescing, socket: &TcpStream) -> Readiness {
+        let arrived = poll_fn(|task| read_coalescing.poll(socket, task));
+        timeout(PATIENCE, arrived).await.expect("nothing arrived").unwrap()
+    }
+
+    #[actix_rt::test]
+    async fn each_message_is_announced_unless_told_otherwise() {
+        let (mut peer, socket) = connection().await;
+        peer.write_all(b"x").await.unwrap();
+        assert_eq!(next(&mut ReadCoalescing::Each, &socket).await, Readiness::Announced);
+    }
+
+    #[actix_rt::test]
+    async fn small_messages_wait_for_the_time_to_pass() {
+        let (mut peer, socket) = connection().await;
+        let mut read_coalescing = ReadCoalescing::Each;
+        let begun = Instant::now();
+        read_coalescing.coalesce(&socket);
+        peer.write_all(b"x").await.unwrap();
+        assert_eq!(next(&mut read_coalescing, &socket).await, Readiness::Unannounced);
+        assert!(begun.elapsed() >= COALESCING_TIME);
+    }
+
+    #[actix_rt::test]
+    async fn a_lot_is_announced_before_its_time() {
+        let (mut peer, socket) = connection().await;
+        let mut read_coalescing = ReadCoalescing::Each;
+        read_coalescing.coalesce(&socket);
+        for _ in 0..3 {
+            peer.write_all(&vec![0; COALESCING_MAX_BYTES as usize]).await.unwrap();
+            let announced =
+                async { while next(&mut read_coalescing, &socket).await != Readiness::Announced {} };
+            timeout(PATIENCE, announced).await.expect("it is never announced");
+            drain(&socket);
+        }
+    }
+
+    #[actix_rt::test]
+    async fn an_end_is_announced_at_once() {
+        let (peer, socket) = connection().await;
+        let mut read_coalescing = ReadCoalescing::Each;
+        read_coalescing.coalesce(&socket);
+        drop(peer);
+        assert_eq!(next(&mut read_coalescing, &socket).await, Readiness::Announced);
+    }
+
+    #[actix_rt::test]
+    async fn what_waits_is_announced_when_each_message_is_again() {
+        let (mut peer, socket) = connection().await;
+        let mut read_coalescing = ReadCoalescing::Each;
+        read_coalescing.coalesce(&socket);
+        peer.write_all(b"x").await.unwrap();
+        read_coalescing.announce_each(&socket);
+        assert_eq!(next(&mut read_coalescing, &socket).await, Readiness::Announced);
+    }
+}

@@ -1,0 +1,120 @@
+//! The receiving half of a connection: one future for as long as it lasts.
+
+use std::{
+    cell::RefCell,
+    io::{self, Read},
+    pin::Pin,
+    task::{self, Poll, Waker},
+};
+
+use actix::{ActorFuture, Context};
+use socket2::SockRef;
+use tokio::{io::Interest, net::TcpStream};
+
+use super::{RtmpConnectionActor, read_coalescing::Readiness};
+
+/// The most that is read at once, in bytes.
+const READ_MAX_BYTES: usize = 64 * 1024;
+
+/// How often a peer that sends without a pause is read from before others have their turn.
+const READS_MAX: usize = 4;
+
+thread_local! {
+    /// Reads of all connections of a thread go through it, one after the other.
+    static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_MAX_BYTES]);
+}
+
+/// Whether a connection is read from.
+#[derive(Debug)]
+pub(super) enum ReadFlow {
+    /// As soon as there is something.
+    Open,
+    /// What was read waits to take effect, and TCP slows the peer down.
+    Paused(Option<Waker>),
+}
+
+impl ReadFlow {
+    pub fn pause(&mut self) {
+        *self = ReadFlow::Paused(None);
+    }
+
+    pub fn resume(&mut self) {
+        if let ReadFlow::Paused(Some(waker)) = std::mem::replace(self, ReadFlow::Open) {
+            waker.wake();
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        matches!(self, ReadFlow::Open)
+    }
+
+    /// Ready when the connection may be read from.
+    fn poll_open(&mut self, task: &task::Context<'_>) -> Poll<()> {
+        match self {
+            ReadFlow::Open => Poll::Ready(()),
+            ReadFlow::Paused(waker) => {
+                *waker = Some(task.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Reads what is there and hands it to `take`; nothing at all is the end of what the peer sends.
+pub(super) fn receive<T>(
+    socket: &TcpStream,
+    readiness: Readiness,
+    take: impl FnOnce(&[u8]) -> T,
+) -> io::Result<T> {
+    READ_BUFFER.with_borrow_mut(|buffer| {
+        let read = match readiness {
+            Readiness::Announced => read_announced(socket, buffer),
+            Readiness::Unannounced => (&*SockRef::from(socket)).read(buffer),
+        };
+        read.map(|size_bytes| take(&buffer[..size_bytes]))
+    })
+}
+
+fn read_announced(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut received = Err(io::ErrorKind::WouldBlock.into());
+    // What it is told is only whether to wait for the socket: a read that leaves room has drained it, and said so it
+    // saves the call that would find nothing.
+    let _ = socket.try_io(Interest::READABLE, || {
+        received = (&*SockRef::from(socket)).read(buffer);
+        match &received {
+            Ok(size_bytes) if *size_bytes == buffer.len() => Ok(()),
+            Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => Err(error.kind().into()),
+        }
+    });
+    received
+}
+
+/// Reads a connection until it is gone.
+pub(super) struct ReadLoop;
+
+impl ActorFuture<RtmpConnectionActor> for ReadLoop {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        connection: &mut RtmpConnectionActor,
+        ctx: &mut Context<RtmpConnectionActor>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        for _ in 0..READS_MAX {
+            task::ready!(connection.read_flow.poll_open(task));
+            let arrived = task::ready!(connection.read_coalescing.poll(connection.socket.socket(), task));
+            match arrived.and_then(|readiness| connection.receive(readiness)) {
+                Ok(received) => connection.take_effect(received, ctx),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    connection.peer_gone(&error, ctx);
+                    return Poll::Ready(());
+                }
+            }
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

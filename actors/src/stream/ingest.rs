@@ -1,0 +1,84 @@
+//! Who feeds a stream.
+
+use std::time::Duration;
+
+use actix::Recipient;
+use tokio::time::Instant;
+
+use super::{PublisherEvent, PublisherId};
+use crate::cluster::{
+    puller::{PullerHandle, PullerId},
+    store::Claim,
+};
+
+/// Where a stream's media comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A publisher of this node.
+    Local,
+    /// The node of its publisher.
+    Remote,
+}
+
+/// How far a stream is, as others see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamState {
+    /// Nobody has fed it yet: no viewer is to wait for it.
+    Starting,
+    /// It is fed.
+    Live(Source),
+    /// It was fed, and waits out its grace.
+    Waiting,
+}
+
+pub(super) enum Ingest {
+    /// Nobody, since then. The stream ends when that has lasted for `patience`.
+    Vacant {
+        since: Instant,
+        patience: Duration,
+        /// Looks for a node that publishes the room.
+        seeker: Option<PullerHandle>,
+    },
+    /// Another node.
+    Pulled(PullerHandle),
+    /// A publisher of this node.
+    Published { publisher: PublisherId, claim: Claim, events: Recipient<PublisherEvent> },
+}
+
+/// Whether a publisher waits to be let in. The stream is fed, or not, as before while it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    Idle,
+    /// The registry was asked for the room.
+    Asked {
+        /// It took back the claim of this epoch. That may be heard before the claim's own answer.
+        lost_epoch: Option<u64>,
+    },
+}
+
+impl Admission {
+    pub fn has_lost(self, claim: &Claim) -> bool {
+        matches!(self, Self::Asked { lost_epoch: Some(epoch) } if epoch == claim.epoch)
+    }
+}
+
+impl Ingest {
+    pub fn vacant(patience: Duration) -> Self {
+        Self::Vacant { since: Instant::now(), patience, seeker: None }
+    }
+
+    pub fn seeking(patience: Duration, puller: PullerHandle) -> Self {
+        Self::Vacant { since: Instant::now(), patience, seeker: Some(puller) }
+    }
+
+    pub fn is_publisher(&self, id: PublisherId) -> bool {
+        matches!(self, Self::Published { publisher, .. } if *publisher == id)
+    }
+
+    pub fn is_puller(&self, id: PullerId) -> bool {
+        match self {
+            Self::Vacant { seeker: Some(puller), .. } | Self::Pulled(puller) => puller.id() == id,
+            Self::Vacant { seeker: None, .. } | Self::Published { .. } => false,
+        }
+    }
+}

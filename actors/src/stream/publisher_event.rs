@@ -1,0 +1,38 @@
+//! What a stream tells its publisher.
+
+use std::fmt;
+
+use actix::Message;
+
+/// One message from a stream to its publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub enum PublisherEvent {
+    /// The publisher no longer has its room.
+    Evicted(Evicted),
+    /// Someone watches: what it sends should come through at once.
+    Watched,
+    /// Nobody watches but, perhaps, over HLS, seconds behind.
+    Unwatched,
+}
+
+/// Why a publisher no longer has its room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evicted {
+    /// Another publisher has it.
+    TakenOver,
+    /// The node stops.
+    Draining,
+    /// The stream broke.
+    StreamGone,
+}
+
+impl fmt::Display for Evicted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Evicted::TakenOver => "the room was taken over by another publisher",
+            Evicted::Draining => "this node stops: connect again",
+            Evicted::StreamGone => "the stream broke: connect again",
+        })
+    }
+}

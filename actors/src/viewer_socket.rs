@@ -1,0 +1,356 @@
+//! The sending half of a viewer's socket: straight to the kernel while it takes everything, through the viewer's queue
+//! when it does not.
+
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+    task::{self, Wake, Waker},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use socket2::SockRef;
+use synctv_media::stream::{
+    batch::{Batch, WireFormat},
+    gop::JoinPoint,
+    viewer_queue::{Dropped, LagLimits, ViewerQueue},
+};
+use tokio::net::TcpStream;
+
+/// How many parts go into one write.
+const SLICES_MAX: usize = 16;
+
+/// A socket, and what it has yet to take.
+#[derive(Debug)]
+pub struct ViewerSocket {
+    socket: TcpStream,
+    format: WireFormat,
+    queue: ViewerQueue,
+    sent_bytes: u64,
+    /// Someone will be told when the socket takes more.
+    awaits_writable: bool,
+}
+
+/// Tells someone that a socket takes more.
+struct WritableWaker<W>(W);
+
+impl<W: Fn() + Send + Sync> Wake for WritableWaker<W> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+impl ViewerSocket {
+    /// An socket of a viewer who has been sent no media yet.
+    pub fn new(socket: TcpStream, format: WireFormat, now: Instant) -> Self {
+        Self { socket, format, queue: ViewerQueue::new(format, now), sent_bytes: 0, awaits_writable: false }
+    }
+
+    /// The socket, to read from.
+    pub fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// Sends the stream's next media, or queues what the socket does not take. An error means that the peer is gone.
+    pub fn send(&mut self, batches: &[Arc<Batch>], limits: &LagLimits, now: Instant) -> io::Result<()> {
+        if self.queue.is_direct() {
+            return self.send_direct(batches, limits, now);
+        }
+        for batch in batches {
+            self.queue.push(batch, now);
+        }
+        self.pump(now)?;
+        self.queue.enforce(limits);
+        Ok(())
+    }
+
+    /// Sends the media that a viewer begins with.
+    pub fn join(&mut self, point: &JoinPoint, now: Instant) -> io::Result<()> {
+        self.queue.join(point, now);
+        self.pump(now)
+    }
+
+    /// Sends what belongs to the connection and not to the media.
+    pub fn send_control(&mut self, bytes: Bytes, now: Instant) -> io::Result<()> {
+        self.queue.push_control(bytes, now);
+        self.pump(now)
+    }
+
+    /// Batches were lost on their way here.
+    pub fn miss(&mut self) {
+        self.queue.miss();
+    }
+
+    /// Goes on sending, once whoever was to be told by [`watch`](Self::watch) was told.
+    pub fn resume(&mut self, now: Instant) -> io::Result<()> {
+        self.awaits_writable = false;
+        self.pump(now)
+    }
+
+    /// If something waits and nobody is watching for the socket to take more: what `watcher` gives is called once it may.
+    pub fn notify_writable<W>(&mut self, waker: impl FnOnce() -> W)
+    where
+        W: Fn() + Send + Sync + 'static,
+    {
+        if self.queue.is_empty() || self.awaits_writable {
+            return;
+        }
+        self.awaits_writable = true;
+        let waker = Waker::from(Arc::new(WritableWaker(waker())));
+        // An error shows at the write that follows.
+        if self.socket.poll_write_ready(&mut task::Context::from_waker(&waker)).is_ready() {
+            waker.wake();
+        }
+    }
+
+    /// Whether everything was sent.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether the peer has taken nothing for too long.
+    pub fn is_stalled(&self, limits: &LagLimits, now: Instant) -> bool {
+        self.queue.is_stalled(limits, now)
+    }
+
+    /// Whether the peer closed its side; what else it sent is thrown away. Costs a system call only if there is something
+    /// to read.
+    pub fn is_closed_by_peer(&self) -> bool {
+        let mut ignored = [0; 1024];
+        match self.socket.try_read(&mut ignored) {
+            Ok(size_bytes) => size_bytes == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Bytes that wait and belong to the connection.
+    pub fn control_bytes(&self) -> usize {
+        self.queue.control_bytes()
+    }
+
+    /// Bytes that the socket took.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    /// What the viewer did not get because it was too slow.
+    pub fn dropped(&self) -> Dropped {
+        self.queue.dropped()
+    }
+
+    /// Writes until the queue is empty or the socket takes no more.
+    fn pump(&mut self, now: Instant) -> io::Result<()> {
+        while !self.queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let filled = self.queue.fill(&mut slices);
+            match self.socket.try_write_vectored(&slices[..filled]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(sent) => self.advance(sent, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn send_direct(&mut self, batches: &[Arc<Batch>], limits: &LagLimits, now: Instant) -> io::Result<()> {
+        let mut sent_bytes = match self.write_batches(batches) {
+            Ok(sent_bytes) => sent_bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error),
+        };
+        self.sent_bytes += sent_bytes as u64;
+        for batch in batches {
+            let batch_bytes = batch.bytes(self.format).len();
+            if sent_bytes < batch_bytes {
+                self.queue.push_rest(batch, sent_bytes, now);
+            }
+            sent_bytes = sent_bytes.saturating_sub(batch_bytes);
+        }
+        if !self.queue.is_empty() {
+            self.pump(now)?;
+            self.queue.enforce(limits);
+        }
+        Ok(())
+    }
+
+    /// One write, of as much as fits one.
+    fn write_batches(&self, batches: &[Arc<Batch>]) -> io::Result<usize> {
+        if let [batch] = batches {
+            // Past the runtime, which would look up what it knows of the socket. If the socket is full, the queue asks again
+            // and lets it know.
+            return SockRef::from(&self.socket).send(batch.bytes(self.format));
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let filled = slices.iter_mut().zip(batches).map(|(slice, batch)| {
+            *slice = IoSlice::new(batch.bytes(self.format));
+        });
+        let filled = filled.count();
+        self.socket.try_write_vectored(&slices[..filled])
+    }
+
+    fn advance(&mut self, sent_bytes: usize, now: Instant) {
+        self.sent_bytes += sent_bytes as u64;
+        self.queue.advance(sent_bytes, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, sync::mpsc, time::Duration};
+
+    use synctv_media::{
+        samples,
+        stream::{batcher::Batcher, frame::Frame},
+    };
+    use tokio::{
+        io::AsyncReadExt,
+        net::TcpListener,
+        time::{sleep, timeout},
+    };
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    const LIMITS: LagLimits =
+        LagLimits { queue_max_bytes: 1 << 30, queue_max_ms: 1 << 30, stall_max: PATIENCE };
+
+    /// What the kernel holds for a connection is a few of these.
+    const LARGE_BYTES: usize = 1 << 20;
+
+    fn now() -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    fn keyframe(at_ms: u32, size_bytes: usize) -> Frame {
+        larger(samples::keyframe(at_ms), size_bytes)
+    }
+
+    fn larger(frame: Frame, by_bytes: usize) -> Frame {
+        let payload = [&frame.payload[..], &vec![frame.timestamp_ms as u8; by_bytes]].concat().into();
+        Frame { payload, ..frame }
+    }
+
+    /// More than the kernel holds, each frame a batch of its own.
+    fn many_batches() -> Vec<Arc<Batch>> {
+        flush((0..40).map(|at_ms| keyframe(at_ms, LARGE_BYTES)))
+    }
+
+    /// As much in one.
+    fn one_batch() -> Vec<Arc<Batch>> {
+        flush((0..40).map(|at_ms| match at_ms {
+            0 => keyframe(at_ms, LARGE_BYTES),
+            _ => larger(samples::inter(at_ms), LARGE_BYTES),
+        }))
+    }
+
+    /// One flush, which each keyframe begins a batch of.
+    fn flush(frames: impl IntoIterator<Item = Frame>) -> Vec<Arc<Batch>> {
+        let mut batcher = Batcher::default();
+        for frame in frames {
+            batcher.push(frame).unwrap();
+        }
+        batcher.flush()
+    }
+
+    /// The socket of a viewer whom nothing waits for, and the viewer.
+    async fn flowing() -> (ViewerSocket, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let mut viewer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut socket = ViewerSocket::new(socket, WireFormat::Flv, now());
+        socket.send(&flush([samples::keyframe(0)]), &LIMITS, now()).unwrap();
+        receive(&mut viewer, socket.sent_bytes() as usize).await;
+        (socket, viewer)
+    }
+
+    async fn receive(viewer: &mut TcpStream, size_bytes: usize) -> Vec<u8> {
+        let mut received = vec![0; size_bytes];
+        timeout(PATIENCE, viewer.read_exact(&mut received)).await.expect("it comes").unwrap();
+        received
+    }
+
+    #[actix_rt::test]
+    async fn batches_of_one_flush_arrive_in_order_however_many_they_are() {
+        let (mut socket, mut viewer) = flowing().await;
+        for count in [1, 2, SLICES_MAX, 3 * SLICES_MAX + 1] {
+            let batches = flush((0..count as u32).map(|at| keyframe(at, 10)));
+            assert_eq!(batches.len(), count);
+            socket.send(&batches, &LIMITS, now()).unwrap();
+            assert!(socket.is_empty());
+            let expected: Vec<u8> = batches.iter().flat_map(|batch| batch.flv.to_vec()).collect();
+            assert_eq!(receive(&mut viewer, expected.len()).await, expected);
+        }
+    }
+
+    #[actix_rt::test]
+    async fn what_a_full_socket_does_not_take_follows_when_it_does() {
+        let (mut socket, mut viewer) = flowing().await;
+        let (sender, told) = mpsc::channel();
+        for (batches, count) in [(many_batches(), 40), (one_batch(), 1)] {
+            assert_eq!(batches.len(), count);
+            let expected: Vec<u8> = batches.iter().flat_map(|batch| batch.flv.to_vec()).collect();
+            socket.send(&batches, &LIMITS, now()).unwrap();
+            assert!(!socket.is_empty(), "the kernel does not hold all of it");
+            let sending = async {
+                while !socket.is_empty() {
+                    let sender = sender.clone();
+                    socket.notify_writable(move || move || sender.send(()).unwrap());
+                    assert!(is_told(&told, PATIENCE).await, "the socket takes more");
+                    socket.resume(now()).unwrap();
+                }
+            };
+            let (received, ()) = tokio::join!(receive(&mut viewer, expected.len()), sending);
+            assert!(received == expected);
+        }
+    }
+
+    #[actix_rt::test]
+    async fn nobody_is_told_before_a_full_socket_takes_more() {
+        let (mut socket, mut viewer) = flowing().await;
+        let before_bytes = socket.sent_bytes();
+        socket.send(&one_batch(), &LIMITS, now()).unwrap();
+        let (sender, told) = mpsc::channel();
+        loop {
+            let sender = sender.clone();
+            socket.notify_writable(move || move || sender.send(()).unwrap());
+            // The kernel may find some more room at first.
+            if !is_told(&told, Duration::from_millis(50)).await {
+                break;
+            }
+            socket.resume(now()).unwrap();
+        }
+        receive(&mut viewer, (socket.sent_bytes() - before_bytes) as usize).await;
+        assert!(is_told(&told, PATIENCE).await);
+    }
+
+    /// Whether anyone is told within the time.
+    async fn is_told(told: &mpsc::Receiver<()>, patience: Duration) -> bool {
+        let telling = async {
+            while told.try_recv().is_err() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(patience, telling).await.is_ok()
+    }
+
+    #[actix_rt::test]
+    async fn a_peer_that_is_gone_is_an_error() {
+        let (mut socket, viewer) = flowing().await;
+        drop(viewer);
+        let sent = timeout(PATIENCE, async {
+            loop {
+                if let Err(error) = socket.send(&flush([samples::keyframe(33)]), &LIMITS, now()) {
+                    return error;
+                }
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let error = sent.await.expect("the peer's reset comes");
+        assert!(
+            matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset),
+            "{error}"
+        );
+    }
+}

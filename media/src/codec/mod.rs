@@ -1,0 +1,9 @@
+//! Parsers for the configuration records and bitstreams of codecs.
+
+pub mod adts;
+pub mod annex_b;
+pub mod avc;
+mod bits;
+pub mod frame_size;
+pub mod hevc;
+pub mod nal;

@@ -1,0 +1,260 @@
+//! MPEG-TS as the container of segments: H.264 and H.265 in Annex B, AAC in ADTS, MP3 as it is.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    audio_pack::{AudioPack, FrameSpan},
+    psi::{AudioStream, VideoStream},
+    writer::{TABLES_BYTES, TsWriter, audio_max_bytes, video_max_bytes},
+};
+use crate::{
+    codec::{
+        adts::{AAC_FRAME_SAMPLES, ADTS_HEADER_BYTES, AdtsConfig},
+        annex_b::AccessUnit,
+        avc::parse_avcc,
+        hevc::parse_hvcc,
+        nal::{NalConfig, NalSyntax},
+    },
+    flv::{
+        audio::AudioCodec,
+        video::{VideoCodec, VideoHeader, VideoKind},
+    },
+    hls::container::{Codec, Container, ContainerError, Lead},
+};
+
+/// The largest audio frame, in bytes; those of MP3 and AAC are a fraction of it.
+pub const AUDIO_FRAME_MAX_BYTES: usize = 16 * 1024;
+
+/// A [`Container`] of MPEG-TS.
+#[derive(Debug, Default)]
+pub struct TsContainer {
+    writer: TsWriter,
+    video: Option<Arc<NalConfig>>,
+    audio: Option<AudioConfig>,
+}
+
+/// A frame that MPEG-TS can carry.
+#[derive(Debug)]
+pub enum TsFrame {
+    /// A picture.
+    Video(VideoFrame),
+    /// A frame of audio.
+    Audio(AudioFrame),
+}
+
+/// A picture and its times, in milliseconds.
+#[derive(Debug)]
+pub struct VideoFrame {
+    unit: AccessUnit,
+    dts_ms: i64,
+    pts_ms: i64,
+}
+
+/// A frame of audio and its time, in milliseconds.
+#[derive(Debug)]
+pub struct AudioFrame {
+    config: AudioConfig,
+    time_ms: i64,
+    adts: Option<[u8; ADTS_HEADER_BYTES]>,
+    data: Bytes,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum AudioConfig {
+    Aac(AdtsConfig),
+    Mp3,
+}
+
+/// The segment that is being written, and what is written late or in pieces.
+struct Mux<'a> {
+    writer: &'a mut TsWriter,
+    out: &'a mut Vec<u8>,
+    pack: AudioPack,
+    annex_b: Vec<u8>,
+}
+
+impl Container for TsContainer {
+    type Frame = TsFrame;
+
+    const SEGMENT_OVERHEAD_BYTES: usize = TABLES_BYTES;
+
+    fn set_video(&mut self, codec: VideoCodec, header: &[u8]) -> Result<(), ContainerError> {
+        self.video = None;
+        self.video = Some(Arc::new(match video_syntax(codec)? {
+            NalSyntax::H264 => parse_avcc(header)?,
+            NalSyntax::H265 => parse_hvcc(header)?,
+        }));
+        Ok(())
+    }
+
+    fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), ContainerError> {
+        self.audio = None;
+        self.audio = Some(match audio_stream(codec)? {
+            AudioStream::Aac => AudioConfig::Aac(AdtsConfig::parse(header)?),
+            AudioStream::Mp3 => AudioConfig::Mp3,
+        });
+        Ok(())
+    }
+
+    fn video(&self, header: &VideoHeader, dts_ms: i64, data: Bytes) -> Result<TsFrame, ContainerError> {
+        let syntax = video_syntax(header.codec)?;
+        let config = self.video.as_ref().filter(|config| config.syntax == syntax);
+        let config = config.ok_or(ContainerError::NoHeader)?;
+        let unit = AccessUnit::read(config, data, header.kind == VideoKind::Keyframe)?;
+        let pts_ms = dts_ms.saturating_add(i64::from(header.composition_time_ms));
+        Ok(TsFrame::Video(VideoFrame { unit, dts_ms, pts_ms }))
+    }
+
+    fn audio(&self, codec: AudioCodec, time_ms: i64, data: Bytes) -> Result<TsFrame, ContainerError> {
+        let stream = audio_stream(codec)?;
+        if data.len() > AUDIO_FRAME_MAX_BYTES {
+            return Err(ContainerError::AudioFrameSize(data.len()));
+        }
+        let config = self.audio.filter(|config| config.stream() == stream);
+        let config = config.ok_or(ContainerError::NoHeader)?;
+        let adts = match config {
+            AudioConfig::Aac(aac) => Some(aac.header(data.len())?),
+            AudioConfig::Mp3 => None,
+        };
+        Ok(TsFrame::Audio(AudioFrame { config, time_ms, adts, data }))
+    }
+
+    fn size_max_bytes(frame: &TsFrame) -> usize {
+        match frame {
+            TsFrame::Video(picture) => video_max_bytes(picture.unit.size_max_bytes()),
+            TsFrame::Audio(sound) => audio_max_bytes(ADTS_HEADER_BYTES + sound.data.len()),
+        }
+    }
+
+    fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[TsFrame]) -> bool {
+        self.writer.begin_segment(out, lead);
+        let (pack, annex_b) = (AudioPack::default(), Vec::new());
+        let mut mux = Mux { writer: &mut self.writer, out, pack, annex_b };
+        for frame in frames {
+            match frame {
+                TsFrame::Video(picture) => mux.video(picture),
+                TsFrame::Audio(sound) => mux.audio(sound),
+            }
+        }
+        mux.flush_pack();
+        mux.writer.end_segment(mux.out)
+    }
+
+    fn discontinuity(&mut self) {
+        self.writer.discontinuity();
+    }
+}
+
+impl Mux<'_> {
+    fn video(&mut self, picture: &VideoFrame) {
+        let VideoFrame { unit, dts_ms, pts_ms } = picture;
+        if self.pack.is_old(*dts_ms) {
+            self.flush_pack();
+        }
+        let stream = match unit.config().syntax {
+            NalSyntax::H264 => VideoStream::H264,
+            NalSyntax::H265 => VideoStream::H265,
+        };
+        self.annex_b.clear();
+        unit.put(&mut self.annex_b);
+        self.writer.video(self.out, stream, *dts_ms, *pts_ms, unit.is_keyframe(), &self.annex_b);
+    }
+
+    fn audio(&mut self, sound: &AudioFrame) {
+        let AudioFrame { config, time_ms, adts, data } = sound;
+        let (stream, header) = (config.stream(), adts.as_ref().map_or(&[][..], |adts| &adts[..]));
+        if !self.pack.has_room(stream, *time_ms, header.len() + data.len(), config.span()) {
+            self.flush_pack();
+        }
+        self.pack.push(stream, *time_ms, header, data);
+    }
+
+    fn flush_pack(&mut self) {
+        self.pack.take(|stream, first_ms, frames| self.writer.audio(self.out, stream, first_ms, frames));
+    }
+}
+
+impl AudioConfig {
+    fn stream(self) -> AudioStream {
+        match self {
+            AudioConfig::Aac(_) => AudioStream::Aac,
+            AudioConfig::Mp3 => AudioStream::Mp3,
+        }
+    }
+
+    fn span(self) -> Option<FrameSpan> {
+        match self {
+            AudioConfig::Aac(aac) => {
+                Some(FrameSpan { samples: AAC_FRAME_SAMPLES, rate_hz: aac.sample_rate_hz() })
+            }
+            AudioConfig::Mp3 => None,
+        }
+    }
+}
+
+fn video_syntax(codec: VideoCodec) -> Result<NalSyntax, ContainerError> {
+    match codec {
+        VideoCodec::H264 => Ok(NalSyntax::H264),
+        VideoCodec::H265 => Ok(NalSyntax::H265),
+        other => Err(ContainerError::UnsupportedCodec(Codec::Video(other))),
+    }
+}
+
+fn audio_stream(codec: AudioCodec) -> Result<AudioStream, ContainerError> {
+    match codec {
+        AudioCodec::Aac => Ok(AudioStream::Aac),
+        AudioCodec::Mp3 => Ok(AudioStream::Mp3),
+        other => Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const AVCC: &[u8] = b"\x01\x64\x00\x1F\xFF\xE1\x00\x04\x67\x64\x00\x1F\x01\x00\x03\x68\xEB\xE3";
+
+    fn container() -> TsContainer {
+        let mut container = TsContainer::default();
+        container.set_video(VideoCodec::H264, AVCC).unwrap();
+        container.set_audio(AudioCodec::Aac, &[0x12, 0x10]).unwrap();
+        container
+    }
+
+    fn picture(container: &TsContainer, time_ms: i64, size_bytes: usize) -> TsFrame {
+        let kind = if size_bytes.is_multiple_of(7) { VideoKind::Keyframe } else { VideoKind::Inter };
+        let header = VideoHeader {
+            codec: VideoCodec::H264,
+            kind,
+            composition_time_ms: time_ms as i32 % 3,
+            data_offset: 0,
+        };
+        let data = [&(size_bytes as u32).to_be_bytes()[..], &vec![0x41; size_bytes]].concat();
+        container.video(&header, time_ms, data.into()).unwrap()
+    }
+
+    proptest! {
+        /// Else the buffer would grow, which copies all that is in it.
+        #[test]
+        fn a_segment_is_no_larger_than_its_frames_say(
+            sizes in proptest::collection::vec((any::<bool>(), 1..2_000_usize), 0..60),
+            step_ms in 0..300_i64,
+            lead in prop_oneof![Just(Lead::Video), Just(Lead::Audio)],
+        ) {
+            let mut container = container();
+            let frame = |(at, (is_video, size_bytes)): (usize, (bool, usize))| match is_video {
+                true => picture(&container, at as i64 * step_ms, size_bytes),
+                false => container.audio(AudioCodec::Aac, at as i64 * step_ms, vec![1; size_bytes].into()).unwrap(),
+            };
+            let frames: Vec<_> = sizes.into_iter().enumerate().map(frame).collect();
+            let size_max_bytes = frames.iter().map(TsContainer::size_max_bytes).sum::<usize>();
+            let mut out = Vec::new();
+            container.write_segment(&mut out, lead, &frames);
+            prop_assert!(out.len() <= TsContainer::SEGMENT_OVERHEAD_BYTES + size_max_bytes);
+        }
+    }
+}

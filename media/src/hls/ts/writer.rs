@@ -1,0 +1,452 @@
+//! The MPEG transport stream (ISO/IEC 13818-1): packets of 188 bytes with PES in them.
+//!
+//! Written here, not with a crate: slicing PES, counters, stuffing and the clock would be ours in any case, and writing
+//! packets straight into the segment's buffer copies each byte once and allocates nothing.
+
+use super::psi::{
+    AUDIO_PID, AudioStream, PACKET_BYTES, SYNC_BYTE, Tracks, VIDEO_PID, VideoStream, pat_packet, pmt_packet,
+};
+use crate::hls::container::Lead;
+
+/// How much later than on the stream's timeline the transport stream presents and decodes. It leaves the decoder's
+/// buffer time to fill, as the clock references are not moved.
+pub const LEAD_MS: i64 = 500;
+
+/// Video that comes less often does not carry the clock often enough, so that packets with nothing else are put in.
+pub const CLOCK_INTERVAL_MS: i64 = 90;
+
+/// The most audio in one PES packet: what its 16-bit length can tell, without its header.
+pub const PES_AUDIO_MAX_BYTES: usize = 0xFFFF - (PES_HEADER_PTS_BYTES - PES_PREFIX_BYTES);
+
+/// What the tables at the front of a segment take.
+pub const TABLES_BYTES: usize = 2 * PACKET_BYTES;
+
+const PAYLOAD_BYTES: usize = PACKET_BYTES - 4;
+const PES_PREFIX_BYTES: usize = 6;
+const PES_HEADER_PTS_BYTES: usize = 14;
+const PES_HEADER_PTS_DTS_BYTES: usize = 19;
+const ADAPTATION_MAX_BYTES: usize = 8;
+const STREAM_ID_VIDEO: u8 = 0xE0;
+const STREAM_ID_AUDIO: u8 = 0xC0;
+const RANDOM_ACCESS: u8 = 0x40;
+const HAS_CLOCK: u8 = 0x10;
+const TICKS_MASK: u64 = (1 << 33) - 1;
+
+/// The most that a call of [`TsWriter::video`] appends, in bytes.
+pub const fn video_max_bytes(annex_b_bytes: usize) -> usize {
+    packets_bytes(PES_HEADER_PTS_DTS_BYTES + annex_b_bytes)
+}
+
+/// The most that a call of [`TsWriter::audio`] appends, in bytes; several frames in one take less than each in its own.
+pub const fn audio_max_bytes(frames_bytes: usize) -> usize {
+    // One more packet, as the clock may be due.
+    packets_bytes(PES_HEADER_PTS_BYTES + frames_bytes) + PACKET_BYTES
+}
+
+const fn packets_bytes(pes_bytes: usize) -> usize {
+    (ADAPTATION_MAX_BYTES + pes_bytes).div_ceil(PAYLOAD_BYTES) * PACKET_BYTES
+}
+
+/// Writes a stream's segments one after the other. The continuity counters live as long as the writer.
+///
+/// Times are in milliseconds of a timeline of 64 bits; on the wire they are in 90 kHz and wrap at 2^33 (26.5 h).
+#[derive(Debug)]
+pub struct TsWriter {
+    lead: Lead,
+    tracks: Tracks,
+    /// What the last finished segment declared; `None` before that.
+    declared: Option<Tracks>,
+    pmt_version: u8,
+    /// Where the open segment's PMT is, which is written again once its tracks are known.
+    pmt_at: usize,
+    clock_ms: Option<i64>,
+    pat_counter: u8,
+    pmt_counter: u8,
+    video_counter: u8,
+    audio_counter: u8,
+}
+
+impl Default for TsWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TsWriter {
+    /// A writer that has written nothing.
+    pub fn new() -> Self {
+        Self {
+            lead: Lead::Video,
+            tracks: Tracks::default(),
+            declared: None,
+            pmt_version: 0,
+            pmt_at: 0,
+            clock_ms: None,
+            pat_counter: 0,
+            pmt_counter: 0,
+            video_counter: 0,
+            audio_counter: 0,
+        }
+    }
+
+    /// Puts the tables at the front of a segment. `lead` is the track whose packets will carry the clock.
+    pub fn begin_segment(&mut self, out: &mut Vec<u8>, lead: Lead) {
+        self.lead = lead;
+        out.extend_from_slice(&pat_packet(self.pat_counter));
+        self.pat_counter = next(self.pat_counter);
+        self.pmt_at = out.len();
+        out.extend_from_slice(&pmt_packet(self.pmt_counter, self.pmt_version, self.tracks, lead));
+    }
+
+    /// Lets the PMT of the segment, which `out` holds as it was begun, declare the tracks that came. True if they are
+    /// not those of the segment before it.
+    pub fn end_segment(&mut self, out: &mut [u8]) -> bool {
+        let changed = self.declared.is_some_and(|declared| declared != self.tracks);
+        if changed {
+            self.pmt_version = (self.pmt_version + 1) & 0x1F;
+        }
+        self.declared = Some(self.tracks);
+        if let Some(pmt) = out.get_mut(self.pmt_at..self.pmt_at + PACKET_BYTES) {
+            pmt.copy_from_slice(&pmt_packet(self.pmt_counter, self.pmt_version, self.tracks, self.lead));
+        }
+        self.pmt_counter = next(self.pmt_counter);
+        changed
+    }
+
+    /// Forgets the tracks: segments from now on declare only what comes from now on.
+    pub fn discontinuity(&mut self) {
+        self.tracks = Tracks::default();
+        self.clock_ms = None;
+    }
+
+    /// Puts one access unit in Annex B. A presentation before the decoding is moved to it.
+    pub fn video(
+        &mut self,
+        out: &mut Vec<u8>,
+        stream: VideoStream,
+        dts_ms: i64,
+        pts_ms: i64,
+        keyframe: bool,
+        annex_b: &[u8],
+    ) {
+        self.tracks.video = Some(stream);
+        let clock = (self.lead == Lead::Video).then(|| self.advance_clock(dts_ms));
+        let adaptation = Adaptation::new(keyframe, clock);
+        // Length 0, "until the next one", is allowed for video and the only choice over 64 KiB.
+        if pts_ms > dts_ms {
+            let mut header = pes_header::<PES_HEADER_PTS_DTS_BYTES>(STREAM_ID_VIDEO, 0, 0xC0);
+            put_time(&mut header, 9, 0x30, pts_ms);
+            put_time(&mut header, 14, 0x10, dts_ms);
+            put_pes(out, VIDEO_PID, &mut self.video_counter, &adaptation, &header, annex_b);
+        } else {
+            let mut header = pes_header::<PES_HEADER_PTS_BYTES>(STREAM_ID_VIDEO, 0, 0x80);
+            put_time(&mut header, 9, 0x20, dts_ms);
+            put_pes(out, VIDEO_PID, &mut self.video_counter, &adaptation, &header, annex_b);
+        }
+    }
+
+    /// Puts one PES packet with whole audio frames, of which the first is presented at `pts_ms`. Over
+    /// [`PES_AUDIO_MAX_BYTES`] they are left out, as the format cannot tell it.
+    pub fn audio(&mut self, out: &mut Vec<u8>, stream: AudioStream, pts_ms: i64, frames: &[u8]) {
+        if frames.len() > PES_AUDIO_MAX_BYTES {
+            return;
+        }
+        self.tracks.audio = Some(stream);
+        let adaptation = match self.lead {
+            Lead::Audio => Adaptation::new(true, Some(self.advance_clock(pts_ms))),
+            Lead::Video => {
+                self.put_clock_if_due(out, pts_ms);
+                Adaptation::new(false, None)
+            }
+        };
+        let length = frames.len() + PES_HEADER_PTS_BYTES - PES_PREFIX_BYTES;
+        let mut header = pes_header::<PES_HEADER_PTS_BYTES>(STREAM_ID_AUDIO, length as u16, 0x80);
+        put_time(&mut header, 9, 0x20, pts_ms);
+        put_pes(out, AUDIO_PID, &mut self.audio_counter, &adaptation, &header, frames);
+    }
+
+    fn put_clock_if_due(&mut self, out: &mut Vec<u8>, now_ms: i64) {
+        let is_due =
+            self.clock_ms.is_none_or(|clock_ms| now_ms.saturating_sub(clock_ms) >= CLOCK_INTERVAL_MS);
+        if is_due {
+            let adaptation = Adaptation::new(false, Some(self.advance_clock(now_ms)));
+            // The counter counts packets with payload only, so this one repeats the last.
+            put_packet(
+                out,
+                [0x01, 0x00, 0x20 | self.video_counter.wrapping_sub(1) & 0x0F],
+                &adaptation,
+                &[],
+                &[],
+            );
+        }
+    }
+
+    /// The clock at `now_ms`, or where it is if audio was ahead of video and moved it already. Further back than the
+    /// lead, it is another clock.
+    fn advance_clock(&mut self, now_ms: i64) -> i64 {
+        let clock_ms = match self.clock_ms {
+            Some(clock_ms) if clock_ms > now_ms && clock_ms.saturating_sub(now_ms) < LEAD_MS => clock_ms,
+            _ => now_ms,
+        };
+        self.clock_ms = Some(clock_ms);
+        clock_ms
+    }
+}
+
+/// What goes into an adaptation field behind its length: the flags and the clock (section 2.4.3.4).
+struct Adaptation {
+    bytes: [u8; 7],
+    size_bytes: usize,
+}
+
+impl Adaptation {
+    fn new(random_access: bool, clock_ms: Option<i64>) -> Self {
+        let flags = if random_access { RANDOM_ACCESS } else { 0 };
+        let Some(clock_ms) = clock_ms else {
+            return Self { bytes: [flags, 0, 0, 0, 0, 0, 0], size_bytes: usize::from(random_access) };
+        };
+        let ticks = ticks(clock_ms);
+        let [.., a, b, c, d] = (ticks >> 1).to_be_bytes();
+        // The low bit of the base, six reserved bits, and nine bits of an extension that milliseconds do not need.
+        let low = (ticks as u8 & 1) << 7 | 0x7E;
+        Self { bytes: [flags | HAS_CLOCK, a, b, c, d, low, 0], size_bytes: 7 }
+    }
+
+    fn content(&self) -> &[u8] {
+        self.bytes.get(..self.size_bytes).unwrap_or_default()
+    }
+
+    /// With its length, if there is anything in it.
+    fn total_bytes(&self) -> usize {
+        if self.size_bytes == 0 { 0 } else { 1 + self.size_bytes }
+    }
+}
+
+/// A PES header of `N` bytes without its times (section 2.4.3.7).
+fn pes_header<const N: usize>(stream_id: u8, length: u16, time_flags: u8) -> [u8; N] {
+    let [length_high, length_low] = length.to_be_bytes();
+    let start = [0, 0, 1, stream_id, length_high, length_low, 0x84, time_flags, (N - 9) as u8];
+    let mut header = [0; N];
+    header.iter_mut().zip(start).for_each(|(to, from)| *to = from);
+    header
+}
+
+fn put_time(header: &mut [u8], at: usize, prefix: u8, time_ms: i64) {
+    let ticks = ticks(time_ms.wrapping_add(LEAD_MS));
+    let bytes = [
+        prefix | (ticks >> 29) as u8 & 0x0E | 1,
+        (ticks >> 22) as u8,
+        (ticks >> 14) as u8 | 1,
+        (ticks >> 7) as u8,
+        (ticks << 1) as u8 | 1,
+    ];
+    header.iter_mut().skip(at).zip(bytes).for_each(|(to, from)| *to = from);
+}
+
+/// Milliseconds in 90 kHz, modulo 2^33. As this divides 2^64, a multiplication that wraps does no harm.
+const fn ticks(time_ms: i64) -> u64 {
+    (time_ms as u64).wrapping_mul(90) & TICKS_MASK
+}
+
+const fn next(counter: u8) -> u8 {
+    (counter + 1) & 0x0F
+}
+
+fn put_pes(
+    out: &mut Vec<u8>,
+    pid: u16,
+    counter: &mut u8,
+    adaptation: &Adaptation,
+    header: &[u8],
+    payload: &[u8],
+) {
+    let [pid_high, pid_low] = pid.to_be_bytes();
+    let room_bytes = PAYLOAD_BYTES - adaptation.total_bytes() - header.len();
+    let (first, rest) = payload.split_at_checked(room_bytes).unwrap_or((payload, &[]));
+    let (full, last) = rest.as_chunks::<PAYLOAD_BYTES>();
+    out.reserve((full.len() + 2) * PACKET_BYTES);
+    put_packet(out, [0x40 | pid_high, pid_low, 0x10 | *counter], adaptation, header, first);
+    *counter = next(*counter);
+    for chunk in full {
+        out.extend_from_slice(&[SYNC_BYTE, pid_high, pid_low, 0x10 | *counter]);
+        out.extend_from_slice(chunk);
+        *counter = next(*counter);
+    }
+    if !last.is_empty() {
+        put_packet(out, [pid_high, pid_low, 0x10 | *counter], &Adaptation::new(false, None), &[], last);
+        *counter = next(*counter);
+    }
+}
+
+/// A packet with at most 184 bytes of adaptation, `head` and `body`; if they are fewer, the adaptation field is stuffed.
+fn put_packet(out: &mut Vec<u8>, header: [u8; 3], adaptation: &Adaptation, head: &[u8], body: &[u8]) {
+    let field_bytes = PAYLOAD_BYTES.saturating_sub(head.len() + body.len());
+    let [pid_high, pid_low, mut control] = header;
+    if field_bytes > 0 {
+        control |= 0x20;
+    }
+    out.extend_from_slice(&[SYNC_BYTE, pid_high, pid_low, control]);
+    if let Some(length) = field_bytes.checked_sub(1) {
+        let end = out.len() + field_bytes;
+        out.push(length as u8);
+        // A field with anything behind its length begins with the flags.
+        let content = if length > 0 && adaptation.size_bytes == 0 { &[0] } else { adaptation.content() };
+        out.extend_from_slice(content);
+        out.resize(end, 0xFF);
+    }
+    out.extend_from_slice(head);
+    out.extend_from_slice(body);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{
+        super::check::{CheckedSegment, TsChecker},
+        *,
+    };
+
+    const WRAP_MS: i64 = (1 << 33) / 90;
+
+    fn segment(writer: &mut TsWriter, lead: Lead, put: impl FnOnce(&mut TsWriter, &mut Vec<u8>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        writer.begin_segment(&mut out, lead);
+        put(writer, &mut out);
+        writer.end_segment(&mut out);
+        out
+    }
+
+    fn checked(bytes: &[u8]) -> CheckedSegment {
+        TsChecker::new().segment(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_keyframe_s_first_packet_is_as_the_standard_says() {
+        let bytes = segment(&mut TsWriter::new(), Lead::Video, |writer, out| {
+            writer.video(out, VideoStream::H264, 1_000, 1_080, true, &[0xAB; 184 - 8 - 19]);
+        });
+        assert_eq!(bytes.len(), 3 * PACKET_BYTES);
+        let packet = &bytes[2 * PACKET_BYTES..];
+        assert_eq!(packet[..4], [0x47, 0x41, 0x00, 0x30]);
+        assert_eq!(packet[4..12], [7, 0x50, 0x00, 0x00, 0xAF, 0xC8, 0x7E, 0x00]);
+        assert_eq!(packet[12..21], [0, 0, 1, 0xE0, 0, 0, 0x84, 0xC0, 10]);
+        assert_eq!(packet[21..26], [0x31, 0x00, 0x09, 0x56, 0xF1]);
+        assert_eq!(packet[26..31], [0x11, 0x00, 0x09, 0x1E, 0xB1]);
+        assert!(packet[31..].iter().all(|byte| *byte == 0xAB));
+    }
+
+    #[test]
+    fn audio_alone_carries_the_clock() {
+        let bytes = segment(&mut TsWriter::new(), Lead::Audio, |writer, out| {
+            writer.audio(out, AudioStream::Aac, 0, b"one");
+            writer.audio(out, AudioStream::Aac, 93, b"two");
+        });
+        let segment = checked(&bytes);
+        assert_eq!(segment.clocks, [0, 93 * 90]);
+        assert_eq!(segment.audio[1].pts, (93 + 500) * 90);
+        assert_eq!((segment.video_type, segment.audio_type), (None, Some(0x0F)));
+    }
+
+    #[test]
+    fn slow_video_s_clock_goes_on_beside_the_audio() {
+        let bytes = segment(&mut TsWriter::new(), Lead::Video, |writer, out| {
+            writer.video(out, VideoStream::H264, 0, 0, true, b"picture");
+            (0..5).for_each(|at| writer.audio(out, AudioStream::Mp3, at * 93, b"sound"));
+            writer.video(out, VideoStream::H264, 350, 350, false, b"picture");
+        });
+        assert_eq!(checked(&bytes).clocks, [0, 93, 186, 279, 372, 372].map(|clock_ms| clock_ms * 90));
+    }
+
+    #[test]
+    fn the_table_declares_tracks_that_came_late() {
+        let mut writer = TsWriter::new();
+        let mut out = Vec::new();
+        writer.begin_segment(&mut out, Lead::Video);
+        writer.video(&mut out, VideoStream::H265, 0, 0, true, b"picture");
+        assert!(!writer.end_segment(&mut out));
+        assert_eq!(checked(&out).audio_type, None);
+        out.clear();
+        writer.begin_segment(&mut out, Lead::Video);
+        writer.audio(&mut out, AudioStream::Aac, 0, b"sound");
+        assert!(writer.end_segment(&mut out));
+        assert_eq!((checked(&out).video_type, checked(&out).audio_type), (Some(0x24), Some(0x0F)));
+        writer.begin_segment(&mut out, Lead::Video);
+        assert!(!writer.end_segment(&mut out));
+    }
+
+    #[test]
+    fn audio_that_the_format_cannot_tell_is_left_out() {
+        let mut out = Vec::new();
+        TsWriter::new().audio(&mut out, AudioStream::Mp3, 0, &[0; PES_AUDIO_MAX_BYTES + 1]);
+        assert!(out.is_empty());
+        let bytes = segment(&mut TsWriter::new(), Lead::Audio, |writer, out| {
+            writer.audio(out, AudioStream::Mp3, 0, &[7; PES_AUDIO_MAX_BYTES]);
+        });
+        assert_eq!(checked(&bytes).audio[0].payload, [7; PES_AUDIO_MAX_BYTES]);
+    }
+
+    #[test]
+    fn times_wrap_after_26_and_a_half_hours() {
+        let bytes = segment(&mut TsWriter::new(), Lead::Video, |writer, out| {
+            (WRAP_MS - 1_000..WRAP_MS + 1_000)
+                .step_by(40)
+                .for_each(|dts_ms| writer.video(out, VideoStream::H264, dts_ms, dts_ms + 80, true, b"p"));
+        });
+        let segment = checked(&bytes);
+        let last = segment.video.last().unwrap();
+        assert_eq!(last.dts, ((WRAP_MS + 960 + 500) as u64 * 90) & TICKS_MASK);
+        assert!(last.dts < 2_000 * 90 && segment.clocks[0] > TICKS_MASK - 1_001 * 90);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn what_goes_in_comes_out(
+            start_ms in prop_oneof![Just(0_i64), 0..i64::MAX / 2, WRAP_MS - 3_000..WRAP_MS + 3_000],
+            frames in proptest::collection::vec(
+                (any::<bool>(), prop_oneof![0..600_usize, 0..100_000_usize], 0..200_i64, any::<u8>()), 1..12),
+            split in 0..12_usize,
+        ) {
+            let mut writer = TsWriter::new();
+            let mut checker = TsChecker::new();
+            let mut dts_ms = start_ms;
+            let (before, after) = frames.split_at(split.min(frames.len()));
+            for frames in [before, after] {
+                let first_ms = dts_ms;
+                let bytes = segment(&mut writer, Lead::Video, |writer, out| {
+                    for (is_video, size, offset_ms, fill) in frames {
+                        dts_ms += 40;
+                        let payload = vec![*fill; *size];
+                        if *is_video {
+                            writer.video(out, VideoStream::H264, dts_ms, dts_ms + offset_ms, true, &payload);
+                        } else {
+                            writer.audio(out, AudioStream::Aac, dts_ms, payload.get(..60_000).unwrap_or(&payload));
+                        }
+                    }
+                });
+                let segment = checker.segment(&bytes).map_err(|fault| TestCaseError::fail(fault.to_string()))?;
+                let (mut video, mut audio) = (segment.video.iter(), segment.audio.iter());
+                for (at, (is_video, size, offset_ms, fill)) in frames.iter().enumerate() {
+                    let time_ms = first_ms + 40 * (at as i64 + 1) + LEAD_MS;
+                    let pes = if *is_video { video.next() } else { audio.next() }.unwrap();
+                    prop_assert_eq!(pes.dts, ticks(time_ms));
+                    prop_assert_eq!(pes.pts, ticks(if *is_video { time_ms + offset_ms } else { time_ms }));
+                    let size = if *is_video { *size } else { (*size).min(60_000) };
+                    prop_assert_eq!(&pes.payload, &vec![*fill; size]);
+                    prop_assert_eq!(pes.random_access, *is_video);
+                }
+                prop_assert!(video.next().is_none() && audio.next().is_none());
+            }
+        }
+
+        #[test]
+        fn any_times_are_written(dts_ms: i64, pts_ms: i64, other_ms: i64) {
+            let bytes = segment(&mut TsWriter::new(), Lead::Video, |writer, out| {
+                writer.video(out, VideoStream::H264, dts_ms, pts_ms, true, b"picture");
+                writer.audio(out, AudioStream::Aac, other_ms, b"sound");
+            });
+            prop_assert_eq!(bytes.len() % PACKET_BYTES, 0);
+        }
+    }
+}

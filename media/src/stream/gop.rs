@@ -1,0 +1,247 @@
+//! The last groups of pictures of a stream, so that playback starts at once.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crate::stream::{batch::Batch, headers::SharedHeaders};
+
+/// How much of a stream is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GopLimits {
+    /// The most groups; 0 keeps nothing.
+    pub gops_max: usize,
+    /// The most bytes of FLV, over all groups.
+    pub size_max_bytes: usize,
+    /// How far back a viewer may start, in milliseconds, if that gives it more than the newest group. What is older is
+    /// not kept.
+    pub window_ms: i64,
+}
+
+/// Where a viewer starts: what its decoder needs, then the media.
+#[derive(Debug, Clone)]
+pub struct JoinPoint {
+    /// Metadata and sequence headers, stamped with the time of the first frame.
+    pub headers: SharedHeaders,
+    /// From a keyframe to the newest media.
+    pub batches: Vec<Arc<Batch>>,
+}
+
+/// What became of a batch that was offered to the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// It is in the cache.
+    Yes,
+    /// It is not: no keyframe came yet, or nothing is kept at all.
+    No,
+    /// Its group alone is over the size limit; the cache is empty until the next keyframe.
+    GopTooLarge,
+}
+
+/// The cache. Batches go in whole and are shared, never copied.
+#[derive(Debug)]
+pub struct GopCache {
+    limits: GopLimits,
+    gops: VecDeque<Gop>,
+    size_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Gop {
+    headers: SharedHeaders,
+    batches: Vec<Arc<Batch>>,
+    size_bytes: usize,
+    first_ms: i64,
+}
+
+impl GopCache {
+    /// An empty cache.
+    pub fn new(limits: GopLimits) -> Self {
+        Self { limits, gops: VecDeque::new(), size_bytes: 0 }
+    }
+
+    /// Takes the stream's next batch, and lets the oldest groups go that are over a limit.
+    pub fn push(&mut self, batch: &Arc<Batch>) -> Kept {
+        if self.limits.gops_max == 0 {
+            return Kept::No;
+        }
+        if let Some(headers) = &batch.start {
+            self.begin_gop(headers.clone(), batch.first_ms);
+        }
+        let Some(gop) = self.gops.back_mut() else {
+            return Kept::No;
+        };
+        gop.batches.push(batch.clone());
+        gop.size_bytes += batch.flv.len();
+        self.size_bytes += batch.flv.len();
+        while self.gops.len() > 1 && (self.is_too_large() || self.is_oldest_past(batch.last_ms)) {
+            self.drop_oldest();
+        }
+        if self.is_too_large() {
+            self.clear();
+            return Kept::GopTooLarge;
+        }
+        Kept::Yes
+    }
+
+    /// The oldest cached keyframe: of the window, or else the newest one.
+    pub fn join(&self) -> Option<JoinPoint> {
+        Some(JoinPoint {
+            headers: self.gops.front()?.headers.clone(),
+            batches: self.gops.iter().flat_map(|gop| gop.batches.iter().cloned()).collect(),
+        })
+    }
+
+    /// Forgets everything, as when the publisher is gone and what it sent is past.
+    pub fn clear(&mut self) {
+        self.gops.clear();
+        self.size_bytes = 0;
+    }
+
+    /// Bytes of FLV that are kept.
+    pub fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.size_bytes > self.limits.size_max_bytes
+    }
+
+    /// Whether the oldest group began before the window, which only moves on.
+    fn is_oldest_past(&self, newest_ms: i64) -> bool {
+        self.gops.front().is_some_and(|oldest| newest_ms - oldest.first_ms > self.limits.window_ms)
+    }
+
+    fn begin_gop(&mut self, headers: SharedHeaders, first_ms: i64) {
+        while self.gops.len() >= self.limits.gops_max {
+            self.drop_oldest();
+        }
+        self.gops.push_back(Gop { headers, batches: Vec::new(), size_bytes: 0, first_ms });
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(gop) = self.gops.pop_front() {
+            self.size_bytes -= gop.size_bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{samples, stream::batcher::Batcher};
+
+    fn batch(at_ms: u32, keyframe: bool) -> Arc<Batch> {
+        let mut batcher = Batcher::default();
+        batcher.push(if keyframe { samples::keyframe(at_ms) } else { samples::inter(at_ms) }).unwrap();
+        batcher.flush().remove(0)
+    }
+
+    const WINDOW_MS: i64 = 60_000;
+
+    fn cache(gops_max: usize, size_max_bytes: usize, window_ms: i64) -> GopCache {
+        GopCache::new(GopLimits { gops_max, size_max_bytes, window_ms })
+    }
+
+    fn joined_ms(cache: &GopCache) -> Option<Vec<i64>> {
+        Some(cache.join()?.batches.iter().map(|batch| batch.first_ms).collect())
+    }
+
+    #[test]
+    fn nothing_is_kept_before_a_keyframe() {
+        let mut cache = cache(2, 1000, WINDOW_MS);
+        assert_eq!(cache.push(&batch(0, false)), Kept::No);
+        assert_eq!(joined_ms(&cache), None);
+        assert_eq!(cache.push(&batch(33, true)), Kept::Yes);
+        assert_eq!(joined_ms(&cache), Some(vec![33]));
+    }
+
+    #[test]
+    fn viewers_join_at_the_oldest_keyframe_of_the_window_else_at_the_newest() {
+        let joined = |window_ms| {
+            let mut cache = cache(3, 10_000, window_ms);
+            for (at_ms, keyframe) in [(0, true), (500, false), (1000, true), (1500, true), (1800, false)] {
+                cache.push(&batch(at_ms, keyframe));
+            }
+            joined_ms(&cache)
+        };
+        assert_eq!(joined(1000), Some(vec![1000, 1500, 1800]));
+        assert_eq!(joined(5000), Some(vec![0, 500, 1000, 1500, 1800]));
+        assert_eq!(joined(0), Some(vec![1500, 1800]));
+    }
+
+    #[test]
+    fn a_group_goes_when_no_viewer_will_start_at_it_any_more() {
+        let mut cache = cache(9, 10_000, 1000);
+        for (at_ms, keyframe) in [(0, true), (900, true), (1000, false)] {
+            cache.push(&batch(at_ms, keyframe));
+        }
+        assert_eq!(joined_ms(&cache), Some(vec![0, 900, 1000]));
+        cache.push(&batch(1001, false));
+        assert_eq!(joined_ms(&cache), Some(vec![900, 1000, 1001]));
+        let kept: usize = cache.join().unwrap().batches.iter().map(|batch| batch.flv.len()).sum();
+        assert_eq!(cache.size_bytes(), kept);
+    }
+
+    #[test]
+    fn the_oldest_group_goes_at_the_limit_of_groups() {
+        let mut cache = cache(2, 10_000, WINDOW_MS);
+        for at_ms in [0, 1000, 2000] {
+            cache.push(&batch(at_ms, true));
+        }
+        assert_eq!(joined_ms(&cache), Some(vec![1000, 2000]));
+    }
+
+    #[test]
+    fn the_oldest_group_goes_at_the_limit_of_size() {
+        let one = batch(0, true).flv.len();
+        let mut cache = cache(9, 2 * one, WINDOW_MS);
+        for at_ms in [0, 1000, 2000] {
+            assert_eq!(cache.push(&batch(at_ms, true)), Kept::Yes);
+        }
+        assert_eq!(joined_ms(&cache), Some(vec![1000, 2000]));
+    }
+
+    #[test]
+    fn a_group_over_the_limit_is_given_up_until_the_next_keyframe() {
+        let one = batch(0, true).flv.len();
+        let mut cache = cache(2, one, WINDOW_MS);
+        assert_eq!(cache.push(&batch(0, true)), Kept::Yes);
+        assert_eq!(cache.push(&batch(33, false)), Kept::GopTooLarge);
+        assert_eq!(cache.push(&batch(66, false)), Kept::No);
+        assert_eq!(joined_ms(&cache), None);
+        assert_eq!(cache.push(&batch(99, true)), Kept::Yes);
+    }
+
+    #[test]
+    fn a_disabled_cache_keeps_nothing() {
+        let mut cache = cache(0, 1000, WINDOW_MS);
+        assert_eq!(cache.push(&batch(0, true)), Kept::No);
+        assert_eq!(cache.size_bytes(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn the_limits_hold_and_a_join_starts_at_a_keyframe(
+            keyframes in proptest::collection::vec(any::<bool>(), 1..100),
+            gops_max in 0_usize..4,
+            size_max_bytes in 0_usize..500,
+            window_ms in 0_i64..3000,
+        ) {
+            let mut cache = cache(gops_max, size_max_bytes, window_ms);
+            for (at, keyframe) in keyframes.into_iter().enumerate() {
+                let batch = batch(at as u32 * 33, keyframe);
+                cache.push(&batch);
+                prop_assert!(cache.size_bytes() <= size_max_bytes);
+                if let Some(join) = cache.join() {
+                    prop_assert!(join.batches[0].start.is_some());
+                    prop_assert!(Arc::ptr_eq(join.batches.last().unwrap(), &batch));
+                    let newest_ms = batch.last_ms;
+                    let starts = join.batches.iter().filter(|batch| batch.start.is_some()).count();
+                    prop_assert!(starts <= gops_max);
+                    prop_assert!(starts == 1 || newest_ms - join.batches[0].first_ms <= window_ms);
+                }
+            }
+        }
+    }
+}

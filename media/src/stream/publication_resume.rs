@@ -1,0 +1,255 @@
+//! Goes on with a publication that is pulled from another node when the connection broke: the new connection begins at a
+//! keyframe of the cache there, and what came over the last one is not taken twice.
+
+use crate::{
+    flv::{
+        audio::{AudioHeader, AudioKind},
+        video::{VideoHeader, VideoKind},
+    },
+    stream::{
+        frame::{Frame, Track},
+        metadata::is_metadata,
+    },
+};
+
+/// How far one publication was taken, over however many connections.
+#[derive(Debug, Default)]
+pub struct PublicationResume {
+    audio_ms: Option<u32>,
+    video_ms: Option<u32>,
+    phase: ResumePhase,
+}
+
+/// What is to be taken of the frames that came.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Frames that did not come before.
+    pub frames: Vec<Frame>,
+    /// Something is missing between what came before and these frames.
+    pub after_hole: bool,
+}
+
+#[derive(Debug, Default)]
+enum ResumePhase {
+    #[default]
+    Following,
+    /// Nothing but headers came over the new connection. They are those of its first picture, which may be older than
+    /// the newest that was taken, so they wait.
+    Joining(HeldHeaders),
+    /// What comes came before.
+    Repeating(HeldHeaders),
+}
+
+/// The newest of each kind.
+#[derive(Debug, Default)]
+struct HeldHeaders {
+    metadata: Option<Frame>,
+    video: Option<Frame>,
+    audio: Option<Frame>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Configures decoders; has no time of its own.
+    Header,
+    /// Sound or a picture.
+    Coded,
+    Other,
+}
+
+impl PublicationResume {
+    /// The next frames come over a new connection to the same publication.
+    pub fn reconnected(&mut self) {
+        if self.audio_ms.is_some() || self.video_ms.is_some() {
+            self.phase = ResumePhase::Joining(HeldHeaders::default());
+        }
+    }
+
+    /// Tells what of the next frames is to be taken.
+    pub fn take(&mut self, frames: Vec<Frame>) -> Taken {
+        let mut taken = Taken::default();
+        for frame in frames {
+            self.step(frame, &mut taken);
+        }
+        taken
+    }
+
+    fn step(&mut self, frame: Frame, taken: &mut Taken) {
+        let kind = Kind::of(&frame);
+        let repeats = self.repeats(&frame);
+        match (&mut self.phase, kind) {
+            (ResumePhase::Following, _) => self.pass(frame, kind, taken),
+            (ResumePhase::Joining(held) | ResumePhase::Repeating(held), Kind::Header) => held.keep(frame),
+            (ResumePhase::Joining(held), Kind::Coded) if repeats => {
+                self.phase = ResumePhase::Repeating(std::mem::take(held))
+            }
+            (ResumePhase::Repeating(_), Kind::Coded) if repeats => {}
+            (ResumePhase::Joining(held), Kind::Coded) => {
+                taken.after_hole = true;
+                taken.frames.extend(std::mem::take(held).frames());
+                (self.audio_ms, self.video_ms) = (None, None);
+                self.follow(frame, taken);
+            }
+            (ResumePhase::Repeating(held), Kind::Coded) => {
+                taken.frames.extend(std::mem::take(held).frames());
+                self.follow(frame, taken);
+            }
+            (ResumePhase::Joining(_) | ResumePhase::Repeating(_), Kind::Other) => {}
+        }
+    }
+
+    /// The repeats are over: a connection's frames come in the order of every other one's.
+    fn follow(&mut self, frame: Frame, taken: &mut Taken) {
+        self.phase = ResumePhase::Following;
+        self.pass(frame, Kind::Coded, taken);
+    }
+
+    fn pass(&mut self, frame: Frame, kind: Kind, taken: &mut Taken) {
+        match (kind, frame.track) {
+            (Kind::Coded, Track::Audio) => self.audio_ms = Some(frame.timestamp_ms),
+            (Kind::Coded, Track::Video) => self.video_ms = Some(frame.timestamp_ms),
+            _ => {}
+        }
+        taken.frames.push(frame);
+    }
+
+    /// Whether the frame is no later than the last one of its track, or of the other if its own had none.
+    fn repeats(&self, frame: &Frame) -> bool {
+        let last_ms = match frame.track {
+            Track::Audio => self.audio_ms.or(self.video_ms),
+            Track::Video => self.video_ms.or(self.audio_ms),
+            Track::Data => None,
+        };
+        last_ms.is_some_and(|last_ms| frame.timestamp_ms.wrapping_sub(last_ms) as i32 <= 0)
+    }
+}
+
+impl HeldHeaders {
+    fn keep(&mut self, frame: Frame) {
+        let slot = match frame.track {
+            Track::Data => &mut self.metadata,
+            Track::Video => &mut self.video,
+            Track::Audio => &mut self.audio,
+        };
+        *slot = Some(frame);
+    }
+
+    fn frames(self) -> impl Iterator<Item = Frame> {
+        [self.metadata, self.video, self.audio].into_iter().flatten()
+    }
+}
+
+impl Kind {
+    fn of(frame: &Frame) -> Self {
+        let is_header = match frame.track {
+            Track::Data => return if is_metadata(&frame.payload) { Kind::Header } else { Kind::Other },
+            Track::Video => {
+                VideoHeader::parse(&frame.payload).map(|header| header.kind == VideoKind::SequenceHeader).ok()
+            }
+            Track::Audio => {
+                AudioHeader::parse(&frame.payload).map(|header| header.kind == AudioKind::SequenceHeader).ok()
+            }
+        };
+        match is_header {
+            Some(true) => Kind::Header,
+            Some(false) => Kind::Coded,
+            None => Kind::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::samples;
+
+    /// A publication as a connection that begins at `from` gives it: headers, then media from a keyframe on.
+    fn from(source: &[Frame], from: usize) -> Vec<Frame> {
+        let headers = [samples::metadata(true, true), samples::video_header(), samples::audio_header()];
+        headers.into_iter().chain(source[from..].iter().cloned()).collect()
+    }
+
+    /// Sound and pictures, a keyframe each eight frames.
+    fn source(first_ms: u32, count: u32) -> Vec<Frame> {
+        let frame = |at: u32| {
+            let time_ms = first_ms.wrapping_add(at * 20);
+            match at % 8 {
+                0 => samples::keyframe(time_ms),
+                2 | 4 | 6 => samples::inter(time_ms),
+                _ => samples::audio(time_ms),
+            }
+        };
+        (0..count).map(frame).collect()
+    }
+
+    fn media(taken: &Taken) -> Vec<Frame> {
+        taken.frames.iter().filter(|frame| Kind::of(frame) == Kind::Coded).cloned().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_taken_twice_and_nothing_is_left_out(
+            first_ms in prop_oneof![Just(0), Just(u32::MAX - 400), any::<u32>()],
+            broke_at in 1_usize..64,
+            gops_cached in 0_usize..3,
+            piece in 1_usize..20,
+        ) {
+            let source = source(first_ms, 80);
+            let mut resume = PublicationResume::default();
+            let mut seen = media(&resume.take(from(&source[..broke_at], 0)));
+            resume.reconnected();
+            let newest_gop = (broke_at - 1) / 8;
+            for frames in from(&source, newest_gop.saturating_sub(gops_cached) * 8).chunks(piece) {
+                let taken = resume.take(frames.to_vec());
+                prop_assert!(!taken.after_hole);
+                seen.extend(media(&taken));
+            }
+            prop_assert_eq!(seen, source);
+        }
+
+        #[test]
+        fn a_hole_is_told_once_and_before_anything_behind_it(broke_at in 1_usize..30, piece in 1_usize..20) {
+            let source = source(0, 80);
+            let mut resume = PublicationResume::default();
+            resume.take(from(&source[..broke_at], 0));
+            resume.reconnected();
+            let (mut seen, mut holes) = (Vec::new(), 0);
+            for frames in from(&source, 32).chunks(piece) {
+                let taken = resume.take(frames.to_vec());
+                prop_assert!(!taken.after_hole || seen.is_empty());
+                holes += usize::from(taken.after_hole);
+                seen.extend(taken.frames);
+            }
+            prop_assert_eq!(holes, 1);
+            prop_assert_eq!(seen, from(&source, 32));
+        }
+    }
+
+    #[test]
+    fn headers_of_an_older_picture_are_not_taken_in_the_place_of_newer_ones() {
+        let level = |level: u8| {
+            let mut payload = samples::video_header().payload.to_vec();
+            payload[8] = level;
+            Frame { payload: Bytes::from(payload), ..samples::video_header() }
+        };
+        let stream = [level(1), samples::keyframe(0), level(2), samples::keyframe(40), samples::inter(80)];
+        let mut resume = PublicationResume::default();
+        resume.take(stream[..4].to_vec());
+        resume.reconnected();
+        let taken = resume.take(stream.to_vec());
+        assert_eq!(taken, Taken { frames: vec![level(2), samples::inter(80)], after_hole: false });
+    }
+
+    #[test]
+    fn a_connection_that_brought_nothing_needs_no_care() {
+        let mut resume = PublicationResume::default();
+        resume.take(vec![samples::video_header()]);
+        resume.reconnected();
+        let taken = resume.take(vec![samples::video_header(), samples::keyframe(0)]);
+        assert_eq!(taken.frames.len(), 2);
+        assert!(!taken.after_hole);
+    }
+}

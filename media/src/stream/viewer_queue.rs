@@ -1,0 +1,577 @@
+//! What one viewer has yet to be sent, and the policy for a viewer that is slower than the stream.
+
+use std::{
+    collections::VecDeque,
+    io::IoSlice,
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf, Bytes};
+
+use crate::stream::{
+    batch::{Batch, WireFormat},
+    gop::JoinPoint,
+    headers::SharedHeaders,
+};
+
+/// How far a viewer may fall behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LagLimits {
+    /// Bytes of live media that may wait.
+    pub queue_max_bytes: usize,
+    /// Milliseconds of live media that may wait.
+    pub queue_max_ms: i64,
+    /// How long a viewer may take nothing at all while something waits.
+    pub stall_max: Duration,
+}
+
+/// A viewer's queue. It is empty, and owns no memory, for as long as the socket takes everything at once.
+///
+/// The media that a viewer joined with does not count against the limits: it is shared with the cache, and a viewer
+/// far away needs a moment for it.
+#[derive(Debug)]
+pub struct ViewerQueue {
+    format: WireFormat,
+    flow: Flow,
+    items: VecDeque<Item>,
+    /// Bytes of live media in `items`.
+    live_bytes: usize,
+    /// The last time the viewer took anything, or that its queue was empty.
+    progress: Instant,
+    dropped: Dropped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    /// Nothing was sent; the first media will be a batch that decoding can start at.
+    Joining,
+    /// Every batch goes to the viewer.
+    Flowing,
+    /// The viewer fell behind; batches are dropped up to one that decoding can start at.
+    Skipping,
+}
+
+#[derive(Debug)]
+struct Item {
+    bytes: Bytes,
+    /// Part of it was sent, so the rest has to follow.
+    begun: bool,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// What belongs to the connection and not to the media: a response's head, the FLV file header, RTMP replies.
+    Control,
+    /// Metadata and sequence headers, in front of the media that needs them.
+    Headers,
+    /// A batch of the stream.
+    Media { start: Option<SharedHeaders>, last_ms: i64, tag_count: u32, live: bool },
+}
+
+/// What a viewer did not get because it was too slow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Tags that were left out.
+    pub tags: u64,
+    /// How often the viewer was moved on to a later keyframe.
+    pub skips: u64,
+}
+
+impl ViewerQueue {
+    /// The queue of a viewer that has been sent nothing yet.
+    pub fn new(format: WireFormat, now: Instant) -> Self {
+        Self {
+            format,
+            flow: Flow::Joining,
+            items: VecDeque::new(),
+            live_bytes: 0,
+            progress: now,
+            dropped: Dropped::default(),
+        }
+    }
+
+    /// Takes what belongs to the connection, such as the head of a response. It goes out behind all that waits and is
+    /// never left out; see [`control_bytes`](Self::control_bytes) for how much waits.
+    pub fn push_control(&mut self, bytes: Bytes, now: Instant) {
+        self.enqueue(bytes, Kind::Control, now);
+    }
+
+    /// Bytes that wait and belong to the connection. The owner has to bound them if the peer can cause them.
+    pub fn control_bytes(&self) -> usize {
+        let control = self.items.iter().filter(|item| matches!(item.kind, Kind::Control));
+        control.map(|item| item.bytes.len()).sum()
+    }
+
+    /// Takes the media to begin with. Without any, the viewer begins at the next batch that decoding can start at.
+    pub fn join(&mut self, join: &JoinPoint, now: Instant) {
+        if self.flow != Flow::Joining || join.batches.is_empty() {
+            return;
+        }
+        self.begin(&join.headers, now);
+        for batch in &join.batches {
+            self.enqueue_media(batch, 0, false, now);
+        }
+    }
+
+    /// Whether the next batch may go to the socket at once, past the queue. What the socket does not take then comes
+    /// in through [`push_rest`](Self::push_rest).
+    pub fn is_direct(&self) -> bool {
+        self.flow == Flow::Flowing && self.items.is_empty()
+    }
+
+    /// Takes what is left of a batch of which `sent_bytes` went to the socket directly.
+    pub fn push_rest(&mut self, batch: &Batch, sent_bytes: usize, now: Instant) {
+        self.enqueue_media(batch, sent_bytes, true, now);
+    }
+
+    /// Takes the next batch of the stream.
+    pub fn push(&mut self, batch: &Batch, now: Instant) {
+        match (self.flow, &batch.start) {
+            (Flow::Flowing, _) => {}
+            (Flow::Joining, Some(headers)) => self.begin(headers, now),
+            (Flow::Skipping, Some(headers)) => self.resume(headers, now),
+            (Flow::Joining, None) => return,
+            (Flow::Skipping, None) => {
+                self.dropped.tags += u64::from(batch.tag_count);
+                return;
+            }
+        }
+        self.enqueue_media(batch, 0, true, now);
+    }
+
+    /// Moves a viewer that is over the limits on to the newest keyframe that waits; if even that is too much, or none
+    /// waits, to the next one that comes. Tells whether it did.
+    pub fn enforce(&mut self, limits: &LagLimits) -> bool {
+        let over = self.is_over(limits);
+        if over {
+            self.skip(limits);
+        }
+        over
+    }
+
+    /// Batches were lost before they came here: the viewer goes on at the next one that decoding can start at.
+    pub fn miss(&mut self) {
+        if self.flow == Flow::Flowing {
+            self.flow = Flow::Skipping;
+            self.dropped.skips += 1;
+        }
+    }
+
+    /// Whether everything was sent.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Puts what comes next into `slices`, for one vectored write. Gives how many were filled.
+    pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        for (slice, item) in slices.iter_mut().zip(&self.items) {
+            *slice = IoSlice::new(&item.bytes);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// The viewer took this many bytes.
+    pub fn advance(&mut self, mut sent_bytes: usize, now: Instant) {
+        if sent_bytes > 0 {
+            self.progress = now;
+        }
+        while let Some(item) = self.items.front_mut() {
+            let taken = sent_bytes.min(item.bytes.len());
+            self.live_bytes -= item.live_bytes().min(taken);
+            item.bytes.advance(taken);
+            item.begun |= taken > 0;
+            sent_bytes -= taken;
+            if !item.bytes.is_empty() {
+                return;
+            }
+            self.items.pop_front();
+        }
+        self.items = VecDeque::new();
+    }
+
+    /// Whether the viewer has taken nothing for too long.
+    pub fn is_stalled(&self, limits: &LagLimits, now: Instant) -> bool {
+        !self.items.is_empty() && now.saturating_duration_since(self.progress) >= limits.stall_max
+    }
+
+    /// What was left out so far.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    fn begin(&mut self, headers: &SharedHeaders, now: Instant) {
+        self.enqueue(headers.preamble(self.format), Kind::Control, now);
+        self.resume(headers, now);
+    }
+
+    fn resume(&mut self, headers: &SharedHeaders, now: Instant) {
+        self.enqueue(headers.bytes(self.format), Kind::Headers, now);
+        self.flow = Flow::Flowing;
+    }
+
+    fn enqueue_media(&mut self, batch: &Batch, sent_bytes: usize, live: bool, now: Instant) {
+        let bytes = batch.bytes(self.format);
+        let kind = Kind::Media {
+            start: batch.start.clone(),
+            last_ms: batch.last_ms,
+            tag_count: batch.tag_count,
+            live,
+        };
+        self.enqueue(bytes.slice(sent_bytes.min(bytes.len())..), kind, now);
+        if let Some(item) = self.items.back_mut() {
+            item.begun = sent_bytes > 0;
+        }
+    }
+
+    fn enqueue(&mut self, bytes: Bytes, kind: Kind, now: Instant) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.items.is_empty() {
+            self.progress = now;
+        }
+        let item = Item { bytes, begun: false, kind };
+        self.live_bytes += item.live_bytes();
+        self.items.push_back(item);
+    }
+
+    fn is_over(&self, limits: &LagLimits) -> bool {
+        self.live_bytes > limits.queue_max_bytes || self.live_span_ms() > limits.queue_max_ms
+    }
+
+    fn live_span_ms(&self) -> i64 {
+        // What was begun has to be finished anyway; what is newer need not wait for it to be left out.
+        let oldest_ms = self.items.iter().filter(|item| !item.begun).find_map(Item::live_ms);
+        let newest_ms = self.items.iter().rev().find_map(Item::live_ms);
+        newest_ms.zip(oldest_ms).map_or(0, |(newest_ms, oldest_ms)| newest_ms - oldest_ms)
+    }
+
+    fn skip(&mut self, limits: &LagLimits) {
+        self.dropped.skips += 1;
+        let first_whole = self.items.iter().position(Item::can_go).unwrap_or(self.items.len());
+        let newest_start = self.items.iter().rposition(|item| item.start().is_some());
+        if let Some(newest_start) = newest_start.filter(|at| *at > first_whole) {
+            self.drop_items(first_whole..newest_start);
+            if !self.is_over(limits) {
+                self.insert_headers();
+                return;
+            }
+        }
+        self.drop_items(first_whole..self.items.len());
+        self.flow = Flow::Skipping;
+    }
+
+    /// Puts headers in front of the newest batch that decoding can start at.
+    fn insert_headers(&mut self) {
+        let newest_start = self.items.iter().rposition(|item| item.start().is_some());
+        let Some((at, headers)) = newest_start.and_then(|at| Some((at, self.items.get(at)?.start()?))) else {
+            return;
+        };
+        let bytes = headers.bytes(self.format);
+        if !bytes.is_empty() {
+            self.items.insert(at, Item { bytes, begun: false, kind: Kind::Headers });
+        }
+    }
+
+    fn drop_items(&mut self, range: std::ops::Range<usize>) {
+        let behind = self.items.split_off(range.end);
+        for item in self.items.split_off(range.start) {
+            if item.can_go() {
+                self.live_bytes -= item.live_bytes();
+                self.dropped.tags += item.tag_count();
+            } else {
+                self.items.push_back(item);
+            }
+        }
+        self.items.extend(behind);
+    }
+}
+
+impl Item {
+    fn live_bytes(&self) -> usize {
+        if self.live_ms().is_some() { self.bytes.len() } else { 0 }
+    }
+
+    fn live_ms(&self) -> Option<i64> {
+        match self.kind {
+            Kind::Media { last_ms, live: true, .. } => Some(last_ms),
+            _ => None,
+        }
+    }
+
+    fn tag_count(&self) -> u64 {
+        match self.kind {
+            Kind::Media { tag_count, .. } => u64::from(tag_count),
+            _ => 0,
+        }
+    }
+
+    fn start(&self) -> Option<&SharedHeaders> {
+        match &self.kind {
+            Kind::Media { start, .. } if !self.begun => start.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What was begun has to be finished, and nothing replaces what belongs to the connection.
+    fn can_go(&self) -> bool {
+        !self.begun && !matches!(self.kind, Kind::Control)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        flv::{FILE_HEADER_BYTES, tags},
+        samples,
+        stream::batcher::Batcher,
+    };
+
+    const LIMITS: LagLimits =
+        LagLimits { queue_max_bytes: 1_000, queue_max_ms: 4_000, stall_max: Duration::from_secs(30) };
+
+    /// A stream of one frame a batch; a letter for each: `K`eyframe or `p`icture, at 100 ms steps.
+    fn stream(pattern: &str) -> Vec<Arc<Batch>> {
+        let mut batcher = Batcher::default();
+        batcher.push(samples::video_header()).unwrap();
+        batcher.flush();
+        let frame = |(at, letter)| match letter {
+            'K' => samples::keyframe(at as u32 * 100),
+            _ => samples::inter(at as u32 * 100),
+        };
+        pattern
+            .chars()
+            .enumerate()
+            .flat_map(|at| {
+                batcher.push(frame(at)).unwrap();
+                batcher.flush()
+            })
+            .collect()
+    }
+
+    fn queue() -> (ViewerQueue, Instant) {
+        let now = epoch();
+        (ViewerQueue::new(WireFormat::Flv, now), now)
+    }
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "an Instant has no other beginning; the tests only add to it"
+    )]
+    fn epoch() -> Instant {
+        Instant::now()
+    }
+
+    /// Sends up to `room` bytes and gives them.
+    fn send(queue: &mut ViewerQueue, room: usize, now: Instant) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 8];
+        let filled = queue.fill(&mut slices);
+        let mut sent: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+        sent.truncate(room);
+        queue.advance(sent.len(), now);
+        sent
+    }
+
+    fn send_all(queue: &mut ViewerQueue, now: Instant) -> Vec<u8> {
+        let mut sent = Vec::new();
+        while !queue.is_empty() {
+            sent.extend(send(queue, usize::MAX, now));
+        }
+        sent
+    }
+
+    /// The tags a viewer got: `H`eaders, `K`, `p`, each with its time in units of 100 ms.
+    fn seen(sent: &[u8]) -> String {
+        tags(&sent[FILE_HEADER_BYTES.min(sent.len())..])
+            .map(|tag| {
+                let letter = match tag.body {
+                    [0x17, 0, ..] => 'H',
+                    [0x17, ..] => 'K',
+                    _ => 'p',
+                };
+                format!("{letter}{} ", tag.timestamp_ms / 100)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_viewer_without_a_join_point_begins_at_the_next_keyframe() {
+        let (mut queue, now) = queue();
+        for batch in stream("ppKp") {
+            queue.push(&batch, now);
+        }
+        assert_eq!(seen(&send_all(&mut queue, now)), "H2 K2 p3 ");
+        assert_eq!(queue.dropped(), Dropped::default());
+    }
+
+    #[test]
+    fn a_batch_goes_past_an_empty_queue_and_its_rest_through_it() {
+        let (mut queue, now) = queue();
+        let batches = stream("Kp");
+        assert!(!queue.is_direct());
+        queue.push(&batches[0], now);
+        let mut sent = send_all(&mut queue, now);
+        assert!(queue.is_direct());
+        sent.extend_from_slice(&batches[1].flv[..5]);
+        queue.push_rest(&batches[1], 5, now);
+        assert!(!queue.is_direct());
+        sent.extend(send_all(&mut queue, now));
+        assert_eq!(seen(&sent), "H0 K0 p1 ");
+    }
+
+    #[test]
+    fn a_slow_viewer_goes_on_at_the_newest_keyframe_that_waits_with_headers() {
+        let (mut queue, now) = queue();
+        let limits = LagLimits { queue_max_ms: 400, ..LIMITS };
+        let mut skips = 0;
+        for batch in stream("KppKpp") {
+            queue.push(&batch, now);
+            skips += usize::from(queue.enforce(&limits));
+        }
+        assert_eq!(skips, 1);
+        assert_eq!(seen(&send_all(&mut queue, now)), "H3 K3 p4 p5 ");
+        assert_eq!(queue.dropped(), Dropped { tags: 3, skips: 1 });
+    }
+
+    #[test]
+    fn a_slow_viewer_waits_for_a_keyframe_when_none_is_queued() {
+        let (mut queue, now) = queue();
+        let limits = LagLimits { queue_max_ms: 200, ..LIMITS };
+        for batch in stream("KppppKp") {
+            queue.push(&batch, now);
+            queue.enforce(&limits);
+        }
+        assert_eq!(seen(&send_all(&mut queue, now)), "H5 K5 p6 ");
+        assert_eq!(queue.dropped(), Dropped { tags: 5, skips: 1 });
+    }
+
+    #[test]
+    fn what_was_begun_is_finished_before_the_skip() {
+        let (mut queue, now) = queue();
+        let limits = LagLimits { queue_max_ms: 200, ..LIMITS };
+        let batches = stream("KppppKp");
+        queue.push(&batches[0], now);
+        let headers_bytes = batches[0].start.as_ref().unwrap().bytes(WireFormat::Flv).len();
+        let begin = FILE_HEADER_BYTES + headers_bytes + 5;
+        let mut sent = send(&mut queue, begin, now);
+        for batch in &batches[1..] {
+            queue.push(batch, now);
+            queue.enforce(&limits);
+        }
+        sent.extend(send_all(&mut queue, now));
+        assert_eq!(seen(&sent), "H0 K0 H5 K5 p6 ");
+    }
+
+    #[test]
+    fn the_media_of_the_join_does_not_count_against_the_limits() {
+        let (mut queue, now) = queue();
+        let batches = stream(&format!("K{}", "p".repeat(60)));
+        let (cached, live) = batches.split_at(59);
+        let headers = batches[0].start.clone().unwrap();
+        queue.join(&JoinPoint { headers, batches: cached.to_vec() }, now);
+        for batch in live {
+            queue.push(batch, now);
+            assert!(!queue.enforce(&LIMITS));
+        }
+        assert!(seen(&send_all(&mut queue, now)).ends_with("p59 p60 "));
+    }
+
+    #[test]
+    fn batches_lost_on_the_way_make_a_viewer_wait_for_a_keyframe() {
+        let (mut queue, now) = queue();
+        let batches = stream("KppKp");
+        queue.push(&batches[0], now);
+        queue.miss();
+        for batch in &batches[2..] {
+            queue.push(batch, now);
+        }
+        assert_eq!(seen(&send_all(&mut queue, now)), "H0 K0 H3 K3 p4 ");
+        assert_eq!(queue.dropped(), Dropped { tags: 1, skips: 1 });
+    }
+
+    #[test]
+    fn what_belongs_to_the_connection_is_never_left_out() {
+        let (mut queue, now) = queue();
+        let limits = LagLimits { queue_max_ms: 200, ..LIMITS };
+        for (at, batch) in stream("KppppK").iter().enumerate() {
+            queue.push(batch, now);
+            queue.push_control(Bytes::from(format!("<{at}>")), now);
+            queue.enforce(&limits);
+        }
+        let sent = send_all(&mut queue, now);
+        for at in 0..6 {
+            let reply = format!("<{at}>");
+            assert!(sent.windows(3).any(|part| part == reply.as_bytes()), "{reply} is missing");
+        }
+        assert_eq!(queue.dropped().tags, 5);
+    }
+
+    #[test]
+    fn a_viewer_is_stalled_once_it_took_nothing_for_the_limit() {
+        let (mut queue, now) = queue();
+        let later = |secs| now + Duration::from_secs(secs);
+        assert!(!queue.is_stalled(&LIMITS, later(100)), "nothing waits");
+        queue.push(&stream("K")[0], later(100));
+        assert!(!queue.is_stalled(&LIMITS, later(129)));
+        assert!(queue.is_stalled(&LIMITS, later(130)));
+        send(&mut queue, 1, later(130));
+        assert!(!queue.is_stalled(&LIMITS, later(159)));
+        assert!(queue.is_stalled(&LIMITS, later(160)));
+    }
+
+    #[test]
+    fn a_viewer_that_trickles_costs_no_more_than_the_limits() {
+        let (mut queue, now) = queue();
+        for batch in stream(&"Kppppppp".repeat(500)) {
+            queue.push(&batch, now);
+            queue.enforce(&LIMITS);
+            send(&mut queue, 1, now);
+            let waiting: usize = queue.items.iter().map(|item| item.bytes.len()).sum();
+            assert!(waiting <= LIMITS.queue_max_bytes + 200, "{waiting}");
+        }
+        assert!(queue.dropped().tags > 3_000);
+    }
+
+    proptest! {
+        #[test]
+        fn every_viewer_gets_whole_tags_in_order_and_pictures_only_behind_their_keyframe(
+            pattern in "[Kpp]{1,120}",
+            rooms in proptest::collection::vec(0_usize..150, 120),
+            queue_max_bytes in 50_usize..600,
+            queue_max_ms in 50_i64..3000,
+        ) {
+            let (mut queue, now) = queue();
+            let limits = LagLimits { queue_max_bytes, queue_max_ms, ..LIMITS };
+            let mut sent = Vec::new();
+            for (batch, room) in stream(&pattern).iter().zip(rooms) {
+                queue.push(batch, now);
+                sent.extend(send(&mut queue, room, now));
+                queue.enforce(&limits);
+                prop_assert_eq!(queue.live_bytes, queue.items.iter().map(Item::live_bytes).sum::<usize>());
+            }
+            sent.extend(send_all(&mut queue, now));
+            let seen = seen(&sent);
+            let got: Vec<(char, usize)> =
+                seen.split_whitespace().map(|tag| (tag.chars().next().unwrap(), tag[1..].parse().unwrap())).collect();
+            let mut expected_next = None;
+            for (letter, at) in got {
+                match letter {
+                    'K' => prop_assert!(expected_next.is_none_or(|next| at >= next)),
+                    'p' => prop_assert_eq!(Some(at), expected_next),
+                    _ => continue,
+                }
+                expected_next = Some(at + 1);
+            }
+            let tag_bytes: usize = tags(&sent[FILE_HEADER_BYTES.min(sent.len())..]).map(|tag| tag.body.len() + 15).sum();
+            prop_assert_eq!(tag_bytes, sent.len().saturating_sub(FILE_HEADER_BYTES));
+        }
+    }
+}

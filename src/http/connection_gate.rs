@@ -1,0 +1,68 @@
+//! The limit of connections, where HTTP ports let them in.
+
+use std::net::SocketAddr;
+
+use log::debug;
+use synctv_actors::connection_limit::{ConnectionLimit, ConnectionPermit};
+use tokio::net::TcpStream;
+
+use super::refusal::refuse;
+use crate::refusal_log::RefusalLog;
+
+/// How many connections over the limit may be told so at once.
+const ANSWERS_MAX: usize = 256;
+
+/// Lets connections in up to a limit, and tells the others.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectionGate {
+    port: &'static str,
+    permits: ConnectionLimit,
+    refusals: RefusalLog,
+    /// Of connections over the limit, those that are told so. More are just closed.
+    answers: ConnectionLimit,
+}
+
+/// A connection, in front of the gate.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// There is room for it.
+    In(ConnectionPermit, TcpStream, SocketAddr),
+    /// It is over the limit, and has its turn to be told so.
+    Over(ConnectionPermit, TcpStream, SocketAddr),
+}
+
+impl ConnectionGate {
+    /// The gate of a port. Its clones share what it counts.
+    pub fn new(port: &'static str, permits: ConnectionLimit) -> Self {
+        Self { port, permits, refusals: RefusalLog::default(), answers: ConnectionLimit::new(ANSWERS_MAX) }
+    }
+
+    /// Lets a connection in, if there is room for it and still a peer to serve. Others are told that there is not.
+    pub async fn admit(&self, socket: TcpStream) -> Option<(ConnectionPermit, TcpStream, SocketAddr)> {
+        match self.look_at(socket)? {
+            Arrival::In(permit, socket, peer) => Some((permit, socket, peer)),
+            Arrival::Over(_turn, socket, _) => {
+                refuse_over_limit(socket).await;
+                None
+            }
+        }
+    }
+
+    /// What becomes of a connection. `None` if there is no peer any more, or nobody to tell it that there is no room.
+    pub fn look_at(&self, socket: TcpStream) -> Option<Arrival> {
+        let peer = socket.peer_addr().ok()?;
+        if let Some(permit) = self.permits.take() {
+            if let Err(error) = socket.set_nodelay(true) {
+                debug!(peer:% = peer, reason:% = error; "TCP_NODELAY could not be set");
+            }
+            return Some(Arrival::In(permit, socket, peer));
+        }
+        self.refusals.note(self.port, peer, self.permits.max());
+        Some(Arrival::Over(self.answers.take()?, socket, peer))
+    }
+}
+
+/// Says 503 for want of room.
+pub(super) async fn refuse_over_limit(socket: TcpStream) {
+    refuse(socket, "too_many_connections", "the server has its limit of connections").await;
+}

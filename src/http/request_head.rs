@@ -1,0 +1,132 @@
+//! The head of a connection's first request.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use synctv_actors::cluster::origin::PULL_HEADER;
+use tokio::{io::AsyncReadExt, net::TcpStream};
+
+/// The most that is read to find a request's head. A longer one is the framework's to refuse.
+const HEAD_MAX_BYTES: usize = 16 * 1024;
+
+const HEADERS_MAX: usize = 96;
+
+/// What was read of a connection up to the end of the first head, and perhaps beyond.
+#[derive(Debug)]
+pub(super) struct RequestHead {
+    bytes: BytesMut,
+    request: Option<Request>,
+}
+
+/// A request that may be for live media.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Request {
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// Another node asks, for its own viewers.
+    pub is_pull: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    RequestHead,
+}
+
+impl RequestHead {
+    /// Reads a head. What is no HTTP/1 counts as read: the framework answers it.
+    pub async fn read(socket: &mut TcpStream) -> io::Result<Self> {
+        let mut bytes = BytesMut::with_capacity(1024);
+        loop {
+            if socket.read_buf(&mut bytes).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if let Some(request) = parse(&bytes) {
+                return Ok(Self { bytes, request });
+            }
+        }
+    }
+
+    /// The request, if it is a GET or HEAD.
+    pub fn request(&self) -> Option<&Request> {
+        self.request.as_ref()
+    }
+
+    /// Everything that was read.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes.freeze()
+    }
+}
+
+/// `None` while the head is not complete, then the request if it is a GET or HEAD.
+fn parse(bytes: &[u8]) -> Option<Option<Request>> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(bytes) {
+        Ok(httparse::Status::Partial) if bytes.len() < HEAD_MAX_BYTES => None,
+        Ok(httparse::Status::Complete(_)) => Some(Request::of(&request)),
+        _ => Some(None),
+    }
+}
+
+impl Request {
+    fn of(request: &httparse::Request<'_, '_>) -> Option<Self> {
+        let method = match request.method? {
+            "GET" => Method::Get,
+            "HEAD" => Method::RequestHead,
+            _ => return None,
+        };
+        let is_pull = request.headers.iter().any(|header| header.name.eq_ignore_ascii_case(PULL_HEADER));
+        Some(Self { method, path: origin_form(request.path?).to_owned(), is_pull })
+    }
+}
+
+/// Path and query of a target, which may be a whole URL as it is sent to proxies (RFC 9112, section 3.2.2).
+fn origin_form(target: &str) -> &str {
+    let Some(behind_scheme) = target.strip_prefix("http://") else { return target };
+    behind_scheme.find('/').and_then(|at| behind_scheme.get(at..)).unwrap_or("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_complete_with_its_empty_line() {
+        let head = b"GET /room.flv?x=1 HTTP/1.1\r\nHost: a\r\n\r\n";
+        for end in 1..head.len() {
+            assert_eq!(parse(&head[..end]), None);
+        }
+        let request = Request { method: Method::Get, path: "/room.flv?x=1".to_owned(), is_pull: false };
+        assert_eq!(parse(head), Some(Some(request)));
+    }
+
+    #[test]
+    fn a_target_may_be_a_whole_url() {
+        for (target, path) in [
+            ("/room.flv?x=http://b/c", "/room.flv?x=http://b/c"),
+            ("http://host:8080/room.flv?x=1", "/room.flv?x=1"),
+            ("http://host", "/"),
+            ("*", "*"),
+        ] {
+            assert_eq!(origin_form(target), path);
+        }
+    }
+
+    #[test]
+    fn a_node_is_told_from_a_viewer() {
+        let pull = b"GET /room.flv HTTP/1.1\r\nHost: a\r\nsynctv-pull: n1\r\n\r\n";
+        let request = Request { method: Method::Get, path: "/room.flv".to_owned(), is_pull: true };
+        assert_eq!(parse(pull), Some(Some(request)));
+    }
+
+    #[test]
+    fn other_methods_broken_heads_and_long_ones_are_left_to_the_framework() {
+        assert_eq!(parse(b"POST /room.flv HTTP/1.1\r\n\r\n"), Some(None));
+        assert_eq!(parse(b"\x16\x03\x01\x02\x00"), Some(None));
+        assert_eq!(parse(b"PRI * HTTP/2.0\r\n\r\n"), Some(None));
+        let long = [b"GET /".as_slice(), &[b'a'; HEAD_MAX_BYTES]].concat();
+        assert_eq!(parse(&long), Some(None));
+    }
+}
