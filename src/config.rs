@@ -11,13 +11,10 @@ use std::{
 
 use clap::{ArgAction, Parser, ValueEnum, error::ErrorKind, value_parser};
 use synctv_actors::{
-    cluster::{
-        puller::PullSettings,
-        redis_store::{RedisUrl, RedisUrlError},
-    },
+    cluster::redis_store::{RedisUrl, RedisUrlError},
+    events::{Flush, PullSettings, StreamSettings},
     hls::{HlsMode, HlsSettings, proxy::HlsProxySettings},
-    rtmp::connection::RtmpSettings,
-    stream::{Flush, StreamSettings},
+    rtmp::RtmpSettings,
 };
 use synctv_media::{
     rtmp::session::SessionConfig,
@@ -26,7 +23,7 @@ use synctv_media::{
 
 use crate::{
     http::{HttpSettings, api::ServerInfo, hls::HlsPort},
-    listeners::Ports,
+    ports::Ports,
 };
 
 const MIB: usize = 1024 * 1024;

@@ -19,6 +19,7 @@ mod refusal;
 mod reply;
 mod request_head;
 mod rewind;
+mod settings;
 mod web;
 mod write_timeout;
 
@@ -29,12 +30,13 @@ use log::{debug, info};
 use synctv_actors::{
     connection_limit::{ConnectionLimit, ConnectionPermit},
     directory::{OpenError, StreamDirectory},
-    flv::viewers::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
+    flv::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
     stream::StreamHandle,
 };
 use synctv_media::stream::room::RoomName;
 use tokio::net::TcpStream;
 
+pub use self::settings::HttpSettings;
 use self::{
     api::Api,
     connection_gate::{Arrival, ConnectionGate, refuse_over_limit},
@@ -45,17 +47,6 @@ use self::{
     rewind::Rewind,
     write_timeout::WriteTimeout,
 };
-
-/// What the HTTP port needs to know.
-#[derive(Debug, Clone)]
-pub struct HttpSettings {
-    /// `/APP/ROOM.flv` is `/ROOM.flv`.
-    pub app: String,
-    /// How long the head of a request may take.
-    pub head_timeout: Duration,
-    /// How long a client may take nothing of an answer.
-    pub stall_timeout: Duration,
-}
 
 /// How long the head of a request may take when there is no room for it, if it is a probe after all.
 const PROBE_HEAD_TIMEOUT: Duration = Duration::from_secs(1);

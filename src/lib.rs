@@ -8,8 +8,10 @@ mod drain;
 pub mod http;
 pub mod listeners;
 pub mod log;
+mod ports;
 mod refusal_log;
 pub mod rtmp;
+mod run_error;
 
 use std::{
     io::{self, Write},
@@ -21,15 +23,14 @@ use std::{
 
 use actix_server::{Server, ServerBuilder};
 use synctv_actors::{
-    cluster::redis_store::JoinError,
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
-    flv::viewers::ViewerPool,
+    flv::ViewerPool,
     hls::{HlsSessions, proxy::HlsProxy},
-    rtmp::connection::RtmpSettings,
+    rtmp::RtmpSettings,
 };
-use thiserror::Error;
 
+pub use crate::run_error::RunError;
 use crate::{
     cluster::Place,
     config::Config,
@@ -49,30 +50,6 @@ const SHUTDOWN_TIMEOUT_S: u64 = 3;
 
 /// How long deleting the segments may take when the server stops.
 const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Why the server did not start, or stopped.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// An address cannot be listened on.
-    #[error("{setting}={addr}: {source}")]
-    Listen {
-        /// The setting's name.
-        setting: &'static str,
-        /// The address.
-        addr: std::net::SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The cluster could not be joined.
-    #[error("REDIS_URL: {0}")]
-    Unreachable(JoinError),
-    /// Another process has this one's name.
-    #[error(transparent)]
-    NameInUse(JoinError),
-    /// The threads that serve could not be started or ended badly.
-    #[error("the server stopped: {0}")]
-    Server(io::Error),
-}
 
 /// Serves until a signal to stop.
 pub fn run(config: Config) -> Result<(), RunError> {
@@ -112,8 +89,12 @@ impl Node {
     fn start(config: &Config, place: Place) -> Self {
         let hls = config.hls_settings(place.in_cluster).map(HlsSessions::start);
         let streams = config.stream_settings(&place.node_id);
-        let directory =
-            StreamDirectory::start(streams, place.registry.clone(), config.max_rooms, hls.clone());
+        let directory = StreamDirectory::start(
+            streams,
+            place.registry.clone(),
+            config.max_rooms,
+            hls.as_ref().and_then(HlsSessions::observer),
+        );
         Self { place, directory, hls, permits: ConnectionLimit::new(config.max_connections) }
     }
 

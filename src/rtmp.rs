@@ -6,7 +6,7 @@ use actix_service::{ServiceFactory, fn_service};
 use synctv_actors::{
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
-    rtmp::connection::{NewConnection, RtmpConnectionActor, RtmpSettings},
+    rtmp::{NewConnection, RtmpConnectionActor, RtmpSettings},
 };
 use tokio::net::TcpStream;
 

@@ -10,10 +10,13 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 use actix::{Actor, Addr, Context, Handler};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use synctv_actors::{
-    cluster::{embedded_store::EmbeddedStore, puller::PullSettings, registry::RegistryHandle},
+    cluster::{embedded_store::EmbeddedStore, registry::RegistryHandle},
     directory::StreamDirectory,
-    events::{StreamEvent, SubscriberId, ViewerId},
-    stream::{Flush, Publication, PublisherEvent, StreamSettings},
+    events::{
+        Flush, PublisherEvent, PullSettings, StreamEvent, StreamSettings, SubscriberId, SubscriberRole,
+        ViewerId,
+    },
+    stream::Publication,
 };
 use synctv_media::{
     samples,
@@ -65,7 +68,12 @@ impl Room {
             directory.publish(name.clone(), publisher.recipient()).await.expect("the room is free");
         let stream = directory.open(name).await.expect("it is live");
         for subscriber in &subscribers {
-            stream.join(SubscriberId::unique(), ViewerId(0), subscriber.clone().recipient());
+            stream.join(
+                SubscriberId::unique(),
+                SubscriberRole::Viewers,
+                ViewerId(0),
+                subscriber.clone().recipient(),
+            );
         }
         Self { publication, subscribers, received, _router: directory }
     }

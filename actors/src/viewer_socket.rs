@@ -11,9 +11,10 @@ use std::{
 use bytes::Bytes;
 use socket2::SockRef;
 use synctv_media::stream::{
-    batch::{Batch, WireFormat},
+    batch::Batch,
     gop::JoinPoint,
     viewer_queue::{Dropped, LagLimits, ViewerQueue},
+    wire_format::WireFormat,
 };
 use tokio::net::TcpStream;
 

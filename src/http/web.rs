@@ -15,13 +15,13 @@ use synctv_media::stream::room::{RoomName, RoomNameError};
 use tokio::net::TcpStream;
 
 use super::{
-    HttpSettings,
     api::{self, Api},
     health::Health,
     page,
     path::{self, Target},
     reply::{error, not_allowed, preflight},
     rewind::Rewind,
+    settings::HttpSettings,
     write_timeout::WriteTimeout,
 };
 

@@ -13,8 +13,8 @@ use futures::future::{LocalBoxFuture, ready};
 use synctv_actors::{
     cluster::{
         origin::{NodeAddresses, Origin, PublishedRoom},
-        registry::{ClaimError, RegistryHandle},
-        store::{Claim, Store, StoreError},
+        registry::RegistryHandle,
+        store::{Claim, ClaimError, Store, StoreError},
     },
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
@@ -125,7 +125,7 @@ fn serve(config: &Config, listener: TcpListener, store: Pointer) -> Workers {
         config.stream_settings("edge"),
         registry.clone(),
         config.max_rooms,
-        Some(hls.clone()),
+        hls.observer(),
     );
     let proxy = HlsProxy::start(registry, config.hls_proxy_settings("edge"));
     let (sources, port, permits) =

@@ -16,12 +16,12 @@ use futures::{FutureExt, future::LocalBoxFuture};
 use synctv_actors::{
     cluster::{
         origin::{NodeAddresses, Origin, PULL_HEADER, PublishedRoom},
-        registry::{ClaimError, RegistryHandle},
-        store::{Claim, Store, StoreError},
+        registry::RegistryHandle,
+        store::{Claim, ClaimError, Store, StoreError},
     },
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
-    flv::viewers::ViewerPool,
+    flv::ViewerPool,
 };
 use synctv_media::{rtmp::client::Client, stream::room::RoomName};
 use synctv_stream::{

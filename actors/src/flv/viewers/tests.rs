@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::flv::{NewViewer, PoolEntry, ViewerPool};
 use crate::{
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
@@ -176,7 +177,7 @@ async fn a_viewer_who_comes_to_a_closed_share_gets_another_one() {
     assert!(first.close_if_empty());
     let mut client = live.admit(&entry).await;
     let second = live.pool.only_key();
-    assert_ne!(second.id(), first.id());
+    assert_ne!(second.id, first.id);
     // The late end of the first one does not take the second one's place away.
     drop(first);
     assert_eq!(live.pool.shares(), [1]);

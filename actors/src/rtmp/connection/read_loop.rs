@@ -7,11 +7,11 @@ use std::{
     task::{self, Poll, Waker},
 };
 
-use actix::{ActorFuture, Context};
+use actix::{Actor, ActorFuture, Context};
 use socket2::SockRef;
 use tokio::{io::Interest, net::TcpStream};
 
-use super::{RtmpConnectionActor, read_coalescing::Readiness};
+use super::read_coalescing::Readiness;
 
 /// The most that is read at once, in bytes.
 const READ_MAX_BYTES: usize = 64 * 1024;
@@ -49,7 +49,7 @@ impl ReadFlow {
     }
 
     /// Ready when the connection may be read from.
-    fn poll_open(&mut self, task: &task::Context<'_>) -> Poll<()> {
+    pub fn poll_open(&mut self, task: &task::Context<'_>) -> Poll<()> {
         match self {
             ReadFlow::Open => Poll::Ready(()),
             ReadFlow::Paused(waker) => {
@@ -90,26 +90,43 @@ fn read_announced(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     received
 }
 
-/// Reads a connection until it is gone.
+/// A connection that a [`ReadLoop`] reads.
+pub(super) trait ReadSide: Actor<Context = Context<Self>> {
+    /// The effect of what one read received.
+    type Received;
+
+    /// Ready when there may be something to read and it may be read.
+    fn poll_readable(&mut self, task: &mut task::Context<'_>) -> Poll<io::Result<Readiness>>;
+
+    /// Reads once.
+    fn receive(&mut self, readiness: Readiness) -> io::Result<Self::Received>;
+
+    /// Lets what was received take effect.
+    fn take_effect(&mut self, received: Self::Received, ctx: &mut Self::Context);
+
+    /// Ends the connection: reading failed, or the peer closed its side.
+    fn peer_gone(&mut self, error: io::Error, ctx: &mut Self::Context);
+}
+
+/// Reads a connection until it ends.
 pub(super) struct ReadLoop;
 
-impl ActorFuture<RtmpConnectionActor> for ReadLoop {
+impl<C: ReadSide> ActorFuture<C> for ReadLoop {
     type Output = ();
 
     fn poll(
         self: Pin<&mut Self>,
-        connection: &mut RtmpConnectionActor,
-        ctx: &mut Context<RtmpConnectionActor>,
+        connection: &mut C,
+        ctx: &mut Context<C>,
         task: &mut task::Context<'_>,
     ) -> Poll<()> {
         for _ in 0..READS_MAX {
-            task::ready!(connection.read_flow.poll_open(task));
-            let arrived = task::ready!(connection.read_coalescing.poll(connection.socket.socket(), task));
-            match arrived.and_then(|readiness| connection.receive(readiness)) {
+            let readable = task::ready!(connection.poll_readable(task));
+            match readable.and_then(|readiness| connection.receive(readiness)) {
                 Ok(received) => connection.take_effect(received, ctx),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
-                    connection.peer_gone(&error, ctx);
+                    connection.peer_gone(error, ctx);
                     return Poll::Ready(());
                 }
             }

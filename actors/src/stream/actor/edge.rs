@@ -2,28 +2,18 @@
 
 use std::time::Duration;
 
-use actix::{AsyncContext, Context, Handler, Message};
+use actix::{AsyncContext, Context, Handler};
 use tokio::time::Instant;
 
-use super::{
-    StreamActor,
-    ingest::{Ingest, Source, StreamState},
-};
+use super::StreamActor;
 use crate::{
-    cluster::{
-        origin::Origin,
-        puller::{Dismissed, FromOrigin, Pull, PullerHandle, Update},
+    cluster::puller::{Pull, PullerHandle},
+    events::{Dismissed, FromOrigin, Source, StreamEvent, StreamState, Update},
+    stream::{
+        ingest::{Ingest, ORIGIN_WAIT},
+        messages::Follow,
     },
-    events::StreamEvent,
 };
-
-/// How long a stream that was started for a pull waits for the origin's first answer.
-pub(super) const ORIGIN_WAIT: Duration = Duration::from_secs(5);
-
-/// Another node publishes the room. A stream that is fed already goes on as it is.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Follow(pub Origin);
 
 impl StreamActor {
     /// While the stream waits, looks for a node that publishes the room if someone would watch it.

@@ -1,11 +1,17 @@
 use std::{cell::Cell, future::ready, time::Duration};
 
 use futures::FutureExt;
-use synctv_media::{samples, stream::gop::GopLimits};
+use synctv_media::{
+    flv::{audio::AudioCodec, video::VideoCodec},
+    samples,
+    stream::gop::GopLimits,
+};
 
 use super::{flush::AUDIO_WAIT, *};
 use crate::{
-    cluster::store::Store,
+    cluster::store::{ClaimError, Store},
+    events::{Flush, ViewerId},
+    stream::{Refused, StreamHandle},
     testing::{ClaimsOnly, GRACE, Got, ProbeHandle, node, node_with, opening, room, settings},
 };
 
@@ -271,7 +277,11 @@ async fn a_late_frame_of_an_earlier_publisher_is_turned_down() {
     drop(live.publication);
     let _now = live.directory.publish(room("r"), live.publisher.events()).await.unwrap();
     late.await.unwrap();
-    let stale = Publication::new(live.stream.address().clone(), PublisherId(1));
+    let stale = Publication::new(
+        live.stream.address().clone().recipient(),
+        live.stream.address().clone().recipient(),
+        PublisherId(1),
+    );
     assert!(stale.send(opening(0)).await.is_err());
 }
 
@@ -416,6 +426,26 @@ async fn a_publisher_whose_viewers_are_there_before_it_is_told_so() {
 async fn segments_are_no_reason_for_haste() {
     let mut live = live().await;
     let segmenter = ProbeHandle::start();
-    live.stream.join_segmenter(segmenter.id, ViewerId(0), segmenter.address.clone().recipient());
+    live.stream.join(
+        segmenter.id,
+        SubscriberRole::Segmenter,
+        ViewerId(0),
+        segmenter.address.clone().recipient(),
+    );
     assert!(live.publisher.is_quiet().await);
+}
+
+#[actix_rt::test]
+async fn a_stream_tells_what_it_has_and_nothing_of_it_when_its_publisher_is_gone() {
+    let directory = node(settings(), 10);
+    let probe = ProbeHandle::start();
+    let publication = directory.publish(room("r"), probe.events()).await.unwrap();
+    publication.send(opening(0)).await.unwrap();
+    let stream = directory.open(room("r")).await.unwrap();
+    let stats = stream.stats().await.unwrap();
+    assert!(stats.since_unix_ms.is_some());
+    assert_eq!((stats.video, stats.audio), (Some(VideoCodec::H264), Some(AudioCodec::Aac)));
+    drop(publication);
+    let stats = stream.stats().await.unwrap();
+    assert_eq!((stats.since_unix_ms, stats.video, stats.bitrate_kbps), (None, None, None));
 }

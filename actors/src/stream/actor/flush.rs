@@ -10,7 +10,11 @@ use synctv_media::stream::{
 };
 use tokio::time::Instant;
 
-use super::{StreamActor, ingest::Ingest};
+use super::StreamActor;
+use crate::{
+    events::Flush,
+    stream::{flush_timer::FlushTimer, ingest::Ingest},
+};
 
 /// How long sound waits for a picture to ride along with, when media is flushed with every picture.
 pub(super) const AUDIO_WAIT: Duration = Duration::from_millis(100);
@@ -20,27 +24,6 @@ const EARLY_PICTURE_MAX: Duration = Duration::from_millis(10);
 
 /// So long after its end, an interval is ended without the picture that might have ended it.
 const LATE_PICTURE: Duration = Duration::from_millis(5);
-
-/// When a stream's media goes to its subscribers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flush {
-    /// As it arrives: the lowest delay, the most writes.
-    EveryTag,
-    /// With every picture; sound rides along.
-    EveryFrame,
-    /// At this interval: the fewest writes.
-    Every(Duration),
-}
-
-/// Whether a flush is due.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum FlushTimer {
-    Idle,
-    /// A timer runs, for media that goes out at this time at the latest.
-    Armed(Instant),
-    /// A timer runs, but its media went out already.
-    Spent,
-}
 
 impl StreamActor {
     /// Sends what waits if it is time to. `is_flush_point` if frames came that a flush is best made with.
