@@ -29,8 +29,8 @@ use synctv_actors::{
 };
 use thiserror::Error;
 
+pub use crate::cluster::Place;
 use crate::{
-    cluster::Place,
     config::Config,
     drain::{Drain, StopSignals},
     http::{
@@ -71,6 +71,12 @@ pub enum RunError {
     /// The threads that serve could not be started or ended badly.
     #[error("the server stopped: {0}")]
     Server(io::Error),
+}
+
+/// Starts the ports of a node whose place in its cluster the caller decides. There are no signals and no drain: the caller
+/// stops the server.
+pub fn start(config: &Config, listeners: Listeners, place: Place) -> io::Result<Server> {
+    Ok(Node::start(config, place).listen(config, listeners)?.run())
 }
 
 /// Serves until a signal to stop.

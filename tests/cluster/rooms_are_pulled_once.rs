@@ -3,16 +3,12 @@
 
 use std::time::Duration;
 
-use crate::{
-    node,
-    redis::Redis,
-    support::{
-        flv_viewer::{FlvViewer, ask},
-        frames, now,
-        rtmp_peer::{RtmpPeer, dial},
-        server::Server,
-    },
+use synctv_testkit::{
+    flv::FlvViewer, frames, http::send_get, redis::Redis, rtmp::RtmpPeer, server::TestServer, socket::dial,
+    wait::now,
 };
+
+use crate::node;
 
 /// How long a pull outlives its last viewer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -20,7 +16,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How far from the moment of an event its line in the log is read.
 const SLACK: Duration = Duration::from_millis(500);
 
-fn pulls_that_came(origin: &Server) -> usize {
+fn pulls_that_came(origin: &TestServer) -> usize {
     origin.log.count(|line| line.says("viewer came", "r") && line.text("protocol") == "pull")
 }
 
@@ -36,7 +32,7 @@ fn for_fifty_viewers_who_come_at_once() {
 
     let asked = (0..50).map(|_| {
         let mut socket = dial(n2.http);
-        ask(&mut socket, "/r.flv");
+        send_get(&mut socket, "/r.flv");
         socket
     });
     let asked: Vec<_> = asked.collect();
