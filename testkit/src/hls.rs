@@ -49,6 +49,15 @@ impl HlsClient {
         request_with(self.address, method, path, headers)
     }
 
+    /// Gets the room's playlist, whatever the answer is, once the port knows the room: that is a moment after its publisher
+    /// was accepted.
+    pub fn playlist_answer(&self, room: &str) -> Response {
+        poll_until("the port knows the room", || {
+            let answer = self.get(&format!("/live/{room}/index.m3u8"));
+            (answer.status != 404).then_some(answer)
+        })
+    }
+
     /// Gets the room's playlist, which has to be there: players give up after a few errors.
     pub fn playlist(&self, room: &str) -> Playlist {
         let answer = self.get(&format!("/live/{room}/index.m3u8"));

@@ -1,6 +1,7 @@
 //! HTTP/1.1 requests as bytes, and their responses.
 
 use std::{
+    collections::BTreeMap,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
 };
@@ -12,12 +13,12 @@ use crate::socket::{dial, receive};
 const HEADERS_MAX: usize = 32;
 const HEAD_MAX_BYTES: usize = 64 * 1024;
 
-/// A response: its head, and what was read of its body.
+/// A response: its head, and what was read of its body. Two are equal whatever the order of their headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// Such as 200.
     pub status: u16,
-    headers: Vec<(String, String)>,
+    headers: BTreeMap<String, String>,
     /// What follows the head.
     pub body: Vec<u8>,
 }
@@ -40,8 +41,7 @@ impl Response {
 
     /// Returns the value of the header of this name, in lower case; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
-        let found = self.headers.iter().find(|(key, _)| key == name);
-        found.map_or("", |(_, value)| value)
+        self.headers.get(name).map_or("", String::as_str)
     }
 
     /// Returns the body as text.
@@ -56,7 +56,7 @@ impl Response {
 
     /// Removes the only header that depends on when the response was written, to compare two responses.
     pub fn without_date(mut self) -> Self {
-        self.headers.retain(|(key, _)| key != "date");
+        self.headers.remove("date");
         self
     }
 }
