@@ -102,7 +102,7 @@ impl Browser {
         );
         let result = self.try_command("/execute/async", &json!({ "script": script, "args": [] }));
         result.unwrap_or_else(|error| {
-            panic!("{expression}: {error}\nthe page: {}", self.run("return document.text().innerText"))
+            panic!("{expression}: {error}\nthe page: {}", self.run("return document.body.innerText"))
         })
     }
 

@@ -19,7 +19,7 @@ fn a_room_plays_in_a_frame() {
     let browser = Browser::start();
     browser.open(&site.url("/"));
     browser.enter_frame();
-    browser.until("document.text().classList.contains('framed') && document.getElementById('stage').dataset.state === 'playing'");
+    browser.until("document.body.classList.contains('framed') && document.getElementById('stage').dataset.state === 'playing'");
     assert_eq!(browser.run("return getComputedStyle(document.querySelector('.top')).display"), "none");
     browser.assert_quiet();
 }
