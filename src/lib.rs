@@ -30,9 +30,8 @@ use synctv_actors::{
     rtmp::RtmpSettings,
 };
 
-pub use crate::run_error::RunError;
+pub use crate::{cluster::Place, run_error::RunError};
 use crate::{
-    cluster::Place,
     config::Config,
     drain::{Drain, StopSignals},
     http::{
@@ -50,6 +49,12 @@ const SHUTDOWN_TIMEOUT_S: u64 = 3;
 
 /// How long deleting the segments may take when the server stops.
 const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Starts the ports of a node whose place in its cluster the caller decides. There are no signals and no drain: the caller
+/// stops the server.
+pub fn start(config: &Config, listeners: Listeners, place: Place) -> io::Result<Server> {
+    Ok(Node::start(config, place).listen(config, listeners)?.run())
+}
 
 /// Serves until a signal to stop.
 pub fn run(config: Config) -> Result<(), RunError> {

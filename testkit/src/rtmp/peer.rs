@@ -12,7 +12,12 @@ use synctv_media::{
     stream::frame::{Frame, Track},
 };
 
-use super::{PATIENCE, is_timeout, now, receive, server::Server, wait_no_longer_than};
+use crate::{
+    room_history::FrameSource,
+    server::TestServer,
+    socket::{dial, is_timeout, receive, wait_no_longer_than},
+    wait::{PATIENCE, now},
+};
 
 /// Why a publish or play did not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +40,7 @@ pub struct RtmpPeer {
 /// What came next on a connection.
 #[derive(Debug)]
 pub enum Next {
+    /// The server sent something.
     Event(ClientEvent),
     /// The server closed it.
     End,
@@ -44,22 +50,22 @@ pub enum Next {
 
 impl RtmpPeer {
     /// Publishes, and waits until the server says that it does.
-    pub fn publish(server: &Server, room: &str) -> Self {
+    pub fn publish(server: &TestServer, room: &str) -> Self {
         Self::try_publish(server, room).expect("the publish is accepted")
     }
 
     /// Asks to publish.
-    pub fn try_publish(server: &Server, room: &str) -> Result<Self, Refused> {
+    pub fn try_publish(server: &TestServer, room: &str) -> Result<Self, Refused> {
         Self::start(dial(server.rtmp), Client::publisher("live", room))
     }
 
     /// Plays, and waits until the server says that it does.
-    pub fn play(server: &Server, room: &str) -> Self {
+    pub fn play(server: &TestServer, room: &str) -> Self {
         Self::try_play(server, room).expect("the play is accepted")
     }
 
     /// Asks to play.
-    pub fn try_play(server: &Server, room: &str) -> Result<Self, Refused> {
+    pub fn try_play(server: &TestServer, room: &str) -> Result<Self, Refused> {
         Self::start(dial(server.rtmp), Client::player("live", room))
     }
 
@@ -156,7 +162,7 @@ impl RtmpPeer {
         self.wait_for_status("NetStream.Unpublish.Success");
     }
 
-    /// Is gone as a process that was killed is, or a router that was switched off and on: with a reset.
+    /// Closes the connection with a reset, as the kernel does for a process that was killed.
     pub fn reset(self) {
         let socket = socket2::Socket::from(self.socket);
         socket.set_linger(Some(Duration::ZERO)).expect("SO_LINGER can be set");
@@ -174,35 +180,15 @@ impl RtmpPeer {
 
     fn send_output(&mut self) {
         let output = self.client.take_output();
-        // A refusal may come while we still speak; it is what the caller reads next.
+        // A refusal may come while this side still sends; it is what the caller reads next.
         let _ = self.socket.write_all(&output);
     }
 }
 
-/// A connection with a time limit on writes.
-pub fn dial(address: SocketAddr) -> TcpStream {
-    let socket = TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts");
-    socket.set_nodelay(true).expect("TCP_NODELAY can be set");
-    socket.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    socket
-}
-
-/// A connection of one who will be slow: the kernel holds little for it.
-pub fn dial_with_small_buffer(address: SocketAddr) -> TcpStream {
-    use socket2::{Domain, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
-    // The window follows from the buffer at the time of the handshake.
-    socket.set_recv_buffer_size(64 * 1024).expect("SO_RCVBUF can be set");
-    socket.connect(&address.into()).expect("the server accepts");
-    let socket = TcpStream::from(socket);
-    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    socket
-}
-
-/// Makes one who was slow fast.
-pub fn widen(socket: &TcpStream) {
-    socket2::SockRef::from(socket).set_recv_buffer_size(1 << 20).expect("SO_RCVBUF can be set");
+impl FrameSource for RtmpPeer {
+    fn next_frame(&mut self) -> Option<Frame> {
+        self.next_frame()
+    }
 }
 
 fn is_of_the_server(frame: &Frame) -> bool {

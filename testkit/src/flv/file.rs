@@ -1,4 +1,4 @@
-//! Reads FLV files, and makes them.
+//! FLV files, and what of them a viewer saw.
 
 use std::path::Path;
 
@@ -7,29 +7,29 @@ use synctv_media::{
     stream::frame::{Frame, Track},
 };
 
-use super::frames;
+use crate::frames;
 
-/// The frames of a file.
-pub fn read(path: &Path) -> Vec<Frame> {
+/// Returns the frames of a file.
+pub fn read_file(path: &Path) -> Vec<Frame> {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut reader = FlvReader::new(16 * 1024 * 1024);
     reader.feed(&bytes);
     std::iter::from_fn(|| reader.next_frame().expect("the file is FLV")).collect()
 }
 
-/// The sound or pictures of a stream, without the headers.
+/// Returns the coded audio or video of a stream, without the headers.
 pub fn coded(all: &[Frame], track: Track) -> Vec<Frame> {
     let of_track = |frame: &&Frame| frame.track == track && frames::is_coded(frame);
     all.iter().filter(of_track).cloned().collect()
 }
 
-/// The first sequence header of a track.
+/// Returns the first sequence header of a track.
 pub fn sequence_header(all: &[Frame], track: Track) -> Option<&Frame> {
     all.iter().find(|frame| frame.track == track && frames::is_sequence_header(frame))
 }
 
 /// Asserts that `seen` is `source` from some frame on to the end: the same payloads and times, none missing or added.
-/// Gives where it begins.
+/// Returns where it begins.
 pub fn assert_tail(source: &[Frame], seen: &[Frame], what: &str) -> usize {
     let first = seen.first().unwrap_or_else(|| panic!("{what}: nothing came"));
     let begin = source

@@ -7,10 +7,10 @@ use std::{
 };
 
 /// The Python environment that `make test` prepares.
-const VENV_PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-tools/bin/python3");
+const VENV_PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/test-tools/bin/python3");
 
-/// Where it is. A test that needs it fails without it, and says how to get it.
-pub fn path() -> &'static Path {
+/// Returns its path. A test that needs it fails without it, and names how to get it.
+pub(super) fn path() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(find)
 }

@@ -1,47 +1,47 @@
-//! A stream in lockstep: each frame is sent when everyone who keeps up has the one before.
+//! A stream in lockstep: each frame is sent when the viewer has the one before.
 
 use synctv_media::stream::frame::Frame;
 
-use super::{flv_viewer::FlvViewer, frames, rtmp_peer::RtmpPeer, server::Server};
+use crate::{flv::FlvViewer, frames, rtmp::RtmpPeer, server::TestServer};
 
-/// Milliseconds from picture to picture.
+/// Milliseconds from frame to frame.
 pub const STEP_MS: u32 = 100;
 
-/// Pictures in a GOP.
+/// Frames in a GOP.
 pub const GOP: u32 = 10;
 
-/// A publisher, and a viewer who misses nothing.
+/// A publisher that sends one video frame at a time, and a viewer who has to get each of them.
 #[derive(Debug)]
-pub struct Show {
+pub struct PublisherScript {
     /// The publisher.
     pub publisher: RtmpPeer,
-    witness: FlvViewer,
+    viewer: FlvViewer,
     size_bytes: usize,
     next: u32,
 }
 
-impl Show {
-    /// Publishes `room` with pictures of this size, and shows the first one.
-    pub fn start(server: &Server, room: &str, size_bytes: usize) -> Self {
+impl PublisherScript {
+    /// Publishes `room` with frames of this size, and sends the first one.
+    pub fn start(server: &TestServer, room: &str, size_bytes: usize) -> Self {
         let mut publisher = RtmpPeer::publish(server, room);
         publisher.send_all(&frames::headers());
-        let witness = FlvViewer::open(server, room);
-        let mut show = Self { publisher, witness, size_bytes, next: 0 };
-        show.step();
-        show
+        let viewer = FlvViewer::open(server, room);
+        let mut script = Self { publisher, viewer, size_bytes, next: 0 };
+        script.step();
+        script
     }
 
-    /// Sends the next picture and waits until the witness has exactly that.
+    /// Sends the next frame and waits until the viewer has exactly that.
     pub fn step(&mut self) -> Frame {
         let sent = self.make_next();
         self.publisher.send(&sent);
         let seen = self.next_coded();
-        assert_eq!(seen.payload, sent.payload, "the witness misses nothing");
+        assert_eq!(seen.payload, sent.payload, "the viewer misses nothing");
         assert_eq!(seen.timestamp_ms, sent.timestamp_ms);
         sent
     }
 
-    /// Shows so many pictures and gives them.
+    /// Sends so many frames and returns them.
     pub fn steps(&mut self, count: u32) -> Vec<Frame> {
         (0..count).map(|_| self.step()).collect()
     }
@@ -58,7 +58,7 @@ impl Show {
 
     fn next_coded(&mut self) -> Frame {
         loop {
-            let frame = self.witness.next_media().expect("the stream goes on");
+            let frame = self.viewer.next_media().expect("the stream goes on");
             if frames::is_coded(&frame) {
                 return frame;
             }

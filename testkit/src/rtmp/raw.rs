@@ -13,7 +13,10 @@ use synctv_media::rtmp::{
     chunk_writer::{MessageHeader, write_message},
 };
 
-use super::{receive, rtmp_peer::dial, server::Server};
+use crate::{
+    server::TestServer,
+    socket::{dial, receive},
+};
 
 const HANDSHAKE_BYTES: usize = 1536;
 const COMMAND: u8 = 20;
@@ -32,7 +35,7 @@ pub struct RawRtmp {
 
 impl RawRtmp {
     /// Connects, and says nothing yet.
-    pub fn dial(server: &Server) -> Self {
+    pub fn dial(server: &TestServer) -> Self {
         Self {
             socket: dial(server.rtmp),
             reader: ChunkReader::new(ChunkLimits::default()),
@@ -41,7 +44,7 @@ impl RawRtmp {
     }
 
     /// Connects and shakes hands, up to before C2, which is given.
-    pub fn greet(server: &Server) -> (Self, Vec<u8>) {
+    pub fn greet(server: &TestServer) -> (Self, Vec<u8>) {
         let mut peer = Self::dial(server);
         peer.send(&c0_and_c1());
         let c2 = peer.read_handshake();
@@ -49,7 +52,7 @@ impl RawRtmp {
     }
 
     /// Connects, shakes hands and connects to the app `live`.
-    pub fn connect(server: &Server) -> Self {
+    pub fn connect(server: &TestServer) -> Self {
         let (mut peer, c2) = Self::greet(server);
         peer.send(&[c2, connect_command("live")].concat());
         peer.wait_for_command("_result");
@@ -57,7 +60,7 @@ impl RawRtmp {
     }
 
     /// Publishes `room` on message stream 1.
-    pub fn publish(server: &Server, room: &str) -> Self {
+    pub fn publish(server: &TestServer, room: &str) -> Self {
         let mut peer = Self::connect(server);
         peer.send(&command(0, &[Value::text("createStream"), Value::Number(2.0), Value::Null]));
         peer.send(&publish_command(room));

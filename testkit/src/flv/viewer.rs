@@ -1,7 +1,6 @@
 //! A viewer over HTTP-FLV, on a blocking socket.
 
 use std::{
-    io::Write,
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
@@ -11,13 +10,12 @@ use synctv_media::{
     stream::frame::{Frame, Track},
 };
 
-use super::{
-    PATIENCE,
-    http::{Head, split_head},
-    is_timeout, now, receive,
-    rtmp_peer::dial,
-    server::Server,
-    wait_no_longer_than,
+use crate::{
+    http::{Response, read_head, send_get},
+    room_history::FrameSource,
+    server::TestServer,
+    socket::{dial, is_timeout, receive, wait_no_longer_than},
+    wait::{PATIENCE, now},
 };
 
 const BODY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
@@ -27,13 +25,14 @@ const BODY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 pub struct FlvViewer {
     socket: TcpStream,
     reader: FlvReader,
-    /// How the server answered.
-    pub head: Head,
+    /// The head of the response.
+    pub head: Response,
 }
 
 /// What came next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
+    /// The server sent a frame.
     Frame(Frame),
     /// The server closed the connection.
     End,
@@ -43,13 +42,13 @@ pub enum Next {
 
 impl FlvViewer {
     /// Watches `/ROOM.flv`.
-    pub fn open(server: &Server, room: &str) -> Self {
+    pub fn open(server: &TestServer, room: &str) -> Self {
         Self::open_on(dial(server.http), &format!("/{room}.flv"))
     }
 
     /// Watches `path` over `socket`, and reads up to the end of the response's head.
     pub fn open_on(mut socket: TcpStream, path: &str) -> Self {
-        ask(&mut socket, path);
+        send_get(&mut socket, path);
         Self::of(socket)
     }
 
@@ -59,24 +58,24 @@ impl FlvViewer {
     }
 
     /// Watches `/ROOM.flv`, or gives the refusal.
-    pub fn try_open(server: &Server, room: &str) -> Result<Self, Head> {
+    pub fn try_open(server: &TestServer, room: &str) -> Result<Self, Response> {
         Self::try_open_at(server.http, room)
     }
 
     /// Watches `/ROOM.flv` at an address, or gives the refusal.
-    pub fn try_open_at(server: SocketAddr, room: &str) -> Result<Self, Head> {
+    pub fn try_open_at(server: SocketAddr, room: &str) -> Result<Self, Response> {
         let mut socket = dial(server);
-        ask(&mut socket, &format!("/{room}.flv"));
+        send_get(&mut socket, &format!("/{room}.flv"));
         Self::try_of(socket)
     }
 
-    fn try_of(mut socket: TcpStream) -> Result<Self, Head> {
-        let (head, body) = read_head(&mut socket);
+    fn try_of(mut socket: TcpStream) -> Result<Self, Response> {
+        let head = read_head(&mut socket);
         if head.status != 200 {
             return Err(head);
         }
         let mut reader = FlvReader::new(BODY_LIMIT_BYTES);
-        reader.feed(&body);
+        reader.feed(&head.body);
         Ok(Self { socket, reader, head })
     }
 
@@ -141,22 +140,8 @@ impl FlvViewer {
     }
 }
 
-/// Sends a viewer's request and reads nothing.
-pub fn ask(socket: &mut TcpStream, path: &str) {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\n\r\n");
-    socket.write_all(request.as_bytes()).expect("the server takes the request");
-}
-
-/// Reads a response's head, and gives what of the body came with it.
-pub fn read_head(socket: &mut TcpStream) -> (Head, Vec<u8>) {
-    let mut read = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        if let Some(found) = split_head(&read) {
-            return found;
-        }
-        let size = receive(socket, &mut buffer).expect("an answer comes");
-        assert_ne!(size, 0, "the connection ended before an answer");
-        read.extend_from_slice(&buffer[..size]);
+impl FrameSource for FlvViewer {
+    fn next_frame(&mut self) -> Option<Frame> {
+        self.next_frame()
     }
 }

@@ -1,4 +1,4 @@
-//! Frames of a stream that means nothing: each payload is told apart from all others.
+//! Sample frames, each payload different from all others.
 
 use bytes::Bytes;
 use synctv_media::{
@@ -69,7 +69,7 @@ pub fn is_sequence_header(frame: &Frame) -> bool {
     }
 }
 
-/// Whether it is sound or a picture.
+/// Whether it is coded audio or video.
 pub fn is_coded(frame: &Frame) -> bool {
     frame.track != Track::Data && !is_sequence_header(frame)
 }

@@ -1,15 +1,14 @@
-//! The lines that a server wrote to stderr, and waiting for one that it has yet to write.
+//! The lines that a process writes, and waiting for one that it has yet to write.
 
 use std::{
     io::{BufRead, BufReader, Read},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
 };
 
 use serde_json::{Map, Value};
 
-use super::{PATIENCE, now};
+use crate::wait::{PATIENCE, now};
 
 /// One line, parsed.
 #[derive(Debug, Clone)]
@@ -29,6 +28,11 @@ impl LogLine {
     pub fn number(&self, key: &str) -> u64 {
         let value = self.0.get(key).and_then(Value::as_u64);
         value.unwrap_or_else(|| panic!("{key} is no number in {:?}", self.0))
+    }
+
+    /// Whether its message contains these words.
+    pub fn mentions(&self, words: &str) -> bool {
+        self.text("msg").contains(words)
     }
 
     /// Whether it is this message, about this room.
@@ -80,7 +84,15 @@ impl LogBook {
 
     /// All lines, once the stream has ended.
     pub fn lines_to_the_end(&self) -> Vec<String> {
-        self.wait("the end of the log", PATIENCE, |lines| lines.ended.then(|| lines.read.clone()))
+        self.wait("the end of the log", |lines| lines.ended.then(|| lines.read.clone()))
+    }
+
+    /// Waits for the first line, as it was written, of which `is_it` is true; `None` if the stream ends without.
+    pub fn find_text(&self, what: &str, is_it: impl Fn(&str) -> bool) -> Option<String> {
+        self.wait(what, |lines| match lines.read.iter().find(|line| is_it(line)) {
+            Some(line) => Some(Some(line.clone())),
+            None => lines.ended.then_some(None),
+        })
     }
 
     /// The first line, of those written already and those to come, of which `is_it` is true.
@@ -90,7 +102,7 @@ impl LogBook {
 
     /// Like [`find`](Self::find), for the `nth` such line, counted from 1.
     pub fn find_nth(&self, nth: usize, what: &str, is_it: impl Fn(&LogLine) -> bool) -> LogLine {
-        self.wait(what, PATIENCE, |lines| {
+        self.wait(what, |lines| {
             let parsed = lines.read.iter().filter_map(|line| parse(line));
             parsed.filter(&is_it).nth(nth - 1)
         })
@@ -106,8 +118,8 @@ impl LogBook {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn wait<T>(&self, what: &str, limit: Duration, find: impl Fn(&Lines) -> Option<T>) -> T {
-        let deadline = now() + limit;
+    fn wait<T>(&self, what: &str, find: impl Fn(&Lines) -> Option<T>) -> T {
+        let deadline = now() + PATIENCE;
         let mut lines = self.lock();
         loop {
             if let Some(found) = find(&lines) {
