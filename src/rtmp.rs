@@ -37,7 +37,7 @@ fn accept(
     match permits.take() {
         Some(permit) => {
             RtmpConnectionActor::serve(
-                NewConnection { socket, peer, permit },
+                NewConnection { wire: socket.into(), peer, permit },
                 directory.clone(),
                 settings.clone(),
             );

@@ -18,3 +18,4 @@ mod testing;
 mod thread;
 mod viewer_session;
 pub mod viewer_socket;
+pub mod wire;

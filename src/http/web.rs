@@ -10,9 +10,8 @@ use actix_web::{
     http::{Method, StatusCode},
     web,
 };
-use synctv_actors::cluster::origin::PULL_HEADER;
+use synctv_actors::{cluster::origin::PULL_HEADER, wire::Wire};
 use synctv_media::stream::room::{RoomName, RoomNameError};
-use tokio::net::TcpStream;
 
 use super::{
     api::{self, Api},
@@ -40,14 +39,13 @@ pub(super) async fn service(
     api: Arc<Api>,
     health: Health,
 ) -> Result<
-    impl Service<(WriteTimeout<Rewind<TcpStream>>, Option<SocketAddr>), Response = (), Error = DispatchError>
-    + use<>,
+    impl Service<(WriteTimeout<Rewind<Wire>>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
     let site = web::Data::new(Site { app: settings.app.clone(), api, health });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
-    HttpService::<WriteTimeout<Rewind<TcpStream>>, _, _>::build()
+    HttpService::<WriteTimeout<Rewind<Wire>>, _, _>::build()
         .keep_alive(KeepAlive::Disabled)
         .client_request_timeout(settings.head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)

@@ -4,18 +4,17 @@ use std::net::SocketAddr;
 
 use actix::Message;
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
 use crate::{
     connection_limit::ConnectionPermit, events::ViewerId, stream::CountedViewer,
-    viewer_session::ViewerProtocol,
+    viewer_session::ViewerProtocol, wire::Wire,
 };
 
 /// A viewer who asked for a stream, with the request already read off the socket.
 #[derive(Debug)]
 pub struct NewViewer {
-    /// The viewer's socket, with TCP_NODELAY set.
-    pub socket: TcpStream,
+    /// The viewer's connection, with TCP_NODELAY set.
+    pub wire: Wire,
     /// Who it is.
     pub peer: SocketAddr,
     /// The head of the response, to be sent before the media.

@@ -13,7 +13,6 @@ use log::debug;
 use synctv_media::stream::{
     batch::Batches, gop::JoinPoint, viewer_queue::LagLimits, wire_format::WireFormat,
 };
-use tokio::net::TcpStream;
 
 use super::{
     messages::{Admit, ViewerGuard, ViewerKind, Writable},
@@ -26,6 +25,7 @@ use crate::{
     subscription::Subscription,
     viewer_session::{LeaveReason, ViewerSession},
     viewer_socket::ViewerSocket,
+    wire::Wire,
 };
 
 /// How often viewers are looked at that take nothing, or went while there was nothing to send.
@@ -85,11 +85,11 @@ impl FlvViewersActor {
         id: ViewerId,
         Admit { viewer: new, guard, is_from_elsewhere }: Admit,
     ) -> Option<Bytes> {
-        let socket = if is_from_elsewhere { settle(new.socket, new.peer)? } else { new.socket };
+        let wire = if is_from_elsewhere { settle(new.wire, new.peer)? } else { new.wire };
         let session = ViewerSession::begin(self.stream(), new.peer, new.kind.protocol());
         self.viewers.push(Viewer {
             id,
-            socket: ViewerSocket::new(socket, WireFormat::Flv, now()),
+            socket: ViewerSocket::new(wire, WireFormat::Flv, now()),
             details: Box::new(ViewerDetails { session, kind: new.kind, _permit: new.permit, _guard: guard }),
         });
         Some(new.head)
@@ -170,7 +170,7 @@ impl FlvViewersActor {
             ViewerKind::Viewer => phase,
             ViewerKind::Node => of_nodes,
         };
-        self.viewers.retain(|viewer| match viewer.leave_reason(phase_of(viewer), limits, now) {
+        self.viewers.retain_mut(|viewer| match viewer.leave_reason(phase_of(viewer), limits, now) {
             Some(reason) => {
                 viewer.details.session.end(&reason, &viewer.socket);
                 false
@@ -199,7 +199,7 @@ impl Viewer {
         }
     }
 
-    fn leave_reason(&self, phase: ViewersPhase, limits: &LagLimits, now: Instant) -> Option<LeaveReason> {
+    fn leave_reason(&mut self, phase: ViewersPhase, limits: &LagLimits, now: Instant) -> Option<LeaveReason> {
         match phase {
             ViewersPhase::Draining(reason) if self.socket.is_empty() => Some(LeaveReason::Ended(reason)),
             _ if self.socket.is_stalled(limits, now) => Some(LeaveReason::Stalled(limits.stall_max)),
@@ -211,11 +211,10 @@ impl Viewer {
     }
 }
 
-/// Has a socket of another thread watched by this one.
-fn settle(socket: TcpStream, peer: SocketAddr) -> Option<TcpStream> {
-    let settled = socket.into_std().and_then(TcpStream::from_std);
-    settled
-        .inspect_err(|error| debug!(peer:% = peer, reason:% = error; "a viewer is lost between threads"))
+/// Brings a connection that another thread accepted to this one.
+fn settle(wire: Wire, peer: SocketAddr) -> Option<Wire> {
+    wire.into_current_thread()
+        .inspect_err(|error| debug!(peer:% = peer, reason:% = error; "viewer lost between threads"))
         .ok()
 }
 

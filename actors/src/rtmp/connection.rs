@@ -18,7 +18,7 @@ use synctv_media::{
     rtmp::session::{Event, Phase, Refusal, Session, SessionConfig, SessionError, StreamRequest},
     stream::{batch::Batches, frame::Frame, viewer_queue::LagLimits, wire_format::WireFormat},
 };
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
 use self::{
     read_coalescing::{ReadCoalescing, Readiness},
@@ -33,6 +33,7 @@ use crate::{
     subscription::Subscription,
     viewer_session::LeaveReason,
     viewer_socket::ViewerSocket,
+    wire::Wire,
 };
 
 /// How much may wait for a peer that makes us answer and does not read, in bytes.
@@ -65,8 +66,8 @@ pub struct RtmpSettings {
 /// A connection that was just accepted.
 #[derive(Debug)]
 pub struct NewConnection {
-    /// Its socket.
-    pub socket: TcpStream,
+    /// The connection itself.
+    pub wire: Wire,
     /// Who it is.
     pub peer: SocketAddr,
     /// Counts it for as long as it lasts.
@@ -99,7 +100,7 @@ struct Writable;
 impl RtmpConnectionActor {
     /// Serves a connection on the current thread.
     pub fn serve(new: NewConnection, directory: StreamDirectory, settings: Arc<RtmpSettings>) {
-        if let Err(error) = new.socket.set_nodelay(true) {
+        if let Err(error) = new.wire.set_nodelay() {
             warn!(peer:% = new.peer, reason:% = error; "TCP_NODELAY could not be set");
         }
         let now = Instant::now();
@@ -109,7 +110,7 @@ impl RtmpConnectionActor {
             session: Session::new(settings.session.clone()),
             next_event: None,
             role: Role::Negotiating { since: now },
-            socket: ViewerSocket::new(new.socket, WireFormat::RtmpChunks, now.into_std()),
+            socket: ViewerSocket::new(new.wire, WireFormat::RtmpChunks, now.into_std()),
             last_received: now,
             received_bytes: 0,
             peer: new.peer,
@@ -279,10 +280,10 @@ impl RtmpConnectionActor {
     }
 
     /// The last reply is out: the peer sees the end, and has [`LINGER`] to close its side.
-    fn finish_sending(&self) {
+    fn finish_sending(&mut self) {
         if let Role::Closing { .. } = self.role {
             // A peer that is gone already needs no goodbye.
-            let _ = socket2::SockRef::from(self.socket.socket()).shutdown(std::net::Shutdown::Write);
+            let _ = self.socket.wire().shutdown_write();
         }
     }
 
@@ -324,7 +325,7 @@ impl RtmpConnectionActor {
     /// Stops publishing or playing, and says so in the log.
     fn leave_role(&mut self, reason: &LeaveReason) {
         let left = std::mem::replace(&mut self.role, Role::Negotiating { since: Instant::now() });
-        self.read_coalescing.announce_each(self.socket.socket());
+        self.read_coalescing.announce_each(self.socket.wire());
         match left {
             Role::Publishing(publishing) => publishing.leave(reason, self.peer, self.received_bytes),
             Role::Playing(playing) => playing.leave(reason, &self.socket),
@@ -405,14 +406,14 @@ impl ReadSide for RtmpConnectionActor {
 
     fn poll_readable(&mut self, task: &mut task::Context<'_>) -> Poll<io::Result<Readiness>> {
         task::ready!(self.read_flow.poll_open(task));
-        self.read_coalescing.poll(self.socket.socket(), task)
+        self.read_coalescing.poll(self.socket.wire(), task)
     }
 
     /// Reads what the peer has sent. An error in it is the peer's, and inside.
     fn receive(&mut self, readiness: Readiness) -> io::Result<Self::Received> {
         let (session, received_bytes) = (&mut self.session, &mut self.received_bytes);
         let is_closing = matches!(self.role, Role::Closing { .. });
-        let fed = read_loop::receive(self.socket.socket(), readiness, |bytes| {
+        let fed = read_loop::receive(self.socket.wire(), readiness, |bytes| {
             *received_bytes += bytes.len() as u64;
             match bytes {
                 [] => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
@@ -485,8 +486,8 @@ impl Handler<PublisherEvent> for RtmpConnectionActor {
     fn handle(&mut self, notice: PublisherEvent, ctx: &mut Self::Context) {
         match notice {
             PublisherEvent::Evicted(evicted) => self.evicted(evicted, ctx),
-            PublisherEvent::Watched => self.read_coalescing.announce_each(self.socket.socket()),
-            PublisherEvent::Unwatched => self.read_coalescing.coalesce(self.socket.socket()),
+            PublisherEvent::Watched => self.read_coalescing.announce_each(self.socket.wire()),
+            PublisherEvent::Unwatched => self.read_coalescing.coalesce(self.socket.wire()),
         }
     }
 }

@@ -52,7 +52,10 @@ impl Live {
         client.set_nonblocking(true).unwrap();
         let (socket, peer) = listener.accept().await.unwrap();
         let permit = permits.take().unwrap();
-        (NewViewer { socket, peer, head: Bytes::new(), permit, kind: ViewerKind::Viewer }, client)
+        (
+            NewViewer { wire: socket.into(), peer, head: Bytes::new(), permit, kind: ViewerKind::Viewer },
+            client,
+        )
     }
 
     /// A viewer whom the test's thread accepts.

@@ -2,16 +2,15 @@
 
 use std::{
     cell::RefCell,
-    io::{self, Read},
+    io,
     pin::Pin,
     task::{self, Poll, Waker},
 };
 
 use actix::{Actor, ActorFuture, Context};
-use socket2::SockRef;
-use tokio::{io::Interest, net::TcpStream};
 
 use super::read_coalescing::Readiness;
+use crate::wire::Wire;
 
 /// The most that is read at once, in bytes.
 const READ_MAX_BYTES: usize = 64 * 1024;
@@ -62,32 +61,17 @@ impl ReadFlow {
 
 /// Reads what is there and hands it to `take`; nothing at all is the end of what the peer sends.
 pub(super) fn receive<T>(
-    socket: &TcpStream,
+    wire: &mut Wire,
     readiness: Readiness,
     take: impl FnOnce(&[u8]) -> T,
 ) -> io::Result<T> {
     READ_BUFFER.with_borrow_mut(|buffer| {
         let read = match readiness {
-            Readiness::Announced => read_announced(socket, buffer),
-            Readiness::Unannounced => (&*SockRef::from(socket)).read(buffer),
+            Readiness::Announced => wire.read_announced(buffer),
+            Readiness::Unannounced => wire.read_unannounced(buffer),
         };
         read.map(|size_bytes| take(&buffer[..size_bytes]))
     })
-}
-
-fn read_announced(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut received = Err(io::ErrorKind::WouldBlock.into());
-    // What it is told is only whether to wait for the socket: a read that leaves room has drained it, and said so it
-    // saves the call that would find nothing.
-    let _ = socket.try_io(Interest::READABLE, || {
-        received = (&*SockRef::from(socket)).read(buffer);
-        match &received {
-            Ok(size_bytes) if *size_bytes == buffer.len() => Ok(()),
-            Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(error) => Err(error.kind().into()),
-        }
-    });
-    received
 }
 
 /// A connection that a [`ReadLoop`] reads.
