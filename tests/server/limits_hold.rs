@@ -183,5 +183,5 @@ fn replies_that_are_not_read() {
         }
     }
     let left = server.wait_for_publisher_leaving("r");
-    assert_eq!(left.text("why"), "it does not read its replies");
+    assert_eq!(left.text("why"), "replies are not read");
 }

@@ -81,7 +81,7 @@ fn who_leaves_is_told_with_why_how_long_and_how_much() {
     let left = server.wait_for_publisher_leaving("r");
     assert_eq!(left.text("peer"), publisher_address);
     assert!(left.number("bytes") > 5000 && left.number("seconds") < 60);
-    assert_eq!(left.text("why"), "it closed the connection");
+    assert_eq!(left.text("why"), "connection closed by the peer");
 }
 
 #[test]

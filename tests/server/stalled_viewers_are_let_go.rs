@@ -45,7 +45,7 @@ fn show_until_left(server: &TestServer, mut script: PublisherScript, peer: &str)
         script.step();
     }
     let left = server.log.find("viewer disconnected", is_it);
-    assert_eq!(left.text("why"), "it took nothing for 2 s");
+    assert_eq!(left.text("why"), "stalled: no bytes accepted for 2 s");
     script.steps(3);
     left
 }
