@@ -14,12 +14,15 @@ pub mod rtmp;
 use std::{
     io::{self, Write},
     net::TcpListener,
+    panic::AssertUnwindSafe,
+    path::PathBuf,
     sync::Arc,
     thread,
     time::Duration,
 };
 
 use actix_server::{Server, ServerBuilder};
+use futures::FutureExt;
 use synctv_actors::{
     cluster::redis_store::JoinError,
     connection_limit::ConnectionLimit,
@@ -47,6 +50,9 @@ use crate::{
 /// itself and is not waited for.
 const SHUTDOWN_TIMEOUT_S: u64 = 3;
 
+/// How long the segments' directory may take to be opened, and to be cleared of what a process that died left there.
+const STORAGE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How long deleting the segments may take when the server stops.
 const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -69,14 +75,30 @@ pub enum RunError {
     /// Another process has this one's name.
     #[error(transparent)]
     NameInUse(JoinError),
-    /// The threads that serve could not be started or ended badly.
+    /// Segments can never be written to their directory.
+    #[error("HLS_STORAGE={}: {source}", path.display())]
+    Storage {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The threads that serve could not be started.
+    #[error("WORKERS={workers}: not all threads could be started: {reason}")]
+    Workers {
+        /// How many were asked for.
+        workers: usize,
+        /// What the framework panicked with.
+        reason: String,
+    },
+    /// The threads that serve ended badly.
     #[error("the server stopped: {0}")]
     Server(io::Error),
 }
 
 /// Serves until a signal to stop.
 pub fn run(config: Config) -> Result<(), RunError> {
-    raise_open_files_limit();
+    raise_open_files_limit(config.max_connections);
     let listeners = Listeners::bind(&config)?;
     run_on(config, listeners)
 }
@@ -88,11 +110,34 @@ pub fn run_on(config: Config, listeners: Listeners) -> Result<(), RunError> {
 
 async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
     let signals = StopSignals::listen().map_err(RunError::Server)?;
-    let node = Node::start(&config, cluster::join(&config, &listeners).await?);
-    announce(&config, &listeners, &node.place.node_id);
-    let server = node.listen(&config, listeners).map_err(RunError::Server)?.run();
-    actix_rt::spawn(node.drain(&config).on_signal(signals, server.handle()));
-    let served = server.await.map_err(RunError::Server);
+    let place = cluster::join(&config, &listeners).await?;
+    let registry = place.registry.clone();
+    let served = serve_at(place, &config, listeners, signals).await;
+    if served.is_err() {
+        // Otherwise the next start under this name waits for the lease to lapse.
+        registry.leave().await;
+    }
+    served
+}
+
+async fn serve_at(
+    place: Place,
+    config: &Config,
+    listeners: Listeners,
+    signals: StopSignals,
+) -> Result<(), RunError> {
+    let node = Node::start(config, place);
+    node.open_storage(config).await?;
+    announce(config, &listeners, &node.place.node_id);
+    let server = node.listen(config, listeners).map_err(RunError::Server)?.run();
+    actix_rt::spawn(node.drain(config).on_signal(signals, server.handle()));
+    let served = match AssertUnwindSafe(server).catch_unwind().await {
+        Ok(served) => served.map_err(RunError::Server),
+        Err(panic) => {
+            let reason = log::panic_message(&*panic).to_owned();
+            Err(RunError::Workers { workers: config.workers, reason })
+        }
+    };
     if let Some(hls) = &node.hls {
         // A disk that hangs is no reason to stay.
         let _ = tokio::time::timeout(CLEAR_TIMEOUT, hls.clear()).await;
@@ -115,6 +160,14 @@ impl Node {
         let directory =
             StreamDirectory::start(streams, place.registry.clone(), config.max_rooms, hls.clone());
         Self { place, directory, hls, permits: ConnectionLimit::new(config.max_connections) }
+    }
+
+    /// A directory that cannot be used ends the start; a disk that fails later costs the files only.
+    async fn open_storage(&self, config: &Config) -> Result<(), RunError> {
+        let Some(hls) = &self.hls else { return Ok(()) };
+        let opened = tokio::time::timeout(STORAGE_TIMEOUT, hls.open_storage()).await;
+        let opened = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        opened.map_err(|source| RunError::Storage { path: config.hls_storage.clone(), source })
     }
 
     fn listen(&self, config: &Config, listeners: Listeners) -> io::Result<ServerBuilder> {
@@ -200,9 +253,14 @@ impl Node {
 }
 
 /// A viewer is a file descriptor, and the usual limit of 1024 is for shells.
-fn raise_open_files_limit() {
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        ::log::warn!(reason:% = error; "the limit of open files could not be raised");
+fn raise_open_files_limit(max_connections: usize) {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit < max_connections as u64 => {
+            ::log::warn!(limit = limit, max_connections = max_connections;
+                "MAX_CONNECTIONS is above the limit of open files: connections beyond that wait");
+        }
+        Ok(_) => {}
+        Err(error) => ::log::warn!(reason:% = error; "the limit of open files could not be raised"),
     }
 }
 

@@ -14,6 +14,7 @@ mod stored_segment;
 
 use std::{
     collections::HashMap,
+    io,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
@@ -101,7 +102,7 @@ struct Shared {
 }
 
 impl HlsSessions {
-    /// Starts a thread for the files, which clears what a process that died left behind.
+    /// Starts a thread for the files.
     pub fn start(settings: HlsSettings) -> Self {
         let buffers_max_bytes = BUFFERS_MAX_BYTES.min(settings.memory_max_bytes / 4);
         let limits = MemoryLimits::new(settings.memory_max_bytes - buffers_max_bytes);
@@ -115,6 +116,12 @@ impl HlsSessions {
             sequences: SequenceAllocator::default(),
             since: Instant::now(),
         }))
+    }
+
+    /// Takes the directory for the files and clears what a process that died left behind. Fails if it can never be
+    /// written to.
+    pub async fn open_storage(&self) -> io::Result<()> {
+        self.0.storage.open().await
     }
 
     /// What a viewer of `room` watches: a live session, or one that has just ended. On demand, this begins it.

@@ -1,4 +1,4 @@
-//! A disk that fails costs the files, not the stream. What a dead process left is cleared.
+//! A directory that cannot be used ends the start; a disk that fails later costs the files, not the stream. What a dead process left is cleared.
 
 use std::{fs, process::Command};
 
@@ -66,14 +66,26 @@ fn a_room_that_cannot_be_written_is_served_from_memory_with_one_warning() {
 }
 
 #[test]
-fn a_storage_that_cannot_be_used_at_all_is_a_warning_and_no_exit() {
+fn a_storage_that_cannot_be_used_ends_the_start_with_its_name() {
     let directory = tempfile::tempdir().unwrap();
-    let storage = directory.path().join("hls");
-    fs::write(&storage, "not a directory").unwrap();
-    let mut server = Server::start_in(directory, &storage, &[]);
+    let file = directory.path().join("hls");
+    fs::write(&file, "not a directory").unwrap();
+    for storage in [file.clone(), file.join("below"), "/proc/hls".into()] {
+        let (code, stderr) = Server::fail_to_start(&storage);
+        assert_eq!(code, Some(1), "{stderr}");
+        let last = stderr.lines().last().unwrap_or_default();
+        assert!(last.contains(&format!("HLS_STORAGE={}: ", storage.display())), "{stderr}");
+    }
+}
+
+#[test]
+fn a_storage_that_goes_while_the_server_runs_is_a_warning_and_no_exit() {
+    let mut server = Server::start(&[]);
+    fs::remove_dir_all(&server.storage).unwrap();
+    fs::write(&server.storage, "not a directory").unwrap();
     source().push(&server, "r");
     assert_eq!(server.whole_stream("r").segments.len(), 6);
-    assert_eq!(server.log_lines("HLS_STORAGE cannot be used"), 1);
+    until("a warning", || (server.log_lines(OUTAGE) == 1).then_some(()));
     assert!(server.is_running());
 }
 

@@ -41,13 +41,7 @@ impl Server {
     /// `directory` lives as long as the server.
     pub fn start_in(directory: TempDir, storage: &Path, settings: &[(&str, &str)]) -> Self {
         let log = directory.path().join("log");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_synctv-stream"))
-            .env("RTMP_ADDR", "127.0.0.1:0")
-            .env("HTTPFLV_ADDR", "127.0.0.1:0")
-            .env("HLS_ADDR", "127.0.0.1:0")
-            .env("HLS_STORAGE", storage)
-            .env("PUBLISHER_GRACE_S", "1")
-            .env("REDIS_URL", "off")
+        let mut child = program(storage)
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&log).unwrap())
@@ -61,6 +55,12 @@ impl Server {
         };
         let (rtmp, _flv, hls) = (address("push"), address("watch"), address("hls"));
         Self { child, rtmp, hls, storage: storage.to_owned(), log, _directory: directory }
+    }
+
+    /// Starts one that ends by itself, and returns its exit code and what it wrote to stderr.
+    pub fn fail_to_start(storage: &Path) -> (Option<i32>, String) {
+        let output = program(storage).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
     }
 
     /// Lines of the log that contain `text`.
@@ -125,6 +125,18 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn program(storage: &Path) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_synctv-stream"));
+    program
+        .env("RTMP_ADDR", "127.0.0.1:0")
+        .env("HTTPFLV_ADDR", "127.0.0.1:0")
+        .env("HLS_ADDR", "127.0.0.1:0")
+        .env("HLS_STORAGE", storage)
+        .env("PUBLISHER_GRACE_S", "1")
+        .env("REDIS_URL", "off");
+    program
 }
 
 /// What the HLS port at `address` answers.
