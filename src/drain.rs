@@ -75,8 +75,10 @@ impl Drain {
     }
 
     async fn give_away(&self) {
-        if timeout(STREAMS_TIMEOUT, self.directory.drain()).await.is_err() {
-            warn!("not all streams let their publishers go in time");
+        match timeout(STREAMS_TIMEOUT, self.directory.drain()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(ended)) => warn!(reason:% = ended; "the publishers could not be let go"),
+            Err(_) => warn!("not all streams let their publishers go in time"),
         }
         self.registry.leave().await;
         let deadline = Instant::now() + self.patience;

@@ -150,6 +150,7 @@ struct Node {
     place: Place,
     directory: StreamDirectory,
     hls: Option<HlsSessions>,
+    proxy: Option<HlsProxy>,
     permits: ConnectionLimit,
 }
 
@@ -159,7 +160,10 @@ impl Node {
         let streams = config.stream_settings(&place.node_id);
         let directory =
             StreamDirectory::start(streams, place.registry.clone(), config.max_rooms, hls.clone());
-        Self { place, directory, hls, permits: ConnectionLimit::new(config.max_connections) }
+        let proxy = hls
+            .as_ref()
+            .map(|_| HlsProxy::start(place.registry.clone(), config.hls_proxy_settings(&place.node_id)));
+        Self { place, directory, hls, proxy, permits: ConnectionLimit::new(config.max_connections) }
     }
 
     /// A directory that cannot be used ends the start; a disk that fails later costs the files only.
@@ -184,8 +188,11 @@ impl Node {
         let viewer_pool = ViewerPool::new(lag);
         let server =
             self.listen_httpflv(server, config.http_settings(), viewer_pool, info, listeners.httpflv)?;
-        match (&self.hls, listeners.hls) {
-            (Some(hls), Some(listener)) => self.listen_hls(server, config, hls.clone(), listener),
+        match (&self.hls, &self.proxy, listeners.hls) {
+            (Some(hls), Some(proxy), Some(listener)) => {
+                let (hls, directory, proxy) = (hls.clone(), self.directory.clone(), proxy.clone());
+                self.listen_hls(server, config, HlsSources { hls, directory, proxy }, listener)
+            }
             _ => Ok(server),
         }
     }
@@ -213,7 +220,7 @@ impl Node {
     ) -> io::Result<ServerBuilder> {
         let (directory, permits) = (self.directory.clone(), self.permits.clone());
         let api = Arc::new(Api::new(info, directory.clone(), self.place.registry.clone()));
-        let health = Health::new(directory.clone(), self.place.registry.clone());
+        let health = Health::new(directory.clone(), self.place.registry.clone(), self.proxy.clone());
         server.listen("httpflv", listener, move || {
             http::service(
                 directory.clone(),
@@ -230,13 +237,10 @@ impl Node {
         &self,
         server: ServerBuilder,
         config: &Config,
-        hls: HlsSessions,
+        sources: HlsSources,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (port, permits) = (config.hls_port(), self.permits.clone());
-        let proxy =
-            HlsProxy::start(self.place.registry.clone(), config.hls_proxy_settings(&self.place.node_id));
-        let sources = HlsSources { hls, directory: self.directory.clone(), proxy };
         server.listen("hls", listener, move || {
             http::hls::service(sources.clone(), port.clone(), permits.clone())
         })

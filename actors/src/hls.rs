@@ -42,7 +42,11 @@ use self::{
     sequence_allocator::SequenceAllocator,
     storage::StorageHandle,
 };
-use crate::{directory::StreamDirectory, hls::segmenter::SegmenterActor, stream::StreamHandle};
+use crate::{
+    directory::{DirectoryEnded, StreamDirectory},
+    hls::segmenter::SegmenterActor,
+    stream::StreamHandle,
+};
 
 /// The first segment ends at the first keyframe at or after this age, in milliseconds, so that the first viewers wait
 /// for one GOP and not for the target.
@@ -125,18 +129,22 @@ impl HlsSessions {
     }
 
     /// What a viewer of `room` watches: a live session, or one that has just ended. On demand, this begins it.
-    pub async fn open(&self, directory: &StreamDirectory, room: &RoomName) -> Option<Arc<HlsSession>> {
+    pub async fn open(
+        &self,
+        directory: &StreamDirectory,
+        room: &RoomName,
+    ) -> Result<Option<Arc<HlsSession>>, DirectoryEnded> {
         let newest = self.newest(room);
         let session = match (self.0.settings.mode, newest) {
             (HlsMode::OnDemand, newest) if newest.as_ref().is_none_or(|session| !session.is_live()) => {
-                match directory.find(room.clone()).await.filter(StreamHandle::is_published_here) {
+                match directory.open_local(room.clone()).await? {
                     Some(stream) => Some(self.begin_on_demand(stream)),
                     None => newest,
                 }
             }
             (_, newest) => newest,
         };
-        session.inspect(|session| session.touch(self.now_ms()))
+        Ok(session.inspect(|session| session.touch(self.now_ms())))
     }
 
     /// A segment of `room`, listed or no longer listed but not expired.

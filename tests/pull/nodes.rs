@@ -117,7 +117,7 @@ fn serve(config: &Config, listeners: Listeners, store: NodeStore) -> Server {
         directory.clone(),
         registry.clone(),
     ));
-    let health = Health::new(directory.clone(), registry);
+    let health = Health::new(directory.clone(), registry, None);
     let (rtmp_router, rtmp_permits) = (directory.clone(), permits.clone());
     Server::build()
         .workers(config.workers)

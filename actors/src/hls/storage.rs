@@ -94,6 +94,9 @@ impl StorageHandle {
 
     /// Writes a segment, unless the disk is too far behind.
     pub fn write(&self, room: &RoomName, segment: Arc<StoredSegment>) {
+        if !self.address.connected() {
+            return self.outages.failed(room, &"the actor that writes files has ended");
+        }
         let size_bytes = segment.size_bytes();
         let queued_bytes = self.queued_bytes.fetch_add(size_bytes, Ordering::AcqRel);
         if queued_bytes > QUEUE_MAX_BYTES {

@@ -299,7 +299,7 @@ async fn a_node_that_cannot_be_reached_is_named_after_a_few_seconds() {
     assert_eq!(opened.unwrap_err(), OpenError::OriginSilent { node: "n2".to_owned() });
     assert!(began.elapsed() <= Duration::from_secs(6));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(bench.directory.find(room("r")).await.is_none());
+    assert!(bench.directory.find(room("r")).await.unwrap().is_none());
 }
 
 #[actix_rt::test]
@@ -401,7 +401,7 @@ async fn a_pull_that_nobody_watches_ends_after_the_linger() {
     stream.leave(viewer.id);
     closed.await.unwrap();
     assert!(left.elapsed() >= LINGER && left.elapsed() < LINGER + Duration::from_secs(1));
-    assert!(bench.directory.find(room("r")).await.is_none());
+    assert!(bench.directory.find(room("r")).await.unwrap().is_none());
 }
 
 #[actix_rt::test]
@@ -453,10 +453,10 @@ async fn is_cut_once_it_is_published_here(mode: HlsMode) {
     let hls = HlsSessions::start(hls_settings(mode, storage.path()));
     let bench = Bench::with(settings(), Some(hls.clone())).await;
     let (_viewer, _stream, _pulled) = bench.watched().await;
-    assert!(hls.open(&bench.directory, &room("r")).await.is_none());
+    assert!(hls.open(&bench.directory, &room("r")).await.unwrap().is_none());
     let publication = bench.directory.publish(room("r"), ProbeHandle::start().events()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
-    assert!(hls.open(&bench.directory, &room("r")).await.is_some());
+    assert!(hls.open(&bench.directory, &room("r")).await.unwrap().is_some());
 }
 
 #[actix_rt::test]
@@ -468,8 +468,11 @@ async fn a_room_that_waits_for_its_publisher_is_not_cut_on_demand() {
     publication.send(opening(0)).await.unwrap();
     drop(publication);
     tokio::time::sleep(Duration::from_millis(1)).await;
-    assert!(bench.directory.find(room("r")).await.is_some(), "it waits");
-    assert!(hls.open(&bench.directory, &room("r")).await.is_none(), "another node may have it by now");
+    assert!(bench.directory.find(room("r")).await.unwrap().is_some(), "it waits");
+    assert!(
+        hls.open(&bench.directory, &room("r")).await.unwrap().is_none(),
+        "another node may have it by now"
+    );
 }
 
 #[actix_rt::test]
@@ -510,7 +513,7 @@ async fn nobody_looks_for_a_room_that_nobody_watches() {
     drop(publication);
     tokio::time::sleep(2 * GRACE).await;
     assert_eq!(bench.script.asked(), 0);
-    assert!(bench.directory.find(room("r")).await.is_none());
+    assert!(bench.directory.find(room("r")).await.unwrap().is_none());
 }
 
 #[actix_rt::test]
