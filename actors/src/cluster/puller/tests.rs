@@ -573,3 +573,34 @@ async fn an_origin_that_sends_something_else_is_not_asked_all_the_time() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!((15..30).contains(&*asked.borrow()), "{}", asked.borrow());
 }
+
+/// A stream's side of a puller.
+struct Fed(tokio::sync::mpsc::UnboundedSender<Update>);
+
+impl Actor for Fed {
+    type Context = Context<Self>;
+}
+
+impl Handler<FromOrigin> for Fed {
+    type Result = Result<(), Dismissed>;
+
+    fn handle(&mut self, FromOrigin { update, .. }: FromOrigin, _: &mut Self::Context) -> Self::Result {
+        let _ = self.0.send(update);
+        Ok(())
+    }
+}
+
+#[actix_rt::test]
+async fn a_puller_that_panics_is_a_broken_connection_to_its_stream() {
+    let (sender, mut updates) = tokio::sync::mpsc::unbounded_channel();
+    let registry =
+        RegistryHandle::start_on(&actix_rt::Arbiter::current(), Duration::from_secs(60), Script::new);
+    let stream = Fed(sender).start().recipient();
+    let pull = Pull::new(room("r"), Arc::new(settings()), registry, stream);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _pull = pull;
+        panic!("for a test");
+    }));
+    assert!(panicked.is_err());
+    assert!(matches!(updates.recv().await, Some(Update::Broken)));
+}
