@@ -187,7 +187,7 @@ impl Port {
             (ViewerKind::Viewer, Method::RequestHead) => self.directory.look(room).await.map(|()| None),
             // It would be pulled from one node after the other, and in the end from itself.
             (ViewerKind::Node, method) => {
-                let found = self.directory.open_local(room.clone()).await.ok_or(OpenError::NotLive(room))?;
+                let found = self.directory.open_local(room.clone()).await?.ok_or(OpenError::NotLive(room))?;
                 Ok((method == Method::Get).then_some(found))
             }
         }
@@ -205,5 +205,6 @@ fn error_code(error: &OpenError) -> &'static str {
         OpenError::OriginSilent { .. } => "origin_unreachable",
         OpenError::RoomLimit { .. } => "too_many_rooms",
         OpenError::Draining => "draining",
+        OpenError::Directory(_) => "directory_ended",
     }
 }

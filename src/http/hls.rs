@@ -164,7 +164,10 @@ async fn find_playlist(
     room: RoomName,
     address: PlaylistAddress,
 ) -> HttpResponse {
-    let session = sources.hls.open(&sources.directory, &room).await;
+    let session = match sources.hls.open(&sources.directory, &room).await {
+        Ok(session) => session,
+        Err(ended) => return playlist::directory_ended(ended),
+    };
     let resource = HlsResource::Playlist { room: room.clone(), address };
     let elsewhere = if session.is_some_and(|session| session.is_published()) {
         sources.proxy.forget(resource);

@@ -96,7 +96,7 @@ fn run(
         actix_rt::System::new().block_on(async move {
             let registry = RegistryHandle::start(HEARTBEAT, move || store);
             let server = start(&config, listeners, Place { node_id, in_cluster: true, registry });
-            let server = server.expect("the listeners are good");
+            let server = server.await.expect("the listeners are good");
             started.send(server.handle()).expect("the test waits");
             server.await.expect("the server ends well");
         });

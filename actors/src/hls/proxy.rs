@@ -68,6 +68,10 @@ struct Fetch(HlsResource);
 #[rtype(result = "()")]
 struct RemoveResource(HlsResource);
 
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Ping;
+
 impl HlsProxy {
     /// Starts the HLS proxy on a thread of its own.
     pub fn start(registry: RegistryHandle, settings: HlsProxySettings) -> Self {
@@ -92,6 +96,11 @@ impl HlsProxy {
     /// The asset is here now: what other nodes had of it is past.
     pub fn forget(&self, resource: HlsResource) {
         self.0.do_send(RemoveResource(resource));
+    }
+
+    /// Whether the actor answers.
+    pub async fn is_alive(&self) -> bool {
+        self.0.send(Ping).await.is_ok()
     }
 
     /// What the node that publishes the room says. Nothing here waits without a limit.
@@ -206,6 +215,12 @@ impl Handler<RemoveResource> for HlsProxyActor {
         self.origins.forget(resource.room());
         self.response_cache.forget(&resource);
     }
+}
+
+impl Handler<Ping> for HlsProxyActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Context<Self>) {}
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
 use bytes::Bytes;
-use log::{debug, info, warn};
+use log::{debug, error, info, warn};
 use synctv_media::{
     flv,
     hls::{
@@ -268,8 +268,14 @@ impl Actor for SegmenterActor {
         Subscription::prepare(ctx);
         ctx.run_interval(CHECK_INTERVAL, |segmenter, ctx| segmenter.check(ctx));
     }
+}
 
-    fn stopped(&mut self, _: &mut Self::Context) {
+/// After a panic as well: a playlist to which nothing is added any more would keep its viewers for nothing.
+impl Drop for SegmenterActor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!(room = self.stream.room().as_str(); "HLS: the stream is no longer cut into segments");
+        }
         match &self.phase {
             SegmenterPhase::Idle => {}
             SegmenterPhase::Cutting(session)

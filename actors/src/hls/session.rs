@@ -63,7 +63,8 @@ pub struct PlaylistText {
     pub plain: Bytes,
     /// Differs from that of every other text of this address.
     pub tag: String,
-    gzip: OnceLock<Bytes>,
+    /// `None` if it cannot be compressed.
+    gzip: OnceLock<Option<Bytes>>,
 }
 
 #[derive(Debug)]
@@ -268,13 +269,16 @@ impl PlaylistText {
         self.plain.ends_with(b"#EXT-X-ENDLIST\n")
     }
 
-    /// The text, compressed for the first who asks.
-    pub fn gzip(&self) -> &Bytes {
-        self.gzip.get_or_init(|| {
+    /// The text, compressed for the first who asks. `None` if that failed: an empty text would be a playlist without
+    /// segments.
+    pub fn gzip(&self) -> Option<&Bytes> {
+        let compress = || {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-            // Writing to a Vec cannot fail.
-            let _ = encoder.write_all(&self.plain);
-            encoder.finish().unwrap_or_default().into()
-        })
+            let compressed = encoder.write_all(&self.plain).and_then(|()| encoder.finish());
+            let failed =
+                |error: &std::io::Error| error!(reason:% = error; "a playlist could not be compressed");
+            compressed.inspect_err(failed).ok().map(Bytes::from)
+        };
+        self.gzip.get_or_init(compress).as_ref()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
@@ -55,7 +56,7 @@ struct Shared {
 }
 
 impl SessionStore {
-    /// Starts a thread for the files, which clears what a process that died left behind.
+    /// Starts a thread for the files.
     pub fn start(settings: HlsSettings) -> Self {
         let buffers_max_bytes = BUFFERS_MAX_BYTES.min(settings.memory_max_bytes / 4);
         let limits = MemoryLimits::new(settings.memory_max_bytes - buffers_max_bytes);
@@ -69,6 +70,11 @@ impl SessionStore {
             sequences: SequenceAllocator::default(),
             since: Instant::now(),
         }))
+    }
+
+    /// Takes the directory for the files. Fails if it can never be written to.
+    pub async fn open_storage(&self) -> io::Result<()> {
+        self.0.storage.open().await
     }
 
     /// A segment of `room`, listed or no longer listed but not expired.

@@ -94,7 +94,7 @@ impl Bench {
 
     async fn session(&self) -> Option<Arc<HlsSession>> {
         let directory = node(settings(), 1);
-        self.hls.open(&directory, &room()).await
+        self.hls.open(&directory, &room()).await.unwrap()
     }
 
     async fn playlist(&self) -> String {
@@ -324,4 +324,28 @@ async fn a_stream_that_nobody_watches_is_not_cut_on_demand() {
     tokio::time::sleep(Duration::from_secs(70)).await;
     assert!(bench.session().await.is_none());
     assert!(!bench.segmenter.connected());
+}
+
+#[actix::test]
+async fn a_segmenter_that_panics_leaves_no_playlist_to_wait_for() {
+    let bench = Bench::new(HlsMode::Always).await;
+    let session = bench.hls.0.begin(&room());
+    let segmenter = SegmenterActor {
+        store: bench.hls.0.clone(),
+        stream: bench.stream.clone(),
+        subscription: None,
+        phase: SegmenterPhase::Cutting(session.clone()),
+        segmenter: bench.hls.0.segmenter(),
+        announced_video: None,
+        wall_offset_ms: None,
+        unreadable_frames: 0,
+        warned_of_cut: false,
+    };
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _segmenter = segmenter;
+        panic!("for a test");
+    }));
+    assert!(panicked.is_err());
+    assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Gone));
+    assert!(bench.session().await.is_none());
 }

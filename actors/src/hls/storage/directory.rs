@@ -23,6 +23,8 @@ const PROCESSES_MAX: usize = 64;
 
 const LOCK_NAME: &str = "@lock";
 
+const PROBE_NAME: &str = "@probe";
+
 /// Behind the name of a file that is being written.
 const UNFINISHED: &str = ".tmp";
 
@@ -61,10 +63,20 @@ impl Directory {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let directory = Self { path, _lock: lock };
+        directory.probe()?;
         if was_used {
             directory.clear();
         }
         Ok(Some(directory))
+    }
+
+    /// Makes a directory, as rooms need one: a lock that is there already says nothing of that.
+    fn probe(&self) -> io::Result<()> {
+        let path = self.path.join(PROBE_NAME);
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => fs::remove_dir(path),
+        }
     }
 
     /// Writes a segment. It has its name only when it is complete.
