@@ -18,7 +18,7 @@ use crate::{
     http::send_get,
     rtmp::{Client, Refused, RtmpPeer},
     socket::dial,
-    wait::{PATIENCE, now},
+    wait::poll_until,
 };
 
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -105,6 +105,16 @@ fn run(
 }
 
 impl TestNode {
+    /// Returns the URL at which a publisher or RTMP player of `room` connects.
+    pub fn rtmp_url(&self, room: &str) -> String {
+        format!("rtmp://{}/live/{room}", self.rtmp)
+    }
+
+    /// Returns the URL at which a viewer of `room` asks.
+    pub fn flv_url(&self, room: &str) -> String {
+        format!("http://{}/{room}.flv", self.http)
+    }
+
     /// Publishes a room.
     pub fn publish(&self, room: &str) -> RtmpPeer {
         self.try_publish(room).expect("the publish is accepted")
@@ -117,13 +127,7 @@ impl TestNode {
 
     /// Publishes as soon as the room is free.
     pub fn publish_when_free(&self, room: &str) -> RtmpPeer {
-        let deadline = now() + PATIENCE;
-        loop {
-            match self.try_publish(room) {
-                Ok(publisher) => return publisher,
-                Err(refused) => assert!(now() < deadline, "{refused:?}"),
-            }
-        }
+        poll_until("the room is free", || self.try_publish(room).ok())
     }
 
     /// Plays a room over RTMP.
@@ -140,13 +144,7 @@ impl TestNode {
 
     /// Watches as soon as the room is live.
     pub fn watch_when_live(&self, room: &str) -> FlvViewer {
-        let deadline = now() + PATIENCE;
-        loop {
-            match FlvViewer::try_open_at(self.http, room) {
-                Ok(viewer) => return viewer,
-                Err(refused) => assert!(now() < deadline, "{refused:?}"),
-            }
-        }
+        poll_until("the room is live", || FlvViewer::try_open_at(self.http, room).ok())
     }
 
     /// Watches as another node does.

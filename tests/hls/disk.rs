@@ -31,8 +31,8 @@ fn segments_are_files_until_the_stream_has_ended() {
         (server.hls().get("/live/r/index.m3u8").status == 404).then_some(())
     });
     poll_until("the end of the files", || (!room.exists()).then_some(()));
-    let gone = server.hls().get(&format!("/live/r/{}", stream.playlist.segments[0].uri));
-    assert_eq!(gone.status, 404);
+    let expired = server.hls().get(&format!("/live/r/{}", stream.playlist.segments[0].uri));
+    assert_eq!(expired.status, 404);
 }
 
 #[test]
