@@ -12,6 +12,7 @@ pub mod mp3;
 mod open_segment;
 pub mod playlist;
 pub mod segment;
+pub mod segment_name;
 mod segment_track;
 pub mod segmenter;
 pub mod ts;
