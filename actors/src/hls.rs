@@ -16,7 +16,7 @@ mod stored_segment;
 
 use std::{io, sync::Arc};
 
-use synctv_media::stream::room::RoomName;
+use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
 
 pub use self::{
     segment_file::SegmentFile,
@@ -64,8 +64,8 @@ impl HlsSessions {
     }
 
     /// Returns a segment of `room`, listed or no longer listed but not expired.
-    pub fn segment(&self, room: &RoomName, sequence: u64) -> Option<Arc<StoredSegment>> {
-        self.0.segment(room, sequence)
+    pub fn segment(&self, room: &RoomName, name: SegmentName) -> Option<Arc<StoredSegment>> {
+        self.0.segment(room, name)
     }
 
     /// Deletes all files. Called when the server stops: nothing can be published after it.

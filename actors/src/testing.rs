@@ -8,6 +8,7 @@ use actix_rt::Arbiter;
 use futures::future::LocalBoxFuture;
 use synctv_media::{
     flv::tags,
+    hls::{container::Container, segment_name::SegmentName, ts::container::TsContainer},
     samples,
     stream::{frame::Frame, gop::GopLimits, room::RoomName},
 };
@@ -49,6 +50,10 @@ pub(crate) fn settings() -> StreamSettings {
 
 pub(crate) fn room(name: &str) -> RoomName {
     RoomName::new(name).unwrap()
+}
+
+pub(crate) fn segment_name(sequence: u64) -> SegmentName {
+    SegmentName { sequence, format: TsContainer::FORMAT }
 }
 
 /// A directory and its registry on the current thread.

@@ -26,7 +26,7 @@ use synctv_actors::{
     },
     wire::Wire,
 };
-use synctv_media::stream::room::RoomName;
+use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
 use tokio::net::TcpStream;
 
 use self::{forward::Elsewhere, target::TargetError};
@@ -153,7 +153,7 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
 async fn find(request: &HttpRequest, sources: &HlsSources, resource: HlsResource) -> HttpResponse {
     match resource {
         HlsResource::Playlist { room, address } => find_playlist(request, sources, room, address).await,
-        HlsResource::Segment { room, sequence } => find_segment(request, sources, room, sequence).await,
+        HlsResource::Segment { room, name } => find_segment(request, sources, room, name).await,
     }
 }
 
@@ -188,12 +188,12 @@ async fn find_segment(
     request: &HttpRequest,
     sources: &HlsSources,
     room: RoomName,
-    sequence: u64,
+    name: SegmentName,
 ) -> HttpResponse {
-    if let Some(segment) = sources.hls.segment(&room, sequence) {
+    if let Some(segment) = sources.hls.segment(&room, name) {
         return segment::answer(request, &segment).await;
     }
-    let resource = HlsResource::Segment { room, sequence };
+    let resource = HlsResource::Segment { room, name };
     match forward::ask(request, &sources.proxy, resource).await {
         Elsewhere::Answered(response) | Elsewhere::Unknown(response) => response,
         Elsewhere::Nowhere => segment::unknown(),

@@ -124,8 +124,8 @@ impl Actor for HlsProxyActor {
 impl HlsProxyActor {
     fn remembered(&self, resource: &HlsResource) -> Option<Outcome> {
         match resource {
-            HlsResource::Segment { room, sequence } => {
-                self.segments.get(room, *sequence).map(|segment| Ok(Answer::Segment(segment)))
+            HlsResource::Segment { room, name } => {
+                self.segments.get(room, *name).map(|segment| Ok(Answer::Segment(segment)))
             }
             HlsResource::Playlist { .. } => None,
         }

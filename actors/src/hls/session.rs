@@ -18,6 +18,7 @@ use synctv_media::{
         container::Codec,
         playlist::{Playlist, PlaylistConfig, SegmentInfo},
         segment::Segment,
+        segment_name::SegmentName,
     },
     stream::room::RoomName,
 };
@@ -127,8 +128,9 @@ impl HlsSession {
     }
 
     /// A segment that has not expired.
-    pub fn segment(&self, sequence: u64) -> Option<Arc<StoredSegment>> {
-        self.state().segments.get(&sequence).cloned()
+    pub fn segment(&self, name: SegmentName) -> Option<Arc<StoredSegment>> {
+        let state = self.state();
+        state.segments.get(&name.sequence).filter(|segment| segment.name() == name).cloned()
     }
 
     /// Whether its publisher is here.
@@ -223,7 +225,8 @@ impl HlsSession {
 
 impl SessionState {
     fn add(&mut self, segment: Segment, program_date_time_ms: u64, now_ms: u64) -> Result<Change, String> {
-        let sequence = self.playlist.next_sequence();
+        let name = self.playlist.next_name();
+        let sequence = name.sequence;
         let info = SegmentInfo {
             sequence,
             duration_ms: segment.duration_ms,
@@ -233,7 +236,7 @@ impl SessionState {
             size_bytes: segment.bytes.len(),
         };
         self.playlist.push(info, now_ms).map_err(|error| error.to_string())?;
-        let published = Arc::new(StoredSegment::new(sequence, segment.bytes));
+        let published = Arc::new(StoredSegment::new(name, segment.bytes));
         self.segments.insert(sequence, published.clone());
         let expired = self.playlist.expired(now_ms);
         Ok(Change {

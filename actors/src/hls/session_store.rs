@@ -10,9 +10,12 @@ use std::{
 use synctv_media::{
     hls::{
         buffer_pool::BufferPool,
+        container::Container,
         playlist::PlaylistConfig,
         segment::Segment,
+        segment_name::SegmentName,
         segmenter::{Segmenter, SegmenterConfig},
+        ts::container::TsContainer,
     },
     stream::room::RoomName,
 };
@@ -78,10 +81,10 @@ impl SessionStore {
     }
 
     /// A segment of `room`, listed or no longer listed but not expired.
-    pub fn segment(&self, room: &RoomName, sequence: u64) -> Option<Arc<StoredSegment>> {
+    pub fn segment(&self, room: &RoomName, name: SegmentName) -> Option<Arc<StoredSegment>> {
         let rooms = self.rooms();
         let sessions = rooms.get(room)?;
-        sessions.iter().rev().find_map(|session| session.segment(sequence))
+        sessions.iter().rev().find_map(|session| session.segment(name))
     }
 
     /// Deletes all files. Called when the server stops: nothing can be published after it.
@@ -182,6 +185,7 @@ impl SessionStore {
         let last_discontinuity = sessions.last().map(|session| session.last_discontinuity_sequence());
         let first = self.0.sequences.first(unix_ms(), last_discontinuity);
         let config = PlaylistConfig {
+            format: TsContainer::FORMAT,
             window: self.0.settings.window,
             target_ms: self.0.settings.target_ms,
             first_sequence: first.sequence,

@@ -139,7 +139,7 @@ impl Storage {
     fn write(&mut self, room: &RoomName, segment: &StoredSegment) {
         // It may have expired while it waited.
         let Some(bytes) = segment.bytes() else { return };
-        let written = self.open().and_then(|directory| directory.write(room, segment.sequence(), &bytes));
+        let written = self.open().and_then(|directory| directory.write(room, segment.name(), &bytes));
         match written {
             Ok(path) => {
                 if segment.note_written(path.clone()) {

@@ -54,6 +54,17 @@ pub enum ContainerError {
     AudioFrameSize(usize),
 }
 
+/// The form in which players get a container's segments.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct SegmentFormat {
+    /// The extension of files and addresses.
+    pub extension: &'static str,
+    /// The media type, for `Content-Type`.
+    pub content_type: &'static str,
+    /// The lowest EXT-X-VERSION of playlists that list such segments (RFC 8216, section 7).
+    pub playlist_version: u8,
+}
+
 /// Turns the frames of FLV tags into the bytes of segments.
 ///
 /// A frame is read when it comes, so that one that is refused cannot have ended a segment, and written with all the
@@ -62,6 +73,9 @@ pub enum ContainerError {
 pub trait Container {
     /// A frame that was read. It shares the memory of the tag that it came in.
     type Frame: fmt::Debug;
+
+    /// The form of its segments.
+    const FORMAT: &'static SegmentFormat;
 
     /// The most that a segment takes beside its frames, in bytes.
     const SEGMENT_OVERHEAD_BYTES: usize;

@@ -7,9 +7,11 @@
 pub mod buffer_pool;
 pub mod container;
 mod lead_in;
+pub mod mp3;
 mod open_segment;
 pub mod playlist;
 pub mod segment;
+pub mod segment_name;
 mod segment_track;
 pub mod segmenter;
 pub mod ts;

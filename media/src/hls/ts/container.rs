@@ -21,7 +21,7 @@ use crate::{
         audio::AudioCodec,
         video::{VideoCodec, VideoHeader, VideoKind},
     },
-    hls::container::{Codec, Container, ContainerError, Lead},
+    hls::container::{Codec, Container, ContainerError, Lead, SegmentFormat},
 };
 
 /// The largest audio frame, in bytes; those of MP3 and AAC are a fraction of it.
@@ -77,6 +77,10 @@ struct Mux<'a> {
 
 impl Container for TsContainer {
     type Frame = TsFrame;
+
+    /// Version 3 is for durations with a fraction; MPEG-TS asks for none.
+    const FORMAT: &'static SegmentFormat =
+        &SegmentFormat { extension: "ts", content_type: "video/mp2t", playlist_version: 3 };
 
     const SEGMENT_OVERHEAD_BYTES: usize = TABLES_BYTES;
 
