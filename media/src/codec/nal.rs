@@ -24,6 +24,14 @@ impl NalSyntax {
         })
     }
 
+    /// The types of slices, of which a picture has at least one, as a set of bits.
+    pub const fn slice_types(self) -> u64 {
+        match self {
+            NalSyntax::H264 => 0b11_1110,
+            NalSyntax::H265 => 0xFFFF_FFFF,
+        }
+    }
+
     /// An access unit delimiter that allows any kind of slice.
     pub const fn delimiter(self) -> &'static [u8] {
         match self {

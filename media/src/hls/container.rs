@@ -22,6 +22,15 @@ pub enum Lead {
     Audio,
 }
 
+/// A frame that was read, and when it is decoded.
+#[derive(Debug)]
+pub struct Timed<F> {
+    /// The decoding time, in milliseconds.
+    pub time_ms: i64,
+    /// The frame.
+    pub frame: F,
+}
+
 /// A codec of either track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
@@ -77,6 +86,9 @@ pub trait Container {
     /// The form of its segments.
     const FORMAT: &'static SegmentFormat;
 
+    /// How far a frame may be behind those before it in a segment, in milliseconds.
+    const LATE_MAX_MS: i64;
+
     /// The most that a segment takes beside its frames, in bytes.
     const SEGMENT_OVERHEAD_BYTES: usize;
 
@@ -86,17 +98,17 @@ pub trait Container {
     /// Takes an audio sequence header; an empty one for codecs that have none. After an error there is none.
     fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), ContainerError>;
 
-    /// Reads a picture; `data` is what follows `header` in the tag.
-    fn video(&self, header: &VideoHeader, dts_ms: i64, data: Bytes) -> Result<Self::Frame, ContainerError>;
+    /// Reads a frame of video; `data` is what follows `header` in the tag. `None` if it has nothing to show.
+    fn video(&mut self, header: &VideoHeader, data: Bytes) -> Result<Option<Self::Frame>, ContainerError>;
 
-    /// Reads a frame of audio, without the tag's own header.
-    fn audio(&self, codec: AudioCodec, time_ms: i64, data: Bytes) -> Result<Self::Frame, ContainerError>;
+    /// Reads a frame of audio, without the tag's own header. `None` if it has nothing to play.
+    fn audio(&self, codec: AudioCodec, data: Bytes) -> Result<Option<Self::Frame>, ContainerError>;
 
     /// The most that a frame takes in a segment, in bytes.
     fn size_max_bytes(frame: &Self::Frame) -> usize;
 
     /// Appends a segment to `out`: the frames in their order. True if its tracks are not those of the segment before it.
-    fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[Self::Frame]) -> bool;
+    fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[Timed<Self::Frame>]) -> bool;
 
     /// The next segment does not continue the last one.
     fn discontinuity(&mut self);

@@ -7,6 +7,8 @@
 pub mod aac;
 pub mod buffer_pool;
 pub mod container;
+mod continuity;
+mod interleaver;
 mod lead_in;
 pub mod mp3;
 mod open_segment;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     audio_pack::{AudioPack, FrameSpan},
     psi::{AudioStream, VideoStream},
-    writer::{TABLES_BYTES, TsWriter, audio_max_bytes, video_max_bytes},
+    writer::{LEAD_MS, TABLES_BYTES, TsWriter, audio_max_bytes, video_max_bytes},
 };
 use crate::{
     codec::{
@@ -21,7 +21,7 @@ use crate::{
         audio::AudioCodec,
         video::{VideoCodec, VideoHeader, VideoKind},
     },
-    hls::container::{Codec, Container, ContainerError, Lead, SegmentFormat},
+    hls::container::{Codec, Container, ContainerError, Lead, SegmentFormat, Timed},
 };
 
 /// The largest audio frame, in bytes; those of MP3 and AAC are a fraction of it.
@@ -44,19 +44,17 @@ pub enum TsFrame {
     Audio(AudioFrame),
 }
 
-/// A picture and its times, in milliseconds.
+/// A picture, and how long after its decoding it is presented.
 #[derive(Debug)]
 pub struct VideoFrame {
     unit: AccessUnit,
-    dts_ms: i64,
-    pts_ms: i64,
+    composition_time_ms: i32,
 }
 
-/// A frame of audio and its time, in milliseconds.
+/// A frame of audio.
 #[derive(Debug)]
 pub struct AudioFrame {
     config: AudioConfig,
-    time_ms: i64,
     adts: Option<[u8; ADTS_HEADER_BYTES]>,
     data: Bytes,
 }
@@ -82,6 +80,9 @@ impl Container for TsContainer {
     const FORMAT: &'static SegmentFormat =
         &SegmentFormat { extension: "ts", content_type: "video/mp2t", playlist_version: 3 };
 
+    /// Nothing may come when the clock has reached its time.
+    const LATE_MAX_MS: i64 = LEAD_MS;
+
     const SEGMENT_OVERHEAD_BYTES: usize = TABLES_BYTES;
 
     fn set_video(&mut self, codec: VideoCodec, header: &[u8]) -> Result<(), ContainerError> {
@@ -102,16 +103,16 @@ impl Container for TsContainer {
         Ok(())
     }
 
-    fn video(&self, header: &VideoHeader, dts_ms: i64, data: Bytes) -> Result<TsFrame, ContainerError> {
+    fn video(&mut self, header: &VideoHeader, data: Bytes) -> Result<Option<TsFrame>, ContainerError> {
         let syntax = video_syntax(header.codec)?;
         let config = self.video.as_ref().filter(|config| config.syntax == syntax);
         let config = config.ok_or(ContainerError::NoHeader)?;
         let unit = AccessUnit::read(config, data, header.kind == VideoKind::Keyframe)?;
-        let pts_ms = dts_ms.saturating_add(i64::from(header.composition_time_ms));
-        Ok(TsFrame::Video(VideoFrame { unit, dts_ms, pts_ms }))
+        let composition_time_ms = header.composition_time_ms;
+        Ok(unit.map(|unit| TsFrame::Video(VideoFrame { unit, composition_time_ms })))
     }
 
-    fn audio(&self, codec: AudioCodec, time_ms: i64, data: Bytes) -> Result<TsFrame, ContainerError> {
+    fn audio(&self, codec: AudioCodec, data: Bytes) -> Result<Option<TsFrame>, ContainerError> {
         let stream = audio_stream(codec)?;
         if data.len() > AUDIO_FRAME_MAX_BYTES {
             return Err(ContainerError::AudioFrameSize(data.len()));
@@ -122,7 +123,8 @@ impl Container for TsContainer {
             AudioConfig::Aac(aac) => Some(aac.header(data.len())?),
             AudioConfig::Mp3 => None,
         };
-        Ok(TsFrame::Audio(AudioFrame { config, time_ms, adts, data }))
+        // Some encoders send tags without data; to a player, an ADTS header alone is a frame that cannot be decoded.
+        Ok((!data.is_empty()).then_some(TsFrame::Audio(AudioFrame { config, adts, data })))
     }
 
     fn size_max_bytes(frame: &TsFrame) -> usize {
@@ -132,14 +134,14 @@ impl Container for TsContainer {
         }
     }
 
-    fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[TsFrame]) -> bool {
+    fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[Timed<TsFrame>]) -> bool {
         self.writer.begin_segment(out, lead);
         let (pack, annex_b) = (AudioPack::default(), Vec::new());
         let mut mux = Mux { writer: &mut self.writer, out, pack, annex_b };
-        for frame in frames {
+        for Timed { time_ms, frame } in frames {
             match frame {
-                TsFrame::Video(picture) => mux.video(picture),
-                TsFrame::Audio(sound) => mux.audio(sound),
+                TsFrame::Video(picture) => mux.video(*time_ms, picture),
+                TsFrame::Audio(sound) => mux.audio(*time_ms, sound),
             }
         }
         mux.flush_pack();
@@ -152,9 +154,10 @@ impl Container for TsContainer {
 }
 
 impl Mux<'_> {
-    fn video(&mut self, picture: &VideoFrame) {
-        let VideoFrame { unit, dts_ms, pts_ms } = picture;
-        if self.pack.is_old(*dts_ms) {
+    fn video(&mut self, dts_ms: i64, picture: &VideoFrame) {
+        let VideoFrame { unit, composition_time_ms } = picture;
+        let pts_ms = dts_ms.saturating_add(i64::from(*composition_time_ms));
+        if self.pack.is_old(dts_ms) {
             self.flush_pack();
         }
         let stream = match unit.config().syntax {
@@ -163,16 +166,16 @@ impl Mux<'_> {
         };
         self.annex_b.clear();
         unit.put(&mut self.annex_b);
-        self.writer.video(self.out, stream, *dts_ms, *pts_ms, unit.is_keyframe(), &self.annex_b);
+        self.writer.video(self.out, stream, dts_ms, pts_ms, unit.is_keyframe(), &self.annex_b);
     }
 
-    fn audio(&mut self, sound: &AudioFrame) {
-        let AudioFrame { config, time_ms, adts, data } = sound;
+    fn audio(&mut self, time_ms: i64, sound: &AudioFrame) {
+        let AudioFrame { config, adts, data } = sound;
         let (stream, header) = (config.stream(), adts.as_ref().map_or(&[][..], |adts| &adts[..]));
-        if !self.pack.has_room(stream, *time_ms, header.len() + data.len(), config.span()) {
+        if !self.pack.has_room(stream, time_ms, header.len() + data.len(), config.span()) {
             self.flush_pack();
         }
-        self.pack.push(stream, *time_ms, header, data);
+        self.pack.push(stream, time_ms, header, data);
     }
 
     fn flush_pack(&mut self) {
@@ -229,7 +232,7 @@ mod tests {
         container
     }
 
-    fn picture(container: &TsContainer, time_ms: i64, size_bytes: usize) -> TsFrame {
+    fn picture(container: &mut TsContainer, time_ms: i64, size_bytes: usize) -> Timed<TsFrame> {
         let kind = if size_bytes.is_multiple_of(7) { VideoKind::Keyframe } else { VideoKind::Inter };
         let header = VideoHeader {
             codec: VideoCodec::H264,
@@ -238,7 +241,29 @@ mod tests {
             data_offset: 0,
         };
         let data = [&(size_bytes as u32).to_be_bytes()[..], &vec![0x41; size_bytes]].concat();
-        container.video(&header, time_ms, data.into()).unwrap()
+        Timed { time_ms, frame: container.video(&header, data.into()).unwrap().unwrap() }
+    }
+
+    fn sound(container: &TsContainer, time_ms: i64, size_bytes: usize) -> Timed<TsFrame> {
+        let frame = container.audio(AudioCodec::Aac, vec![1; size_bytes].into()).unwrap().unwrap();
+        Timed { time_ms, frame }
+    }
+
+    #[test]
+    fn what_has_nothing_to_show_or_play_is_no_frame() {
+        let mut container = container();
+        assert!(container.audio(AudioCodec::Aac, Bytes::new()).unwrap().is_none());
+        container.set_audio(AudioCodec::Mp3, &[]).unwrap();
+        assert!(container.audio(AudioCodec::Mp3, Bytes::new()).unwrap().is_none());
+        let header = VideoHeader {
+            codec: VideoCodec::H264,
+            kind: VideoKind::Keyframe,
+            composition_time_ms: 0,
+            data_offset: 0,
+        };
+        for data in [&b""[..], b"\0\0\0\0", b"\0\0\0\x02\x09\xF0", b"\0\0\0\x02\x09\xF0\0\0\0\x02\x06\x05"] {
+            assert!(container.video(&header, Bytes::from_static(data)).unwrap().is_none(), "{data:?}");
+        }
     }
 
     proptest! {
@@ -251,11 +276,11 @@ mod tests {
         ) {
             let mut container = container();
             let frame = |(at, (is_video, size_bytes)): (usize, (bool, usize))| match is_video {
-                true => picture(&container, at as i64 * step_ms, size_bytes),
-                false => container.audio(AudioCodec::Aac, at as i64 * step_ms, vec![1; size_bytes].into()).unwrap(),
+                true => picture(&mut container, at as i64 * step_ms, size_bytes),
+                false => sound(&container, at as i64 * step_ms, size_bytes),
             };
             let frames: Vec<_> = sizes.into_iter().enumerate().map(frame).collect();
-            let size_max_bytes = frames.iter().map(TsContainer::size_max_bytes).sum::<usize>();
+            let size_max_bytes = frames.iter().map(|timed| TsContainer::size_max_bytes(&timed.frame)).sum::<usize>();
             let mut out = Vec::new();
             container.write_segment(&mut out, lead, &frames);
             prop_assert!(out.len() <= TsContainer::SEGMENT_OVERHEAD_BYTES + size_max_bytes);
