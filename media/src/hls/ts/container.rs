@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    audio_pack::{AudioPack, FrameSpan},
+    audio_pack::{AudioPack, PackStart},
     psi::{AudioStream, VideoStream},
-    writer::{LEAD_MS, TABLES_BYTES, TsWriter, audio_max_bytes, video_max_bytes},
+    writer::{LEAD_MS, TABLES_BYTES, TICKS_A_SECOND, Ticks, TsWriter, audio_max_bytes, video_max_bytes},
 };
 use crate::{
     codec::{
@@ -21,7 +21,11 @@ use crate::{
         audio::AudioCodec,
         video::{VideoCodec, VideoHeader, VideoKind},
     },
-    hls::container::{Codec, Container, ContainerError, Lead, SegmentFormat, Timed},
+    hls::{
+        audio_clock::{AudioClock, FrameSpan},
+        container::{Codec, Container, ContainerError, Lead, SegmentFormat, Timed},
+        mp3,
+    },
 };
 
 /// The largest audio frame, in bytes; those of MP3 and AAC are a fraction of it.
@@ -31,6 +35,7 @@ pub const AUDIO_FRAME_MAX_BYTES: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub struct TsContainer {
     writer: TsWriter,
+    clock: AudioClock,
     video: Option<Arc<NalConfig>>,
     audio: Option<AudioConfig>,
 }
@@ -54,7 +59,8 @@ pub struct VideoFrame {
 /// A frame of audio.
 #[derive(Debug)]
 pub struct AudioFrame {
-    config: AudioConfig,
+    stream: AudioStream,
+    span: Option<FrameSpan>,
     adts: Option<[u8; ADTS_HEADER_BYTES]>,
     data: Bytes,
 }
@@ -68,6 +74,7 @@ enum AudioConfig {
 /// The segment that is being written, and what is written late or in pieces.
 struct Mux<'a> {
     writer: &'a mut TsWriter,
+    clock: &'a mut AudioClock,
     out: &'a mut Vec<u8>,
     pack: AudioPack,
     annex_b: Vec<u8>,
@@ -96,9 +103,10 @@ impl Container for TsContainer {
 
     fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), ContainerError> {
         self.audio = None;
-        self.audio = Some(match audio_stream(codec)? {
-            AudioStream::Aac => AudioConfig::Aac(AdtsConfig::parse(header)?),
-            AudioStream::Mp3 => AudioConfig::Mp3,
+        self.audio = Some(match codec {
+            AudioCodec::Aac => AudioConfig::Aac(AdtsConfig::parse(header)?),
+            AudioCodec::Mp3 => AudioConfig::Mp3,
+            other => return Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
         });
         Ok(())
     }
@@ -113,18 +121,17 @@ impl Container for TsContainer {
     }
 
     fn audio(&self, codec: AudioCodec, data: Bytes) -> Result<Option<TsFrame>, ContainerError> {
-        let stream = audio_stream(codec)?;
         if data.len() > AUDIO_FRAME_MAX_BYTES {
             return Err(ContainerError::AudioFrameSize(data.len()));
         }
-        let config = self.audio.filter(|config| config.stream() == stream);
-        let config = config.ok_or(ContainerError::NoHeader)?;
-        let adts = match config {
-            AudioConfig::Aac(aac) => Some(aac.header(data.len())?),
-            AudioConfig::Mp3 => None,
+        let sound = match (codec, self.audio) {
+            (AudioCodec::Aac, Some(AudioConfig::Aac(config))) => aac_frame(config, data)?,
+            (AudioCodec::Mp3, Some(AudioConfig::Mp3)) => mp3_frame(data),
+            (AudioCodec::Aac | AudioCodec::Mp3, _) => return Err(ContainerError::NoHeader),
+            (other, _) => return Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
         };
         // Some encoders send tags without data; to a player, an ADTS header alone is a frame that cannot be decoded.
-        Ok((!data.is_empty()).then_some(TsFrame::Audio(AudioFrame { config, adts, data })))
+        Ok((!sound.data.is_empty()).then_some(TsFrame::Audio(sound)))
     }
 
     fn size_max_bytes(frame: &TsFrame) -> usize {
@@ -137,7 +144,7 @@ impl Container for TsContainer {
     fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[Timed<TsFrame>]) -> bool {
         self.writer.begin_segment(out, lead);
         let (pack, annex_b) = (AudioPack::default(), Vec::new());
-        let mut mux = Mux { writer: &mut self.writer, out, pack, annex_b };
+        let mut mux = Mux { writer: &mut self.writer, clock: &mut self.clock, out, pack, annex_b };
         for Timed { time_ms, frame } in frames {
             match frame {
                 TsFrame::Video(picture) => mux.video(*time_ms, picture),
@@ -150,6 +157,7 @@ impl Container for TsContainer {
 
     fn discontinuity(&mut self) {
         self.writer.discontinuity();
+        self.clock.reset();
     }
 }
 
@@ -170,35 +178,36 @@ impl Mux<'_> {
     }
 
     fn audio(&mut self, time_ms: i64, sound: &AudioFrame) {
-        let AudioFrame { config, adts, data } = sound;
-        let (stream, header) = (config.stream(), adts.as_ref().map_or(&[][..], |adts| &adts[..]));
-        if !self.pack.has_room(stream, time_ms, header.len() + data.len(), config.span()) {
+        let AudioFrame { stream, span, adts, data } = sound;
+        let counted = span.map(|span| self.clock.place(time_ms, span));
+        let next = PackStart { stream: *stream, time_ms, counted };
+        let header = adts.as_ref().map_or(&[][..], |adts| &adts[..]);
+        if !self.pack.has_room(next, header.len() + data.len(), *span) {
             self.flush_pack();
         }
-        self.pack.push(stream, time_ms, header, data);
+        self.pack.push(next, header, data);
     }
 
     fn flush_pack(&mut self) {
-        self.pack.take(|stream, first_ms, frames| self.writer.audio(self.out, stream, first_ms, frames));
+        self.pack.take(|first, frames| self.writer.audio(self.out, first.stream, ticks(first), frames));
     }
 }
 
-impl AudioConfig {
-    fn stream(self) -> AudioStream {
-        match self {
-            AudioConfig::Aac(_) => AudioStream::Aac,
-            AudioConfig::Mp3 => AudioStream::Mp3,
-        }
-    }
+fn ticks(PackStart { time_ms, counted, .. }: PackStart) -> Ticks {
+    let Some(counted) = counted else { return Ticks::from_ms(time_ms) };
+    let ticks = i64::try_from(counted.counted(TICKS_A_SECOND)).unwrap_or(i64::MAX);
+    Ticks::from_ms(counted.from_ms).plus(ticks)
+}
 
-    fn span(self) -> Option<FrameSpan> {
-        match self {
-            AudioConfig::Aac(aac) => {
-                Some(FrameSpan { samples: AAC_FRAME_SAMPLES, rate_hz: aac.sample_rate_hz() })
-            }
-            AudioConfig::Mp3 => None,
-        }
-    }
+fn aac_frame(config: AdtsConfig, data: Bytes) -> Result<AudioFrame, ContainerError> {
+    let span = Some(FrameSpan { samples: AAC_FRAME_SAMPLES, rate_hz: config.sample_rate_hz() });
+    let adts = Some(config.header(data.len())?);
+    Ok(AudioFrame { stream: AudioStream::Aac, span, adts, data })
+}
+
+fn mp3_frame(data: Bytes) -> AudioFrame {
+    let stream = if mp3::is_low_rate(&data) { AudioStream::Mpeg2 } else { AudioStream::Mpeg1 };
+    AudioFrame { stream, span: None, adts: None, data }
 }
 
 fn video_syntax(codec: VideoCodec) -> Result<NalSyntax, ContainerError> {
@@ -206,14 +215,6 @@ fn video_syntax(codec: VideoCodec) -> Result<NalSyntax, ContainerError> {
         VideoCodec::H264 => Ok(NalSyntax::H264),
         VideoCodec::H265 => Ok(NalSyntax::H265),
         other => Err(ContainerError::UnsupportedCodec(Codec::Video(other))),
-    }
-}
-
-fn audio_stream(codec: AudioCodec) -> Result<AudioStream, ContainerError> {
-    match codec {
-        AudioCodec::Aac => Ok(AudioStream::Aac),
-        AudioCodec::Mp3 => Ok(AudioStream::Mp3),
-        other => Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
     }
 }
 
