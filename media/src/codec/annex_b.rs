@@ -4,19 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use thiserror::Error;
 
-use super::nal::NalConfig;
+use super::nal::{AccessUnitError, NalConfig, units};
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
-
-/// Why an access unit cannot be rewritten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum AnnexBError {
-    /// A NAL unit's length goes beyond the access unit.
-    #[error("a NAL unit is longer than its access unit")]
-    Length,
-}
 
 /// An access unit that was read to its end and can be rewritten, with the configuration that counted when it came.
 #[derive(Debug, Clone)]
@@ -32,7 +23,11 @@ pub struct AccessUnit {
 impl AccessUnit {
     /// Reads length-prefixed NAL units, without a copy. `None` if there is no slice among them, and so nothing to show:
     /// encoders send access units with nothing but a delimiter, parameter sets or messages.
-    pub fn read(config: &Arc<NalConfig>, nals: Bytes, keyframe: bool) -> Result<Option<Self>, AnnexBError> {
+    pub fn read(
+        config: &Arc<NalConfig>,
+        nals: Bytes,
+        keyframe: bool,
+    ) -> Result<Option<Self>, AccessUnitError> {
         let mut types = 0;
         let mut size_max_bytes = nal_bytes(config.syntax.delimiter());
         for nal in units(config.length_bytes, &nals) {
@@ -97,30 +92,6 @@ const fn nal_bytes(nal: &[u8]) -> usize {
 
 fn has_full_set(config: &NalConfig, types: u64) -> bool {
     config.syntax.parameter_set_types().iter().all(|nal_type| types & 1 << nal_type != 0)
-}
-
-/// The NAL units of a length-prefixed access unit, without the empty ones; ends after an error.
-fn units(length_bytes: usize, access_unit: &[u8]) -> impl Iterator<Item = Result<&[u8], AnnexBError>> {
-    let mut rest = access_unit;
-    std::iter::from_fn(move || {
-        while !rest.is_empty() {
-            let Some((nal, behind)) = split_nal(length_bytes, rest) else {
-                rest = &[];
-                return Some(Err(AnnexBError::Length));
-            };
-            rest = behind;
-            if !nal.is_empty() {
-                return Some(Ok(nal));
-            }
-        }
-        None
-    })
-}
-
-fn split_nal(length_bytes: usize, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_at_checked(length_bytes)?;
-    let size_bytes = length.iter().fold(0_usize, |size, byte| size << 8 | usize::from(*byte));
-    rest.split_at_checked(size_bytes)
 }
 
 #[cfg(test)]
@@ -204,7 +175,7 @@ mod tests {
     fn a_malformed_unit_is_refused_when_it_is_read() {
         for bytes in [&b"\0\0\0\x05\x65abc"[..], b"\0\0\0\x01\x65\0\0"] {
             let error = AccessUnit::read(&avc(4), Bytes::from_static(bytes), true).err();
-            assert_eq!(error, Some(AnnexBError::Length));
+            assert_eq!(error, Some(AccessUnitError::Length));
         }
     }
 

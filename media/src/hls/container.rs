@@ -6,7 +6,10 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::{
-    codec::{adts::AdtsError, annex_b::AnnexBError, nal::NalConfigError},
+    codec::{
+        adts::AdtsError,
+        nal::{AccessUnitError, NalConfigError},
+    },
     flv::{
         audio::AudioCodec,
         video::{VideoCodec, VideoHeader},
@@ -49,12 +52,12 @@ pub enum ContainerError {
     /// The codec's sequence header has not come yet, or could not be read.
     #[error("a frame without a sequence header")]
     NoHeader,
-    /// A video sequence header that cannot be read.
+    /// A video sequence header, or parameter sets in band, that cannot be used.
     #[error(transparent)]
     VideoHeader(#[from] NalConfigError),
     /// An access unit that cannot be read.
     #[error(transparent)]
-    AccessUnit(#[from] AnnexBError),
+    AccessUnit(#[from] AccessUnitError),
     /// An AAC configuration or frame that cannot be told.
     #[error(transparent)]
     Aac(#[from] AdtsError),
@@ -103,6 +106,9 @@ pub trait Container {
 
     /// Reads a frame of audio, without the tag's own header. `None` if it has nothing to play.
     fn audio(&self, codec: AudioCodec, data: Bytes) -> Result<Option<Self::Frame>, ContainerError>;
+
+    /// Whether a frame is the first of another sequence, though no sequence header came: its parameter sets came in band.
+    fn begins_sequence(frame: &Self::Frame) -> bool;
 
     /// The most that a frame takes in a segment, in bytes.
     fn size_max_bytes(frame: &Self::Frame) -> usize;

@@ -170,7 +170,7 @@ impl<C: Container> Segmenter<C> {
             VideoKind::Keyframe | VideoKind::Inter => {
                 let read = self.container.video(&header, data);
                 if let Some(frame) = self.unless_headless(read)? {
-                    let begins_config = self.video.take_new_header();
+                    let begins_config = self.video.take_new_header() || C::begins_sequence(&frame);
                     let keyframe = header.kind == VideoKind::Keyframe;
                     self.interleaver.push(Lane::Video, time_ms, Arrival { frame, keyframe, begins_config });
                 }

@@ -467,6 +467,27 @@ fn a_repeated_header_changes_nothing_and_another_one_cuts() {
 }
 
 #[test]
+fn parameter_sets_that_change_in_band_are_a_discontinuity() {
+    let source = Source { gop_ms: Some(1_000), length_ms: 6_000, ..SOURCE };
+    let other_sets = b"\0\0\0\x04\x67\x64\0\x28\0\0\0\x03\x68\xEB\xE3";
+    let in_band = |(track, time_ms, body): Message| match (track, time_ms) {
+        (Track::Video, 3_000) => (track, time_ms, [&body[..5], other_sets, &body[5..]].concat().into()),
+        _ => (track, time_ms, body),
+    };
+    let segments = cut(&source.all().into_iter().map(in_band).collect::<Vec<_>>());
+    assert_eq!(durations_ms(&segments), [2_000, 1_000, 2_000, 1_000]);
+    let discontinuities: Vec<_> = segments.iter().map(|segment| segment.discontinuity).collect();
+    assert_eq!(discontinuities, [false, false, true, false]);
+    for segment in &checked(&segments)[2..] {
+        let keyframes = segment.video.iter().filter(|picture| picture.random_access);
+        assert!(
+            keyframes.into_iter().all(|picture| picture.payload[13] == 0x28),
+            "later keyframes get them as well"
+        );
+    }
+}
+
+#[test]
 fn another_header_of_the_sound_waits_for_the_next_keyframe() {
     let mut messages = Source { gop_ms: Some(1_000), length_ms: 6_000, ..SOURCE }.all();
     let at = messages.iter().position(|message| message.1 >= 2_500).unwrap();

@@ -1,7 +1,5 @@
 //! MPEG-TS as the container of segments: H.264 and H.265 in Annex B, AAC in ADTS, MP3 as it is.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::{
@@ -15,7 +13,7 @@ use crate::{
         annex_b::AccessUnit,
         avc::parse_avcc,
         hevc::parse_hvcc,
-        nal::{NalConfig, NalSyntax},
+        nal::{ActiveConfig, NalSyntax},
     },
     flv::{
         audio::AudioCodec,
@@ -36,7 +34,7 @@ pub const AUDIO_FRAME_MAX_BYTES: usize = 16 * 1024;
 pub struct TsContainer {
     writer: TsWriter,
     clock: AudioClock,
-    video: Option<Arc<NalConfig>>,
+    video: Option<ActiveConfig>,
     audio: Option<AudioConfig>,
 }
 
@@ -53,6 +51,7 @@ pub enum TsFrame {
 #[derive(Debug)]
 pub struct VideoFrame {
     unit: AccessUnit,
+    begins_sequence: bool,
     composition_time_ms: i32,
 }
 
@@ -94,7 +93,7 @@ impl Container for TsContainer {
 
     fn set_video(&mut self, codec: VideoCodec, header: &[u8]) -> Result<(), ContainerError> {
         self.video = None;
-        self.video = Some(Arc::new(match video_syntax(codec)? {
+        self.video = Some(ActiveConfig::new(match video_syntax(codec)? {
             NalSyntax::H264 => parse_avcc(header)?,
             NalSyntax::H265 => parse_hvcc(header)?,
         }));
@@ -113,11 +112,14 @@ impl Container for TsContainer {
 
     fn video(&mut self, header: &VideoHeader, data: Bytes) -> Result<Option<TsFrame>, ContainerError> {
         let syntax = video_syntax(header.codec)?;
-        let config = self.video.as_ref().filter(|config| config.syntax == syntax);
-        let config = config.ok_or(ContainerError::NoHeader)?;
-        let unit = AccessUnit::read(config, data, header.kind == VideoKind::Keyframe)?;
+        let active = self.video.as_mut().filter(|active| active.config().syntax == syntax);
+        let active = active.ok_or(ContainerError::NoHeader)?;
+        active.update(&data)?;
+        let is_keyframe = header.kind == VideoKind::Keyframe;
+        let Some(unit) = AccessUnit::read(active.config(), data, is_keyframe)? else { return Ok(None) };
+        let begins_sequence = is_keyframe && active.take_change();
         let composition_time_ms = header.composition_time_ms;
-        Ok(unit.map(|unit| TsFrame::Video(VideoFrame { unit, composition_time_ms })))
+        Ok(Some(TsFrame::Video(VideoFrame { unit, begins_sequence, composition_time_ms })))
     }
 
     fn audio(&self, codec: AudioCodec, data: Bytes) -> Result<Option<TsFrame>, ContainerError> {
@@ -132,6 +134,10 @@ impl Container for TsContainer {
         };
         // Some encoders send tags without data; to a player, an ADTS header alone is a frame that cannot be decoded.
         Ok((!sound.data.is_empty()).then_some(TsFrame::Audio(sound)))
+    }
+
+    fn begins_sequence(frame: &TsFrame) -> bool {
+        matches!(frame, TsFrame::Video(VideoFrame { begins_sequence: true, .. }))
     }
 
     fn size_max_bytes(frame: &TsFrame) -> usize {
@@ -163,7 +169,7 @@ impl Container for TsContainer {
 
 impl Mux<'_> {
     fn video(&mut self, dts_ms: i64, picture: &VideoFrame) {
-        let VideoFrame { unit, composition_time_ms } = picture;
+        let VideoFrame { unit, composition_time_ms, .. } = picture;
         let pts_ms = dts_ms.saturating_add(i64::from(*composition_time_ms));
         if self.pack.is_old(dts_ms) {
             self.flush_pack();
