@@ -14,6 +14,7 @@ use synctv_media::{
         container::{Codec, ContainerError},
         segment::{Segment, SegmentError},
         segmenter::Segmenter,
+        wall_clock::WallClock,
     },
     stream::{
         batch::{Batch, WireFormat},
@@ -45,8 +46,7 @@ pub(crate) struct SegmenterActor {
     segmenter: Segmenter,
     /// What the metadata says of video.
     announced_video: Option<bool>,
-    /// The wall clock minus the stream's timeline, in milliseconds, as it was when the publisher's first media came.
-    wall_offset_ms: Option<i64>,
+    wall_clock: WallClock,
     unreadable_frames: u64,
     warned_of_cut: bool,
 }
@@ -79,7 +79,7 @@ impl SegmenterActor {
             phase: session.map_or(SegmenterPhase::Idle, SegmenterPhase::Cutting),
             segmenter,
             announced_video: None,
-            wall_offset_ms: None,
+            wall_clock: WallClock::default(),
             unreadable_frames: 0,
             warned_of_cut: false,
         });
@@ -91,7 +91,7 @@ impl SegmenterActor {
     fn publisher_came(&mut self) {
         self.splice();
         self.announced_video = None;
-        self.wall_offset_ms = None;
+        self.wall_clock.restart();
         self.phase = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
             SegmenterPhase::Idle => SegmenterPhase::Cutting(self.hls.begin(self.stream.room())),
             SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => {
@@ -124,25 +124,25 @@ impl SegmenterActor {
             self.segmenter.set_tracks(self.announced_video);
             self.headers(batches.first().and_then(|batch| batch.start.as_ref()));
         }
+        self.date(batches);
         batches.iter().for_each(|batch| self.batch(batch));
     }
 
     fn join(&mut self, point: &JoinPoint) {
         self.headers(Some(&point.headers));
-        if let Some(newest) = point.batches.last() {
-            self.anchor(newest);
-        }
+        self.date(&point.batches);
         point.batches.iter().for_each(|batch| self.batch(batch));
     }
 
     fn batch(&mut self, batch: &Batch) {
-        self.anchor(batch);
         self.feed(&batch.flv, batch.first_ms);
     }
 
     /// The newest media is live now.
-    fn anchor(&mut self, batch: &Batch) {
-        self.wall_offset_ms.get_or_insert_with(|| unix_ms().cast_signed().saturating_sub(batch.last_ms));
+    fn date(&mut self, batches: &[Arc<Batch>]) {
+        if let Some(newest) = batches.last() {
+            self.wall_clock.note(newest.last_ms, unix_ms().cast_signed());
+        }
     }
 
     /// Headers have no time of their own that would matter.
@@ -198,8 +198,7 @@ impl SegmenterActor {
             warn!(room = self.stream.room().as_str(), duration_ms = segment.duration_ms;
                 "HLS: no keyframe for too long, segments are cut without; players may not be able to start");
         }
-        let wall_ms = segment.first_ms.saturating_add(self.wall_offset_ms.unwrap_or_default());
-        let program_date_time_ms = u64::try_from(wall_ms).unwrap_or_default();
+        let program_date_time_ms = self.wall_clock.date_ms(segment.first_ms);
         self.hls.publish(session, segment, program_date_time_ms);
     }
 

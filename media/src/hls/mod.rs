@@ -19,3 +19,4 @@ pub mod segment_name;
 mod segment_track;
 pub mod segmenter;
 pub mod ts;
+pub mod wall_clock;
