@@ -11,7 +11,8 @@ use log::{debug, info, warn};
 use synctv_media::{
     flv,
     hls::{
-        container::{Codec, ContainerError},
+        container::{ContainerError, Unsupported},
+        interleaver::SKEW_MAX_MS,
         segment::{Segment, SegmentError},
         segmenter::Segmenter,
         wall_clock::WallClock,
@@ -49,6 +50,7 @@ pub(crate) struct SegmenterActor {
     wall_clock: WallClock,
     unreadable_frames: u64,
     warned_of_cut: bool,
+    warned_of_skew: bool,
 }
 
 enum SegmenterPhase {
@@ -82,6 +84,7 @@ impl SegmenterActor {
             wall_clock: WallClock::default(),
             unreadable_frames: 0,
             warned_of_cut: false,
+            warned_of_skew: false,
         });
         // From here and not from `started`, so that it comes before anyone publishes.
         stream.join_segmenter(id, VIEWER, address.clone().recipient());
@@ -174,7 +177,10 @@ impl SegmenterActor {
     fn frame(&mut self, track: Track, time_ms: i64, payload: &Bytes) {
         match self.segmenter.push(track, time_ms, payload) {
             Ok(()) => self.publish_finished(),
-            Err(SegmentError::Container(ContainerError::UnsupportedCodec(codec))) => self.refuse(codec),
+            Err(SegmentError::Container(reason @ ContainerError::UnsupportedCodec(codec))) => {
+                self.refuse(Unsupported { codec, reason });
+            }
+            Err(SegmentError::Unsupported(unsupported)) => self.refuse_for_now(unsupported),
             Err(error) => self.note_unreadable(&error),
         }
     }
@@ -186,6 +192,11 @@ impl SegmenterActor {
     }
 
     fn publish_finished(&mut self) {
+        if self.segmenter.late_frames() > 0 && !self.warned_of_skew {
+            self.warned_of_skew = true;
+            warn!(room = self.stream.room().as_str(), skew_max_ms = SKEW_MAX_MS;
+                "HLS: audio and video are sent too far apart to be put in order; players may stutter");
+        }
         while let Some(segment) = self.segmenter.next_segment() {
             self.publish(segment);
         }
@@ -202,17 +213,22 @@ impl SegmenterActor {
         self.hls.publish(session, segment, program_date_time_ms);
     }
 
-    fn refuse(&mut self, codec: Codec) {
+    fn refuse(&mut self, unsupported: Unsupported) {
         self.splice();
+        self.refuse_for_now(unsupported);
         self.phase = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
-            SegmenterPhase::Cutting(session) => {
-                info!(room = self.stream.room().as_str(), codec:% = codec;
-                    "HLS: the codec does not fit MPEG-TS, the playlist is refused");
-                session.refuse(codec);
-                SegmenterPhase::Refusing(session)
-            }
+            SegmenterPhase::Cutting(session) => SegmenterPhase::Refusing(session),
             phase => phase,
         };
+    }
+
+    /// The first segment takes it back: another track or another header may come.
+    fn refuse_for_now(&mut self, unsupported: Unsupported) {
+        let SegmenterPhase::Cutting(session) = &self.phase else { return };
+        if session.refuse(unsupported) {
+            info!(room = self.stream.room().as_str(), codec:% = unsupported.codec, reason:% = unsupported.reason;
+                "HLS: the codec does not fit MPEG-TS, the playlist is refused");
+        }
     }
 
     fn note_unreadable(&mut self, error: &SegmentError) {

@@ -9,7 +9,7 @@ mod audio_clock;
 pub mod buffer_pool;
 pub mod container;
 mod continuity;
-mod interleaver;
+pub mod interleaver;
 mod lead_in;
 pub mod mp3;
 mod open_segment;
