@@ -3,7 +3,7 @@
 mod browser;
 mod flvjs_plays_the_same_address;
 mod frames_of_other_sites_can_watch;
-mod looks;
+mod pages_fit_their_window;
 mod playback_goes_on_by_itself;
 mod rooms_are_listed;
 mod rooms_play;
