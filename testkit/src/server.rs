@@ -43,6 +43,13 @@ pub fn program() -> Command {
     command
 }
 
+/// Returns the program under test, with HLS, its segments in `storage`. A publisher may be away for a second.
+pub fn program_with_hls(storage: &Path) -> Command {
+    let mut command = program();
+    command.env("HLS", "always").env("HLS_STORAGE", storage).env("PUBLISHER_GRACE_S", "1");
+    command
+}
+
 /// A running server; it is killed when this is dropped.
 #[derive(Debug)]
 pub struct TestServer {
@@ -75,8 +82,8 @@ impl TestServer {
 
     /// Starts it with HLS, its segments in `storage`. A publisher may be away for a second.
     pub fn with_hls_storage(storage: &Path, flags: &[&str]) -> Self {
-        let mut command = program();
-        command.env("HLS", "always").env("HLS_STORAGE", storage).env("PUBLISHER_GRACE_S", "1").args(flags);
+        let mut command = program_with_hls(storage);
+        command.args(flags);
         Self::of(command)
     }
 

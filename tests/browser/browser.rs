@@ -183,7 +183,7 @@ impl Browser {
             self.address
         );
         socket.write_all(request.as_bytes()).expect("chromedriver takes the request");
-        let value = read_response(&mut socket).json()["value"].clone();
+        let value = read_response(&mut socket, &mut Vec::new(), false).json()["value"].clone();
         if value["error"].is_string() { Err(value["message"].clone()) } else { Ok(value) }
     }
 }

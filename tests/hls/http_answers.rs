@@ -93,9 +93,10 @@ fn a_connection_serves_one_request_after_the_other() {
     let (server, segment) = server_with_segments();
     let size_bytes = server.hls().get(&segment).body.len();
     let mut socket = dial(server.hls().address);
+    let mut read = Vec::new();
     for _ in 0..3 {
         send_get(&mut socket, &segment);
-        let answer = read_response(&mut socket);
+        let answer = read_response(&mut socket, &mut read, false);
         assert_eq!((answer.status, answer.body.len()), (200, size_bytes));
     }
 }
