@@ -5,11 +5,11 @@ use std::{
     io::{self, IoSlice},
     sync::Arc,
     task::{self, Wake, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use synctv_media::stream::{
     batch::{Batch, WireFormat},
     gop::JoinPoint,
@@ -19,6 +19,12 @@ use tokio::net::TcpStream;
 
 /// How many parts go into one write.
 const SLICES_MAX: usize = 16;
+
+/// A peer that answers none of the system's probes for some two minutes is gone.
+const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(15))
+    .with_retries(4);
 
 /// A socket, and what it has yet to take.
 #[derive(Debug)]
@@ -74,6 +80,25 @@ impl ViewerSocket {
     pub fn send_control(&mut self, bytes: Bytes, now: Instant) -> io::Result<()> {
         self.queue.push_control(bytes, now);
         self.pump(now)
+    }
+
+    /// Drops the media that waits, but for the rest of what was begun. The viewer begins again, as one who has been sent
+    /// nothing yet.
+    pub fn restart(&mut self) {
+        self.queue.restart();
+    }
+
+    /// Counts from 0 again what is sent and dropped.
+    pub fn forget_counts(&mut self) {
+        self.sent_bytes = 0;
+        self.queue.forget_dropped();
+    }
+
+    /// Has the system find out whether the peer is still there while nothing is sent to it.
+    pub fn keep_alive(&self) {
+        if let Err(error) = SockRef::from(&self.socket).set_tcp_keepalive(&KEEP_ALIVE) {
+            log::debug!(reason:% = error; "SO_KEEPALIVE could not be set");
+        }
     }
 
     /// Batches were lost on their way here.
@@ -197,7 +222,7 @@ impl ViewerSocket {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, sync::mpsc, time::Duration};
+    use std::{net::Ipv4Addr, sync::mpsc};
 
     use synctv_media::{
         samples,

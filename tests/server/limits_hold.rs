@@ -9,7 +9,7 @@ use crate::support::{
     http::request,
     log_book::LogLine,
     now,
-    raw_rtmp::{RawRtmp, command, message},
+    raw_rtmp::{RawRtmp, c0_and_c1, command, message},
     rtmp_peer::{RtmpPeer, dial},
     server::Server,
     show::Show,
@@ -41,20 +41,70 @@ fn connections_over_both_ports() {
     assert_eq!(refused.head.status, 503);
     assert_eq!(refused.head.header("retry-after"), "5");
     assert!(refused.body.contains("too_many_connections"));
-    wait_for_close(&mut dial(server.rtmp));
+    let refused = RtmpPeer::try_play(&server, "r").expect_err("there is no place for a player");
+    assert_eq!(refused.code, "NetStream.Play.Failed");
+    assert!(refused.description.contains("limit of 2 connections"), "{refused:?}");
     assert_eq!(request(server.http, "GET", "/healthz").head.status, 200, "it lives");
     assert_eq!(request(server.http, "GET", "/readyz").head.status, 503, "but takes nobody");
-    for port in ["httpflv", "rtmp"] {
-        let says = |line: &LogLine| line.text("msg").starts_with("connections refused");
-        let line = server.log.find(port, |line| says(line) && line.text("port") == port);
-        assert_eq!(line.number("limit"), 2);
-    }
+    find(&server, "play refused", "limit of 2 connections");
+    assert_refused(&server, "httpflv", 2);
 
     // A place is free again when someone has left.
     drop(viewer);
     server.wait_for_viewer_leaving("r", "http-flv");
     publisher.send(&frames::keyframe(40, 1));
     open_when_there_is_room(&server).frames_until(&frames::keyframe(40, 1));
+}
+
+/// Asserts that the log says that connections were refused.
+fn assert_refused(server: &Server, port: &str, limit: u64) {
+    let says = |line: &LogLine| line.text("msg").starts_with("connections refused");
+    let line = server.log.find(port, |line| says(line) && line.text("port") == port);
+    assert_eq!(line.number("limit"), limit);
+}
+
+#[test]
+fn a_publisher_finds_a_way_back_over_the_limit() {
+    let server = Server::start(&["--max-connections", "2"]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    publisher.send(&frames::keyframe(0, 0));
+    let mut viewer = FlvViewer::open(&server, "r");
+    assert_eq!(FlvViewer::try_open(&server, "r").expect_err("it is full").status, 503);
+    // Its line is dead, and someone else takes its place before it is back.
+    publisher.reset();
+    server.wait_for_publisher_leaving("r");
+    let mut second = open_when_there_is_room(&server);
+    assert_eq!(FlvViewer::try_open(&server, "r").expect_err("it is full again").status, 503);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    publisher.send(&frames::keyframe(0, 1));
+    for viewer in [&mut viewer, &mut second] {
+        viewer.frames_until(&frames::keyframe(0, 1));
+    }
+}
+
+#[test]
+fn the_reserve_for_publishers() {
+    /// More than the reserve of two worker threads.
+    const MANY: usize = 100;
+    let server = Server::start(&["--max-connections", "1", "--handshake-timeout-s", "1"]);
+    let _publisher = RtmpPeer::publish(&server, "r");
+    let mut silent: Vec<_> = (0..MANY).map(|_| dial(server.rtmp)).collect();
+    assert_refused(&server, "rtmp", 1);
+    // The reserve is free again when those who do nothing with it were let go.
+    silent.iter_mut().for_each(|socket| drop(wait_for_close(socket)));
+    drop(silent);
+    let deadline = now() + PATIENCE;
+    while !is_greeted(&server) {
+        assert!(now() < deadline, "the reserve is still taken");
+    }
+    RtmpPeer::publish(&server, "another");
+}
+
+/// Whether the server shakes hands with one more.
+fn is_greeted(server: &Server) -> bool {
+    let mut socket = dial(server.rtmp);
+    let greeted = std::io::Write::write_all(&mut socket, &c0_and_c1());
+    greeted.and_then(|()| socket.read_exact(&mut [0; 1])).is_ok()
 }
 
 /// The line about who left may be there a moment before the place is free.

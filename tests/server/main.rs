@@ -4,6 +4,7 @@ mod support;
 
 mod api_answers;
 mod bad_requests_are_refused;
+mod encoders_spell_differently;
 mod enhanced_rtmp_passes;
 mod frames_arrive_unchanged;
 mod garbage_hurts_nobody;
@@ -13,6 +14,7 @@ mod legal_rtmp_is_accepted;
 mod limits_hold;
 mod logs_are_json;
 mod pages_are_served;
+mod players_change_their_minds;
 mod real_players_can_read;
 mod second_publisher_is_refused;
 mod settings_are_checked;

@@ -158,6 +158,18 @@ impl ViewerQueue {
         }
     }
 
+    /// Drops the media that waits, but for the rest of what was begun: the viewer begins again, as a new one does.
+    pub fn restart(&mut self) {
+        self.items.retain(|item| !item.can_go());
+        self.live_bytes = self.items.iter().map(Item::live_bytes).sum();
+        self.flow = Flow::Joining;
+    }
+
+    /// Counts what is left out from 0 again.
+    pub fn forget_dropped(&mut self) {
+        self.dropped = Dropped::default();
+    }
+
     /// Whether everything was sent.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
@@ -495,6 +507,27 @@ mod tests {
         }
         assert_eq!(seen(&send_all(&mut queue, now)), "H0 K0 H3 K3 p4 ");
         assert_eq!(queue.dropped(), Dropped { tags: 1, skips: 1 });
+    }
+
+    #[test]
+    fn a_viewer_that_begins_again_gets_headers_and_a_keyframe_behind_what_was_begun() {
+        let (mut queue, now) = queue();
+        let batches = stream("KpppKp");
+        let headers_bytes = batches[0].start.as_ref().unwrap().bytes(WireFormat::Flv).len();
+        for batch in &batches[..3] {
+            queue.push(batch, now);
+        }
+        let mut sent = send(&mut queue, FILE_HEADER_BYTES + headers_bytes + 5, now);
+        queue.restart();
+        queue.push(&batches[3], now);
+        assert!(!queue.is_direct(), "the next media needs a start");
+        sent.extend(send_all(&mut queue, now));
+        assert_eq!(seen(&sent), "H0 K0 ");
+        for batch in &batches[4..] {
+            queue.push(batch, now);
+        }
+        assert_eq!(seen(&send_all(&mut queue, now)), "H4 K4 p5 ");
+        assert_eq!(queue.live_bytes, 0);
     }
 
     #[test]

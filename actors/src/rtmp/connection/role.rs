@@ -61,6 +61,8 @@ impl Publishing {
 pub(super) struct Playing {
     stream: StreamHandle,
     subscriber: SubscriberId,
+    /// Not so while it is paused.
+    is_subscribed: bool,
     since: Instant,
     _counted: CountedViewer,
 }
@@ -68,15 +70,28 @@ pub(super) struct Playing {
 impl Playing {
     pub fn new(stream: StreamHandle) -> Self {
         let _counted = stream.count_viewer();
-        Self { stream, subscriber: SubscriberId::unique(), since: Instant::now(), _counted }
+        let (subscriber, since) = (SubscriberId::unique(), Instant::now());
+        Self { stream, subscriber, is_subscribed: false, since, _counted }
+    }
+
+    pub fn is_subscribed(&self) -> bool {
+        self.is_subscribed
     }
 
     pub fn is_stream_alive(&self) -> bool {
         self.stream.is_alive()
     }
 
-    pub fn join(&self, recipient: Recipient<StreamEvent>) {
+    pub fn subscribe(&mut self, recipient: Recipient<StreamEvent>) {
+        self.is_subscribed = true;
         self.stream.join(self.subscriber, PLAYER, recipient);
+    }
+
+    /// From here on, deliveries are not for this play any more. The future ends when the stream sends no more of them.
+    pub fn unsubscribe(&mut self) -> impl Future<Output = ()> + use<> {
+        self.is_subscribed = false;
+        let (stream, subscriber) = (self.stream.clone(), self.subscriber);
+        async move { stream.leave_and_wait(subscriber).await }
     }
 
     pub fn log_leave(&self, why: &str, peer: SocketAddr, socket: &ViewerSocket) {
