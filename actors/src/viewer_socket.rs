@@ -88,6 +88,12 @@ impl ViewerSocket {
         self.queue.restart();
     }
 
+    /// Sends what ends the media in good order, behind all that waits. Nothing is sent after it.
+    pub fn finish(&mut self, now: Instant) -> io::Result<()> {
+        self.queue.finish(now);
+        self.pump(now)
+    }
+
     /// Counts from 0 again what is sent and dropped.
     pub fn forget_counts(&mut self) {
         self.sent_bytes = 0;
@@ -138,14 +144,16 @@ impl ViewerSocket {
         self.queue.is_stalled(limits, now)
     }
 
-    /// Whether the peer closed its side; what else it sent is thrown away. Costs a system call only if there is something
+    /// Reads what the peer sent; 0 bytes mean that it sends nothing more. Costs a system call only if there is something
     /// to read.
-    pub fn is_closed_by_peer(&self) -> bool {
-        let mut ignored = [0; 1024];
-        match self.socket.try_read(&mut ignored) {
-            Ok(size_bytes) => size_bytes == 0,
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-        }
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.try_read(buffer)
+    }
+
+    /// Whether the connection broke. A peer that said before that it sends nothing more is not heard any other way, unless
+    /// something is sent to it.
+    pub fn take_error(&self) -> io::Result<()> {
+        self.socket.take_error()?.map_or(Ok(()), Err)
     }
 
     /// Bytes that wait and belong to the connection.

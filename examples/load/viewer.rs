@@ -46,7 +46,8 @@ async fn receive(
     watched: &mut Watched,
 ) -> std::io::Result<()> {
     let mut socket = TcpStream::connect(server).await?;
-    socket.write_all(format!("GET /{room}.flv HTTP/1.1\r\nHost: load\r\n\r\n").as_bytes()).await?;
+    // Of HTTP/1.0, which has no chunks: they cost the server nothing, but the reader something.
+    socket.write_all(format!("GET /{room}.flv HTTP/1.0\r\nHost: load\r\n\r\n").as_bytes()).await?;
     let mut scan = Scan::new();
     loop {
         poll_fn(|task| socket.poll_read_ready(task)).await?;

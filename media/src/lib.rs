@@ -6,7 +6,9 @@ pub mod cluster;
 pub mod codec;
 pub mod flv;
 pub mod hls;
+pub mod http_chunk;
 pub mod rtmp;
 #[cfg(any(test, feature = "testing"))]
 pub mod samples;
 pub mod stream;
+pub mod websocket;

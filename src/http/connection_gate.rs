@@ -6,7 +6,7 @@ use log::debug;
 use synctv_actors::connection_limit::{ConnectionLimit, ConnectionPermit};
 use tokio::net::TcpStream;
 
-use super::refusal::refuse;
+use super::refusal::{Refusal, refuse};
 use crate::refusal_log::RefusalLog;
 
 /// How many connections over the limit may be told so at once.
@@ -64,5 +64,6 @@ impl ConnectionGate {
 
 /// Says 503 for want of room.
 pub(super) async fn refuse_over_limit(socket: TcpStream) {
-    refuse(socket, "too_many_connections", "the server has its limit of connections").await;
+    let message = "the server has its limit of connections";
+    refuse(socket, Refusal::unavailable("too_many_connections", message)).await;
 }

@@ -29,13 +29,23 @@ fn assert_error(response: &Response, status: u16, code: &str) {
 #[test]
 fn a_live_room_has_two_paths_and_takes_a_query() {
     let (server, _publisher) = live();
-    for path in ["/r.flv", "/live/r.flv", "/r.flv?token=1", "/live/r.flv?a=b/c.flv"] {
+    for path in [
+        "/r.flv",
+        "/live/r.flv",
+        "/r.flv?token=1",
+        "/live/r.flv?a=b/c.flv",
+        "/%72.flv",
+        "//r.flv",
+        "/live//r.flv",
+        "http://localhost/r.flv",
+    ] {
         let mut viewer = FlvViewer::open_on(dial(server.http), path);
         let head = viewer.head.clone();
         assert_eq!(head.header("content-type"), "video/x-flv", "{path}");
         assert_eq!(head.header("cache-control"), "no-store");
         assert_eq!(head.header("access-control-allow-origin"), "*");
         assert_eq!(head.header("content-length"), "", "it never ends");
+        assert_eq!(head.header("transfer-encoding"), "chunked");
         viewer.frames_until(&frames::keyframe(0, 0));
     }
 }
@@ -94,6 +104,8 @@ fn options_let_a_page_of_another_origin_watch() {
     assert_eq!(response.head.header("access-control-allow-origin"), "*");
     let methods = response.head.header("access-control-allow-methods");
     assert!(["GET", "HEAD", "OPTIONS"].iter().all(|method| methods.contains(method)));
+    let headers = response.head.header("access-control-allow-headers");
+    assert_eq!(headers, "Authorization, *", "the wildcard does not cover it");
 }
 
 #[test]
@@ -110,19 +122,6 @@ fn other_methods_are_405_and_told_which_are_allowed() {
 fn what_is_no_http_is_answered_as_such() {
     let server = Server::start(&[]);
     assert_eq!(exchange(server.http, b"HELLO\r\n\r\n").head.status, 400);
-    let long = format!("GET /r.flv HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(300 * 1024));
-    let status = exchange_long(&server, long.as_bytes());
-    assert!(status.is_none_or(|status| (400..500).contains(&status)), "{status:?}");
-}
-
-/// A head that is too long may be refused by a reset, which can overtake the answer.
-fn exchange_long(server: &Server, bytes: &[u8]) -> Option<u16> {
-    use std::io::{Read, Write};
-    let mut socket = dial(server.http);
-    let _ = socket.write_all(bytes);
-    let mut read = Vec::new();
-    let _ = socket.read_to_end(&mut read);
-    crate::support::http::split_head(&read).map(|(head, _)| head.status)
 }
 
 #[test]

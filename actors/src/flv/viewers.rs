@@ -1,5 +1,7 @@
 //! The HTTP-FLV viewers of one room on one worker thread: one actor writes to all their sockets.
 
+mod inbox;
+
 use std::{
     io,
     net::SocketAddr,
@@ -18,6 +20,7 @@ use synctv_media::stream::{
 };
 use tokio::net::TcpStream;
 
+use self::inbox::Inbox;
 pub use crate::flv::viewer_pool::{PoolEntry, ViewerPool};
 use crate::{
     connection_limit::ConnectionPermit,
@@ -43,6 +46,8 @@ pub struct NewViewer {
     pub permit: ConnectionPermit,
     /// Whom it serves.
     pub kind: ViewerKind,
+    /// What the head promises.
+    pub format: WireFormat,
 }
 
 /// Who watches over HTTP-FLV.
@@ -86,6 +91,8 @@ struct About {
     peer: SocketAddr,
     since: Instant,
     kind: ViewerKind,
+    protocol: &'static str,
+    inbox: Inbox,
     _permit: ConnectionPermit,
     _guard: ViewerGuard,
     /// Another node that pulls is none itself.
@@ -126,14 +133,17 @@ impl FlvViewersActor {
         Admit { viewer: new, guard, is_from_elsewhere }: Admit,
     ) -> Option<Bytes> {
         let socket = if is_from_elsewhere { settle(new.socket, new.peer)? } else { new.socket };
-        info!(room = self.stream.room().as_str(), peer:% = new.peer, protocol = new.kind.protocol(); "viewer came");
+        let protocol = protocol(new.kind, new.format);
+        info!(room = self.stream.room().as_str(), peer:% = new.peer, protocol = protocol; "viewer came");
         self.viewers.push(Viewer {
             id,
-            socket: ViewerSocket::new(socket, WireFormat::Flv, now()),
+            socket: ViewerSocket::new(socket, new.format, now()),
             about: Box::new(About {
                 peer: new.peer,
                 since: now(),
                 kind: new.kind,
+                protocol,
+                inbox: Inbox::new(new.format),
                 _permit: new.permit,
                 _guard: guard,
                 _counted: (new.kind == ViewerKind::Viewer).then(|| self.stream.count_viewer()),
@@ -158,9 +168,9 @@ impl FlvViewersActor {
         self.update(id, ctx, |viewer, now| viewer.socket.join(point, now));
     }
 
-    fn end(&mut self, reason: EndReason) {
+    fn end(&mut self, reason: EndReason, ctx: &Context<Self>) {
         self.phase = ViewersPhase::Draining(reason);
-        self.let_go();
+        self.let_go(ctx);
     }
 
     fn check(&mut self, ctx: &mut Context<Self>) {
@@ -168,7 +178,7 @@ impl FlvViewersActor {
         if self.phase == ViewersPhase::Streaming && !self.stream.is_alive() {
             self.phase = ViewersPhase::Draining(EndReason::PublisherLeft);
         }
-        self.let_go();
+        self.let_go(ctx);
         // A viewer may be on its way, from any thread: then the share is not empty.
         if self.viewers.is_empty() && self.key.close_if_empty() {
             self.stream.leave(self.key.id());
@@ -205,32 +215,33 @@ impl FlvViewersActor {
         }
     }
 
-    /// Lets those go who take nothing, and at the end of the stream those who have everything.
-    fn let_go(&mut self) {
+    /// Lets those go who take nothing or say goodbye, and at the end of the stream those who have everything.
+    fn let_go(&mut self, ctx: &Context<Self>) {
         let now = now();
         let (room, limits) = (self.stream.room(), &self.limits);
         let (phase, of_nodes) = (self.phase, self.phase_of_nodes());
-        let phase_of = |viewer: &Viewer| match viewer.about.kind {
-            ViewerKind::Viewer => phase,
-            ViewerKind::Node => of_nodes,
-        };
-        self.viewers.retain(|viewer| match viewer.reason_to_go(phase_of(viewer), limits, now) {
-            Some(reason) => {
-                viewer.log_leave(&reason, room);
-                false
+        self.viewers.retain_mut(|viewer| {
+            let phase = match viewer.about.kind {
+                ViewerKind::Viewer => phase,
+                ViewerKind::Node => of_nodes,
+            };
+            match viewer.reason_to_go(phase, limits, now) {
+                Some(reason) => {
+                    viewer.log_leave(&reason, room);
+                    false
+                }
+                None => viewer.stays(Ok(()), room, ctx),
             }
-            None => true,
         });
     }
 }
 
-impl ViewerKind {
-    /// As the log calls it.
-    fn protocol(self) -> &'static str {
-        match self {
-            ViewerKind::Viewer => "http-flv",
-            ViewerKind::Node => "pull",
-        }
+/// As the log calls it.
+fn protocol(kind: ViewerKind, format: WireFormat) -> &'static str {
+    match (kind, format) {
+        (ViewerKind::Node, _) => "pull",
+        (ViewerKind::Viewer, WireFormat::FlvMessages) => "ws-flv",
+        (ViewerKind::Viewer, _) => "http-flv",
     }
 }
 
@@ -253,15 +264,18 @@ impl Viewer {
         }
     }
 
-    fn reason_to_go(&self, phase: ViewersPhase, limits: &LagLimits, now: Instant) -> Option<LeaveReason> {
-        match phase {
-            ViewersPhase::Draining(reason) if self.socket.is_empty() => Some(LeaveReason::Ended(reason)),
-            _ if self.socket.is_stalled(limits, now) => Some(LeaveReason::Stalled(limits.stall_max)),
-            _ if self.socket.is_closed_by_peer() => {
-                Some(LeaveReason::Gone(io::ErrorKind::ConnectionAborted.into()))
+    fn reason_to_go(&mut self, phase: ViewersPhase, limits: &LagLimits, now: Instant) -> Option<LeaveReason> {
+        if let ViewersPhase::Draining(reason) = phase {
+            match self.socket.finish(now) {
+                Err(error) => return Some(LeaveReason::Gone(error)),
+                Ok(()) if self.socket.is_empty() => return Some(LeaveReason::Ended(reason)),
+                Ok(()) => {}
             }
-            _ => None,
         }
+        if self.socket.is_stalled(limits, now) {
+            return Some(LeaveReason::Stalled(limits.stall_max));
+        }
+        self.about.inbox.check(&mut self.socket, limits, now).err().map(LeaveReason::Gone)
     }
 
     fn log_leave(&self, reason: &LeaveReason, room: &RoomName) {
@@ -274,7 +288,7 @@ impl Viewer {
         let level =
             if matches!(reason, LeaveReason::Stalled(_)) { log::Level::Warn } else { log::Level::Info };
         log::log!(level,
-            room = room.as_str(), peer:% = about.peer, why = why.as_str(), protocol = about.kind.protocol(),
+            room = room.as_str(), peer:% = about.peer, why = why.as_str(), protocol = about.protocol,
             seconds = about.since.elapsed().as_secs(), bytes = self.socket.sent_bytes(),
             dropped_tags = dropped.tags, skips = dropped.skips;
             "viewer left");
@@ -325,8 +339,8 @@ impl Handler<StreamEvent> for FlvViewersActor {
             StreamEvent::Media { batches, after_gap } => self.media(&batches, after_gap, ctx),
             StreamEvent::Join { viewer, point } => self.join(viewer, &point, ctx),
             StreamEvent::PublisherCame(_) => {}
-            StreamEvent::PublisherLeft => self.let_go(),
-            StreamEvent::End(reason) => self.end(reason),
+            StreamEvent::PublisherLeft => self.let_go(ctx),
+            StreamEvent::End(reason) => self.end(reason, ctx),
         }
     }
 }
@@ -337,7 +351,7 @@ impl Handler<Writable> for FlvViewersActor {
     fn handle(&mut self, Writable(id): Writable, ctx: &mut Self::Context) {
         self.update(id, ctx, |viewer, now| viewer.socket.resume(now));
         if self.phase_of_nodes() != ViewersPhase::Streaming {
-            self.let_go();
+            self.let_go(ctx);
         }
     }
 }

@@ -30,13 +30,13 @@ pub(super) fn parse(path: &str, app: &str) -> Result<HlsResource, TargetError> {
 }
 
 fn playlist(room: &str, address: PlaylistAddress) -> Result<HlsResource, TargetError> {
-    let room = RoomName::new(room)?;
+    let room = RoomName::from_address(room)?;
     Ok(HlsResource::Playlist { room, address })
 }
 
 fn segment(room: &str, file: &str) -> Result<HlsResource, TargetError> {
     let sequence = parse_segment_name(file).ok_or(TargetError::Unknown)?;
-    let room = RoomName::new(room)?;
+    let room = RoomName::from_address(room)?;
     Ok(HlsResource::Segment { room, sequence })
 }
 
@@ -65,6 +65,7 @@ mod tests {
         assert_eq!(target("/live/r1.m3u8"), playlist("r1", PlaylistAddress::Flat));
         assert_eq!(target("/live/a.m3u8/index.m3u8"), playlist("a.m3u8", PlaylistAddress::Index));
         assert_eq!(target("/live/index.m3u8"), playlist("index", PlaylistAddress::Flat));
+        assert_eq!(target("/live/%72%31/index.m3u8"), playlist("r1", PlaylistAddress::Index));
         assert_eq!(target("/live/r1/seg-42.ts"), Ok(HlsResource::Segment { room: room("r1"), sequence: 42 }));
     }
 

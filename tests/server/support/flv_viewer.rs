@@ -13,7 +13,7 @@ use synctv_media::{
 
 use super::{
     PATIENCE,
-    http::{Head, split_head},
+    http::{Dechunker, Head, split_head},
     is_timeout, now, receive,
     rtmp_peer::dial,
     server::Server,
@@ -27,6 +27,7 @@ const BODY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 pub struct FlvViewer {
     socket: TcpStream,
     reader: FlvReader,
+    chunks: Option<Dechunker>,
     /// How the server answered.
     pub head: Head,
 }
@@ -70,14 +71,36 @@ impl FlvViewer {
         Self::try_of(socket)
     }
 
-    fn try_of(mut socket: TcpStream) -> Result<Self, Head> {
-        let (head, body) = read_head(&mut socket);
+    /// Watches over `socket`, of which the beginning of the response was read.
+    pub fn of_begun(socket: TcpStream, read: Vec<u8>) -> Self {
+        Self::try_of_begun(socket, read).unwrap_or_else(|head| panic!("no stream, but {head:?}"))
+    }
+
+    fn try_of(socket: TcpStream) -> Result<Self, Head> {
+        Self::try_of_begun(socket, Vec::new())
+    }
+
+    fn try_of_begun(mut socket: TcpStream, read: Vec<u8>) -> Result<Self, Head> {
+        let (head, body) = read_rest_of_head(&mut socket, read);
         if head.status != 200 {
             return Err(head);
         }
-        let mut reader = FlvReader::new(BODY_LIMIT_BYTES);
-        reader.feed(&body);
-        Ok(Self { socket, reader, head })
+        let chunks = (head.header("transfer-encoding") == "chunked").then(Dechunker::default);
+        let mut viewer = Self { socket, reader: FlvReader::new(BODY_LIMIT_BYTES), chunks, head };
+        viewer.feed(&body);
+        Ok(viewer)
+    }
+
+    fn feed(&mut self, body: &[u8]) {
+        match &mut self.chunks {
+            Some(chunks) => self.reader.feed(&chunks.feed(body)),
+            None => self.reader.feed(body),
+        }
+    }
+
+    /// Whether the body came to an end that can be told from a broken line.
+    pub fn is_ended(&self) -> bool {
+        self.chunks.as_ref().is_some_and(|chunks| chunks.is_ended)
     }
 
     /// What the FLV header says of audio and video, and the first frame.
@@ -96,7 +119,7 @@ impl FlvViewer {
             wait_no_longer_than(&self.socket, deadline);
             match receive(&mut self.socket, &mut buffer) {
                 Ok(0) => return Next::End,
-                Ok(size) => self.reader.feed(&buffer[..size]),
+                Ok(size) => self.feed(&buffer[..size]),
                 Err(error) if is_timeout(&error) => return Next::Nothing,
                 Err(error) => panic!("reading of the server: {error}"),
             }
@@ -141,6 +164,15 @@ impl FlvViewer {
     }
 }
 
+/// A viewer that is dropped is gone for the server at once, and not only when it is sent something: it may still read
+/// otherwise.
+impl Drop for FlvViewer {
+    fn drop(&mut self) {
+        // It may be closed already.
+        let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+    }
+}
+
 /// Sends a viewer's request and reads nothing.
 pub fn ask(socket: &mut TcpStream, path: &str) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\n\r\n");
@@ -149,7 +181,10 @@ pub fn ask(socket: &mut TcpStream, path: &str) {
 
 /// Reads a response's head, and gives what of the body came with it.
 pub fn read_head(socket: &mut TcpStream) -> (Head, Vec<u8>) {
-    let mut read = Vec::new();
+    read_rest_of_head(socket, Vec::new())
+}
+
+fn read_rest_of_head(socket: &mut TcpStream, mut read: Vec<u8>) -> (Head, Vec<u8>) {
     let mut buffer = [0; 4096];
     loop {
         if let Some(found) = split_head(&read) {

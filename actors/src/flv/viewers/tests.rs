@@ -51,7 +51,8 @@ impl Live {
         client.set_nonblocking(true).unwrap();
         let (socket, peer) = listener.accept().await.unwrap();
         let permit = permits.take().unwrap();
-        (NewViewer { socket, peer, head: Bytes::new(), permit, kind: ViewerKind::Viewer }, client)
+        let (kind, format) = (ViewerKind::Viewer, WireFormat::Flv);
+        (NewViewer { socket, peer, head: Bytes::new(), permit, kind, format }, client)
     }
 
     /// A viewer whom the test's thread accepts.
