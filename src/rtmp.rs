@@ -6,11 +6,25 @@ use actix_service::{ServiceFactory, fn_service};
 use synctv_actors::{
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
-    rtmp::{NewConnection, RtmpConnectionActor, RtmpSettings},
+    rtmp::{Admission, NewConnection, RtmpConnectionActor, RtmpSettings},
 };
 use tokio::net::TcpStream;
 
 use crate::refusal_log::RefusalLog;
+
+/// Connections over the limit that are let in, on each worker thread: for publishers who come back, and for as long as
+/// it takes to say no to others.
+const RESERVE: usize = 16;
+
+/// One thread's share of the port.
+#[derive(Clone)]
+struct Port {
+    directory: StreamDirectory,
+    settings: Arc<RtmpSettings>,
+    permits: ConnectionLimit,
+    reserve: ConnectionLimit,
+    refusals: RefusalLog,
+}
 
 /// What serves the port's connections.
 pub fn service(
@@ -18,30 +32,31 @@ pub fn service(
     settings: Arc<RtmpSettings>,
     permits: ConnectionLimit,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
-    let refusals = RefusalLog::default();
+    let (reserve, refusals) = (ConnectionLimit::new(RESERVE), RefusalLog::default());
+    let port = Port { directory, settings, permits, reserve, refusals };
     fn_service(move |socket: TcpStream| {
-        accept(socket, &directory, &settings, &permits, &refusals);
+        port.accept(socket);
         std::future::ready(Ok::<(), ()>(()))
     })
 }
 
-fn accept(
-    socket: TcpStream,
-    directory: &StreamDirectory,
-    settings: &Arc<RtmpSettings>,
-    permits: &ConnectionLimit,
-    refusals: &RefusalLog,
-) {
-    // Without a peer there is nobody left to serve.
-    let Ok(peer) = socket.peer_addr() else { return };
-    match permits.take() {
-        Some(permit) => {
-            RtmpConnectionActor::serve(
-                NewConnection { wire: socket.into(), peer, permit },
-                directory.clone(),
-                settings.clone(),
-            );
+impl Port {
+    fn accept(&self, socket: TcpStream) {
+        // Without a peer there is nobody left to serve.
+        let Ok(peer) = socket.peer_addr() else { return };
+        match self.admit() {
+            Some(admission) => {
+                let new = NewConnection { wire: socket.into(), peer, admission };
+                RtmpConnectionActor::serve(new, self.directory.clone(), self.settings.clone());
+            }
+            None => self.refusals.note("rtmp", peer, self.permits.max()),
         }
-        None => refusals.note("rtmp", peer, permits.max()),
+    }
+
+    fn admit(&self) -> Option<Admission> {
+        if let Some(permit) = self.permits.take() {
+            return Some(Admission::Regular(permit));
+        }
+        Some(Admission::Reserve { place: self.reserve.take()?, regular: self.permits.clone() })
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use actix::Message;
 use bytes::Bytes;
+use synctv_media::stream::wire_format::WireFormat;
 
 use crate::{
     connection_limit::ConnectionPermit, events::ViewerId, stream::CountedViewer,
@@ -23,6 +24,8 @@ pub struct NewViewer {
     pub permit: ConnectionPermit,
     /// Whom it serves.
     pub kind: ViewerKind,
+    /// The form of media that the head of the response announces.
+    pub format: WireFormat,
 }
 
 /// Who watches over HTTP-FLV.
@@ -35,10 +38,11 @@ pub enum ViewerKind {
 }
 
 impl ViewerKind {
-    pub(super) fn protocol(self) -> ViewerProtocol {
-        match self {
-            Self::Viewer => ViewerProtocol::HttpFlv,
-            Self::Node => ViewerProtocol::Pull,
+    pub(super) fn protocol(self, format: WireFormat) -> ViewerProtocol {
+        match (self, format) {
+            (Self::Node, _) => ViewerProtocol::Pull,
+            (Self::Viewer, WireFormat::FlvMessages) => ViewerProtocol::WebSocketFlv,
+            (Self::Viewer, _) => ViewerProtocol::HttpFlv,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One RTMP connection: it negotiates, then publishes a room or plays one.
 
+mod admission;
+mod play;
 mod read_coalescing;
 mod read_loop;
 mod role;
@@ -20,16 +22,16 @@ use synctv_media::{
 };
 use tokio::time::Instant;
 
+pub use self::admission::Admission;
 use self::{
     read_coalescing::{ReadCoalescing, Readiness},
     read_loop::{ReadFlow, ReadLoop, ReadSide},
-    role::{Playing, Publishing, Role},
+    role::{Publishing, Role},
 };
 use crate::{
-    connection_limit::ConnectionPermit,
-    directory::{OpenError, StreamDirectory},
+    directory::StreamDirectory,
     events::{EndReason, Evicted, PublisherEvent, StreamEvent},
-    stream::{Publication, PublishError, Refused, StreamHandle},
+    stream::{Publication, PublishError, Refused},
     subscription::Subscription,
     viewer_session::LeaveReason,
     viewer_socket::ViewerSocket,
@@ -71,7 +73,7 @@ pub struct NewConnection {
     /// Who it is.
     pub peer: SocketAddr,
     /// Counts it for as long as it lasts.
-    pub permit: ConnectionPermit,
+    pub admission: Admission,
 }
 
 /// The actor of one connection. It reads, lets what was read take effect, then reads on: a stream that cannot follow
@@ -89,7 +91,7 @@ pub struct RtmpConnectionActor {
     socket: ViewerSocket,
     last_received: Instant,
     received_bytes: u64,
-    _permit: ConnectionPermit,
+    admission: Admission,
 }
 
 /// The socket may take more of what waits.
@@ -114,7 +116,7 @@ impl RtmpConnectionActor {
             last_received: now,
             received_bytes: 0,
             peer: new.peer,
-            _permit: new.permit,
+            admission: new.admission,
             settings,
             directory,
         };
@@ -140,7 +142,12 @@ impl RtmpConnectionActor {
                 Some(Event::Publish(request)) => self.ask_to_publish(request, ctx),
                 Some(Event::Play(request)) => self.ask_to_play(request, ctx),
                 Some(Event::Unpublish) => self.leave_role(&LeaveReason::Closed("unpublished".to_owned())),
-                Some(Event::Stop) => self.leave_role(&LeaveReason::Stopped),
+                Some(Event::Stop) => self.stop_play(ctx),
+                Some(Event::Pause) => self.pause_play(ctx),
+                Some(Event::Resume) => self.resume_play(ctx),
+                Some(Event::Unreadable(error)) => {
+                    warn!(peer:% = self.peer, why:% = error; "RTMP command ignored: it cannot be read");
+                }
                 None => return,
             }
         }
@@ -216,36 +223,6 @@ impl RtmpConnectionActor {
             PublishError::Busy => Refusal::BadName { description },
             _ => Refusal::Denied { description },
         });
-        self.linger(ctx);
-        self.read_flow.resume();
-    }
-
-    fn ask_to_play(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
-        self.read_flow.pause();
-        let (directory, room) = (self.directory.clone(), request.room.clone());
-        let asked = async move { directory.open(room).await };
-        ctx.spawn(asked.into_actor(self).map(move |found, connection, ctx| match found {
-            Ok(stream) => connection.begin_play(stream, ctx),
-            Err(error) => connection.refuse_play(&request, &error, ctx),
-        }));
-    }
-
-    fn begin_play(&mut self, stream: StreamHandle, ctx: &mut Context<Self>) {
-        if let Role::Closing { .. } = self.role {
-            return self.read_flow.resume();
-        }
-        self.session.accept();
-        self.send_replies(ctx);
-        let playing = Playing::new(stream, self.peer);
-        playing.join(ctx.address().recipient());
-        self.role = Role::Playing(playing);
-        self.go_on(ctx);
-    }
-
-    fn refuse_play(&mut self, request: &StreamRequest, error: &OpenError, ctx: &mut Context<Self>) {
-        let description = error.to_string();
-        info!(room = request.room.as_str(), peer:% = self.peer, why = description.as_str(); "play refused");
-        self.session.refuse(&Refusal::StreamNotFound { description });
         self.linger(ctx);
         self.read_flow.resume();
     }
@@ -335,6 +312,8 @@ impl RtmpConnectionActor {
 
     fn check(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
+        // If none is free now, it is asked again.
+        let _ = self.admission.require_regular();
         match &self.role {
             Role::Closing { since } if now - *since >= LINGER => return ctx.stop(),
             Role::Closing { .. } => return,
@@ -456,7 +435,7 @@ impl Handler<StreamEvent> for RtmpConnectionActor {
     type Result = ();
 
     fn handle(&mut self, event: StreamEvent, ctx: &mut Self::Context) {
-        if !matches!(self.role, Role::Playing(_)) {
+        if !matches!(&self.role, Role::Playing(playing) if playing.is_subscribed()) {
             return;
         }
         match event {

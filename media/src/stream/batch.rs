@@ -1,12 +1,15 @@
 //! The unit of delivery: a run of FLV tags, contiguous in memory and shared by everyone who gets it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::{
-    rtmp::mux::flv_to_chunks,
-    stream::{headers::SharedHeaders, wire_format::WireFormat},
+    flv::http_chunk::Chunk,
+    stream::{
+        headers::SharedHeaders,
+        wire_format::{Encodings, WireFormat},
+    },
 };
 
 /// What goes out at one flush of a stream, in order and shared by everyone who gets it: more than one batch if decoding can
@@ -18,8 +21,7 @@ pub type Batches = Arc<[Arc<Batch>]>;
 pub struct Batch {
     /// Whole tags, contiguous.
     pub flv: Bytes,
-    /// The same media as RTMP chunks, made for the first who asks.
-    chunks: OnceLock<Bytes>,
+    encodings: Encodings,
     /// If decoding can start at the first tag: what the decoder must have first.
     pub start: Option<SharedHeaders>,
     /// The earliest decoding time of its tags, in milliseconds.
@@ -31,22 +33,21 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch of the tags in `flv`.
+    /// A batch of the tags in `chunk`.
     pub fn new(
-        flv: Bytes,
+        chunk: Chunk,
         start: Option<SharedHeaders>,
         first_ms: i64,
         last_ms: i64,
         tag_count: u32,
     ) -> Self {
-        Self { flv, chunks: OnceLock::new(), start, first_ms, last_ms, tag_count }
+        let Chunk { whole, content } = chunk;
+        let encodings = Encodings::of_http_chunk(whole);
+        Self { flv: content, encodings, start, first_ms, last_ms, tag_count }
     }
 
     /// The media in a viewer's format. Encoded at most once, whatever the number of viewers.
     pub fn bytes(&self, format: WireFormat) -> &Bytes {
-        match format {
-            WireFormat::Flv => &self.flv,
-            WireFormat::RtmpChunks => self.chunks.get_or_init(|| flv_to_chunks(&self.flv)),
-        }
+        self.encodings.get(format, &self.flv)
     }
 }

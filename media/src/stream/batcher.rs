@@ -9,7 +9,7 @@ use crate::{
     flv::{
         TAG_OVERHEAD_BYTES,
         audio::{AudioError, AudioHeader, AudioKind},
-        put_tag,
+        http_chunk, put_tag,
         video::{VideoError, VideoHeader, VideoKind},
     },
     stream::{
@@ -196,7 +196,8 @@ impl Batcher {
 }
 
 fn encode(tags: &[PendingTag]) -> Batch {
-    let mut flv = Vec::with_capacity(tags.iter().map(|tag| TAG_OVERHEAD_BYTES + tag.payload.len()).sum());
+    let size_bytes = tags.iter().map(|tag| TAG_OVERHEAD_BYTES + tag.payload.len()).sum();
+    let mut flv = http_chunk::begin(size_bytes);
     let (mut first_ms, mut last_ms) = (i64::MAX, i64::MIN);
     for tag in tags {
         put_tag(&mut flv, tag.track, tag.time_ms, &tag.payload);
@@ -204,7 +205,7 @@ fn encode(tags: &[PendingTag]) -> Batch {
         last_ms = last_ms.max(tag.time_ms);
     }
     let start = tags.first().and_then(|tag| tag.start.clone());
-    Batch::new(flv.into(), start, first_ms, last_ms, tags.len() as u32)
+    Batch::new(http_chunk::end(flv), start, first_ms, last_ms, tags.len() as u32)
 }
 
 fn check_header(payload: &[u8]) -> Result<(), FrameError> {

@@ -7,8 +7,11 @@ use bytes::Bytes;
 use crate::{
     codec::frame_size::FrameSize,
     flv::{TAG_OVERHEAD_BYTES, audio::AudioCodec, file_header, put_tag, video::VideoCodec},
-    rtmp::mux::flv_to_chunks,
-    stream::{frame::Track, metadata::Metadata, wire_format::WireFormat},
+    stream::{
+        frame::Track,
+        metadata::Metadata,
+        wire_format::{Encodings, WireFormat},
+    },
 };
 
 /// The longest metadata or sequence header, in bytes. Each is kept, parsed, and sent to every viewer who joins.
@@ -87,7 +90,7 @@ impl HeaderSet {
             audio: self.audio.clone(),
             time_ms,
             flv: OnceLock::new(),
-            chunks: OnceLock::new(),
+            encodings: Encodings::default(),
             has_audio: self.audio_codec.is_some() || self.metadata.announces_audio,
             has_video: self.video_codec.is_some() || self.metadata.announces_video,
         }
@@ -110,7 +113,7 @@ pub struct Headers {
     audio: Option<Bytes>,
     time_ms: i64,
     flv: OnceLock<Bytes>,
-    chunks: OnceLock<Bytes>,
+    encodings: Encodings,
     has_audio: bool,
     has_video: bool,
 }
@@ -119,18 +122,12 @@ impl Headers {
     /// The headers in a viewer's format, without what begins a connection.
     pub fn bytes(&self, format: WireFormat) -> Bytes {
         let flv = self.flv.get_or_init(|| self.encode());
-        match format {
-            WireFormat::Flv => flv.clone(),
-            WireFormat::RtmpChunks => self.chunks.get_or_init(|| flv_to_chunks(flv)).clone(),
-        }
+        self.encodings.get(format, flv).clone()
     }
 
     /// What begins the media of a connection in this format: FLV's file header, nothing for RTMP.
     pub fn preamble(&self, format: WireFormat) -> Bytes {
-        match format {
-            WireFormat::Flv => Bytes::copy_from_slice(&file_header(self.has_audio, self.has_video)),
-            WireFormat::RtmpChunks => Bytes::new(),
-        }
+        format.frame_flv(&file_header(self.has_audio, self.has_video))
     }
 
     fn encode(&self) -> Bytes {

@@ -45,6 +45,8 @@ enum Flow {
     Flowing,
     /// The viewer fell behind; batches are dropped up to one that decoding can start at.
     Skipping,
+    /// Nothing follows what waits.
+    Ended,
 }
 
 #[derive(Debug)]
@@ -127,7 +129,7 @@ impl ViewerQueue {
             (Flow::Flowing, _) => {}
             (Flow::Joining, Some(headers)) => self.begin(headers, now),
             (Flow::Skipping, Some(headers)) => self.resume(headers, now),
-            (Flow::Joining, None) => return,
+            (Flow::Joining, None) | (Flow::Ended, _) => return,
             (Flow::Skipping, None) => {
                 self.dropped.tags += u64::from(batch.tag_count);
                 return;
@@ -139,7 +141,7 @@ impl ViewerQueue {
     /// Moves a viewer that is over the limits on to the newest keyframe that waits; if even that is too much, or none
     /// waits, to the next one that comes. Tells whether it did.
     pub fn enforce(&mut self, limits: &LagLimits) -> bool {
-        let over = self.is_over(limits);
+        let over = self.flow != Flow::Ended && self.is_over(limits);
         if over {
             self.skip(limits);
         }
@@ -152,6 +154,26 @@ impl ViewerQueue {
             self.flow = Flow::Skipping;
             self.dropped.skips += 1;
         }
+    }
+
+    /// Drops the media that waits, but for the rest of what was begun: the viewer begins again, as a new one does.
+    pub fn restart(&mut self) {
+        self.items.retain(|item| !item.can_go());
+        self.live_bytes = self.items.iter().map(Item::live_bytes).sum();
+        self.flow = Flow::Joining;
+    }
+
+    /// Ends the media behind what waits, in the way of its format. Does nothing the second time.
+    pub fn finish(&mut self, now: Instant) {
+        if self.flow != Flow::Ended {
+            self.flow = Flow::Ended;
+            self.enqueue(self.format.end(), Kind::Control, now);
+        }
+    }
+
+    /// Counts what is left out from 0 again.
+    pub fn forget_dropped(&mut self) {
+        self.dropped = Dropped::default();
     }
 
     /// Whether everything was sent.
@@ -491,6 +513,77 @@ mod tests {
         }
         assert_eq!(seen(&send_all(&mut queue, now)), "H0 K0 H3 K3 p4 ");
         assert_eq!(queue.dropped(), Dropped { tags: 1, skips: 1 });
+    }
+
+    #[test]
+    fn a_viewer_that_begins_again_gets_headers_and_a_keyframe_behind_what_was_begun() {
+        let (mut queue, now) = queue();
+        let batches = stream("KpppKp");
+        let headers_bytes = batches[0].start.as_ref().unwrap().bytes(WireFormat::Flv).len();
+        for batch in &batches[..3] {
+            queue.push(batch, now);
+        }
+        let mut sent = send(&mut queue, FILE_HEADER_BYTES + headers_bytes + 5, now);
+        queue.restart();
+        queue.push(&batches[3], now);
+        assert!(!queue.is_direct(), "the next media needs a start");
+        sent.extend(send_all(&mut queue, now));
+        assert_eq!(seen(&sent), "H0 K0 ");
+        for batch in &batches[4..] {
+            queue.push(batch, now);
+        }
+        assert_eq!(seen(&send_all(&mut queue, now)), "H4 K4 p5 ");
+        assert_eq!(queue.live_bytes, 0);
+    }
+
+    /// The body of chunks, and whether it was ended.
+    fn dechunked(mut bytes: &[u8]) -> (Vec<u8>, bool) {
+        let mut body = Vec::new();
+        while let Some(at) = bytes.windows(2).position(|two| two == b"\r\n") {
+            let size = usize::from_str_radix(std::str::from_utf8(&bytes[..at]).unwrap(), 16).unwrap();
+            if size == 0 {
+                assert_eq!(bytes, b"0\r\n\r\n");
+                return (body, true);
+            }
+            body.extend(&bytes[at + 2..at + 2 + size]);
+            assert_eq!(&bytes[at + 2 + size..at + 4 + size], b"\r\n");
+            bytes = &bytes[at + 4 + size..];
+        }
+        assert!(bytes.is_empty(), "a chunk is cut off");
+        (body, false)
+    }
+
+    #[test]
+    fn chunks_stay_whole_over_a_skip_and_an_end() {
+        let now = epoch();
+        let mut queue = ViewerQueue::new(WireFormat::FlvChunks, now);
+        let limits = LagLimits { queue_max_ms: 200, ..LIMITS };
+        let mut sent = Vec::new();
+        for (batch, room) in stream("KppppKpp").iter().zip([60, 40, 1, 0, 0, 0, 30, 1000]) {
+            queue.push(batch, now);
+            sent.extend(send(&mut queue, room, now));
+            queue.enforce(&limits);
+        }
+        queue.finish(now);
+        queue.finish(now);
+        queue.push(&stream("K")[0], now);
+        assert!(!queue.enforce(&LagLimits { queue_max_bytes: 0, ..LIMITS }));
+        sent.extend(send_all(&mut queue, now));
+        let (body, is_ended) = dechunked(&sent);
+        assert_eq!((seen(&body).as_str(), is_ended), ("H0 K0 H5 K5 p6 p7 ", true));
+    }
+
+    #[test]
+    fn nothing_follows_the_end() {
+        for format in [WireFormat::Flv, WireFormat::FlvMessages] {
+            let now = epoch();
+            let mut queue = ViewerQueue::new(format, now);
+            queue.finish(now);
+            queue.push(&stream("K")[0], now);
+            queue.miss();
+            queue.push(&stream("K")[0], now);
+            assert_eq!(send_all(&mut queue, now), format.end());
+        }
     }
 
     #[test]

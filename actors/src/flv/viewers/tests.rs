@@ -9,6 +9,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use synctv_media::stream::wire_format::WireFormat;
+
 use super::*;
 use crate::flv::{NewViewer, PoolEntry, ViewerPool};
 use crate::{
@@ -52,10 +54,8 @@ impl Live {
         client.set_nonblocking(true).unwrap();
         let (socket, peer) = listener.accept().await.unwrap();
         let permit = permits.take().unwrap();
-        (
-            NewViewer { wire: socket.into(), peer, head: Bytes::new(), permit, kind: ViewerKind::Viewer },
-            client,
-        )
+        let (kind, format) = (ViewerKind::Viewer, WireFormat::Flv);
+        (NewViewer { wire: socket.into(), peer, head: Bytes::new(), permit, kind, format }, client)
     }
 
     /// A viewer whom the test's thread accepts.
