@@ -4,9 +4,12 @@
 
 pub mod cluster;
 pub mod codec;
+mod decode_order;
 pub mod flv;
 pub mod hls;
 pub mod rtmp;
 #[cfg(any(test, feature = "testing"))]
 pub mod samples;
+pub mod slices;
 pub mod stream;
+pub mod tracks;
