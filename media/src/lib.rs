@@ -6,10 +6,16 @@ pub mod cluster;
 pub mod codec;
 mod decode_order;
 pub mod flv;
+mod frame_class;
+pub mod header_key;
 pub mod hls;
+mod opening;
 pub mod rtmp;
 #[cfg(any(test, feature = "testing"))]
 pub mod samples;
-pub mod slices;
+mod slices;
 pub mod stream;
+mod track_watch;
 pub mod tracks;
+pub mod video_entry;
+mod video_frame;
