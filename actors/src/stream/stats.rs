@@ -23,11 +23,13 @@ pub struct StreamStats {
     pub origin: Option<String>,
     /// When its publisher came, in milliseconds since 1970, UTC. `None` while it waits for one.
     pub since_unix_ms: Option<u64>,
-    /// The codec of its video, if it has any.
+    /// The codec of its video, if any comes.
     pub video: Option<VideoCodec>,
     /// The size of its pictures, if they say it.
     pub frame_size: Option<FrameSize>,
-    /// The codec of its audio, if it has any.
+    /// Viewers who join start without a keyframe, because none has come for too long.
+    pub lacks_keyframes: bool,
+    /// The codec of its audio, if any comes.
     pub audio: Option<AudioCodec>,
     /// The mean over the last seconds, in kbit/s, once there is one.
     pub bitrate_kbps: Option<u64>,
@@ -106,12 +108,14 @@ impl Handler<GetStats> for StreamActor {
     fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
         let headers = self.batcher.headers();
         let is_fed = matches!(self.state(), StreamState::Live(_));
+        let tracks = self.batcher.tracks();
         MessageResult(StreamStats {
             origin: self.stats.origin.clone(),
             since_unix_ms: self.stats.since_unix_ms.filter(|_| is_fed),
-            video: headers.video_codec(),
-            frame_size: headers.frame_size(),
-            audio: headers.audio_codec(),
+            video: headers.video_codec().filter(|_| tracks.video),
+            frame_size: headers.frame_size().filter(|_| tracks.video),
+            lacks_keyframes: self.batcher.lacks_keyframes(),
+            audio: headers.audio_codec().filter(|_| tracks.audio),
             bitrate_kbps: self.stats.kbps().filter(|_| is_fed),
         })
     }
@@ -119,6 +123,8 @@ impl Handler<GetStats> for StreamActor {
 
 #[cfg(test)]
 mod tests {
+    use synctv_media::samples;
+
     use super::*;
     use crate::testing::{ProbeHandle, node, opening, room, settings};
 
@@ -128,6 +134,7 @@ mod tests {
         let probe = ProbeHandle::start();
         let publication = directory.publish(room("r"), probe.events()).await.unwrap();
         publication.send(opening(0)).await.unwrap();
+        publication.send(vec![samples::audio(0)]).await.unwrap();
         let stream = directory.open(room("r")).await.unwrap();
         let stats = stream.stats().await.unwrap();
         assert!(stats.since_unix_ms.is_some());
