@@ -29,7 +29,7 @@ fn its_publisher_goes_elsewhere_and_its_viewers_follow() {
     let patient = ["--drain-timeout-s", "30"];
     let (n1, n2) = (node("n1", &redis.url(), &patient), node("n2", &redis.url(), &patient));
     let mut publisher = RtmpPeer::publish(&n1, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::keyframe(5000, 1));
     let mut viewer = FlvViewer::open(&n1, "r");
     let mut seen = viewer.frames_until(&frames::keyframe(5000, 1));
@@ -39,7 +39,7 @@ fn its_publisher_goes_elsewhere_and_its_viewers_follow() {
     publisher.wait_for_status("NetStream.Failed");
     let mut publisher = publish_when_free(&n2, "r");
     assert!(told.elapsed() < AT_ONCE, "{:?}", told.elapsed());
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::keyframe(0, 2));
     seen.extend(viewer.frames_until(&frames::keyframe(0, 2)));
     frames::assert_never_back(&seen);

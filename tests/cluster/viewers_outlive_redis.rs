@@ -29,7 +29,7 @@ struct Broadcast {
 impl Broadcast {
     fn start(origin: &Server, watched_on: &[&Server]) -> Self {
         let mut publisher = RtmpPeer::publish(origin, "r");
-        publisher.send_all(&frames::headers());
+        publisher.send_all(&frames::video_headers());
         let first = frames::keyframe(0, 0);
         publisher.send(&first);
         let open = |server: &&Server| {

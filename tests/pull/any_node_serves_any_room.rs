@@ -59,7 +59,7 @@ fn a_cold_pull_shows_its_first_picture_at_once() {
     let cluster = Cluster::default();
     let (origin, edge) = (cluster.node("n1", &[]), cluster.node("n2", &[]));
     let mut publisher = origin.publish("r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send_all(&[frames::keyframe(0, 0), frames::inter(40, 1)]);
     origin.watch("r").frames_until(&frames::inter(40, 1));
     let asked = now();

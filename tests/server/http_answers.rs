@@ -11,7 +11,7 @@ use crate::support::{
 fn live() -> (Server, RtmpPeer) {
     let server = Server::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::keyframe(0, 0));
     (server, publisher)
 }

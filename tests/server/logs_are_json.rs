@@ -63,7 +63,7 @@ fn assert_is_time(ts: &str) {
 fn who_leaves_is_told_with_why_how_long_and_how_much() {
     let server = Server::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::sized_keyframe(0, 0, 5000));
     let mut viewer = FlvViewer::open(&server, "r");
     viewer.frames_until(&frames::sized_keyframe(0, 0, 5000));

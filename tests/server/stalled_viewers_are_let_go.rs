@@ -53,7 +53,7 @@ fn show_until_left(server: &Server, mut show: Show, peer: &str) -> LogLine {
 fn but_not_one_for_whom_there_is_nothing_to_take() {
     let server = Server::start(&FLAGS);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::keyframe(0, 0));
     let mut viewer = FlvViewer::open(&server, "r");
     viewer.frames_until(&frames::keyframe(0, 0));

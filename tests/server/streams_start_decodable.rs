@@ -42,8 +42,13 @@ fn sound_without_pictures() {
 
 #[test]
 fn a_publisher_that_announces_nothing() {
-    let sent =
-        [frames::video_header(0x1f), samples::audio_header(), frames::keyframe(0, 0), frames::inter(40, 2)];
+    let sent = [
+        frames::video_header(0x1f),
+        samples::audio_header(),
+        frames::keyframe(0, 0),
+        frames::audio(10, 1),
+        frames::inter(40, 2),
+    ];
     starts_with(&sent, (true, true));
 }
 

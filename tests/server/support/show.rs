@@ -24,7 +24,7 @@ impl Show {
     /// Publishes `room` with pictures of this size, and shows the first one.
     pub fn start(server: &Server, room: &str, size_bytes: usize) -> Self {
         let mut publisher = RtmpPeer::publish(server, room);
-        publisher.send_all(&frames::headers());
+        publisher.send_all(&frames::video_headers());
         let witness = FlvViewer::open(server, room);
         let mut show = Self { publisher, witness, size_bytes, next: 0 };
         show.step();
