@@ -12,7 +12,7 @@ use synctv_testkit::{
 fn live() -> (TestServer, RtmpPeer) {
     let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::keyframe(0, 0));
     (server, publisher)
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use synctv_media::stream::gop::GopLimits;
+use synctv_media::stream::{batcher::BatcherConfig, gop::GopLimits};
 
 /// What all streams have in common.
 #[derive(Debug, Clone)]
 pub struct StreamSettings {
     /// What is cached for viewers who join.
     pub gop: GopLimits,
+    /// How a stream's frames are judged.
+    pub batcher: BatcherConfig,
     /// When media goes out.
     pub flush: Flush,
     /// How long viewers are kept when the publisher is gone.

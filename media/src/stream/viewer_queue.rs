@@ -13,7 +13,8 @@ use crate::stream::{batch::Batch, gop::JoinPoint, headers::SharedHeaders, wire_f
 /// How far a viewer may fall behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LagLimits {
-    /// Bytes of live media that may wait.
+    /// Bytes of live media that may wait, not counting the batch that was begun and the newest one that decoding can start
+    /// at: a viewer gets every GOP's start, however large that is.
     pub queue_max_bytes: usize,
     /// Milliseconds of live media that may wait.
     pub queue_max_ms: i64,
@@ -41,6 +42,8 @@ pub struct ViewerQueue {
 enum Flow {
     /// Nothing was sent; the first media will be a batch that decoding can start at.
     Joining,
+    /// The audio of every batch goes to the viewer; the first video will be a batch that decoding can start at.
+    AudioFirst,
     /// Every batch goes to the viewer.
     Flowing,
     /// The viewer fell behind; batches are dropped up to one that decoding can start at.
@@ -101,12 +104,15 @@ impl ViewerQueue {
         control.map(|item| item.bytes.len()).sum()
     }
 
-    /// Takes the media to begin with. Without any, the viewer begins at the next batch that decoding can start at.
+    /// Takes the media to begin with. If that has no batches, the viewer begins with the audio of the next one.
     pub fn join(&mut self, join: &JoinPoint, now: Instant) {
-        if self.flow != Flow::Joining || join.batches.is_empty() {
+        if self.flow != Flow::Joining {
             return;
         }
         self.begin(&join.headers, now);
+        if join.batches.is_empty() {
+            self.flow = Flow::AudioFirst;
+        }
         for batch in &join.batches {
             self.enqueue_media(batch, 0, false, now);
         }
@@ -128,8 +134,14 @@ impl ViewerQueue {
         match (self.flow, &batch.start) {
             (Flow::Flowing, _) => {}
             (Flow::Joining, Some(headers)) => self.begin(headers, now),
-            (Flow::Skipping, Some(headers)) => self.resume(headers, now),
+            (Flow::Skipping | Flow::AudioFirst, Some(headers)) => self.resume(headers, now),
             (Flow::Joining, None) | (Flow::Ended, _) => return,
+            (Flow::AudioFirst, None) => {
+                if let Some(audio) = batch.audio() {
+                    self.enqueue_media(audio, 0, true, now);
+                }
+                return;
+            }
             (Flow::Skipping, None) => {
                 self.dropped.tags += u64::from(batch.tag_count);
                 return;
@@ -257,7 +269,16 @@ impl ViewerQueue {
     }
 
     fn is_over(&self, limits: &LagLimits) -> bool {
-        self.live_bytes > limits.queue_max_bytes || self.live_span_ms() > limits.queue_max_ms
+        let is_too_large =
+            self.live_bytes > limits.queue_max_bytes && self.skippable_bytes() > limits.queue_max_bytes;
+        is_too_large || self.live_span_ms() > limits.queue_max_ms
+    }
+
+    /// Bytes of live media that a skip could leave out.
+    fn skippable_bytes(&self) -> usize {
+        let begun = self.items.iter().filter(|item| item.begun).map(Item::live_bytes).sum::<usize>();
+        let newest_start = self.items.iter().rev().find(|item| item.start().is_some());
+        self.live_bytes - begun - newest_start.map_or(0, Item::live_bytes)
     }
 
     fn live_span_ms(&self) -> i64 {
@@ -350,7 +371,7 @@ mod tests {
     use crate::{
         flv::{FILE_HEADER_BYTES, tags},
         samples,
-        stream::batcher::Batcher,
+        stream::{batcher::Batcher, frame::Frame, headers::HeaderSet, tracks::Tracks},
     };
 
     const LIMITS: LagLimits =
@@ -360,7 +381,6 @@ mod tests {
     fn stream(pattern: &str) -> Vec<Arc<Batch>> {
         let mut batcher = Batcher::default();
         batcher.push(samples::video_header()).unwrap();
-        batcher.flush();
         let frame = |(at, letter)| match letter {
             'K' => samples::keyframe(at as u32 * 100),
             _ => samples::inter(at as u32 * 100),
@@ -372,6 +392,7 @@ mod tests {
                 batcher.push(frame(at)).unwrap();
                 batcher.flush()
             })
+            .filter(|batch| batch.tracks.video)
             .collect()
     }
 
@@ -423,10 +444,10 @@ mod tests {
     #[test]
     fn a_viewer_without_a_join_point_begins_at_the_next_keyframe() {
         let (mut queue, now) = queue();
-        for batch in stream("ppKp") {
-            queue.push(&batch, now);
+        for batch in &stream("KppKp")[1..] {
+            queue.push(batch, now);
         }
-        assert_eq!(seen(&send_all(&mut queue, now)), "H2 K2 p3 ");
+        assert_eq!(seen(&send_all(&mut queue, now)), "H3 K3 p4 ");
         assert_eq!(queue.dropped(), Dropped::default());
     }
 
@@ -500,6 +521,55 @@ mod tests {
             assert!(!queue.enforce(&LIMITS));
         }
         assert!(seen(&send_all(&mut queue, now)).ends_with("p59 p60 "));
+    }
+
+    #[test]
+    fn the_start_of_a_gop_may_be_larger_than_the_queue() {
+        let (mut queue, now) = queue();
+        let batches = stream("KppKpp");
+        let limits = LagLimits { queue_max_bytes: batches[1].flv.len() * 2, ..LIMITS };
+        assert!(batches[0].flv.len() + batches[1].flv.len() > limits.queue_max_bytes);
+        let mut sent = Vec::new();
+        for batch in &batches[..3] {
+            queue.push(batch, now);
+            sent.extend(send(&mut queue, 1, now));
+            assert!(!queue.enforce(&limits));
+        }
+        for batch in &batches[3..] {
+            queue.push(batch, now);
+            queue.enforce(&limits);
+        }
+        sent.extend(send_all(&mut queue, now));
+        assert!(seen(&sent).ends_with("H3 K3 p4 p5 "), "{}", seen(&sent));
+    }
+
+    #[test]
+    fn a_viewer_for_whom_no_gop_is_kept_begins_with_the_audio() {
+        let (mut queue, now) = queue();
+        let mut batcher = Batcher::default();
+        let mut flush = |frames: &[Frame]| {
+            for frame in frames {
+                batcher.push(frame.clone()).unwrap();
+            }
+            batcher.flush()
+        };
+        flush(&[samples::audio_header(), samples::video_header(), samples::keyframe(0), samples::audio(0)]);
+        let headers = Arc::new(HeaderSet::default().at(0, Tracks::ALL));
+        queue.join(&JoinPoint { headers, batches: Vec::new() }, now);
+        for frames in [
+            &[samples::inter(100), samples::audio(100)][..],
+            &[samples::inter(200)],
+            &[samples::keyframe(300), samples::audio(300)],
+            &[samples::inter(400)],
+        ] {
+            flush(frames).iter().for_each(|batch| queue.push(batch, now));
+        }
+        let sent = send_all(&mut queue, now);
+        assert_eq!(sent[4], 5, "both are announced");
+        let kinds: Vec<_> =
+            tags(&sent[FILE_HEADER_BYTES..]).map(|tag| (tag.type_id, tag.timestamp_ms)).collect();
+        assert_eq!(kinds, [(8, 100), (9, 300), (8, 300), (9, 300), (8, 300), (9, 400)]);
+        assert_eq!(queue.dropped(), Dropped::default());
     }
 
     #[test]

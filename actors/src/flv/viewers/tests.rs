@@ -148,7 +148,7 @@ async fn a_slow_viewer_outlives_the_thread_that_accepted_it() {
     let _entrance = live.pool.open_entry();
     let other = Arbiter::new();
     let mut client = live.admit_on(&other.handle()).await;
-    client.wait_for(&opening(0)[3]).await;
+    client.wait_for(&opening(0)[2]).await;
     other.stop();
     other.join().unwrap();
     let flood = Frame { payload: vec![0x27; FLOOD_BYTES / 4].into(), ..samples::inter(33) };
@@ -166,7 +166,7 @@ async fn a_viewer_on_its_way_keeps_its_actor_from_stopping() {
     let mut client = live.admit(&entry).await;
     let key = live.pool.only_key();
     assert!(!key.close_if_empty());
-    client.wait_for(&opening(0)[3]).await;
+    client.wait_for(&opening(0)[2]).await;
 }
 
 #[actix_rt::test]
@@ -184,7 +184,7 @@ async fn a_viewer_who_comes_to_a_closed_share_gets_another_one() {
     // The late end of the first one does not take the second one's place away.
     drop(first);
     assert_eq!(live.pool.shares(), [1]);
-    client.wait_for(&opening(0)[3]).await;
+    client.wait_for(&opening(0)[2]).await;
 }
 
 #[actix_rt::test]

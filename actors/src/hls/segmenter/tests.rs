@@ -115,7 +115,8 @@ async fn text(session: &HlsSession) -> String {
 /// A picture with one NAL unit, as the container wants it.
 fn readable(frame: Frame) -> Frame {
     let mut payload = frame.payload[..5].to_vec();
-    payload.extend_from_slice(&[0, 0, 0, 2, 0x65, 1]);
+    let unit_type = if payload[0] == 0x17 { 0x65 } else { 0x41 };
+    payload.extend_from_slice(&[0, 0, 0, 2, unit_type, 1]);
     Frame { payload: payload.into(), ..frame }
 }
 
