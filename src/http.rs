@@ -207,6 +207,26 @@ impl Port {
     }
 }
 
+/// Reads a request's head, and finds what its path is for.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn fuzz_head(data: &[u8]) {
+    if let Some(Some(request)) = head::parse(data) {
+        fuzz_paths(&request.path);
+    }
+}
+
+/// Finds what a path is for, on both ports, and names it as the host of a page.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn fuzz_paths(text: &str) {
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    path::parse(path, query, "live");
+    let policy = page::policy::of(Some(text), Some(1), page::policy::Frames::None);
+    assert!(!policy.contains('\n') && policy.matches(';').count() == 8, "{policy}");
+    if let Ok(asset) = hls::target::parse(path, "live") {
+        assert_eq!(asset.path("live"), path);
+    }
+}
+
 fn viewer_kind(request: &Request) -> ViewerKind {
     if request.is_pull { ViewerKind::Node } else { ViewerKind::Viewer }
 }

@@ -60,7 +60,7 @@ impl RequestHead {
 }
 
 /// `None` while the head is not complete, then the request if it is a GET or HEAD.
-fn parse(bytes: &[u8]) -> Option<Option<Request>> {
+pub(super) fn parse(bytes: &[u8]) -> Option<Option<Request>> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(bytes) {

@@ -5,14 +5,14 @@ const HOST_MAX_BYTES: usize = 253;
 
 /// Who may have the page in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Frames {
+pub(in crate::http) enum Frames {
     None,
     Any,
 }
 
 /// The policy of a page that was asked for at `host`, the request's Host header. Media over HLS come from another port
 /// of the same host. `blob:` is what players feed a video element through.
-pub(super) fn of(host: Option<&str>, hls_port: Option<u16>, frames: Frames) -> String {
+pub(in crate::http) fn of(host: Option<&str>, hls_port: Option<u16>, frames: Frames) -> String {
     let hls = hls_port.map_or_else(String::new, |port| format!(" {}:{port}", host_source(host)));
     let ancestors = match frames {
         Frames::None => "'none'",
