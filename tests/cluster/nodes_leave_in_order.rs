@@ -6,6 +6,7 @@ use crate::{
     node, publish_when_free,
     redis::{Redis, until},
     support::{
+        PATIENCE,
         flv_viewer::FlvViewer,
         frames,
         http::request,
@@ -70,6 +71,25 @@ fn its_viewers_are_let_go_when_their_time_is_over() {
     assert!(viewer.frames_to_the_end().is_empty());
     publisher.send(&frames::keyframe(40, 2));
     assert!(matches!(publisher.next(Duration::from_millis(200)), Next::Nothing), "the other node goes on");
+}
+
+#[test]
+fn a_second_signal_cuts_the_waiting_short() {
+    let redis = Redis::start(&[]);
+    let (n1, n2) = (node("n1", &redis.url(), &["--drain-timeout-s", "3600"]), node("n2", &redis.url(), &[]));
+    let mut publisher = RtmpPeer::publish(&n2, "r");
+    publisher.send(&frames::keyframe(0, 1));
+    let mut viewer = FlvViewer::open(&n1, "r");
+    viewer.frames_until(&frames::keyframe(0, 1));
+    n1.signal("TERM");
+    // It has given its rooms back, and waits for the viewer.
+    until("it drains", || status(&n1, "/readyz").1.contains("draining").then_some(()));
+    n1.signal("INT");
+    let log = n1.log.clone();
+    assert_eq!(n1.wait(PATIENCE).code(), Some(0));
+    assert!(viewer.frames_to_the_end().is_empty());
+    let stopped = log.find("stopping at once", |line| line.text("msg") == "stopping at once");
+    assert_eq!(stopped.text("signal"), "SIGINT");
 }
 
 #[test]
