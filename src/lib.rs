@@ -5,6 +5,8 @@
 mod cluster;
 pub mod config;
 mod drain;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzzing;
 pub mod http;
 pub mod listeners;
 pub mod log;

@@ -5,6 +5,8 @@
 pub mod cluster;
 pub mod codec;
 pub mod flv;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzzing;
 pub mod hls;
 pub mod rtmp;
 #[cfg(any(test, feature = "testing"))]
