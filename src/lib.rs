@@ -15,6 +15,7 @@ use std::{
     io::{self, Write},
     net::TcpListener,
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -216,7 +217,15 @@ fn announce(config: &Config, listeners: &Listeners, node_id: &str) {
         lines.push(format!("hls    http://{address}/{app}/ROOM/index.m3u8"));
     }
     lines.push(format!("page   http://{}/", listeners.httpflv_address()));
-    // The server is no less useful if nobody reads it.
-    let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
+    say(lines.join("\n"));
     ::log::info!(node = node_id, workers = config.workers; "started");
+}
+
+/// Writes to stdout from a thread of its own: a reader that does not read must not keep the server from serving.
+fn say(text: String) {
+    // The server is no less useful if nobody reads it.
+    let say = move || drop(writeln!(io::stdout(), "{text}"));
+    if let Err(error) = thread::Builder::new().name("stdout".to_owned()).spawn(say) {
+        ::log::warn!(reason:% = error; "the addresses could not be written to stdout");
+    }
 }

@@ -9,12 +9,5 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(stop) => return stop.report(),
     };
-    log::init();
-    match run(config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("synctv-stream: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    log::run_logged("synctv-stream", || run(config))
 }

@@ -112,15 +112,8 @@ pub fn serve() -> ExitCode {
         Ok(config) => config,
         Err(stop) => return stop.report(),
     };
-    log::init();
     thread::spawn(stop_with_stdin);
-    match run(config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    log::run_logged("synctv-stream", || run(config))
 }
 
 /// Ends this process as an operator would, so that it leaves nothing in Redis, once nobody holds the pipe.

@@ -12,6 +12,7 @@ mod http_answers;
 mod legal_rtmp_is_accepted;
 mod limits_hold;
 mod logs_are_json;
+mod logs_block_nothing;
 mod pages_are_served;
 mod real_players_can_read;
 mod second_publisher_is_refused;

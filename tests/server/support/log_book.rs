@@ -41,6 +41,7 @@ impl LogLine {
 struct Lines {
     read: Vec<String>,
     ended: bool,
+    is_held: bool,
 }
 
 /// Collects lines as they come.
@@ -55,10 +56,21 @@ impl LogBook {
         thread::spawn(move || {
             for line in BufReader::new(stream).lines().map_while(Result::ok) {
                 writer.change(|lines| lines.read.push(line));
+                writer.wait_until_released();
             }
             writer.change(|lines| lines.ended = true);
         });
         book
+    }
+
+    /// Stops reading, so that the pipe fills, until [`release`](Self::release).
+    pub fn hold(&self) {
+        self.change(|lines| lines.is_held = true);
+    }
+
+    /// Goes on reading.
+    pub fn release(&self) {
+        self.change(|lines| lines.is_held = false);
     }
 
     /// All lines so far, as they were written.
@@ -87,6 +99,11 @@ impl LogBook {
     /// How many lines there are already of which `is_it` is true.
     pub fn count(&self, is_it: impl Fn(&LogLine) -> bool) -> usize {
         self.lines().iter().filter_map(|line| parse(line)).filter(is_it).count()
+    }
+
+    fn wait_until_released(&self) {
+        let waited = self.0.1.wait_while(self.lock(), |lines| lines.is_held);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     fn wait<T>(&self, what: &str, limit: Duration, find: impl Fn(&Lines) -> Option<T>) -> T {
