@@ -7,6 +7,7 @@ use actix::{Actor, Addr, Context, Handler, Recipient};
 use actix_rt::Arbiter;
 use futures::future::LocalBoxFuture;
 use synctv_media::{
+    access::Secrets,
     flv::tags,
     samples,
     stream::{frame::Frame, gop::GopLimits, room::RoomName},
@@ -14,6 +15,7 @@ use synctv_media::{
 use tokio::sync::mpsc;
 
 use crate::{
+    access::NodeKeys,
     cluster::{
         embedded_store::EmbeddedStore,
         origin::{Origin, PublishedRoom},
@@ -43,6 +45,11 @@ pub(crate) fn settings() -> StreamSettings {
             frame_limit_bytes: 1 << 20,
         },
     }
+}
+
+/// The keys of the node `n1`.
+pub(crate) fn node_keys() -> NodeKeys {
+    NodeKeys::new("n1", Secrets::parse(&"n".repeat(32)).unwrap())
 }
 
 pub(crate) fn room(name: &str) -> RoomName {

@@ -1,5 +1,6 @@
 //! The store that nodes share: claims and leases in Redis.
 
+mod access;
 mod join;
 mod leases;
 mod pending_releases;
@@ -27,6 +28,7 @@ use synctv_media::{
 use tokio::time::Instant;
 
 pub use self::{
+    access::RedisAccess,
     join::{JoinError, Joined, join},
     url::{RedisUrl, RedisUrlError},
 };

@@ -40,13 +40,27 @@ impl Claims {
 
     /// Checks whether the token allows `action` in `room` now.
     pub fn check(&self, action: Action, room: &RoomName, now_unix_s: u64) -> Result<(), Refusal> {
-        self.check_time(now_unix_s)?;
-        if !self.actions.contains(action) {
-            return Err(Refusal::NotAllowed);
-        }
+        self.check_action(action, now_unix_s)?;
         match self.room.covers(room) {
             true => Ok(()),
             false => Err(Refusal::WrongRoom),
+        }
+    }
+
+    /// Checks whether the token allows `action` in all rooms now.
+    pub fn check_everywhere(&self, action: Action, now_unix_s: u64) -> Result<(), Refusal> {
+        self.check_action(action, now_unix_s)?;
+        match self.room.covers_all() {
+            true => Ok(()),
+            false => Err(Refusal::WrongRoom),
+        }
+    }
+
+    fn check_action(&self, action: Action, now_unix_s: u64) -> Result<(), Refusal> {
+        self.check_time(now_unix_s)?;
+        match self.actions.contains(action) {
+            true => Ok(()),
+            false => Err(Refusal::NotAllowed),
         }
     }
 }
@@ -77,6 +91,10 @@ mod tests {
         assert_eq!(check(Action::Play, "b"), Err(Refusal::WrongRoom));
         assert_eq!(check(Action::Publish, "ab"), Err(Refusal::NotAllowed));
         assert_eq!(check(Action::Pull, "ab"), Err(Refusal::NotAllowed));
+        assert_eq!(claims().check_everywhere(Action::Play, NOW), Err(Refusal::WrongRoom));
+        let everywhere = Claims { room: RoomPattern::parse("*").unwrap(), ..claims() };
+        assert_eq!(everywhere.check_everywhere(Action::Play, NOW), Ok(()));
+        assert_eq!(everywhere.check_everywhere(Action::Admin, NOW), Err(Refusal::NotAllowed));
     }
 
     #[test]

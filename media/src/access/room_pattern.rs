@@ -33,6 +33,11 @@ impl RoomPattern {
         }
     }
 
+    /// Reports whether the pattern covers every room.
+    pub fn covers_all(&self) -> bool {
+        matches!(self, Self::Prefix(prefix) if prefix.is_empty())
+    }
+
     /// Reports whether the pattern covers `room`.
     pub fn covers(&self, room: &RoomName) -> bool {
         match self {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Membership,
+    access::RedisAccess,
     pool::{RedisPool, shown},
     table,
 };
@@ -56,6 +57,11 @@ impl Joined {
     /// As what it joined.
     pub fn membership(&self) -> &Membership {
         &self.membership
+    }
+
+    /// The part of access that nodes share.
+    pub fn access(&self) -> RedisAccess {
+        RedisAccess::new(self.pool(1))
     }
 
     /// Up to `max` connections.

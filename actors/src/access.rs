@@ -1,0 +1,30 @@
+//! Access: who may publish, watch and administer, decided for every port.
+//!
+//! The [`Gatekeeper`] decides, with the rules of [`synctv_media::access`]. Its yes is a [`Grant`], without which no
+//! stream can be opened or published.
+
+mod about;
+mod agent;
+mod callback;
+mod callback_message;
+mod cluster_sync;
+mod events;
+mod gatekeeper;
+mod grant;
+mod node_keys;
+mod orders;
+mod request;
+mod service_url;
+mod sessions;
+mod tokens;
+
+pub use self::{
+    cluster_sync::{OrderError, Orders},
+    gatekeeper::{AccessSettings, Administrator, Gatekeeper, Visible},
+    grant::{Grant, ToPlay, ToPublish, ToPull},
+    node_keys::NodeKeys,
+    orders::Order,
+    request::{AccessRequest, Protocol},
+    service_url::{ServiceUrl, ServiceUrlError},
+    sessions::{Cut, Session},
+};
