@@ -8,8 +8,10 @@
 //! front. The framework keeps no connection alive, so that every request is the first of its connection.
 
 mod accept_encoding;
+mod admin;
 pub mod api;
 mod connection_gate;
+mod credentials;
 pub mod flv;
 pub mod health;
 pub mod hls;
@@ -27,12 +29,16 @@ use std::{error::Error, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
 use log::{debug, info};
 use synctv_actors::{
+    access::{AccessRequest, Gatekeeper, Protocol, Session as AccessSession},
     connection_limit::{ConnectionLimit, ConnectionPermit},
     directory::{OpenError, StreamDirectory},
     flv::viewers::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
     stream::StreamHandle,
 };
-use synctv_media::stream::room::RoomName;
+use synctv_media::{
+    access::{Confidential, NodeRequest, Refusal},
+    stream::room::RoomName,
+};
 use tokio::net::TcpStream;
 
 use self::{
@@ -40,7 +46,7 @@ use self::{
     connection_gate::{Arrival, ConnectionGate, refuse_over_limit},
     health::Health,
     path::Target,
-    refusal::refuse,
+    refusal::{refuse, refuse_access},
     request_head::{Method, Request, RequestHead},
     rewind::Rewind,
     write_timeout::WriteTimeout,
@@ -77,6 +83,7 @@ pub fn service(
         let port = Port {
             pool_entry: viewer_pool.open_entry(),
             directory: directory.clone(),
+            gatekeeper: api.gatekeeper().clone(),
             settings: settings.clone(),
             gate: gate.clone(),
         };
@@ -88,6 +95,7 @@ pub fn service(
 struct Port {
     pool_entry: PoolEntry,
     directory: StreamDirectory,
+    gatekeeper: Gatekeeper,
     settings: HttpSettings,
     gate: ConnectionGate,
 }
@@ -160,18 +168,24 @@ impl Port {
         let Some((request, room)) = self.live_request(&head) else {
             return Some((permit, Rewind::new(head.into_bytes(), socket), peer));
         };
-        match self.find(request, room.clone()).await {
-            Ok(Some(stream)) => {
+        match self.find(request, &room, peer).await {
+            Ok(Some((stream, access))) => {
                 let (head, kind) = (flv::response_head(), viewer_kind(request));
-                self.pool_entry.admit(&stream, NewViewer { socket, peer, head, permit, kind });
+                self.pool_entry.admit(&stream, NewViewer { socket, peer, head, permit, kind, access });
                 None
             }
             Ok(None) => {
                 flv::send_and_close(&socket, &flv::response_head());
                 None
             }
-            Err(OpenError::NotLive(_)) => Some((permit, Rewind::new(head.into_bytes(), socket), peer)),
-            Err(error) => {
+            Err(NotServed::Access(refusal)) => {
+                refuse_access(socket, &refusal).await;
+                None
+            }
+            Err(NotServed::Room(OpenError::NotLive(_))) => {
+                Some((permit, Rewind::new(head.into_bytes(), socket), peer))
+            }
+            Err(NotServed::Room(error)) => {
                 let reason = error.source().map(ToString::to_string).unwrap_or_default();
                 info!(room = room.as_str(), peer:% = peer, why:% = error, reason = reason.as_str();
                     "viewer refused");
@@ -192,23 +206,67 @@ impl Port {
         Some((request, room))
     }
 
-    /// The stream to watch; none for a request that asks only whether there is one.
-    async fn find(&self, request: &Request, room: RoomName) -> Result<Option<StreamHandle>, OpenError> {
-        match (viewer_kind(request), request.method) {
-            (ViewerKind::Viewer, Method::Get) => self.directory.open(room).await.map(Some),
-            // Nobody will watch what would be pulled.
-            (ViewerKind::Viewer, Method::RequestHead) => self.directory.look(room).await.map(|()| None),
-            // It would be pulled from one node after the other, and in the end from itself.
-            (ViewerKind::Node, method) => {
-                let found = self.directory.open_local(room.clone()).await.ok_or(OpenError::NotLive(room))?;
-                Ok((method == Method::Get).then_some(found))
-            }
+    /// The stream to watch, with what may cut the viewer; none for a request that asks only whether there is one.
+    async fn find(
+        &self,
+        request: &Request,
+        room: &RoomName,
+        peer: SocketAddr,
+    ) -> Result<Option<(StreamHandle, Option<AccessSession>)>, NotServed> {
+        if let Some(signature) = &request.pull {
+            return self.find_local(request, room, peer, signature.expose()).await;
         }
+        let access = AccessRequest::http(
+            Protocol::HttpFlv,
+            peer,
+            room,
+            request.query.expose(),
+            request.authorization.as_ref().map(Confidential::expose),
+            request.user_agent.as_deref(),
+        );
+        let grant = self.gatekeeper.admit_viewer(&access).await.map_err(NotServed::Access)?;
+        match request.method {
+            Method::Get => {
+                let stream = self.directory.open(&grant).await.map_err(NotServed::Room)?;
+                Ok(Some((stream, grant.begin())))
+            }
+            // Nobody will watch what would be pulled.
+            Method::RequestHead => self.directory.look(&grant).await.map(|()| None).map_err(NotServed::Room),
+        }
+    }
+
+    /// The stream for another node. It would be pulled from one node after the other, and in the end from itself, if it
+    /// were not published here.
+    async fn find_local(
+        &self,
+        request: &Request,
+        room: &RoomName,
+        peer: SocketAddr,
+        signature: &str,
+    ) -> Result<Option<(StreamHandle, Option<AccessSession>)>, NotServed> {
+        let method = match request.method {
+            Method::Get => "GET",
+            Method::RequestHead => "HEAD",
+        };
+        let signed = NodeRequest { method, host: &request.host, path: &request.path };
+        let admitted = self.gatekeeper.admit_node(room, &signed, signature, peer);
+        let grant = admitted.map_err(NotServed::Access)?;
+        let found = self.directory.open_local(&grant).await;
+        let found = found.ok_or_else(|| NotServed::Room(OpenError::NotLive(room.clone())))?;
+        Ok((request.method == Method::Get).then_some((found, None)))
     }
 }
 
+/// Why a request for a room's media is not served.
+enum NotServed {
+    /// The client may not. The gatekeeper has logged it.
+    Access(Refusal),
+    /// There is nothing to serve.
+    Room(OpenError),
+}
+
 fn viewer_kind(request: &Request) -> ViewerKind {
-    if request.is_pull { ViewerKind::Node } else { ViewerKind::Viewer }
+    if request.pull.is_some() { ViewerKind::Node } else { ViewerKind::Viewer }
 }
 
 fn error_code(error: &OpenError) -> &'static str {

@@ -2,6 +2,7 @@
 //!
 //! [`run`] wires the listeners to the actors, and reads from top to bottom.
 
+pub mod access;
 mod cluster;
 pub mod config;
 mod drain;
@@ -21,6 +22,7 @@ use std::{
 
 use actix_server::{Server, ServerBuilder};
 use synctv_actors::{
+    access::{Gatekeeper, Orders, RandomError},
     cluster::redis_store::JoinError,
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
@@ -69,6 +71,9 @@ pub enum RunError {
     /// Another process has this one's name.
     #[error(transparent)]
     NameInUse(JoinError),
+    /// Secrets need random numbers.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// The threads that serve could not be started or ended badly.
     #[error("the server stopped: {0}")]
     Server(io::Error),
@@ -88,7 +93,8 @@ pub fn run_on(config: Config, listeners: Listeners) -> Result<(), RunError> {
 
 async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
     let signals = StopSignals::listen().map_err(RunError::Server)?;
-    let node = Node::start(&config, cluster::join(&config, &listeners).await?);
+    let node = Node::start(&config, cluster::join(&config, &listeners).await?).await?;
+    config.access.warn_of_openness();
     announce(&config, &listeners, &node.place.node_id);
     let server = node.listen(&config, listeners).map_err(RunError::Server)?.run();
     actix_rt::spawn(node.drain(&config).on_signal(signals, server.handle()));
@@ -103,18 +109,32 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
 /// The actors behind the ports.
 struct Node {
     place: Place,
+    orders: Orders,
     directory: StreamDirectory,
     hls: Option<HlsSessions>,
     permits: ConnectionLimit,
 }
 
 impl Node {
-    fn start(config: &Config, place: Place) -> Self {
+    async fn start(config: &Config, place: Place) -> Result<Self, RunError> {
+        let nodes = config.access.node_keys(&place.node_id)?;
+        let gatekeeper = Gatekeeper::new(config.access.settings(), nodes.clone());
+        let orders = match &place.access {
+            Some(redis) => {
+                let has_fixed_secret = config.access.cluster_secret.is_some();
+                Orders::shared(gatekeeper, redis.clone(), has_fixed_secret).await
+            }
+            None => Orders::local(gatekeeper),
+        };
         let hls = config.hls_settings(place.in_cluster).map(HlsSessions::start);
-        let streams = config.stream_settings(&place.node_id);
+        let streams = config.stream_settings(&nodes);
         let directory =
             StreamDirectory::start(streams, place.registry.clone(), config.max_rooms, hls.clone());
-        Self { place, directory, hls, permits: ConnectionLimit::new(config.max_connections) }
+        Ok(Self { place, orders, directory, hls, permits: ConnectionLimit::new(config.max_connections) })
+    }
+
+    fn gatekeeper(&self) -> &Gatekeeper {
+        self.orders.gatekeeper()
     }
 
     fn listen(&self, config: &Config, listeners: Listeners) -> io::Result<ServerBuilder> {
@@ -145,8 +165,9 @@ impl Node {
     ) -> io::Result<ServerBuilder> {
         let (directory, settings, permits) =
             (self.directory.clone(), Arc::new(settings), self.permits.clone());
+        let gatekeeper = self.gatekeeper().clone();
         server.listen("rtmp", listener, move || {
-            rtmp::service(directory.clone(), settings.clone(), permits.clone())
+            rtmp::service(directory.clone(), gatekeeper.clone(), settings.clone(), permits.clone())
         })
     }
 
@@ -159,7 +180,8 @@ impl Node {
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (directory, permits) = (self.directory.clone(), self.permits.clone());
-        let api = Arc::new(Api::new(info, directory.clone(), self.place.registry.clone()));
+        let api =
+            Arc::new(Api::new(info, directory.clone(), self.place.registry.clone(), self.orders.clone()));
         let health = Health::new(directory.clone(), self.place.registry.clone());
         server.listen("httpflv", listener, move || {
             http::service(
@@ -181,9 +203,10 @@ impl Node {
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (port, permits) = (config.hls_port(), self.permits.clone());
-        let proxy =
-            HlsProxy::start(self.place.registry.clone(), config.hls_proxy_settings(&self.place.node_id));
-        let sources = HlsSources { hls, directory: self.directory.clone(), proxy };
+        let proxy = config.hls_proxy_settings(self.gatekeeper().nodes());
+        let proxy = HlsProxy::start(self.place.registry.clone(), proxy);
+        let gatekeeper = self.gatekeeper().clone();
+        let sources = HlsSources { hls, directory: self.directory.clone(), proxy, gatekeeper };
         server.listen("hls", listener, move || {
             http::hls::service(sources.clone(), port.clone(), permits.clone())
         })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_service::{ServiceFactory, fn_service};
 use synctv_actors::{
+    access::Gatekeeper,
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
     rtmp::connection::{NewConnection, RtmpConnectionActor, RtmpSettings},
@@ -15,12 +16,13 @@ use crate::refusal_log::RefusalLog;
 /// What serves the port's connections.
 pub fn service(
     directory: StreamDirectory,
+    gatekeeper: Gatekeeper,
     settings: Arc<RtmpSettings>,
     permits: ConnectionLimit,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
     let refusals = RefusalLog::default();
     fn_service(move |socket: TcpStream| {
-        accept(socket, &directory, &settings, &permits, &refusals);
+        accept(socket, &directory, &gatekeeper, &settings, &permits, &refusals);
         std::future::ready(Ok::<(), ()>(()))
     })
 }
@@ -28,6 +30,7 @@ pub fn service(
 fn accept(
     socket: TcpStream,
     directory: &StreamDirectory,
+    gatekeeper: &Gatekeeper,
     settings: &Arc<RtmpSettings>,
     permits: &ConnectionLimit,
     refusals: &RefusalLog,
@@ -39,6 +42,7 @@ fn accept(
             RtmpConnectionActor::serve(
                 NewConnection { socket, peer, permit },
                 directory.clone(),
+                gatekeeper.clone(),
                 settings.clone(),
             );
         }

@@ -16,15 +16,17 @@ mod orders;
 mod request;
 mod service_url;
 mod sessions;
+mod token_maker;
 mod tokens;
 
 pub use self::{
     cluster_sync::{OrderError, Orders},
     gatekeeper::{AccessSettings, Administrator, Gatekeeper, Visible},
     grant::{Grant, ToPlay, ToPublish, ToPull},
-    node_keys::NodeKeys,
+    node_keys::{NodeKeys, RandomError},
     orders::Order,
     request::{AccessRequest, Protocol},
     service_url::{ServiceUrl, ServiceUrlError},
     sessions::{Cut, Session},
+    token_maker::{TokenRequest, make_token},
 };

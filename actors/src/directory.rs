@@ -4,14 +4,18 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
 use futures::future::join_all;
-use synctv_media::stream::room::RoomName;
+use synctv_media::{access::AddressKey, stream::room::RoomName};
 use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::{
+    access::{Grant, ToPlay, ToPublish, ToPull},
     cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
     hls::HlsSessions,
-    stream::{NotLive, Publication, PublishError, PublisherEvent, StreamHandle, StreamId, StreamSettings},
+    stream::{
+        NotLive, Publication, PublishError, PublisherEvent, StreamHandle, StreamId, StreamSettings,
+        StreamState,
+    },
     thread::ActorThread,
 };
 
@@ -20,6 +24,13 @@ const ENDED_RETRIES_MAX: usize = 3;
 
 /// How long a viewer who meets a stream in its last moment asks for another.
 const OPEN_RETRY_TIME: Duration = Duration::from_secs(2);
+
+/// Of the rooms that a node may have, one in so many may wait for publishers of one address that left. A client that
+/// publishes and leaves, over and over, would else fill the node with rooms in their grace.
+const LEFT_ROOMS_DIVISOR: usize = 10;
+
+/// So many rooms may wait for publishers of one address however few a node may have.
+const LEFT_ROOMS_MIN: usize = 10;
 
 /// Finds streams, and starts them for publishers and for pulls.
 pub struct StreamDirectoryActor {
@@ -53,6 +64,8 @@ struct Entry {
     stream: StreamHandle,
     /// A publisher of this node came, with whom its segmenter did.
     is_cut: bool,
+    /// The address of its last publisher on this node.
+    publisher: Option<AddressKey>,
 }
 
 /// Why there is no stream for a viewer.
@@ -98,6 +111,8 @@ pub(crate) struct StreamEnded {
 #[rtype(result = "Result<StreamHandle, PublishError>")]
 struct OpenForPublisher {
     room: RoomName,
+    /// The publisher's, if it is known.
+    address: Option<AddressKey>,
     thread: ActorThread,
 }
 
@@ -145,9 +160,10 @@ impl StreamDirectory {
         Self { address: directory.start(), registry }
     }
 
-    /// The stream that a viewer of `room` watches. If another node publishes the room and this one does not pull it yet,
+    /// The stream that a viewer of the granted room watches. If another node publishes the room and this one does not pull it yet,
     /// the stream is started on the caller's thread; it is there when that node has answered.
-    pub async fn open(&self, room: RoomName) -> Result<StreamHandle, OpenError> {
+    pub async fn open(&self, grant: &Grant<ToPlay>) -> Result<StreamHandle, OpenError> {
+        let room = grant.room().clone();
         if let Some(stream) = self.find(room.clone()).await {
             return Ok(stream);
         }
@@ -172,7 +188,8 @@ impl StreamDirectory {
     }
 
     /// Whether [`open`](Self::open) would find the room. Pulls nothing.
-    pub async fn look(&self, room: RoomName) -> Result<(), OpenError> {
+    pub async fn look(&self, grant: &Grant<ToPlay>) -> Result<(), OpenError> {
+        let room = grant.room().clone();
         match self.find(room.clone()).await {
             Some(_) => Ok(()),
             None => self.locate(&room).await.map(drop),
@@ -180,14 +197,14 @@ impl StreamDirectory {
     }
 
     /// The stream of `room` that this node has for viewers, whoever publishes it. Asks no other node.
-    pub async fn find(&self, room: RoomName) -> Option<StreamHandle> {
+    pub(crate) async fn find(&self, room: RoomName) -> Option<StreamHandle> {
         self.address.send(Find(room)).await.ok().flatten()
     }
 
-    /// The stream of `room` if it is published on this node, now. Only such a stream may be given to other nodes: so no
+    /// The stream of the granted room if it is published on this node, now. Only such a stream may be given to other nodes: so no
     /// room goes round in circles.
-    pub async fn open_local(&self, room: RoomName) -> Option<StreamHandle> {
-        self.find(room).await.filter(StreamHandle::is_published_here)
+    pub async fn open_local(&self, grant: &Grant<ToPull>) -> Option<StreamHandle> {
+        self.find(grant.room().clone()).await.filter(StreamHandle::is_published_here)
     }
 
     /// All streams that viewers can watch here, in no order.
@@ -207,15 +224,15 @@ impl StreamDirectory {
         join_all(streams.iter().map(StreamHandle::release_publisher)).await;
     }
 
-    /// Makes the caller the publisher of `room`. A stream that it starts lives on the caller's thread. `notices`
+    /// Makes the caller the publisher of the granted room. A stream that it starts lives on the caller's thread. `notices`
     /// tells it what it needs to know as its publisher.
     pub async fn publish(
         &self,
-        room: RoomName,
+        grant: &Grant<ToPublish>,
         events: Recipient<PublisherEvent>,
     ) -> Result<Publication, PublishError> {
         for _ in 0..ENDED_RETRIES_MAX {
-            match self.for_publisher(room.clone()).await?.publish(events.clone()).await {
+            match self.for_publisher(grant).await?.publish(events.clone()).await {
                 Err(PublishError::Ended) => {}
                 answer => return answer,
             }
@@ -223,9 +240,12 @@ impl StreamDirectory {
         Err(PublishError::Ended)
     }
 
-    async fn for_publisher(&self, room: RoomName) -> Result<StreamHandle, PublishError> {
-        let thread = ActorThread::current();
-        self.address.send(OpenForPublisher { room, thread }).await.unwrap_or(Err(PublishError::Ended))
+    async fn for_publisher(&self, grant: &Grant<ToPublish>) -> Result<StreamHandle, PublishError> {
+        let (room, address, thread) = (grant.room().clone(), grant.address(), ActorThread::current());
+        self.address
+            .send(OpenForPublisher { room, address, thread })
+            .await
+            .unwrap_or(Err(PublishError::Ended))
     }
 
     async fn locate(&self, room: &RoomName) -> Result<Origin, OpenError> {
@@ -268,7 +288,27 @@ impl StreamDirectoryActor {
                 ctx.address().recipient(),
             ),
             is_cut: false,
+            publisher: None,
         }))
+    }
+}
+
+impl StreamDirectoryActor {
+    /// Refuses another room to an address that left too many. Coming back to one of them is no other room.
+    fn check_left_rooms(&self, room: &RoomName, address: Option<AddressKey>) -> Result<(), PublishError> {
+        if address.is_none() || self.streams.contains_key(room) {
+            return Ok(());
+        }
+        let max = (self.rooms_max / LEFT_ROOMS_DIVISOR).max(LEFT_ROOMS_MIN);
+        let left = self.streams.values().filter(|entry| {
+            entry.publisher == address
+                && entry.stream.is_alive()
+                && entry.stream.state() == StreamState::Waiting
+        });
+        match left.count() {
+            count if count >= max => Err(PublishError::LeftRooms { max }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -281,15 +321,17 @@ impl Handler<OpenForPublisher> for StreamDirectoryActor {
 
     fn handle(
         &mut self,
-        OpenForPublisher { room, thread }: OpenForPublisher,
+        OpenForPublisher { room, address, thread }: OpenForPublisher,
         ctx: &mut Context<Self>,
     ) -> Self::Result {
         if self.phase == DirectoryPhase::Draining {
             return Err(PublishError::Draining);
         }
+        self.check_left_rooms(&room, address)?;
         let hls = self.hls.clone();
         let entry =
             self.entry(&room, &thread, ctx).map_err(|RoomLimit(max)| PublishError::RoomLimit { max })?;
+        entry.publisher = address;
         if let Some(hls) = hls.filter(|_| !entry.is_cut) {
             entry.is_cut = true;
             hls.stream_started(&entry.stream);

@@ -41,7 +41,12 @@ use self::{
     sequence_allocator::SequenceAllocator,
     storage::StorageHandle,
 };
-use crate::{directory::StreamDirectory, hls::segmenter::SegmenterActor, stream::StreamHandle};
+use crate::{
+    access::{Grant, ToPlay},
+    directory::StreamDirectory,
+    hls::segmenter::SegmenterActor,
+    stream::StreamHandle,
+};
 
 /// The first segment ends at the first keyframe at or after this age, in milliseconds, so that the first viewers wait
 /// for one GOP and not for the target.
@@ -117,8 +122,9 @@ impl HlsSessions {
         }))
     }
 
-    /// What a viewer of `room` watches: a live session, or one that has just ended. On demand, this begins it.
-    pub async fn open(&self, directory: &StreamDirectory, room: &RoomName) -> Option<Arc<HlsSession>> {
+    /// What a viewer of the granted room watches: a live session, or one that has just ended. On demand, this begins it.
+    pub async fn open(&self, directory: &StreamDirectory, grant: &Grant<ToPlay>) -> Option<Arc<HlsSession>> {
+        let room = grant.room();
         let newest = self.newest(room);
         let session = match (self.0.settings.mode, newest) {
             (HlsMode::OnDemand, newest) if newest.as_ref().is_none_or(|session| !session.is_live()) => {
@@ -132,10 +138,10 @@ impl HlsSessions {
         session.inspect(|session| session.touch(self.now_ms()))
     }
 
-    /// A segment of `room`, listed or no longer listed but not expired.
-    pub fn segment(&self, room: &RoomName, sequence: u64) -> Option<Arc<StoredSegment>> {
+    /// A segment of the granted room, listed or no longer listed but not expired.
+    pub fn segment(&self, grant: &Grant<ToPlay>, sequence: u64) -> Option<Arc<StoredSegment>> {
         let rooms = self.rooms();
-        let sessions = rooms.get(room)?;
+        let sessions = rooms.get(grant.room())?;
         sessions.iter().rev().find_map(|session| session.segment(sequence))
     }
 

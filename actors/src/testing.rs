@@ -15,7 +15,7 @@ use synctv_media::{
 use tokio::sync::mpsc;
 
 use crate::{
-    access::NodeKeys,
+    access::{Grant, NodeKeys, ToPlay, ToPublish},
     cluster::{
         embedded_store::EmbeddedStore,
         origin::{Origin, PublishedRoom},
@@ -39,12 +39,22 @@ pub(crate) fn settings() -> StreamSettings {
         flush: Flush::EveryFrame,
         grace: GRACE,
         pull: PullSettings {
-            node_id: "n1".to_owned(),
+            nodes: node_keys(),
             linger: LINGER,
             grace: PULL_GRACE,
             frame_limit_bytes: 1 << 20,
         },
     }
+}
+
+/// Grants of a room, without a decision.
+pub(crate) fn to_play(room: RoomName) -> Grant<ToPlay> {
+    Grant::of(room)
+}
+
+/// Grants of a room, without a decision.
+pub(crate) fn to_publish(room: RoomName) -> Grant<ToPublish> {
+    Grant::of(room)
 }
 
 /// The keys of the node `n1`.

@@ -5,21 +5,25 @@ mod rooms;
 use std::{sync::Arc, time::Duration};
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::{StatusCode, header},
 };
 use bytes::Bytes;
 use log::warn;
 use serde::Serialize;
 use synctv_actors::{
+    access::{Gatekeeper, Orders, Protocol, Visible},
     cluster::{origin::PublishedRoom, registry::RegistryHandle},
     directory::StreamDirectory,
 };
-use synctv_media::stream::room::RoomName;
+use synctv_media::{access::Refusal, stream::room::RoomName};
 use tokio::{sync::Mutex, time::Instant};
 
 use self::rooms::{LocalStream, Rooms};
-use super::reply::error;
+use super::{
+    credentials::{self, refused},
+    reply::error,
+};
 
 /// How old an answer may be. However many ask, rooms are listed no more often.
 const FRESH_FOR: Duration = Duration::from_millis(500);
@@ -51,8 +55,17 @@ pub struct Api {
     info: ServerInfo,
     directory: StreamDirectory,
     registry: RegistryHandle,
+    orders: Orders,
     /// Held while rooms are listed, so that those who ask meanwhile wait for the same answer.
     newest: Mutex<Option<Snapshot>>,
+}
+
+/// Whether a room is there.
+#[derive(Debug)]
+pub(super) enum Presence {
+    Present,
+    /// It is not, or nobody knows: the answer that says which.
+    Absent(HttpResponse),
 }
 
 #[derive(Debug)]
@@ -64,8 +77,21 @@ struct Snapshot {
 
 impl Api {
     /// Nobody has asked yet.
-    pub fn new(info: ServerInfo, directory: StreamDirectory, registry: RegistryHandle) -> Self {
-        Self { info, directory, registry, newest: Mutex::new(None) }
+    pub fn new(
+        info: ServerInfo,
+        directory: StreamDirectory,
+        registry: RegistryHandle,
+        orders: Orders,
+    ) -> Self {
+        Self { info, directory, registry, orders, newest: Mutex::new(None) }
+    }
+
+    pub(super) fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    pub(super) fn gatekeeper(&self) -> &Gatekeeper {
+        self.orders.gatekeeper()
     }
 
     pub(super) fn info(&self) -> &ServerInfo {
@@ -77,28 +103,59 @@ impl Api {
         json(serde_json::to_string(&self.info).unwrap_or_default())
     }
 
-    /// `GET /api/v1/streams`.
-    pub(super) async fn streams(&self) -> HttpResponse {
-        json(self.newest().await.1)
+    /// `GET /api/v1/streams`: the rooms that the client may see.
+    pub(super) async fn streams(&self, request: &HttpRequest) -> HttpResponse {
+        let visible = match self.visible_rooms(request).await {
+            Ok(visible) => visible,
+            Err(refusal) => return refused(&refusal),
+        };
+        let (rooms, everything) = self.newest().await;
+        if visible.is_all() {
+            return json(everything);
+        }
+        json(serde_json::to_string(&rooms.visible(&visible)).unwrap_or_default())
     }
 
     /// `GET /api/v1/streams?room=ROOM`: for those who want to know whether it is there, and to whom its absence is no
     /// error.
-    pub(super) async fn streams_named(&self, room: &RoomName) -> HttpResponse {
+    pub(super) async fn streams_named(&self, request: &HttpRequest, room: &RoomName) -> HttpResponse {
+        if let Err(refusal) = self.check(request, room).await {
+            return refused(&refusal);
+        }
         let (rooms, _) = self.newest().await;
         json(serde_json::to_string(&rooms.only(room)).unwrap_or_default())
     }
 
     /// `GET /api/v1/streams/ROOM`.
-    pub(super) async fn stream(&self, room: &RoomName) -> HttpResponse {
+    pub(super) async fn stream(&self, request: &HttpRequest, room: &RoomName) -> HttpResponse {
+        if let Err(refusal) = self.check(request, room).await {
+            return refused(&refusal);
+        }
         let (rooms, _) = self.newest().await;
         match rooms.get(room) {
             Some(found) => json(serde_json::to_string(found).unwrap_or_default()),
-            None if rooms.complete => {
-                error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"))
-            }
-            None => unknown(room),
+            None => absent(&rooms, room),
         }
+    }
+
+    /// Whether someone publishes a room, on any node.
+    pub(super) async fn presence(&self, room: &RoomName) -> Presence {
+        let (rooms, _) = self.newest().await;
+        match rooms.get(room) {
+            Some(_) => Presence::Present,
+            None => Presence::Absent(absent(&rooms, room)),
+        }
+    }
+
+    async fn visible_rooms(&self, request: &HttpRequest) -> Result<Visible, Refusal> {
+        let (authorization, query) = (credentials::authorization(request), request.query_string());
+        self.gatekeeper().visible_rooms(authorization, query, credentials::peer(request)).await
+    }
+
+    /// Decides whether the client may know of a room: who may watch it, or see it in the list.
+    async fn check(&self, request: &HttpRequest, room: &RoomName) -> Result<(), Refusal> {
+        let access = credentials::access_request(request, Protocol::Api, room);
+        self.gatekeeper().admit_reader(&access).await
     }
 
     async fn newest(&self) -> (Arc<Rooms>, Bytes) {
@@ -154,6 +211,13 @@ fn json(body: impl Into<Bytes>) -> HttpResponse {
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .body(body.into())
+}
+
+fn absent(rooms: &Rooms, room: &RoomName) -> HttpResponse {
+    if rooms.complete {
+        return error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"));
+    }
+    unknown(room)
 }
 
 fn unknown(room: &RoomName) -> HttpResponse {

@@ -2,7 +2,9 @@
 
 use std::{io, time::Duration};
 
+use actix_web::http::StatusCode;
 use serde_json::json;
+use synctv_media::access::Refusal;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -11,18 +13,35 @@ use tokio::{
 /// How long one who is refused may take to read why.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
-/// Says 503, with a word for programs and a sentence for people. To close on a request that was not read would be a
-/// reset, which overtakes the answer.
-pub(super) async fn refuse(mut socket: TcpStream, code: &str, message: &str) {
+/// Says 503, with a word for programs and a sentence for people.
+pub(super) async fn refuse(socket: TcpStream, code: &str, message: &str) {
+    say(socket, StatusCode::SERVICE_UNAVAILABLE, "Retry-After: 5\r\n", code, message).await;
+}
+
+/// Refuses access.
+pub(super) async fn refuse_access(socket: TcpStream, refusal: &Refusal) {
+    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
+    let header = match (status, refusal.retry_after_s()) {
+        (StatusCode::UNAUTHORIZED, _) => "WWW-Authenticate: Bearer\r\n".to_owned(),
+        (_, Some(retry_after_s)) => format!("Retry-After: {retry_after_s}\r\n"),
+        (_, None) => String::new(),
+    };
+    say(socket, status, &header, refusal.code(), &refusal.to_string()).await;
+}
+
+/// Answers and closes. To close on a request that was not read would be a reset, which overtakes the answer.
+async fn say(mut socket: TcpStream, status: StatusCode, header: &str, code: &str, message: &str) {
     let body = json!({ "error": code, "message": message }).to_string();
     let response = format!(
-        "HTTP/1.1 503 Service Unavailable\r\n\
+        "HTTP/1.1 {} {}\r\n\
          Content-Type: application/json\r\n\
          Content-Length: {}\r\n\
          Cache-Control: no-store\r\n\
          Access-Control-Allow-Origin: *\r\n\
-         Retry-After: 5\r\n\
+         {header}\
          Connection: close\r\n\r\n{body}",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or_default(),
         body.len()
     );
     let mut ignored = [0; 1024];

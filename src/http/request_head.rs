@@ -4,6 +4,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use synctv_actors::cluster::origin::PULL_HEADER;
+use synctv_media::access::Confidential;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 /// The most that is read to find a request's head. A longer one is the framework's to refuse.
@@ -11,8 +12,8 @@ const HEAD_MAX_BYTES: usize = 16 * 1024;
 
 const HEADERS_MAX: usize = 96;
 
-/// What was read of a connection up to the end of the first head, and perhaps beyond.
-#[derive(Debug)]
+/// What was read of a connection up to the end of the first head, and perhaps beyond. It may hold credentials, so it has
+/// no `Debug`.
 pub(super) struct RequestHead {
     bytes: BytesMut,
     request: Option<Request>,
@@ -22,10 +23,15 @@ pub(super) struct RequestHead {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
     pub method: Method,
-    /// Path and query.
+    /// The path, without the query.
     pub path: String,
-    /// Another node asks, for its own viewers.
-    pub is_pull: bool,
+    pub query: Confidential,
+    /// The `Host` header; empty without one.
+    pub host: String,
+    pub authorization: Option<Confidential>,
+    pub user_agent: Option<String>,
+    /// A node's signature: another node asks, for its own viewers.
+    pub pull: Option<Confidential>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +83,22 @@ impl Request {
             "HEAD" => Method::RequestHead,
             _ => return None,
         };
-        let is_pull = request.headers.iter().any(|header| header.name.eq_ignore_ascii_case(PULL_HEADER));
-        Some(Self { method, path: origin_form(request.path?).to_owned(), is_pull })
+        let target = origin_form(request.path?);
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        // A value that is no text is none of ours, but the header is there.
+        let header = |name: &str| {
+            let found = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+            Some(std::str::from_utf8(found.value).unwrap_or_default())
+        };
+        Some(Self {
+            method,
+            path: path.to_owned(),
+            query: Confidential::new(query),
+            host: header("host").unwrap_or_default().to_owned(),
+            authorization: header("authorization").map(Confidential::new),
+            user_agent: header("user-agent").map(ToOwned::to_owned),
+            pull: header(PULL_HEADER).map(Confidential::new),
+        })
     }
 }
 
@@ -92,14 +112,25 @@ fn origin_form(target: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn request(path: &str, query: &str) -> Request {
+        Request {
+            method: Method::Get,
+            path: path.to_owned(),
+            query: Confidential::new(query),
+            host: "a".to_owned(),
+            authorization: None,
+            user_agent: None,
+            pull: None,
+        }
+    }
+
     #[test]
     fn a_head_is_complete_with_its_empty_line() {
         let head = b"GET /room.flv?x=1 HTTP/1.1\r\nHost: a\r\n\r\n";
         for end in 1..head.len() {
             assert_eq!(parse(&head[..end]), None);
         }
-        let request = Request { method: Method::Get, path: "/room.flv?x=1".to_owned(), is_pull: false };
-        assert_eq!(parse(head), Some(Some(request)));
+        assert_eq!(parse(head), Some(Some(request("/room.flv", "x=1"))));
     }
 
     #[test]
@@ -117,8 +148,19 @@ mod tests {
     #[test]
     fn a_node_is_told_from_a_viewer() {
         let pull = b"GET /room.flv HTTP/1.1\r\nHost: a\r\nsynctv-pull: n1\r\n\r\n";
-        let request = Request { method: Method::Get, path: "/room.flv".to_owned(), is_pull: true };
+        let request = Request { pull: Some(Confidential::new("n1")), ..request("/room.flv", "") };
         assert_eq!(parse(pull), Some(Some(request)));
+    }
+
+    #[test]
+    fn credentials_are_read_and_never_shown() {
+        let head =
+            b"GET /r.flv?token=Q HTTP/1.1\r\nHost: a\r\nAUTHORIZATION: Bearer T\r\nUser-Agent: u\r\n\r\n";
+        let request = parse(head).unwrap().unwrap();
+        assert_eq!(request.authorization.as_ref().unwrap().expose(), "Bearer T");
+        assert_eq!((request.query.expose(), request.user_agent.as_deref()), ("token=Q", Some("u")));
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("Bearer") && !shown.contains("token"), "{shown}");
     }
 
     #[test]

@@ -86,6 +86,11 @@ impl Orders {
         orders
     }
 
+    /// The gatekeeper of this node.
+    pub fn gatekeeper(&self) -> &Gatekeeper {
+        &self.gatekeeper
+    }
+
     /// Disconnects the publisher of `room`, and keeps the room from being published for as long as `block` says.
     pub async fn kick_publisher(
         &self,

@@ -25,7 +25,7 @@ use super::{
     grant::{Grant, ToPlay, ToPublish, ToPull},
     node_keys::NodeKeys,
     orders::{Order, OrderBook},
-    request::{AccessRequest, Protocol},
+    request::AccessRequest,
     service_url::ServiceUrl,
     sessions::{Session, Sessions},
     tokens::{KeySet, TokenHash, TokenVerifier, token_hash},
@@ -217,17 +217,43 @@ impl Gatekeeper {
     ) -> Result<Administrator, Refusal> {
         let decided = self.judge_administrator(authorization, room);
         if let Err(refusal) = &decided {
-            if self.count_failure(peer) {
-                sleep(SLOWED_BY).await;
-            } else {
-                warn!(peer:% = peer, action = Action::Admin.as_str(), code = refusal.code(); "access refused");
-            }
+            self.refused_everywhere(Action::Admin, refusal, peer).await;
         }
         decided
     }
 
+    /// Counts and logs a refusal that is not about one room.
+    async fn refused_everywhere(&self, action: Action, refusal: &Refusal, peer: SocketAddr) {
+        if self.count_failure(peer) {
+            sleep(SLOWED_BY).await;
+        } else {
+            warn!(peer:% = peer, action = action.as_str(), code = refusal.code(); "access refused");
+        }
+    }
+
+    /// Decides whether a client may read about a room: with what lets it list the room, or else watch it.
+    pub async fn admit_reader(&self, request: &AccessRequest<'_>) -> Result<(), Refusal> {
+        match self.see(request.authorization, request.query) {
+            Ok(visible) if visible.sees(request.room) => Ok(()),
+            _ => self.admit_viewer(request).await.map(drop),
+        }
+    }
+
     /// Decides which rooms a client sees in the list of rooms.
-    pub fn visible_rooms(&self, authorization: Option<&str>, query: &str) -> Result<Visible, Refusal> {
+    pub async fn visible_rooms(
+        &self,
+        authorization: Option<&str>,
+        query: &str,
+        peer: SocketAddr,
+    ) -> Result<Visible, Refusal> {
+        let decided = self.see(authorization, query);
+        if let Err(refusal) = &decided {
+            self.refused_everywhere(Action::List, refusal, peer).await;
+        }
+        decided
+    }
+
+    fn see(&self, authorization: Option<&str>, query: &str) -> Result<Visible, Refusal> {
         let inner = &self.0;
         if inner.policy.is_open(Action::List) {
             return Ok(Visible(Seen::All));

@@ -32,6 +32,18 @@ impl<Action> Grant<Action> {
         Self { room: room.clone(), address, session, action: PhantomData }
     }
 
+    /// A grant that was not decided on.
+    #[cfg(test)]
+    pub(crate) fn of(room: RoomName) -> Self {
+        Self::new(&room, None, None)
+    }
+
+    /// The grant, for a client at an address.
+    #[cfg(test)]
+    pub(crate) fn from_address(self, address: AddressKey) -> Self {
+        Self { address: Some(address), ..self }
+    }
+
     /// The room.
     pub fn room(&self) -> &RoomName {
         &self.room

@@ -10,6 +10,8 @@ use synctv_media::{
     stream::room::RoomName,
 };
 
+use thiserror::Error;
+
 use crate::hls::unix_ms;
 
 /// How long a secret that was replaced is still accepted, in milliseconds: other nodes may not know the new one yet.
@@ -22,6 +24,11 @@ pub struct NodeKeys {
     secrets: Arc<RwLock<NodeSecrets>>,
 }
 
+/// The system has no random numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the system gives no random numbers")]
+pub struct RandomError;
+
 struct NodeSecrets {
     current: Secrets,
     /// The one before, and until when it counts.
@@ -33,6 +40,16 @@ impl NodeKeys {
     pub fn new(node: &str, secrets: Secrets) -> Self {
         let secrets = NodeSecrets { current: secrets, replaced: None };
         Self { node: node.into(), secrets: Arc::new(RwLock::new(secrets)) }
+    }
+
+    /// The keys of the node `node` with a secret of its own, until it learns the cluster's.
+    pub fn random(node: &str) -> Result<Self, RandomError> {
+        let mut bytes = [0; 32];
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        provider.secure_random.fill(&mut bytes).map_err(|_| RandomError)?;
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let secret = Secrets::parse(&text).map_err(|_| RandomError)?;
+        Ok(Self::new(node, secret))
     }
 
     /// This node's name.
@@ -51,10 +68,9 @@ impl NodeKeys {
         request.verify(self.read().accepted(now_unix_ms), signature, now_unix_ms / 1000).map(drop)
     }
 
-    /// The key that the segments of `room` are handed out with, and until when it is valid.
-    pub fn segment_key(&self, room: &RoomName) -> (SignedKey, u64) {
-        let expires_unix_s = segment_key_expiry(unix_ms() / 1000);
-        (segment_key(self.read().current.first(), room, expires_unix_s), expires_unix_s)
+    /// The key that the segments of `room` are handed out with.
+    pub fn segment_key(&self, room: &RoomName) -> SignedKey {
+        segment_key(self.read().current.first(), room, segment_key_expiry(unix_ms() / 1000))
     }
 
     /// Verifies a segment's key.
@@ -109,7 +125,7 @@ mod tests {
     #[test]
     fn a_replaced_secret_is_accepted_for_a_while() {
         let (one, other) = (keys("a"), keys("b"));
-        let (signature, (key, _)) = (one.sign(&REQUEST), one.segment_key(&room("r")));
+        let (signature, key) = (one.sign(&REQUEST), one.segment_key(&room("r")));
         assert_eq!(other.verify(&REQUEST, &signature), Err(Refusal::NotANode));
         one.replace(Secrets::parse(&"b".repeat(32)).unwrap());
         assert_eq!(one.verify(&REQUEST, &signature), Ok(()));

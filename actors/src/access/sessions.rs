@@ -17,6 +17,7 @@ use super::{
     events::{Event, EventKind},
     orders::Order,
 };
+use crate::hls::unix_ms;
 
 /// What runs with access, on this node.
 #[derive(Debug, Clone)]
@@ -152,7 +153,12 @@ impl Session {
     }
 
     /// Returns why the session is not to run any longer, if it is not. To be asked about once a second.
-    pub fn cut(&self, now_unix_s: u64) -> Option<Cut> {
+    pub fn cut(&self) -> Option<Cut> {
+        self.cut_at(unix_ms() / 1000)
+    }
+
+    /// The same, at a time in seconds since 1970.
+    pub(crate) fn cut_at(&self, now_unix_s: u64) -> Option<Cut> {
         match self.shared.cut.load(Ordering::Relaxed) {
             REVOKED => Some(Cut::Revoked),
             KICKED => Some(Cut::Kicked),
@@ -196,7 +202,7 @@ mod tests {
         let open = |action, room| sessions.open(about(action, room)).unwrap();
         let (publisher, viewer) = (open(Action::Publish, "a"), open(Action::Play, "a"));
         let elsewhere = open(Action::Play, "b");
-        let cuts = || (publisher.cut(0), viewer.cut(0), elsewhere.cut(0));
+        let cuts = || (publisher.cut_at(0), viewer.cut_at(0), elsewhere.cut_at(0));
         sessions.obey(&Order::KickPublisher { room: room("a"), nonce: 1 });
         assert_eq!(cuts(), (Some(Cut::Kicked), None, None));
         sessions.obey(&Order::KickViewers { room: room("a"), subject: "t".to_owned(), nonce: 1 });
@@ -204,14 +210,14 @@ mod tests {
         sessions.obey(&Order::KickViewers { room: room("a"), subject: "s".to_owned(), nonce: 1 });
         assert_eq!(cuts(), (Some(Cut::Kicked), Some(Cut::Kicked), None));
         sessions.obey(&Order::Revoke { token_id: "j".to_owned() });
-        assert_eq!(elsewhere.cut(0), Some(Cut::Revoked));
+        assert_eq!(elsewhere.cut_at(0), Some(Cut::Revoked));
     }
 
     #[test]
     fn a_session_ends_when_its_time_is_over() {
         let ends = About { ends_unix_s: Some(100), ..about(Action::Play, "a") };
         let session = Sessions::new(None).open(ends).unwrap();
-        assert_eq!((session.cut(99), session.cut(100)), (None, Some(Cut::Over)));
+        assert_eq!((session.cut_at(99), session.cut_at(100)), (None, Some(Cut::Over)));
     }
 
     #[test]

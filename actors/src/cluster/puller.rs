@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use self::connection::{OriginConnection, PullError, Request};
 use crate::{
+    access::NodeKeys,
     cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
     stream::StreamSettings,
 };
@@ -42,8 +43,8 @@ const LOCATE_TIMEOUT: Duration = Duration::from_secs(2);
 /// What all pulls have in common.
 #[derive(Debug, Clone)]
 pub struct PullSettings {
-    /// This node's name, which origins are told.
-    pub node_id: String,
+    /// Signs requests to origins.
+    pub nodes: NodeKeys,
     /// How long a pull goes on when nobody watches any more.
     pub linger: Duration,
     /// How long viewers are kept while no node publishes the room.
@@ -206,7 +207,7 @@ impl Pull {
         let opened = OriginConnection::open(Request {
             address: &address,
             room,
-            node_id: &settings.pull.node_id,
+            nodes: &settings.pull.nodes,
             frame_limit_bytes: settings.pull.frame_limit_bytes,
         });
         let connection = match opened.await {

@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 
 pub use crate::flv::viewer_pool::{PoolEntry, ViewerPool};
 use crate::{
+    access::{Cut, Session as AccessSession},
     connection_limit::ConnectionPermit,
     events::{EndReason, MAILBOX_MAX, StreamEvent, ViewerId},
     flv::viewer_pool::{PoolKey, ViewerGuard},
@@ -43,6 +44,8 @@ pub struct NewViewer {
     pub permit: ConnectionPermit,
     /// Whom it serves.
     pub kind: ViewerKind,
+    /// What may cut it.
+    pub access: Option<AccessSession>,
 }
 
 /// Who watches over HTTP-FLV.
@@ -86,6 +89,7 @@ struct About {
     peer: SocketAddr,
     since: Instant,
     kind: ViewerKind,
+    access: Option<AccessSession>,
     _permit: ConnectionPermit,
     _guard: ViewerGuard,
     /// Another node that pulls is none itself.
@@ -98,6 +102,8 @@ enum LeaveReason {
     Gone(io::Error),
     Stalled(Duration),
     Ended(EndReason),
+    /// It may not watch any longer.
+    Cut(Cut),
 }
 
 #[derive(Message)]
@@ -134,6 +140,7 @@ impl FlvViewersActor {
                 peer: new.peer,
                 since: now(),
                 kind: new.kind,
+                access: new.access,
                 _permit: new.permit,
                 _guard: guard,
                 _counted: (new.kind == ViewerKind::Viewer).then(|| self.stream.count_viewer()),
@@ -254,6 +261,9 @@ impl Viewer {
     }
 
     fn reason_to_go(&self, phase: ViewersPhase, limits: &LagLimits, now: Instant) -> Option<LeaveReason> {
+        if let Some(cut) = self.about.access.as_ref().and_then(AccessSession::cut) {
+            return Some(LeaveReason::Cut(cut));
+        }
         match phase {
             ViewersPhase::Draining(reason) if self.socket.is_empty() => Some(LeaveReason::Ended(reason)),
             _ if self.socket.is_stalled(limits, now) => Some(LeaveReason::Stalled(limits.stall_max)),
@@ -267,6 +277,7 @@ impl Viewer {
     fn log_leave(&self, reason: &LeaveReason, room: &RoomName) {
         let (about, dropped) = (&self.about, self.socket.dropped());
         let why = match reason {
+            LeaveReason::Cut(cut) => cut.to_string(),
             LeaveReason::Gone(error) => format!("the viewer left: {error}"),
             LeaveReason::Stalled(stall_max) => format!("it took nothing for {} s", stall_max.as_secs()),
             LeaveReason::Ended(reason) => reason.to_string(),

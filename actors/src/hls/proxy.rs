@@ -35,7 +35,7 @@ use self::{
     segment_cache::SegmentCache,
     upstream::{FetchResult, Upstream},
 };
-use crate::cluster::registry::RegistryHandle;
+use crate::{access::NodeKeys, cluster::registry::RegistryHandle};
 
 /// How many may wait for answers of other nodes. More are refused.
 const WAITERS_MAX: usize = 20_000;
@@ -46,8 +46,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// What the HLS proxy needs to know.
 #[derive(Debug, Clone)]
 pub struct HlsProxySettings {
-    /// This node's name, told to the nodes that are asked.
-    pub node_id: String,
+    /// Signs requests to other nodes.
+    pub nodes: NodeKeys,
     /// The app of HLS addresses, the same on all nodes.
     pub app: String,
     /// How much memory segments of other nodes may take, in bytes.

@@ -1,5 +1,6 @@
 //! One RTMP connection: it negotiates, then publishes a room or plays one.
 
+mod admission;
 mod read_coalescing;
 mod read_loop;
 mod role;
@@ -9,7 +10,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use log::{debug, info, warn};
 use synctv_media::{
-    rtmp::session::{Event, Phase, Refusal, Session, SessionConfig, SessionError, StreamRequest},
+    rtmp::session::{Event, Phase, Session, SessionConfig, SessionError, StreamRequest},
     stream::{
         batch::{Batches, WireFormat},
         frame::Frame,
@@ -19,11 +20,13 @@ use synctv_media::{
 use tokio::{net::TcpStream, time::Instant};
 
 use self::{
+    admission::{Applicant, NotAdmitted},
     read_coalescing::{ReadCoalescing, Readiness},
     read_loop::{ReadFlow, ReadLoop},
     role::{Playing, Publishing, Role},
 };
 use crate::{
+    access::{Gatekeeper, Session as AccessSession},
     connection_limit::ConnectionPermit,
     directory::{OpenError, StreamDirectory},
     events::{EndReason, MAILBOX_MAX, StreamEvent},
@@ -75,6 +78,7 @@ pub struct RtmpConnectionActor {
     peer: SocketAddr,
     settings: Arc<RtmpSettings>,
     directory: StreamDirectory,
+    gatekeeper: Gatekeeper,
     read_flow: ReadFlow,
     read_coalescing: ReadCoalescing,
     session: Session,
@@ -94,7 +98,12 @@ struct Writable;
 
 impl RtmpConnectionActor {
     /// Serves a connection on the current thread.
-    pub fn serve(new: NewConnection, directory: StreamDirectory, settings: Arc<RtmpSettings>) {
+    pub fn serve(
+        new: NewConnection,
+        directory: StreamDirectory,
+        gatekeeper: Gatekeeper,
+        settings: Arc<RtmpSettings>,
+    ) {
         if let Err(error) = new.socket.set_nodelay(true) {
             warn!(peer:% = new.peer, reason:% = error; "TCP_NODELAY could not be set");
         }
@@ -112,6 +121,7 @@ impl RtmpConnectionActor {
             _permit: new.permit,
             settings,
             directory,
+            gatekeeper,
         };
         connection.start();
     }
@@ -188,16 +198,26 @@ impl RtmpConnectionActor {
 
     fn ask_to_publish(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
         self.read_flow.pause();
-        let (directory, events) = (self.directory.clone(), ctx.address().recipient());
-        let room = request.room.clone();
-        let asked = async move { directory.publish(room, events).await };
-        ctx.spawn(asked.into_actor(self).map(|answer, connection, ctx| match answer {
-            Ok(publication) => connection.begin_publish(request, publication, ctx),
+        let (applicant, events) = (self.applicant(request), ctx.address().recipient());
+        let asked = async move { (applicant.publish(events).await, applicant.request) };
+        ctx.spawn(asked.into_actor(self).map(|(answer, request), connection, ctx| match answer {
+            Ok((publication, access)) => connection.begin_publish(request, publication, access, ctx),
             Err(error) => connection.refuse_publish(&request, &error, ctx),
         }));
     }
 
-    fn begin_publish(&mut self, request: StreamRequest, publication: Publication, ctx: &mut Context<Self>) {
+    fn applicant(&self, request: StreamRequest) -> Applicant {
+        let (gatekeeper, directory) = (self.gatekeeper.clone(), self.directory.clone());
+        Applicant { gatekeeper, directory, peer: self.peer, request }
+    }
+
+    fn begin_publish(
+        &mut self,
+        request: StreamRequest,
+        publication: Publication,
+        access: Option<AccessSession>,
+        ctx: &mut Context<Self>,
+    ) {
         if let Role::Closing { .. } = self.role {
             return self.read_flow.resume();
         }
@@ -206,6 +226,7 @@ impl RtmpConnectionActor {
         self.role = Role::Publishing(Publishing {
             room: request.room,
             publication,
+            access,
             since,
             bytes_before,
             pinged: false,
@@ -228,44 +249,53 @@ impl RtmpConnectionActor {
         }));
     }
 
-    fn refuse_publish(&mut self, request: &StreamRequest, error: &PublishError, ctx: &mut Context<Self>) {
-        let description = error.to_string();
-        warn!(room = request.room.as_str(), peer:% = self.peer, why = description.as_str(); "publish refused");
-        self.session.refuse(&match error {
-            PublishError::Busy => Refusal::BadName { description },
-            _ => Refusal::Denied { description },
-        });
+    fn refuse_publish(
+        &mut self,
+        request: &StreamRequest,
+        error: &NotAdmitted<PublishError>,
+        ctx: &mut Context<Self>,
+    ) {
+        if let NotAdmitted::Room(error) = error {
+            warn!(room = request.room.as_str(), peer:% = self.peer, why:% = error; "publish refused");
+        }
+        self.session.refuse(&error.to_rtmp());
         self.linger(ctx);
         self.read_flow.resume();
     }
 
     fn ask_to_play(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
         self.read_flow.pause();
-        let (directory, room) = (self.directory.clone(), request.room.clone());
-        let asked = async move { directory.open(room).await };
-        ctx.spawn(asked.into_actor(self).map(move |found, connection, ctx| match found {
-            Ok(stream) => connection.begin_play(stream, ctx),
+        let applicant = self.applicant(request);
+        let asked = async move { (applicant.play().await, applicant.request) };
+        ctx.spawn(asked.into_actor(self).map(move |(found, request), connection, ctx| match found {
+            Ok((stream, access)) => connection.begin_play(stream, access, ctx),
             Err(error) => connection.refuse_play(&request, &error, ctx),
         }));
     }
 
-    fn begin_play(&mut self, stream: StreamHandle, ctx: &mut Context<Self>) {
+    fn begin_play(&mut self, stream: StreamHandle, access: Option<AccessSession>, ctx: &mut Context<Self>) {
         if let Role::Closing { .. } = self.role {
             return self.read_flow.resume();
         }
         info!(room = stream.room().as_str(), peer:% = self.peer, protocol = "rtmp"; "viewer came");
         self.session.accept();
         self.send_replies(ctx);
-        let playing = Playing::new(stream);
+        let playing = Playing::new(stream, access);
         playing.join(ctx.address().recipient());
         self.role = Role::Playing(playing);
         self.go_on(ctx);
     }
 
-    fn refuse_play(&mut self, request: &StreamRequest, error: &OpenError, ctx: &mut Context<Self>) {
-        let description = error.to_string();
-        info!(room = request.room.as_str(), peer:% = self.peer, why = description.as_str(); "play refused");
-        self.session.refuse(&Refusal::StreamNotFound { description });
+    fn refuse_play(
+        &mut self,
+        request: &StreamRequest,
+        error: &NotAdmitted<OpenError>,
+        ctx: &mut Context<Self>,
+    ) {
+        if let NotAdmitted::Room(error) = error {
+            info!(room = request.room.as_str(), peer:% = self.peer, why:% = error; "play refused");
+        }
+        self.session.refuse(&error.to_rtmp());
         self.linger(ctx);
         self.read_flow.resume();
     }
@@ -309,11 +339,14 @@ impl RtmpConnectionActor {
 
     fn evicted(&mut self, evicted: Evicted, ctx: &mut Context<Self>) {
         if let Role::Publishing(_) = self.role {
-            let why = evicted.to_string();
-            self.leave_role(&why);
-            self.session.end_publish(&why);
-            self.linger(ctx);
+            self.publish_ended(&evicted.to_string(), ctx);
         }
+    }
+
+    fn publish_ended(&mut self, why: &str, ctx: &mut Context<Self>) {
+        self.leave_role(why);
+        self.session.end_publish(why);
+        self.linger(ctx);
     }
 
     fn stream_ended(&mut self, why: &str, ctx: &mut Context<Self>) {
@@ -372,6 +405,11 @@ impl RtmpConnectionActor {
                 return self.stream_ended(&EndReason::PublisherLeft.to_string(), ctx);
             }
             _ => {}
+        }
+        match (self.role.cut(), &self.role) {
+            (Some(cut), Role::Publishing(_)) => return self.publish_ended(&cut.to_string(), ctx),
+            (Some(cut), _) => return self.stream_ended(&cut.to_string(), ctx),
+            (None, _) => {}
         }
         match self.overdue(now) {
             Some(why) => self.close(&why, ctx),

@@ -120,15 +120,15 @@ impl Handler<GetStats> for StreamActor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{ProbeHandle, node, opening, room, settings};
+    use crate::testing::{ProbeHandle, node, opening, room, settings, to_play, to_publish};
 
     #[actix_rt::test]
     async fn a_stream_tells_what_it_has_and_nothing_of_it_when_its_publisher_is_gone() {
         let directory = node(settings(), 10);
         let probe = ProbeHandle::start();
-        let publication = directory.publish(room("r"), probe.events()).await.unwrap();
+        let publication = directory.publish(&to_publish(room("r")), probe.events()).await.unwrap();
         publication.send(opening(0)).await.unwrap();
-        let stream = directory.open(room("r")).await.unwrap();
+        let stream = directory.open(&to_play(room("r"))).await.unwrap();
         let stats = stream.stats().await.unwrap();
         assert!(stats.since_unix_ms.is_some());
         assert_eq!((stats.video, stats.audio), (Some(VideoCodec::H264), Some(AudioCodec::Aac)));

@@ -4,23 +4,28 @@ use std::fmt;
 
 use super::SignedKey;
 
-/// The part of an address behind `?`. It may hold credentials, so `Debug` hides it.
+/// Text of a client that may hold credentials, such as the query of an address. `Debug` hides it.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Query(String);
+pub struct Confidential(String);
 
-impl Query {
+impl Confidential {
+    /// Keeps a text.
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// Joins queries, leaving out empty ones.
     pub fn join<'t>(parts: impl IntoIterator<Item = &'t str>) -> Self {
         Self(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&"))
     }
 
-    /// The query itself.
+    /// The text itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for Query {
+impl fmt::Debug for Confidential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_empty() { "" } else { "***" })
     }
@@ -107,9 +112,9 @@ mod tests {
     fn credentials_are_never_shown() {
         let shown = format!(
             "{:?} {:?} {:?}",
-            Query::join(["token=abc", ""]),
+            Confidential::join(["token=abc", ""]),
             Credential::in_query("token=abc"),
-            Query::default()
+            Confidential::default()
         );
         assert!(!shown.contains("abc"), "{shown}");
     }

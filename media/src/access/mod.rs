@@ -21,7 +21,7 @@ pub use self::{
     action::{Action, Actions},
     buckets::{AddressKey, FailureBuckets},
     claims::Claims,
-    credential::{Credential, Query},
+    credential::{Confidential, Credential},
     node_signature::{NODE_SIGNATURE_MAX_AGE_S, NodeRequest},
     policy::{Openness, Policy},
     refusal::Refusal,

@@ -48,7 +48,9 @@ impl NodeRequest<'_> {
     }
 
     fn mac(&self, secret: &Secret, node: &str, time: &str) -> MacText {
-        MacText::sign(secret, &[VERSION, self.method, self.host, self.path, node, time])
+        // Clients leave out the port that goes without saying.
+        let host = self.host.strip_suffix(":80").unwrap_or(self.host);
+        MacText::sign(secret, &[VERSION, self.method, host, self.path, node, time])
     }
 }
 

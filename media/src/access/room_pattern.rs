@@ -1,5 +1,7 @@
 //! The rooms that a token is for.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::stream::room::{RoomName, RoomNameError};
@@ -43,6 +45,15 @@ impl RoomPattern {
         match self {
             Self::Exact(name) => name == room,
             Self::Prefix(prefix) => room.as_str().starts_with(prefix.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for RoomPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => name.fmt(f),
+            Self::Prefix(prefix) => write!(f, "{prefix}*"),
         }
     }
 }

@@ -65,6 +65,16 @@ impl SignedKey {
         }
     }
 
+    /// The time until which it is valid; 0 is for ever.
+    pub fn expires_unix_s(&self) -> u64 {
+        self.expires_unix_s
+    }
+
+    /// Reports whether the two are the same key.
+    pub fn is(&self, other: &Self) -> bool {
+        self.expires_unix_s == other.expires_unix_s && self.mac.is(&other.mac)
+    }
+
     fn has_expired(&self, now_unix_s: u64) -> bool {
         self.expires_unix_s != 0 && self.expires_unix_s.saturating_add(LEEWAY_S) <= now_unix_s
     }

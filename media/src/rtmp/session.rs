@@ -22,7 +22,10 @@ use super::{
     handshake::{Handshake, HandshakeError},
     rtmp_crate::{RTMP_EVENT_PING, msg_type_id},
 };
-use crate::stream::{frame::Frame, room::RoomNameError};
+use crate::{
+    access::Confidential,
+    stream::{frame::Frame, room::RoomNameError},
+};
 use reply::Output;
 pub use request::StreamRequest;
 
@@ -194,7 +197,7 @@ pub struct Session {
     reader: ChunkReader,
     received: Received,
     /// What followed `?` in the app of the connect command.
-    app_query: String,
+    app_query: Confidential,
     commands_left: u32,
     events: VecDeque<Event>,
     output: Output,
@@ -221,7 +224,7 @@ impl Session {
             handshake: Handshake::new(),
             reader: ChunkReader::new(limits),
             received: Received { total_bytes: 0, acknowledged_bytes: 0, window_bytes },
-            app_query: String::new(),
+            app_query: Confidential::default(),
             commands_left: COMMANDS_MAX,
             events: VecDeque::new(),
             output: Output::new(),

@@ -8,6 +8,7 @@ use synctv_media::stream::room::RoomName;
 use tokio::time::Instant;
 
 use crate::{
+    access::{Cut, Session as AccessSession},
     events::{StreamEvent, SubscriberId, ViewerId},
     stream::{CountedViewer, Publication, StreamHandle},
     viewer_socket::ViewerSocket,
@@ -29,9 +30,23 @@ pub(super) enum Role {
     },
 }
 
+impl Role {
+    /// Why it is not allowed any longer, if it is not.
+    pub fn cut(&self) -> Option<Cut> {
+        let access = match self {
+            Self::Publishing(publishing) => publishing.access.as_ref(),
+            Self::Playing(playing) => playing.access.as_ref(),
+            Self::Negotiating { .. } | Self::Closing { .. } => None,
+        };
+        access?.cut()
+    }
+}
+
 pub(super) struct Publishing {
     pub room: RoomName,
     pub publication: Publication,
+    /// What may cut it.
+    pub access: Option<AccessSession>,
     pub since: Instant,
     /// What the connection had received before.
     pub bytes_before: u64,
@@ -62,13 +77,15 @@ pub(super) struct Playing {
     stream: StreamHandle,
     subscriber: SubscriberId,
     since: Instant,
+    /// What may cut it.
+    access: Option<AccessSession>,
     _counted: CountedViewer,
 }
 
 impl Playing {
-    pub fn new(stream: StreamHandle) -> Self {
+    pub fn new(stream: StreamHandle, access: Option<AccessSession>) -> Self {
         let _counted = stream.count_viewer();
-        Self { stream, subscriber: SubscriberId::unique(), since: Instant::now(), _counted }
+        Self { stream, subscriber: SubscriberId::unique(), since: Instant::now(), access, _counted }
     }
 
     pub fn is_stream_alive(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use super::{Event, Phase, Session, SessionError, StreamRequest, request};
 use crate::{
+    access::Confidential,
     rtmp::{amf0::Value, command::Command},
     stream::room::ROOM_NAME_MAX_BYTES,
 };
@@ -53,7 +54,7 @@ impl Session {
             self.output.command_error(transaction, "NetConnection.Connect.Rejected", &error.to_string());
             return Err(error);
         }
-        self.app_query = query.to_owned();
+        self.app_query = Confidential::new(query);
         self.phase = Phase::Idle;
         self.output.connect_result(transaction, self.config.window_ack_size_bytes);
         Ok(())
@@ -101,7 +102,7 @@ impl Session {
 
     /// The room of a stream name; a refusal with `code` if it is none.
     fn request(&mut self, stream_name: &str, code: &str) -> Result<StreamRequest, SessionError> {
-        StreamRequest::parse(&self.app_query, stream_name).map_err(|reason| {
+        StreamRequest::parse(self.app_query.expose(), stream_name).map_err(|reason| {
             self.output.error_status(code, &reason.to_string());
             let (room, _) = request::split_query(stream_name);
             SessionError::Room { stream_name: shortened(room), reason }
@@ -138,5 +139,7 @@ impl Session {
 
 /// A peer's text, short enough for a log line.
 fn shortened(text: &str) -> String {
-    text.chars().take(ROOM_NAME_MAX_BYTES).collect()
+    // Behind these is no name, but perhaps a token whose `?` was forgotten.
+    let name = text.split(['&', '=']).next().unwrap_or_default();
+    name.chars().take(ROOM_NAME_MAX_BYTES).collect()
 }

@@ -1,22 +1,30 @@
 //! What a client names when it publishes or plays.
 
-use crate::stream::room::{RoomName, RoomNameError};
+use crate::{
+    access::Confidential,
+    stream::room::{RoomName, RoomNameError},
+};
+
+/// The length from which on a stream name may have been cut, in bytes: OBS sends no longer one, and FFmpeg cuts at 1,017.
+const CUT_FROM_BYTES: usize = 976;
 
 /// The room that is to be published or played.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamRequest {
     /// The stream name without its query.
     pub room: RoomName,
-    /// What followed `?` after the app and after the stream name, joined by `&`; empty if nothing did.
-    pub query: String,
+    /// What followed `?` after the stream name and after the app, joined by `&`; empty if nothing did.
+    pub query: Confidential,
+    /// The stream name is so long that the encoder may have cut it.
+    pub may_be_cut: bool,
 }
 
 impl StreamRequest {
     /// Splits a stream name such as `room?key=value`; `app_query` is what the app carried.
     pub(super) fn parse(app_query: &str, stream_name: &str) -> Result<Self, RoomNameError> {
         let (room, query) = split_query(stream_name);
-        let query = [app_query, query].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
-        Ok(Self { room: RoomName::new(room)?, query: query.join("&") })
+        let may_be_cut = stream_name.len() >= CUT_FROM_BYTES;
+        Ok(Self { room: RoomName::new(room)?, query: Confidential::join([query, app_query]), may_be_cut })
     }
 }
 
@@ -46,11 +54,21 @@ mod tests {
 
     #[test]
     fn queries_of_app_and_stream_are_kept() {
-        let query = |app_query, name| StreamRequest::parse(app_query, name).unwrap().query;
+        let query =
+            |app_query, name| StreamRequest::parse(app_query, name).unwrap().query.expose().to_owned();
         assert_eq!(query("", "room"), "");
         assert_eq!(query("", "room?a=1&b=2"), "a=1&b=2");
         assert_eq!(query("key=v", "room"), "key=v");
-        assert_eq!(query("key=v", "room?a=1?"), "key=v&a=1?");
+        assert_eq!(query("key=v", "room?a=1?"), "a=1?&key=v");
         assert_eq!(StreamRequest::parse("", "?a"), Err(RoomNameError::Empty));
+    }
+
+    #[test]
+    fn a_long_stream_name_may_be_cut() {
+        let may_be_cut = |length| {
+            let name = format!("room?token={}", "x".repeat(length - "room?token=".len()));
+            StreamRequest::parse("", &name).unwrap().may_be_cut
+        };
+        assert!(!may_be_cut(975) && may_be_cut(976));
     }
 }
