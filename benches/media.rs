@@ -20,10 +20,11 @@ use synctv_media::{
     },
     samples,
     stream::{
-        batch::{Batch, WireFormat},
+        batch::Batch,
         batcher::Batcher,
         frame::{Frame, Track},
         viewer_queue::ViewerQueue,
+        wire_format::WireFormat,
     },
 };
 

@@ -21,9 +21,10 @@ use tokio::{
 };
 
 use crate::{
-    RunError,
     config::{Config, RedisSetting},
-    listeners::{Listeners, Ports},
+    listeners::Listeners,
+    ports::Ports,
+    run_error::RunError,
 };
 
 /// Where Redis is looked for if nothing is said.

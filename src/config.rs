@@ -12,13 +12,10 @@ use std::{
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, error::ErrorKind, value_parser};
 use synctv_actors::{
     access::NodeKeys,
-    cluster::{
-        puller::PullSettings,
-        redis_store::{RedisUrl, RedisUrlError},
-    },
+    cluster::redis_store::{RedisUrl, RedisUrlError},
+    events::{Flush, PullSettings, StreamSettings},
     hls::{HlsMode, HlsSettings, proxy::HlsProxySettings},
-    rtmp::connection::RtmpSettings,
-    stream::{Flush, StreamSettings},
+    rtmp::RtmpSettings,
 };
 use synctv_media::{
     rtmp::session::SessionConfig,
@@ -28,7 +25,7 @@ use synctv_media::{
 use crate::{
     access::{AccessArgs, Addresses, TokenCommand},
     http::{HttpSettings, api::ServerInfo, hls::HlsPort},
-    listeners::Ports,
+    ports::Ports,
 };
 
 const MIB: usize = 1024 * 1024;

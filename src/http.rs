@@ -21,6 +21,7 @@ mod refusal;
 mod reply;
 mod request_head;
 mod rewind;
+mod settings;
 mod web;
 mod write_timeout;
 
@@ -32,8 +33,9 @@ use synctv_actors::{
     access::{AccessRequest, Gatekeeper, Protocol, Session as AccessSession},
     connection_limit::{ConnectionLimit, ConnectionPermit},
     directory::{OpenError, StreamDirectory},
-    flv::viewers::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
+    flv::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
     stream::StreamHandle,
+    wire::Wire,
 };
 use synctv_media::{
     access::{Confidential, NodeRequest, Refusal},
@@ -41,6 +43,7 @@ use synctv_media::{
 };
 use tokio::net::TcpStream;
 
+pub use self::settings::HttpSettings;
 use self::{
     api::Api,
     connection_gate::{Arrival, ConnectionGate, refuse_over_limit},
@@ -52,22 +55,11 @@ use self::{
     write_timeout::WriteTimeout,
 };
 
-/// What the HTTP port needs to know.
-#[derive(Debug, Clone)]
-pub struct HttpSettings {
-    /// `/APP/ROOM.flv` is `/ROOM.flv`.
-    pub app: String,
-    /// How long the head of a request may take.
-    pub head_timeout: Duration,
-    /// How long a client may take nothing of an answer.
-    pub stall_timeout: Duration,
-}
-
 /// How long the head of a request may take when there is no room for it, if it is a probe after all.
 const PROBE_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection that the framework serves, and what counts it.
-type ForFramework = (ConnectionPermit, Rewind<TcpStream>, SocketAddr);
+type ForFramework = (ConnectionPermit, Rewind<Wire>, SocketAddr);
 
 /// What serves the port's connections, on each worker thread.
 pub fn service(
@@ -126,39 +118,34 @@ impl Port {
     /// Serves a connection that asks for a live room, and gives any other back for the framework.
     async fn receive(&self, socket: TcpStream) -> Option<ForFramework> {
         match self.gate.look_at(socket)? {
-            Arrival::In(permit, socket, peer) => self.serve(permit, socket, peer).await,
-            Arrival::Over(turn, socket, peer) => self.probe(turn, socket, peer).await,
+            Arrival::In(permit, wire, peer) => self.serve(permit, wire, peer).await,
+            Arrival::Over(turn, wire, peer) => self.probe(turn, wire, peer).await,
         }
     }
 
     /// Over the limit of connections, a probe for life is answered nevertheless: who restarts what is dead would restart
     /// what is full.
-    async fn probe(
-        &self,
-        turn: ConnectionPermit,
-        mut socket: TcpStream,
-        peer: SocketAddr,
-    ) -> Option<ForFramework> {
-        let head = tokio::time::timeout(PROBE_HEAD_TIMEOUT, RequestHead::read(&mut socket)).await;
+    async fn probe(&self, turn: ConnectionPermit, mut wire: Wire, peer: SocketAddr) -> Option<ForFramework> {
+        let head = tokio::time::timeout(PROBE_HEAD_TIMEOUT, RequestHead::read(&mut wire)).await;
         let Ok(Ok(head)) = head else {
-            refuse_over_limit(socket).await;
+            refuse_over_limit(wire).await;
             return None;
         };
         let path = head.request().map_or("", |request| &request.path);
         if path::parse(path, "", &self.settings.app) != Some(Target::Alive) {
-            refuse_over_limit(socket).await;
+            refuse_over_limit(wire).await;
             return None;
         }
-        Some((turn, Rewind::new(head.into_bytes(), socket), peer))
+        Some((turn, Rewind::new(head.into_bytes(), wire), peer))
     }
 
     async fn serve(
         &self,
         permit: ConnectionPermit,
-        mut socket: TcpStream,
+        mut wire: Wire,
         peer: SocketAddr,
     ) -> Option<ForFramework> {
-        let head = match self.read_head(&mut socket).await {
+        let head = match self.read_head(&mut wire).await {
             Ok(head) => head,
             Err(error) => {
                 debug!(peer:% = peer, reason:% = error; "no HTTP request came");
@@ -166,37 +153,37 @@ impl Port {
             }
         };
         let Some((request, room)) = self.live_request(&head) else {
-            return Some((permit, Rewind::new(head.into_bytes(), socket), peer));
+            return Some((permit, Rewind::new(head.into_bytes(), wire), peer));
         };
         match self.find(request, &room, peer).await {
             Ok(Some((stream, access))) => {
                 let (head, kind) = (flv::response_head(), viewer_kind(request));
-                self.pool_entry.admit(&stream, NewViewer { socket, peer, head, permit, kind, access });
+                self.pool_entry.admit(&stream, NewViewer { wire, peer, head, permit, kind, access });
                 None
             }
             Ok(None) => {
-                flv::send_and_close(&socket, &flv::response_head());
+                flv::send_and_close(&mut wire, &flv::response_head());
                 None
             }
             Err(NotServed::Access(refusal)) => {
-                refuse_access(socket, &refusal).await;
+                refuse_access(wire, &refusal).await;
                 None
             }
             Err(NotServed::Room(OpenError::NotLive(_))) => {
-                Some((permit, Rewind::new(head.into_bytes(), socket), peer))
+                Some((permit, Rewind::new(head.into_bytes(), wire), peer))
             }
             Err(NotServed::Room(error)) => {
                 let reason = error.source().map(ToString::to_string).unwrap_or_default();
                 info!(room = room.as_str(), peer:% = peer, why:% = error, reason = reason.as_str();
                     "viewer refused");
-                refuse(socket, error_code(&error), &error.to_string()).await;
+                refuse(wire, error_code(&error), &error.to_string()).await;
                 None
             }
         }
     }
 
-    async fn read_head(&self, socket: &mut TcpStream) -> io::Result<RequestHead> {
-        tokio::time::timeout(self.settings.head_timeout, RequestHead::read(socket)).await?
+    async fn read_head(&self, wire: &mut Wire) -> io::Result<RequestHead> {
+        tokio::time::timeout(self.settings.head_timeout, RequestHead::read(wire)).await?
     }
 
     /// What a request for a room's media asks for.

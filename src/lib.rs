@@ -9,8 +9,10 @@ mod drain;
 pub mod http;
 pub mod listeners;
 pub mod log;
+mod ports;
 mod refusal_log;
 pub mod rtmp;
+mod run_error;
 
 use std::{
     io::{self, Write},
@@ -23,17 +25,15 @@ use std::{
 use actix_server::{Server, ServerBuilder};
 use synctv_actors::{
     access::{Gatekeeper, Orders, RandomError},
-    cluster::redis_store::JoinError,
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
-    flv::viewers::ViewerPool,
+    flv::ViewerPool,
     hls::{HlsSessions, proxy::HlsProxy},
-    rtmp::connection::RtmpSettings,
+    rtmp::RtmpSettings,
 };
-use thiserror::Error;
 
+pub use crate::{cluster::Place, run_error::RunError};
 use crate::{
-    cluster::Place,
     config::Config,
     drain::{Drain, StopSignals},
     http::{
@@ -52,31 +52,11 @@ const SHUTDOWN_TIMEOUT_S: u64 = 3;
 /// How long deleting the segments may take when the server stops.
 const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Why the server did not start, or stopped.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// An address cannot be listened on.
-    #[error("{setting}={addr}: {source}")]
-    Listen {
-        /// The setting's name.
-        setting: &'static str,
-        /// The address.
-        addr: std::net::SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The cluster could not be joined.
-    #[error("REDIS_URL: {0}")]
-    Unreachable(JoinError),
-    /// Another process has this one's name.
-    #[error(transparent)]
-    NameInUse(JoinError),
-    /// Secrets need random numbers.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    /// The threads that serve could not be started or ended badly.
-    #[error("the server stopped: {0}")]
-    Server(io::Error),
+/// Starts the ports of a node whose place in its cluster the caller decides. There are no signals and no drain: the caller
+/// stops the server.
+pub fn start(config: &Config, listeners: Listeners, place: Place) -> io::Result<Server> {
+    let node = Node::start(config, place).map_err(io::Error::other)?;
+    Ok(node.listen(config, listeners)?.run())
 }
 
 /// Serves until a signal to stop.
@@ -93,7 +73,8 @@ pub fn run_on(config: Config, listeners: Listeners) -> Result<(), RunError> {
 
 async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
     let signals = StopSignals::listen().map_err(RunError::Server)?;
-    let node = Node::start(&config, cluster::join(&config, &listeners).await?).await?;
+    let node = Node::start(&config, cluster::join(&config, &listeners).await?)?;
+    node.orders.synchronize().await;
     config.access.warn_of_openness();
     announce(&config, &listeners, &node.place.node_id);
     let server = node.listen(&config, listeners).map_err(RunError::Server)?.run();
@@ -116,20 +97,19 @@ struct Node {
 }
 
 impl Node {
-    async fn start(config: &Config, place: Place) -> Result<Self, RunError> {
+    fn start(config: &Config, place: Place) -> Result<Self, RandomError> {
         let nodes = config.access.node_keys(&place.node_id)?;
         let gatekeeper = Gatekeeper::new(config.access.settings(), nodes.clone());
-        let orders = match &place.access {
-            Some(redis) => {
-                let has_fixed_secret = config.access.cluster_secret.is_some();
-                Orders::shared(gatekeeper, redis.clone(), has_fixed_secret).await
-            }
-            None => Orders::local(gatekeeper),
-        };
+        let has_fixed_secret = config.access.cluster_secret.is_some();
+        let orders = Orders::new(gatekeeper, place.access.clone(), has_fixed_secret);
         let hls = config.hls_settings(place.in_cluster).map(HlsSessions::start);
         let streams = config.stream_settings(&nodes);
-        let directory =
-            StreamDirectory::start(streams, place.registry.clone(), config.max_rooms, hls.clone());
+        let directory = StreamDirectory::start(
+            streams,
+            place.registry.clone(),
+            config.max_rooms,
+            hls.as_ref().and_then(HlsSessions::observer),
+        );
         Ok(Self { place, orders, directory, hls, permits: ConnectionLimit::new(config.max_connections) })
     }
 
@@ -180,8 +160,8 @@ impl Node {
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (directory, permits) = (self.directory.clone(), self.permits.clone());
-        let api =
-            Arc::new(Api::new(info, directory.clone(), self.place.registry.clone(), self.orders.clone()));
+        let (registry, orders) = (self.place.registry.clone(), self.orders.clone());
+        let api = Arc::new(Api::new(info, directory.clone(), registry, orders));
         let health = Health::new(directory.clone(), self.place.registry.clone());
         server.listen("httpflv", listener, move || {
             http::service(

@@ -7,7 +7,7 @@ use synctv_actors::{
     access::Gatekeeper,
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
-    rtmp::connection::{NewConnection, RtmpConnectionActor, RtmpSettings},
+    rtmp::{NewConnection, RtmpConnectionActor, RtmpSettings},
 };
 use tokio::net::TcpStream;
 
@@ -40,7 +40,7 @@ fn accept(
     match permits.take() {
         Some(permit) => {
             RtmpConnectionActor::serve(
-                NewConnection { socket, peer, permit },
+                NewConnection { wire: socket.into(), peer, permit },
                 directory.clone(),
                 gatekeeper.clone(),
                 settings.clone(),

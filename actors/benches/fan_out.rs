@@ -11,10 +11,13 @@ use actix::{Actor, Addr, Context, Handler};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use synctv_actors::{
     access::{AccessRequest, AccessSettings, Gatekeeper, NodeKeys},
-    cluster::{embedded_store::EmbeddedStore, puller::PullSettings, registry::RegistryHandle},
+    cluster::{embedded_store::EmbeddedStore, registry::RegistryHandle},
     directory::StreamDirectory,
-    events::{StreamEvent, SubscriberId, ViewerId},
-    stream::{Flush, Publication, PublisherEvent, StreamSettings},
+    events::{
+        Flush, PublisherEvent, PullSettings, StreamEvent, StreamSettings, SubscriberId, SubscriberRole,
+        ViewerId,
+    },
+    stream::Publication,
 };
 use synctv_media::{
     samples,
@@ -69,7 +72,12 @@ impl Room {
         let grant = gatekeeper.admit_viewer(&request).await.expect("anyone may watch");
         let stream = directory.open(&grant).await.expect("it is live");
         for subscriber in &subscribers {
-            stream.join(SubscriberId::unique(), ViewerId(0), subscriber.clone().recipient());
+            stream.join(
+                SubscriberId::unique(),
+                SubscriberRole::Viewers,
+                ViewerId(0),
+                subscriber.clone().recipient(),
+            );
         }
         Self { publication, subscribers, received, _router: directory }
     }

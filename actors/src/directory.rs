@@ -11,11 +11,8 @@ use tokio::time::Instant;
 use crate::{
     access::{Grant, ToPlay, ToPublish, ToPull},
     cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
-    hls::HlsSessions,
-    stream::{
-        NotLive, Publication, PublishError, PublisherEvent, StreamHandle, StreamId, StreamSettings,
-        StreamState,
-    },
+    events::{PublisherEvent, StreamEnded, StreamSettings, StreamState},
+    stream::{NotLive, Publication, PublishError, StreamHandle},
     thread::ActorThread,
 };
 
@@ -37,8 +34,8 @@ pub struct StreamDirectoryActor {
     settings: Arc<StreamSettings>,
     registry: RegistryHandle,
     rooms_max: usize,
-    /// Cuts each stream into segments, if it is to.
-    hls: Option<HlsSessions>,
+    /// Sees each stream that a publisher of this node starts.
+    on_published: Option<StreamObserver>,
     streams: HashMap<RoomName, Entry>,
     phase: DirectoryPhase,
 }
@@ -60,10 +57,13 @@ pub struct StreamDirectory {
     registry: RegistryHandle,
 }
 
+/// Sees streams that a publisher of this node starts. HLS cuts them from their first frame on.
+pub type StreamObserver = Arc<dyn Fn(&StreamHandle) + Send + Sync>;
+
 struct Entry {
     stream: StreamHandle,
-    /// A publisher of this node came, with whom its segmenter did.
-    is_cut: bool,
+    /// A publisher of this node came, and the observer saw the stream.
+    is_observed: bool,
     /// The address of its last publisher on this node.
     publisher: Option<AddressKey>,
 }
@@ -99,14 +99,6 @@ pub enum OpenError {
 #[derive(Debug, Clone, Copy)]
 struct RoomLimit(usize);
 
-/// A stream tells the directory that it is over.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "()")]
-pub(crate) struct StreamEnded {
-    pub(crate) room: RoomName,
-    pub(crate) id: StreamId,
-}
-
 #[derive(Message)]
 #[rtype(result = "Result<StreamHandle, PublishError>")]
 struct OpenForPublisher {
@@ -141,19 +133,20 @@ struct AskPhase;
 struct Drain;
 
 impl StreamDirectory {
-    /// Starts the directory on the current thread. `hls` is told of each stream that starts.
+    /// Starts the directory on the current thread. `on_published` sees each stream before its first publisher of this
+    /// node is attached.
     pub fn start(
         settings: StreamSettings,
         registry: RegistryHandle,
         rooms_max: usize,
-        hls: Option<HlsSessions>,
+        on_published: Option<StreamObserver>,
     ) -> Self {
         let (settings, streams) = (Arc::new(settings), HashMap::new());
         let directory = StreamDirectoryActor {
             settings,
             registry: registry.clone(),
             rooms_max,
-            hls,
+            on_published,
             streams,
             phase: DirectoryPhase::Open,
         };
@@ -287,7 +280,7 @@ impl StreamDirectoryActor {
                 registry.clone(),
                 ctx.address().recipient(),
             ),
-            is_cut: false,
+            is_observed: false,
             publisher: None,
         }))
     }
@@ -328,13 +321,13 @@ impl Handler<OpenForPublisher> for StreamDirectoryActor {
             return Err(PublishError::Draining);
         }
         self.check_left_rooms(&room, address)?;
-        let hls = self.hls.clone();
+        let on_published = self.on_published.clone();
         let entry =
             self.entry(&room, &thread, ctx).map_err(|RoomLimit(max)| PublishError::RoomLimit { max })?;
         entry.publisher = address;
-        if let Some(hls) = hls.filter(|_| !entry.is_cut) {
-            entry.is_cut = true;
-            hls.stream_started(&entry.stream);
+        if let Some(observe) = on_published.filter(|_| !entry.is_observed) {
+            entry.is_observed = true;
+            observe(&entry.stream);
         }
         Ok(entry.stream.clone())
     }

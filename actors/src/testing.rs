@@ -19,14 +19,16 @@ use crate::{
     cluster::{
         embedded_store::EmbeddedStore,
         origin::{Origin, PublishedRoom},
-        puller::PullSettings,
-        registry::{ClaimError, RegistryHandle},
-        store::{Claim, Store, StoreError},
+        registry::RegistryHandle,
+        store::{Claim, ClaimError, Store, StoreError},
     },
     directory::StreamDirectory,
-    events::{EndReason, MAILBOX_MAX, StreamEvent, SubscriberId, ViewerId},
+    events::{
+        EndReason, Flush, MAILBOX_MAX, PublisherEvent, PullSettings, StreamEvent, StreamSettings,
+        SubscriberId, SubscriberRole, ViewerId,
+    },
     hls::HlsSessions,
-    stream::{Flush, PublisherEvent, StreamHandle, StreamSettings},
+    stream::StreamHandle,
 };
 
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
@@ -86,7 +88,7 @@ pub(crate) fn node_with_hls<S: Store>(
     hls: Option<HlsSessions>,
 ) -> StreamDirectory {
     let registry = RegistryHandle::start_on(&Arbiter::current(), Duration::from_secs(60), store);
-    StreamDirectory::start(settings, registry, rooms_max, hls)
+    StreamDirectory::start(settings, registry, rooms_max, hls.and_then(|hls| hls.observer()))
 }
 
 /// What a [`Probe`] got.
@@ -129,7 +131,7 @@ impl ProbeHandle {
     }
 
     pub fn join(&self, stream: &StreamHandle, viewer: u64) {
-        stream.join(self.id, ViewerId(viewer), self.address.clone().recipient());
+        stream.join(self.id, SubscriberRole::Viewers, ViewerId(viewer), self.address.clone().recipient());
     }
 
     pub async fn next(&mut self) -> Got {

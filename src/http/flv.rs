@@ -1,10 +1,10 @@
 //! HTTP-FLV: `GET /ROOM.flv` and `GET /APP/ROOM.flv`.
 
 use std::time::SystemTime;
+use synctv_actors::wire::Wire;
 
 use bytes::Bytes;
 use synctv_media::stream::room::{RoomName, RoomNameError};
-use tokio::net::TcpStream;
 
 /// The type of a live FLV body.
 pub const CONTENT_TYPE: &str = "video/x-flv";
@@ -33,8 +33,8 @@ pub(super) fn response_head() -> Bytes {
 }
 
 /// Sends a short response to a connection that is dropped next. A socket that cannot take so much has no reader.
-pub(super) fn send_and_close(socket: &TcpStream, response: &[u8]) {
-    let _ = socket.try_write(response);
+pub(super) fn send_and_close(wire: &mut Wire, response: &[u8]) {
+    let _ = wire.try_write(response);
 }
 
 #[allow(clippy::disallowed_methods, reason = "a Date header is the wall clock's")]

@@ -26,6 +26,7 @@ use synctv_actors::{
         HlsSessions,
         proxy::{HlsProxy, HlsResource, PlaylistAddress},
     },
+    wire::Wire,
 };
 use synctv_media::stream::room::RoomName;
 use tokio::net::TcpStream;
@@ -109,8 +110,8 @@ async fn worker(
 }
 
 async fn serve(
-    framework: &impl Service<(WriteTimeout<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError>,
-    socket: WriteTimeout<TcpStream>,
+    framework: &impl Service<(WriteTimeout<Wire>, Option<SocketAddr>), Response = (), Error = DispatchError>,
+    socket: WriteTimeout<Wire>,
     peer: SocketAddr,
 ) {
     if let Err(error) = framework.call((socket, Some(peer))).await {
@@ -122,13 +123,13 @@ async fn framework(
     sources: HlsSources,
     port: &HlsPort,
 ) -> Result<
-    impl Service<(WriteTimeout<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
+    impl Service<(WriteTimeout<Wire>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
     let site = web::Data::new(Site { sources, app: port.app.clone() });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
-    HttpService::<WriteTimeout<TcpStream>, _, _>::build()
+    HttpService::<WriteTimeout<Wire>, _, _>::build()
         .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
         .client_request_timeout(port.head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)

@@ -3,9 +3,9 @@
 use std::io;
 
 use bytes::{Bytes, BytesMut};
-use synctv_actors::cluster::origin::PULL_HEADER;
+use synctv_actors::{cluster::origin::PULL_HEADER, wire::Wire};
 use synctv_media::access::Confidential;
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio::io::AsyncReadExt;
 
 /// The most that is read to find a request's head. A longer one is the framework's to refuse.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
@@ -42,10 +42,10 @@ pub(super) enum Method {
 
 impl RequestHead {
     /// Reads a head. What is no HTTP/1 counts as read: the framework answers it.
-    pub async fn read(socket: &mut TcpStream) -> io::Result<Self> {
+    pub async fn read(wire: &mut Wire) -> io::Result<Self> {
         let mut bytes = BytesMut::with_capacity(1024);
         loop {
-            if socket.read_buf(&mut bytes).await? == 0 {
+            if wire.read_buf(&mut bytes).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             if let Some(request) = parse(&bytes) {

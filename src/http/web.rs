@@ -10,18 +10,18 @@ use actix_web::{
     http::{Method, StatusCode},
     web,
 };
-use synctv_actors::cluster::origin::PULL_HEADER;
+use synctv_actors::{cluster::origin::PULL_HEADER, wire::Wire};
 use synctv_media::stream::room::{RoomName, RoomNameError};
-use tokio::net::TcpStream;
 
 use super::{
-    HttpSettings, admin,
+    admin,
     api::{self, Api},
     health::Health,
     page,
     path::{self, Target},
     reply::{error, not_allowed, not_allowed_but, preflight, preflight_of},
     rewind::Rewind,
+    settings::HttpSettings,
     write_timeout::WriteTimeout,
 };
 
@@ -43,14 +43,13 @@ pub(super) async fn service(
     api: Arc<Api>,
     health: Health,
 ) -> Result<
-    impl Service<(WriteTimeout<Rewind<TcpStream>>, Option<SocketAddr>), Response = (), Error = DispatchError>
-    + use<>,
+    impl Service<(WriteTimeout<Rewind<Wire>>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
     let site = web::Data::new(Site { app: settings.app.clone(), api, health });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
-    HttpService::<WriteTimeout<Rewind<TcpStream>>, _, _>::build()
+    HttpService::<WriteTimeout<Rewind<Wire>>, _, _>::build()
         .keep_alive(KeepAlive::Disabled)
         .client_request_timeout(settings.head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)

@@ -3,7 +3,7 @@
 //! It blocks like everything in these tests, and there is one at a time: pictures are decoded by the processor.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -11,9 +11,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use synctv_testkit::{http::read_response, socket::dial, wait::PATIENCE};
 use tempfile::TempDir;
-
-use crate::support::{PATIENCE, http::split_head, rtmp_peer::dial};
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -185,9 +184,7 @@ impl Browser {
             self.address
         );
         socket.write_all(request.as_bytes()).expect("chromedriver takes the request");
-        let answer: Value =
-            serde_json::from_slice(&read_body(&mut socket)).expect("chromedriver answers in JSON");
-        let value = answer["value"].clone();
+        let value = read_response(&mut socket).json()["value"].clone();
         if value["error"].is_string() { Err(value["message"].clone()) } else { Ok(value) }
     }
 }
@@ -205,22 +202,6 @@ impl Drop for Browser {
 
 fn port_in(line: &str) -> Option<u16> {
     line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
-}
-
-/// The body of a response whose connection may stay open.
-fn read_body(socket: &mut impl Read) -> Vec<u8> {
-    let (mut read, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
-    loop {
-        let size = socket.read(&mut buffer).expect("chromedriver answers");
-        assert!(size > 0, "chromedriver closed the connection");
-        read.extend_from_slice(&buffer[..size]);
-        if let Some((head, body)) = split_head(&read) {
-            let whole: usize = head.header("content-length").parse().expect("the response has a length");
-            if body.len() >= whole {
-                return body;
-            }
-        }
-    }
 }
 
 /// RFC 4648, section 4, of a sender that is trusted.

@@ -1,20 +1,22 @@
 //! A page of another site that uses flv.js plays what the server's own page plays.
 
-use crate::{browser::Browser, site::Site, studio::Studio};
+use synctv_testkit::{server::TestServer, tools::push_clip};
+
+use crate::{browser::Browser, site::Site};
 
 const PAGE: &str = include_str!("flvjs/index.html");
 const SCRIPT: &str = include_str!("flvjs/flv-1.6.2.js");
 
 #[test]
 fn flvjs_decodes_it() {
-    let studio = Studio::open();
-    let _publisher = studio.push("demo");
+    let server = TestServer::with_hls(&[]);
+    let _publisher = push_clip(&server, "demo");
     let site = Site::serve(vec![
         ("/", "text/html", PAGE.to_owned()),
         ("/flv.js", "text/javascript", SCRIPT.to_owned()),
     ]);
     let browser = Browser::start();
-    browser.open(&site.url(&format!("/?url={}", studio.server.flv_url("demo"))));
+    browser.open(&site.url(&format!("/?url={}", server.flv_url("demo"))));
     browser.until("video.currentTime > 2 && video.getVideoPlaybackQuality().totalVideoFrames >= 45");
     assert_eq!(browser.run("return document.querySelector('video').videoWidth"), 640);
     browser.assert_quiet();

@@ -1,6 +1,8 @@
 //! A room can be watched in a frame of another site's page; the list cannot be framed.
 
-use crate::{browser::Browser, site::Site, studio::Studio};
+use synctv_testkit::{server::TestServer, tools::push_clip};
+
+use crate::{browser::Browser, site::Site};
 
 fn framing(url: &str) -> Site {
     let page = format!(
@@ -11,9 +13,9 @@ fn framing(url: &str) -> Site {
 
 #[test]
 fn a_room_plays_in_a_frame() {
-    let studio = Studio::open();
-    let _publisher = studio.push("demo");
-    let site = framing(&studio.url("/watch/demo"));
+    let server = TestServer::with_hls(&[]);
+    let _publisher = push_clip(&server, "demo");
+    let site = framing(&server.url("/watch/demo"));
     let browser = Browser::start();
     browser.open(&site.url("/"));
     browser.enter_frame();
@@ -24,8 +26,8 @@ fn a_room_plays_in_a_frame() {
 
 #[test]
 fn the_list_does_not_show_in_a_frame() {
-    let studio = Studio::open();
-    let site = framing(&studio.url("/"));
+    let server = TestServer::with_hls(&[]);
+    let site = framing(&server.url("/"));
     let browser = Browser::start();
     browser.open(&site.url("/"));
     browser.enter_frame();

@@ -1,25 +1,28 @@
 //! The pages in light and dark, on a desk and on a phone. Nothing sticks out, and people can look at the pictures.
 
-use crate::{browser::Browser, studio::Studio};
+use synctv_testkit::{server::TestServer, tools::push_clip};
+
+use crate::browser::Browser;
 
 const SIZES: [(&str, u32, u32); 2] = [("desk", 1280, 900), ("phone", 390, 844)];
 
 #[test]
 fn nothing_sticks_out() {
-    let studio = Studio::open();
+    let server = TestServer::with_hls(&[]);
     let browser = Browser::start();
-    browser.open(&studio.url("/"));
+    browser.open(&server.url("/"));
     browser.until("!document.getElementById('empty').hidden");
     take(&browser, "empty");
     let long_name = "a-room-with-a-name-that-is-as-long-as-names-of-rooms-can-be.".repeat(2);
-    let _publishers = [studio.push("demo"), studio.push("studio-b"), studio.push(&long_name)];
+    let _publishers =
+        [push_clip(&server, "demo"), push_clip(&server, "studio-b"), push_clip(&server, &long_name)];
     browser.until("document.querySelectorAll('.rooms .bitrate:not(:empty)').length === 3");
     take(&browser, "rooms");
-    browser.open(&studio.url("/watch/demo"));
+    browser.open(&server.url("/watch/demo"));
     browser.until("document.getElementById('stage').dataset.state === 'playing' && video.currentTime > 1");
     browser.until("text('facts').includes('1 viewer')");
     take(&browser, "watch");
-    browser.open(&studio.url("/watch/nobody"));
+    browser.open(&server.url("/watch/nobody"));
     browser.until("text('message') === 'Nobody is live here yet'");
     take(&browser, "waiting");
     browser.assert_quiet();

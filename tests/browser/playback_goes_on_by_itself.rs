@@ -1,12 +1,14 @@
 //! Whoever waits need not touch anything: playback goes on when the publisher, or the server, is back.
 
-use crate::{browser::Browser, studio::Studio};
+use synctv_testkit::{server::TestServer, tools::push_clip};
+
+use crate::browser::Browser;
 
 const PLAYING: &str = "document.getElementById('stage').dataset.state === 'playing'";
 
 /// Marks the page, so that a reload would be seen.
-fn watch(browser: &Browser, studio: &Studio) {
-    browser.open(&studio.url("/watch/demo"));
+fn watch(browser: &Browser, server: &TestServer) {
+    browser.open(&server.url("/watch/demo"));
     browser.run("globalThis.isTheSamePage = true");
     browser.until(PLAYING);
 }
@@ -19,53 +21,53 @@ fn assert_plays_on(browser: &Browser) {
 
 #[test]
 fn a_publisher_that_comes_back_within_the_grace_is_followed() {
-    let studio = Studio::open_with(20, &[]);
-    let publisher = studio.push("demo");
+    let server = TestServer::with_hls(&["--publisher-grace-s", "20"]);
+    let publisher = push_clip(&server, "demo");
     let browser = Browser::start();
-    watch(&browser, &studio);
+    watch(&browser, &server);
     drop(publisher);
     browser.until("text('message') === 'The publisher is away'");
-    let _publisher = studio.push("demo");
+    let _publisher = push_clip(&server, "demo");
     assert_plays_on(&browser);
     browser.assert_quiet();
 }
 
 #[test]
 fn the_end_is_said_and_the_next_stream_is_played() {
-    let studio = Studio::open();
-    let publisher = studio.push("demo");
+    let server = TestServer::with_hls(&[]);
+    let publisher = push_clip(&server, "demo");
     let browser = Browser::start();
-    watch(&browser, &studio);
+    watch(&browser, &server);
     drop(publisher);
     browser.until("text('message') === 'The stream has ended'");
-    let _publisher = studio.push("demo");
+    let _publisher = push_clip(&server, "demo");
     assert_plays_on(&browser);
     browser.assert_quiet();
 }
 
 #[test]
 fn a_room_that_is_opened_before_it_is_live_begins_with_it() {
-    let studio = Studio::open();
+    let server = TestServer::with_hls(&[]);
     let browser = Browser::start();
-    browser.open(&studio.url("/watch/demo"));
+    browser.open(&server.url("/watch/demo"));
     browser.run("globalThis.isTheSamePage = true");
     browser.until("text('message') === 'Nobody is live here yet'");
-    let _publisher = studio.push("demo");
+    let _publisher = push_clip(&server, "demo");
     assert_plays_on(&browser);
     browser.assert_quiet();
 }
 
 #[test]
 fn a_server_that_was_started_anew_is_found_again() {
-    let studio = Studio::open();
-    let address = studio.server.http.to_string();
-    let publisher = studio.push("demo");
+    let server = TestServer::with_hls(&[]);
+    let address = server.http.to_string();
+    let publisher = push_clip(&server, "demo");
     let browser = Browser::start();
-    watch(&browser, &studio);
-    drop((publisher, studio));
+    watch(&browser, &server);
+    drop((publisher, server));
     browser.until("text('message') === 'The server does not answer'");
-    let studio = Studio::open_with(2, &["--httpflv-addr", &address]);
-    let _publisher = studio.push("demo");
+    let server = TestServer::with_hls(&["--publisher-grace-s", "2", "--httpflv-addr", &address]);
+    let _publisher = push_clip(&server, "demo");
     assert_plays_on(&browser);
     // That the server could not be reached is the browser's to say, and nothing else is said.
     let complaints = browser.complaints();

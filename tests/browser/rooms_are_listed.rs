@@ -1,24 +1,22 @@
 //! The first page lists what is live, and says how to push when nothing is.
 
 use serde_json::json;
+use synctv_testkit::{server::TestServer, tools::push_clip};
 
-use crate::{
-    browser::{Browser, ENTER, TAB},
-    studio::Studio,
-};
+use crate::browser::{Browser, ENTER, TAB};
 
 #[test]
 fn a_room_comes_and_goes_without_a_reload() {
     // Longer than the page takes to look again.
-    let studio = Studio::open_with(6, &[]);
+    let server = TestServer::with_hls(&["--publisher-grace-s", "6"]);
     let browser = Browser::start();
-    browser.open(&studio.url("/"));
+    browser.open(&server.url("/"));
     browser.until("!document.getElementById('empty').hidden && document.getElementById('push').open");
-    let port = studio.server.rtmp.port();
+    let port = server.rtmp.port();
     browser.until(&format!("text('obs-server') === 'rtmp://127.0.0.1:{port}/live'"));
     browser.until(&format!("text('ffmpeg-file').endsWith('rtmp://127.0.0.1:{port}/live/my-room')"));
 
-    let publisher = studio.push("demo");
+    let publisher = push_clip(&server, "demo");
     browser.until("document.querySelector('.rooms .video')?.textContent === 'H.264 640 × 360'");
     browser.until("/^[0-9.]+ [kM]bit.s$/.test(document.querySelector('.rooms .bitrate').textContent)");
     let row = browser.run(
@@ -38,10 +36,10 @@ fn a_room_comes_and_goes_without_a_reload() {
 
 #[test]
 fn the_keyboard_is_enough_and_keeps_its_place() {
-    let studio = Studio::open();
-    let _publisher = studio.push("demo");
+    let server = TestServer::with_hls(&[]);
+    let _publisher = push_clip(&server, "demo");
     let browser = Browser::start();
-    browser.open(&studio.url("/"));
+    browser.open(&server.url("/"));
     browser.until("document.querySelector('[data-room=demo]')");
     browser.press(&[TAB, TAB]);
     browser.until("document.activeElement.dataset.room === 'demo'");

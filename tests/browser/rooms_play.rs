@@ -1,16 +1,18 @@
 //! A room plays over HTTP-FLV and over HLS, at once and close to live.
 
-use crate::{browser::Browser, studio::Studio};
+use synctv_testkit::{server::TestServer, tools::push_clip};
+
+use crate::browser::Browser;
 
 /// More than the decoder needs to have begun, less than the cached GOP.
 const FRAMES: u32 = 45;
 
 #[test]
 fn http_flv_plays_less_than_a_second_and_a_half_behind_live() {
-    let studio = Studio::open();
-    let _publisher = studio.push("demo");
+    let server = TestServer::with_hls(&[]);
+    let _publisher = push_clip(&server, "demo");
     let browser = Browser::start();
-    browser.open(&studio.url("/watch/demo"));
+    browser.open(&server.url("/watch/demo"));
     browser.until("document.getElementById('stage').dataset.state === 'playing'");
     assert_plays(&browser);
     let behind = browser.run(
@@ -30,10 +32,10 @@ fn http_flv_plays_less_than_a_second_and_a_half_behind_live() {
 
 #[test]
 fn hls_plays_in_the_same_page() {
-    let studio = Studio::open();
-    let _publisher = studio.push("demo");
+    let server = TestServer::with_hls(&[]);
+    let _publisher = push_clip(&server, "demo");
     let browser = Browser::start();
-    browser.open(&studio.url("/watch/demo"));
+    browser.open(&server.url("/watch/demo"));
     browser.until("document.getElementById('stage').dataset.state === 'playing'");
     browser.run("document.querySelector('[name=protocol][value=hls]').click()");
     browser.until("globalThis.Hls && document.getElementById('stage').dataset.state === 'playing'");

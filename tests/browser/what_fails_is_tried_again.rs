@@ -1,6 +1,8 @@
 //! What is live and does not play is tried again, ever less often, until it plays.
 
-use crate::{browser::Browser, studio::Studio};
+use synctv_testkit::{server::TestServer, tools::push_clip};
+
+use crate::browser::Browser;
 
 const PLAYING: &str = "document.getElementById('stage').dataset.state === 'playing' && video.currentTime > 1";
 const SAID: &str = "This stream cannot be played here";
@@ -32,9 +34,9 @@ const TAKE_NO_MEDIA: &str = "
     };";
 
 /// A page that waits for its room, with something broken.
-fn wait_with(studio: &Studio, broken: &str) -> Browser {
+fn wait_with(server: &TestServer, broken: &str) -> Browser {
     let browser = Browser::start();
-    browser.open(&studio.url("/watch/demo"));
+    browser.open(&server.url("/watch/demo"));
     browser.until("text('message') === 'Nobody is live here yet'");
     browser.run(broken);
     browser
@@ -48,9 +50,9 @@ fn assert_plays_when_mended(browser: &Browser) {
 
 #[test]
 fn a_server_that_refuses_is_asked_ever_less_often() {
-    let studio = Studio::open();
-    let browser = wait_with(&studio, REFUSE_MEDIA);
-    let _publisher = studio.push("demo");
+    let server = TestServer::with_hls(&[]);
+    let browser = wait_with(&server, REFUSE_MEDIA);
+    let _publisher = push_clip(&server, "demo");
     browser.until(FAILING);
     let tries = browser.run("return tries");
     let tries: Vec<f64> =
@@ -65,10 +67,10 @@ fn a_server_that_refuses_is_asked_ever_less_often() {
 #[test]
 fn media_that_breaks_is_not_taken_for_media_that_cannot_be_decoded() {
     for protocol in ["flv", "hls"] {
-        let studio = Studio::open();
-        let browser = wait_with(&studio, TAKE_NO_MEDIA);
+        let server = TestServer::with_hls(&[]);
+        let browser = wait_with(&server, TAKE_NO_MEDIA);
         browser.run(&format!("document.querySelector('[name=protocol][value={protocol}]').click()"));
-        let _publisher = studio.push("demo");
+        let _publisher = push_clip(&server, "demo");
         browser.until(FAILING);
         assert_plays_when_mended(&browser);
         assert_eq!(browser.run("return document.querySelector('[name=protocol]:checked').value"), protocol);
@@ -77,9 +79,9 @@ fn media_that_breaks_is_not_taken_for_media_that_cannot_be_decoded() {
 
 #[test]
 fn what_played_is_tried_again_at_once() {
-    let studio = Studio::open();
-    let browser = wait_with(&studio, REFUSE_MEDIA);
-    let _publisher = studio.push("demo");
+    let server = TestServer::with_hls(&[]);
+    let browser = wait_with(&server, REFUSE_MEDIA);
+    let _publisher = push_clip(&server, "demo");
     browser.until("tries.length === 2");
     browser.run("isBroken = false");
     browser.until(PLAYING);

@@ -3,21 +3,19 @@
 
 use std::time::Duration;
 
+use synctv_testkit::{
+    flv,
+    hls::Playlist,
+    http::Response,
+    redis::Redis,
+    rtmp::RtmpPeer,
+    server::TestServer,
+    tools::{Media, media_file},
+    wait::{now, poll_until},
+};
 use tempfile::TempDir;
 
-use crate::{
-    hls::{Answer, Playlist, request},
-    node, publish_when_free,
-    redis::{Redis, until},
-    support::{
-        flv_file,
-        http::request as ask_api,
-        now,
-        rtmp_peer::RtmpPeer,
-        server::Server,
-        tools::{Media, media_file},
-    },
-};
+use crate::{node, publish_when_free};
 
 /// Nodes that begin a playlist at least so long after one another give their discontinuities different numbers. With the
 /// default lease no takeover is faster.
@@ -25,8 +23,7 @@ const DISCONTINUITY_STEP: Duration = Duration::from_secs(4);
 
 /// A node with HLS.
 struct HlsNode {
-    server: Server,
-    address: String,
+    server: TestServer,
     _storage: TempDir,
 }
 
@@ -34,28 +31,23 @@ impl HlsNode {
     fn start(id: &str, redis: &Redis) -> Self {
         let storage = tempfile::tempdir().expect("a directory");
         let path = storage.path().to_str().expect("its path is text");
-        let flags = ["--hls", "always", "--hls-addr", "127.0.0.1:0", "--hls-storage", path];
-        let server = node(id, &redis.url(), &flags);
-        let about = ask_api(server.http, "GET", "/api/v1/server").body;
-        let about: serde_json::Value = serde_json::from_str(&about).expect("the API answers in JSON");
-        Self { address: format!("127.0.0.1:{}", about["hls_port"]), server, _storage: storage }
+        let flags = ["--hls", "always", "--hls-storage", path];
+        Self { server: node(id, &redis.url(), &flags), _storage: storage }
     }
 
-    fn get(&self, file: &str) -> Answer {
-        request(&self.address, "GET", &format!("/live/r/{file}"), &[])
+    fn get(&self, file: &str) -> Response {
+        self.server.hls().get(&format!("/live/r/{file}"))
     }
 
     fn playlist(&self) -> Playlist {
-        let answer = self.get("index.m3u8");
-        assert_eq!(answer.status, 200, "players give up after a few errors: {}", answer.text());
-        Playlist::parse(&answer.text())
+        self.server.hls().playlist("r")
     }
 }
 
 /// Publishes five GOPs at once, and stays.
-fn publish(server: &Server) -> RtmpPeer {
+fn publish(server: &TestServer) -> RtmpPeer {
     let mut publisher = publish_when_free(server, "r");
-    publisher.send_all(&flv_file::read(media_file(Media::AudioVideo)));
+    publisher.send_all(&flv::read_file(media_file(Media::AudioVideo)));
     publisher
 }
 
@@ -69,7 +61,7 @@ fn playlists_and_segments_are_equal_to_the_byte_and_go_on_after_a_takeover() {
     let nodes = ["n1", "n2", "n3"].map(|id| HlsNode::start(id, &redis));
     let _first = publish(&nodes[0].server);
     let began = now();
-    let before = until("the playlist", || with_segments(&nodes[0].playlist()).cloned());
+    let before = poll_until("the playlist", || with_segments(&nodes[0].playlist()).cloned());
     let files = before.segments.iter().map(|segment| segment.uri.as_str());
     for file in ["index.m3u8"].into_iter().chain(files) {
         let answers = nodes.each_ref().map(|node| node.get(file));
@@ -81,11 +73,11 @@ fn playlists_and_segments_are_equal_to_the_byte_and_go_on_after_a_takeover() {
         }
     }
 
-    until("the clock's next discontinuity", || (began.elapsed() > DISCONTINUITY_STEP).then_some(()));
+    poll_until("the clock's next discontinuity", || (began.elapsed() > DISCONTINUITY_STEP).then_some(()));
     nodes[0].server.signal("KILL");
     let _second = publish(&nodes[1].server);
     for node in &nodes[1..] {
-        let after = until("the new owner's playlist", || {
+        let after = poll_until("the new owner's playlist", || {
             let playlist = node.playlist();
             with_segments(&playlist).filter(|playlist| playlist.sequence != before.sequence).cloned()
         });
@@ -103,8 +95,8 @@ fn while_redis_is_away_what_was_watched_goes_on_and_what_is_unknown_is_not_calle
     let mut redis = Redis::start(&[]);
     let [origin, edge, other] = ["n1", "n2", "n3"].map(|id| HlsNode::start(id, &redis));
     let _live = publish(&origin.server);
-    until("the playlist", || with_segments(&edge.playlist()).cloned());
-    assert_eq!(request(&other.address, "GET", "/live/nobodys/index.m3u8", &[]).status, 404);
+    poll_until("the playlist", || with_segments(&edge.playlist()).cloned());
+    assert_eq!(other.server.hls().get("/live/nobodys/index.m3u8").status, 404);
     redis.kill();
     for node in [&edge, &origin] {
         let playlist = node.playlist();
@@ -113,5 +105,5 @@ fn while_redis_is_away_what_was_watched_goes_on_and_what_is_unknown_is_not_calle
     let answer = other.get("index.m3u8");
     assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{}", answer.text());
     redis.start_again();
-    until("the room is found again", || (other.get("index.m3u8").status == 200).then_some(()));
+    poll_until("the room is found again", || (other.get("index.m3u8").status == 200).then_some(()));
 }

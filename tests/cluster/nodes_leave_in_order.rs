@@ -2,25 +2,24 @@
 
 use std::time::Duration;
 
-use crate::{
-    node, publish_when_free,
-    redis::{Redis, until},
-    support::{
-        flv_viewer::FlvViewer,
-        frames,
-        http::request,
-        now,
-        rtmp_peer::{Next, RtmpPeer},
-        server::Server,
-    },
+use synctv_testkit::{
+    flv::FlvViewer,
+    frames,
+    http::request,
+    redis::Redis,
+    rtmp::{Next, RtmpPeer},
+    server::TestServer,
+    wait::{now, poll_until},
 };
+
+use crate::{node, publish_when_free};
 
 /// Below a lease: what is given away need not lapse.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-fn status(server: &Server, path: &str) -> (u16, String) {
+fn status(server: &TestServer, path: &str) -> (u16, String) {
     let answer = request(server.http, "GET", path);
-    (answer.head.status, answer.body)
+    (answer.status, answer.text())
 }
 
 #[test]
@@ -54,7 +53,7 @@ fn its_publisher_goes_elsewhere_and_its_viewers_follow() {
 
     // Nobody is left to wait for.
     drop(viewer);
-    assert_eq!(n1.wait(Duration::from_secs(10)).code(), Some(0));
+    assert_eq!(n1.wait_for_exit().code(), Some(0));
 }
 
 #[test]
@@ -66,7 +65,7 @@ fn its_viewers_are_let_go_when_their_time_is_over() {
     let mut viewer = FlvViewer::open(&n1, "r");
     viewer.frames_until(&frames::keyframe(0, 1));
     n1.signal("TERM");
-    assert_eq!(n1.wait(Duration::from_secs(10)).code(), Some(0));
+    assert_eq!(n1.wait_for_exit().code(), Some(0));
     assert!(viewer.frames_to_the_end().is_empty());
     publisher.send(&frames::keyframe(40, 2));
     assert!(matches!(publisher.next(Duration::from_millis(200)), Next::Nothing), "the other node goes on");
@@ -78,8 +77,8 @@ fn readiness_follows_redis_and_life_does_not() {
     let n1 = node("n1", &redis.url(), &[]);
     assert_eq!(status(&n1, "/readyz"), (200, r#"{"status":"ready"}"#.to_owned()));
     redis.kill();
-    until("it is not ready", || (status(&n1, "/readyz").0 == 503).then_some(()));
+    poll_until("it is not ready", || (status(&n1, "/readyz").0 == 503).then_some(()));
     assert_eq!(status(&n1, "/healthz"), (200, r#"{"status":"alive"}"#.to_owned()));
     redis.start_again();
-    until("it is ready", || (status(&n1, "/readyz").0 == 200).then_some(()));
+    poll_until("it is ready", || (status(&n1, "/readyz").0 == 200).then_some(()));
 }

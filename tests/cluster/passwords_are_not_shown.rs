@@ -2,15 +2,15 @@
 
 use std::{path::Path, process::Command};
 
-use crate::{
-    node,
+use synctv_testkit::{
+    process::run_to_end,
     redis::Redis,
-    support::{
-        rtmp_peer::RtmpPeer,
-        server::{program, run_to_end},
-        tools::run,
-    },
+    rtmp::RtmpPeer,
+    server::{TestServer, program},
+    tools::run,
 };
+
+use crate::node;
 
 #[test]
 fn a_password_and_a_database_are_used() {
@@ -49,7 +49,7 @@ fn tls_is_used_and_its_certificate_checked() {
     let url = format!("rediss://127.0.0.1:{}", redis.port);
     let mut trusting = program();
     trusting.env("SSL_CERT_FILE", &certificate).args(["--node-id", "n1", "--redis-url", &url]);
-    let n1 = crate::support::server::Server::of(trusting);
+    let n1 = TestServer::of(trusting);
     let _live = RtmpPeer::publish(&n1, "r");
     let rooms = redis.ask(&["--tls", "--cacert", &certificate, "KEYS", "stream:*"]);
     assert_eq!(rooms, ["stream:r"]);

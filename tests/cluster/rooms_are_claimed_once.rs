@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use crate::{
-    node, publish_when_free,
-    redis::{Proxy, Redis, until},
-    support::{now, rtmp_peer::RtmpPeer, server::Server},
+use synctv_testkit::{
+    redis::{Redis, RedisProxy},
+    rtmp::RtmpPeer,
+    server::TestServer,
+    wait::{now, poll_until},
 };
+
+use crate::{node, publish_when_free};
 
 #[test]
 fn a_second_publisher_is_refused_on_every_node_until_the_first_leaves() {
@@ -20,7 +23,7 @@ fn a_second_publisher_is_refused_on_every_node_until_the_first_leaves() {
         assert_eq!(refused.code, "NetStream.Publish.BadName");
     }
     first.unpublish();
-    until("the release", || redis.rooms().is_empty().then_some(()));
+    poll_until("the release", || redis.rooms().is_empty().then_some(()));
     let _second = RtmpPeer::publish(&n2, "r");
     assert_eq!(redis.ask(&["HGET", "stream:r", "publisher_node"]), ["n2"]);
 }
@@ -32,7 +35,7 @@ fn heartbeats_keep_claims_and_leases() {
     let _live = RtmpPeer::publish(&n1, "r");
     for (key, ttl_ms) in [("stream:r", 5000), ("node:n1", 1500)] {
         let mut last_ms = ttl_ms;
-        until("a renewal", || {
+        poll_until("a renewal", || {
             let left_ms = redis.number(&["PTTL", key]);
             assert!((1..=ttl_ms).contains(&left_ms), "{key} has {left_ms} ms");
             let is_renewed = left_ms > last_ms;
@@ -75,7 +78,7 @@ fn a_node_that_slept_lets_its_publisher_go_when_another_node_has_the_room() {
 #[test]
 fn a_node_that_is_cut_off_keeps_what_is_live_and_gives_up_what_others_took() {
     let redis = Redis::start(&[]);
-    let proxy = Proxy::start(redis.address());
+    let proxy = RedisProxy::start(redis.address());
     let (n1, n2) = (node("n1", &proxy.url(), &[]), node("n2", &redis.url(), &[]));
     let mut first = RtmpPeer::publish(&n1, "taken");
     let _kept = RtmpPeer::publish(&n1, "kept");
@@ -83,7 +86,7 @@ fn a_node_that_is_cut_off_keeps_what_is_live_and_gives_up_what_others_took() {
     let _second = publish_when_free(&n2, "taken");
     let refused = RtmpPeer::try_publish(&n1, "new").expect_err("it cannot know");
     assert_ne!(refused.code, "NetStream.Publish.BadName");
-    assert_eq!(n1.log.count(|line| line.text("msg") == "publisher left"), 0);
+    assert_eq!(n1.log.count(|line| line.text("msg") == "publisher disconnected"), 0);
     proxy.mend();
     first.wait_for_status("NetStream.Failed");
     let _new = publish_when_free(&n1, "new");
@@ -93,13 +96,13 @@ fn a_node_that_is_cut_off_keeps_what_is_live_and_gives_up_what_others_took() {
 #[test]
 fn a_node_that_restarts_under_its_name_takes_its_rooms_at_once() {
     let redis = Redis::start(&[]);
-    let (rtmp, http) = (crate::redis::free_port(), crate::redis::free_port());
+    let (rtmp, http) = (synctv_testkit::redis::free_port(), synctv_testkit::redis::free_port());
     let (rtmp, http) = (format!("127.0.0.1:{rtmp}"), format!("127.0.0.1:{http}"));
     let flags = ["--rtmp-addr", &rtmp, "--httpflv-addr", &http, "--lease-ttl-ms", "60000"];
     let start = || {
         let common = ["--node-id", "n1", "--redis-url", &redis.url()].map(str::to_owned);
         let flags: Vec<&str> = common.iter().map(String::as_str).chain(flags).collect();
-        Server::start(&flags)
+        TestServer::start(&flags)
     };
     let before = start();
     let _first = RtmpPeer::publish(&before, "r");

@@ -3,16 +3,12 @@
 
 use std::time::Duration;
 
-use crate::{
-    node,
-    redis::Redis,
-    support::{
-        flv_viewer::{FlvViewer, ask},
-        frames, now,
-        rtmp_peer::{RtmpPeer, dial},
-        server::Server,
-    },
+use synctv_testkit::{
+    flv::FlvViewer, frames, http::send_get, redis::Redis, rtmp::RtmpPeer, server::TestServer, socket::dial,
+    wait::now,
 };
+
+use crate::node;
 
 /// How long a pull outlives its last viewer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -20,8 +16,8 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How far from the moment of an event its line in the log is read.
 const SLACK: Duration = Duration::from_millis(500);
 
-fn pulls_that_came(origin: &Server) -> usize {
-    origin.log.count(|line| line.says("viewer came", "r") && line.text("protocol") == "pull")
+fn pulls_that_came(origin: &TestServer) -> usize {
+    origin.log.count(|line| line.says("viewer connected", "r") && line.text("protocol") == "pull")
 }
 
 #[test]
@@ -36,7 +32,7 @@ fn for_fifty_viewers_who_come_at_once() {
 
     let asked = (0..50).map(|_| {
         let mut socket = dial(n2.http);
-        ask(&mut socket, "/r.flv");
+        send_get(&mut socket, "/r.flv");
         socket
     });
     let asked: Vec<_> = asked.collect();
@@ -74,7 +70,7 @@ fn until_a_while_after_the_last_viewer_left() {
     assert_eq!(pulls_that_came(&n1), 1, "it was still there");
 
     drop(back);
-    n2.log.find_nth(2, "the last viewer left", |line| line.says("viewer left", "r"));
+    n2.log.find_nth(2, "the last viewer left", |line| line.says("viewer disconnected", "r"));
     let left = now();
     n2.log.find("the pull is over", |line| line.says("stream ended", "r"));
     let lasted = left.elapsed();

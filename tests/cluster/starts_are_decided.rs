@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::{
-    node,
+use synctv_testkit::{
+    process::{Ended, run_to_end},
     redis::{Redis, free_port},
-    support::{
-        now,
-        server::{Ended, Server, program, run_to_end},
-    },
+    server::{TestServer, program},
+    wait::now,
 };
+
+use crate::node;
 
 fn run(flags: &[&str]) -> Ended {
     let mut command = program();
@@ -51,8 +51,8 @@ fn a_name_in_use_ends_it_with_who_has_it() {
 
 #[test]
 fn it_says_in_one_line_whether_it_is_alone() {
-    let says = |server: &Server, what: &str| server.log.count(|line| line.text("msg").contains(what));
-    let alone = Server::start(&["--redis-url", "off"]);
+    let says = |server: &TestServer, what: &str| server.log.count(|line| line.text("msg").contains(what));
+    let alone = TestServer::start(&["--redis-url", "off"]);
     assert_eq!((says(&alone, "this node is alone"), says(&alone, "shares its rooms")), (1, 0));
     let redis = Redis::start(&[]);
     let shared = node("n1", &redis.url(), &[]);

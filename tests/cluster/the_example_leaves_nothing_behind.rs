@@ -7,15 +7,12 @@ use std::{
     time::Duration,
 };
 
-use tempfile::TempDir;
-
-use crate::{
-    redis::until,
-    support::{
-        log_book::LogBook,
-        server::{Ended, run_to_end},
-    },
+use synctv_testkit::{
+    log_book::LogBook,
+    process::{Ended, run_to_end},
+    wait::poll_until,
 };
+use tempfile::TempDir;
 
 /// The lease has lapsed and each node been tried again long before.
 const GAP_MAX: Duration = Duration::from_secs(10);
@@ -40,7 +37,7 @@ impl Example {
         let mut child = self.command.spawn().expect("the example starts");
         let stdout = LogBook::of(child.stdout.take().expect("stdout is piped"));
         let running = Running { child, stdout: stdout.clone() };
-        until("the publisher is at n1", || {
+        poll_until("the publisher is at n1", || {
             stdout.lines().iter().any(|line| line.ends_with("the publisher is at n1")).then_some(())
         });
         assert_eq!(processes_in(self.directory.path()).len(), 5, "three nodes, Redis and its keeper");
@@ -131,7 +128,7 @@ fn a_signal_ends_it_well() {
 fn its_own_death_ends_the_others() {
     let mut example = Example::new(&[]);
     drop(example.start());
-    until("all have ended", || processes_in(example.directory.path()).is_empty().then_some(()));
+    poll_until("all have ended", || processes_in(example.directory.path()).is_empty().then_some(()));
 }
 
 #[test]

@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use synctv_media::stream::frame::Frame;
-
-use crate::{
-    LEASE, node,
-    redis::{Proxy, Redis, until},
-    support::{
-        PATIENCE,
-        flv_viewer::{FlvViewer, Next},
-        frames, now,
-        rtmp_peer::RtmpPeer,
-        server::Server,
-    },
+use synctv_testkit::{
+    flv::{FlvViewer, Next},
+    frames,
+    redis::{Redis, RedisProxy},
+    rtmp::RtmpPeer,
+    server::TestServer,
+    wait::{PATIENCE, now, poll_until},
 };
+
+use crate::{LEASE, node};
 
 /// From picture to picture.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -27,13 +25,13 @@ struct Broadcast {
 }
 
 impl Broadcast {
-    fn start(origin: &Server, watched_on: &[&Server]) -> Self {
+    fn start(origin: &TestServer, watched_on: &[&TestServer]) -> Self {
         let mut publisher = RtmpPeer::publish(origin, "r");
         publisher.send_all(&frames::headers());
         let first = frames::keyframe(0, 0);
         publisher.send(&first);
-        let open = |server: &&Server| {
-            let mut viewer = until("the room is there", || FlvViewer::try_open(server, "r").ok());
+        let open = |server: &&TestServer| {
+            let mut viewer = poll_until("the room is there", || FlvViewer::try_open(server, "r").ok());
             viewer.frames_until(&first);
             viewer
         };
@@ -61,7 +59,7 @@ impl Broadcast {
     }
 }
 
-fn wait_for_outage(server: &Server) {
+fn wait_for_outage(server: &TestServer) {
     server.log.find("the outage", |line| line.text("msg").starts_with("the store of claims does not answer"));
 }
 
@@ -76,7 +74,7 @@ fn when_redis_is_killed_and_comes_back_empty() {
 
     redis.start_again();
     let back = now();
-    let mut newcomer = until("a node opens the room anew", || FlvViewer::try_open(&n3, "r").ok());
+    let mut newcomer = poll_until("a node opens the room anew", || FlvViewer::try_open(&n3, "r").ok());
     let sent = broadcast.step();
     newcomer.frames_until(&sent);
     assert!(back.elapsed() < Duration::from_secs(10), "{:?}", back.elapsed());
@@ -88,7 +86,7 @@ fn when_redis_is_killed_and_comes_back_empty() {
 #[test]
 fn when_the_node_that_pulls_is_cut_off_from_redis() {
     let redis = Redis::start(&[]);
-    let proxy = Proxy::start(redis.address());
+    let proxy = RedisProxy::start(redis.address());
     let (n1, n2) = (node("n1", &redis.url(), &[]), node("n2", &proxy.url(), &[]));
     let mut broadcast = Broadcast::start(&n1, &[&n2]);
     proxy.cut();

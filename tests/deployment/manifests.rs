@@ -5,13 +5,11 @@ use std::{collections::BTreeMap, process::Command};
 use clap::Parser;
 use serde_json::{Value, json};
 use synctv_stream::config::Config;
+use synctv_testkit::{http::request, server::TestServer};
 
-use crate::{
-    harness::{http::request, server::Server},
-    support::{
-        at, by_name, check_strictly, container, documents, file, list, manifest, manifest_names, manifests,
-        port, settings, text,
-    },
+use crate::support::{
+    at, by_name, check_strictly, container, documents, file, list, manifest, manifest_names, manifests, port,
+    settings, text,
 };
 
 /// The settings of the nodes' container. What Kubernetes fills in is `None`.
@@ -92,12 +90,12 @@ fn ports_are_those_that_the_server_listens_on() {
 
 #[test]
 fn probes_are_answered_by_a_server_that_runs() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     for name in ["startupProbe", "livenessProbe", "readinessProbe"] {
         let probe = at(&container(), &format!("/{name}/httpGet"));
         let (port, path) = (text(&probe, "/port"), text(&probe, "/path"));
         assert_eq!(port, "http-flv", "{name}: this port is the one that is there without HLS");
-        assert_eq!(request(server.http, "GET", &path).head.status, 200, "{name}: {path}");
+        assert_eq!(request(server.http, "GET", &path).status, 200, "{name}: {path}");
     }
 }
 

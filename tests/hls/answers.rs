@@ -1,17 +1,21 @@
 //! What the HLS port answers.
 
-use std::io::{Read, Write};
+use std::io::Read;
 
 use flate2::read::GzDecoder;
-
-use crate::support::{Server, Source};
+use synctv_testkit::{
+    http::{read_response, send_get},
+    server::TestServer,
+    socket::dial,
+    tools::Encoded,
+};
 
 /// A server with a room that has segments and whose publisher is within the grace.
-fn live() -> (Server, String) {
-    let server = Server::start(&[("PUBLISHER_GRACE_S", "30")]);
-    let source = Source::encode(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac");
-    source.push(&server, "r");
-    let playlist = server.playlist_when("r", |playlist| playlist.segments.len() == 3);
+fn live() -> (TestServer, String) {
+    let server = TestServer::with_hls(&["--publisher-grace-s", "30"]);
+    let source = Encoded::new(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac");
+    source.push(&server.rtmp_url("r"));
+    let playlist = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 3);
     let segment = format!("/live/r/{}", playlist.segments[1].uri);
     (server, segment)
 }
@@ -19,12 +23,12 @@ fn live() -> (Server, String) {
 #[test]
 fn a_playlist_has_two_addresses_with_the_same_segments() {
     let (server, segment) = live();
-    let index = server.get("/live/r/index.m3u8");
+    let index = server.hls().get("/live/r/index.m3u8");
     assert_eq!(index.header("content-type"), "application/vnd.apple.mpegurl");
     assert_eq!(index.header("cache-control"), "no-cache");
     assert_eq!(index.header("access-control-allow-origin"), "*");
     assert!(index.header("access-control-expose-headers").contains("ETag"));
-    let flat = server.get("/live/r.m3u8").text();
+    let flat = server.hls().get("/live/r.m3u8").text();
     assert!(flat.contains(&format!("\n{}\n", segment.strip_prefix("/live/").unwrap())));
     assert_eq!(flat.replace("r/seg", "seg"), index.text());
 }
@@ -33,10 +37,10 @@ fn a_playlist_has_two_addresses_with_the_same_segments() {
 fn a_playlist_that_is_known_is_not_sent_again() {
     let (server, _) = live();
     let path = "/live/r/index.m3u8";
-    let plain = server.get(path);
-    let gzip = server.request("GET", path, &[("Accept-Encoding", "br, gzip;q=0.8")]);
+    let plain = server.hls().get(path);
+    let gzip = server.hls().request("GET", path, &[("Accept-Encoding", "br, gzip;q=0.8")]);
     for tag in [plain.header("etag"), gzip.header("etag"), "*", "\"x\", W/\"y\""] {
-        let known = server.request("GET", path, &[("If-None-Match", tag)]);
+        let known = server.hls().request("GET", path, &[("If-None-Match", tag)]);
         let expected = if tag.contains('x') { 200 } else { 304 };
         assert_eq!((known.status, known.body.is_empty()), (expected, expected == 304), "{tag}");
     }
@@ -46,7 +50,8 @@ fn a_playlist_that_is_known_is_not_sent_again() {
 #[test]
 fn a_playlist_is_compressed_for_those_who_ask() {
     let (server, segment) = live();
-    let encoded = |path: &str, accepted: &str| server.request("GET", path, &[("Accept-Encoding", accepted)]);
+    let encoded =
+        |path: &str, accepted: &str| server.hls().request("GET", path, &[("Accept-Encoding", accepted)]);
     let plain = encoded("/live/r.m3u8", "identity");
     let gzip = encoded("/live/r.m3u8", "gzip, deflate");
     assert_eq!((plain.header("content-encoding"), gzip.header("content-encoding")), ("", "gzip"));
@@ -61,53 +66,47 @@ fn a_playlist_is_compressed_for_those_who_ask() {
 #[test]
 fn a_segment_can_be_kept_and_asked_for_in_part() {
     let (server, segment) = live();
-    let whole = server.get(&segment);
+    let whole = server.hls().get(&segment);
     assert_eq!(whole.header("content-type"), "video/mp2t");
     assert_eq!(whole.header("cache-control"), "public, max-age=86400, immutable");
     assert_eq!(whole.header("accept-ranges"), "bytes");
     let size_bytes = whole.body.len();
     assert_eq!(whole.header("content-length"), size_bytes.to_string());
-    let part = server.request("GET", &segment, &[("Range", "bytes=188-375")]);
+    let part = server.hls().request("GET", &segment, &[("Range", "bytes=188-375")]);
     assert_eq!((part.status, &part.body[..]), (206, &whole.body[188..376]));
     assert_eq!(part.header("content-range"), format!("bytes 188-375/{size_bytes}"));
-    let beyond = server.request("GET", &segment, &[("Range", "bytes=99999999-")]);
+    let beyond = server.hls().request("GET", &segment, &[("Range", "bytes=99999999-")]);
     assert_eq!((beyond.status, beyond.header("content-range")), (416, &*format!("bytes */{size_bytes}")));
     let tag = whole.header("etag");
-    assert_eq!(server.request("GET", &segment, &[("If-None-Match", tag)]).status, 304);
+    assert_eq!(server.hls().request("GET", &segment, &[("If-None-Match", tag)]).status, 304);
     let range = ("Range", "bytes=0-0");
-    assert_eq!(server.request("GET", &segment, &[range, ("If-Range", tag)]).status, 206);
-    assert_eq!(server.request("GET", &segment, &[range, ("If-Range", "\"other\"")]).status, 200);
+    assert_eq!(server.hls().request("GET", &segment, &[range, ("If-Range", tag)]).status, 206);
+    assert_eq!(server.hls().request("GET", &segment, &[range, ("If-Range", "\"other\"")]).status, 200);
 }
 
 #[test]
 fn head_tells_what_get_would() {
     let (server, segment) = live();
     for path in ["/live/r/index.m3u8", "/live/r.m3u8", &segment] {
-        let (get, head) = (server.get(path), server.request("HEAD", path, &[]));
+        let (get, head) = (server.hls().get(path), server.hls().request("HEAD", path, &[]));
         assert_eq!(head.status, 200);
         assert!(head.body.is_empty());
         for name in ["content-type", "content-length", "etag", "cache-control"] {
             assert_eq!(head.header(name), get.header(name), "{path} {name}");
         }
     }
-    assert_eq!(server.request("HEAD", &segment, &[("Range", "bytes=0-0")]).status, 200);
+    assert_eq!(server.hls().request("HEAD", &segment, &[("Range", "bytes=0-0")]).status, 200);
 }
 
 #[test]
 fn a_connection_serves_one_request_after_the_other() {
     let (server, segment) = live();
-    let size_bytes = server.get(&segment).body.len();
-    let mut socket = std::net::TcpStream::connect(&server.hls).unwrap();
+    let size_bytes = server.hls().get(&segment).body.len();
+    let mut socket = dial(server.hls().address);
     for _ in 0..3 {
-        write!(socket, "GET {segment} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            socket.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        assert!(head.starts_with(b"HTTP/1.1 200 "));
-        socket.read_exact(&mut vec![0; size_bytes]).unwrap();
+        send_get(&mut socket, &segment);
+        let answer = read_response(&mut socket);
+        assert_eq!((answer.status, answer.body.len()), (200, size_bytes));
     }
 }
 
@@ -128,13 +127,13 @@ fn what_is_not_there_or_not_right_is_said_in_json() {
         ("POST", "/live/r/index.m3u8", 405, "method_not_allowed"),
         ("DELETE", "/live/r.m3u8", 405, "method_not_allowed"),
     ] {
-        let answer = server.request(method, path, &[]);
+        let answer = server.hls().request(method, path, &[]);
         assert_eq!(answer.status, status, "{path}");
         assert_eq!(answer.header("content-type"), "application/json");
         assert_eq!(answer.header("access-control-allow-origin"), "*");
         assert!(answer.text().starts_with(&format!(r#"{{"error":"{word}""#)), "{}", answer.text());
     }
-    let preflight = server.request("OPTIONS", "/live/r/index.m3u8", &[]);
+    let preflight = server.hls().request("OPTIONS", "/live/r/index.m3u8", &[]);
     assert_eq!(
         (preflight.status, preflight.header("access-control-allow-methods")),
         (204, "GET, HEAD, OPTIONS")

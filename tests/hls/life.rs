@@ -1,69 +1,67 @@
 //! From the first request to the last: waiting, on demand, refused codecs.
 
-use std::{
-    io::{BufRead, BufReader},
-    net::TcpListener,
-    process::{Command, Stdio},
-};
+use std::{net::TcpListener, time::Duration};
 
 use bytes::Bytes;
 use synctv_media::stream::frame::{Frame, Track};
-use tokio::time::Instant;
+use synctv_testkit::{flv::FlvViewer, rtmp::RtmpPeer, server::TestServer, tools::Encoded, wait::now};
 
-use crate::support::{Server, Source};
+/// How long a request waits for the first segment.
+const FIRST_SEGMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-fn source() -> Source {
-    Source::encode(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac")
+fn source() -> Encoded {
+    Encoded::new(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac")
 }
 
 #[test]
 fn a_request_before_the_first_segment_waits_for_it() {
-    let server = Server::start(&[]);
-    let mut publisher = server.publisher("r");
+    let server = TestServer::with_hls(&[]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
     let frames = source().frames();
     let (before, after) = frames.split_at(20);
-    publisher.send(before);
+    publisher.send_all(before);
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| server.get("/live/r/index.m3u8"));
-        publisher.send(after);
+        let waiting = scope.spawn(|| server.hls().playlist_answer("r"));
+        publisher.send_all(after);
         assert_eq!(waiting.join().unwrap().status, 200);
     });
 }
 
 #[test]
 fn a_stream_that_sends_nothing_is_waited_for_and_then_asked_for_later() {
-    let server = Server::start(&[("PUBLISHER_TIMEOUT_S", "60")]);
-    let _silent = server.publisher("r");
-    let since = Instant::now();
-    let answer = server.get("/live/r/index.m3u8");
-    assert!((9..=15).contains(&since.elapsed().as_secs()));
+    let server = TestServer::with_hls(&["--publisher-timeout-s", "60"]);
+    let _silent = RtmpPeer::publish(&server, "r");
+    let since = now();
+    let answer = server.hls().playlist_answer("r");
+    assert!(since.elapsed() >= FIRST_SEGMENT_TIMEOUT, "{:?}", since.elapsed());
     assert_eq!((answer.status, answer.header("retry-after")), (503, "2"));
 }
 
 #[test]
 fn on_demand_the_first_request_begins_it() {
-    let server = Server::start(&[("HLS", "on-demand"), ("PUBLISHER_GRACE_S", "20")]);
-    let mut publisher = server.publisher("r");
+    let server = TestServer::with_hls(&["--hls", "on-demand", "--publisher-grace-s", "20"]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
     let frames = source().frames();
     let (before, after) = frames.split_at(frames.len() / 2);
-    publisher.send(before);
+    publisher.send_all(before);
+    let mut viewer = FlvViewer::open(&server, "r");
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| server.get("/live/r/index.m3u8"));
+        let waiting = scope.spawn(|| server.hls().get("/live/r/index.m3u8"));
         while !waiting.is_finished() {
-            publisher.send(after);
-            std::thread::park_timeout(std::time::Duration::from_millis(200));
+            publisher.send_all(after);
+            viewer.frames_until(after.last().unwrap());
         }
         assert_eq!(waiting.join().unwrap().status, 200);
     });
-    assert_eq!(server.get("/live/nobody/index.m3u8").status, 404);
+    assert_eq!(server.hls().get("/live/nobody/index.m3u8").status, 404);
 }
 
 fn refused(video_or_audio: Track, payload: &'static [u8]) -> (u16, String) {
-    let server = Server::start(&[]);
-    let mut publisher = server.publisher("r");
+    let server = TestServer::with_hls(&[]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
     let frame = Frame { track: video_or_audio, timestamp_ms: 0, payload: Bytes::from_static(payload) };
-    publisher.send(&[frame]);
-    let answer = server.get("/live/r/index.m3u8");
+    publisher.send_all(&[frame]);
+    let answer = server.hls().playlist_answer("r");
     (answer.status, answer.text())
 }
 
@@ -83,16 +81,7 @@ fn a_codec_that_does_not_fit_is_named() {
 #[test]
 fn without_hls_its_address_is_not_listened_on() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut server = Command::new(env!("CARGO_BIN_EXE_synctv-stream"))
-        .env("REDIS_URL", "off")
-        .args(["--hls", "off", "--hls-addr", &taken.local_addr().unwrap().to_string()])
-        .args(["--rtmp-addr", "127.0.0.1:0", "--httpflv-addr", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    let said: Vec<_> = lines.take(2).map(Result::unwrap).collect();
-    server.kill().unwrap();
-    server.wait().unwrap();
-    assert!(said.len() == 2 && said.iter().all(|line| !line.starts_with("hls")), "{said:?}");
+    let address = taken.local_addr().unwrap().to_string();
+    let server = TestServer::start(&["--hls", "off", "--hls-addr", &address]);
+    assert!(!server.has_hls());
 }

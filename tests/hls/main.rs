@@ -5,8 +5,5 @@ mod disk;
 mod forwarding;
 mod life;
 mod media;
-#[path = "../support/new_ffmpeg.rs"]
-mod new_ffmpeg;
 mod reconnect;
-mod support;
 mod wrap;

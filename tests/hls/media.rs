@@ -8,10 +8,10 @@ use synctv_media::{
     hls::ts::check::{Pes, adts_frames},
     stream::frame::{Frame, Track},
 };
-
-use crate::{
-    new_ffmpeg,
-    support::{Server, Source, Stream, probe},
+use synctv_testkit::{
+    hls::Stream,
+    server::TestServer,
+    tools::{Encoded, probe_hls},
 };
 
 const TICKS_A_MS: u64 = 90;
@@ -147,14 +147,14 @@ struct Case<'a> {
 
 /// Pushes twelve seconds and compares all of it.
 fn check(case: &Case<'_>) {
-    let server = Server::start(&[("HLS_WINDOW", "100")]);
+    let server = TestServer::with_hls(&["--hls-window", "100"]);
     let (coding, name, source) = if case.video.contains("libx265") {
-        (Coding::Hevc, "hevc", Source::encode_by(new_ffmpeg::path(), 12, case.video, case.audio))
+        (Coding::Hevc, "hevc", Encoded::enhanced(12, case.video, case.audio))
     } else {
-        (Coding::Avc, "h264", Source::encode(12, case.video, case.audio))
+        (Coding::Avc, "h264", Encoded::new(12, case.video, case.audio))
     };
-    source.push(&server, case.room);
-    let stream = server.whole_stream(case.room);
+    source.push(&server.rtmp_url(case.room));
+    let stream = server.hls().whole_stream(case.room);
     let frames = source.frames();
     assert!(segment_pictures(&stream, coding) == source_pictures(&frames, coding));
     if !case.audio.is_empty() {
@@ -170,7 +170,7 @@ fn check(case: &Case<'_>) {
     let mut codecs = vec![format!("{name},25/1")];
     codecs.extend((!case.audio.is_empty()).then(|| "aac,0/0".to_owned()));
     codecs.sort_unstable();
-    assert_eq!(probe(&server, case.room, "codec_name,r_frame_rate"), codecs);
+    assert_eq!(probe_hls(&server.hls(), case.room, "codec_name,r_frame_rate"), codecs);
 }
 
 const AAC_44100: &str = "-c:a aac -ar 44100";
@@ -231,13 +231,13 @@ fn video_only() {
 }
 
 fn check_sound(room: &str, audio: &str, codec: &str) {
-    let server = Server::start(&[("HLS_WINDOW", "100")]);
-    let source = Source::encode(12, "", audio);
-    source.push(&server, room);
-    let stream = server.whole_stream(room);
+    let server = TestServer::with_hls(&["--hls-window", "100"]);
+    let source = Encoded::new(12, "", audio);
+    source.push(&server.rtmp_url(room));
+    let stream = server.hls().whole_stream(room);
     assert_eq!(stream.playlist.target_s, 2);
     assert!((6..=7).contains(&stream.segments.len()));
-    assert_eq!(probe(&server, room, "codec_name,sample_rate"), [codec]);
+    assert_eq!(probe_hls(&server.hls(), room, "codec_name,sample_rate"), [codec]);
     if codec.starts_with("aac") {
         assert!(segment_sound(&stream) == source_sound(&source.frames()));
     }

@@ -1,36 +1,37 @@
 //! A publisher that goes and comes back.
 
-use crate::support::{Server, Source};
+use synctv_testkit::{server::TestServer, tools::Encoded};
 
-fn source() -> Source {
-    Source::encode(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac")
+fn source() -> Encoded {
+    Encoded::new(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac")
 }
 
 #[test]
 fn within_the_grace_the_playlist_goes_on_behind_a_discontinuity() {
-    let server = Server::start(&[("PUBLISHER_GRACE_S", "20")]);
+    let server = TestServer::with_hls(&["--publisher-grace-s", "20"]);
     let source = source();
-    source.push(&server, "r");
-    let before = server.playlist_when("r", |playlist| playlist.segments.len() == 3);
+    source.push(&server.rtmp_url("r"));
+    let before = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 3);
     assert!(!before.ended, "the publisher may come back");
-    source.push(&server, "r");
-    let after = server.playlist_when("r", |playlist| playlist.segments.len() == 6);
+    source.push(&server.rtmp_url("r"));
+    let after = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 6);
     assert_eq!(after.sequence, before.sequence);
     let discontinuities: Vec<_> = after.segments.iter().map(|entry| entry.discontinuity).collect();
     assert_eq!(discontinuities, [false, false, false, true, false, false]);
     assert!(!after.ended);
-    server.stream("r", after);
+    server.hls().stream("r", after);
 }
 
 #[test]
 fn discontinuities_that_leave_the_playlist_are_counted() {
-    let server = Server::start(&[("PUBLISHER_GRACE_S", "20"), ("HLS_WINDOW", "3")]);
+    let server = TestServer::with_hls(&["--publisher-grace-s", "20", "--hls-window", "3"]);
     let source = source();
-    source.push(&server, "r");
-    let first = server.playlist_when("r", |playlist| playlist.segments.len() == 3);
+    source.push(&server.rtmp_url("r"));
+    let first = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 3);
     for round in 1..=3 {
-        source.push(&server, "r");
-        let playlist = server.playlist_when("r", |playlist| playlist.sequence == first.sequence + round * 3);
+        source.push(&server.rtmp_url("r"));
+        let playlist =
+            server.hls().playlist_when("r", |playlist| playlist.sequence == first.sequence + round * 3);
         let of_last = playlist.discontinuity_sequence + playlist.discontinuities() as u64;
         assert_eq!(of_last, first.discontinuity_sequence + round);
     }
@@ -38,16 +39,16 @@ fn discontinuities_that_leave_the_playlist_are_counted() {
 
 #[test]
 fn after_the_end_the_next_playlist_is_above_the_old_one() {
-    let server = Server::start(&[]);
+    let server = TestServer::with_hls(&[]);
     let source = source();
-    source.push(&server, "r");
-    let old = server.whole_stream("r").playlist;
-    source.push(&server, "r");
-    let new = server.playlist_when("r", |playlist| playlist.segments[0].uri != old.segments[0].uri);
+    source.push(&server.rtmp_url("r"));
+    let old = server.hls().whole_stream("r").playlist;
+    source.push(&server.rtmp_url("r"));
+    let new = server.hls().playlist_when("r", |playlist| playlist.segments[0].uri != old.segments[0].uri);
     assert!(new.sequence >= old.sequence + 3);
     assert!(new.discontinuity_sequence > old.discontinuity_sequence);
     assert!(new.segments[0].discontinuity);
-    let old_segment = server.get(&format!("/live/r/{}", old.segments[0].uri));
+    let old_segment = server.hls().get(&format!("/live/r/{}", old.segments[0].uri));
     assert_eq!(old_segment.status, 200, "who still plays the old one gets its segments");
 }
 
@@ -55,9 +56,9 @@ fn after_the_end_the_next_playlist_is_above_the_old_one() {
 fn a_server_that_was_started_anew_does_not_go_back() {
     let source = source();
     let numbers = || {
-        let server = Server::start(&[]);
-        source.push(&server, "r");
-        let playlist = server.whole_stream("r").playlist;
+        let server = TestServer::with_hls(&[]);
+        source.push(&server.rtmp_url("r"));
+        let playlist = server.hls().whole_stream("r").playlist;
         (playlist.sequence + 3, playlist.discontinuity_sequence)
     };
     let (sequence_after, discontinuity) = numbers();

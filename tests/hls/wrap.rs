@@ -1,20 +1,22 @@
 //! Clocks that overflow: 33 bits of MPEG-TS after 26.5 hours, 32 bits of RTMP after 49.7 days.
 
 use synctv_media::stream::frame::Frame;
-
-use crate::{
-    media::{Coding, segment_pictures, source_pictures},
-    support::{Server, Source, probe},
+use synctv_testkit::{
+    rtmp::RtmpPeer,
+    server::TestServer,
+    tools::{Encoded, probe_hls},
 };
+
+use crate::media::{Coding, segment_pictures, source_pictures};
 
 /// 2^33 ticks of 90 kHz.
 const TS_WRAP_MS: u32 = 95_443_717;
 
 /// Pushes twelve seconds, in the middle of which the publisher's clock is at `middle_ms`.
 fn check(room: &str, middle_ms: u32) {
-    let server = Server::start(&[("HLS_WINDOW", "100")]);
+    let server = TestServer::with_hls(&["--hls-window", "100"]);
     let source =
-        Source::encode(12, "-c:v libx264 -preset veryfast -bf 2 -g 50 -sc_threshold 0", "-c:a aac -ar 44100");
+        Encoded::new(12, "-c:v libx264 -preset veryfast -bf 2 -g 50 -sc_threshold 0", "-c:a aac -ar 44100");
     let frames = source.frames();
     let shifted: Vec<_> = frames
         .iter()
@@ -23,14 +25,14 @@ fn check(room: &str, middle_ms: u32) {
             ..frame.clone()
         })
         .collect();
-    let mut publisher = server.publisher(room);
-    publisher.send(&shifted);
+    let mut publisher = RtmpPeer::publish(&server, room);
+    publisher.send_all(&shifted);
     publisher.unpublish();
-    let stream = server.whole_stream(room);
+    let stream = server.hls().whole_stream(room);
     assert!(segment_pictures(&stream, Coding::Avc) == source_pictures(&frames, Coding::Avc));
     assert_eq!(stream.playlist.discontinuities(), 0);
     assert!(stream.playlist.segments.iter().all(|entry| entry.duration_ms == 2_000));
-    assert_eq!(probe(&server, room, "codec_name"), ["aac", "h264"]);
+    assert_eq!(probe_hls(&server.hls(), room, "codec_name"), ["aac", "h264"]);
 }
 
 #[test]

@@ -3,19 +3,17 @@
 use std::{thread, time::Duration};
 
 use synctv_media::stream::frame::Track;
-
-use crate::{
-    nodes::Cluster,
-    support::{
-        flv_file::{assert_tail, coded, read, sequence_header},
-        frames, now,
-        tools::{Media, ffmpeg, ffprobe, media_file, push, push_on_and_on},
-    },
+use synctv_testkit::{
+    flv::{assert_tail, coded, read_file, sequence_header},
+    frames,
+    nodes::TestCluster,
+    tools::{Media, ffmpeg, ffprobe, media_file, push, push_on_and_on},
+    wait::now,
 };
 
 #[test]
 fn what_ffmpeg_publishes_arrives_unchanged_over_both_protocols() {
-    let cluster = Cluster::default();
+    let cluster = TestCluster::default();
     let flags = ["--publisher-grace-s", "0", "--pull-grace-s", "1"];
     let (origin, edge) = (cluster.node("n1", &flags), cluster.node("n2", &flags));
     let file = media_file(Media::AudioVideo);
@@ -26,8 +24,8 @@ fn what_ffmpeg_publishes_arrives_unchanged_over_both_protocols() {
         let played = scope.spawn(|| std::iter::from_fn(|| player.next_frame()).collect::<Vec<_>>());
         (viewer.frames_to_the_end(), played.join().expect("the player reads to the end"))
     });
-    push.wait();
-    let source = read(file);
+    push.wait_for_success();
+    let source = read_file(file);
     for (seen, protocol) in [(viewed, "HTTP-FLV"), (played, "RTMP")] {
         for track in [Track::Video, Track::Audio] {
             let what = format!("{protocol}, {track:?}");
@@ -42,7 +40,7 @@ fn what_ffmpeg_publishes_arrives_unchanged_over_both_protocols() {
 
 #[test]
 fn ffprobe_reads_a_room_of_another_node() {
-    let cluster = Cluster::default();
+    let cluster = TestCluster::default();
     let (origin, edge) = (cluster.node("n1", &[]), cluster.node("n2", &[]));
     let file = media_file(Media::AudioVideo);
     let _push = push_on_and_on(ffmpeg(), file, &format!("rtmp://{}/live/r", origin.rtmp));
@@ -56,7 +54,7 @@ fn ffprobe_reads_a_room_of_another_node() {
 
 #[test]
 fn a_cold_pull_shows_its_first_picture_at_once() {
-    let cluster = Cluster::default();
+    let cluster = TestCluster::default();
     let (origin, edge) = (cluster.node("n1", &[]), cluster.node("n2", &[]));
     let mut publisher = origin.publish("r");
     publisher.send_all(&frames::headers());
@@ -72,7 +70,7 @@ fn a_cold_pull_shows_its_first_picture_at_once() {
 
 #[test]
 fn fifty_viewers_of_two_nodes_see_the_same() {
-    let cluster = Cluster::default();
+    let cluster = TestCluster::default();
     let origin = cluster.node("n1", &[]);
     let edges = [cluster.node("n2", &[]), cluster.node("n3", &[])];
     let mut publisher = origin.publish("r");

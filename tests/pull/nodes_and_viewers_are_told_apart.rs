@@ -4,35 +4,33 @@
 use std::io::Write;
 
 use synctv_actors::cluster::origin::NodeAddresses;
-
-use crate::{
-    nodes::Cluster,
-    support::{
-        flv_viewer::FlvViewer,
-        frames,
-        http::{exchange, request},
-        rtmp_peer::{RtmpPeer, dial},
-        server::Server,
-    },
+use synctv_testkit::{
+    flv::FlvViewer,
+    frames,
+    http::{exchange, request},
+    nodes::TestCluster,
+    rtmp::RtmpPeer,
+    server::TestServer,
+    socket::dial,
 };
 
 const PULL: &[u8] = b"GET /r.flv HTTP/1.1\r\nHost: n\r\nSynctv-Pull: n3\r\n\r\n";
 
 #[test]
 fn a_pull_from_a_pull_is_refused() {
-    let cluster = Cluster::default();
+    let cluster = TestCluster::default();
     let (origin, edge) = (cluster.node("n1", &[]), cluster.node("n2", &[]));
     let mut publisher = origin.publish("r");
     publisher.send_all(&[frames::video_header(1), frames::keyframe(0, 0)]);
     edge.watch("r").frames_until(&frames::keyframe(0, 0));
     let refused = exchange(edge.http, PULL);
-    assert_eq!(refused.head.status, 404);
-    assert!(refused.body.contains("not_published_here"), "{}", refused.body);
+    assert_eq!(refused.status, 404);
+    assert!(refused.text().contains("not_published_here"), "{}", refused.text());
 }
 
 #[test]
 fn a_pull_ends_with_its_publisher_while_viewers_stay() {
-    let cluster = Cluster::default();
+    let cluster = TestCluster::default();
     let origin = cluster.node("n1", &[]);
     let mut publisher = origin.publish("r");
     let frame = frames::keyframe(0, 0);
@@ -50,7 +48,7 @@ fn a_pull_ends_with_its_publisher_while_viewers_stay() {
 
 #[test]
 fn the_log_tells_nodes_from_viewers() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     let frame = frames::keyframe(0, 0);
     publisher.send_all(&[frames::video_header(1), frame.clone()]);
@@ -62,22 +60,22 @@ fn the_log_tells_nodes_from_viewers() {
 
 #[test]
 fn a_viewer_is_told_that_nobody_publishes_the_room() {
-    let cluster = Cluster::default();
+    let cluster = TestCluster::default();
     let node = cluster.node("n1", &[]);
     let refused = request(node.http, "GET", "/r.flv");
-    assert_eq!(refused.head.status, 404);
-    assert!(refused.body.contains("room_not_live"), "{}", refused.body);
+    assert_eq!(refused.status, 404);
+    assert!(refused.text().contains("room_not_live"), "{}", refused.text());
 }
 
 #[test]
 fn a_viewer_is_told_that_the_rooms_node_cannot_be_reached() {
-    let cluster = Cluster::default();
+    let cluster = TestCluster::default();
     let node = cluster.node("n1", &[]);
     let nowhere = "127.0.0.1:1".to_owned();
-    cluster.join("n2", NodeAddresses { rtmp: nowhere.clone(), httpflv: nowhere, hls: None });
-    cluster.claim("n2", "r");
+    cluster.claims.join("n2", NodeAddresses { rtmp: nowhere.clone(), httpflv: nowhere, hls: None });
+    cluster.claims.claim("n2", "r");
     let refused = request(node.http, "GET", "/r.flv");
-    assert_eq!(refused.head.status, 503);
-    assert_eq!(refused.head.header("retry-after"), "5");
-    assert!(refused.body.contains("origin_unreachable"), "{}", refused.body);
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.header("retry-after"), "5");
+    assert!(refused.text().contains("origin_unreachable"), "{}", refused.text());
 }

@@ -1,26 +1,25 @@
 //! The API tells what is live, and answers as its own description says.
 
 use serde_json::{Value, json};
-
-use crate::support::{
-    flv_viewer::FlvViewer,
+use synctv_testkit::{
+    flv::FlvViewer,
     frames,
     http::{Response, request},
-    rtmp_peer::RtmpPeer,
-    server::Server,
+    rtmp::RtmpPeer,
+    server::TestServer,
 };
 
-fn get(server: &Server, path: &str) -> Response {
+fn get(server: &TestServer, path: &str) -> Response {
     request(server.http, "GET", path)
 }
 
 /// An answer, which fits the schema that the description has for it.
-fn answer(server: &Server, path: &str, status: u16, schema: &str) -> Value {
+fn answer(server: &TestServer, path: &str, status: u16, schema: &str) -> Value {
     let response = get(server, path);
-    assert_eq!(response.head.status, status, "{path}: {}", response.body);
-    assert_eq!(response.head.header("content-type"), "application/json");
-    assert_eq!(response.head.header("cache-control"), "no-store");
-    assert_eq!(response.head.header("access-control-allow-origin"), "*");
+    assert_eq!(response.status, status, "{path}: {}", response.text());
+    assert_eq!(response.header("content-type"), "application/json");
+    assert_eq!(response.header("cache-control"), "no-store");
+    assert_eq!(response.header("access-control-allow-origin"), "*");
     let value = parsed(&response);
     let description = parsed(&get(server, "/api/openapi.json"));
     let schema = json!({
@@ -35,11 +34,11 @@ fn answer(server: &Server, path: &str, status: u16, schema: &str) -> Value {
 }
 
 fn parsed(response: &Response) -> Value {
-    serde_json::from_str(&response.body).expect("the API answers in JSON")
+    response.json()
 }
 
 /// A stream that is there for viewers.
-fn publish(server: &Server, room: &str) -> RtmpPeer {
+fn publish(server: &TestServer, room: &str) -> RtmpPeer {
     let mut publisher = RtmpPeer::publish(server, room);
     publisher.send_all(&frames::headers());
     publisher.send(&frames::keyframe(0, 0));
@@ -50,7 +49,7 @@ fn publish(server: &Server, room: &str) -> RtmpPeer {
 
 #[test]
 fn an_idle_server_has_no_rooms_and_says_where_it_is() {
-    let server = Server::start(&["--node-id", "n7", "--rtmp-app", "tv"]);
+    let server = TestServer::start(&["--node-id", "n7", "--rtmp-app", "tv"]);
     let streams = answer(&server, "/api/v1/streams", 200, "Streams");
     assert_eq!(streams, json!({ "complete": true, "streams": [] }));
     let about = answer(&server, "/api/v1/server", 200, "Server");
@@ -62,7 +61,7 @@ fn an_idle_server_has_no_rooms_and_says_where_it_is() {
 
 #[test]
 fn a_live_room_is_told_with_its_codecs_and_its_viewers() {
-    let server = Server::start(&["--node-id", "n7"]);
+    let server = TestServer::start(&["--node-id", "n7"]);
     let _publisher = publish(&server, "r");
     let mut viewer = FlvViewer::open(&server, "r");
     viewer.frames_until(&frames::keyframe(0, 0));
@@ -80,7 +79,7 @@ fn a_live_room_is_told_with_its_codecs_and_its_viewers() {
 
 #[test]
 fn rooms_are_in_the_order_of_their_names() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let _publishers = ["b", "c", "a"].map(|room| publish(&server, room));
     let streams = answer(&server, "/api/streams", 200, "Streams");
     let rooms: Vec<_> =
@@ -90,7 +89,7 @@ fn rooms_are_in_the_order_of_their_names() {
 
 #[test]
 fn a_room_whose_publisher_left_is_interrupted() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     drop(publish(&server, "r"));
     server.wait_for_publisher_leaving("r");
     // The stream is told so at the same time as the log.
@@ -101,25 +100,25 @@ fn a_room_whose_publisher_left_is_interrupted() {
 
 #[test]
 fn what_is_not_there_is_an_error_in_the_same_form() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     assert_eq!(answer(&server, "/api/v1/streams/nobody", 404, "Error")["error"], "room_not_live");
     assert_eq!(answer(&server, "/api/v1/streams/a%20b", 400, "Error")["error"], "bad_room_name");
     assert_eq!(answer(&server, "/api/v1/streams?room=a/b", 400, "Error")["error"], "bad_room_name");
     assert_eq!(answer(&server, "/api/v2/streams", 404, "Error")["error"], "not_found");
-    assert_eq!(request(server.http, "DELETE", "/api/v1/streams/r").head.status, 405);
+    assert_eq!(request(server.http, "DELETE", "/api/v1/streams/r").status, 405);
     let answer = answer(&server, "/api/v1/streams?room=nobody", 200, "Streams");
     assert_eq!(answer["streams"], json!([]), "absence is no error to who asks for a list");
 }
 
 #[test]
 fn every_path_that_is_described_is_there() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let _publisher = publish(&server, "r");
     let description = parsed(&get(&server, "/api/openapi.json"));
     assert!(description["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
     let paths = description["paths"].as_object().expect("paths");
     assert!(!paths.is_empty());
     for path in paths.keys() {
-        assert_eq!(get(&server, &path.replace("{room}", "r")).head.status, 200, "{path}");
+        assert_eq!(get(&server, &path.replace("{room}", "r")).status, 200, "{path}");
     }
 }

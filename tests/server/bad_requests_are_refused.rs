@@ -1,19 +1,19 @@
 //! What cannot be served is refused with a reason that its user can act upon.
 
 use synctv_media::rtmp::client::Client;
-
-use crate::support::{
-    rtmp_peer::{Refused, RtmpPeer, dial},
-    server::Server,
+use synctv_testkit::{
+    rtmp::{Refused, RtmpPeer},
+    server::TestServer,
+    socket::dial,
 };
 
-fn refused(server: &Server, client: Client) -> Refused {
+fn refused(server: &TestServer, client: Client) -> Refused {
     RtmpPeer::start(dial(server.rtmp), client).expect_err("it is refused")
 }
 
 #[test]
 fn another_app_is_named_in_the_refusal() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     for client in [Client::publisher("studio", "r"), Client::player("studio", "r")] {
         let refused = refused(&server, client);
         assert_eq!(refused.code, "NetConnection.Connect.Rejected");
@@ -25,7 +25,7 @@ fn another_app_is_named_in_the_refusal() {
 
 #[test]
 fn the_app_is_a_setting() {
-    let server = Server::start(&["--rtmp-app", "studio"]);
+    let server = TestServer::start(&["--rtmp-app", "studio"]);
     let _publisher =
         RtmpPeer::start(dial(server.rtmp), Client::publisher("studio", "r")).expect("it is served");
     let refused = refused(&server, Client::publisher("live", "r"));
@@ -34,7 +34,7 @@ fn the_app_is_a_setting() {
 
 #[test]
 fn bad_room_names_are_told_what_is_wrong_with_them() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let long = "a".repeat(129);
     for (name, reason) in [
         ("", "empty"),
@@ -56,7 +56,7 @@ fn bad_room_names_are_told_what_is_wrong_with_them() {
 
 #[test]
 fn a_room_that_nobody_publishes_is_not_found() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let refused = refused(&server, Client::player("live", "nobody"));
     assert_eq!(refused.code, "NetStream.Play.StreamNotFound");
     assert!(refused.description.contains("nobody"), "{refused:?}");

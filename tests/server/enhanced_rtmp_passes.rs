@@ -7,15 +7,16 @@ use synctv_media::{
     rtmp::amf0::Value,
     stream::frame::{Frame, Track},
 };
-
-use crate::support::{
-    flv_file::{assert_tail, coded, read, sequence_header},
-    flv_viewer::FlvViewer,
+use synctv_testkit::{
+    flv::{FlvViewer, assert_tail, coded, read_file, sequence_header},
     frames::{self, frame},
-    raw_rtmp::{RawRtmp, connect_command},
-    rtmp_peer::RtmpPeer,
-    server::Server,
-    tools::{self, enhanced_media_file, new_ffmpeg, push},
+    process::Process,
+    rtmp::{
+        RtmpPeer,
+        raw::{RawRtmp, connect_command},
+    },
+    server::TestServer,
+    tools::{enhanced_media_file, new_ffmpeg, push},
 };
 
 const KEYFRAME: u8 = 0x10;
@@ -57,7 +58,7 @@ fn sounds(four_cc: &str) -> Vec<Frame> {
 
 #[test]
 fn every_pair_of_codecs() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let pairs =
         ["avc1", "hvc1", "av01", "vp09", "hvc1"].into_iter().zip(["mp4a", "Opus", "fLaC", "ac-3", "ec-3"]);
     for (video, audio) in pairs {
@@ -65,7 +66,7 @@ fn every_pair_of_codecs() {
     }
 }
 
-fn passes(server: &Server, video: &str, audio: &str) {
+fn passes(server: &TestServer, video: &str, audio: &str) {
     let room = format!("{video}_{audio}");
     let (mut sent, sounds) = (pictures(video), sounds(audio));
     // In the order in which everyone gets them: headers, keyframe, the rest.
@@ -92,7 +93,7 @@ fn a_modifier_in_front_hides_nothing() {
         let head = [0x87 | frame_type, 2, 0, 0, 1, packet_type];
         frame(Track::Video, 0, [&head, b"av01".as_slice(), rest].concat())
     };
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     let header = video(0, KEYFRAME, SEQUENCE_START, "av01", b"configuration");
     let key = mod_ex(KEYFRAME, CODED_FRAMES, b"key");
@@ -103,7 +104,7 @@ fn a_modifier_in_front_hides_nothing() {
 
 #[test]
 fn the_server_says_which_it_forwards() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let (mut peer, c2) = RawRtmp::greet(&server);
     peer.send(&[c2, connect_command("live")].concat());
     let answer = peer.wait_for_command("_result");
@@ -119,18 +120,18 @@ fn the_server_says_which_it_forwards() {
 #[test]
 fn hevc_and_opus_from_a_new_ffmpeg() {
     let file = enhanced_media_file();
-    let server = Server::start(&["--publisher-grace-s", "0"]);
+    let server = TestServer::start(&["--publisher-grace-s", "0"]);
     let push = push(new_ffmpeg(), file, &server.rtmp_url("r"));
     server.wait_for_publisher("r");
     let mut viewer = FlvViewer::open(&server, "r");
     // The same FFmpeg decodes it too; for less than all, as it takes the end of a live body for an error.
     let mut decode = new_ffmpeg();
     decode.args(["-xerror", "-i", &server.flv_url("r"), "-t", "2", "-f", "null", "-"]);
-    let decode = tools::start(&mut decode);
+    let decode = Process::start(&mut decode);
     let seen = viewer.frames_to_the_end();
-    push.wait();
-    decode.wait();
-    let source = read(file);
+    push.wait_for_success();
+    decode.wait_for_success();
+    let source = read_file(file);
     for track in [Track::Video, Track::Audio] {
         let header = |frames| sequence_header(frames, track).map(|frame| frame.payload.clone());
         assert!(header(&source).is_some(), "{track:?}");

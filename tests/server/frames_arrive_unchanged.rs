@@ -2,13 +2,11 @@
 //! protocols and however media is flushed.
 
 use synctv_media::stream::frame::{Frame, Track};
-
-use crate::support::{
-    flv_file::{assert_tail, coded, read, sequence_header},
-    flv_viewer::FlvViewer,
+use synctv_testkit::{
+    flv::{FlvViewer, assert_tail, coded, read_file, sequence_header},
     frames,
-    rtmp_peer::RtmpPeer,
-    server::Server,
+    rtmp::RtmpPeer,
+    server::TestServer,
     tools::{Media, ffmpeg, media_file, push},
 };
 
@@ -29,7 +27,7 @@ fn flushed_at_an_interval() {
 
 fn passes_unchanged(flush: &str) {
     let file = media_file(Media::AudioVideo);
-    let server = Server::start(&["--flush-interval", flush, "--publisher-grace-s", "0"]);
+    let server = TestServer::start(&["--flush-interval", flush, "--publisher-grace-s", "0"]);
     let push = push(ffmpeg(), file, &server.rtmp_url("r"));
     server.wait_for_publisher("r");
     let mut viewer = FlvViewer::open(&server, "r");
@@ -39,8 +37,8 @@ fn passes_unchanged(flush: &str) {
         let viewed = viewer.frames_to_the_end();
         (viewed, played.join().expect("the player reads to the end"))
     });
-    push.wait();
-    let source = read(file);
+    push.wait_for_success();
+    let source = read_file(file);
     assert_passed(&source, &over_http, "HTTP-FLV");
     assert_passed(&source, &over_rtmp, "RTMP");
 }
@@ -62,7 +60,7 @@ fn assert_passed(source: &[Frame], seen: &[Frame], protocol: &str) {
 #[test]
 fn frames_of_megabytes_arrive_whole() {
     const SIZE_BYTES: usize = 3 * 1024 * 1024;
-    let server = Server::start(&["--viewer-queue-mb", "64"]);
+    let server = TestServer::start(&["--viewer-queue-mb", "64"]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     publisher.send_all(&frames::headers());
     let mut viewer = FlvViewer::open(&server, "r");

@@ -8,12 +8,12 @@ use std::{
     thread,
 };
 
-use crate::support::{
-    flv_viewer::FlvViewer,
-    raw_rtmp::{self, RawRtmp},
-    rtmp_peer::dial,
-    server::Server,
-    show::Show,
+use synctv_testkit::{
+    flv::FlvViewer,
+    publisher_script::PublisherScript,
+    rtmp::raw::{self, RawRtmp},
+    server::TestServer,
+    socket::dial,
 };
 
 /// Attackers of each kind.
@@ -52,12 +52,12 @@ fn throw(mut socket: TcpStream, bytes: &[u8]) {
     let _ = io::copy(&mut socket, &mut io::sink());
 }
 
-fn attack(server: &Server, kind: u64, seed: u64) {
+fn attack(server: &TestServer, kind: u64, seed: u64) {
     let mut chance = Chance::of(seed * 8 + kind);
     match kind {
         0 => throw(dial(server.rtmp), &chance.bytes(8000)),
         1 => throw(dial(server.http), &chance.bytes(8000)),
-        2 => throw(dial(server.rtmp), &[raw_rtmp::c0_and_c1(), chance.bytes(20_000)].concat()),
+        2 => throw(dial(server.rtmp), &[raw::c0_and_c1(), chance.bytes(20_000)].concat()),
         3 => throw(RawRtmp::connect(server).socket, &chance.bytes(20_000)),
         4 => {
             let room = format!("attacked_{seed}");
@@ -76,14 +76,7 @@ fn almost_media(chance: &mut Chance) -> Vec<u8> {
         let type_id = 2 + chance.below(24) as u8;
         let (stream_id, time_ms) = (chance.below(3) as u32, chance.next() as u32);
         let payload = chance.bytes(600);
-        bytes.extend(raw_rtmp::message(
-            csid,
-            type_id,
-            stream_id,
-            time_ms,
-            &payload,
-            raw_rtmp::FIRST_CHUNK_SIZE,
-        ));
+        bytes.extend(raw::message(csid, type_id, stream_id, time_ms, &payload, raw::FIRST_CHUNK_SIZE));
     }
     bytes
 }
@@ -99,9 +92,15 @@ fn almost_http(chance: &mut Chance) -> Vec<u8> {
 
 #[test]
 fn on_both_ports_while_a_stream_runs() {
-    let mut server =
-        Server::start(&["--publisher-grace-s", "0", "--handshake-timeout-s", "1", "--idle-timeout-s", "1"]);
-    let mut show = Show::start(&server, "r", 1000);
+    let mut server = TestServer::start(&[
+        "--publisher-grace-s",
+        "0",
+        "--handshake-timeout-s",
+        "1",
+        "--idle-timeout-s",
+        "1",
+    ]);
+    let mut script = PublisherScript::start(&server, "r", 1000);
     thread::scope(|scope| {
         let attackers: Vec<_> = (0..6)
             .map(|kind| {
@@ -110,13 +109,13 @@ fn on_both_ports_while_a_stream_runs() {
             })
             .collect();
         while !attackers.iter().all(|attacker| attacker.is_finished()) {
-            show.step();
+            script.step();
         }
         for attacker in attackers {
             attacker.join().expect("the attackers come to their end");
         }
     });
-    let last = show.steps(10).pop().expect("pictures were shown");
+    let last = script.steps(10).pop().expect("pictures were shown");
     FlvViewer::open(&server, "r").frames_until(&last);
     server.assert_unhurt();
 }

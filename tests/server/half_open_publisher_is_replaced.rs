@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use crate::support::{
-    flv_viewer::FlvViewer,
+use synctv_testkit::{
+    flv::FlvViewer,
     frames,
-    rtmp_peer::{Next, RtmpPeer},
-    server::Server,
+    rtmp::{Next, RtmpPeer},
+    server::TestServer,
 };
 
 #[test]
 fn by_the_next_publisher_and_viewers_go_on() {
-    let server = Server::start(&["--publisher-timeout-s", "3"]);
+    let server = TestServer::start(&["--publisher-timeout-s", "3"]);
     let mut dead = RtmpPeer::publish(&server, "r");
     dead.send_all(&frames::headers());
     dead.send(&frames::keyframe(5000, 1));
@@ -33,7 +33,7 @@ fn by_the_next_publisher_and_viewers_go_on() {
 
 #[test]
 fn but_not_while_it_answers_pings() {
-    let server = Server::start(&["--publisher-timeout-s", "2"]);
+    let server = TestServer::start(&["--publisher-timeout-s", "2"]);
     let mut quiet = RtmpPeer::publish(&server, "r");
     // Reading is enough: the client answers what it reads.
     let came = quiet.next(Duration::from_secs(6));

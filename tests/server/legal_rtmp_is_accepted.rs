@@ -6,12 +6,11 @@ use synctv_media::{
     samples,
     stream::frame::{Frame, Track},
 };
-
-use crate::support::{
-    flv_viewer::FlvViewer,
+use synctv_testkit::{
+    flv::FlvViewer,
     frames,
-    raw_rtmp::{FIRST_CHUNK_SIZE, RawRtmp, c0_and_c1, command, connect_command, message, publish_command},
-    server::Server,
+    rtmp::raw::{FIRST_CHUNK_SIZE, RawRtmp, c0_and_c1, command, connect_command, message, publish_command},
+    server::TestServer,
 };
 
 const SET_CHUNK_SIZE: u8 = 1;
@@ -37,7 +36,7 @@ fn media(csid: u32, frame: &Frame) -> Vec<u8> {
 
 /// What a viewer sees of `sent`, bytes on a publisher's connection, up to `last`.
 fn seen(sent: &[u8], last: &Frame) -> Vec<Frame> {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut publisher = RawRtmp::publish(&server, "r");
     let mut viewer = FlvViewer::open(&server, "r");
     publisher.send(sent);
@@ -50,7 +49,7 @@ fn times(frames: &[Frame]) -> Vec<u32> {
 
 #[test]
 fn a_handshake_in_pieces_with_connect_right_behind_it() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut peer = RawRtmp::dial(&server);
     let hello = c0_and_c1();
     for piece in [&hello[..1], &hello[1..5], &hello[5..1000], &hello[1000..]] {
@@ -64,7 +63,7 @@ fn a_handshake_in_pieces_with_connect_right_behind_it() {
 
 #[test]
 fn every_byte_on_its_own() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let (mut peer, c2) = RawRtmp::greet(&server);
     peer.send(&c2);
     let all = [connect_command("live"), create_stream(), publish_command("r")].concat();
@@ -80,7 +79,7 @@ fn every_byte_on_its_own() {
 
 #[test]
 fn commands_of_encoders_before_and_between_the_necessary_ones() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut peer = RawRtmp::connect(&server);
     let commands = [
         call("releaseStream", 2.0),
@@ -101,7 +100,7 @@ fn commands_of_encoders_before_and_between_the_necessary_ones() {
 
 #[test]
 fn undefined_and_strange_values_in_connect() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let (mut peer, c2) = RawRtmp::greet(&server);
     let information = Value::object([
         ("swfUrl", Value::Undefined),
@@ -116,7 +115,7 @@ fn undefined_and_strange_values_in_connect() {
 
 #[test]
 fn queries_behind_app_and_stream_name() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     for (at, app) in ["live?token=1", "live/", "live/?a=b/c"].into_iter().enumerate() {
         let (mut peer, c2) = RawRtmp::greet(&server);
         let publish = publish_command(&format!("room_{at}?key=value&other=1"));
@@ -225,7 +224,7 @@ fn empty_messages_are_no_frames() {
 
 #[test]
 fn an_acknowledgement_is_sent_for_every_small_window() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut peer = RawRtmp::publish(&server, "r");
     peer.send(&message(2, WINDOW_ACKNOWLEDGEMENT_SIZE, 0, 0, &1000_u32.to_be_bytes(), FIRST_CHUNK_SIZE));
     let mut acknowledged = 0;
@@ -241,7 +240,7 @@ fn an_acknowledgement_is_sent_for_every_small_window() {
 
 #[test]
 fn a_ping_is_answered() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut peer = RawRtmp::connect(&server);
     let ping = [PING_REQUEST.as_slice(), &77_u32.to_be_bytes()].concat();
     peer.send(&message(2, USER_CONTROL, 0, 0, &ping, FIRST_CHUNK_SIZE));

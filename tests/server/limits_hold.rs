@@ -2,19 +2,21 @@
 
 use std::{io::Read, net::TcpStream};
 
-use crate::support::{
-    PATIENCE,
-    flv_viewer::FlvViewer,
+use synctv_media::rtmp::amf0::Value;
+use synctv_testkit::{
+    flv::FlvViewer,
     frames,
     http::request,
     log_book::LogLine,
-    now,
-    raw_rtmp::{RawRtmp, command, message},
-    rtmp_peer::{RtmpPeer, dial},
-    server::Server,
-    show::Show,
+    publisher_script::PublisherScript,
+    rtmp::{
+        RtmpPeer,
+        raw::{RawRtmp, command, message},
+    },
+    server::TestServer,
+    socket::dial,
+    wait::{PATIENCE, now},
 };
-use synctv_media::rtmp::amf0::Value;
 
 /// Reads until the server closes the connection, in whatever way.
 fn wait_for_close(socket: &mut TcpStream) -> Vec<u8> {
@@ -25,25 +27,25 @@ fn wait_for_close(socket: &mut TcpStream) -> Vec<u8> {
     read
 }
 
-fn find(server: &Server, msg: &str, why: &str) -> LogLine {
+fn find(server: &TestServer, msg: &str, why: &str) -> LogLine {
     server.log.find(why, |line| line.text("msg").contains(msg) && line.text("why").contains(why))
 }
 
 #[test]
 fn connections_over_both_ports() {
-    let server = Server::start(&["--max-connections", "2"]);
+    let server = TestServer::start(&["--max-connections", "2"]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     publisher.send(&frames::keyframe(0, 0));
     let mut viewer = FlvViewer::open(&server, "r");
     viewer.frames_until(&frames::keyframe(0, 0));
 
     let refused = request(server.http, "GET", "/r.flv");
-    assert_eq!(refused.head.status, 503);
-    assert_eq!(refused.head.header("retry-after"), "5");
-    assert!(refused.body.contains("too_many_connections"));
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.header("retry-after"), "5");
+    assert!(refused.text().contains("too_many_connections"));
     wait_for_close(&mut dial(server.rtmp));
-    assert_eq!(request(server.http, "GET", "/healthz").head.status, 200, "it lives");
-    assert_eq!(request(server.http, "GET", "/readyz").head.status, 503, "but takes nobody");
+    assert_eq!(request(server.http, "GET", "/healthz").status, 200, "it publications");
+    assert_eq!(request(server.http, "GET", "/readyz").status, 503, "but takes nobody");
     for port in ["httpflv", "rtmp"] {
         let says = |line: &LogLine| line.text("msg").starts_with("connections refused");
         let line = server.log.find(port, |line| says(line) && line.text("port") == port);
@@ -58,7 +60,7 @@ fn connections_over_both_ports() {
 }
 
 /// The line about who left may be there a moment before the place is free.
-fn open_when_there_is_room(server: &Server) -> FlvViewer {
+fn open_when_there_is_room(server: &TestServer) -> FlvViewer {
     let deadline = now() + PATIENCE;
     loop {
         match FlvViewer::try_open(server, "r") {
@@ -71,7 +73,7 @@ fn open_when_there_is_room(server: &Server) -> FlvViewer {
 
 #[test]
 fn rooms() {
-    let server = Server::start(&["--max-rooms", "1", "--publisher-grace-s", "0"]);
+    let server = TestServer::start(&["--max-rooms", "1", "--publisher-grace-s", "0"]);
     let first = RtmpPeer::publish(&server, "first");
     let refused = RtmpPeer::try_publish(&server, "second").expect_err("it is one room too many");
     assert_eq!(refused.code, "NetStream.Publish.Denied");
@@ -84,7 +86,7 @@ fn rooms() {
 
 #[test]
 fn the_time_for_a_handshake() {
-    let server = Server::start(&["--handshake-timeout-s", "1"]);
+    let server = TestServer::start(&["--handshake-timeout-s", "1"]);
     let mut silent = dial(server.rtmp);
     let mut slow = RawRtmp::dial(&server);
     slow.send(&[3; 700]);
@@ -95,7 +97,7 @@ fn the_time_for_a_handshake() {
 
 #[test]
 fn the_time_for_a_request() {
-    let server = Server::start(&["--handshake-timeout-s", "1"]);
+    let server = TestServer::start(&["--handshake-timeout-s", "1"]);
     let mut silent = dial(server.http);
     let mut slow = dial(server.http);
     std::io::Write::write_all(&mut slow, b"GET /r.flv HTTP/1.1\r\nX: ").expect("the server takes it");
@@ -105,15 +107,15 @@ fn the_time_for_a_request() {
 
 #[test]
 fn the_time_to_publish_or_play() {
-    let server = Server::start(&["--idle-timeout-s", "1"]);
+    let server = TestServer::start(&["--idle-timeout-s", "1"]);
     RawRtmp::connect(&server).wait_for_end();
     find(&server, "RTMP connection closed", "neither publish nor play within 1 s");
 }
 
 #[test]
 fn a_frames_size() {
-    let server = Server::start(&["--max-message-mb", "1"]);
-    let mut show = Show::start(&server, "other", 100);
+    let server = TestServer::start(&["--max-message-mb", "1"]);
+    let mut script = PublisherScript::start(&server, "other", 100);
     let mut publisher = RtmpPeer::publish(&server, "r");
     publisher.send(&frames::sized_keyframe(0, 0, 1024 * 1024));
     FlvViewer::open(&server, "r").frames_until(&frames::sized_keyframe(0, 0, 1024 * 1024));
@@ -121,12 +123,12 @@ fn a_frames_size() {
     publisher.wait_for_end();
     let left = server.wait_for_publisher_leaving("r");
     assert!(left.text("why").contains("2097152"), "{left:?}");
-    show.steps(3);
+    script.steps(3);
 }
 
 #[test]
 fn a_commands_size() {
-    let server = Server::start(&["--max-command-kb", "4"]);
+    let server = TestServer::start(&["--max-command-kb", "4"]);
     let mut peer = RawRtmp::connect(&server);
     let long = Value::text("a".repeat(5000));
     peer.send(&command(0, &[Value::text("call"), Value::Number(9.0), Value::Null, long]));
@@ -136,7 +138,7 @@ fn a_commands_size() {
 
 #[test]
 fn messages_that_are_begun_and_never_ended() {
-    let server = Server::start(&["--max-message-mb", "1"]);
+    let server = TestServer::start(&["--max-message-mb", "1"]);
     let mut peer = RawRtmp::publish(&server, "r");
     for csid in 10..40 {
         let begun = message(csid, 9, 1, 0, &vec![0x27; 1_000_000], 1_000_000);
@@ -155,7 +157,7 @@ fn chunk_size_then(rest: &[u8]) -> Vec<u8> {
 
 #[test]
 fn commands_without_end() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut peer = RawRtmp::connect(&server);
     let ask = command(0, &[Value::text("_checkbw"), Value::Number(7.0), Value::Null]);
     // The server may close while they still come.
@@ -170,7 +172,7 @@ fn commands_without_end() {
 fn replies_that_are_not_read() {
     /// More than all the kernel's buffers between server and peer.
     const PINGS_MAX_BYTES: usize = 256 << 20;
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut peer = RawRtmp::publish(&server, "r");
     let ping_request = [0, 6, 0, 0, 0, 0];
     let pings = message(2, 4, 0, 0, &ping_request, 128).repeat(10_000);
@@ -181,5 +183,5 @@ fn replies_that_are_not_read() {
         }
     }
     let left = server.wait_for_publisher_leaving("r");
-    assert_eq!(left.text("why"), "it does not read its replies");
+    assert_eq!(left.text("why"), "replies are not read");
 }

@@ -1,26 +1,25 @@
 //! Every line of the log is one JSON object, and there are few: who comes and goes, and why.
 
-use crate::support::{
-    flv_viewer::FlvViewer,
+use synctv_testkit::{
+    flv::FlvViewer,
     frames,
     http::request,
     log_book::{self, LogLine},
-    raw_rtmp::RawRtmp,
-    rtmp_peer::RtmpPeer,
-    server::Server,
-    show::Show,
+    publisher_script::PublisherScript,
+    rtmp::{RtmpPeer, raw::RawRtmp},
+    server::TestServer,
 };
 
 /// A server's whole day: publishers, viewers, refusals, nonsense, an end.
 fn a_day() -> Vec<String> {
-    let server = Server::start(&["--max-rooms", "1"]);
+    let server = TestServer::start(&["--max-rooms", "1"]);
     let log = server.log.clone();
-    let mut show = Show::start(&server, "r", 100);
-    show.steps(100);
+    let mut script = PublisherScript::start(&server, "r", 100);
+    script.steps(100);
     let mut viewer = FlvViewer::open(&server, "r");
-    viewer.frames_until(&show.step());
+    viewer.frames_until(&script.step());
     drop(viewer);
-    show.steps(2);
+    script.steps(2);
     server.wait_for_viewer_leaving("r", "http-flv");
     drop(RtmpPeer::play(&server, "r"));
     server.wait_for_viewer_leaving("r", "rtmp");
@@ -30,10 +29,10 @@ fn a_day() -> Vec<String> {
     let mut nonsense = RawRtmp::dial(&server);
     nonsense.send(b"GET / HTTP/1.1\r\n\r\n");
     nonsense.wait_for_end();
-    drop(show);
+    drop(script);
     server.wait_for_publisher_leaving("r");
     server.signal("TERM");
-    server.wait(crate::support::PATIENCE);
+    server.wait_for_exit();
     log.lines_to_the_end()
 }
 
@@ -61,13 +60,13 @@ fn assert_is_time(ts: &str) {
 
 #[test]
 fn who_leaves_is_told_with_why_how_long_and_how_much() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     publisher.send_all(&frames::headers());
     publisher.send(&frames::sized_keyframe(0, 0, 5000));
     let mut viewer = FlvViewer::open(&server, "r");
     viewer.frames_until(&frames::sized_keyframe(0, 0, 5000));
-    let came = server.log.find("viewer came", |line| line.says("viewer came", "r"));
+    let came = server.log.find("viewer connected", |line| line.says("viewer connected", "r"));
     assert_eq!(came.text("protocol"), "http-flv");
     let publisher_address = publisher.address().to_string();
     drop(viewer);
@@ -82,12 +81,12 @@ fn who_leaves_is_told_with_why_how_long_and_how_much() {
     let left = server.wait_for_publisher_leaving("r");
     assert_eq!(left.text("peer"), publisher_address);
     assert!(left.number("bytes") > 5000 && left.number("seconds") < 60);
-    assert_eq!(left.text("why"), "it closed the connection");
+    assert_eq!(left.text("why"), "connection closed by the peer");
 }
 
 #[test]
 fn a_viewer_of_a_silent_stream_who_leaves_is_noticed() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     publisher.send(&frames::keyframe(0, 0));
     let mut viewer = FlvViewer::open(&server, "r");

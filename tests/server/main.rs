@@ -1,7 +1,5 @@
 //! The whole server, as a process of its own, over real sockets: one module a promise.
 
-mod support;
-
 mod api_answers;
 mod bad_requests_are_refused;
 mod enhanced_rtmp_passes;

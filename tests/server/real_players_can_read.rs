@@ -1,9 +1,8 @@
 //! FFmpeg's own reader understands what it is served, over both protocols.
 
 use serde_json::Value;
-
-use crate::support::{
-    server::Server,
+use synctv_testkit::{
+    server::TestServer,
     tools::{Media, ffmpeg, ffprobe, media_file, push_on_and_on},
 };
 
@@ -23,7 +22,7 @@ fn pictures_only() {
 }
 
 fn reads(media: Media, codecs: &[&str]) {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let _push = push_on_and_on(ffmpeg(), media_file(media), &server.rtmp_url("r"));
     server.wait_for_publisher("r");
     for url in [server.flv_url("r"), server.rtmp_url("r")] {

@@ -1,25 +1,25 @@
 //! While a publisher is alive, a second one of its room is refused, and the first is unhurt.
 
-use crate::support::{rtmp_peer::RtmpPeer, server::Server, show::Show, tools};
+use synctv_testkit::{publisher_script::PublisherScript, rtmp::RtmpPeer, server::TestServer, tools};
 
 #[test]
 fn with_bad_name_and_the_first_goes_on() {
-    let server = Server::start(&[]);
-    let mut show = Show::start(&server, "r", 100);
+    let server = TestServer::start(&[]);
+    let mut script = PublisherScript::start(&server, "r", 100);
     for _ in 0..3 {
         let refused = RtmpPeer::try_publish(&server, "r").expect_err("the room is taken");
         assert_eq!(refused.code, "NetStream.Publish.BadName");
         assert!(refused.description.contains("someone publishes this room"), "{refused:?}");
-        show.steps(3);
+        script.steps(3);
     }
     let other = RtmpPeer::publish(&server, "another_room");
-    show.steps(3);
+    script.steps(3);
     drop(other);
 }
 
 #[test]
 fn and_its_connection_is_closed_and_logged() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let _first = RtmpPeer::publish(&server, "r");
     let file = tools::media_file(tools::Media::AudioVideo);
     let mut push = tools::ffmpeg();
@@ -34,7 +34,7 @@ fn and_its_connection_is_closed_and_logged() {
 
 #[test]
 fn one_of_many_who_come_at_once_gets_the_room() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let asked: Vec<_> = (0..8).map(|_| scope.spawn(|| RtmpPeer::try_publish(&server, "r"))).collect();
         asked.into_iter().map(|asked| asked.join().expect("an answer comes")).collect()

@@ -3,7 +3,10 @@
 
 use std::net::TcpListener;
 
-use crate::support::server::{Ended, program, run_to_end};
+use synctv_testkit::{
+    process::{Ended, run_to_end},
+    server::program,
+};
 
 fn run(flags: &[&str], environment: &[(&str, &str)]) -> Ended {
     let mut command = program();

@@ -7,15 +7,15 @@ use synctv_media::{
     rtmp::client::Client,
     stream::frame::{Frame, Track},
 };
-
-use crate::support::{
-    flv_file::coded,
-    flv_viewer::{FlvViewer, ask},
+use synctv_testkit::{
+    flv::{FlvViewer, coded},
     frames,
+    http::send_get,
     log_book::LogLine,
-    rtmp_peer::{RtmpPeer, dial_with_small_buffer, widen},
-    server::Server,
-    show::{STEP_MS, Show},
+    publisher_script::{PublisherScript, STEP_MS},
+    rtmp::RtmpPeer,
+    server::TestServer,
+    socket::{dial_with_small_buffer, widen},
 };
 
 /// A picture's size: so large that a few fill what the kernel holds for a connection.
@@ -26,16 +26,16 @@ const MISSED: u32 = 256;
 
 #[test]
 fn over_http_flv() {
-    let server = Server::start(&[]);
-    let mut show = Show::start(&server, "r", PICTURE_BYTES);
+    let server = TestServer::start(&[]);
+    let mut script = PublisherScript::start(&server, "r", PICTURE_BYTES);
     let mut socket = dial_with_small_buffer(server.http);
-    ask(&mut socket, "/r.flv");
+    send_get(&mut socket, "/r.flv");
     wait_for_viewer(&server, &socket);
-    let missed = show.steps(MISSED);
+    let missed = script.steps(MISSED);
     // It wakes up; the response waited for it in the kernel.
     widen(&socket);
     let mut slow = FlvViewer::of(socket);
-    let seen = wake(&mut show, missed, || slow.next_frame().expect("the stream goes on"));
+    let seen = wake(&mut script, missed, || slow.next_frame().expect("the stream goes on"));
     drop(slow);
     assert_skipped(&seen);
     assert_counted(&server.wait_for_viewer_leaving("r", "http-flv"));
@@ -43,13 +43,13 @@ fn over_http_flv() {
 
 #[test]
 fn over_rtmp() {
-    let server = Server::start(&[]);
-    let mut show = Show::start(&server, "r", PICTURE_BYTES);
+    let server = TestServer::start(&[]);
+    let mut script = PublisherScript::start(&server, "r", PICTURE_BYTES);
     let socket = dial_with_small_buffer(server.rtmp);
     let mut slow = RtmpPeer::start(socket, Client::player("live", "r")).expect("the play is accepted");
-    let missed = show.steps(MISSED);
+    let missed = script.steps(MISSED);
     widen(slow.socket());
-    let seen = wake(&mut show, missed, || slow.next_frame().expect("the stream goes on"));
+    let seen = wake(&mut script, missed, || slow.next_frame().expect("the stream goes on"));
     drop(slow);
     assert_skipped(&seen);
     assert_counted(&server.wait_for_viewer_leaving("r", "rtmp"));
@@ -57,7 +57,7 @@ fn over_rtmp() {
 
 /// The slow viewer reads again while the show goes on, until it has a keyframe that it did not sleep through, and the
 /// picture behind that.
-fn wake(show: &mut Show, missed: Vec<Frame>, mut next: impl FnMut() -> Frame + Send) -> Seen {
+fn wake(script: &mut PublisherScript, missed: Vec<Frame>, mut next: impl FnMut() -> Frame + Send) -> Seen {
     let slept_until_ms = missed.last().map_or(0, |frame| frame.timestamp_ms);
     let mut sent = missed;
     let (tell, told) = mpsc::channel();
@@ -71,7 +71,7 @@ fn wake(show: &mut Show, missed: Vec<Frame>, mut next: impl FnMut() -> Frame + S
             came
         });
         while !reader.is_finished() {
-            sent.push(show.step());
+            sent.push(script.step());
             // The show's times run faster than the clock; only who reads nothing shall count as slow.
             let _ = told.recv_timeout(Duration::from_millis(50));
         }
@@ -125,17 +125,19 @@ fn assert_counted(left: &LogLine) {
 #[test]
 fn one_that_falls_behind_in_time_skips_too_however_small_the_frames() {
     // The kernel holds thousands of small frames: the bound is what lets the server notice.
-    let server = Server::start(&["--viewer-queue-ms", "100"]);
-    let mut show = Show::start(&server, "r", PICTURE_BYTES);
+    let server = TestServer::start(&["--viewer-queue-ms", "100"]);
+    let mut script = PublisherScript::start(&server, "r", PICTURE_BYTES);
     let mut socket = dial_with_small_buffer(server.http);
-    ask(&mut socket, "/r.flv");
+    send_get(&mut socket, "/r.flv");
     wait_for_viewer(&server, &socket);
-    show.steps(MISSED);
+    script.steps(MISSED);
     drop(socket);
     assert_counted(&server.wait_for_viewer_leaving("r", "http-flv"));
 }
 
-fn wait_for_viewer(server: &Server, socket: &TcpStream) {
+fn wait_for_viewer(server: &TestServer, socket: &TcpStream) {
     let address = socket.local_addr().expect("a connected socket has an address").to_string();
-    server.log.find("viewer came", |line| line.says("viewer came", "r") && line.text("peer") == address);
+    server
+        .log
+        .find("viewer connected", |line| line.says("viewer connected", "r") && line.text("peer") == address);
 }

@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use synctv_media::rtmp::client::Client;
-
-use crate::support::{
-    flv_viewer::{FlvViewer, Next, ask},
+use synctv_testkit::{
+    flv::{FlvViewer, Next},
     frames,
+    http::send_get,
     log_book::LogLine,
-    rtmp_peer::{RtmpPeer, dial_with_small_buffer},
-    server::Server,
-    show::Show,
+    publisher_script::PublisherScript,
+    rtmp::RtmpPeer,
+    server::TestServer,
+    socket::dial_with_small_buffer,
 };
 
 const FLAGS: [&str; 2] = ["--viewer-stall-timeout-s", "2"];
@@ -19,39 +20,39 @@ const PICTURE_BYTES: usize = 256 * 1024;
 
 #[test]
 fn over_http_flv() {
-    let server = Server::start(&FLAGS);
-    let show = Show::start(&server, "r", PICTURE_BYTES);
+    let server = TestServer::start(&FLAGS);
+    let script = PublisherScript::start(&server, "r", PICTURE_BYTES);
     let mut stalled = dial_with_small_buffer(server.http);
-    ask(&mut stalled, "/r.flv");
+    send_get(&mut stalled, "/r.flv");
     let address = stalled.local_addr().expect("a connected socket has an address");
-    let left = show_until_left(&server, show, &address.to_string());
+    let left = show_until_left(&server, script, &address.to_string());
     assert_eq!(left.text("level"), "warn");
 }
 
 #[test]
 fn over_rtmp() {
-    let server = Server::start(&FLAGS);
-    let show = Show::start(&server, "r", PICTURE_BYTES);
+    let server = TestServer::start(&FLAGS);
+    let script = PublisherScript::start(&server, "r", PICTURE_BYTES);
     let socket = dial_with_small_buffer(server.rtmp);
     let stalled = RtmpPeer::start(socket, Client::player("live", "r")).expect("the play is accepted");
-    show_until_left(&server, show, &stalled.address().to_string());
+    show_until_left(&server, script, &stalled.address().to_string());
 }
 
 /// The stream goes on for the others while the server makes up its mind.
-fn show_until_left(server: &Server, mut show: Show, peer: &str) -> LogLine {
-    let is_it = |line: &LogLine| line.says("viewer left", "r") && line.text("peer") == peer;
+fn show_until_left(server: &TestServer, mut script: PublisherScript, peer: &str) -> LogLine {
+    let is_it = |line: &LogLine| line.says("viewer disconnected", "r") && line.text("peer") == peer;
     while server.log.count(is_it) == 0 {
-        show.step();
+        script.step();
     }
-    let left = server.log.find("viewer left", is_it);
-    assert_eq!(left.text("why"), "it took nothing for 2 s");
-    show.steps(3);
+    let left = server.log.find("viewer disconnected", is_it);
+    assert_eq!(left.text("why"), "stalled: no bytes accepted for 2 s");
+    script.steps(3);
     left
 }
 
 #[test]
 fn but_not_one_for_whom_there_is_nothing_to_take() {
-    let server = Server::start(&FLAGS);
+    let server = TestServer::start(&FLAGS);
     let mut publisher = RtmpPeer::publish(&server, "r");
     publisher.send_all(&frames::headers());
     publisher.send(&frames::keyframe(0, 0));

@@ -6,8 +6,7 @@ use synctv_media::{
     samples,
     stream::frame::{Frame, Track},
 };
-
-use crate::support::{flv_viewer::FlvViewer, frames, rtmp_peer::RtmpPeer, server::Server};
+use synctv_testkit::{flv::FlvViewer, frames, rtmp::RtmpPeer, server::TestServer};
 
 #[test]
 fn sound_and_pictures() {
@@ -49,7 +48,7 @@ fn a_publisher_that_announces_nothing() {
 
 #[test]
 fn headers_that_change_take_effect_for_those_who_come_later() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     let mut first = FlvViewer::open(&server, "r");
     publisher.send_all(&[frames::video_header(1), frames::keyframe(0, 1)]);
@@ -67,7 +66,7 @@ fn headers_that_change_take_effect_for_those_who_come_later() {
 
 /// Everyone gets `sent` as it is: who was there before it, and who comes after it.
 fn starts_with(sent: &[Frame], tracks: (bool, bool)) {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     let early = FlvViewer::open(&server, "r");
     publisher.send_all(sent);
@@ -87,7 +86,7 @@ fn assert_starts(mut viewer: FlvViewer, sent: &[Frame], tracks: (bool, bool)) {
     assert!(first.is_some_and(|frame| frame.track == Track::Audio || frames::is_keyframe(frame)));
 }
 
-fn played(server: &Server, sent: &[Frame]) -> Vec<Bytes> {
+fn played(server: &TestServer, sent: &[Frame]) -> Vec<Bytes> {
     let mut player = RtmpPeer::play(server, "r");
     let frames: Vec<Frame> = (0..sent.len()).filter_map(|_| player.next_frame()).collect();
     frames::payloads(&frames)

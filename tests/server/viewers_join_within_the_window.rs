@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use synctv_media::stream::frame::Frame;
-
-use crate::support::{
-    flv_viewer::{FlvViewer, Next},
+use synctv_testkit::{
+    flv::{FlvViewer, Next},
     frames,
     log_book::LogLine,
-    rtmp_peer::RtmpPeer,
-    server::Server,
+    rtmp::RtmpPeer,
+    server::TestServer,
 };
 
 /// Keyframes at these times, and a picture right behind each.
@@ -23,7 +22,7 @@ fn gops(keyframe_times_ms: &[u32]) -> Vec<Frame> {
 /// Publishes keyframes at 0, 400, 800 and 1200 ms, and gives the time of the first frame that a late viewer gets, and
 /// how many come up to the newest.
 fn join_after_four_gops(flags: &[&str]) -> (u32, usize) {
-    let server = Server::start(flags);
+    let server = TestServer::start(flags);
     let (_publisher, sent) = published(&server, &[0, 400, 800, 1200]);
     let mut late = FlvViewer::open(&server, "r");
     let seen = late.frames_until(sent.last().expect("something was sent"));
@@ -35,7 +34,7 @@ fn join_after_four_gops(flags: &[&str]) -> (u32, usize) {
 }
 
 /// A publisher whose GOPs have all gone through the server.
-fn published(server: &Server, keyframe_times_ms: &[u32]) -> (RtmpPeer, Vec<Frame>) {
+fn published(server: &TestServer, keyframe_times_ms: &[u32]) -> (RtmpPeer, Vec<Frame>) {
     let mut publisher = RtmpPeer::publish(server, "r");
     let mut witness = FlvViewer::open(server, "r");
     let sent = gops(keyframe_times_ms);
@@ -63,7 +62,7 @@ fn at_the_newest_keyframe_when_none_is_in_the_window() {
 
 #[test]
 fn at_the_next_keyframe_when_nothing_is_cached() {
-    let server = Server::start(&["--enable-gop-cache", "false"]);
+    let server = TestServer::start(&["--enable-gop-cache", "false"]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     publisher.send_all(&frames::headers());
     let mut keyframe_times_ms = (0..).step_by(400);
@@ -102,7 +101,7 @@ fn publish_until_seen(
 
 #[test]
 fn a_gop_that_is_larger_than_the_cache_is_warned_of_once_and_viewers_wait_for_the_next() {
-    let server = Server::start(&["--max-gop-cache-size-mb", "1", "--viewer-queue-mb", "64"]);
+    let server = TestServer::start(&["--max-gop-cache-size-mb", "1", "--viewer-queue-mb", "64"]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     let mut witness = FlvViewer::open(&server, "r");
     publisher.send_all(&frames::headers());

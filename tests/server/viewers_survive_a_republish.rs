@@ -2,8 +2,7 @@
 //! and no time that they see goes back. After the grace they see the end.
 
 use synctv_media::stream::frame::{Frame, Track};
-
-use crate::support::{flv_viewer::FlvViewer, frames, http::request, rtmp_peer::RtmpPeer, server::Server};
+use synctv_testkit::{flv::FlvViewer, frames, http::request, rtmp::RtmpPeer, server::TestServer};
 
 /// What a publisher's second life begins with: its clock starts over, its headers differ.
 fn second_life() -> [Frame; 5] {
@@ -28,7 +27,7 @@ fn first_life() -> Vec<Frame> {
 
 /// One viewer of each protocol watches while the publisher goes as `leave` says and comes back.
 fn survive(leave: impl FnOnce(RtmpPeer)) {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut first = RtmpPeer::publish(&server, "r");
     let sent = first_life();
     first.send_all(&sent);
@@ -54,7 +53,7 @@ fn survive(leave: impl FnOnce(RtmpPeer)) {
 
     let mut late = FlvViewer::open(&server, "r");
     let begin = late.frames_until(last);
-    assert_eq!(frames::payloads(&begin), expected, "nothing of the first life is left");
+    assert_eq!(frames::payloads(&begin), expected, "nothing of the first publication is left");
 }
 
 fn play_until(player: &mut RtmpPeer, last: &Frame) -> Vec<Frame> {
@@ -82,20 +81,25 @@ fn after_an_unpublish() {
 
 #[test]
 fn many_times() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut seen = Vec::new();
     let mut viewer = None;
-    for life in 0..5 {
+    for publication in 0..5 {
         let mut publisher = RtmpPeer::publish(&server, "r");
         let viewer = viewer.get_or_insert_with(|| FlvViewer::open(&server, "r"));
         // Each begins somewhere else, near where the 32 bits end too.
-        let start_ms = [1_000_000, 0, u32::MAX - 20, 5, u32::MAX][life];
-        let last = frames::inter(start_ms.wrapping_add(40), life as u32);
-        publisher.send_all(&[frames::video_header(life as u8), frames::keyframe(start_ms, life as u32)]);
+        let start_ms = [1_000_000, 0, u32::MAX - 20, 5, u32::MAX][publication];
+        let last = frames::inter(start_ms.wrapping_add(40), publication as u32);
+        publisher.send_all(&[
+            frames::video_header(publication as u8),
+            frames::keyframe(start_ms, publication as u32),
+        ]);
         publisher.send(&last);
         seen.extend(viewer.frames_until(&last));
         publisher.reset();
-        server.log.find_nth(life + 1, "publisher left", |line| line.says("publisher left", "r"));
+        server.log.find_nth(publication + 1, "publisher disconnected", |line| {
+            line.says("publisher disconnected", "r")
+        });
     }
     frames::assert_never_back(&seen);
     assert_eq!(seen.iter().filter(|frame| frames::is_sequence_header(frame)).count(), 5);
@@ -103,7 +107,7 @@ fn many_times() {
 
 #[test]
 fn times_go_on_where_32_bits_end() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     let times_ms = [u32::MAX - 60, u32::MAX - 20, 19, 59, 99];
     let sent: Vec<Frame> = times_ms.iter().map(|ms| frames::keyframe(*ms, *ms)).collect();
@@ -117,7 +121,7 @@ fn times_go_on_where_32_bits_end() {
 
 #[test]
 fn the_grace_over_viewers_see_the_end() {
-    let server = Server::start(&["--publisher-grace-s", "1"]);
+    let server = TestServer::start(&["--publisher-grace-s", "1"]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     let sent = first_life();
     publisher.send_all(&sent);
@@ -133,7 +137,7 @@ fn the_grace_over_viewers_see_the_end() {
         assert_eq!(left.text("why"), "the publisher left", "{protocol}");
     }
     server.log.find("stream ended", |line| line.says("stream ended", "r"));
-    assert_eq!(request(server.http, "GET", "/r.flv").head.status, 404);
+    assert_eq!(request(server.http, "GET", "/r.flv").status, 404);
     let mut again = RtmpPeer::publish(&server, "r");
     again.send_all(&sent);
     FlvViewer::open(&server, "r").frames_until(&sent[6]);
@@ -141,7 +145,7 @@ fn the_grace_over_viewers_see_the_end() {
 
 #[test]
 fn a_viewer_who_comes_within_the_grace_waits_for_the_next_life() {
-    let server = Server::start(&[]);
+    let server = TestServer::start(&[]);
     let mut first = RtmpPeer::publish(&server, "r");
     first.send_all(&first_life());
     first.unpublish();
@@ -156,9 +160,9 @@ fn a_viewer_who_comes_within_the_grace_waits_for_the_next_life() {
 
 #[test]
 fn one_connection_may_publish_again_after_an_unpublish() {
-    use crate::support::raw_rtmp::{RawRtmp, command, publish_command};
     use synctv_media::rtmp::amf0::Value;
-    let server = Server::start(&[]);
+    use synctv_testkit::rtmp::raw::{RawRtmp, command, publish_command};
+    let server = TestServer::start(&[]);
     let mut peer = RawRtmp::publish(&server, "first");
     let name = Value::text("first");
     peer.send(&command(0, &[Value::text("FCUnpublish"), Value::Number(4.0), Value::Null, name]));

@@ -1,7 +1,10 @@
 //! What nodes share about access through Redis: their secret, and administrators' orders.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,8 +18,8 @@ use super::{
     orders::{NAME_MAX_BYTES, Order},
 };
 use crate::{
+    clock::unix_ms,
     cluster::{redis_store::RedisAccess, store::StoreError},
-    hls::unix_ms,
 };
 
 /// How often a node looks at what is shared. Revoked tokens are cut within this and a second.
@@ -62,28 +65,46 @@ struct ClusterSync {
     has_fixed_secret: bool,
     /// The last version of the shared orders that was read; `None` if they are to be read whatever it is.
     version: Mutex<Option<String>>,
+    /// A failure was logged, and no success since.
+    is_failing: AtomicBool,
 }
 
 impl Orders {
-    /// Orders for this node, which is alone.
-    pub fn local(gatekeeper: Gatekeeper) -> Self {
-        Self { gatekeeper, cluster: None }
+    /// Orders for this node, and for all that share its Redis, if it shares one. Follows what is there. To be called on a
+    /// thread of the actor system.
+    pub fn new(gatekeeper: Gatekeeper, redis: Option<RedisAccess>, has_fixed_secret: bool) -> Self {
+        let cluster = redis.map(|redis| {
+            Arc::new(ClusterSync {
+                redis,
+                has_fixed_secret,
+                version: Mutex::default(),
+                is_failing: AtomicBool::new(false),
+            })
+        });
+        let orders = Self { gatekeeper, cluster };
+        if orders.cluster.is_some() {
+            let follower = orders.clone();
+            actix_rt::spawn(async move {
+                loop {
+                    sleep(INTERVAL).await;
+                    follower.synchronize().await;
+                }
+            });
+        }
+        orders
     }
 
-    /// Orders for all nodes that share a Redis. Returns when the nodes' secret is known, or could not be read in time;
-    /// from then on this node follows it.
-    pub async fn shared(gatekeeper: Gatekeeper, redis: RedisAccess, has_fixed_secret: bool) -> Self {
-        let sync = ClusterSync { redis, has_fixed_secret, version: Mutex::new(None) };
-        let orders = Self { gatekeeper, cluster: Some(Arc::new(sync)) };
-        let mut is_failing = orders.look(false).await;
-        let follower = orders.clone();
-        actix_rt::spawn(async move {
-            loop {
-                sleep(INTERVAL).await;
-                is_failing = follower.look(is_failing).await;
-            }
-        });
-        orders
+    /// Looks once at what is shared. Returns when the nodes' secret is known, or could not be read in time.
+    pub async fn synchronize(&self) {
+        let Some(sync) = &self.cluster else { return };
+        let looked = timeout(TIMEOUT, self.follow(sync)).await;
+        let looked = looked.unwrap_or_else(|_| Err(StoreError("no answer in time".to_owned())));
+        let was_failing = sync.is_failing.swap(looked.is_err(), Ordering::Relaxed);
+        if let Err(error) = &looked
+            && !was_failing
+        {
+            warn!(reason:% = error; "the nodes' secret and orders cannot be read");
+        }
     }
 
     /// The gatekeeper of this node.
@@ -140,19 +161,6 @@ impl Orders {
             sync.set_version(None);
             OrderError::NotPassedOn(error)
         })
-    }
-
-    /// Looks once at what is shared. Returns whether that failed; logs it if it did not fail before.
-    async fn look(&self, was_failing: bool) -> bool {
-        let Some(sync) = &self.cluster else { return false };
-        let looked = timeout(TIMEOUT, self.follow(sync)).await;
-        let looked = looked.unwrap_or_else(|_| Err(StoreError("no answer in time".to_owned())));
-        if let Err(error) = &looked
-            && !was_failing
-        {
-            warn!(reason:% = error; "the nodes' secret and orders cannot be read");
-        }
-        looked.is_err()
     }
 
     async fn follow(&self, sync: &ClusterSync) -> Result<(), StoreError> {

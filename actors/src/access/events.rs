@@ -6,7 +6,7 @@ use serde::Serialize;
 use synctv_media::access::Action;
 
 use super::about::About;
-use crate::hls::unix_ms;
+use crate::clock::unix_ms;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

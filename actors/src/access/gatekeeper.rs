@@ -30,7 +30,7 @@ use super::{
     sessions::{Session, Sessions},
     tokens::{KeySet, TokenHash, TokenVerifier, token_hash},
 };
-use crate::hls::unix_ms;
+use crate::clock::unix_ms;
 
 /// How late a refusal comes to an address that has failed too often.
 const SLOWED_BY: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use synctv_media::{
 
 use thiserror::Error;
 
-use crate::hls::unix_ms;
+use crate::clock::unix_ms;
 
 /// How long a secret that was replaced is still accepted, in milliseconds: other nodes may not know the new one yet.
 const REPLACED_FOR_MS: u64 = 60_000;

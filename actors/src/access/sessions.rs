@@ -17,7 +17,7 @@ use super::{
     events::{Event, EventKind},
     orders::Order,
 };
-use crate::hls::unix_ms;
+use crate::clock::unix_ms;
 
 /// What runs with access, on this node.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 mod access;
 mod join;
 mod leases;
+mod membership;
 mod pending_releases;
 mod pool;
 mod scripts;
@@ -20,7 +21,7 @@ use futures::{FutureExt, future::LocalBoxFuture};
 use redis::{RedisError, aio::MultiplexedConnection};
 use synctv_media::{
     cluster::{
-        claims::{ClaimAnswer, ClaimRequest, Lease, LeaseAnswer, NodeAddresses, Process, RenewAnswer},
+        claims::{ClaimAnswer, ClaimRequest, Lease, LeaseAnswer, RenewAnswer},
         leases::{HeldRoom, assess_holder},
     },
     stream::room::RoomName,
@@ -30,14 +31,16 @@ use tokio::time::Instant;
 pub use self::{
     access::RedisAccess,
     join::{JoinError, Joined, join},
+    membership::Membership,
     url::{RedisUrl, RedisUrlError},
 };
 use self::{leases::LeaseCache, pending_releases::PendingReleases, pool::RedisPool};
 use super::{
     origin::{Origin, PublishedRoom},
-    registry::{CLAIM_TIMEOUT, ClaimError},
+    registry::CLAIM_TIMEOUT,
     store::{Claim, Store, StoreError},
 };
+use crate::cluster::store::ClaimError;
 
 /// How long a heartbeat's request may be granted, from when it is sent.
 const RENEW_VALID_MS: u64 = 3000;
@@ -47,28 +50,6 @@ const CLAIM_LINKS_MAX: u32 = 4;
 
 /// Look-ups that are under way at once.
 const LOOKUP_LINKS_MAX: u32 = 4;
-
-/// A node of the cluster, and how it takes part.
-#[derive(Debug, Clone)]
-pub struct Membership {
-    /// Where the table is.
-    pub url: RedisUrl,
-    /// Who this is.
-    pub process: Process,
-    /// Where others reach it.
-    pub addresses: NodeAddresses,
-    /// How long the node counts as alive after it last said so.
-    pub lease_ttl: Duration,
-    /// How long a claim stays that is not renewed.
-    pub claim_ttl: Duration,
-}
-
-impl Membership {
-    /// How long one answer of Redis may take: several fit into a claim's time, and into a lease's.
-    fn response_timeout(&self) -> Duration {
-        (self.lease_ttl / 3).min(Duration::from_secs(1))
-    }
-}
 
 /// The store of a node that shares its rooms with others.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ mod origins;
 mod resource;
 mod response_cache;
 mod segment_cache;
+mod settings;
 mod upstream;
 
 use std::{
@@ -28,6 +29,7 @@ use tokio::{sync::oneshot, time::Instant};
 pub use self::{
     answer::{Answer, HlsProxyError, Outcome, Refusal},
     resource::{HlsResource, PlaylistAddress},
+    settings::HlsProxySettings,
 };
 use self::{
     origins::Origins,
@@ -35,24 +37,13 @@ use self::{
     segment_cache::SegmentCache,
     upstream::{FetchResult, Upstream},
 };
-use crate::{access::NodeKeys, cluster::registry::RegistryHandle};
+use crate::cluster::registry::RegistryHandle;
 
 /// How many may wait for answers of other nodes. More are refused.
 const WAITERS_MAX: usize = 20_000;
 
 /// How often what is no longer of use is forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
-
-/// What the HLS proxy needs to know.
-#[derive(Debug, Clone)]
-pub struct HlsProxySettings {
-    /// Signs requests to other nodes.
-    pub nodes: NodeKeys,
-    /// The app of HLS addresses, the same on all nodes.
-    pub app: String,
-    /// How much memory segments of other nodes may take, in bytes.
-    pub cache_max_bytes: usize,
-}
 
 /// Talks to the [`HlsProxyActor`].
 #[derive(Debug, Clone)]

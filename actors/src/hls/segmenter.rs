@@ -16,18 +16,21 @@ use synctv_media::{
         segmenter::Segmenter,
     },
     stream::{
-        batch::{Batch, WireFormat},
+        batch::Batch,
         frame::Track,
         gop::JoinPoint,
         headers::SharedHeaders,
         metadata::{Metadata, is_metadata},
+        wire_format::WireFormat,
     },
 };
 
+use super::{session::HlsSession, session_store::SessionStore, settings::HlsMode};
 use crate::{
-    events::{MAILBOX_MAX, StreamEvent, SubscriberId, ViewerId},
-    hls::{HlsSession, HlsSessions, unix_ms},
-    stream::{Source, StreamHandle},
+    clock::unix_ms,
+    events::{Source, StreamEvent, SubscriberRole, ViewerId},
+    stream::StreamHandle,
+    subscription::Subscription,
 };
 
 /// The segmenter is the only viewer of its subscription.
@@ -38,9 +41,10 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The actor. It outlives its stream for as long as the ended playlist is kept.
 pub(crate) struct SegmenterActor {
-    hls: HlsSessions,
+    store: SessionStore,
     stream: StreamHandle,
-    id: SubscriberId,
+    /// Until another node cuts the room.
+    subscription: Option<Subscription>,
     phase: SegmenterPhase,
     segmenter: Segmenter,
     /// What the metadata says of video.
@@ -65,17 +69,16 @@ enum SegmenterPhase {
 impl SegmenterActor {
     /// Starts to cut `stream`, on its thread; `session` is there already if a viewer asked for it.
     pub(crate) fn start(
-        hls: HlsSessions,
+        store: SessionStore,
         stream: StreamHandle,
         session: Option<Arc<HlsSession>>,
     ) -> Recipient<StreamEvent> {
-        let thread = stream.thread().clone();
-        let (id, of_stream) = (SubscriberId::unique(), stream.clone());
-        let segmenter = hls.segmenter();
-        let address = Self::start_in_arbiter(thread.arbiter(), move |_| Self {
-            hls,
+        let subscription = Subscription::new(stream.clone(), SubscriberRole::Segmenter);
+        let (id, segmenter, of_stream) = (subscription.id(), store.segmenter(), stream.clone());
+        let address = Self::start_in_arbiter(stream.thread().arbiter(), move |_| Self {
+            store,
             stream: of_stream,
-            id,
+            subscription: Some(subscription),
             phase: session.map_or(SegmenterPhase::Idle, SegmenterPhase::Cutting),
             segmenter,
             announced_video: None,
@@ -84,7 +87,7 @@ impl SegmenterActor {
             warned_of_cut: false,
         });
         // From here and not from `started`, so that it comes before anyone publishes.
-        stream.join_segmenter(id, VIEWER, address.clone().recipient());
+        stream.join(id, SubscriberRole::Segmenter, VIEWER, address.clone().recipient());
         address.recipient()
     }
 
@@ -93,7 +96,7 @@ impl SegmenterActor {
         self.announced_video = None;
         self.wall_offset_ms = None;
         self.phase = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
-            SegmenterPhase::Idle => SegmenterPhase::Cutting(self.hls.begin(self.stream.room())),
+            SegmenterPhase::Idle => SegmenterPhase::Cutting(self.store.begin(self.stream.room())),
             SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => {
                 session.resume();
                 SegmenterPhase::Cutting(session)
@@ -112,8 +115,10 @@ impl SegmenterActor {
     /// Another node cuts the room from here on. Whatever is cut here later is another session, by another segmenter.
     fn hand_over(&mut self, ctx: &mut Context<Self>) {
         if let SegmenterPhase::Cutting(_) | SegmenterPhase::Refusing(_) = self.phase {
-            self.stream.leave(self.id);
-            self.hls.stream_started(&self.stream);
+            self.subscription = None;
+            if self.store.mode() == HlsMode::Always {
+                Self::start(self.store.clone(), self.stream.clone(), None);
+            }
             self.end(ctx);
         }
     }
@@ -196,7 +201,7 @@ impl SegmenterActor {
         }
         let wall_ms = segment.first_ms.saturating_add(self.wall_offset_ms.unwrap_or_default());
         let program_date_time_ms = u64::try_from(wall_ms).unwrap_or_default();
-        self.hls.publish(session, segment, program_date_time_ms);
+        self.store.publish(session, segment, program_date_time_ms);
     }
 
     fn refuse(&mut self, codec: Codec) {
@@ -226,7 +231,7 @@ impl SegmenterActor {
         match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
             SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) if session.end() => {
                 self.phase = SegmenterPhase::Ended(session);
-                ctx.run_later(self.hls.keep_ended(), |_, ctx| ctx.stop());
+                ctx.run_later(self.store.keep_ended(), |_, ctx| ctx.stop());
             }
             phase => {
                 self.phase = phase;
@@ -240,9 +245,8 @@ impl SegmenterActor {
             SegmenterPhase::Ended(_) => {}
             _ if !self.stream.is_alive() => self.end(ctx),
             SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session)
-                if self.hls.is_idle(session) =>
+                if self.store.is_idle(session) =>
             {
-                self.stream.leave(self.id);
                 ctx.stop();
             }
             SegmenterPhase::Idle | SegmenterPhase::Cutting(_) | SegmenterPhase::Refusing(_) => {}
@@ -261,7 +265,7 @@ impl Actor for SegmenterActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        Subscription::prepare(ctx);
         ctx.run_interval(CHECK_INTERVAL, |segmenter, ctx| segmenter.check(ctx));
     }
 
@@ -271,7 +275,7 @@ impl Actor for SegmenterActor {
             SegmenterPhase::Cutting(session)
             | SegmenterPhase::Refusing(session)
             | SegmenterPhase::Ended(session) => {
-                self.hls.remove(session);
+                self.store.remove(session);
             }
         }
     }

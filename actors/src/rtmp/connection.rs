@@ -5,33 +5,38 @@ mod read_coalescing;
 mod read_loop;
 mod role;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    task::{self, Poll},
+    time::Duration,
+};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use log::{debug, info, warn};
 use synctv_media::{
     rtmp::session::{Event, Phase, Session, SessionConfig, SessionError, StreamRequest},
-    stream::{
-        batch::{Batches, WireFormat},
-        frame::Frame,
-        viewer_queue::LagLimits,
-    },
+    stream::{batch::Batches, frame::Frame, viewer_queue::LagLimits, wire_format::WireFormat},
 };
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
 use self::{
     admission::{Applicant, NotAdmitted},
     read_coalescing::{ReadCoalescing, Readiness},
-    read_loop::{ReadFlow, ReadLoop},
+    read_loop::{ReadFlow, ReadLoop, ReadSide},
     role::{Playing, Publishing, Role},
 };
 use crate::{
     access::{Gatekeeper, Session as AccessSession},
     connection_limit::ConnectionPermit,
     directory::{OpenError, StreamDirectory},
-    events::{EndReason, MAILBOX_MAX, StreamEvent},
-    stream::{Evicted, Publication, PublishError, PublisherEvent, Refused, StreamHandle},
+    events::{EndReason, Evicted, PublisherEvent, StreamEvent},
+    stream::{Publication, PublishError, Refused, StreamHandle},
+    subscription::Subscription,
+    viewer_session::LeaveReason,
     viewer_socket::ViewerSocket,
+    wire::Wire,
 };
 
 /// How much may wait for a peer that makes us answer and does not read, in bytes.
@@ -64,8 +69,8 @@ pub struct RtmpSettings {
 /// A connection that was just accepted.
 #[derive(Debug)]
 pub struct NewConnection {
-    /// Its socket.
-    pub socket: TcpStream,
+    /// The connection itself.
+    pub wire: Wire,
     /// Who it is.
     pub peer: SocketAddr,
     /// Counts it for as long as it lasts.
@@ -104,7 +109,7 @@ impl RtmpConnectionActor {
         gatekeeper: Gatekeeper,
         settings: Arc<RtmpSettings>,
     ) {
-        if let Err(error) = new.socket.set_nodelay(true) {
+        if let Err(error) = new.wire.set_nodelay() {
             warn!(peer:% = new.peer, reason:% = error; "TCP_NODELAY could not be set");
         }
         let now = Instant::now();
@@ -114,7 +119,7 @@ impl RtmpConnectionActor {
             session: Session::new(settings.session.clone()),
             next_event: None,
             role: Role::Negotiating { since: now },
-            socket: ViewerSocket::new(new.socket, WireFormat::RtmpChunks, now.into_std()),
+            socket: ViewerSocket::new(new.wire, WireFormat::RtmpChunks, now.into_std()),
             last_received: now,
             received_bytes: 0,
             peer: new.peer,
@@ -124,30 +129,6 @@ impl RtmpConnectionActor {
             gatekeeper,
         };
         connection.start();
-    }
-
-    /// Reads what the peer has sent. An error in it is the peer's, and inside.
-    fn receive(&mut self, readiness: Readiness) -> io::Result<Result<(), SessionError>> {
-        let (session, received_bytes) = (&mut self.session, &mut self.received_bytes);
-        let is_closing = matches!(self.role, Role::Closing { .. });
-        let fed = read_loop::receive(self.socket.socket(), readiness, |bytes| {
-            *received_bytes += bytes.len() as u64;
-            match bytes {
-                [] => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-                _ if is_closing => Ok(Ok(())),
-                _ => Ok(session.feed(bytes)),
-            }
-        })??;
-        self.last_received = Instant::now();
-        Ok(fed)
-    }
-
-    fn take_effect(&mut self, fed: Result<(), SessionError>, ctx: &mut Context<Self>) {
-        self.send_replies(ctx);
-        match fed.err().map(|error| error.to_string()).or_else(|| self.unread_replies()) {
-            None => self.proceed(ctx),
-            Some(why) => self.close(&why, ctx),
-        }
     }
 
     /// Goes on after something that the connection waited for.
@@ -168,8 +149,8 @@ impl RtmpConnectionActor {
                 }
                 Some(Event::Publish(request)) => self.ask_to_publish(request, ctx),
                 Some(Event::Play(request)) => self.ask_to_play(request, ctx),
-                Some(Event::Unpublish) => self.leave_role("it unpublished"),
-                Some(Event::Stop) => self.leave_role("it stopped playing"),
+                Some(Event::Unpublish) => self.leave_role(&LeaveReason::Closed("unpublished".to_owned())),
+                Some(Event::Stop) => self.leave_role(&LeaveReason::Stopped),
                 None => return,
             }
         }
@@ -221,7 +202,7 @@ impl RtmpConnectionActor {
         if let Role::Closing { .. } = self.role {
             return self.read_flow.resume();
         }
-        info!(room = request.room.as_str(), peer:% = self.peer; "publisher came");
+        info!(room = request.room.as_str(), peer:% = self.peer; "publisher connected");
         let (since, bytes_before) = (Instant::now(), self.received_bytes);
         self.role = Role::Publishing(Publishing {
             room: request.room,
@@ -277,10 +258,9 @@ impl RtmpConnectionActor {
         if let Role::Closing { .. } = self.role {
             return self.read_flow.resume();
         }
-        info!(room = stream.room().as_str(), peer:% = self.peer, protocol = "rtmp"; "viewer came");
         self.session.accept();
         self.send_replies(ctx);
-        let playing = Playing::new(stream, access);
+        let playing = Playing::new(stream, self.peer, access);
         playing.join(ctx.address().recipient());
         self.role = Role::Playing(playing);
         self.go_on(ctx);
@@ -318,7 +298,7 @@ impl RtmpConnectionActor {
 
     fn after_write(&mut self, sent: io::Result<()>, ctx: &mut Context<Self>) {
         if let Err(error) = sent {
-            return self.peer_gone(&error, ctx);
+            return self.peer_gone(error, ctx);
         }
         if self.socket.is_empty() {
             return self.finish_sending();
@@ -330,28 +310,30 @@ impl RtmpConnectionActor {
     }
 
     /// The last reply is out: the peer sees the end, and has [`LINGER`] to close its side.
-    fn finish_sending(&self) {
+    fn finish_sending(&mut self) {
         if let Role::Closing { .. } = self.role {
             // A peer that is gone already needs no goodbye.
-            let _ = socket2::SockRef::from(self.socket.socket()).shutdown(std::net::Shutdown::Write);
+            let _ = self.socket.wire().shutdown_write();
         }
     }
 
     fn evicted(&mut self, evicted: Evicted, ctx: &mut Context<Self>) {
         if let Role::Publishing(_) = self.role {
-            self.publish_ended(&evicted.to_string(), ctx);
+            self.cut(&evicted.to_string(), ctx);
         }
     }
 
-    fn publish_ended(&mut self, why: &str, ctx: &mut Context<Self>) {
-        self.leave_role(why);
+    /// Ends what the connection does, for a reason that is not the peer's.
+    fn cut(&mut self, why: &str, ctx: &mut Context<Self>) {
+        self.leave_role(&LeaveReason::Closed(why.to_owned()));
         self.session.end_publish(why);
+        self.session.end_play(why);
         self.linger(ctx);
     }
 
-    fn stream_ended(&mut self, why: &str, ctx: &mut Context<Self>) {
-        self.leave_role(why);
-        self.session.end_play(why);
+    fn stream_ended(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
+        self.leave_role(&LeaveReason::Ended(reason));
+        self.session.end_play(&reason.to_string());
         self.linger(ctx);
     }
 
@@ -367,30 +349,21 @@ impl RtmpConnectionActor {
     }
 
     /// Ends the connection because of what the peer did or did not do.
-    fn close(&mut self, why: &str, ctx: &mut Context<Self>) {
+    fn close(&mut self, reason: &LeaveReason, ctx: &mut Context<Self>) {
         if let Role::Negotiating { .. } = self.role {
-            info!(peer:% = self.peer, why = why; "RTMP connection closed");
+            info!(peer:% = self.peer, why:% = reason; "RTMP connection closed");
         }
-        self.leave_role(why);
+        self.leave_role(reason);
         self.linger(ctx);
     }
 
-    fn peer_gone(&mut self, error: &io::Error, ctx: &mut Context<Self>) {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => self.leave_role("it closed the connection"),
-            _ => self.leave_role(&error.to_string()),
-        }
-        debug!(peer:% = self.peer, reason:% = error; "RTMP connection gone");
-        ctx.stop();
-    }
-
     /// Stops publishing or playing, and says so in the log.
-    fn leave_role(&mut self, why: &str) {
+    fn leave_role(&mut self, reason: &LeaveReason) {
         let left = std::mem::replace(&mut self.role, Role::Negotiating { since: Instant::now() });
-        self.read_coalescing.announce_each(self.socket.socket());
+        self.read_coalescing.announce_each(self.socket.wire());
         match left {
-            Role::Publishing(publishing) => publishing.leave(why, self.peer, self.received_bytes),
-            Role::Playing(playing) => playing.log_leave(why, self.peer, &self.socket),
+            Role::Publishing(publishing) => publishing.leave(reason, self.peer, self.received_bytes),
+            Role::Playing(playing) => playing.leave(reason, &self.socket),
             Role::Negotiating { .. } | Role::Closing { .. } => self.role = left,
         }
     }
@@ -402,42 +375,40 @@ impl RtmpConnectionActor {
             Role::Closing { .. } => return,
             // It ended, or broke, while the player joined.
             Role::Playing(playing) if !playing.is_stream_alive() => {
-                return self.stream_ended(&EndReason::PublisherLeft.to_string(), ctx);
+                return self.stream_ended(EndReason::PublisherLeft, ctx);
             }
             _ => {}
         }
-        match (self.role.cut(), &self.role) {
-            (Some(cut), Role::Publishing(_)) => return self.publish_ended(&cut.to_string(), ctx),
-            (Some(cut), _) => return self.stream_ended(&cut.to_string(), ctx),
-            (None, _) => {}
+        if let Some(cut) = self.role.cut() {
+            return self.cut(&cut.to_string(), ctx);
         }
         match self.overdue(now) {
-            Some(why) => self.close(&why, ctx),
+            Some(reason) => self.close(&reason, ctx),
             None => self.ping_if_silent(now, ctx),
         }
     }
 
     /// Why the connection has to go, if it has to.
-    fn overdue(&self, now: Instant) -> Option<String> {
+    fn overdue(&self, now: Instant) -> Option<LeaveReason> {
         let settings = &self.settings;
         let (publisher_timeout, stall_max) = (settings.publisher_timeout, settings.lag.stall_max);
         match &self.role {
             Role::Negotiating { since } => too_slow(self.session.phase(), now - *since, settings),
             Role::Publishing(_) if now - self.last_received >= publisher_timeout => {
-                Some(format!("silent for {} s", publisher_timeout.as_secs()))
+                Some(LeaveReason::Closed(format!("silent for {} s", publisher_timeout.as_secs())))
             }
             Role::Playing(_) if self.socket.is_stalled(&settings.lag, now.into_std()) => {
-                Some(format!("it took nothing for {} s", stall_max.as_secs()))
+                Some(LeaveReason::Stalled(stall_max))
             }
             _ => None,
         }
     }
 
     /// Why the connection has to go if more replies wait for it than may.
-    fn unread_replies(&self) -> Option<String> {
+    fn unread_replies(&self) -> Option<LeaveReason> {
         let is_over =
             !matches!(self.role, Role::Closing { .. }) && self.socket.control_bytes() > CONTROL_MAX_BYTES;
-        is_over.then(|| "it does not read its replies".to_owned())
+        is_over.then(|| LeaveReason::Closed("replies are not read".to_owned()))
     }
 
     fn ping_if_silent(&mut self, now: Instant, ctx: &mut Context<Self>) {
@@ -451,17 +422,60 @@ impl RtmpConnectionActor {
     }
 }
 
-fn too_slow(phase: Phase, waited: Duration, settings: &RtmpSettings) -> Option<String> {
+fn too_slow(phase: Phase, waited: Duration, settings: &RtmpSettings) -> Option<LeaveReason> {
     match phase {
-        Phase::Handshake if waited >= settings.handshake_timeout => {
-            Some(format!("no handshake within {} s", settings.handshake_timeout.as_secs()))
-        }
+        Phase::Handshake if waited >= settings.handshake_timeout => Some(LeaveReason::Closed(format!(
+            "no handshake within {} s",
+            settings.handshake_timeout.as_secs()
+        ))),
         // The answer to a pending request is ours to give.
         Phase::PublishPending | Phase::PlayPending => None,
-        _ if waited >= settings.idle_timeout => {
-            Some(format!("neither publish nor play within {} s", settings.idle_timeout.as_secs()))
-        }
+        _ if waited >= settings.idle_timeout => Some(LeaveReason::Closed(format!(
+            "neither publish nor play within {} s",
+            settings.idle_timeout.as_secs()
+        ))),
         _ => None,
+    }
+}
+
+impl ReadSide for RtmpConnectionActor {
+    /// An error is the peer's violation of the protocol.
+    type Received = Result<(), SessionError>;
+
+    fn poll_readable(&mut self, task: &mut task::Context<'_>) -> Poll<io::Result<Readiness>> {
+        task::ready!(self.read_flow.poll_open(task));
+        self.read_coalescing.poll(self.socket.wire(), task)
+    }
+
+    /// Reads what the peer has sent. An error in it is the peer's, and inside.
+    fn receive(&mut self, readiness: Readiness) -> io::Result<Self::Received> {
+        let (session, received_bytes) = (&mut self.session, &mut self.received_bytes);
+        let is_closing = matches!(self.role, Role::Closing { .. });
+        let fed = read_loop::receive(self.socket.wire(), readiness, |bytes| {
+            *received_bytes += bytes.len() as u64;
+            match bytes {
+                [] => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+                _ if is_closing => Ok(Ok(())),
+                _ => Ok(session.feed(bytes)),
+            }
+        })??;
+        self.last_received = Instant::now();
+        Ok(fed)
+    }
+
+    fn take_effect(&mut self, fed: Self::Received, ctx: &mut Context<Self>) {
+        self.send_replies(ctx);
+        let violation = fed.err().map(|error| LeaveReason::Closed(error.to_string()));
+        match violation.or_else(|| self.unread_replies()) {
+            None => self.proceed(ctx),
+            Some(reason) => self.close(&reason, ctx),
+        }
+    }
+
+    fn peer_gone(&mut self, error: io::Error, ctx: &mut Context<Self>) {
+        debug!(peer:% = self.peer, reason:% = error; "RTMP connection lost");
+        self.leave_role(&LeaveReason::Disconnected(error));
+        ctx.stop();
     }
 }
 
@@ -469,7 +483,7 @@ impl Actor for RtmpConnectionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        Subscription::prepare(ctx);
         let of_publisher = self.settings.publisher_timeout / CHECKS_PER_PUBLISHER_TIMEOUT;
         ctx.run_interval(CHECK_INTERVAL.min(of_publisher), |connection, ctx| connection.check(ctx));
         ctx.spawn(ReadLoop);
@@ -490,7 +504,7 @@ impl Handler<StreamEvent> for RtmpConnectionActor {
                 self.after_write(sent, ctx);
             }
             StreamEvent::PublisherCame(_) | StreamEvent::PublisherLeft => {}
-            StreamEvent::End(reason) => self.stream_ended(&reason.to_string(), ctx),
+            StreamEvent::End(reason) => self.stream_ended(reason, ctx),
         }
     }
 }
@@ -510,8 +524,8 @@ impl Handler<PublisherEvent> for RtmpConnectionActor {
     fn handle(&mut self, notice: PublisherEvent, ctx: &mut Self::Context) {
         match notice {
             PublisherEvent::Evicted(evicted) => self.evicted(evicted, ctx),
-            PublisherEvent::Watched => self.read_coalescing.announce_each(self.socket.socket()),
-            PublisherEvent::Unwatched => self.read_coalescing.coalesce(self.socket.socket()),
+            PublisherEvent::Watched => self.read_coalescing.announce_each(self.socket.wire()),
+            PublisherEvent::Unwatched => self.read_coalescing.coalesce(self.socket.wire()),
         }
     }
 }

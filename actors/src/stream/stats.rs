@@ -5,16 +5,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use actix::{Handler, Message, MessageResult};
 use synctv_media::{
     codec::frame_size::FrameSize,
     flv::{audio::AudioCodec, video::VideoCodec},
-    stream::bitrate::BitrateMeter,
+    stream::{bitrate::BitrateMeter, headers::HeaderSet},
 };
 use tokio::time::Instant;
 
-use super::{StreamActor, StreamState};
-use crate::hls::unix_ms;
+use crate::clock::unix_ms;
 
 /// A stream as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +58,18 @@ impl StatsMeter {
         self.bitrate.add(self.now_ms(), size_bytes);
     }
 
+    /// Describes a stream with these headers. What only a publisher can have is left out while there is none.
+    pub fn report(&self, headers: &HeaderSet, is_fed: bool) -> StreamStats {
+        StreamStats {
+            origin: self.origin.clone(),
+            since_unix_ms: self.since_unix_ms.filter(|_| is_fed),
+            video: headers.video_codec(),
+            frame_size: headers.frame_size(),
+            audio: headers.audio_codec(),
+            bitrate_kbps: self.kbps().filter(|_| is_fed),
+        }
+    }
+
     fn kbps(&self) -> Option<u64> {
         self.bitrate.kbps(self.now_ms())
     }
@@ -96,46 +106,9 @@ impl Drop for CountedViewer {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "StreamStats")]
-pub(super) struct GetStats;
-
-impl Handler<GetStats> for StreamActor {
-    type Result = MessageResult<GetStats>;
-
-    fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
-        let headers = self.batcher.headers();
-        let is_fed = matches!(self.state(), StreamState::Live(_));
-        MessageResult(StreamStats {
-            origin: self.stats.origin.clone(),
-            since_unix_ms: self.stats.since_unix_ms.filter(|_| is_fed),
-            video: headers.video_codec(),
-            frame_size: headers.frame_size(),
-            audio: headers.audio_codec(),
-            bitrate_kbps: self.stats.kbps().filter(|_| is_fed),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{ProbeHandle, node, opening, room, settings, to_play, to_publish};
-
-    #[actix_rt::test]
-    async fn a_stream_tells_what_it_has_and_nothing_of_it_when_its_publisher_is_gone() {
-        let directory = node(settings(), 10);
-        let probe = ProbeHandle::start();
-        let publication = directory.publish(&to_publish(room("r")), probe.events()).await.unwrap();
-        publication.send(opening(0)).await.unwrap();
-        let stream = directory.open(&to_play(room("r"))).await.unwrap();
-        let stats = stream.stats().await.unwrap();
-        assert!(stats.since_unix_ms.is_some());
-        assert_eq!((stats.video, stats.audio), (Some(VideoCodec::H264), Some(AudioCodec::Aac)));
-        drop(publication);
-        let stats = stream.stats().await.unwrap();
-        assert_eq!((stats.since_unix_ms, stats.video, stats.bitrate_kbps), (None, None, None));
-    }
 
     #[test]
     fn viewers_are_counted_while_they_are_there() {

@@ -330,16 +330,21 @@ impl Session {
             }
         }
         if self.phase == Phase::Handshake {
-            return self.output.check();
+            return self.check_output();
         }
         while let Some(message) = self.reader.next_message(&mut input)? {
             self.on_message(message)?;
-            self.output.check()?;
+            self.check_output()?;
         }
         if let Some(total_bytes) = self.received.due() {
             self.output.control(control::acknowledgement(total_bytes));
         }
-        self.output.check()
+        self.check_output()
+    }
+
+    /// A peer that makes this side reply without reading would make it hold the replies.
+    fn check_output(&self) -> Result<(), SessionError> {
+        if self.output.is_full() { Err(SessionError::OutputFull) } else { Ok(()) }
     }
 
     fn on_message(&mut self, message: Message) -> Result<(), SessionError> {

@@ -4,16 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::{rtmp::mux::flv_to_chunks, stream::headers::SharedHeaders};
-
-/// How a viewer wants its media.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WireFormat {
-    /// FLV tags (HTTP-FLV).
-    Flv,
-    /// RTMP chunks of the size that our sessions announce.
-    RtmpChunks,
-}
+use crate::{
+    rtmp::mux::flv_to_chunks,
+    stream::{headers::SharedHeaders, wire_format::WireFormat},
+};
 
 /// What goes out at one flush of a stream, in order and shared by everyone who gets it: more than one batch if decoding can
 /// start within it.

@@ -217,7 +217,7 @@ fn check_header(payload: &[u8]) -> Result<(), FrameError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{flv::tags, samples, stream::batch::WireFormat};
+    use crate::{flv::tags, samples, stream::wire_format::WireFormat};
 
     fn batcher_with(frames: impl IntoIterator<Item = Frame>) -> Batcher {
         let mut batcher = Batcher::default();

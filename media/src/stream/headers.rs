@@ -8,7 +8,7 @@ use crate::{
     codec::frame_size::FrameSize,
     flv::{TAG_OVERHEAD_BYTES, audio::AudioCodec, file_header, put_tag, video::VideoCodec},
     rtmp::mux::flv_to_chunks,
-    stream::{batch::WireFormat, frame::Track, metadata::Metadata},
+    stream::{frame::Track, metadata::Metadata, wire_format::WireFormat},
 };
 
 /// The longest metadata or sequence header, in bytes. Each is kept, parsed, and sent to every viewer who joins.

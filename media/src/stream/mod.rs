@@ -11,3 +11,4 @@ pub mod publication_resume;
 pub mod room;
 pub mod timeline;
 pub mod viewer_queue;
+pub mod wire_format;

@@ -8,11 +8,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 
-use crate::stream::{
-    batch::{Batch, WireFormat},
-    gop::JoinPoint,
-    headers::SharedHeaders,
-};
+use crate::stream::{batch::Batch, gop::JoinPoint, headers::SharedHeaders, wire_format::WireFormat};
 
 /// How far a viewer may fall behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,17 +26,18 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+use synctv_media::stream::frame::Frame;
+
 use super::*;
 use crate::{
     cluster::{
         origin::{NodeAddresses, PublishedRoom},
-        registry::ClaimError,
-        store::{Claim, Store},
+        store::{Claim, ClaimError, Store},
     },
     directory::{OpenError, StreamDirectory},
-    events::EndReason,
+    events::{EndReason, Flush, Source, StreamSettings, StreamState},
     hls::{HlsMode, HlsSessions, HlsSettings},
-    stream::{Flush, PublishError, Source, StreamHandle, StreamSettings, StreamState},
+    stream::{PublishError, StreamHandle},
     testing::{
         GRACE, Got, LINGER, PULL_GRACE, ProbeHandle, node_keys, node_with_hls, opening, room, settings,
         to_play, to_publish,

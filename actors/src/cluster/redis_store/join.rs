@@ -8,12 +8,11 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    Membership,
     access::RedisAccess,
     pool::{RedisPool, shown},
     table,
 };
-use crate::cluster::store::StoreError;
+use crate::cluster::{redis_store::membership::Membership, store::StoreError};
 
 /// How long to wait before another try.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix::{Actor, Context, Handler};
-use synctv_media::cluster::claims::{ClaimTable, Holder};
+use synctv_media::cluster::claims::{ClaimTable, Holder, NodeAddresses, Process};
 use tokio::time::sleep;
 
 use super::*;

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::flv::{NewViewer, PoolEntry, ViewerPool};
 use crate::{
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
@@ -52,7 +53,14 @@ impl Live {
         let (socket, peer) = listener.accept().await.unwrap();
         let permit = permits.take().unwrap();
         (
-            NewViewer { socket, peer, head: Bytes::new(), permit, kind: ViewerKind::Viewer, access: None },
+            NewViewer {
+                wire: socket.into(),
+                peer,
+                head: Bytes::new(),
+                permit,
+                kind: ViewerKind::Viewer,
+                access: None,
+            },
             client,
         )
     }
@@ -179,7 +187,7 @@ async fn a_viewer_who_comes_to_a_closed_share_gets_another_one() {
     assert!(first.close_if_empty());
     let mut client = live.admit(&entry).await;
     let second = live.pool.only_key();
-    assert_ne!(second.id(), first.id());
+    assert_ne!(second.id, first.id);
     // The late end of the first one does not take the second one's place away.
     drop(first);
     assert_eq!(live.pool.shares(), [1]);

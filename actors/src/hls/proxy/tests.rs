@@ -14,8 +14,7 @@ use super::*;
 use crate::{
     cluster::{
         origin::{NodeAddresses, Origin, PublishedRoom},
-        registry::ClaimError,
-        store::{Claim, Store, StoreError},
+        store::{Claim, ClaimError, Store, StoreError},
     },
     hls::SegmentPlace,
     testing::{node_keys, room},

@@ -14,7 +14,11 @@ use log::debug;
 use synctv_media::{access::NodeRequest, hls::segment::SEGMENT_MAX_BYTES, stream::room::RoomName};
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{Answer, HlsProxyError, HlsProxySettings, HlsResource, Outcome, Refusal};
+use super::{
+    answer::{Answer, HlsProxyError, Outcome, Refusal},
+    resource::HlsResource,
+    settings::HlsProxySettings,
+};
 use crate::{
     cluster::{
         origin::{Origin, PULL_HEADER},

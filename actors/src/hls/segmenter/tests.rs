@@ -8,6 +8,7 @@ use synctv_media::{
 use tokio::time::{advance, pause};
 
 use super::*;
+use crate::hls::HlsSessions;
 use crate::{
     events::EndReason,
     hls::{HlsMode, HlsSettings, PlaylistState, SegmentPlace},
@@ -50,9 +51,9 @@ impl Bench {
         let publication =
             directory.publish(&to_publish(room()), ProbeHandle::start().events()).await.unwrap();
         let stream = directory.open(&to_play(room())).await.unwrap();
-        let session = (mode == HlsMode::OnDemand).then(|| hls.begin(&room()));
+        let session = (mode == HlsMode::OnDemand).then(|| hls.0.begin(&room()));
         Self {
-            segmenter: SegmenterActor::start(hls.clone(), stream.clone(), session),
+            segmenter: SegmenterActor::start(hls.0.clone(), stream.clone(), session),
             hls,
             stream,
             batcher: Batcher::default(),
@@ -257,7 +258,7 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
     bench.end().await;
     let before = bench.playlist().await;
     let old_sequence = value(&before, "#EXT-X-MEDIA-SEQUENCE:");
-    bench.segmenter = SegmenterActor::start(bench.hls.clone(), bench.stream.clone(), None);
+    bench.segmenter = SegmenterActor::start(bench.hls.0.clone(), bench.stream.clone(), None);
     bench.publisher_comes().await;
     let session = bench.session().await.unwrap();
     assert!(

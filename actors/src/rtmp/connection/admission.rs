@@ -9,7 +9,8 @@ use thiserror::Error;
 use crate::{
     access::{AccessRequest, Gatekeeper, Session},
     directory::{OpenError, StreamDirectory},
-    stream::{Publication, PublishError, PublisherEvent, StreamHandle},
+    events::PublisherEvent,
+    stream::{Publication, PublishError, StreamHandle},
 };
 
 /// Why a publish or play is refused.

@@ -9,8 +9,10 @@ use tokio::time::Instant;
 
 use crate::{
     access::{Cut, Session as AccessSession},
-    events::{StreamEvent, SubscriberId, ViewerId},
-    stream::{CountedViewer, Publication, StreamHandle},
+    events::{StreamEvent, SubscriberRole, ViewerId},
+    stream::{Publication, StreamHandle},
+    subscription::Subscription,
+    viewer_session::{LeaveReason, ViewerProtocol, ViewerSession},
     viewer_socket::ViewerSocket,
 };
 
@@ -33,12 +35,11 @@ pub(super) enum Role {
 impl Role {
     /// Why it is not allowed any longer, if it is not.
     pub fn cut(&self) -> Option<Cut> {
-        let access = match self {
-            Self::Publishing(publishing) => publishing.access.as_ref(),
-            Self::Playing(playing) => playing.access.as_ref(),
+        match self {
+            Self::Publishing(publishing) => publishing.access.as_ref()?.cut(),
+            Self::Playing(playing) => playing.session.cut(),
             Self::Negotiating { .. } | Self::Closing { .. } => None,
-        };
-        access?.cut()
+        }
     }
 }
 
@@ -64,50 +65,35 @@ impl Publishing {
     }
 
     /// Gives the room back, then says so: who reads it can count on the room.
-    pub fn leave(self, why: &str, peer: SocketAddr, received_bytes: u64) {
+    pub fn leave(self, reason: &LeaveReason, peer: SocketAddr, received_bytes: u64) {
         drop(self.publication);
         info!(
-            room = self.room.as_str(), peer:% = peer, why = why, seconds = self.since.elapsed().as_secs(),
+            room = self.room.as_str(), peer:% = peer, why:% = reason, seconds = self.since.elapsed().as_secs(),
             bytes = received_bytes - self.bytes_before;
-            "publisher left");
+            "publisher disconnected");
     }
 }
 
 pub(super) struct Playing {
-    stream: StreamHandle,
-    subscriber: SubscriberId,
-    since: Instant,
-    /// What may cut it.
-    access: Option<AccessSession>,
-    _counted: CountedViewer,
+    subscription: Subscription,
+    session: ViewerSession,
 }
 
 impl Playing {
-    pub fn new(stream: StreamHandle, access: Option<AccessSession>) -> Self {
-        let _counted = stream.count_viewer();
-        Self { stream, subscriber: SubscriberId::unique(), since: Instant::now(), access, _counted }
+    pub fn new(stream: StreamHandle, peer: SocketAddr, access: Option<AccessSession>) -> Self {
+        let session = ViewerSession::begin(&stream, peer, ViewerProtocol::Rtmp, access);
+        Self { subscription: Subscription::new(stream, SubscriberRole::Viewers), session }
     }
 
     pub fn is_stream_alive(&self) -> bool {
-        self.stream.is_alive()
+        self.subscription.stream().is_alive()
     }
 
     pub fn join(&self, recipient: Recipient<StreamEvent>) {
-        self.stream.join(self.subscriber, PLAYER, recipient);
+        self.subscription.join(PLAYER, recipient);
     }
 
-    pub fn log_leave(&self, why: &str, peer: SocketAddr, socket: &ViewerSocket) {
-        let dropped = socket.dropped();
-        info!(
-            room = self.stream.room().as_str(), peer:% = peer, why = why, protocol = "rtmp",
-            seconds = self.since.elapsed().as_secs(), bytes = socket.sent_bytes(),
-            dropped_tags = dropped.tags, skips = dropped.skips;
-            "viewer left");
-    }
-}
-
-impl Drop for Playing {
-    fn drop(&mut self) {
-        self.stream.leave(self.subscriber);
+    pub fn leave(self, reason: &LeaveReason, socket: &ViewerSocket) {
+        self.session.end(reason, socket);
     }
 }

@@ -1,0 +1,99 @@
+//! When a stream's media goes out.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{AsyncContext, Context};
+use log::warn;
+use synctv_media::stream::{
+    batch::{Batch, Batches},
+    gop::Kept,
+};
+use tokio::time::Instant;
+
+use super::StreamActor;
+use crate::{
+    events::Flush,
+    stream::{flush_timer::FlushTimer, ingest::Ingest},
+};
+
+/// How long sound waits for a picture to ride along with, when media is flushed with every picture.
+pub(super) const AUDIO_WAIT: Duration = Duration::from_millis(100);
+
+/// Pictures do not come to the millisecond: one that comes in the last tenth of an interval ends it, up to so long before.
+const EARLY_PICTURE_MAX: Duration = Duration::from_millis(10);
+
+/// So long after its end, an interval is ended without the picture that might have ended it.
+const LATE_PICTURE: Duration = Duration::from_millis(5);
+
+impl StreamActor {
+    /// Sends what waits if it is time to. `is_flush_point` if frames came that a flush is best made with.
+    pub(super) fn flush_when_due(&mut self, is_flush_point: bool, ctx: &mut Context<Self>) {
+        match self.settings.flush {
+            Flush::EveryTag => self.flush(),
+            Flush::EveryFrame if is_flush_point => self.flush(),
+            Flush::EveryFrame => self.arm_flush(Instant::now() + AUDIO_WAIT, ctx),
+            Flush::Every(interval) => self.flush_at_interval(interval, is_flush_point, ctx),
+        }
+    }
+
+    fn flush_at_interval(&mut self, interval: Duration, is_flush_point: bool, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let end = self.last_flush.map_or(now, |last| last + interval);
+        let early = EARLY_PICTURE_MAX.min(interval / 10);
+        match self.ingest {
+            // Another node has merged it; what comes in pieces belongs together.
+            Ingest::Pulled(_) => self.arm_flush(end.max(now) + LATE_PICTURE, ctx),
+            _ if is_flush_point && now + early >= end => self.flush(),
+            // After a silence, what comes first waits for something to go out with.
+            _ if now >= end => self.arm_flush(now + interval, ctx),
+            _ => self.arm_flush(end + LATE_PICTURE, ctx),
+        }
+    }
+
+    /// Cancelling a timer at each flush would cost more than letting the last one fire and looking again.
+    fn arm_flush(&mut self, due: Instant, ctx: &mut Context<Self>) {
+        match self.flush_timer {
+            FlushTimer::Armed(_) => {}
+            FlushTimer::Spent => self.flush_timer = FlushTimer::Armed(due),
+            FlushTimer::Idle => {
+                self.flush_timer = FlushTimer::Armed(due);
+                let remaining = due.saturating_duration_since(Instant::now());
+                ctx.run_later(remaining, Self::flush_timer_fired);
+            }
+        }
+    }
+
+    fn flush_timer_fired(&mut self, ctx: &mut Context<Self>) {
+        match std::mem::replace(&mut self.flush_timer, FlushTimer::Idle) {
+            FlushTimer::Armed(due) if Instant::now() >= due => self.flush(),
+            FlushTimer::Armed(due) => self.arm_flush(due, ctx),
+            FlushTimer::Idle | FlushTimer::Spent => {}
+        }
+    }
+
+    pub(super) fn flush(&mut self) {
+        if !self.batcher.has_pending() {
+            return;
+        }
+        if let FlushTimer::Armed(_) = self.flush_timer {
+            self.flush_timer = FlushTimer::Spent;
+        }
+        self.last_flush = Some(Instant::now());
+        let batches = Batches::from(self.batcher.flush());
+        for batch in &*batches {
+            self.stats.count(batch.flv.len());
+            self.keep(batch);
+        }
+        self.subscribers.send(&batches, &self.room);
+    }
+
+    fn keep(&mut self, batch: &Arc<Batch>) {
+        if self.gops.push(batch) == Kept::GopTooLarge {
+            self.oversized_gops += 1;
+            if self.oversized_gops == 1 {
+                warn!(room = self.room.as_str(), limit_bytes = self.settings.gop.size_max_bytes;
+                    "a GOP is larger than the cache: viewers wait for the next keyframe");
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A viewer over HTTP-FLV, on a blocking socket.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use synctv_media::{
+    flv::reader::FlvReader,
+    stream::frame::{Frame, Track},
+};
+
+use crate::{
+    http::{Response, read_head, send_get},
+    room_history::FrameSource,
+    server::TestServer,
+    socket::{dial, is_timeout, receive, wait_no_longer_than},
+    wait::{PATIENCE, now},
+};
+
+const BODY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// A viewer of a live room.
+#[derive(Debug)]
+pub struct FlvViewer {
+    socket: TcpStream,
+    reader: FlvReader,
+    /// The head of the response.
+    pub head: Response,
+}
+
+/// What came next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The server sent a frame.
+    Frame(Frame),
+    /// The server closed the connection.
+    End,
+    /// Nothing, for as long as was waited.
+    Nothing,
+}
+
+impl FlvViewer {
+    /// Watches `/ROOM.flv`.
+    pub fn open(server: &TestServer, room: &str) -> Self {
+        Self::open_on(dial(server.http), &format!("/{room}.flv"))
+    }
+
+    /// Watches `path` over `socket`, and reads up to the end of the response's head.
+    pub fn open_on(mut socket: TcpStream, path: &str) -> Self {
+        send_get(&mut socket, path);
+        Self::of(socket)
+    }
+
+    /// Watches over `socket`, on which the request was sent.
+    pub fn of(socket: TcpStream) -> Self {
+        Self::try_of(socket).unwrap_or_else(|head| panic!("no stream, but {head:?}"))
+    }
+
+    /// Watches `/ROOM.flv`, or gives the refusal.
+    pub fn try_open(server: &TestServer, room: &str) -> Result<Self, Response> {
+        Self::try_open_at(server.http, room)
+    }
+
+    /// Watches `/ROOM.flv` at an address, or gives the refusal.
+    pub fn try_open_at(server: SocketAddr, room: &str) -> Result<Self, Response> {
+        let mut socket = dial(server);
+        send_get(&mut socket, &format!("/{room}.flv"));
+        Self::try_of(socket)
+    }
+
+    fn try_of(mut socket: TcpStream) -> Result<Self, Response> {
+        let head = read_head(&mut socket);
+        if head.status != 200 {
+            return Err(head);
+        }
+        let mut reader = FlvReader::new(BODY_LIMIT_BYTES);
+        reader.feed(&head.body);
+        Ok(Self { socket, reader, head })
+    }
+
+    /// What the FLV header says of audio and video, and the first frame.
+    pub fn tracks(&self) -> (bool, bool) {
+        self.reader.tracks().expect("the FLV header was read")
+    }
+
+    /// The next thing that comes within `limit`.
+    pub fn next(&mut self, limit: Duration) -> Next {
+        let deadline = now() + limit;
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            if let Some(frame) = self.reader.next_frame().expect("the body is FLV") {
+                return Next::Frame(frame);
+            }
+            wait_no_longer_than(&self.socket, deadline);
+            match receive(&mut self.socket, &mut buffer) {
+                Ok(0) => return Next::End,
+                Ok(size) => self.reader.feed(&buffer[..size]),
+                Err(error) if is_timeout(&error) => return Next::Nothing,
+                Err(error) => panic!("reading of the server: {error}"),
+            }
+        }
+    }
+
+    /// The next frame; `None` at the end of the stream.
+    pub fn next_frame(&mut self) -> Option<Frame> {
+        match self.next(PATIENCE) {
+            Next::Frame(frame) => Some(frame),
+            Next::End => None,
+            Next::Nothing => panic!("no frame came within {PATIENCE:?}"),
+        }
+    }
+
+    /// The next frame that is neither metadata nor another data message.
+    pub fn next_media(&mut self) -> Option<Frame> {
+        loop {
+            let frame = self.next_frame()?;
+            if frame.track != Track::Data {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// Frames up to and with the one whose payload is that of `last`.
+    pub fn frames_until(&mut self, last: &Frame) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        loop {
+            let frame = self.next_frame().expect("the stream goes on");
+            let found = frame.payload == last.payload;
+            frames.push(frame);
+            if found {
+                return frames;
+            }
+        }
+    }
+
+    /// All frames up to the end of the stream.
+    pub fn frames_to_the_end(&mut self) -> Vec<Frame> {
+        std::iter::from_fn(|| self.next_frame()).collect()
+    }
+}
+
+impl FrameSource for FlvViewer {
+    fn next_frame(&mut self) -> Option<Frame> {
+        self.next_frame()
+    }
+}

@@ -1,0 +1,106 @@
+//! Sample frames, each payload different from all others.
+
+use bytes::Bytes;
+use synctv_media::{
+    flv::{
+        audio::{AudioHeader, AudioKind},
+        video::{VideoHeader, VideoKind},
+    },
+    stream::frame::{Frame, Track},
+};
+
+/// A frame of these bytes.
+pub fn frame(track: Track, timestamp_ms: u32, payload: impl Into<Bytes>) -> Frame {
+    Frame { track, timestamp_ms, payload: payload.into() }
+}
+
+/// An H.264 keyframe with `number` in it.
+pub fn keyframe(timestamp_ms: u32, number: u32) -> Frame {
+    sized_keyframe(timestamp_ms, number, 100)
+}
+
+/// An H.264 picture that needs others, with `number` in it.
+pub fn inter(timestamp_ms: u32, number: u32) -> Frame {
+    sized_inter(timestamp_ms, number, 100)
+}
+
+/// A keyframe of that many bytes.
+pub fn sized_keyframe(timestamp_ms: u32, number: u32, size_bytes: usize) -> Frame {
+    picture(timestamp_ms, 0x17, number, size_bytes)
+}
+
+/// An inter picture of that many bytes.
+pub fn sized_inter(timestamp_ms: u32, number: u32, size_bytes: usize) -> Frame {
+    picture(timestamp_ms, 0x27, number, size_bytes)
+}
+
+/// A packet of AAC with `number` in it.
+pub fn audio(timestamp_ms: u32, number: u32) -> Frame {
+    let payload = [b"\xaf\x01".as_slice(), &number.to_be_bytes(), b"sound"].concat();
+    frame(Track::Audio, timestamp_ms, payload)
+}
+
+/// An H.264 sequence header that differs with `level`.
+pub fn video_header(level: u8) -> Frame {
+    let mut payload = synctv_media::samples::video_header().payload.to_vec();
+    payload[8] = level;
+    frame(Track::Video, 0, payload)
+}
+
+/// Metadata, H.264 and AAC headers: how an encoder begins.
+pub fn headers() -> [Frame; 3] {
+    use synctv_media::samples;
+    [samples::metadata(true, true), samples::video_header(), samples::audio_header()]
+}
+
+/// Whether decoding can start at it.
+pub fn is_keyframe(frame: &Frame) -> bool {
+    video_kind(frame) == Some(VideoKind::Keyframe)
+}
+
+/// Whether it configures a decoder.
+pub fn is_sequence_header(frame: &Frame) -> bool {
+    match frame.track {
+        Track::Video => video_kind(frame) == Some(VideoKind::SequenceHeader),
+        Track::Audio => {
+            AudioHeader::parse(&frame.payload).is_ok_and(|header| header.kind == AudioKind::SequenceHeader)
+        }
+        Track::Data => false,
+    }
+}
+
+/// Whether it is coded audio or video.
+pub fn is_coded(frame: &Frame) -> bool {
+    frame.track != Track::Data && !is_sequence_header(frame)
+}
+
+/// The payloads, to compare what was sent with what came.
+pub fn payloads<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Vec<Bytes> {
+    frames.into_iter().map(|frame| frame.payload.clone()).collect()
+}
+
+/// Asserts that no track's times, nor the 64-bit timeline behind them, go back. What carries no time of its own is
+/// included: viewers see it too.
+pub fn assert_never_back(frames: &[Frame]) {
+    for track in [Track::Audio, Track::Video, Track::Data] {
+        let times: Vec<u32> =
+            frames.iter().filter(|frame| frame.track == track).map(|frame| frame.timestamp_ms).collect();
+        let back = times.windows(2).find(|two| (two[1].wrapping_sub(two[0]) as i32) < 0);
+        assert_eq!(back, None, "{track:?} goes back in {times:?}");
+    }
+}
+
+fn video_kind(frame: &Frame) -> Option<VideoKind> {
+    if frame.track != Track::Video {
+        return None;
+    }
+    VideoHeader::parse(&frame.payload).ok().map(|header| header.kind)
+}
+
+fn picture(timestamp_ms: u32, first: u8, number: u32, size_bytes: usize) -> Frame {
+    let mut payload = vec![first, 1, 0, 0, 0];
+    payload.extend_from_slice(&number.to_be_bytes());
+    let filler = number as u8;
+    payload.resize(size_bytes.max(payload.len()), filler);
+    frame(Track::Video, timestamp_ms, payload)
+}

@@ -1,0 +1,66 @@
+//! Blocking sockets, each with a time limit on reads and writes.
+
+use std::{
+    io::{self, Read},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use crate::wait::{PATIENCE, now};
+
+/// Connects, with a limit on reads and writes.
+pub fn dial(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts");
+    socket.set_nodelay(true).expect("TCP_NODELAY can be set");
+    socket.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    socket
+}
+
+/// Connects with a small receive buffer, so that the kernel holds little for a peer that does not read.
+pub fn dial_with_small_buffer(address: SocketAddr) -> TcpStream {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+    // The window follows from the buffer at the time of the handshake.
+    socket.set_recv_buffer_size(64 * 1024).expect("SO_RCVBUF can be set");
+    socket.connect(&address.into()).expect("the server accepts");
+    let socket = TcpStream::from(socket);
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    socket
+}
+
+/// Enlarges the receive buffer of [`dial_with_small_buffer`], so that the peer can catch up.
+pub fn widen(socket: &TcpStream) {
+    socket2::SockRef::from(socket).set_recv_buffer_size(1 << 20).expect("SO_RCVBUF can be set");
+}
+
+/// Lets reads of `socket` end at `deadline`.
+pub fn wait_no_longer_than(socket: &TcpStream, deadline: Instant) {
+    // No time at all would mean no limit.
+    let left = deadline.saturating_duration_since(now()).max(Duration::from_millis(1));
+    socket.set_read_timeout(Some(left)).expect("a timeout can be set");
+}
+
+/// Whether a read ended because nothing came for as long as the socket waits.
+pub fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// Reads what is there. A signal to the process is no answer from the peer.
+pub fn receive(socket: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match socket.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// Reads until the peer closes the connection, in whatever way.
+pub fn read_to_close(socket: &mut TcpStream) -> Vec<u8> {
+    let mut read = Vec::new();
+    if let Err(error) = socket.read_to_end(&mut read) {
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{error}");
+    }
+    read
+}

@@ -1,0 +1,29 @@
+//! The limit on waits, and waiting for what nothing announces.
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take that has to happen. Only a failing test waits this long, so a busy machine gets ample time.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The pause between two looks of [`poll_until`].
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Returns the time, for limits on waits and for lower bounds on how long something took.
+#[allow(clippy::disallowed_methods, reason = "the server is another process: its clock cannot be paused")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Looks until `look` finds something. Only for the state of another process, or of the disk, that nothing announces: log
+/// lines, frames and answers can be awaited.
+#[allow(clippy::disallowed_methods, reason = "another process does not announce its state")]
+pub fn poll_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(now() < deadline, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(POLL_INTERVAL);
+    }
+}
