@@ -5,9 +5,12 @@ export class Unreachable extends Error {}
 
 const TIMEOUT_MS = 5000;
 
+/** The address that the server's paths begin at: these files are in its folder `assets/`, whatever prefix a proxy adds. */
+const BASE = new URL("../", import.meta.url);
+
 async function get(path) {
   try {
-    const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const response = await fetch(new URL(path, BASE), { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (response.ok) return await response.json();
   } catch {
     // Told below: a network that fails and an answer that is none are the same to a viewer.
@@ -15,25 +18,25 @@ async function get(path) {
   throw new Unreachable(path);
 }
 
-export const server = () => get("/api/v1/server");
-export const streams = () => get("/api/v1/streams");
+export const server = () => get("api/v1/server");
+export const streams = () => get("api/v1/streams");
 
 /** The room as the list has it; undefined if nobody publishes it. */
 export async function stream(room) {
-  const { streams: found } = await get(`/api/v1/streams?room=${encodeURIComponent(room)}`);
+  const { streams: found } = await get(`api/v1/streams?room=${encodeURIComponent(room)}`);
   return found[0];
 }
 
 /** The addresses at which this server is reached, seen from this page. */
-export function addresses({ app, rtmp_port, hls_port }) {
-  const { protocol, origin, hostname } = location;
+export function addresses({ app, rtmp_port, hls_port }, base = BASE) {
+  const { protocol, hostname } = base;
   const rtmp = `rtmp://${hostname}${rtmp_port === 1935 ? "" : `:${rtmp_port}`}/${app}`;
   return {
     rtmpServer: rtmp,
-    flv: (room) => `${origin}/${room}.flv`,
+    flv: (room) => new URL(`${room}.flv`, base).href,
     hls: (room) => (hls_port === null ? null : `${protocol}//${hostname}:${hls_port}/${app}/${room}/index.m3u8`),
     rtmp: (room) => `${rtmp}/${room}`,
-    page: (room) => `${origin}/watch/${room}`,
+    page: (room) => new URL(`watch/${room}`, base).href,
   };
 }
 

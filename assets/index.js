@@ -1,6 +1,6 @@
 // The list of rooms. Rows are kept and only their texts change, so that nothing flickers and the focus stays.
 
-import * as api from "/assets/api.js";
+import * as api from "./api.js";
 
 const INTERVAL_MS = 2000;
 
@@ -11,7 +11,7 @@ const rows = new Map();
 function makeRow(room) {
   const item = document.createElement("li");
   const link = document.createElement("a");
-  link.href = `/watch/${encodeURIComponent(room)}`;
+  link.href = `watch/${encodeURIComponent(room)}`;
   link.dataset.room = room;
   item.append(link);
   const texts = {};

@@ -1,8 +1,8 @@
 // One attempt to play a room: attaches a player to the video element, keeps it close to live, and tells how it ends.
 
 const PLAYERS = {
-  flv: { script: "/assets/players/mpegts-1.8.2.js", global: "mpegts" },
-  hls: { script: "/assets/players/hls-light-1.7.4.js", global: "Hls" },
+  flv: { script: "./players/mpegts-1.8.2.js", global: "mpegts" },
+  hls: { script: "./players/hls-light-1.7.4.js", global: "Hls" },
 };
 
 const HLS_TYPE = "application/vnd.apple.mpegurl";
@@ -26,7 +26,7 @@ function load(protocol) {
   if (!loading.has(script)) {
     const loaded = new Promise((resolve, reject) => {
       const element = document.createElement("script");
-      element.src = script;
+      element.src = new URL(script, import.meta.url).href;
       element.onload = () => resolve(globalThis[global]);
       element.onerror = () => reject(new Error(`${script} could not be loaded`));
       document.head.append(element);

@@ -1,9 +1,9 @@
 // One room: asks the server what there is to play, plays it, and goes on by itself when it comes back.
 
-import * as api from "/assets/api.js";
-import { obstacle } from "/assets/codecs.js";
-import { Ended, Playback } from "/assets/playback.js";
-import { jittered, Retry } from "/assets/retry.js";
+import * as api from "./api.js";
+import { obstacle } from "./codecs.js";
+import { Ended, Playback } from "./playback.js";
+import { jittered, Retry } from "./retry.js";
 
 /** While something plays, the server need not be asked often; while nothing does, it should start soon. */
 const ASK_PLAYING_MS = 10_000;
@@ -15,7 +15,7 @@ const FAILURES_TOLD = 3;
 const SHOW_MS = 500;
 
 const at = (id) => document.getElementById(id);
-const room = decodeURIComponent(location.pathname.slice("/watch/".length));
+const room = decodeURIComponent(location.pathname.split("/").at(-1));
 const video = at("video");
 const stage = at("stage");
 

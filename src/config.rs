@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    net::{Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -34,6 +34,9 @@ const KIB: usize = 1024;
 /// RTMP's own port.
 const RTMP_PORT: u16 = 1935;
 
+/// The framework panics above it.
+const WORKERS_MAX: usize = 512;
+
 /// How long an ended stream's playlist and segments stay: a viewer who is a little behind sees the end.
 const HLS_KEEP_ENDED: Duration = Duration::from_secs(30);
 
@@ -59,7 +62,7 @@ pub struct Config {
     pub hls_addr: SocketAddr,
 
     /// The app of RTMP and HLS addresses: rtmp://HOST/APP/ROOM, http://HOST/APP/ROOM/index.m3u8
-    #[arg(long, env, default_value = "live", value_parser = parse_name, help_heading = "Addresses")]
+    #[arg(long, env, default_value = "live", value_parser = parse_app, help_heading = "Addresses")]
     pub rtmp_app: String,
 
     /// Redis that the nodes share, redis://[:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS, or "off" to run alone
@@ -423,7 +426,7 @@ fn host_name() -> String {
 }
 
 fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX)
 }
 
 fn parse_name(text: &str) -> Result<String, String> {
@@ -436,8 +439,18 @@ fn parse_name(text: &str) -> Result<String, String> {
     }
 }
 
+/// A name that addresses can have as their first part.
+fn parse_app(text: &str) -> Result<String, String> {
+    match parse_name(text)?.as_str() {
+        "." | ".." => Err("it means something else in an address".to_owned()),
+        "api" | "assets" | "watch" => Err("the HTTP port has other paths under it".to_owned()),
+        app => Ok(app.to_owned()),
+    }
+}
+
 fn parse_host(text: &str) -> Result<String, String> {
-    match text.parse::<Ipv6Addr>() {
+    match text.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => Err("no other node can reach that".to_owned()),
         Ok(_) => Ok(text.to_owned()),
         Err(_) => parse_name(text),
     }
@@ -461,8 +474,8 @@ fn parse_count(text: &str) -> Result<usize, String> {
 
 fn parse_workers(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
-        Ok(count @ 1..=1024) => Ok(count),
-        _ => Err("it is not a number of 1 to 1024".to_owned()),
+        Ok(count @ 1..=WORKERS_MAX) => Ok(count),
+        _ => Err(format!("it is not a number of 1 to {WORKERS_MAX}")),
     }
 }
 
@@ -536,8 +549,13 @@ mod tests {
             (["--hls-target-ms", "20"], "HLS_TARGET_MS", "20"),
             (["--node-id", "a b"], "NODE_ID", "a b"),
             (["--advertise-host", "h:1"], "ADVERTISE_HOST", "h:1"),
+            (["--advertise-host", "::"], "ADVERTISE_HOST", "::"),
+            (["--advertise-host", "0.0.0.0"], "ADVERTISE_HOST", "0.0.0.0"),
+            (["--rtmp-app", ".."], "RTMP_APP", ".."),
+            (["--rtmp-app", "watch"], "RTMP_APP", "watch"),
             (["--lease-ttl-ms", "10"], "LEASE_TTL_MS", "10"),
             (["--claim-ttl-s", "1"], "CLAIM_TTL_S", "1"),
+            (["--workers", "513"], "WORKERS", "513"),
         ] {
             let line = parse(&args).unwrap_err().line();
             assert!(line.contains(setting) && line.contains(value), "{line}");

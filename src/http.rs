@@ -238,7 +238,7 @@ impl Port {
         let signed = NodeRequest { method, host: &request.host, path: &request.path };
         let admitted = self.gatekeeper.admit_node(room, &signed, signature, peer);
         let grant = admitted.map_err(NotServed::Access)?;
-        let found = self.directory.open_local(&grant).await;
+        let found = self.directory.open_local(&grant).await.map_err(|ended| NotServed::Room(ended.into()))?;
         let found = found.ok_or_else(|| NotServed::Room(OpenError::NotLive(room.clone())))?;
         Ok((request.method == Method::Get).then_some((found, None)))
     }
@@ -263,5 +263,6 @@ fn error_code(error: &OpenError) -> &'static str {
         OpenError::OriginSilent { .. } => "origin_unreachable",
         OpenError::RoomLimit { .. } => "too_many_rooms",
         OpenError::Draining => "draining",
+        OpenError::Directory(_) => "directory_ended",
     }
 }

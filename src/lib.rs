@@ -17,12 +17,14 @@ mod run_error;
 use std::{
     io::{self, Write},
     net::TcpListener,
+    panic::AssertUnwindSafe,
     sync::Arc,
     thread,
     time::Duration,
 };
 
 use actix_server::{Server, ServerBuilder};
+use futures::FutureExt;
 use synctv_actors::{
     access::{Gatekeeper, Orders, RandomError},
     connection_limit::ConnectionLimit,
@@ -49,19 +51,23 @@ use crate::{
 /// itself and is not waited for.
 const SHUTDOWN_TIMEOUT_S: u64 = 3;
 
+/// How long the segments' directory may take to be opened, and to be cleared of what a process that died left there.
+const STORAGE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How long deleting the segments may take when the server stops.
 const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Starts the ports of a node whose place in its cluster the caller decides. There are no signals and no drain: the caller
 /// stops the server.
-pub fn start(config: &Config, listeners: Listeners, place: Place) -> io::Result<Server> {
-    let node = Node::start(config, place).map_err(io::Error::other)?;
-    Ok(node.listen(config, listeners)?.run())
+pub async fn start(config: &Config, listeners: Listeners, place: Place) -> Result<Server, RunError> {
+    let node = Node::start(config, place)?;
+    node.open_storage(config).await?;
+    Ok(node.listen(config, listeners).map_err(RunError::Server)?.run())
 }
 
 /// Serves until a signal to stop.
 pub fn run(config: Config) -> Result<(), RunError> {
-    raise_open_files_limit();
+    raise_open_files_limit(config.max_connections);
     let listeners = Listeners::bind(&config)?;
     run_on(config, listeners)
 }
@@ -73,13 +79,36 @@ pub fn run_on(config: Config, listeners: Listeners) -> Result<(), RunError> {
 
 async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
     let signals = StopSignals::listen().map_err(RunError::Server)?;
-    let node = Node::start(&config, cluster::join(&config, &listeners).await?)?;
+    let place = cluster::join(&config, &listeners).await?;
+    let registry = place.registry.clone();
+    let served = serve_at(place, &config, listeners, signals).await;
+    if served.is_err() {
+        // Otherwise the next start under this name waits for the lease to lapse.
+        registry.leave().await;
+    }
+    served
+}
+
+async fn serve_at(
+    place: Place,
+    config: &Config,
+    listeners: Listeners,
+    signals: StopSignals,
+) -> Result<(), RunError> {
+    let node = Node::start(config, place)?;
     node.orders.synchronize().await;
     config.access.warn_of_openness();
-    announce(&config, &listeners, &node.place.node_id);
-    let server = node.listen(&config, listeners).map_err(RunError::Server)?.run();
-    actix_rt::spawn(node.drain(&config).on_signal(signals, server.handle()));
-    let served = server.await.map_err(RunError::Server);
+    node.open_storage(config).await?;
+    announce(config, &listeners, &node.place.node_id);
+    let server = node.listen(config, listeners).map_err(RunError::Server)?.run();
+    actix_rt::spawn(node.drain(config).on_signal(signals, server.handle()));
+    let served = match AssertUnwindSafe(server).catch_unwind().await {
+        Ok(served) => served.map_err(RunError::Server),
+        Err(panic) => {
+            let reason = log::panic_message(&*panic).to_owned();
+            Err(RunError::Workers { workers: config.workers, reason })
+        }
+    };
     if let Some(hls) = &node.hls {
         // A disk that hangs is no reason to stay.
         let _ = tokio::time::timeout(CLEAR_TIMEOUT, hls.clear()).await;
@@ -93,6 +122,7 @@ struct Node {
     orders: Orders,
     directory: StreamDirectory,
     hls: Option<HlsSessions>,
+    proxy: Option<HlsProxy>,
     permits: ConnectionLimit,
 }
 
@@ -110,11 +140,22 @@ impl Node {
             config.max_rooms,
             hls.as_ref().and_then(HlsSessions::observer),
         );
-        Ok(Self { place, orders, directory, hls, permits: ConnectionLimit::new(config.max_connections) })
+        let proxy =
+            hls.as_ref().map(|_| HlsProxy::start(place.registry.clone(), config.hls_proxy_settings(&nodes)));
+        let permits = ConnectionLimit::new(config.max_connections);
+        Ok(Self { place, orders, directory, hls, proxy, permits })
     }
 
     fn gatekeeper(&self) -> &Gatekeeper {
         self.orders.gatekeeper()
+    }
+
+    /// A directory that cannot be used ends the start; a disk that fails later costs the files only.
+    async fn open_storage(&self, config: &Config) -> Result<(), RunError> {
+        let Some(hls) = &self.hls else { return Ok(()) };
+        let opened = tokio::time::timeout(STORAGE_TIMEOUT, hls.open_storage()).await;
+        let opened = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        opened.map_err(|source| RunError::Storage { path: config.hls_storage.clone(), source })
     }
 
     fn listen(&self, config: &Config, listeners: Listeners) -> io::Result<ServerBuilder> {
@@ -131,8 +172,16 @@ impl Node {
         let viewer_pool = ViewerPool::new(lag);
         let server =
             self.listen_httpflv(server, config.http_settings(), viewer_pool, info, listeners.httpflv)?;
-        match (&self.hls, listeners.hls) {
-            (Some(hls), Some(listener)) => self.listen_hls(server, config, hls.clone(), listener),
+        match (&self.hls, &self.proxy, listeners.hls) {
+            (Some(hls), Some(proxy), Some(listener)) => {
+                let sources = HlsSources {
+                    hls: hls.clone(),
+                    directory: self.directory.clone(),
+                    proxy: proxy.clone(),
+                    gatekeeper: self.gatekeeper().clone(),
+                };
+                self.listen_hls(server, config, sources, listener)
+            }
             _ => Ok(server),
         }
     }
@@ -162,7 +211,7 @@ impl Node {
         let (directory, permits) = (self.directory.clone(), self.permits.clone());
         let (registry, orders) = (self.place.registry.clone(), self.orders.clone());
         let api = Arc::new(Api::new(info, directory.clone(), registry, orders));
-        let health = Health::new(directory.clone(), self.place.registry.clone());
+        let health = Health::new(directory.clone(), self.place.registry.clone(), self.proxy.clone());
         server.listen("httpflv", listener, move || {
             http::service(
                 directory.clone(),
@@ -179,14 +228,10 @@ impl Node {
         &self,
         server: ServerBuilder,
         config: &Config,
-        hls: HlsSessions,
+        sources: HlsSources,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (port, permits) = (config.hls_port(), self.permits.clone());
-        let proxy = config.hls_proxy_settings(self.gatekeeper().nodes());
-        let proxy = HlsProxy::start(self.place.registry.clone(), proxy);
-        let gatekeeper = self.gatekeeper().clone();
-        let sources = HlsSources { hls, directory: self.directory.clone(), proxy, gatekeeper };
         server.listen("hls", listener, move || {
             http::hls::service(sources.clone(), port.clone(), permits.clone())
         })
@@ -203,9 +248,14 @@ impl Node {
 }
 
 /// A viewer is a file descriptor, and the usual limit of 1024 is for shells.
-fn raise_open_files_limit() {
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        ::log::warn!(reason:% = error; "the limit of open files could not be raised");
+fn raise_open_files_limit(max_connections: usize) {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit < max_connections as u64 => {
+            ::log::warn!(limit = limit, max_connections = max_connections;
+                "MAX_CONNECTIONS is above the limit of open files: connections beyond that wait");
+        }
+        Ok(_) => {}
+        Err(error) => ::log::warn!(reason:% = error; "the limit of open files could not be raised"),
     }
 }
 

@@ -87,7 +87,8 @@ fn report_dropped(lines: u64) {
     log::warn!(lines = lines; "log lines dropped: stderr was not read");
 }
 
-fn panic_message(payload: &dyn Any) -> &str {
+/// What a panic says of itself.
+pub(crate) fn panic_message(payload: &dyn Any) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }

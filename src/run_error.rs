@@ -1,6 +1,6 @@
 //! Reasons why the server does not start, or stops.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use synctv_actors::{access::RandomError, cluster::redis_store::JoinError};
 use thiserror::Error;
@@ -27,7 +27,23 @@ pub enum RunError {
     /// Secrets need random numbers.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The threads that serve could not be started or ended badly.
+    /// Segments can never be written to their directory.
+    #[error("HLS_STORAGE={}: {source}", path.display())]
+    Storage {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The threads that serve could not be started.
+    #[error("WORKERS={workers}: not all threads could be started: {reason}")]
+    Workers {
+        /// How many were asked for.
+        workers: usize,
+        /// What the framework panicked with.
+        reason: String,
+    },
+    /// The threads that serve ended badly.
     #[error("the server stopped: {0}")]
     Server(io::Error),
 }

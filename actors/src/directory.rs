@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
 use futures::future::join_all;
+use log::error;
 use synctv_media::{access::AddressKey, stream::room::RoomName};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -68,6 +69,11 @@ struct Entry {
     publisher: Option<AddressKey>,
 }
 
+/// The directory has ended, which only a panic does: nothing is known of the node's rooms until the process is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("this node's directory of streams has ended")]
+pub struct DirectoryEnded;
+
 /// Why there is no stream for a viewer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OpenError {
@@ -93,6 +99,9 @@ pub enum OpenError {
     /// The node takes nobody any more.
     #[error("this node stops: ask again")]
     Draining,
+    /// Nothing is known of the node's rooms.
+    #[error(transparent)]
+    Directory(#[from] DirectoryEnded),
 }
 
 /// The node has as many rooms as it may.
@@ -157,10 +166,10 @@ impl StreamDirectory {
     /// the stream is started on the caller's thread; it is there when that node has answered.
     pub async fn open(&self, grant: &Grant<ToPlay>) -> Result<StreamHandle, OpenError> {
         let room = grant.room().clone();
-        if let Some(stream) = self.find(room.clone()).await {
+        if let Some(stream) = self.find(room.clone()).await? {
             return Ok(stream);
         }
-        if self.phase().await == Some(DirectoryPhase::Draining) {
+        if self.phase().await? == DirectoryPhase::Draining {
             return Err(OpenError::Draining);
         }
         let mut origin = self.locate(&room).await?;
@@ -183,38 +192,39 @@ impl StreamDirectory {
     /// Whether [`open`](Self::open) would find the room. Pulls nothing.
     pub async fn look(&self, grant: &Grant<ToPlay>) -> Result<(), OpenError> {
         let room = grant.room().clone();
-        match self.find(room.clone()).await {
+        match self.find(room.clone()).await? {
             Some(_) => Ok(()),
             None => self.locate(&room).await.map(drop),
         }
     }
 
     /// The stream of `room` that this node has for viewers, whoever publishes it. Asks no other node.
-    pub(crate) async fn find(&self, room: RoomName) -> Option<StreamHandle> {
-        self.address.send(Find(room)).await.ok().flatten()
+    pub(crate) async fn find(&self, room: RoomName) -> Result<Option<StreamHandle>, DirectoryEnded> {
+        self.address.send(Find(room)).await.map_err(|_| DirectoryEnded)
     }
 
     /// The stream of the granted room if it is published on this node, now. Only such a stream may be given to other nodes: so no
     /// room goes round in circles.
-    pub async fn open_local(&self, grant: &Grant<ToPull>) -> Option<StreamHandle> {
-        self.find(grant.room().clone()).await.filter(StreamHandle::is_published_here)
+    pub async fn open_local(&self, grant: &Grant<ToPull>) -> Result<Option<StreamHandle>, DirectoryEnded> {
+        Ok(self.find(grant.room().clone()).await?.filter(StreamHandle::is_published_here))
     }
 
     /// All streams that viewers can watch here, in no order.
-    pub async fn streams(&self) -> Vec<StreamHandle> {
-        self.address.send(Streams).await.unwrap_or_default()
+    pub async fn streams(&self) -> Result<Vec<StreamHandle>, DirectoryEnded> {
+        self.address.send(Streams).await.map_err(|_| DirectoryEnded)
     }
 
-    /// Whether the node takes new work; `None` if the directory does not answer.
-    pub async fn phase(&self) -> Option<DirectoryPhase> {
-        self.address.send(AskPhase).await.ok()
+    /// Whether the node takes new work.
+    pub async fn phase(&self) -> Result<DirectoryPhase, DirectoryEnded> {
+        self.address.send(AskPhase).await.map_err(|_| DirectoryEnded)
     }
 
     /// Lets nobody in any more, and ends the publishers. When this returns, all rooms were given back; viewers stay, and
     /// follow the rooms to other nodes.
-    pub async fn drain(&self) {
-        let streams = self.address.send(Drain).await.unwrap_or_default();
+    pub async fn drain(&self) -> Result<(), DirectoryEnded> {
+        let streams = self.address.send(Drain).await.map_err(|_| DirectoryEnded)?;
         join_all(streams.iter().map(StreamHandle::release_publisher)).await;
+        Ok(())
     }
 
     /// Makes the caller the publisher of the granted room. A stream that it starts lives on the caller's thread. `notices`
@@ -238,7 +248,7 @@ impl StreamDirectory {
         self.address
             .send(OpenForPublisher { room, address, thread })
             .await
-            .unwrap_or(Err(PublishError::Ended))
+            .unwrap_or(Err(PublishError::DirectoryEnded))
     }
 
     async fn locate(&self, room: &RoomName) -> Result<Origin, OpenError> {
@@ -248,8 +258,7 @@ impl StreamDirectory {
 
     async fn for_pull(&self, room: RoomName, origin: Origin) -> Result<StreamHandle, OpenError> {
         let thread = ActorThread::current();
-        let started = self.address.send(ForPull { room: room.clone(), thread, origin }).await;
-        started.unwrap_or(Err(OpenError::NotLive(room)))
+        self.address.send(ForPull { room, thread, origin }).await.map_err(|_| DirectoryEnded)?
     }
 }
 
@@ -307,6 +316,14 @@ impl StreamDirectoryActor {
 
 impl Actor for StreamDirectoryActor {
     type Context = Context<Self>;
+}
+
+impl Drop for StreamDirectoryActor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!(streams = self.streams.len(); "the directory of streams has ended: this process must be restarted");
+        }
+    }
 }
 
 impl Handler<OpenForPublisher> for StreamDirectoryActor {

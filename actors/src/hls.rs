@@ -14,7 +14,9 @@ mod settings;
 mod storage;
 mod stored_segment;
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
+
+use synctv_media::hls::segment_name::SegmentName;
 
 pub use self::{
     segment_file::SegmentFile,
@@ -25,7 +27,7 @@ pub use self::{
 use self::{segmenter::SegmenterActor, session_store::SessionStore};
 use crate::{
     access::{Grant, ToPlay},
-    directory::{StreamDirectory, StreamObserver},
+    directory::{DirectoryEnded, StreamDirectory, StreamObserver},
     stream::StreamHandle,
 };
 
@@ -34,29 +36,39 @@ use crate::{
 pub struct HlsSessions(SessionStore);
 
 impl HlsSessions {
-    /// Starts a thread for the files, which clears what a process that died left behind.
+    /// Starts a thread for the files.
     pub fn start(settings: HlsSettings) -> Self {
         Self(SessionStore::start(settings))
     }
 
+    /// Takes the directory for the files and clears what a process that died left behind. Fails if it can never be
+    /// written to.
+    pub async fn open_storage(&self) -> io::Result<()> {
+        self.0.open_storage().await
+    }
+
     /// Returns what viewers of the granted room watch: a live session, or one that has just ended. On demand, this begins
     /// it.
-    pub async fn open(&self, directory: &StreamDirectory, grant: &Grant<ToPlay>) -> Option<Arc<HlsSession>> {
+    pub async fn open(
+        &self,
+        directory: &StreamDirectory,
+        grant: &Grant<ToPlay>,
+    ) -> Result<Option<Arc<HlsSession>>, DirectoryEnded> {
         let room = grant.room();
         let newest = self.0.newest(room);
         let is_live = newest.as_ref().is_some_and(|session| session.is_live());
         let session = if is_live || self.0.mode() == HlsMode::Always {
             newest
         } else {
-            let stream = directory.find(room.clone()).await.filter(StreamHandle::is_published_here);
+            let stream = directory.find(room.clone()).await?.filter(StreamHandle::is_published_here);
             stream.map(|stream| self.begin_on_demand(stream)).or(newest)
         };
-        session.inspect(|session| self.0.touch(session))
+        Ok(session.inspect(|session| self.0.touch(session)))
     }
 
     /// Returns a segment of the granted room, listed or no longer listed but not expired.
-    pub fn segment(&self, grant: &Grant<ToPlay>, sequence: u64) -> Option<Arc<StoredSegment>> {
-        self.0.segment(grant.room(), sequence)
+    pub fn segment(&self, grant: &Grant<ToPlay>, name: SegmentName) -> Option<Arc<StoredSegment>> {
+        self.0.segment(grant.room(), name)
     }
 
     /// Deletes all files. Called when the server stops: nothing can be published after it.

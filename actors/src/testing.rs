@@ -9,6 +9,7 @@ use futures::future::LocalBoxFuture;
 use synctv_media::{
     access::Secrets,
     flv::tags,
+    hls::{container::Container, segment_name::SegmentName, ts::container::TsContainer},
     samples,
     stream::{frame::Frame, gop::GopLimits, room::RoomName},
 };
@@ -66,6 +67,10 @@ pub(crate) fn node_keys() -> NodeKeys {
 
 pub(crate) fn room(name: &str) -> RoomName {
     RoomName::new(name).unwrap()
+}
+
+pub(crate) fn segment_name(sequence: u64) -> SegmentName {
+    SegmentName { sequence, format: TsContainer::FORMAT }
 }
 
 /// A directory and its registry on the current thread.

@@ -28,7 +28,7 @@ use synctv_actors::{
     },
     wire::Wire,
 };
-use synctv_media::stream::room::RoomName;
+use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
 use tokio::net::TcpStream;
 
 use self::{
@@ -168,8 +168,8 @@ async fn find(request: &HttpRequest, sources: &HlsSources, resource: HlsResource
         HlsResource::Playlist { room, address } => {
             find_playlist(request, &admitted, sources, room, address).await
         }
-        HlsResource::Segment { room, sequence } => {
-            admitted.guard(find_segment(request, &admitted, sources, room, sequence).await)
+        HlsResource::Segment { room, name } => {
+            admitted.guard(find_segment(request, &admitted, sources, room, name).await)
         }
     }
 }
@@ -182,7 +182,10 @@ async fn find_playlist(
     room: RoomName,
     address: PlaylistAddress,
 ) -> HttpResponse {
-    let session = sources.hls.open(&sources.directory, &admitted.grant).await;
+    let session = match sources.hls.open(&sources.directory, &admitted.grant).await {
+        Ok(session) => session,
+        Err(ended) => return playlist::directory_ended(ended),
+    };
     let resource = HlsResource::Playlist { room: room.clone(), address };
     let elsewhere = if session.is_some_and(|session| session.is_published()) {
         sources.proxy.forget(resource);
@@ -204,12 +207,12 @@ async fn find_segment(
     admitted: &Admitted,
     sources: &HlsSources,
     room: RoomName,
-    sequence: u64,
+    name: SegmentName,
 ) -> HttpResponse {
-    if let Some(segment) = sources.hls.segment(&admitted.grant, sequence) {
+    if let Some(segment) = sources.hls.segment(&admitted.grant, name) {
         return segment::answer(request, &segment).await;
     }
-    let resource = HlsResource::Segment { room, sequence };
+    let resource = HlsResource::Segment { room, name };
     match forward::ask(request, admitted, &sources.proxy, resource).await {
         Elsewhere::Answered(response) | Elsewhere::Unknown(response) => response,
         Elsewhere::Nowhere => segment::unknown(),

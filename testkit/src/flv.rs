@@ -4,6 +4,6 @@ mod file;
 mod viewer;
 
 pub use self::{
-    file::{assert_tail, coded, read_file, sequence_header},
+    file::{assert_arrives, coded, read_file, sequence_header},
     viewer::{FlvViewer, Next},
 };

@@ -19,24 +19,24 @@ pub fn keyframe(timestamp_ms: u32, number: u32) -> Frame {
     sized_keyframe(timestamp_ms, number, 100)
 }
 
-/// An H.264 picture that needs others, with `number` in it.
+/// An H.264 inter frame with `number` in it.
 pub fn inter(timestamp_ms: u32, number: u32) -> Frame {
     sized_inter(timestamp_ms, number, 100)
 }
 
 /// A keyframe of that many bytes.
 pub fn sized_keyframe(timestamp_ms: u32, number: u32, size_bytes: usize) -> Frame {
-    picture(timestamp_ms, 0x17, number, size_bytes)
+    video_frame(timestamp_ms, 0x17, number, size_bytes)
 }
 
-/// An inter picture of that many bytes.
+/// An inter frame of that many bytes.
 pub fn sized_inter(timestamp_ms: u32, number: u32, size_bytes: usize) -> Frame {
-    picture(timestamp_ms, 0x27, number, size_bytes)
+    video_frame(timestamp_ms, 0x27, number, size_bytes)
 }
 
 /// A packet of AAC with `number` in it.
 pub fn audio(timestamp_ms: u32, number: u32) -> Frame {
-    let payload = [b"\xaf\x01".as_slice(), &number.to_be_bytes(), b"sound"].concat();
+    let payload = [b"\xaf\x01".as_slice(), &number.to_be_bytes(), b"audio"].concat();
     frame(Track::Audio, timestamp_ms, payload)
 }
 
@@ -71,7 +71,12 @@ pub fn is_sequence_header(frame: &Frame) -> bool {
 
 /// Whether it is coded audio or video.
 pub fn is_coded(frame: &Frame) -> bool {
-    frame.track != Track::Data && !is_sequence_header(frame)
+    match frame.track {
+        // FFmpeg also sends what belongs to no frame, such as colour information.
+        Track::Video => matches!(video_kind(frame), Some(VideoKind::Keyframe | VideoKind::Inter)),
+        Track::Audio => !is_sequence_header(frame),
+        Track::Data => false,
+    }
 }
 
 /// The payloads, to compare what was sent with what came.
@@ -97,7 +102,7 @@ fn video_kind(frame: &Frame) -> Option<VideoKind> {
     VideoHeader::parse(&frame.payload).ok().map(|header| header.kind)
 }
 
-fn picture(timestamp_ms: u32, first: u8, number: u32, size_bytes: usize) -> Frame {
+fn video_frame(timestamp_ms: u32, first: u8, number: u32, size_bytes: usize) -> Frame {
     let mut payload = vec![first, 1, 0, 0, 0];
     payload.extend_from_slice(&number.to_be_bytes());
     let filler = number as u8;

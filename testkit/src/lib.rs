@@ -23,5 +23,6 @@ pub mod server;
 pub mod socket;
 pub mod tools;
 pub mod wait;
+pub mod waiting_viewers;
 
 pub use synctv_media::{hls::ts::check as ts, samples};

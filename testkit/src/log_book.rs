@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
+    time::Duration,
 };
 
 use serde_json::{Map, Value};
@@ -28,6 +29,27 @@ impl LogLine {
     pub fn number(&self, key: &str) -> u64 {
         let value = self.0.get(key).and_then(Value::as_u64);
         value.unwrap_or_else(|| panic!("{key} is no number in {:?}", self.0))
+    }
+
+    /// Returns how long after `earlier` it was written, by the clock of the process that writes. Both are of one process,
+    /// at most a day apart.
+    pub fn time_since(&self, earlier: &Self) -> Duration {
+        const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+        Duration::from_millis((self.time_of_day_ms() + DAY_MS - earlier.time_of_day_ms()) % DAY_MS)
+    }
+
+    /// From a time such as 2026-01-31T23:59:59.123Z.
+    fn time_of_day_ms(&self) -> u64 {
+        let ts = self.text("ts");
+        let time = ts.split_once('T').and_then(|(_, time)| time.strip_suffix('Z'));
+        let mut numbers = time.unwrap_or_default().split([':', '.']).map(str::parse);
+        let [Some(Ok(hours)), Some(Ok(minutes)), Some(Ok(seconds)), Some(Ok(ms)), None] =
+            std::array::from_fn(|_| numbers.next())
+        else {
+            panic!("no time in {ts:?}");
+        };
+        let (hours, minutes, seconds, ms): (u64, u64, u64, u64) = (hours, minutes, seconds, ms);
+        ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
     }
 
     /// Whether its message contains these words.
@@ -142,7 +164,38 @@ impl LogBook {
     }
 }
 
-/// A line as JSON, if it is an object.
+/// Parses a line, if it is a JSON object.
 pub fn parse(line: &str) -> Option<LogLine> {
     serde_json::from_str(line).ok().map(LogLine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(ts: &str) -> LogLine {
+        parse(&format!(r#"{{"ts":"{ts}","msg":"m","room":"r","count":3}}"#)).unwrap()
+    }
+
+    #[test]
+    fn times_are_compared_across_midnight() {
+        let (before, after) = (line("2026-01-31T23:59:59.123Z"), line("2026-02-01T00:00:01.003Z"));
+        assert_eq!(after.time_since(&before), Duration::from_millis(1_880));
+    }
+
+    #[test]
+    fn a_line_that_is_still_to_come_is_found_and_so_is_the_end() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let book = LogBook::of(reader);
+        let found = thread::scope(|scope| {
+            let waiting = scope.spawn(|| book.find("m", |line| line.says("m", "r")));
+            std::io::Write::write_all(&mut writer, b"no JSON\n{\"msg\":\"m\",\"room\":\"r\",\"count\":3}\n")
+                .unwrap();
+            waiting.join().unwrap()
+        });
+        assert_eq!((found.number("count"), found.text("absent")), (3, String::new()));
+        drop(writer);
+        assert_eq!(book.find_text("nothing", |line| line == "absent"), None);
+        assert_eq!(book.lines_to_the_end().len(), 2);
+    }
 }

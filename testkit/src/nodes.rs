@@ -25,7 +25,7 @@ use crate::{
     http::send_get,
     rtmp::{Client, Refused, RtmpPeer},
     socket::dial,
-    wait::{PATIENCE, now},
+    wait::poll_until,
 };
 
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -119,9 +119,8 @@ fn run(
     let thread = std::thread::spawn(move || {
         actix_rt::System::new().block_on(async move {
             let registry = RegistryHandle::start(HEARTBEAT, move || store);
-            let server =
-                start(&config, listeners, Place { node_id, in_cluster: true, registry, access: None });
-            let server = server.expect("the listeners are good");
+            let place = Place { node_id, in_cluster: true, registry, access: None };
+            let server = start(&config, listeners, place).await.expect("the listeners are good");
             started.send(server.handle()).expect("the test waits");
             server.await.expect("the server ends well");
         });
@@ -130,6 +129,16 @@ fn run(
 }
 
 impl TestNode {
+    /// Returns the URL at which a publisher or RTMP player of `room` connects.
+    pub fn rtmp_url(&self, room: &str) -> String {
+        format!("rtmp://{}/live/{room}", self.rtmp)
+    }
+
+    /// Returns the URL at which a viewer of `room` asks.
+    pub fn flv_url(&self, room: &str) -> String {
+        format!("http://{}/{room}.flv", self.http)
+    }
+
     /// Publishes a room.
     pub fn publish(&self, room: &str) -> RtmpPeer {
         self.try_publish(room).expect("the publish is accepted")
@@ -142,13 +151,7 @@ impl TestNode {
 
     /// Publishes as soon as the room is free.
     pub fn publish_when_free(&self, room: &str) -> RtmpPeer {
-        let deadline = now() + PATIENCE;
-        loop {
-            match self.try_publish(room) {
-                Ok(publisher) => return publisher,
-                Err(refused) => assert!(now() < deadline, "{refused:?}"),
-            }
-        }
+        poll_until("the room is free", || self.try_publish(room).ok())
     }
 
     /// Plays a room over RTMP.
@@ -165,13 +168,7 @@ impl TestNode {
 
     /// Watches as soon as the room is live.
     pub fn watch_when_live(&self, room: &str) -> FlvViewer {
-        let deadline = now() + PATIENCE;
-        loop {
-            match FlvViewer::try_open_at(self.http, room) {
-                Ok(viewer) => return viewer,
-                Err(refused) => assert!(now() < deadline, "{refused:?}"),
-            }
-        }
+        poll_until("the room is live", || FlvViewer::try_open_at(self.http, room).ok())
     }
 
     /// Watches as another node does.

@@ -116,7 +116,7 @@ pub fn run_to_end(mut command: Command) -> Ended {
 
 /// The server's binary, which Cargo builds before the tests of its package.
 ///
-/// Only those tests are told where it is when they are compiled, so it is looked for beside the running test.
+/// Cargo gives its path to those tests only, when it compiles them, so it is looked for beside the running test.
 pub fn server_binary() -> PathBuf {
     existing(build_directory().join("synctv-stream"), "cargo test")
 }

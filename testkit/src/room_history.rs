@@ -10,6 +10,24 @@ pub trait FrameSource {
     fn next_frame(&mut self) -> Option<Frame>;
 }
 
+/// Waits for frames up to and with the one whose payload is that of `last`.
+pub fn frames_until(source: &mut impl FrameSource, last: &Frame) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    loop {
+        let frame = source.next_frame().expect("the stream goes on");
+        let found = frame.payload == last.payload;
+        frames.push(frame);
+        if found {
+            return frames;
+        }
+    }
+}
+
+/// Waits for all frames up to the end of the stream.
+pub fn frames_to_the_end(source: &mut impl FrameSource) -> Vec<Frame> {
+    std::iter::from_fn(|| source.next_frame()).collect()
+}
+
 /// A viewer or player, and every frame of the room that it has seen.
 #[derive(Debug)]
 pub struct RoomHistory<V> {
@@ -28,14 +46,7 @@ impl<V: FrameSource> RoomHistory<V> {
     /// Reads up to and with the last frame of a publication.
     pub fn read_to_end_of(&mut self, publication: &[Frame]) {
         let last = publication.last().expect("a publication has frames");
-        loop {
-            let frame = self.viewer.next_frame().expect("the stream goes on");
-            let found = frame.payload == last.payload;
-            self.seen.push(frame);
-            if found {
-                return;
-            }
-        }
+        self.seen.extend(frames_until(&mut self.viewer, last));
     }
 
     /// Asserts that the viewer saw all publications, each frame once and in order, on one timeline.

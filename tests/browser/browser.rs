@@ -1,6 +1,6 @@
 //! A browser of one's own, driven over WebDriver: JSON over HTTP, as little of it as the tests need.
 //!
-//! It blocks like everything in these tests, and there is one at a time: pictures are decoded by the processor.
+//! It blocks like everything in these tests, and there is one at a time: video is decoded by the processor.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -137,13 +137,13 @@ impl Browser {
         self.command("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }));
     }
 
-    /// Keeps a picture of the window for people to look at.
+    /// Saves a screenshot of the window.
     pub fn screenshot(&self, name: &str) -> PathBuf {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
         std::fs::create_dir_all(&directory).expect("a directory for screenshots");
-        let picture = self.ask("GET", &format!("{}/screenshot", self.session), &Value::Null);
+        let screenshot = self.ask("GET", &format!("{}/screenshot", self.session), &Value::Null);
         let path = directory.join(name);
-        let bytes = base64(picture.as_str().expect("a screenshot is text"));
+        let bytes = base64(screenshot.as_str().expect("a screenshot is text"));
         std::fs::write(&path, bytes).expect("the screenshot can be written");
         path
     }

@@ -1,10 +1,12 @@
 //! The page in a real browser: one module a promise. Needs Chromium and its driver.
 
+mod a_proxy_may_add_a_prefix;
 mod browser;
 mod flvjs_plays_the_same_address;
 mod frames_of_other_sites_can_watch;
 mod looks;
 mod playback_goes_on_by_itself;
+mod prefix_proxy;
 mod rooms_are_listed;
 mod rooms_play;
 mod site;

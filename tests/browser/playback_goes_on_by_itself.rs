@@ -1,4 +1,4 @@
-//! Whoever waits need not touch anything: playback goes on when the publisher, or the server, is back.
+//! Playback goes on by itself when the publisher, or the server, is back.
 
 use synctv_testkit::{server::TestServer, tools::push_clip};
 

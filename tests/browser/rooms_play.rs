@@ -44,7 +44,7 @@ fn hls_plays_in_the_same_page() {
     browser.assert_quiet();
 }
 
-/// Time goes on, pictures are decoded, and they have the clip's size.
+/// Time goes on, frames are decoded, and they have the clip's size.
 fn assert_plays(browser: &Browser) {
     let began = browser.run("return document.querySelector('video').currentTime");
     browser.until(&format!("video.currentTime > {began} + 1.5"));

@@ -14,17 +14,25 @@ mod the_example_leaves_nothing_behind;
 mod viewers_outlive_redis;
 mod viewers_outlive_their_publishers_node;
 
-use synctv_testkit::{rtmp::RtmpPeer, server::TestServer, wait::poll_until};
+use synctv_testkit::{
+    rtmp::RtmpPeer,
+    server::{TestServer, program},
+    wait::poll_until,
+};
 
 /// The lease of a [`node`].
 const LEASE: Duration = Duration::from_millis(1500);
 
-/// Starts a node with a short lease. Its publishers may be silent for long.
+/// A lease that outlasts every test: what happens within it does not wait for its end.
+const LONG_LEASE: [&str; 2] = ["--lease-ttl-ms", "60000"];
+
+/// Starts a node with a short lease, unless a flag sets another. Its publishers may be silent for long.
 fn node(id: &str, redis_url: &str, flags: &[&str]) -> TestServer {
-    let common = ["--node-id", id, "--redis-url", redis_url, "--publisher-timeout-s", "60"];
-    let lease_ms = LEASE.as_millis().to_string();
-    let short = ["--lease-ttl-ms", &lease_ms, "--claim-ttl-s", "5", "--publisher-grace-s", "1"];
-    TestServer::start(&[&common[..], &short, flags].concat())
+    let mut command = program();
+    command.env("NODE_ID", id).env("REDIS_URL", redis_url).env("PUBLISHER_TIMEOUT_S", "60");
+    command.env("LEASE_TTL_MS", LEASE.as_millis().to_string()).env("CLAIM_TTL_S", "5");
+    command.env("PUBLISHER_GRACE_S", "1").args(flags);
+    TestServer::of(command)
 }
 
 /// Publishes as soon as the node lets it.

@@ -1,12 +1,9 @@
-//! A start says which store it uses, or why it does not start.
-
-use std::time::Duration;
+//! A node logs which store it uses, or ends with the reason why it cannot use it.
 
 use synctv_testkit::{
     process::{Ended, run_to_end},
     redis::{Redis, free_port},
     server::{TestServer, program},
-    wait::now,
 };
 
 use crate::node;
@@ -25,11 +22,9 @@ fn assert_one_line(ended: &Ended, code: i32, words: &[&str]) {
 }
 
 #[test]
-fn a_redis_that_is_set_and_unreachable_ends_it_within_ten_seconds() {
+fn a_redis_that_is_set_and_unreachable_ends_it() {
     let url = format!("redis://:secret@127.0.0.1:{}/2", free_port());
-    let asked = now();
     let ended = run(&["--redis-url", &url]);
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
     assert_one_line(&ended, 1, &["REDIS_URL", "127.0.0.1", "refused"]);
     assert!(!ended.stderr.contains("secret"));
 }
@@ -42,7 +37,7 @@ fn what_is_no_redis_address_ends_it_with_2() {
 }
 
 #[test]
-fn a_name_in_use_ends_it_with_who_has_it() {
+fn a_name_in_use_ends_it_with_the_addresses_of_its_holder() {
     let redis = Redis::start(&[]);
     let live = node("n1", &redis.url(), &[]);
     let ended = run(&["--node-id", "n1", "--redis-url", &redis.url()]);
@@ -50,7 +45,17 @@ fn a_name_in_use_ends_it_with_who_has_it() {
 }
 
 #[test]
-fn it_says_in_one_line_whether_it_is_alone() {
+fn a_start_that_fails_gives_the_name_back() {
+    let redis = Redis::start(&[]);
+    let hls = ["--hls", "always", "--hls-addr", "127.0.0.1:0", "--hls-storage", "/dev/null/hls"];
+    let ended = run(&[&hls[..], &["--node-id", "n1", "--redis-url", &redis.url()]].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("HLS_STORAGE=/dev/null/hls: "), "{ended:?}");
+    assert_eq!(redis.number(&["EXISTS", "node:n1"]), 0);
+}
+
+#[test]
+fn one_line_of_the_log_is_about_whether_it_is_alone() {
     let says = |server: &TestServer, what: &str| server.log.count(|line| line.text("msg").contains(what));
     let alone = TestServer::start(&["--redis-url", "off"]);
     assert_eq!((says(&alone, "this node is alone"), says(&alone, "shares its rooms")), (1, 0));

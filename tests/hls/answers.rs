@@ -85,7 +85,7 @@ fn a_segment_can_be_kept_and_asked_for_in_part() {
 }
 
 #[test]
-fn head_tells_what_get_would() {
+fn head_answers_as_get_would() {
     let (server, segment) = live();
     for path in ["/live/r/index.m3u8", "/live/r.m3u8", &segment] {
         let (get, head) = (server.hls().get(path), server.hls().request("HEAD", path, &[]));

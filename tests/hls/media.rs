@@ -17,7 +17,7 @@ use synctv_testkit::{
 const TICKS_A_MS: u64 = 90;
 const TICKS: u64 = 1 << 33;
 
-/// How pictures are coded.
+/// The codec of the video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
     Avc,
@@ -34,51 +34,51 @@ impl Coding {
     }
 }
 
-/// A picture: decoding time, presentation time, NAL units.
+/// A video frame: decoding time, presentation time, NAL units.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Picture {
+pub struct VideoFrame {
     dts_ms: u64,
     pts_ms: u64,
     units: Vec<Vec<u8>>,
 }
 
-/// The pictures of FLV frames, from the first one's time on.
-pub fn source_pictures(frames: &[Frame], coding: Coding) -> Vec<Picture> {
-    let pictures = frames.iter().filter(|frame| frame.track == Track::Video).filter_map(|frame| {
+/// The video frames of FLV frames, from the first one's time on.
+pub fn source_video(frames: &[Frame], coding: Coding) -> Vec<VideoFrame> {
+    let video_frames = frames.iter().filter(|frame| frame.track == Track::Video).filter_map(|frame| {
         let header = VideoHeader::parse(&frame.payload).unwrap();
-        let is_picture = matches!(header.kind, VideoKind::Keyframe | VideoKind::Inter);
-        is_picture.then(|| {
+        let is_coded = matches!(header.kind, VideoKind::Keyframe | VideoKind::Inter);
+        is_coded.then(|| {
             let dts_ms = u64::from(frame.timestamp_ms);
-            Picture {
+            VideoFrame {
                 dts_ms,
                 pts_ms: dts_ms + u64::from(header.composition_time_ms.unsigned_abs()),
                 units: length_prefixed(&frame.payload[header.data_offset..], coding),
             }
         })
     });
-    from_zero(pictures.collect())
+    from_zero(video_frames.collect())
 }
 
-/// The pictures of segments, from the first one's time on.
-pub fn segment_pictures(stream: &Stream, coding: Coding) -> Vec<Picture> {
+/// The video frames of segments, from the first one's time on.
+pub fn segment_video(stream: &Stream, coding: Coding) -> Vec<VideoFrame> {
     let pes: Vec<&Pes> = stream.segments.iter().flat_map(|segment| &segment.video).collect();
     let base = pes[0].dts;
     let since = |ticks: u64| (ticks + TICKS - base) % TICKS / TICKS_A_MS;
-    let pictures = pes.iter().map(|pes| Picture {
+    let video_frames = pes.iter().map(|pes| VideoFrame {
         dts_ms: since(pes.dts),
         pts_ms: since(pes.pts),
         units: annex_b(&pes.payload, coding),
     });
-    pictures.collect()
+    video_frames.collect()
 }
 
-fn from_zero(mut pictures: Vec<Picture>) -> Vec<Picture> {
-    let base_ms = pictures[0].dts_ms;
-    for picture in &mut pictures {
-        picture.dts_ms -= base_ms;
-        picture.pts_ms -= base_ms;
+fn from_zero(mut video_frames: Vec<VideoFrame>) -> Vec<VideoFrame> {
+    let base_ms = video_frames[0].dts_ms;
+    for frame in &mut video_frames {
+        frame.dts_ms -= base_ms;
+        frame.pts_ms -= base_ms;
     }
-    pictures
+    video_frames
 }
 
 fn length_prefixed(mut data: &[u8], coding: Coding) -> Vec<Vec<u8>> {
@@ -104,12 +104,12 @@ fn annex_b(mut data: &[u8], coding: Coding) -> Vec<Vec<u8>> {
     units
 }
 
-fn source_sound(frames: &[Frame]) -> Vec<Vec<u8>> {
-    let sound = frames.iter().filter(|frame| frame.track == Track::Audio).filter_map(|frame| {
+fn source_audio(frames: &[Frame]) -> Vec<Vec<u8>> {
+    let audio = frames.iter().filter(|frame| frame.track == Track::Audio).filter_map(|frame| {
         let header = AudioHeader::parse(&frame.payload).unwrap();
         (header.kind == AudioKind::Coded).then(|| frame.payload[header.data_offset..].to_vec())
     });
-    sound.collect()
+    audio.collect()
 }
 
 fn is_keyframe(frame: &Frame) -> bool {
@@ -117,7 +117,7 @@ fn is_keyframe(frame: &Frame) -> bool {
         && VideoHeader::parse(&frame.payload).is_ok_and(|header| header.kind == VideoKind::Keyframe)
 }
 
-fn segment_sound(stream: &Stream) -> Vec<Vec<u8>> {
+fn segment_audio(stream: &Stream) -> Vec<Vec<u8>> {
     const ADTS_HEADER_BYTES: usize = 7;
     let pes = stream.segments.iter().flat_map(|segment| &segment.audio);
     pes.flat_map(|pes| adts_frames(&pes.payload).unwrap())
@@ -156,11 +156,11 @@ fn check(case: &Case<'_>) {
     source.push(&server.rtmp_url(case.room));
     let stream = server.hls().whole_stream(case.room);
     let frames = source.frames();
-    assert!(segment_pictures(&stream, coding) == source_pictures(&frames, coding));
+    assert!(segment_video(&stream, coding) == source_video(&frames, coding));
     if !case.audio.is_empty() {
-        // Segments start with a keyframe: sound that comes before the first one is in none.
+        // Segments start with a keyframe: audio that comes before the first one is in none.
         let first_keyframe = frames.iter().position(is_keyframe).unwrap();
-        assert!(segment_sound(&stream) == source_sound(&frames[first_keyframe..]));
+        assert!(segment_audio(&stream) == source_audio(&frames[first_keyframe..]));
     }
     assert_cut_right(&stream);
     assert_eq!(stream.playlist.target_s, case.target_s);
@@ -230,7 +230,7 @@ fn video_only() {
     });
 }
 
-fn check_sound(room: &str, audio: &str, codec: &str) {
+fn check_audio(room: &str, audio: &str, codec: &str) {
     let server = TestServer::with_hls(&["--hls-window", "100"]);
     let source = Encoded::new(12, "", audio);
     source.push(&server.rtmp_url(room));
@@ -239,21 +239,21 @@ fn check_sound(room: &str, audio: &str, codec: &str) {
     assert!((6..=7).contains(&stream.segments.len()));
     assert_eq!(probe_hls(&server.hls(), room, "codec_name,sample_rate"), [codec]);
     if codec.starts_with("aac") {
-        assert!(segment_sound(&stream) == source_sound(&source.frames()));
+        assert!(segment_audio(&stream) == source_audio(&source.frames()));
     }
 }
 
 #[test]
 fn audio_only_at_44100_hz() {
-    check_sound("a44", AAC_44100, "aac,44100");
+    check_audio("a44", AAC_44100, "aac,44100");
 }
 
 #[test]
 fn audio_only_at_48000_hz() {
-    check_sound("a48", "-c:a aac -ar 48000", "aac,48000");
+    check_audio("a48", "-c:a aac -ar 48000", "aac,48000");
 }
 
 #[test]
 fn mp3() {
-    check_sound("mp3", "-c:a libmp3lame -ar 44100", "mp3,44100");
+    check_audio("mp3", "-c:a libmp3lame -ar 44100", "mp3,44100");
 }

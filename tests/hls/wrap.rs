@@ -7,7 +7,7 @@ use synctv_testkit::{
     tools::{Encoded, probe_hls},
 };
 
-use crate::media::{Coding, segment_pictures, source_pictures};
+use crate::media::{Coding, segment_video, source_video};
 
 /// 2^33 ticks of 90 kHz.
 const TS_WRAP_MS: u32 = 95_443_717;
@@ -29,7 +29,7 @@ fn check(room: &str, middle_ms: u32) {
     publisher.send_all(&shifted);
     publisher.unpublish();
     let stream = server.hls().whole_stream(room);
-    assert!(segment_pictures(&stream, Coding::Avc) == source_pictures(&frames, Coding::Avc));
+    assert!(segment_video(&stream, Coding::Avc) == source_video(&frames, Coding::Avc));
     assert_eq!(stream.playlist.discontinuities(), 0);
     assert!(stream.playlist.segments.iter().all(|entry| entry.duration_ms == 2_000));
     assert_eq!(probe_hls(&server.hls(), room, "codec_name"), ["aac", "h264"]);

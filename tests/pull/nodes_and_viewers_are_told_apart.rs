@@ -1,5 +1,4 @@
-//! A node gives other nodes only what is published through it, knows them from viewers, and says why a viewer gets
-//! nothing.
+//! A node serves other nodes only what is published through it, and refuses a viewer with the reason.
 
 use std::io::Write;
 
@@ -48,7 +47,7 @@ fn a_pull_ends_with_its_publisher_while_viewers_stay() {
 }
 
 #[test]
-fn the_log_tells_nodes_from_viewers() {
+fn the_log_names_pulls_as_such() {
     let server = TestServer::start(&["--cluster-secret", CLUSTER_SECRET]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     let frame = frames::keyframe(0, 0);
@@ -72,7 +71,7 @@ fn a_stranger_that_calls_itself_a_node_gets_nothing() {
 }
 
 #[test]
-fn a_viewer_is_told_that_nobody_publishes_the_room() {
+fn a_room_without_a_publisher_is_404() {
     let cluster = TestCluster::default();
     let node = cluster.node("n1", &[]);
     let refused = request(node.http, "GET", "/r.flv");
@@ -81,7 +80,7 @@ fn a_viewer_is_told_that_nobody_publishes_the_room() {
 }
 
 #[test]
-fn a_viewer_is_told_that_the_rooms_node_cannot_be_reached() {
+fn a_room_whose_node_cannot_be_reached_is_503() {
     let cluster = TestCluster::default();
     let node = cluster.node("n1", &[]);
     let nowhere = "127.0.0.1:1".to_owned();

@@ -80,7 +80,7 @@ fn when_the_publisher_comes_back_to_the_same_node() {
 }
 
 #[test]
-fn to_the_end_if_nobody_publishes_it_again() {
+fn to_the_end_if_the_room_is_not_published_again() {
     let cluster = TestCluster::default();
     let (origin, edge) = (cluster.node("n1", &[]), cluster.node("n2", &["--pull-grace-s", "1"]));
     let mut publisher = origin.publish("r");

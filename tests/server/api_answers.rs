@@ -1,4 +1,4 @@
-//! The API tells what is live, and answers as its own description says.
+//! The API lists what is live, and its answers fit its own description.
 
 use serde_json::{Value, json};
 use synctv_testkit::{
@@ -7,13 +7,14 @@ use synctv_testkit::{
     http::{Response, request},
     rtmp::RtmpPeer,
     server::TestServer,
+    wait::poll_until,
 };
 
 fn get(server: &TestServer, path: &str) -> Response {
     request(server.http, "GET", path)
 }
 
-/// An answer, which fits the schema that the description has for it.
+/// Gets an answer, which has to fit its schema in the description.
 fn answer(server: &TestServer, path: &str, status: u16, schema: &str) -> Value {
     let response = get(server, path);
     assert_eq!(response.status, status, "{path}: {}", response.text());
@@ -37,7 +38,7 @@ fn parsed(response: &Response) -> Value {
     response.json()
 }
 
-/// A stream that is there for viewers.
+/// Publishes a stream that has reached a viewer.
 fn publish(server: &TestServer, room: &str) -> RtmpPeer {
     let mut publisher = RtmpPeer::publish(server, room);
     publisher.send_all(&frames::headers());
@@ -60,7 +61,7 @@ fn an_idle_server_has_no_rooms_and_says_where_it_is() {
 }
 
 #[test]
-fn a_live_room_is_told_with_its_codecs_and_its_viewers() {
+fn a_live_room_is_listed_with_its_codecs_and_its_viewers() {
     let server = TestServer::start(&["--node-id", "n7"]);
     let _publisher = publish(&server, "r");
     let mut viewer = FlvViewer::open(&server, "r");
@@ -92,9 +93,11 @@ fn a_room_whose_publisher_left_is_interrupted() {
     let server = TestServer::start(&[]);
     drop(publish(&server, "r"));
     server.wait_for_publisher_leaving("r");
-    // The stream is told so at the same time as the log.
-    let mut answers = (0..5_000).map(|_| answer(&server, "/api/v1/streams/r", 200, "Stream"));
-    let stream = answers.find(|stream| stream["state"] == "interrupted").expect("it stays live");
+    // The log's line may be there a moment before the stream knows.
+    let stream = poll_until("the stream is interrupted", || {
+        Some(answer(&server, "/api/v1/streams/r", 200, "Stream"))
+            .filter(|stream| stream["state"] == "interrupted")
+    });
     assert_eq!(stream["details"]["video"], Value::Null);
 }
 

@@ -33,7 +33,7 @@ fn the_app_is_a_setting() {
 }
 
 #[test]
-fn bad_room_names_are_told_what_is_wrong_with_them() {
+fn bad_room_names_are_refused_with_what_is_wrong() {
     let server = TestServer::start(&[]);
     let long = "a".repeat(129);
     for (name, reason) in [
@@ -55,7 +55,7 @@ fn bad_room_names_are_told_what_is_wrong_with_them() {
 }
 
 #[test]
-fn a_room_that_nobody_publishes_is_not_found() {
+fn a_room_without_a_publisher_is_not_found() {
     let server = TestServer::start(&[]);
     let refused = refused(&server, Client::player("live", "nobody"));
     assert_eq!(refused.code, "NetStream.Play.StreamNotFound");

@@ -76,7 +76,7 @@ fn the_longest_room_name_can_be_watched() {
 }
 
 #[test]
-fn head_tells_whether_a_room_is_live() {
+fn head_answers_whether_a_room_is_live() {
     let (server, _publisher) = live();
     let response = request(server.http, "HEAD", "/r.flv");
     assert_eq!(response.status, 200);
@@ -98,7 +98,7 @@ fn options_let_a_page_of_another_origin_watch() {
 }
 
 #[test]
-fn other_methods_are_405_and_told_which_are_allowed() {
+fn other_methods_are_405_with_those_that_are_allowed() {
     let (server, _publisher) = live();
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
         let response = request(server.http, method, "/r.flv");

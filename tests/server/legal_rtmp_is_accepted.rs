@@ -9,16 +9,15 @@ use synctv_media::{
 use synctv_testkit::{
     flv::FlvViewer,
     frames,
-    rtmp::raw::{FIRST_CHUNK_SIZE, RawRtmp, c0_and_c1, command, connect_command, message, publish_command},
+    rtmp::raw::{
+        FIRST_CHUNK_SIZE, PING_REQUEST, PING_RESPONSE, RawRtmp, SET_CHUNK_SIZE, USER_CONTROL, c0_and_c1,
+        command, connect_command, message, publish_command,
+    },
     server::TestServer,
 };
 
-const SET_CHUNK_SIZE: u8 = 1;
 const WINDOW_ACKNOWLEDGEMENT_SIZE: u8 = 5;
 const ACKNOWLEDGEMENT: u8 = 3;
-const PING_REQUEST: [u8; 2] = [0, 6];
-const PING_RESPONSE: [u8; 2] = [0, 7];
-const USER_CONTROL: u8 = 4;
 
 fn create_stream() -> Vec<u8> {
     command(0, &[Value::text("createStream"), Value::Number(2.0), Value::Null])
@@ -126,18 +125,18 @@ fn queries_behind_app_and_stream_name() {
 }
 
 #[test]
-fn chunks_of_sound_between_those_of_a_picture() {
-    let picture = frames::sized_keyframe(0, 1, 300);
-    let sound = frames::audio(5, 2);
-    let chunks = media(6, &picture);
+fn chunks_of_audio_between_those_of_a_video_frame() {
+    let video = frames::sized_keyframe(0, 1, 300);
+    let audio = frames::audio(5, 2);
+    let chunks = media(6, &video);
     // Full header, 128 bytes; then one byte of header before each 128.
     let (first, rest) = chunks.split_at(12 + 128);
     let (second, third) = rest.split_at(1 + 128);
     let last = frames::inter(40, 3);
-    let sound_chunks = media(4, &sound);
-    let bytes = [first, &sound_chunks, second, &media(5, &metadata()), third, &media(6, &last)].concat();
+    let audio_chunks = media(4, &audio);
+    let bytes = [first, &audio_chunks, second, &media(5, &metadata()), third, &media(6, &last)].concat();
     let seen = seen(&bytes, &last);
-    assert_eq!(count(&seen, &picture.payload), 1);
+    assert_eq!(count(&seen, &video.payload), 1);
     assert_eq!(count(&seen, &last.payload), 1);
 }
 

@@ -1,6 +1,6 @@
-//! Each limit refuses what is over it, clearly for the peer and in the log, and lets go of it again.
+//! Each limit refuses what is over it, with a reason for the peer and in the log, and the server serves everyone else.
 
-use std::{io::Read, net::TcpStream};
+use std::io::Write;
 
 use synctv_media::rtmp::amf0::Value;
 use synctv_testkit::{
@@ -11,21 +11,12 @@ use synctv_testkit::{
     publisher_script::PublisherScript,
     rtmp::{
         RtmpPeer,
-        raw::{RawRtmp, command, message},
+        raw::{FIRST_CHUNK_SIZE, PING_REQUEST, RawRtmp, SET_CHUNK_SIZE, USER_CONTROL, command, message},
     },
     server::TestServer,
-    socket::dial,
-    wait::{PATIENCE, now},
+    socket::{dial, read_to_close},
+    wait::poll_until,
 };
-
-/// Reads until the server closes the connection, in whatever way.
-fn wait_for_close(socket: &mut TcpStream) -> Vec<u8> {
-    let mut read = Vec::new();
-    if let Err(error) = socket.read_to_end(&mut read) {
-        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
-    }
-    read
-}
 
 fn find(server: &TestServer, msg: &str, why: &str) -> LogLine {
     server.log.find(why, |line| line.text("msg").contains(msg) && line.text("why").contains(why))
@@ -43,9 +34,9 @@ fn connections_over_both_ports() {
     assert_eq!(refused.status, 503);
     assert_eq!(refused.header("retry-after"), "5");
     assert!(refused.text().contains("too_many_connections"));
-    wait_for_close(&mut dial(server.rtmp));
-    assert_eq!(request(server.http, "GET", "/healthz").status, 200, "it publications");
-    assert_eq!(request(server.http, "GET", "/readyz").status, 503, "but takes nobody");
+    read_to_close(&mut dial(server.rtmp));
+    assert_eq!(request(server.http, "GET", "/healthz").status, 200, "it is alive");
+    assert_eq!(request(server.http, "GET", "/readyz").status, 503, "but takes no new peers");
     for port in ["httpflv", "rtmp"] {
         let says = |line: &LogLine| line.text("msg").starts_with("connections refused");
         let line = server.log.find(port, |line| says(line) && line.text("port") == port);
@@ -56,19 +47,15 @@ fn connections_over_both_ports() {
     drop(viewer);
     server.wait_for_viewer_leaving("r", "http-flv");
     publisher.send(&frames::keyframe(40, 1));
-    open_when_there_is_room(&server).frames_until(&frames::keyframe(40, 1));
-}
-
-/// The line about who left may be there a moment before the place is free.
-fn open_when_there_is_room(server: &TestServer) -> FlvViewer {
-    let deadline = now() + PATIENCE;
-    loop {
-        match FlvViewer::try_open(server, "r") {
-            Ok(viewer) => return viewer,
-            Err(head) => assert_eq!(head.status, 503),
+    // The line in the log may be there a moment before.
+    let mut next = poll_until("the place is free", || match FlvViewer::try_open(&server, "r") {
+        Ok(viewer) => Some(viewer),
+        Err(refused) => {
+            assert_eq!(refused.status, 503);
+            None
         }
-        assert!(now() < deadline, "the place is still taken");
-    }
+    });
+    next.frames_until(&frames::keyframe(40, 1));
 }
 
 #[test]
@@ -90,7 +77,7 @@ fn the_time_for_a_handshake() {
     let mut silent = dial(server.rtmp);
     let mut slow = RawRtmp::dial(&server);
     slow.send(&[3; 700]);
-    wait_for_close(&mut silent);
+    read_to_close(&mut silent);
     slow.wait_for_end();
     find(&server, "RTMP connection closed", "no handshake within 1 s");
 }
@@ -100,9 +87,9 @@ fn the_time_for_a_request() {
     let server = TestServer::start(&["--handshake-timeout-s", "1"]);
     let mut silent = dial(server.http);
     let mut slow = dial(server.http);
-    std::io::Write::write_all(&mut slow, b"GET /r.flv HTTP/1.1\r\nX: ").expect("the server takes it");
-    wait_for_close(&mut silent);
-    wait_for_close(&mut slow);
+    slow.write_all(b"GET /r.flv HTTP/1.1\r\nX: ").expect("the server takes it");
+    read_to_close(&mut silent);
+    read_to_close(&mut slow);
 }
 
 #[test]
@@ -142,7 +129,7 @@ fn messages_that_are_begun_and_never_ended() {
     let mut peer = RawRtmp::publish(&server, "r");
     for csid in 10..40 {
         let begun = message(csid, 9, 1, 0, &vec![0x27; 1_000_000], 1_000_000);
-        let Ok(()) = std::io::Write::write_all(&mut peer.socket, &chunk_size_then(&begun[..900_000])) else {
+        let Ok(()) = peer.socket.write_all(&chunk_size_then(&begun[..900_000])) else {
             break;
         };
     }
@@ -152,7 +139,8 @@ fn messages_that_are_begun_and_never_ended() {
 
 /// A Set Chunk Size in front.
 fn chunk_size_then(rest: &[u8]) -> Vec<u8> {
-    [message(2, 1, 0, 0, &1_000_000_u32.to_be_bytes(), 128), rest.to_vec()].concat()
+    let size = 1_000_000_u32.to_be_bytes();
+    [message(2, SET_CHUNK_SIZE, 0, 0, &size, FIRST_CHUNK_SIZE), rest.to_vec()].concat()
 }
 
 #[test]
@@ -162,7 +150,7 @@ fn commands_without_end() {
     let ask = command(0, &[Value::text("_checkbw"), Value::Number(7.0), Value::Null]);
     // The server may close while they still come.
     for _ in 0..40 {
-        let _ = std::io::Write::write_all(&mut peer.socket, &ask.repeat(100));
+        let _ = peer.socket.write_all(&ask.repeat(100));
     }
     peer.wait_for_end();
     find(&server, "RTMP connection closed", "more than 1000 commands");
@@ -174,11 +162,11 @@ fn replies_that_are_not_read() {
     const PINGS_MAX_BYTES: usize = 256 << 20;
     let server = TestServer::start(&[]);
     let mut peer = RawRtmp::publish(&server, "r");
-    let ping_request = [0, 6, 0, 0, 0, 0];
-    let pings = message(2, 4, 0, 0, &ping_request, 128).repeat(10_000);
+    let ping = [PING_REQUEST, [0; 2], [0; 2]].concat();
+    let pings = message(2, USER_CONTROL, 0, 0, &ping, FIRST_CHUNK_SIZE).repeat(10_000);
     for _ in 0..PINGS_MAX_BYTES / pings.len() {
         // The server closes while they still come.
-        if std::io::Write::write_all(&mut peer.socket, &pings).is_err() {
+        if peer.socket.write_all(&pings).is_err() {
             break;
         }
     }

@@ -7,17 +7,17 @@ use synctv_testkit::{
 };
 
 #[test]
-fn sound_and_pictures() {
+fn audio_and_video() {
     reads(Media::AudioVideo, &["aac", "h264"]);
 }
 
 #[test]
-fn sound_only() {
+fn audio_only() {
     reads(Media::AudioOnly, &["aac"]);
 }
 
 #[test]
-fn pictures_only() {
+fn video_only() {
     reads(Media::VideoOnly, &["h264"]);
 }
 
@@ -40,7 +40,7 @@ fn reads(media: Media, codecs: &[&str]) {
 
 fn codec_names(probed: &Value) -> Vec<&str> {
     let streams = probed["streams"].as_array().into_iter().flatten();
-    // FFmpeg takes for a text track what the server itself tells RTMP players.
+    // FFmpeg takes the server's own data messages for RTMP players for a text track.
     let media = streams.filter(|stream| stream["codec_name"] != "text");
     let mut names: Vec<&str> = media.filter_map(|stream| stream["codec_name"].as_str()).collect();
     names.sort_unstable();

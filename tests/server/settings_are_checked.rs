@@ -97,7 +97,7 @@ fn help_has_every_setting_with_its_default_and_unit() {
 }
 
 #[test]
-fn the_version_is_told() {
+fn the_version_is_printed() {
     let ended = run(&["--version"], &[]);
     assert_eq!(ended.code, Some(0));
     assert_eq!(ended.stdout, format!("synctv-stream {}", env!("CARGO_PKG_VERSION")));

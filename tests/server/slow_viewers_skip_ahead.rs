@@ -1,5 +1,5 @@
-//! A viewer that cannot keep up loses pictures up to a keyframe, and that is counted. It delays nobody: everyone else
-//! sees every frame, and the publisher is never held up.
+//! A viewer that cannot keep up loses frames up to a keyframe, and that is counted. It delays no one: all other viewers
+//! get every frame, and the publisher is never held up.
 
 use std::{net::TcpStream, sync::mpsc, thread, time::Duration};
 
@@ -18,16 +18,16 @@ use synctv_testkit::{
     socket::{dial_with_small_buffer, widen},
 };
 
-/// A picture's size: so large that a few fill what the kernel holds for a connection.
-const PICTURE_BYTES: usize = 64 * 1024;
+/// A frame's size: so large that a few fill what the kernel holds for a connection.
+const FRAME_BYTES: usize = 64 * 1024;
 
-/// Pictures while the slow viewer sleeps: 16 MiB and 26 s of media, several times what may wait for it.
+/// Frames while the slow viewer sleeps: 16 MiB and 26 s of media, several times what may wait for it.
 const MISSED: u32 = 256;
 
 #[test]
 fn over_http_flv() {
     let server = TestServer::start(&[]);
-    let mut script = PublisherScript::start(&server, "r", PICTURE_BYTES);
+    let mut script = PublisherScript::start(&server, "r", FRAME_BYTES);
     let mut socket = dial_with_small_buffer(server.http);
     send_get(&mut socket, "/r.flv");
     wait_for_viewer(&server, &socket);
@@ -44,7 +44,7 @@ fn over_http_flv() {
 #[test]
 fn over_rtmp() {
     let server = TestServer::start(&[]);
-    let mut script = PublisherScript::start(&server, "r", PICTURE_BYTES);
+    let mut script = PublisherScript::start(&server, "r", FRAME_BYTES);
     let socket = dial_with_small_buffer(server.rtmp);
     let mut slow = RtmpPeer::start(socket, Client::player("live", "r")).expect("the play is accepted");
     let missed = script.steps(MISSED);
@@ -55,25 +55,25 @@ fn over_rtmp() {
     assert_counted(&server.wait_for_viewer_leaving("r", "rtmp"));
 }
 
-/// The slow viewer reads again while the show goes on, until it has a keyframe that it did not sleep through, and the
-/// picture behind that.
+/// The slow viewer reads again while the stream goes on, until it has a keyframe that it did not sleep through, and the
+/// frame behind that.
 fn wake(script: &mut PublisherScript, missed: Vec<Frame>, mut next: impl FnMut() -> Frame + Send) -> Seen {
     let slept_until_ms = missed.last().map_or(0, |frame| frame.timestamp_ms);
     let mut sent = missed;
-    let (tell, told) = mpsc::channel();
+    let (note, noted) = mpsc::channel();
     let came = thread::scope(|scope| {
         let reader = scope.spawn(move || {
             let mut came = Vec::new();
             while !has_caught_up(&came, slept_until_ms) {
                 came.push(next());
-                let _ = tell.send(());
+                let _ = note.send(());
             }
             came
         });
         while !reader.is_finished() {
             sent.push(script.step());
-            // The show's times run faster than the clock; only who reads nothing shall count as slow.
-            let _ = told.recv_timeout(Duration::from_millis(50));
+            // The stream's time runs faster than the clock: a viewer that reads must not count as slow for that.
+            let _ = noted.recv_timeout(Duration::from_millis(50));
         }
         reader.join().expect("the viewer catches up")
     });
@@ -102,7 +102,7 @@ fn assert_skipped(seen: &Seen) {
         }
     }
     assert!(after_gap >= 1, "there is a gap");
-    let intact = |frame: &Frame| frame.payload.len() == PICTURE_BYTES;
+    let intact = |frame: &Frame| frame.payload.len() == FRAME_BYTES;
     assert!(came.iter().all(intact), "what came is whole");
     let sent_or_cached = came.iter().filter(|frame| frame.timestamp_ms > 0);
     assert!(sent_or_cached.into_iter().all(|frame| seen.sent.contains(frame)));
@@ -126,7 +126,7 @@ fn assert_counted(left: &LogLine) {
 fn one_that_falls_behind_in_time_skips_too_however_small_the_frames() {
     // The kernel holds thousands of small frames: the bound is what lets the server notice.
     let server = TestServer::start(&["--viewer-queue-ms", "100"]);
-    let mut script = PublisherScript::start(&server, "r", PICTURE_BYTES);
+    let mut script = PublisherScript::start(&server, "r", FRAME_BYTES);
     let mut socket = dial_with_small_buffer(server.http);
     send_get(&mut socket, "/r.flv");
     wait_for_viewer(&server, &socket);

@@ -9,7 +9,7 @@ use synctv_media::{
 use synctv_testkit::{flv::FlvViewer, frames, rtmp::RtmpPeer, server::TestServer};
 
 #[test]
-fn sound_and_pictures() {
+fn audio_and_video() {
     let sent = [
         samples::metadata(true, true),
         frames::video_header(0x1f),
@@ -22,7 +22,7 @@ fn sound_and_pictures() {
 }
 
 #[test]
-fn pictures_without_sound() {
+fn video_without_audio() {
     let sent = [
         samples::metadata(true, false),
         frames::video_header(0x1f),
@@ -33,7 +33,7 @@ fn pictures_without_sound() {
 }
 
 #[test]
-fn sound_without_pictures() {
+fn audio_without_video() {
     let sent =
         [samples::metadata(false, true), samples::audio_header(), frames::audio(0, 0), frames::audio(23, 1)];
     starts_with(&sent, (true, false));
@@ -47,7 +47,7 @@ fn a_publisher_that_announces_nothing() {
 }
 
 #[test]
-fn headers_that_change_take_effect_for_those_who_come_later() {
+fn headers_that_change_take_effect_for_later_viewers() {
     let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     let mut first = FlvViewer::open(&server, "r");
@@ -64,7 +64,7 @@ fn headers_that_change_take_effect_for_those_who_come_later() {
     assert_eq!(begin, [header(2), last.payload]);
 }
 
-/// Everyone gets `sent` as it is: who was there before it, and who comes after it.
+/// Viewers get `sent` as it is, whether they come before it or after it.
 fn starts_with(sent: &[Frame], tracks: (bool, bool)) {
     let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");

@@ -12,7 +12,7 @@ use synctv_testkit::{
     server::TestServer,
 };
 
-/// Keyframes at these times, and a picture right behind each.
+/// Keyframes at these times, and another frame right behind each.
 fn gops(keyframe_times_ms: &[u32]) -> Vec<Frame> {
     let gop =
         |time_ms: &u32| [frames::keyframe(*time_ms, *time_ms), frames::inter(time_ms + 20, time_ms + 20)];
@@ -33,15 +33,15 @@ fn join_after_four_gops(flags: &[&str]) -> (u32, usize) {
     (coded[0].timestamp_ms, coded.len())
 }
 
-/// A publisher whose GOPs have all gone through the server.
+/// Returns a publisher whose GOPs have all passed through the server.
 fn published(server: &TestServer, keyframe_times_ms: &[u32]) -> (RtmpPeer, Vec<Frame>) {
     let mut publisher = RtmpPeer::publish(server, "r");
-    let mut witness = FlvViewer::open(server, "r");
+    let mut early = FlvViewer::open(server, "r");
     let sent = gops(keyframe_times_ms);
     publisher.send_all(&frames::headers());
     for frame in &sent {
         publisher.send(frame);
-        witness.frames_until(frame);
+        early.frames_until(frame);
     }
     (publisher, sent)
 }
@@ -66,9 +66,9 @@ fn at_the_next_keyframe_when_nothing_is_cached() {
     let mut publisher = RtmpPeer::publish(&server, "r");
     publisher.send_all(&frames::headers());
     let mut keyframe_times_ms = (0..).step_by(400);
-    let mut witness = FlvViewer::open(&server, "r");
-    let (past, _) = publish_until_seen(&mut publisher, &mut witness, &mut keyframe_times_ms);
-    witness.frames_until(past.last().expect("something was sent"));
+    let mut early = FlvViewer::open(&server, "r");
+    let (past, _) = publish_until_seen(&mut publisher, &mut early, &mut keyframe_times_ms);
+    early.frames_until(past.last().expect("something was sent"));
 
     let mut late = FlvViewer::open(&server, "r");
     let (_, first) = publish_until_seen(&mut publisher, &mut late, &mut keyframe_times_ms);
@@ -82,7 +82,7 @@ fn at_the_next_keyframe_when_nothing_is_cached() {
 }
 
 /// Publishes GOPs until the viewer has something of them: its join may be behind the first ones, as the response's
-/// head goes out before it. Gives what was sent, and what the viewer saw first.
+/// head goes out before it. Returns what was sent, and what the viewer saw first.
 fn publish_until_seen(
     publisher: &mut RtmpPeer,
     viewer: &mut FlvViewer,
@@ -103,12 +103,12 @@ fn publish_until_seen(
 fn a_gop_that_is_larger_than_the_cache_is_warned_of_once_and_viewers_wait_for_the_next() {
     let server = TestServer::start(&["--max-gop-cache-size-mb", "1", "--viewer-queue-mb", "64"]);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    let mut witness = FlvViewer::open(&server, "r");
+    let mut early = FlvViewer::open(&server, "r");
     publisher.send_all(&frames::headers());
     let large = [frames::keyframe(0, 0), frames::sized_inter(40, 40, 2 << 20), frames::inter(80, 80)];
     for frame in &large {
         publisher.send(frame);
-        witness.frames_until(frame);
+        early.frames_until(frame);
     }
     let mut late = FlvViewer::open(&server, "r");
     let next = frames::keyframe(120, 120);

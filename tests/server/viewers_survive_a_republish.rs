@@ -1,21 +1,24 @@
 //! A publisher that comes back within the grace finds its viewers where it left them: they go on with the new headers,
 //! and no time that they see goes back. After the grace they see the end.
 
-use synctv_media::stream::frame::{Frame, Track};
-use synctv_testkit::{flv::FlvViewer, frames, http::request, rtmp::RtmpPeer, server::TestServer};
+use synctv_media::{
+    rtmp::amf0::Value,
+    stream::frame::{Frame, Track},
+};
+use synctv_testkit::{
+    flv::FlvViewer,
+    frames,
+    http::request,
+    room_history::RoomHistory,
+    rtmp::{
+        RtmpPeer,
+        raw::{RawRtmp, command, publish_command},
+    },
+    server::TestServer,
+};
 
-/// What a publisher's second life begins with: its clock starts over, its headers differ.
-fn second_life() -> [Frame; 5] {
-    [
-        frames::video_header(0x28),
-        frames::frame(Track::Audio, 0, b"\xaf\x00\x11\x90".as_slice()),
-        frames::keyframe(0, 1000),
-        frames::audio(10, 1001),
-        frames::inter(40, 1002),
-    ]
-}
-
-fn first_life() -> Vec<Frame> {
+/// What the first publisher sends.
+fn first_publication() -> Vec<Frame> {
     let media = [
         frames::keyframe(60_000, 0),
         frames::audio(60_010, 1),
@@ -25,43 +28,40 @@ fn first_life() -> Vec<Frame> {
     [frames::headers().as_slice(), &media].concat()
 }
 
-/// One viewer of each protocol watches while the publisher goes as `leave` says and comes back.
+/// What the publisher sends when it is back: its clock starts over, its headers differ.
+fn second_publication() -> Vec<Frame> {
+    vec![
+        frames::video_header(0x28),
+        frames::frame(Track::Audio, 0, b"\xaf\x00\x11\x90".as_slice()),
+        frames::keyframe(0, 1000),
+        frames::audio(10, 1001),
+        frames::inter(40, 1002),
+    ]
+}
+
+/// One viewer of each protocol watches while the publisher leaves as `leave` does and comes back.
 fn survive(leave: impl FnOnce(RtmpPeer)) {
     let server = TestServer::start(&[]);
+    let publications = [first_publication(), second_publication()];
     let mut first = RtmpPeer::publish(&server, "r");
-    let sent = first_life();
-    first.send_all(&sent);
-    let (mut viewer, mut player) = (FlvViewer::open(&server, "r"), RtmpPeer::play(&server, "r"));
-    let last = sent.last().expect("something is sent");
-    let mut seen = viewer.frames_until(last);
-    let mut played = play_until(&mut player, last);
+    first.send_all(&publications[0]);
+    let mut viewer = RoomHistory::of(FlvViewer::open(&server, "r"));
+    let mut player = RoomHistory::of(RtmpPeer::play(&server, "r"));
+    viewer.read_to_end_of(&publications[0]);
+    player.read_to_end_of(&publications[0]);
     leave(first);
     server.wait_for_publisher_leaving("r");
 
     let mut second = RtmpPeer::publish(&server, "r");
-    let sent = second_life();
-    second.send_all(&sent);
-    let last = sent.last().expect("something is sent");
-    let (more, more_played) = (viewer.frames_until(last), play_until(&mut player, last));
-    let expected = frames::payloads(&sent);
-    assert_eq!(frames::payloads(&more), expected, "HTTP-FLV");
-    assert_eq!(frames::payloads(&more_played), expected, "RTMP");
-    seen.extend(more);
-    played.extend(more_played);
-    frames::assert_never_back(&seen);
-    frames::assert_never_back(&played);
+    second.send_all(&publications[1]);
+    viewer.read_to_end_of(&publications[1]);
+    player.read_to_end_of(&publications[1]);
+    viewer.assert_is(&publications);
+    player.assert_is(&publications);
 
-    let mut late = FlvViewer::open(&server, "r");
-    let begin = late.frames_until(last);
-    assert_eq!(frames::payloads(&begin), expected, "nothing of the first publication is left");
-}
-
-fn play_until(player: &mut RtmpPeer, last: &Frame) -> Vec<Frame> {
-    let mut played: Vec<Frame> = Vec::new();
-    while played.last().is_none_or(|frame| frame.payload != last.payload) {
-        played.push(player.next_frame().expect("the stream goes on"));
-    }
-    played
+    let mut late = RoomHistory::of(FlvViewer::open(&server, "r"));
+    late.read_to_end_of(&publications[1]);
+    late.assert_is(&publications[1..]);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn after_a_reset() {
 }
 
 #[test]
-fn after_a_close_without_a_word() {
+fn after_a_close() {
     survive(drop);
 }
 
@@ -84,20 +84,17 @@ fn many_times() {
     let server = TestServer::start(&[]);
     let mut seen = Vec::new();
     let mut viewer = None;
-    for publication in 0..5 {
+    for number in 0..5_u32 {
         let mut publisher = RtmpPeer::publish(&server, "r");
         let viewer = viewer.get_or_insert_with(|| FlvViewer::open(&server, "r"));
         // Each begins somewhere else, near where the 32 bits end too.
-        let start_ms = [1_000_000, 0, u32::MAX - 20, 5, u32::MAX][publication];
-        let last = frames::inter(start_ms.wrapping_add(40), publication as u32);
-        publisher.send_all(&[
-            frames::video_header(publication as u8),
-            frames::keyframe(start_ms, publication as u32),
-        ]);
+        let start_ms = [1_000_000, 0, u32::MAX - 20, 5, u32::MAX][number as usize];
+        let last = frames::inter(start_ms.wrapping_add(40), number);
+        publisher.send_all(&[frames::video_header(number as u8), frames::keyframe(start_ms, number)]);
         publisher.send(&last);
         seen.extend(viewer.frames_until(&last));
         publisher.reset();
-        server.log.find_nth(publication + 1, "publisher disconnected", |line| {
+        server.log.find_nth(number as usize + 1, "publisher disconnected", |line| {
             line.says("publisher disconnected", "r")
         });
     }
@@ -120,14 +117,14 @@ fn times_go_on_where_32_bits_end() {
 }
 
 #[test]
-fn the_grace_over_viewers_see_the_end() {
+fn viewers_see_the_end_when_the_grace_is_over() {
     let server = TestServer::start(&["--publisher-grace-s", "1"]);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    let sent = first_life();
+    let sent = first_publication();
     publisher.send_all(&sent);
     let (mut viewer, mut player) = (FlvViewer::open(&server, "r"), RtmpPeer::play(&server, "r"));
     viewer.frames_until(&sent[6]);
-    play_until(&mut player, &sent[6]);
+    player.frames_until(&sent[6]);
     publisher.reset();
     assert_eq!(viewer.next_frame(), None);
     player.wait_for_status("NetStream.Play.Stop");
@@ -144,15 +141,15 @@ fn the_grace_over_viewers_see_the_end() {
 }
 
 #[test]
-fn a_viewer_who_comes_within_the_grace_waits_for_the_next_life() {
+fn a_viewer_who_comes_within_the_grace_waits_for_the_next_publication() {
     let server = TestServer::start(&[]);
     let mut first = RtmpPeer::publish(&server, "r");
-    first.send_all(&first_life());
+    first.send_all(&first_publication());
     first.unpublish();
     server.wait_for_publisher_leaving("r");
     let mut viewer = FlvViewer::open(&server, "r");
     let mut second = RtmpPeer::publish(&server, "r");
-    let sent = second_life();
+    let sent = second_publication();
     second.send_all(&sent);
     let seen = viewer.frames_until(&sent[4]);
     assert_eq!(frames::payloads(&seen), frames::payloads(&sent));
@@ -160,8 +157,6 @@ fn a_viewer_who_comes_within_the_grace_waits_for_the_next_life() {
 
 #[test]
 fn one_connection_may_publish_again_after_an_unpublish() {
-    use synctv_media::rtmp::amf0::Value;
-    use synctv_testkit::rtmp::raw::{RawRtmp, command, publish_command};
     let server = TestServer::start(&[]);
     let mut peer = RawRtmp::publish(&server, "first");
     let name = Value::text("first");

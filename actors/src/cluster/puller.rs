@@ -7,7 +7,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, WrapFuture,
 };
-use log::{debug, info};
+use log::{debug, error, info};
 use synctv_media::stream::{publication_resume::PublicationResume, room::RoomName};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -219,6 +219,16 @@ impl Pull {
 
     async fn tell(&self, update: Update) -> Result<(), Dismissed> {
         self.stream.send(FromOrigin { puller: self.id, update }).await.unwrap_or(Err(Dismissed))
+    }
+}
+
+/// A puller that panicked is a broken connection: otherwise its stream would stay live and silent for ever.
+impl Drop for Pull {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!(room = self.room.as_str(); "pull ended");
+            self.stream.do_send(FromOrigin { puller: self.id, update: Update::Broken });
+        }
     }
 }
 

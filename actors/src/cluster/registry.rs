@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actix::{Addr, Arbiter, Recipient, Supervisor};
 use actix_rt::ArbiterHandle;
+use log::warn;
 use synctv_media::stream::room::RoomName;
 
 pub use self::messages::{CLAIM_TIMEOUT, ClaimLost, LEAVE_TIMEOUT, Readiness};
@@ -85,8 +86,9 @@ impl RegistryHandle {
     /// Gives all claims and the node's lease back, and takes no new ones. Returns when that is done, or after
     /// [`LEAVE_TIMEOUT`]. The claims' owners are not told.
     pub async fn leave(&self) {
-        // Without a registry there is nothing to give back.
-        let _ = self.0.send(Leave).await;
+        if let Err(ended) = self.0.send(Leave).await {
+            warn!(reason:% = ended; "claims and lease expire instead of being given back");
+        }
     }
 }
 

@@ -9,6 +9,35 @@ async fn a_room_that_nobody_publishes_is_not_found() {
     assert_eq!(directory.open(&to_play(room("r"))).await.unwrap_err(), OpenError::NotLive(room("r")));
 }
 
+/// Makes the directory panic.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Panic;
+
+impl Handler<Panic> for StreamDirectoryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
+        panic!("for a test");
+    }
+}
+
+#[actix_rt::test]
+async fn a_directory_that_died_is_an_error_and_not_a_node_without_streams() {
+    let directory = node(settings(), 10);
+    let publisher = ProbeHandle::start();
+    let _publication = directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
+    assert!(directory.address.send(Panic).await.is_err());
+    assert_eq!(directory.open(&to_play(room("r"))).await.unwrap_err(), OpenError::Directory(DirectoryEnded));
+    assert_eq!(directory.look(&to_play(room("r"))).await.unwrap_err(), OpenError::Directory(DirectoryEnded));
+    assert_eq!(directory.open_local(&Grant::of(room("r"))).await.unwrap_err(), DirectoryEnded);
+    assert_eq!(directory.streams().await.unwrap_err(), DirectoryEnded);
+    assert_eq!(directory.phase().await, Err(DirectoryEnded));
+    assert_eq!(directory.drain().await, Err(DirectoryEnded));
+    let refused = directory.publish(&to_publish(room("s")), publisher.events()).await;
+    assert_eq!(refused.unwrap_err(), PublishError::DirectoryEnded);
+}
+
 #[actix_rt::test]
 async fn rooms_over_the_limit_are_refused_by_name_of_the_limit() {
     let directory = node(settings(), 1);

@@ -68,6 +68,10 @@ struct Fetch(HlsResource);
 #[rtype(result = "()")]
 struct RemoveResource(HlsResource);
 
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Ping;
+
 impl HlsProxy {
     /// Starts the HLS proxy on a thread of its own.
     pub fn start(registry: RegistryHandle, settings: HlsProxySettings) -> Self {
@@ -94,6 +98,11 @@ impl HlsProxy {
         self.0.do_send(RemoveResource(resource));
     }
 
+    /// Whether the actor answers.
+    pub async fn is_alive(&self) -> bool {
+        self.0.send(Ping).await.is_ok()
+    }
+
     /// What the node that publishes the room says. Nothing here waits without a limit.
     pub async fn fetch(&self, resource: HlsResource) -> Outcome {
         self.0.send(Fetch(resource)).await.unwrap_or(Err(HlsProxyError::Stopped))
@@ -115,8 +124,8 @@ impl Actor for HlsProxyActor {
 impl HlsProxyActor {
     fn remembered(&self, resource: &HlsResource) -> Option<Outcome> {
         match resource {
-            HlsResource::Segment { room, sequence } => {
-                self.segments.get(room, *sequence).map(|segment| Ok(Answer::Segment(segment)))
+            HlsResource::Segment { room, name } => {
+                self.segments.get(room, *name).map(|segment| Ok(Answer::Segment(segment)))
             }
             HlsResource::Playlist { .. } => None,
         }
@@ -206,6 +215,12 @@ impl Handler<RemoveResource> for HlsProxyActor {
         self.origins.forget(resource.room());
         self.response_cache.forget(&resource);
     }
+}
+
+impl Handler<Ping> for HlsProxyActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Context<Self>) {}
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
 use bytes::Bytes;
-use log::{debug, info, warn};
+use log::{debug, error, info, warn};
 use synctv_media::{
     flv,
     hls::{
@@ -178,7 +178,7 @@ impl SegmenterActor {
 
     fn frame(&mut self, track: Track, time_ms: i64, payload: &Bytes) {
         match self.segmenter.push(track, time_ms, payload) {
-            Ok(segment) => self.publish(segment),
+            Ok(()) => self.publish_finished(),
             Err(SegmentError::Container(ContainerError::UnsupportedCodec(codec))) => self.refuse(codec),
             Err(error) => self.note_unreadable(&error),
         }
@@ -186,14 +186,18 @@ impl SegmenterActor {
 
     /// What comes next does not continue what came.
     fn splice(&mut self) {
-        let finished = self.segmenter.discontinuity();
-        self.publish(finished);
+        self.segmenter.discontinuity();
+        self.publish_finished();
     }
 
-    fn publish(&mut self, segment: Option<Segment>) {
-        let (Some(segment), SegmenterPhase::Cutting(session)) = (segment, &self.phase) else {
-            return;
-        };
+    fn publish_finished(&mut self) {
+        while let Some(segment) = self.segmenter.next_segment() {
+            self.publish(segment);
+        }
+    }
+
+    fn publish(&mut self, segment: Segment) {
+        let SegmenterPhase::Cutting(session) = &self.phase else { return };
         if segment.forced_cut && !self.warned_of_cut {
             self.warned_of_cut = true;
             warn!(room = self.stream.room().as_str(), duration_ms = segment.duration_ms;
@@ -226,8 +230,8 @@ impl SegmenterActor {
     }
 
     fn end(&mut self, ctx: &mut Context<Self>) {
-        let finished = self.segmenter.finish();
-        self.publish(finished);
+        self.segmenter.finish();
+        self.publish_finished();
         match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
             SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) if session.end() => {
                 self.phase = SegmenterPhase::Ended(session);
@@ -268,8 +272,14 @@ impl Actor for SegmenterActor {
         Subscription::prepare(ctx);
         ctx.run_interval(CHECK_INTERVAL, |segmenter, ctx| segmenter.check(ctx));
     }
+}
 
-    fn stopped(&mut self, _: &mut Self::Context) {
+/// After a panic as well: a playlist to which nothing is added any more would keep its viewers for nothing.
+impl Drop for SegmenterActor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!(room = self.stream.room().as_str(); "HLS: the stream is no longer cut into segments");
+        }
         match &self.phase {
             SegmenterPhase::Idle => {}
             SegmenterPhase::Cutting(session)

@@ -19,6 +19,7 @@ use synctv_media::{
         container::Codec,
         playlist::{Playlist, PlaylistConfig, SegmentInfo},
         segment::Segment,
+        segment_name::SegmentName,
     },
     stream::room::RoomName,
 };
@@ -64,7 +65,8 @@ pub struct PlaylistText {
     pub plain: Bytes,
     /// Differs from that of every other text of this address.
     pub tag: String,
-    gzip: OnceLock<Bytes>,
+    /// `None` if it cannot be compressed.
+    gzip: OnceLock<Option<Bytes>>,
     /// The text with the newest key that was asked for.
     signed: Mutex<Option<(SignedKey, Arc<PlaylistText>)>>,
 }
@@ -129,8 +131,9 @@ impl HlsSession {
     }
 
     /// A segment that has not expired.
-    pub fn segment(&self, sequence: u64) -> Option<Arc<StoredSegment>> {
-        self.state().segments.get(&sequence).cloned()
+    pub fn segment(&self, name: SegmentName) -> Option<Arc<StoredSegment>> {
+        let state = self.state();
+        state.segments.get(&name.sequence).filter(|segment| segment.name() == name).cloned()
     }
 
     /// Whether its publisher is here.
@@ -225,7 +228,8 @@ impl HlsSession {
 
 impl SessionState {
     fn add(&mut self, segment: Segment, program_date_time_ms: u64, now_ms: u64) -> Result<Change, String> {
-        let sequence = self.playlist.next_sequence();
+        let name = self.playlist.next_name();
+        let sequence = name.sequence;
         let info = SegmentInfo {
             sequence,
             duration_ms: segment.duration_ms,
@@ -235,7 +239,7 @@ impl SessionState {
             size_bytes: segment.bytes.len(),
         };
         self.playlist.push(info, now_ms).map_err(|error| error.to_string())?;
-        let published = Arc::new(StoredSegment::new(sequence, segment.bytes));
+        let published = Arc::new(StoredSegment::new(name, segment.bytes));
         self.segments.insert(sequence, published.clone());
         let expired = self.playlist.expired(now_ms);
         Ok(Change {
@@ -285,13 +289,16 @@ impl PlaylistText {
         text
     }
 
-    /// The text, compressed for the first who asks.
-    pub fn gzip(&self) -> &Bytes {
-        self.gzip.get_or_init(|| {
+    /// The text, compressed for the first who asks. `None` if that failed: an empty text would be a playlist without
+    /// segments.
+    pub fn gzip(&self) -> Option<&Bytes> {
+        let compress = || {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-            // Writing to a Vec cannot fail.
-            let _ = encoder.write_all(&self.plain);
-            encoder.finish().unwrap_or_default().into()
-        })
+            let compressed = encoder.write_all(&self.plain).and_then(|()| encoder.finish());
+            let failed =
+                |error: &std::io::Error| error!(reason:% = error; "a playlist could not be compressed");
+            compressed.inspect_err(failed).ok().map(Bytes::from)
+        };
+        self.gzip.get_or_init(compress).as_ref()
     }
 }

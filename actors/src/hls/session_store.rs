@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
@@ -9,9 +10,12 @@ use std::{
 use synctv_media::{
     hls::{
         buffer_pool::BufferPool,
+        container::Container,
         playlist::PlaylistConfig,
         segment::Segment,
+        segment_name::SegmentName,
         segmenter::{Segmenter, SegmenterConfig},
+        ts::container::TsContainer,
     },
     stream::room::RoomName,
 };
@@ -55,7 +59,7 @@ struct Shared {
 }
 
 impl SessionStore {
-    /// Starts a thread for the files, which clears what a process that died left behind.
+    /// Starts a thread for the files.
     pub fn start(settings: HlsSettings) -> Self {
         let buffers_max_bytes = BUFFERS_MAX_BYTES.min(settings.memory_max_bytes / 4);
         let limits = MemoryLimits::new(settings.memory_max_bytes - buffers_max_bytes);
@@ -71,11 +75,16 @@ impl SessionStore {
         }))
     }
 
+    /// Takes the directory for the files. Fails if it can never be written to.
+    pub async fn open_storage(&self) -> io::Result<()> {
+        self.0.storage.open().await
+    }
+
     /// A segment of `room`, listed or no longer listed but not expired.
-    pub fn segment(&self, room: &RoomName, sequence: u64) -> Option<Arc<StoredSegment>> {
+    pub fn segment(&self, room: &RoomName, name: SegmentName) -> Option<Arc<StoredSegment>> {
         let rooms = self.rooms();
         let sessions = rooms.get(room)?;
-        sessions.iter().rev().find_map(|session| session.segment(sequence))
+        sessions.iter().rev().find_map(|session| session.segment(name))
     }
 
     /// Deletes all files. Called when the server stops: nothing can be published after it.
@@ -176,6 +185,7 @@ impl SessionStore {
         let last_discontinuity = sessions.last().map(|session| session.last_discontinuity_sequence());
         let first = self.0.sequences.first(unix_ms(), last_discontinuity);
         let config = PlaylistConfig {
+            format: TsContainer::FORMAT,
             window: self.0.settings.window,
             target_ms: self.0.settings.target_ms,
             first_sequence: first.sequence,

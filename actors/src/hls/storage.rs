@@ -4,6 +4,7 @@ mod directory;
 mod outages;
 
 use std::{
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -62,6 +63,10 @@ struct Vacate(RoomName);
 #[rtype(result = "()")]
 struct Clear;
 
+#[derive(Message)]
+#[rtype(result = "io::Result<()>")]
+struct Open;
+
 impl StorageHandle {
     /// Whatever is in a file may leave `memory`.
     pub fn start(path: PathBuf, memory: Arc<SegmentMemory>) -> Self {
@@ -81,8 +86,17 @@ impl StorageHandle {
         }
     }
 
+    /// Takes the directory and clears what a process that died left there. Fails if it can never be written to; a full
+    /// disk may have room later.
+    pub async fn open(&self) -> io::Result<()> {
+        self.address.send(Open).await.unwrap_or_else(|ended| Err(io::Error::other(ended)))
+    }
+
     /// Writes a segment, unless the disk is too far behind.
     pub fn write(&self, room: &RoomName, segment: Arc<StoredSegment>) {
+        if !self.address.connected() {
+            return self.outages.failed(room, &"the actor that writes files has ended");
+        }
         let size_bytes = segment.size_bytes();
         let queued_bytes = self.queued_bytes.fetch_add(size_bytes, Ordering::AcqRel);
         if queued_bytes > QUEUE_MAX_BYTES {
@@ -115,7 +129,7 @@ impl StorageHandle {
 }
 
 impl Storage {
-    fn open(&mut self) -> std::io::Result<&Directory> {
+    fn open(&mut self) -> io::Result<&Directory> {
         match &mut self.directory {
             Some(directory) => Ok(directory),
             closed => Ok(closed.insert(Directory::open(&self.path)?)),
@@ -125,7 +139,7 @@ impl Storage {
     fn write(&mut self, room: &RoomName, segment: &StoredSegment) {
         // It may have expired while it waited.
         let Some(bytes) = segment.bytes() else { return };
-        let written = self.open().and_then(|directory| directory.write(room, segment.sequence(), &bytes));
+        let written = self.open().and_then(|directory| directory.write(room, segment.name(), &bytes));
         match written {
             Ok(path) => {
                 if segment.note_written(path.clone()) {
@@ -142,12 +156,19 @@ impl Storage {
 
 impl Actor for Storage {
     type Context = Context<Self>;
+}
 
-    fn started(&mut self, _: &mut Self::Context) {
-        let path = self.path.clone();
-        if let Err(error) = self.open() {
-            warn!(path:% = path.display(), reason:% = error;
-                "HLS_STORAGE cannot be used: segments are kept in memory only");
+impl Handler<Open> for Storage {
+    type Result = io::Result<()>;
+
+    fn handle(&mut self, _: Open, _: &mut Self::Context) -> Self::Result {
+        match self.open().map(drop) {
+            Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                warn!(path:% = self.path.display(), reason:% = error;
+                    "HLS_STORAGE is full: segments are kept in memory only");
+                Ok(())
+            }
+            opened => opened,
         }
     }
 }

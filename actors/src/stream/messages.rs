@@ -81,6 +81,9 @@ pub enum PublishError {
     /// The node takes nobody any more.
     #[error("this node stops: connect again")]
     Draining,
+    /// Nothing is known of the node's rooms until its process is started again.
+    #[error("this node's directory of streams has ended")]
+    DirectoryEnded,
 }
 
 impl From<ClaimError> for PublishError {

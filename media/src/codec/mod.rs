@@ -1,5 +1,6 @@
 //! Parsers for the configuration records and bitstreams of codecs.
 
+pub mod aac;
 pub mod adts;
 pub mod annex_b;
 pub mod avc;

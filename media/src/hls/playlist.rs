@@ -4,6 +4,8 @@ use std::{collections::VecDeque, fmt::Write};
 
 use thiserror::Error;
 
+use super::{container::SegmentFormat, segment_name::SegmentName};
+
 /// The first segment may be this much shorter than later ones before the target duration has to be raised.
 const HEADROOM_MS: u64 = 250;
 
@@ -16,6 +18,8 @@ const WINDOWS_MAX: usize = 4;
 /// What a playlist is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlaylistConfig {
+    /// The form of the segments.
+    pub format: &'static SegmentFormat,
     /// How many segments are listed; at least 3 are.
     pub window: usize,
     /// The segmenter's target, in milliseconds.
@@ -139,6 +143,11 @@ impl Playlist {
         self.next_sequence
     }
 
+    /// The name of the segment that the next one will be.
+    pub fn next_name(&self) -> SegmentName {
+        self.name(self.next_sequence)
+    }
+
     /// The discontinuity sequence number of the newest segment.
     pub fn last_discontinuity_sequence(&self) -> u64 {
         let listed = self.segments().filter(|info| info.discontinuity).count() as u64;
@@ -169,7 +178,7 @@ impl Playlist {
         let first = self.listed.front()?;
         let mut text = String::with_capacity(200 + self.listed.len() * (100 + uri_prefix.len()));
         self.render_head(&mut text, first.info.sequence);
-        self.segments().for_each(|info| render_segment(&mut text, info, uri_prefix));
+        self.segments().for_each(|info| self.render_segment(&mut text, info, uri_prefix));
         if self.state == State::Ended {
             text.push_str("#EXT-X-ENDLIST\n");
         }
@@ -178,15 +187,31 @@ impl Playlist {
 
     fn render_head(&self, text: &mut String, media_sequence: u64) {
         let (target_s, discontinuity_sequence) = (self.target_s, self.discontinuity_sequence);
+        let version = self.config.format.playlist_version;
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{target_s}\n#EXT-X-MEDIA-SEQUENCE:{media_sequence}\n\
+            "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{target_s}\n#EXT-X-MEDIA-SEQUENCE:{media_sequence}\n\
              #EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}\n"
         );
         if self.segments().all(|info| info.independent) {
             text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
         }
+    }
+
+    fn render_segment(&self, text: &mut String, info: &SegmentInfo, uri_prefix: &str) {
+        if info.discontinuity {
+            text.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        text.push_str("#EXT-X-PROGRAM-DATE-TIME:");
+        put_date_time(text, info.program_date_time_ms);
+        let (whole_s, rest_ms) = (info.duration_ms / 1_000, info.duration_ms % 1_000);
+        let name = self.name(info.sequence);
+        let _ = write!(text, "\n#EXTINF:{whole_s}.{rest_ms:03},\n{uri_prefix}{name}\n");
+    }
+
+    fn name(&self, sequence: u64) -> SegmentName {
+        SegmentName { sequence, format: self.config.format }
     }
 
     fn raise_target(&mut self, duration_ms: u64) {
@@ -232,17 +257,6 @@ impl Playlist {
     }
 }
 
-fn render_segment(text: &mut String, info: &SegmentInfo, uri_prefix: &str) {
-    if info.discontinuity {
-        text.push_str("#EXT-X-DISCONTINUITY\n");
-    }
-    text.push_str("#EXT-X-PROGRAM-DATE-TIME:");
-    put_date_time(text, info.program_date_time_ms);
-    let (whole_s, rest_ms) = (info.duration_ms / 1_000, info.duration_ms % 1_000);
-    let name = segment_name(info.sequence);
-    let _ = write!(text, "\n#EXTINF:{whole_s}.{rest_ms:03},\n{uri_prefix}{name}\n");
-}
-
 /// The nearest whole second, as RFC 8216 compares durations with the target (section 4.3.3.1).
 const fn to_seconds(duration_ms: u64) -> u64 {
     duration_ms.saturating_add(500) / 1_000
@@ -274,31 +288,25 @@ const fn civil_date(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
-/// The name of a segment: `seg-<sequence>.ts`.
-pub fn segment_name(sequence: u64) -> String {
-    format!("seg-{sequence}.ts")
-}
-
-/// The sequence number in a name that [`segment_name`] could have made; `None` for every other text.
-pub fn parse_segment_name(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix("seg-")?.strip_suffix(".ts")?;
-    let sequence = digits.parse().ok()?;
-    (segment_name(sequence) == name).then_some(sequence)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hls::{container::Container, ts::container::TsContainer};
 
-    fn playlist(first_sequence: u64) -> Playlist {
-        Playlist::new(PlaylistConfig {
+    fn config(first_sequence: u64) -> PlaylistConfig {
+        PlaylistConfig {
+            format: TsContainer::FORMAT,
             window: 6,
             target_ms: 2_000,
             first_sequence,
             first_discontinuity_sequence: 0,
-        })
+        }
+    }
+
+    fn playlist(first_sequence: u64) -> Playlist {
+        Playlist::new(config(first_sequence))
     }
 
     fn info(sequence: u64, duration_ms: u64) -> SegmentInfo {
@@ -410,44 +418,14 @@ mod tests {
         }
     }
 
-    #[test]
-    fn only_our_own_names_are_names_of_segments() {
-        assert_eq!(parse_segment_name("seg-0.ts"), Some(0));
-        assert_eq!(parse_segment_name("seg-18446744073709551615.ts"), Some(u64::MAX));
-        for name in [
-            "",
-            "seg-.ts",
-            "seg-+1.ts",
-            "seg-01.ts",
-            "seg-1.ts ",
-            "seg-1.TS",
-            "SEG-1.ts",
-            "seg-1.ts.tmp",
-            "seg--1.ts",
-            "seg-18446744073709551616.ts",
-            "../seg-1.ts",
-            "seg-1",
-            "1.ts",
-            "seg-１.ts",
-        ] {
-            assert_eq!(parse_segment_name(name), None, "{name}");
-        }
-    }
-
     proptest! {
-        #[test]
-        fn names_come_back(sequence: u64, text in ".{0,12}") {
-            prop_assert_eq!(parse_segment_name(&segment_name(sequence)), Some(sequence));
-            prop_assert_eq!(parse_segment_name(&text), None);
-        }
-
         #[test]
         fn what_a_player_relies_on_holds(
             segments in proptest::collection::vec((prop_oneof![0..12_000_u64, Just(2_000), any::<u64>()], any::<bool>()), 1..60),
             first_sequence in 0..u64::MAX / 2,
             window in 0..10_usize,
         ) {
-            let mut playlist = Playlist::new(PlaylistConfig { window, target_ms: 2_000, first_sequence, first_discontinuity_sequence: 7 });
+            let mut playlist = Playlist::new(PlaylistConfig { window, first_discontinuity_sequence: 7, ..config(first_sequence) });
             let (mut last_media_sequence, mut last_target_s, mut left_count) = (0, 0, 0);
             let mut discontinuities = Vec::new();
             for (at, (duration_ms, discontinuity)) in segments.iter().enumerate() {

@@ -11,7 +11,7 @@ use actix_web::{
 };
 use serde_json::json;
 use synctv_actors::{
-    directory::StreamDirectory,
+    directory::{DirectoryEnded, StreamDirectory},
     hls::{HlsSessions, PlaylistState, PlaylistText, proxy::PlaylistAddress},
 };
 use synctv_media::{hls::container::Codec, stream::room::RoomName};
@@ -42,7 +42,10 @@ pub(super) async fn answer(
     address: PlaylistAddress,
 ) -> Option<HttpResponse> {
     for _ in 0..ATTEMPTS {
-        let session = hls.open(directory, &admitted.grant).await?;
+        let session = match hls.open(directory, &admitted.grant).await {
+            Ok(session) => session?,
+            Err(ended) => return Some(directory_ended(ended)),
+        };
         match session.playlist_state(FIRST_SEGMENT_TIMEOUT).await {
             PlaylistState::Ready(playlists) => {
                 let playlist = match address {
@@ -61,6 +64,11 @@ pub(super) async fn answer(
 
 pub(super) fn not_live(room: &RoomName) -> HttpResponse {
     error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"))
+}
+
+/// Not 404, which players take for the end of the stream.
+pub(super) fn directory_ended(ended: DirectoryEnded) -> HttpResponse {
+    unavailable("directory_ended", &ended.to_string())
 }
 
 /// A playlist, wherever it is from, with the key that its segments need.
@@ -83,14 +91,17 @@ fn answer_with(request: &HttpRequest, text: &PlaylistText) -> HttpResponse {
     };
     let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
     let mut response = HttpResponse::build(status);
-    let bytes = if takes_gzip(request) {
-        response
-            .insert_header((header::ETAG, gzip_tag.to_string()))
-            .insert_header((header::CONTENT_ENCODING, "gzip"));
-        text.gzip()
-    } else {
-        response.insert_header((header::ETAG, plain_tag.to_string()));
-        &text.plain
+    let bytes = match takes_gzip(request).then(|| text.gzip()).flatten() {
+        Some(compressed) => {
+            response
+                .insert_header((header::ETAG, gzip_tag.to_string()))
+                .insert_header((header::CONTENT_ENCODING, "gzip"));
+            compressed
+        }
+        None => {
+            response.insert_header((header::ETAG, plain_tag.to_string()));
+            &text.plain
+        }
     };
     common_headers(&mut response);
     match *request.method() {
@@ -109,8 +120,11 @@ fn common_headers(response: &mut HttpResponseBuilder) {
 }
 
 fn pending() -> HttpResponse {
-    let mut response =
-        error(StatusCode::SERVICE_UNAVAILABLE, "no_segment_yet", "the stream has no segment yet");
+    unavailable("no_segment_yet", "the stream has no segment yet")
+}
+
+fn unavailable(code: &str, message: &str) -> HttpResponse {
+    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, code, message);
     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
     response
 }

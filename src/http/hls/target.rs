@@ -2,7 +2,7 @@
 
 use synctv_actors::hls::proxy::{HlsResource, PlaylistAddress};
 use synctv_media::{
-    hls::playlist::parse_segment_name,
+    hls::segment_name::SegmentName,
     stream::room::{RoomName, RoomNameError},
 };
 
@@ -35,9 +35,9 @@ fn playlist(room: &str, address: PlaylistAddress) -> Result<HlsResource, TargetE
 }
 
 fn segment(room: &str, file: &str) -> Result<HlsResource, TargetError> {
-    let sequence = parse_segment_name(file).ok_or(TargetError::Unknown)?;
+    let name = SegmentName::parse(file).ok_or(TargetError::Unknown)?;
     let room = RoomName::new(room)?;
-    Ok(HlsResource::Segment { room, sequence })
+    Ok(HlsResource::Segment { room, name })
 }
 
 impl From<RoomNameError> for TargetError {
@@ -48,6 +48,8 @@ impl From<RoomNameError> for TargetError {
 
 #[cfg(test)]
 mod tests {
+    use synctv_media::hls::{container::Container, ts::container::TsContainer};
+
     use super::*;
 
     fn room(name: &str) -> RoomName {
@@ -65,7 +67,13 @@ mod tests {
         assert_eq!(target("/live/r1.m3u8"), playlist("r1", PlaylistAddress::Flat));
         assert_eq!(target("/live/a.m3u8/index.m3u8"), playlist("a.m3u8", PlaylistAddress::Index));
         assert_eq!(target("/live/index.m3u8"), playlist("index", PlaylistAddress::Flat));
-        assert_eq!(target("/live/r1/seg-42.ts"), Ok(HlsResource::Segment { room: room("r1"), sequence: 42 }));
+        assert_eq!(
+            target("/live/r1/seg-42.ts"),
+            Ok(HlsResource::Segment {
+                room: room("r1"),
+                name: SegmentName { sequence: 42, format: TsContainer::FORMAT }
+            })
+        );
     }
 
     #[test]

@@ -108,15 +108,48 @@ fn gzip(bytes: &[u8]) -> Option<Bytes> {
 mod tests {
     use super::*;
 
+    fn text(asset: &Asset) -> &str {
+        std::str::from_utf8(asset.bytes).unwrap()
+    }
+
+    fn is_asset(name: &str) -> bool {
+        ASSETS.iter().any(|asset| asset.name == name)
+    }
+
+    /// A proxy may serve all this under a prefix, so no address begins with a slash.
     #[test]
-    fn pages_ask_for_nothing_that_is_not_here() {
-        for page in [&HOME, &WATCH] {
-            let html = std::str::from_utf8(page.bytes).unwrap();
-            let named = html.split('"').filter_map(|part| part.strip_prefix("/assets/"));
-            let missing: Vec<_> =
-                named.filter(|name| !ASSETS.iter().any(|asset| asset.name == *name)).collect();
-            assert!(missing.is_empty(), "{}: {missing:?}", page.name);
+    fn pages_ask_only_for_files_that_are_here_by_relative_addresses() {
+        for (page, assets) in [(&HOME, "assets/"), (&WATCH, "../assets/")] {
+            let html = text(page);
+            let named: Vec<_> = html.split('"').filter_map(|part| part.strip_prefix(assets)).collect();
+            assert_eq!(named.len(), html.matches("assets/").count(), "{}", page.name);
+            assert!(named.iter().all(|name| is_asset(name)), "{}: {named:?}", page.name);
+            assert!(!html.contains("=\"/"), "{}", page.name);
+        }
+    }
+
+    #[test]
+    fn pages_have_no_inline_script_or_style() {
+        for html in [text(&HOME), text(&WATCH)] {
             assert!(!html.contains("<style") && !html.contains(" style=") && !html.contains(" onclick="));
+        }
+    }
+
+    #[test]
+    fn scripts_import_only_files_that_are_here() {
+        for asset in ASSETS.iter().filter(|asset| !asset.name.starts_with("players/")) {
+            let folder = asset.name.rsplit_once('/').map_or("", |(folder, _)| folder);
+            for name in text(asset).split('"').filter(|part| part.ends_with(".js")) {
+                assert!(is_asset(&resolve(folder, name)), "{} imports {name}", asset.name);
+            }
+        }
+    }
+
+    /// The name of the asset that a script in `folder` means by `./NAME` or `../NAME`.
+    fn resolve(folder: &str, name: &str) -> String {
+        match name.strip_prefix("../") {
+            Some(name) => name.to_owned(),
+            None => format!("{folder}/{}", name.trim_start_matches("./")).trim_start_matches('/').to_owned(),
         }
     }
 

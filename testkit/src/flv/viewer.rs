@@ -12,7 +12,7 @@ use synctv_media::{
 
 use crate::{
     http::{Response, read_head, send_get},
-    room_history::FrameSource,
+    room_history::{self, FrameSource},
     server::TestServer,
     socket::{dial, is_timeout, receive, wait_no_longer_than},
     wait::{PATIENCE, now},
@@ -57,12 +57,12 @@ impl FlvViewer {
         Self::try_of(socket).unwrap_or_else(|head| panic!("no stream, but {head:?}"))
     }
 
-    /// Watches `/ROOM.flv`, or gives the refusal.
+    /// Watches `/ROOM.flv`; the error is the refusal.
     pub fn try_open(server: &TestServer, room: &str) -> Result<Self, Response> {
         Self::try_open_at(server.http, room)
     }
 
-    /// Watches `/ROOM.flv` at an address, or gives the refusal.
+    /// Watches `/ROOM.flv` at an address; the error is the refusal.
     pub fn try_open_at(server: SocketAddr, room: &str) -> Result<Self, Response> {
         let mut socket = dial(server);
         send_get(&mut socket, &format!("/{room}.flv"));
@@ -79,12 +79,12 @@ impl FlvViewer {
         Ok(Self { socket, reader, head })
     }
 
-    /// What the FLV header says of audio and video, and the first frame.
+    /// Returns whether the FLV header announces audio and video.
     pub fn tracks(&self) -> (bool, bool) {
         self.reader.tracks().expect("the FLV header was read")
     }
 
-    /// The next thing that comes within `limit`.
+    /// Waits up to `limit` for what comes next.
     pub fn next(&mut self, limit: Duration) -> Next {
         let deadline = now() + limit;
         let mut buffer = vec![0; 64 * 1024];
@@ -102,7 +102,7 @@ impl FlvViewer {
         }
     }
 
-    /// The next frame; `None` at the end of the stream.
+    /// Waits for the next frame; `None` at the end of the stream.
     pub fn next_frame(&mut self) -> Option<Frame> {
         match self.next(PATIENCE) {
             Next::Frame(frame) => Some(frame),
@@ -111,7 +111,7 @@ impl FlvViewer {
         }
     }
 
-    /// The next frame that is neither metadata nor another data message.
+    /// Waits for the next frame that is neither metadata nor another data message.
     pub fn next_media(&mut self) -> Option<Frame> {
         loop {
             let frame = self.next_frame()?;
@@ -121,22 +121,14 @@ impl FlvViewer {
         }
     }
 
-    /// Frames up to and with the one whose payload is that of `last`.
+    /// Waits for frames up to and with the one whose payload is that of `last`.
     pub fn frames_until(&mut self, last: &Frame) -> Vec<Frame> {
-        let mut frames = Vec::new();
-        loop {
-            let frame = self.next_frame().expect("the stream goes on");
-            let found = frame.payload == last.payload;
-            frames.push(frame);
-            if found {
-                return frames;
-            }
-        }
+        room_history::frames_until(self, last)
     }
 
-    /// All frames up to the end of the stream.
+    /// Waits for all frames up to the end of the stream.
     pub fn frames_to_the_end(&mut self) -> Vec<Frame> {
-        std::iter::from_fn(|| self.next_frame()).collect()
+        room_history::frames_to_the_end(self)
     }
 }
 

@@ -50,8 +50,8 @@ impl RedisProxy {
     }
 
     /// Sets how late everything arrives, in each direction.
-    pub fn delay(&self, ms: u64) {
-        self.path.delay_ms.store(ms, Ordering::SeqCst);
+    pub fn delay(&self, delay: Duration) {
+        self.path.delay_ms.store(delay.as_millis() as u64, Ordering::SeqCst);
     }
 
     /// Closes all connections and lets no new one through.

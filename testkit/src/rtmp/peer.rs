@@ -13,7 +13,7 @@ use synctv_media::{
 };
 
 use crate::{
-    room_history::FrameSource,
+    room_history::{self, FrameSource},
     server::TestServer,
     socket::{dial, is_timeout, receive, wait_no_longer_than},
     wait::{PATIENCE, now},
@@ -33,7 +33,7 @@ pub struct Refused {
 pub struct RtmpPeer {
     socket: TcpStream,
     client: Client,
-    /// Statuses that came and were not asked for yet.
+    /// The codes of all statuses that came.
     pub statuses: VecDeque<String>,
 }
 
@@ -49,7 +49,7 @@ pub enum Next {
 }
 
 impl RtmpPeer {
-    /// Publishes, and waits until the server says that it does.
+    /// Publishes, and waits until the server accepts it.
     pub fn publish(server: &TestServer, room: &str) -> Self {
         Self::try_publish(server, room).expect("the publish is accepted")
     }
@@ -59,7 +59,7 @@ impl RtmpPeer {
         Self::start(dial(server.rtmp), Client::publisher("live", room))
     }
 
-    /// Plays, and waits until the server says that it does.
+    /// Plays, and waits until the server accepts it.
     pub fn play(server: &TestServer, room: &str) -> Self {
         Self::try_play(server, room).expect("the play is accepted")
     }
@@ -100,7 +100,7 @@ impl RtmpPeer {
         self.send_output();
     }
 
-    /// The next thing that comes within `limit`.
+    /// Waits up to `limit` for what comes next.
     pub fn next(&mut self, limit: Duration) -> Next {
         let deadline = now() + limit;
         let mut buffer = vec![0; 64 * 1024];
@@ -125,7 +125,7 @@ impl RtmpPeer {
         }
     }
 
-    /// The next frame; `None` if the server closed the connection.
+    /// Waits for the next frame; `None` if the server closed the connection.
     pub fn next_frame(&mut self) -> Option<Frame> {
         loop {
             match self.next(PATIENCE) {
@@ -137,6 +137,16 @@ impl RtmpPeer {
                 Next::Nothing => panic!("no frame came within {PATIENCE:?}"),
             }
         }
+    }
+
+    /// Waits for frames up to and with the one whose payload is that of `last`.
+    pub fn frames_until(&mut self, last: &Frame) -> Vec<Frame> {
+        room_history::frames_until(self, last)
+    }
+
+    /// Waits for all frames up to the end of the stream.
+    pub fn frames_to_the_end(&mut self) -> Vec<Frame> {
+        room_history::frames_to_the_end(self)
     }
 
     /// Waits until the server closes the connection; what else it sends is passed over.
@@ -155,7 +165,7 @@ impl RtmpPeer {
         }
     }
 
-    /// Ends the publish in good order and waits for the server's word on it.
+    /// Ends the publish in good order and waits for the server's status.
     pub fn unpublish(mut self) {
         self.client.delete_stream();
         self.send_output();
@@ -168,7 +178,7 @@ impl RtmpPeer {
         socket.set_linger(Some(Duration::ZERO)).expect("SO_LINGER can be set");
     }
 
-    /// Who the server sees.
+    /// Returns the address that the server sees.
     pub fn address(&self) -> SocketAddr {
         self.socket.local_addr().expect("a connected socket has an address")
     }

@@ -24,6 +24,18 @@ const COMMAND: u8 = 20;
 /// The chunk size before a Set Chunk Size.
 pub const FIRST_CHUNK_SIZE: usize = 128;
 
+/// The message type of Set Chunk Size.
+pub const SET_CHUNK_SIZE: u8 = 1;
+
+/// The message type of user control messages.
+pub const USER_CONTROL: u8 = 4;
+
+/// How a user control message begins that asks for a [`PING_RESPONSE`].
+pub const PING_REQUEST: [u8; 2] = [0, 6];
+
+/// How the user control message begins that answers a [`PING_REQUEST`].
+pub const PING_RESPONSE: [u8; 2] = [0, 7];
+
 /// A connection whose every byte is the test's.
 #[derive(Debug)]
 pub struct RawRtmp {
@@ -34,7 +46,7 @@ pub struct RawRtmp {
 }
 
 impl RawRtmp {
-    /// Connects, and says nothing yet.
+    /// Connects, and sends nothing yet.
     pub fn dial(server: &TestServer) -> Self {
         Self {
             socket: dial(server.rtmp),
@@ -43,7 +55,7 @@ impl RawRtmp {
         }
     }
 
-    /// Connects and shakes hands, up to before C2, which is given.
+    /// Connects and shakes hands, up to before C2, which is returned.
     pub fn greet(server: &TestServer) -> (Self, Vec<u8>) {
         let mut peer = Self::dial(server);
         peer.send(&c0_and_c1());
@@ -73,7 +85,7 @@ impl RawRtmp {
         self.socket.write_all(bytes).expect("the server takes the bytes");
     }
 
-    /// Reads S0, S1 and S2 and gives the C2 that answers them.
+    /// Reads S0, S1 and S2 and returns the C2 that answers them.
     pub fn read_handshake(&mut self) -> Vec<u8> {
         let mut reply = vec![0; 1 + 2 * HANDSHAKE_BYTES];
         self.socket.read_exact(&mut reply).expect("the server shakes hands");
@@ -111,7 +123,7 @@ impl RawRtmp {
         }
     }
 
-    /// Waits for a command of this name and gives all its values.
+    /// Waits for a command of this name and returns all its values.
     pub fn wait_for_command(&mut self, name: &str) -> Vec<Value> {
         loop {
             let payload = self.wait_for_message(COMMAND);
@@ -133,13 +145,24 @@ impl RawRtmp {
         }
     }
 
+    /// Waits for a ping and answers it.
+    pub fn answer_next_ping(&mut self) {
+        loop {
+            let payload = self.wait_for_message(USER_CONTROL);
+            if let Some(time) = payload.strip_prefix(&PING_REQUEST) {
+                let pong = [PING_RESPONSE.as_slice(), time].concat();
+                return self.send(&message(2, USER_CONTROL, 0, 0, &pong, FIRST_CHUNK_SIZE));
+            }
+        }
+    }
+
     /// Waits until the server closes the connection.
     pub fn wait_for_end(&mut self) {
         while self.next_message().is_some() {}
     }
 }
 
-/// The first words of a simple handshake.
+/// Returns the C0 and C1 of a simple handshake.
 pub fn c0_and_c1() -> Vec<u8> {
     let mut bytes = vec![0; 1 + HANDSHAKE_BYTES];
     bytes[0] = 3;
@@ -149,27 +172,27 @@ pub fn c0_and_c1() -> Vec<u8> {
     bytes
 }
 
-/// A command on a message stream.
+/// Returns the bytes of a command on a message stream.
 pub fn command(stream_id: u32, values: &[Value]) -> Vec<u8> {
     let mut payload = Vec::new();
     amf0::write_all(values, &mut payload);
     message(3, COMMAND, stream_id, 0, &payload, FIRST_CHUNK_SIZE)
 }
 
-/// `connect` to an app.
+/// Returns the bytes of a `connect` to an app.
 pub fn connect_command(app: &str) -> Vec<u8> {
     let information = Value::object([("app", Value::text(app))]);
     command(0, &[Value::text("connect"), Value::Number(1.0), information])
 }
 
-/// `publish` on message stream 1.
+/// Returns the bytes of a `publish` on message stream 1.
 pub fn publish_command(stream_name: &str) -> Vec<u8> {
     let name = Value::text(stream_name);
     let values = [Value::text("publish"), Value::Number(3.0), Value::Null, name, Value::text("live")];
     command(1, &values)
 }
 
-/// A whole message, cut into chunks of this size.
+/// Returns the bytes of a message, cut into chunks of this size.
 pub fn message(
     csid: u32,
     type_id: u8,

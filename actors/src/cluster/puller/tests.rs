@@ -311,7 +311,7 @@ async fn a_node_that_cannot_be_reached_is_named_after_a_few_seconds() {
     assert_eq!(opened.unwrap_err(), OpenError::OriginSilent { node: "n2".to_owned() });
     assert!(began.elapsed() <= Duration::from_secs(6));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(bench.directory.find(room("r")).await.is_none());
+    assert!(bench.directory.find(room("r")).await.unwrap().is_none());
 }
 
 #[actix_rt::test]
@@ -413,7 +413,7 @@ async fn a_pull_that_nobody_watches_ends_after_the_linger() {
     stream.leave(viewer.id);
     closed.await.unwrap();
     assert!(left.elapsed() >= LINGER && left.elapsed() < LINGER + Duration::from_secs(1));
-    assert!(bench.directory.find(room("r")).await.is_none());
+    assert!(bench.directory.find(room("r")).await.unwrap().is_none());
 }
 
 #[actix_rt::test]
@@ -465,11 +465,11 @@ async fn is_cut_once_it_is_published_here(mode: HlsMode) {
     let hls = HlsSessions::start(hls_settings(mode, storage.path()));
     let bench = Bench::with(settings(), Some(hls.clone())).await;
     let (_viewer, _stream, _pulled) = bench.watched().await;
-    assert!(hls.open(&bench.directory, &to_play(room("r"))).await.is_none());
+    assert!(hls.open(&bench.directory, &to_play(room("r"))).await.unwrap().is_none());
     let publication =
         bench.directory.publish(&to_publish(room("r")), ProbeHandle::start().events()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
-    assert!(hls.open(&bench.directory, &to_play(room("r"))).await.is_some());
+    assert!(hls.open(&bench.directory, &to_play(room("r"))).await.unwrap().is_some());
 }
 
 #[actix_rt::test]
@@ -482,9 +482,9 @@ async fn a_room_that_waits_for_its_publisher_is_not_cut_on_demand() {
     publication.send(opening(0)).await.unwrap();
     drop(publication);
     tokio::time::sleep(Duration::from_millis(1)).await;
-    assert!(bench.directory.find(room("r")).await.is_some(), "it waits");
+    assert!(bench.directory.find(room("r")).await.unwrap().is_some(), "it waits");
     assert!(
-        hls.open(&bench.directory, &to_play(room("r"))).await.is_none(),
+        hls.open(&bench.directory, &to_play(room("r"))).await.unwrap().is_none(),
         "another node may have it by now"
     );
 }
@@ -528,7 +528,7 @@ async fn nobody_looks_for_a_room_that_nobody_watches() {
     drop(publication);
     tokio::time::sleep(2 * GRACE).await;
     assert_eq!(bench.script.asked(), 0);
-    assert!(bench.directory.find(room("r")).await.is_none());
+    assert!(bench.directory.find(room("r")).await.unwrap().is_none());
 }
 
 #[actix_rt::test]
@@ -587,4 +587,35 @@ async fn an_origin_that_sends_something_else_is_not_asked_all_the_time() {
     ProbeHandle::start().join(&stream, 0);
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!((15..30).contains(&*asked.borrow()), "{}", asked.borrow());
+}
+
+/// A stream's side of a puller.
+struct Fed(tokio::sync::mpsc::UnboundedSender<Update>);
+
+impl Actor for Fed {
+    type Context = Context<Self>;
+}
+
+impl Handler<FromOrigin> for Fed {
+    type Result = Result<(), Dismissed>;
+
+    fn handle(&mut self, FromOrigin { update, .. }: FromOrigin, _: &mut Self::Context) -> Self::Result {
+        let _ = self.0.send(update);
+        Ok(())
+    }
+}
+
+#[actix_rt::test]
+async fn a_puller_that_panics_is_a_broken_connection_to_its_stream() {
+    let (sender, mut updates) = tokio::sync::mpsc::unbounded_channel();
+    let registry =
+        RegistryHandle::start_on(&actix_rt::Arbiter::current(), Duration::from_secs(60), Script::new);
+    let stream = Fed(sender).start().recipient();
+    let pull = Pull::new(room("r"), Arc::new(settings()), registry, stream);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _pull = pull;
+        panic!("for a test");
+    }));
+    assert!(panicked.is_err());
+    assert!(matches!(updates.recv().await, Some(Update::Broken)));
 }

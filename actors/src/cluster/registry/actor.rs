@@ -146,6 +146,11 @@ impl RegistryActor {
         if let Err(refused) = self.may_claim() {
             return Box::pin(fut::ready(Err(refused)));
         }
+        // A stream that panicked gave nothing back.
+        let held = self.claims.get(&request.room);
+        if let Some(orphan) = held.filter(|held| !held.owner.connected()).map(|held| held.claim.clone()) {
+            self.release(orphan, ctx);
+        }
         if let Some(gate) = self.busy.get(&request.room) {
             let free = timeout_at(deadline, gate.clone()).into_actor(self);
             return Box::pin(free.then(move |free, registry, ctx| match free {

@@ -17,7 +17,7 @@ use crate::{
         store::{Claim, ClaimError, Store, StoreError},
     },
     hls::SegmentPlace,
-    testing::{node_keys, room},
+    testing::{node_keys, room, segment_name},
 };
 
 const PLAYLIST: &str = "#EXTM3U\nseg-7.ts\n";
@@ -186,7 +186,7 @@ fn playlist() -> HlsResource {
 }
 
 fn segment(sequence: u64) -> HlsResource {
-    HlsResource::Segment { room: room("r"), sequence }
+    HlsResource::Segment { room: room("r"), name: segment_name(sequence) }
 }
 
 /// Goes on when what was remembered a moment ago is asked for anew.
@@ -204,7 +204,7 @@ fn said(outcome: Outcome) -> String {
         }
         Ok(Answer::Segment(segment)) => match segment.place() {
             Some(SegmentPlace::Memory(bytes)) => {
-                format!("{} {}", segment.sequence(), String::from_utf8_lossy(&bytes))
+                format!("{} {}", segment.name().sequence, String::from_utf8_lossy(&bytes))
             }
             place => format!("{place:?}"),
         },

@@ -152,8 +152,8 @@ impl Upstream {
         check_length(&head, body.len())?;
         match (status, resource) {
             (StatusCode::OK, HlsResource::Playlist { .. }) => playlist(&head, body),
-            (StatusCode::OK, HlsResource::Segment { sequence, .. }) => {
-                Ok(Answer::Segment(Arc::new(StoredSegment::new(*sequence, body))))
+            (StatusCode::OK, HlsResource::Segment { name, .. }) => {
+                Ok(Answer::Segment(Arc::new(StoredSegment::new(*name, body))))
             }
             (status, _) => Ok(Answer::Refused(Arc::new(refusal(status, &head, body)))),
         }

@@ -13,7 +13,7 @@ use crate::{
     events::EndReason,
     hls::{HlsMode, HlsSettings, PlaylistState, SegmentPlace},
     stream::Publication,
-    testing::{self, ProbeHandle, node, settings, to_play, to_publish},
+    testing::{self, ProbeHandle, node, segment_name, settings, to_play, to_publish},
 };
 
 /// A segmenter and the stream's side of it.
@@ -95,7 +95,7 @@ impl Bench {
 
     async fn session(&self) -> Option<Arc<HlsSession>> {
         let directory = node(settings(), 1);
-        self.hls.open(&directory, &to_play(room())).await
+        self.hls.open(&directory, &to_play(room())).await.unwrap()
     }
 
     async fn playlist(&self) -> String {
@@ -144,7 +144,7 @@ async fn the_first_segment_is_one_gop_and_the_rest_reach_the_target() {
     let first = value(&playlist, "#EXT-X-MEDIA-SEQUENCE:");
     for sequence in first..first + 3 {
         let Some(SegmentPlace::Memory(bytes)) =
-            bench.hls.segment(&to_play(room()), sequence).unwrap().place()
+            bench.hls.segment(&to_play(room()), segment_name(sequence)).unwrap().place()
         else {
             panic!("the newest segments are in memory");
         };
@@ -243,10 +243,13 @@ async fn an_ended_playlist_says_so_and_goes_after_half_a_minute() {
     let sequence = value(&playlist, "#EXT-X-MEDIA-SEQUENCE:");
     advance(Duration::from_secs(29)).await;
     actix_rt::task::yield_now().await;
-    assert!(bench.hls.segment(&to_play(room()), sequence).is_some());
+    assert!(bench.hls.segment(&to_play(room()), segment_name(sequence)).is_some());
     let session = bench.session().await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert!(bench.session().await.is_none() && bench.hls.segment(&to_play(room()), sequence).is_none());
+    assert!(
+        bench.session().await.is_none()
+            && bench.hls.segment(&to_play(room()), segment_name(sequence)).is_none()
+    );
     assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Gone));
 }
 
@@ -271,7 +274,10 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
     let number = "#EXT-X-DISCONTINUITY-SEQUENCE:";
     assert!(value(&after, number) > value(&before, number));
     assert_eq!(after.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
-    assert!(bench.hls.segment(&to_play(room()), old_sequence).is_some(), "old segments are still there");
+    assert!(
+        bench.hls.segment(&to_play(room()), segment_name(old_sequence)).is_some(),
+        "old segments are still there"
+    );
 }
 
 #[actix::test]
@@ -293,9 +299,12 @@ async fn a_room_that_goes_to_another_node_ends_here_and_begins_anew_when_it_is_b
     let next = bench.session().await.unwrap();
     assert!(matches!(next.playlist_state(Duration::ZERO).await, PlaylistState::Pending));
     let sequence = value(&before, "#EXT-X-MEDIA-SEQUENCE:");
-    assert!(bench.hls.segment(&to_play(room()), sequence).is_some(), "old segments are still there");
+    assert!(
+        bench.hls.segment(&to_play(room()), segment_name(sequence)).is_some(),
+        "old segments are still there"
+    );
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert!(bench.hls.segment(&to_play(room()), sequence).is_none());
+    assert!(bench.hls.segment(&to_play(room()), segment_name(sequence)).is_none());
 }
 
 #[actix::test]
@@ -327,4 +336,28 @@ async fn a_stream_that_nobody_watches_is_not_cut_on_demand() {
     tokio::time::sleep(Duration::from_secs(70)).await;
     assert!(bench.session().await.is_none());
     assert!(!bench.segmenter.connected());
+}
+
+#[actix::test]
+async fn a_segmenter_that_panics_leaves_no_playlist_to_wait_for() {
+    let bench = Bench::new(HlsMode::Always).await;
+    let session = bench.hls.0.begin(&room());
+    let segmenter = SegmenterActor {
+        store: bench.hls.0.clone(),
+        stream: bench.stream.clone(),
+        subscription: None,
+        phase: SegmenterPhase::Cutting(session.clone()),
+        segmenter: bench.hls.0.segmenter(),
+        announced_video: None,
+        wall_offset_ms: None,
+        unreadable_frames: 0,
+        warned_of_cut: false,
+    };
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _segmenter = segmenter;
+        panic!("for a test");
+    }));
+    assert!(panicked.is_err());
+    assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Gone));
+    assert!(bench.session().await.is_none());
 }

@@ -1,4 +1,4 @@
-//! Whatever bytes come, on whichever port and however far into a session: those who behave notice nothing.
+//! Random bytes, on either port and at any point of a session, harm no well-behaved peer.
 //!
 //! The bytes are random, from fixed seeds, so that a failure comes again.
 
@@ -44,7 +44,7 @@ impl Chance {
     }
 }
 
-/// Throws `bytes` at the server and takes what comes back, until either side has had enough.
+/// Throws `bytes` at the server and reads what comes back, until the server closes the connection.
 fn throw(mut socket: TcpStream, bytes: &[u8]) {
     // The server may close at any byte.
     let _ = socket.write_all(bytes);
@@ -115,7 +115,7 @@ fn on_both_ports_while_a_stream_runs() {
             attacker.join().expect("the attackers come to their end");
         }
     });
-    let last = script.steps(10).pop().expect("pictures were shown");
+    let last = script.steps(10).pop().expect("frames were sent");
     FlvViewer::open(&server, "r").frames_until(&last);
     server.assert_unhurt();
 }

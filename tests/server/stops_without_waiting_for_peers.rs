@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT end the server within seconds and with exit code 0, whoever is connected.
+//! SIGTERM and SIGINT end the server with exit code 0, without waiting until peers disconnect; SIGHUP does not end it.
 
 use synctv_testkit::{
     flv::FlvViewer, frames, http::request, publisher_script::PublisherScript, rtmp::RtmpPeer,
@@ -6,7 +6,7 @@ use synctv_testkit::{
 };
 
 #[test]
-fn on_sigterm_with_everyone_connected() {
+fn on_sigterm_with_peers_of_every_kind() {
     let server = TestServer::start(&[]);
     let mut script = PublisherScript::start(&server, "r", 100);
     let mut viewer = FlvViewer::open(&server, "r");
@@ -22,9 +22,20 @@ fn on_sigterm_with_everyone_connected() {
 }
 
 #[test]
-fn on_sigint_with_nobody_connected() {
+fn on_sighup_it_goes_on() {
     let server = TestServer::start(&[]);
-    // What it answers, it can also be asked to stop.
+    let mut script = PublisherScript::start(&server, "r", 100);
+    server.signal("HUP");
+    server.log.find("signal ignored", |line| line.text("signal") == "SIGHUP");
+    script.steps(2);
+    server.signal("TERM");
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+}
+
+#[test]
+fn on_sigint_without_a_peer() {
+    let server = TestServer::start(&[]);
+    // From its first answer on, it can be asked to stop.
     request(server.http, "GET", "/");
     server.signal("INT");
     assert_eq!(server.wait_for_exit().code(), Some(0));
