@@ -11,22 +11,28 @@ mod cluster_sync;
 mod events;
 mod gatekeeper;
 mod grant;
+mod judge;
 mod node_keys;
 mod orders;
 mod request;
 mod service_url;
 mod sessions;
+mod settings;
 mod token_maker;
 mod tokens;
+mod visible;
 
 pub use self::{
     cluster_sync::{OrderError, Orders},
-    gatekeeper::{AccessSettings, Administrator, Gatekeeper, Visible},
+    gatekeeper::Gatekeeper,
     grant::{Grant, ToPlay, ToPublish, ToPull},
+    judge::Administrator,
     node_keys::{NodeKeys, RandomError},
     orders::Order,
     request::{AccessRequest, Protocol},
     service_url::{ServiceUrl, ServiceUrlError},
     sessions::{Cut, Session},
+    settings::AccessSettings,
     token_maker::{TokenRequest, make_token},
+    visible::Visible,
 };

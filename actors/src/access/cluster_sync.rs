@@ -14,7 +14,8 @@ use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    gatekeeper::{Administrator, Gatekeeper},
+    gatekeeper::Gatekeeper,
+    judge::Administrator,
     orders::{NAME_MAX_BYTES, Order},
 };
 use crate::{

@@ -3,16 +3,13 @@
 use std::{
     fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use log::{info, warn};
 use synctv_media::{
-    access::{
-        Action, AddressKey, Claims, Credential, FailureBuckets, NodeRequest, Openness, Policy, Refusal,
-        Secret, Secrets, SignedKey,
-    },
+    access::{Action, AddressKey, Credential, FailureBuckets, NodeRequest, Openness, Policy, Refusal},
     stream::room::RoomName,
 };
 use tokio::time::{Instant, sleep};
@@ -23,127 +20,58 @@ use super::{
     callback::{Callback, question_key},
     callback_message::Approval,
     grant::{Grant, ToPlay, ToPublish, ToPull},
+    judge::{Administrator, Identity, Judge, hex},
     node_keys::NodeKeys,
-    orders::{Order, OrderBook},
+    orders::Order,
     request::AccessRequest,
-    service_url::ServiceUrl,
     sessions::{Session, Sessions},
-    tokens::{KeySet, TokenHash, TokenVerifier, token_hash},
+    settings::AccessSettings,
+    tokens::{KeySet, TokenHash, token_hash},
+    visible::Visible,
 };
-use crate::clock::unix_ms;
+use crate::clock::{unix_ms, unix_s};
 
 /// How late a refusal comes to an address that has failed too often.
 const SLOWED_BY: Duration = Duration::from_secs(1);
-
-/// What access depends on.
-#[derive(Debug, Clone)]
-pub struct AccessSettings {
-    /// Which actions need no credential.
-    pub policy: Policy,
-    /// Sign and verify HS256 tokens and signed keys.
-    pub token_secrets: Option<Secrets>,
-    /// The key set of an identity provider.
-    pub token_keys: Option<ServiceUrl>,
-    /// The only issuer of tokens, if there is one.
-    pub token_issuer: Option<String>,
-    /// The audience that tokens must have, if they must.
-    pub token_audience: Option<String>,
-    /// The callback that decides where no valid token does, and how long it may take.
-    pub callback: Option<(ServiceUrl, Duration)>,
-    /// The receiver of events.
-    pub events: Option<ServiceUrl>,
-    /// The bearer token of administrators. Without it, nothing can be administered.
-    pub admin_token: Option<Secret>,
-}
-
-impl AccessSettings {
-    /// Settings with which anyone may publish and watch.
-    pub const OPEN: Self = Self {
-        policy: Policy::OPEN,
-        token_secrets: None,
-        token_keys: None,
-        token_issuer: None,
-        token_audience: None,
-        callback: None,
-        events: None,
-        admin_token: None,
-    };
-}
 
 /// Decides who may publish, watch and administer. Clones share what they know.
 #[derive(Clone)]
 pub struct Gatekeeper(Arc<Inner>);
 
 struct Inner {
-    policy: Policy,
-    secrets: Option<Secrets>,
-    tokens: TokenVerifier,
+    judge: Judge,
     callback: Option<Callback>,
-    admin_token: Option<Secret>,
+    has_administrators: bool,
     nodes: NodeKeys,
     failures: Mutex<FailureBuckets>,
-    orders: RwLock<OrderBook>,
     /// `None` if nothing can cut a connection, limit it or wants to know of it.
     sessions: Option<Sessions>,
     since: Instant,
 }
 
-/// The one to whom access is granted, as far as that is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Identity {
-    subject: Option<String>,
-    token_id: Option<String>,
-    ends_unix_s: Option<u64>,
-    limit: Option<(String, u32)>,
-}
-
-/// Proof that an administrator asks.
-#[derive(Debug)]
-pub struct Administrator(());
-
-/// The rooms that one may see in the list of rooms.
-#[derive(Debug, Clone)]
-pub struct Visible(Seen);
-
-#[derive(Debug, Clone)]
-enum Seen {
-    All,
-    None,
-    Of(Arc<Claims>),
-    OfKey(SignedKey, Secrets),
-}
-
 impl Gatekeeper {
     /// A gatekeeper of the node that has `nodes` as its keys.
     pub fn new(settings: AccessSettings, nodes: NodeKeys) -> Self {
-        let keys = settings.token_keys.map(|url| (url, Arc::new(KeySet::default())));
-        let key_set = keys.as_ref().map(|(_, keys)| keys.clone());
-        let has_callback = settings.callback.is_some();
-        let is_closed = settings.policy != Policy::OPEN;
-        let has_events = settings.events.is_some();
+        let keys = settings.token_keys.as_ref().map(|_| Arc::new(KeySet::default()));
+        let judge = Judge::new(&settings, keys.clone());
+        let (has_callback, has_events) = (settings.callback.is_some(), settings.events.is_some());
+        let has_administrators = settings.admin_token.is_some();
+        let has_sessions = settings.policy != Policy::OPEN || has_events || has_administrators;
         let agent = AgentSettings {
-            keys,
+            keys: settings.token_keys.zip(keys),
             callback: settings.callback,
             events: settings.events,
             node: nodes.node().to_owned(),
         };
         let agent = agent.is_needed().then(|| AgentHandle::start(agent));
-        let has_sessions = is_closed || has_events || settings.admin_token.is_some();
+        let of_callback = agent.clone().filter(|_| has_callback);
         Self(Arc::new(Inner {
-            policy: settings.policy,
-            tokens: TokenVerifier::new(
-                settings.token_secrets.as_ref(),
-                key_set,
-                settings.token_issuer.as_deref(),
-                settings.token_audience.as_deref(),
-            ),
-            secrets: settings.token_secrets,
-            callback: agent.clone().filter(|_| has_callback).map(|agent| Callback::new(agent, nodes.node())),
-            admin_token: settings.admin_token,
+            judge,
+            callback: of_callback.map(|agent| Callback::new(agent, nodes.node())),
+            has_administrators,
             sessions: has_sessions.then(|| Sessions::new(agent.filter(|_| has_events))),
             nodes,
             failures: Mutex::default(),
-            orders: RwLock::default(),
             since: Instant::now(),
         }))
     }
@@ -155,12 +83,12 @@ impl Gatekeeper {
 
     /// Reports whether watching needs a credential.
     pub fn is_play_closed(&self) -> bool {
-        self.0.policy.play == Openness::Closed
+        self.0.judge.policy.play == Openness::Closed
     }
 
     /// Reports whether anything can be administered.
     pub fn has_administrators(&self) -> bool {
-        self.0.admin_token.is_some()
+        self.0.has_administrators
     }
 
     /// Decides whether a client may publish.
@@ -215,7 +143,7 @@ impl Gatekeeper {
         room: Option<&RoomName>,
         peer: SocketAddr,
     ) -> Result<Administrator, Refusal> {
-        let decided = self.judge_administrator(authorization, room);
+        let decided = self.0.judge.administrator(authorization, room);
         if let Err(refusal) = &decided {
             self.refused_everywhere(Action::Admin, refusal, peer).await;
         }
@@ -233,7 +161,7 @@ impl Gatekeeper {
 
     /// Decides whether a client may read about a room: with what lets it list the room, or else watch it.
     pub async fn admit_reader(&self, request: &AccessRequest<'_>) -> Result<(), Refusal> {
-        match self.see(request.authorization, request.query) {
+        match self.0.judge.visible_rooms(request.authorization, request.query) {
             Ok(visible) if visible.sees(request.room) => Ok(()),
             _ => self.admit_viewer(request).await.map(drop),
         }
@@ -246,33 +174,11 @@ impl Gatekeeper {
         query: &str,
         peer: SocketAddr,
     ) -> Result<Visible, Refusal> {
-        let decided = self.see(authorization, query);
+        let decided = self.0.judge.visible_rooms(authorization, query);
         if let Err(refusal) = &decided {
             self.refused_everywhere(Action::List, refusal, peer).await;
         }
         decided
-    }
-
-    fn see(&self, authorization: Option<&str>, query: &str) -> Result<Visible, Refusal> {
-        let inner = &self.0;
-        if inner.policy.is_open(Action::List) {
-            return Ok(Visible(Seen::All));
-        }
-        let credential =
-            authorization.and_then(Credential::in_authorization).or_else(|| Credential::in_query(query));
-        match credential {
-            None => Ok(Visible(Seen::None)),
-            Some(Credential::Token(token)) if inner.is_admin_token(&token) => Ok(Visible(Seen::All)),
-            Some(Credential::Token(token)) => {
-                let (claims, _) = inner.verify_token(&token)?;
-                claims.check_time(unix_s())?;
-                Ok(Visible(Seen::Of(claims)))
-            }
-            Some(Credential::Key(key)) => match &inner.secrets {
-                Some(secrets) => Ok(Visible(Seen::OfKey(key, secrets.clone()))),
-                None => Err(Refusal::TokenInvalid),
-            },
-        }
     }
 
     async fn admit<A>(&self, action: Action, request: &AccessRequest<'_>) -> Result<Grant<A>, Refusal> {
@@ -288,13 +194,13 @@ impl Gatekeeper {
 
     async fn identify(&self, action: Action, request: &AccessRequest<'_>) -> Result<Identity, Refusal> {
         let inner = &self.0;
-        if action == Action::Publish && inner.is_blocked(request.room) {
+        if action == Action::Publish && inner.judge.is_blocked(request.room) {
             return Err(Refusal::Blocked);
         }
-        if inner.policy.is_open(action) {
+        if inner.judge.policy.is_open(action) {
             return Ok(Identity::default());
         }
-        match (inner.judge(action, request), &inner.callback) {
+        match (inner.judge.identify(action, request), &inner.callback) {
             (
                 Err(refusal @ (Refusal::TokenMissing | Refusal::TokenInvalid | Refusal::TokenCut)),
                 Some(callback),
@@ -369,31 +275,9 @@ impl Gatekeeper {
         is_slowed
     }
 
-    fn judge_administrator(
-        &self,
-        authorization: Option<&str>,
-        room: Option<&RoomName>,
-    ) -> Result<Administrator, Refusal> {
-        let inner = &self.0;
-        let token = match authorization.and_then(Credential::in_authorization) {
-            None => return Err(Refusal::TokenMissing),
-            Some(Credential::Key(_)) => return Err(Refusal::TokenInvalid),
-            Some(Credential::Token(token)) => token,
-        };
-        if inner.is_admin_token(&token) {
-            return Ok(Administrator(()));
-        }
-        let (claims, _) = inner.verify_token(&token)?;
-        match room {
-            Some(room) => claims.check(Action::Admin, room, unix_s())?,
-            None => claims.check_everywhere(Action::Admin, unix_s())?,
-        }
-        Ok(Administrator(()))
-    }
-
     /// Gives an order, on this node. Returns whether there was room for it.
     pub(super) fn obey(&self, order: &Order, ends_unix_ms: u64) -> bool {
-        let added = self.0.orders_mut().add(order, ends_unix_ms, unix_ms());
+        let added = self.0.judge.orders().add(order, ends_unix_ms, unix_ms());
         if added == Ok(true) {
             info!(order = order.to_text().as_str(); "administrator's order");
             if let Some(sessions) = &self.0.sessions {
@@ -405,107 +289,21 @@ impl Gatekeeper {
 
     /// The orders in force.
     pub(super) fn orders(&self) -> Vec<(String, u64)> {
-        let mut orders = self.0.orders_mut();
+        let mut orders = self.0.judge.orders();
         orders.sweep(unix_ms());
         orders.all()
     }
 }
 
 impl Inner {
-    /// Judges a credential, without asking anyone.
-    fn judge(&self, action: Action, request: &AccessRequest<'_>) -> Result<Identity, Refusal> {
-        match &request.credential {
-            None => Err(Refusal::TokenMissing),
-            Some(Credential::Key(key)) => {
-                let secrets = self.secrets.iter().flat_map(Secrets::iter);
-                key.verify(secrets, action, request.room, unix_s()).map(|()| Identity::default())
-            }
-            Some(Credential::Token(token)) => {
-                let (claims, hash) = self.verify_token(token).map_err(|refusal| match refusal {
-                    Refusal::TokenInvalid if request.may_be_cut => Refusal::TokenCut,
-                    refusal => refusal,
-                })?;
-                claims.check(action, request.room, unix_s())?;
-                Ok(Identity::of(&claims, &hash))
-            }
-        }
-    }
-
-    /// Verifies a token that was not revoked.
-    fn verify_token(&self, token: &str) -> Result<(Arc<Claims>, TokenHash), Refusal> {
-        let hash = token_hash(token);
-        let claims = self.tokens.verify(token, &hash, Instant::now())?;
-        match &claims.token_id {
-            Some(token_id) if self.read_orders().is_revoked(token_id) => Err(Refusal::Revoked),
-            _ => Ok((claims, hash)),
-        }
-    }
-
-    fn is_admin_token(&self, token: &str) -> bool {
-        self.admin_token.as_ref().is_some_and(|admin| admin.is(token.as_bytes()))
-    }
-
-    fn is_blocked(&self, room: &RoomName) -> bool {
-        self.read_orders().is_blocked(room, unix_ms())
-    }
-
     /// Milliseconds of a clock that does not go back.
     fn now_ms(&self) -> u64 {
         u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn failures(&self) -> std::sync::MutexGuard<'_, FailureBuckets> {
+    fn failures(&self) -> MutexGuard<'_, FailureBuckets> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn read_orders(&self) -> std::sync::RwLockReadGuard<'_, OrderBook> {
-        self.orders.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn orders_mut(&self) -> std::sync::RwLockWriteGuard<'_, OrderBook> {
-        self.orders.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Identity {
-    fn of(claims: &Claims, hash: &TokenHash) -> Self {
-        let counted_as = || claims.token_id.clone().unwrap_or_else(|| hex(hash));
-        Self {
-            subject: claims.subject.clone(),
-            token_id: claims.token_id.clone(),
-            ends_unix_s: claims.ends_unix_s,
-            limit: claims.connections_max.map(|max| (counted_as(), max)),
-        }
-    }
-}
-
-impl Visible {
-    /// Reports whether all rooms are seen, whatever their names.
-    pub fn is_all(&self) -> bool {
-        matches!(self.0, Seen::All)
-    }
-
-    /// Reports whether `room` is seen.
-    pub fn sees(&self, room: &RoomName) -> bool {
-        match &self.0 {
-            Seen::All => true,
-            Seen::None => false,
-            Seen::Of(claims) => [Action::List, Action::Play]
-                .into_iter()
-                .any(|action| claims.check(action, room, unix_s()).is_ok()),
-            Seen::OfKey(key, secrets) => [Action::List, Action::Play]
-                .into_iter()
-                .any(|action| key.verify(secrets.iter(), action, room, unix_s()).is_ok()),
-        }
-    }
-}
-
-fn unix_s() -> u64 {
-    unix_ms() / 1000
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Enough of a hash to find a token in two logs, and too little to find the token by.
@@ -515,7 +313,7 @@ fn short(hash: &TokenHash) -> String {
 
 impl fmt::Debug for Gatekeeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gatekeeper").field("policy", &self.0.policy).finish_non_exhaustive()
+        f.debug_struct("Gatekeeper").field("policy", &self.0.judge.policy).finish_non_exhaustive()
     }
 }
 

@@ -12,7 +12,7 @@ use synctv_media::{
 
 use thiserror::Error;
 
-use crate::clock::unix_ms;
+use crate::clock::{unix_ms, unix_s};
 
 /// How long a secret that was replaced is still accepted, in milliseconds: other nodes may not know the new one yet.
 const REPLACED_FOR_MS: u64 = 60_000;
@@ -59,7 +59,7 @@ impl NodeKeys {
 
     /// Signs a request to another node: the value of its header [`PULL_HEADER`](crate::cluster::origin::PULL_HEADER).
     pub fn sign(&self, request: &NodeRequest<'_>) -> String {
-        request.sign(self.read().current.first(), &self.node, unix_ms() / 1000)
+        request.sign(self.read().current.first(), &self.node, unix_s())
     }
 
     /// Verifies that a request comes from a node.
@@ -70,7 +70,7 @@ impl NodeKeys {
 
     /// The key that the segments of `room` are handed out with.
     pub fn segment_key(&self, room: &RoomName) -> SignedKey {
-        segment_key(self.read().current.first(), room, segment_key_expiry(unix_ms() / 1000))
+        segment_key(self.read().current.first(), room, segment_key_expiry(unix_s()))
     }
 
     /// Verifies a segment's key.

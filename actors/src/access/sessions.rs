@@ -17,7 +17,7 @@ use super::{
     events::{Event, EventKind},
     orders::Order,
 };
-use crate::clock::unix_ms;
+use crate::clock::unix_s;
 
 /// What runs with access, on this node.
 #[derive(Debug, Clone)]
@@ -154,7 +154,7 @@ impl Session {
 
     /// Returns why the session is not to run any longer, if it is not. To be asked about once a second.
     pub fn cut(&self) -> Option<Cut> {
-        self.cut_at(unix_ms() / 1000)
+        self.cut_at(unix_s())
     }
 
     /// The same, at a time in seconds since 1970.
