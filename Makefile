@@ -28,6 +28,6 @@ instructions:
 # The README's picture, as the browser test takes it.
 screenshot:
 	scripts/install-test-tools
-	cargo test --test browser looks
+	cargo test --test browser pages_fit
 	mkdir -p docs
 	cp "$$(cargo metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/tmp/screenshots/watch-desk-light.png" docs/watch.png

@@ -19,7 +19,7 @@ use synctv_actors::{
 };
 use synctv_media::{
     rtmp::session::SessionConfig,
-    stream::{gop::GopLimits, viewer_queue::LagLimits},
+    stream::{batcher::BatcherConfig, gop::GopLimits, viewer_queue::LagLimits},
 };
 
 use crate::{
@@ -116,6 +116,10 @@ pub struct Config {
     #[arg(long, env, default_value_t = 1000, value_parser = value_parser!(u32).range(0..=60_000), help_heading = "Streams")]
     pub join_window_ms: u32,
 
+    /// How long video waits for a keyframe, in seconds; then viewers begin without one, and the log says so
+    #[arg(long, env, default_value_t = 15, value_parser = value_parser!(u32).range(1..=3600), help_heading = "Streams")]
+    pub keyframe_wait_s: u32,
+
     /// When media goes out: "picture" sends with every picture, 0 with every tag (lowest delay, most CPU), a number
     /// at most so often in milliseconds (least CPU)
     #[arg(long, env, default_value = "picture", value_parser = parse_flush, help_heading = "Streams")]
@@ -150,7 +154,8 @@ pub struct Config {
     #[arg(long, env, default_value_t = 16, value_parser = value_parser!(u32).range(1..=65536), help_heading = "HLS")]
     pub hls_memory_mb: u32,
 
-    /// What may wait for a viewer that is too slow, in MiB; over it, the viewer skips to a later keyframe
+    /// What may wait for a viewer that is too slow, in MiB, besides the newest keyframe, which may be larger; over it, the
+    /// viewer skips to a later keyframe
     #[arg(long, env, default_value_t = 4, value_parser = value_parser!(u32).range(1..=1024), help_heading = "Slow viewers")]
     pub viewer_queue_mb: u32,
 
@@ -293,6 +298,7 @@ impl Config {
                 size_max_bytes: self.max_gop_cache_size_mb as usize * MIB,
                 window_ms: self.join_window_ms.into(),
             },
+            batcher: BatcherConfig { keyframe_wait_ms: i64::from(self.keyframe_wait_s) * 1000 },
             flush: self.flush_interval,
             grace: seconds(self.publisher_grace_s),
             pull: self.pull_settings(nodes),
@@ -500,6 +506,7 @@ mod tests {
         assert_eq!(config.httpflv_addr, "0.0.0.0:8080".parse().unwrap());
         let streams = config.stream_settings(&nodes());
         assert_eq!(streams.gop, GopLimits { gops_max: 2, size_max_bytes: 100 * MIB, window_ms: 1000 });
+        assert_eq!(streams.batcher.keyframe_wait_ms, 15_000);
         assert_eq!(streams.flush, Flush::EveryFrame);
         assert_eq!(streams.grace, Duration::from_secs(10));
         assert_eq!(config.lag_limits().queue_max_bytes, 4 * MIB);

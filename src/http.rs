@@ -3,9 +3,9 @@
 //! On the other one, live FLV goes past the web framework, from the stream's actor to the socket; the framework answers
 //! everything else: the page to watch on (`page`) and the API ([`api`]).
 //!
-//! The two share the port: the head of a connection's first request is read here. A viewer of a live room, or a node
-//! that pulls it, is admitted to the [`ViewerPool`]; any other connection is handed on, with what was read put back in
-//! front. The framework keeps no connection alive, so that every request is the first of its connection.
+//! The two share the port: the head of each request is read here. A viewer of a live room, or a node that pulls it, is
+//! admitted to the [`ViewerPool`], for good; for any other request the connection is lent to the framework, with what was
+//! read put back in front, so that a request for live media may come behind others.
 
 mod accept_encoding;
 mod admin;
@@ -15,6 +15,7 @@ mod credentials;
 pub mod flv;
 pub mod health;
 pub mod hls;
+mod live;
 mod page;
 mod path;
 mod refusal;
@@ -23,24 +24,22 @@ mod request_head;
 mod rewind;
 mod settings;
 mod web;
+mod websocket;
 mod write_timeout;
 
 use std::{error::Error, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
+use bytes::BytesMut;
 use log::{debug, info};
 use synctv_actors::{
-    access::{AccessRequest, Gatekeeper, Protocol, Session as AccessSession},
+    access::Gatekeeper,
     connection_limit::{ConnectionLimit, ConnectionPermit},
     directory::{OpenError, StreamDirectory},
     flv::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
-    stream::StreamHandle,
     wire::Wire,
 };
-use synctv_media::{
-    access::{Confidential, NodeRequest, Refusal},
-    stream::room::RoomName,
-};
+use synctv_media::stream::room::RoomName;
 use tokio::net::TcpStream;
 
 pub use self::settings::HttpSettings;
@@ -48,18 +47,43 @@ use self::{
     api::Api,
     connection_gate::{Arrival, ConnectionGate, refuse_over_limit},
     health::Health,
+    live::NotServed,
     path::Target,
-    refusal::{refuse, refuse_access},
-    request_head::{Method, Request, RequestHead},
+    refusal::{Refusal, refuse},
+    request_head::{HeadError, Method, Request, RequestHead},
     rewind::Rewind,
+    websocket::Upgrade,
     write_timeout::WriteTimeout,
 };
 
 /// How long the head of a request may take when there is no room for it, if it is a probe after all.
 const PROBE_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A connection that the framework serves, and what counts it.
-type ForFramework = (ConnectionPermit, Rewind<Wire>, SocketAddr);
+/// How long a connection may wait for its next request. Balancers keep theirs for 60 s, and a server that closes first
+/// closes upon a request now and then.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// What the framework made of a connection.
+trait Framework:
+    Service<(WriteTimeout<Rewind>, Option<SocketAddr>), Response = (), Error = actix_http::error::DispatchError>
+{
+}
+
+impl<F> Framework for F where
+    F: Service<
+            (WriteTimeout<Rewind>, Option<SocketAddr>),
+            Response = (),
+            Error = actix_http::error::DispatchError,
+        >
+{
+}
+
+/// A connection that was let in.
+struct Connection {
+    wire: Wire,
+    peer: SocketAddr,
+    permit: ConnectionPermit,
+}
 
 /// What serves the port's connections, on each worker thread.
 pub fn service(
@@ -102,12 +126,14 @@ async fn worker(
     Ok(fn_service(move |socket| {
         let (port, framework) = (port.clone(), framework.clone());
         async move {
-            if let Some((permit, socket, peer)) = port.receive(socket).await {
-                let socket = WriteTimeout::new(socket, port.settings.stall_timeout);
-                if let Err(error) = framework.call((socket, Some(peer))).await {
-                    debug!(peer:% = peer, reason:% = error; "HTTP connection ended");
+            match port.gate.look_at(socket) {
+                Some(Arrival::In(permit, wire, peer)) => {
+                    port.serve(Connection { wire, peer, permit }, &*framework).await;
                 }
-                drop(permit);
+                Some(Arrival::Over(turn, wire, peer)) => {
+                    port.probe(Connection { wire, peer, permit: turn }, &*framework).await;
+                }
+                None => {}
             }
             Ok(())
         }
@@ -115,141 +141,136 @@ async fn worker(
 }
 
 impl Port {
-    /// Serves a connection that asks for a live room, and gives any other back for the framework.
-    async fn receive(&self, socket: TcpStream) -> Option<ForFramework> {
-        match self.gate.look_at(socket)? {
-            Arrival::In(permit, wire, peer) => self.serve(permit, wire, peer).await,
-            Arrival::Over(turn, wire, peer) => self.probe(turn, wire, peer).await,
-        }
-    }
-
     /// Over the limit of connections, a probe for life is answered nevertheless: who restarts what is dead would restart
     /// what is full.
-    async fn probe(&self, turn: ConnectionPermit, mut wire: Wire, peer: SocketAddr) -> Option<ForFramework> {
-        let head = tokio::time::timeout(PROBE_HEAD_TIMEOUT, RequestHead::read(&mut wire)).await;
-        let Ok(Ok(head)) = head else {
-            refuse_over_limit(wire).await;
-            return None;
+    async fn probe(&self, mut connection: Connection, framework: &impl Framework) {
+        let reading = RequestHead::read(&mut connection.wire, BytesMut::new());
+        let Ok(Ok(head)) = tokio::time::timeout(PROBE_HEAD_TIMEOUT, reading).await else {
+            return refuse_over_limit(connection.wire).await;
         };
         let path = head.request().map_or("", |request| &request.path);
         if path::parse(path, "", &self.settings.app) != Some(Target::Alive) {
-            refuse_over_limit(wire).await;
-            return None;
+            return refuse_over_limit(connection.wire).await;
         }
-        Some((turn, Rewind::new(head.into_bytes(), wire), peer))
+        let Connection { wire, peer, permit: _turn } = connection;
+        self.hand_over(Rewind::of_last(head.into_last(), wire), peer, framework).await;
     }
 
-    async fn serve(
+    /// Serves a connection's requests, one after the other, up to one for live media or the last.
+    async fn serve(&self, mut connection: Connection, framework: &impl Framework) {
+        let mut read = BytesMut::new();
+        let mut is_first = true;
+        loop {
+            let head = match self.read_head(&mut connection, std::mem::take(&mut read), is_first).await {
+                Ok(head) => head,
+                Err(error) => return no_request(connection, &error).await,
+            };
+            let Some((head, rest)) = self.serve_live(head, connection).await else { return };
+            match self.lend(head, rest, framework).await {
+                Some((rest, behind)) => (connection, read) = (rest, behind),
+                None => return,
+            }
+            is_first = false;
+        }
+    }
+
+    async fn read_head(
         &self,
-        permit: ConnectionPermit,
-        mut wire: Wire,
-        peer: SocketAddr,
-    ) -> Option<ForFramework> {
-        let head = match self.read_head(&mut wire).await {
-            Ok(head) => head,
-            Err(error) => {
-                debug!(peer:% = peer, reason:% = error; "no HTTP request came");
-                return None;
+        connection: &mut Connection,
+        read: BytesMut,
+        is_first: bool,
+    ) -> Result<RequestHead, HeadError> {
+        if !is_first && read.is_empty() {
+            tokio::time::timeout(IDLE_TIMEOUT, connection.wire.readable())
+                .await
+                .map_err(io::Error::from)??;
+        }
+        let reading = RequestHead::read(&mut connection.wire, read);
+        tokio::time::timeout(self.settings.head_timeout, reading).await.map_err(io::Error::from)?
+    }
+
+    /// Serves a request for a live room to the connection's end, and gives any other back for the framework.
+    async fn serve_live(
+        &self,
+        head: RequestHead,
+        connection: Connection,
+    ) -> Option<(RequestHead, Connection)> {
+        let Some((request, room)) = self.live_request(&head) else { return Some((head, connection)) };
+        let found = live::find(&self.directory, &self.gatekeeper, request, &room, connection.peer).await;
+        if let Err(NotServed::Room(OpenError::NotLive(_))) = found {
+            return Some((head, connection));
+        }
+        let Connection { mut wire, peer, permit } = connection;
+        match (found, &request.upgrade) {
+            (Ok(_), Upgrade::OtherVersion) => refuse(wire, websocket::OTHER_VERSION).await,
+            (Ok(_), Upgrade::NoKey) => refuse(wire, websocket::NO_KEY).await,
+            (Ok(Some((stream, access))), _) => {
+                let (head, kind, format) =
+                    (flv::response_head(request), viewer_kind(request), flv::format(request));
+                self.pool_entry.admit(&stream, NewViewer { wire, peer, head, permit, kind, format, access });
             }
-        };
-        let Some((request, room)) = self.live_request(&head) else {
-            return Some((permit, Rewind::new(head.into_bytes(), wire), peer));
-        };
-        match self.find(request, &room, peer).await {
-            Ok(Some((stream, access))) => {
-                let (head, kind) = (flv::response_head(), viewer_kind(request));
-                self.pool_entry.admit(&stream, NewViewer { wire, peer, head, permit, kind, access });
-                None
+            (Ok(None), _) => flv::send_and_close(&mut wire, &flv::response_head(request)),
+            (Err(NotServed::Access(refusal)), _) => {
+                refuse(wire, Refusal::of_access(&refusal, &refusal.to_string())).await;
             }
-            Ok(None) => {
-                flv::send_and_close(&mut wire, &flv::response_head());
-                None
-            }
-            Err(NotServed::Access(refusal)) => {
-                refuse_access(wire, &refusal).await;
-                None
-            }
-            Err(NotServed::Room(OpenError::NotLive(_))) => {
-                Some((permit, Rewind::new(head.into_bytes(), wire), peer))
-            }
-            Err(NotServed::Room(error)) => {
+            (Err(NotServed::Room(error)), _) => {
                 let reason = error.source().map(ToString::to_string).unwrap_or_default();
                 info!(room = room.as_str(), peer:% = peer, why:% = error, reason = reason.as_str();
                     "viewer refused");
-                refuse(wire, error_code(&error), &error.to_string()).await;
-                None
+                refuse(wire, Refusal::unavailable(error_code(&error), &error.to_string())).await;
             }
         }
+        None
     }
 
-    async fn read_head(&self, wire: &mut Wire) -> io::Result<RequestHead> {
-        tokio::time::timeout(self.settings.head_timeout, RequestHead::read(wire)).await?
+    /// Has the framework answer a request. Gives the connection back, with what was read behind the request, if another
+    /// one may follow.
+    async fn lend(
+        &self,
+        head: RequestHead,
+        connection: Connection,
+        framework: &impl Framework,
+    ) -> Option<(Connection, BytesMut)> {
+        let Connection { wire, peer, permit } = connection;
+        if !head.request().is_some_and(|request| request.is_persistent) {
+            self.hand_over(Rewind::of_last(head.into_last(), wire), peer, framework).await;
+            return None;
+        }
+        let (head, behind) = head.split();
+        let (rewind, returned) = Rewind::of_request(head, wire);
+        if !self.hand_over(rewind, peer, framework).await {
+            return None;
+        }
+        Some((Connection { wire: returned.take()?, peer, permit }, behind))
+    }
+
+    /// Whether the framework answered.
+    async fn hand_over(&self, rewind: Rewind, peer: SocketAddr, framework: &impl Framework) -> bool {
+        let socket = WriteTimeout::new(rewind, self.settings.stall_timeout);
+        let answered = framework.call((socket, Some(peer))).await;
+        answered.inspect_err(|error| debug!(peer:% = peer, reason:% = error; "HTTP connection ended")).is_ok()
     }
 
     /// What a request for a room's media asks for.
     fn live_request<'h>(&self, head: &'h RequestHead) -> Option<(&'h Request, RoomName)> {
-        let request = head.request()?;
+        let request = head.request().filter(|request| request.method != Method::Other)?;
         let room = flv::room(&request.path, &self.settings.app)?.ok()?;
         Some((request, room))
     }
-
-    /// The stream to watch, with what may cut the viewer; none for a request that asks only whether there is one.
-    async fn find(
-        &self,
-        request: &Request,
-        room: &RoomName,
-        peer: SocketAddr,
-    ) -> Result<Option<(StreamHandle, Option<AccessSession>)>, NotServed> {
-        if let Some(signature) = &request.pull {
-            return self.find_local(request, room, peer, signature.expose()).await;
-        }
-        let access = AccessRequest::http(
-            Protocol::HttpFlv,
-            peer,
-            room,
-            request.query.expose(),
-            request.authorization.as_ref().map(Confidential::expose),
-            request.user_agent.as_deref(),
-        );
-        let grant = self.gatekeeper.admit_viewer(&access).await.map_err(NotServed::Access)?;
-        match request.method {
-            Method::Get => {
-                let stream = self.directory.open(&grant).await.map_err(NotServed::Room)?;
-                Ok(Some((stream, grant.begin())))
-            }
-            // Nobody will watch what would be pulled.
-            Method::RequestHead => self.directory.look(&grant).await.map(|()| None).map_err(NotServed::Room),
-        }
-    }
-
-    /// The stream for another node. It would be pulled from one node after the other, and in the end from itself, if it
-    /// were not published here.
-    async fn find_local(
-        &self,
-        request: &Request,
-        room: &RoomName,
-        peer: SocketAddr,
-        signature: &str,
-    ) -> Result<Option<(StreamHandle, Option<AccessSession>)>, NotServed> {
-        let method = match request.method {
-            Method::Get => "GET",
-            Method::RequestHead => "HEAD",
-        };
-        let signed = NodeRequest { method, host: &request.host, path: &request.path };
-        let admitted = self.gatekeeper.admit_node(room, &signed, signature, peer);
-        let grant = admitted.map_err(NotServed::Access)?;
-        let found = self.directory.open_local(&grant).await.map_err(|ended| NotServed::Room(ended.into()))?;
-        let found = found.ok_or_else(|| NotServed::Room(OpenError::NotLive(room.clone())))?;
-        Ok((request.method == Method::Get).then_some((found, None)))
-    }
 }
 
-/// Why a request for a room's media is not served.
-enum NotServed {
-    /// The client may not. The gatekeeper has logged it.
-    Access(Refusal),
-    /// There is nothing to serve.
-    Room(OpenError),
+/// A connection ends without a request that can be served.
+async fn no_request(connection: Connection, error: &HeadError) {
+    debug!(peer:% = connection.peer, reason:% = error; "no HTTP request came");
+    if let HeadError::TooLarge = error {
+        let refusal = Refusal {
+            status: "431 Request Header Fields Too Large",
+            headers: "",
+            code: "head_too_large",
+            message: &error.to_string(),
+        };
+        refuse(connection.wire, refusal).await;
+    }
 }
 
 fn viewer_kind(request: &Request) -> ViewerKind {

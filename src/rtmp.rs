@@ -7,11 +7,26 @@ use synctv_actors::{
     access::Gatekeeper,
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
-    rtmp::{NewConnection, RtmpConnectionActor, RtmpSettings},
+    rtmp::{Admission, NewConnection, RtmpConnectionActor, RtmpSettings},
 };
 use tokio::net::TcpStream;
 
 use crate::refusal_log::RefusalLog;
+
+/// Connections over the limit that are let in, on each worker thread: for publishers who come back, and for as long as
+/// it takes to say no to others.
+const RESERVE: usize = 16;
+
+/// One thread's share of the port.
+#[derive(Clone)]
+struct Port {
+    directory: StreamDirectory,
+    gatekeeper: Gatekeeper,
+    settings: Arc<RtmpSettings>,
+    permits: ConnectionLimit,
+    reserve: ConnectionLimit,
+    refusals: RefusalLog,
+}
 
 /// What serves the port's connections.
 pub fn service(
@@ -20,32 +35,32 @@ pub fn service(
     settings: Arc<RtmpSettings>,
     permits: ConnectionLimit,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
-    let refusals = RefusalLog::default();
+    let (reserve, refusals) = (ConnectionLimit::new(RESERVE), RefusalLog::default());
+    let port = Port { directory, gatekeeper, settings, permits, reserve, refusals };
     fn_service(move |socket: TcpStream| {
-        accept(socket, &directory, &gatekeeper, &settings, &permits, &refusals);
+        port.accept(socket);
         std::future::ready(Ok::<(), ()>(()))
     })
 }
 
-fn accept(
-    socket: TcpStream,
-    directory: &StreamDirectory,
-    gatekeeper: &Gatekeeper,
-    settings: &Arc<RtmpSettings>,
-    permits: &ConnectionLimit,
-    refusals: &RefusalLog,
-) {
-    // Without a peer there is nobody left to serve.
-    let Ok(peer) = socket.peer_addr() else { return };
-    match permits.take() {
-        Some(permit) => {
-            RtmpConnectionActor::serve(
-                NewConnection { wire: socket.into(), peer, permit },
-                directory.clone(),
-                gatekeeper.clone(),
-                settings.clone(),
-            );
+impl Port {
+    fn accept(&self, socket: TcpStream) {
+        // Without a peer there is nobody left to serve.
+        let Ok(peer) = socket.peer_addr() else { return };
+        match self.admit() {
+            Some(admission) => {
+                let new = NewConnection { wire: socket.into(), peer, admission };
+                let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper.clone());
+                RtmpConnectionActor::serve(new, directory, gatekeeper, self.settings.clone());
+            }
+            None => self.refusals.note("rtmp", peer, self.permits.max()),
         }
-        None => refusals.note("rtmp", peer, permits.max()),
+    }
+
+    fn admit(&self) -> Option<Admission> {
+        if let Some(permit) = self.permits.take() {
+            return Some(Admission::Regular(permit));
+        }
+        Some(Admission::Reserve { place: self.reserve.take()?, regular: self.permits.clone() })
     }
 }

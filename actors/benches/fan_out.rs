@@ -21,7 +21,7 @@ use synctv_actors::{
 };
 use synctv_media::{
     samples,
-    stream::{gop::GopLimits, room::RoomName},
+    stream::{batcher::BatcherConfig, gop::GopLimits, room::RoomName},
 };
 
 const NODE: &str = "bench";
@@ -98,6 +98,7 @@ fn nodes() -> NodeKeys {
 
 fn settings() -> StreamSettings {
     StreamSettings {
+        batcher: BatcherConfig::default(),
         gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20, window_ms: 1000 },
         flush: Flush::EveryFrame,
         grace: Duration::from_secs(10),

@@ -2,4 +2,4 @@
 
 mod connection;
 
-pub use self::connection::{NewConnection, RtmpConnectionActor, RtmpSettings};
+pub use self::connection::{Admission, NewConnection, RtmpConnectionActor, RtmpSettings};

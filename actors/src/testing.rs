@@ -11,7 +11,7 @@ use synctv_media::{
     flv::tags,
     hls::{container::Container, segment_name::SegmentName, ts::container::TsContainer},
     samples,
-    stream::{frame::Frame, gop::GopLimits, room::RoomName},
+    stream::{batcher::BatcherConfig, frame::Frame, gop::GopLimits, room::RoomName},
 };
 use tokio::sync::mpsc;
 
@@ -39,6 +39,7 @@ pub(crate) const LINGER: Duration = Duration::from_secs(20);
 pub(crate) fn settings() -> StreamSettings {
     StreamSettings {
         gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20, window_ms: 1000 },
+        batcher: BatcherConfig::default(),
         flush: Flush::EveryFrame,
         grace: GRACE,
         pull: PullSettings {
@@ -190,14 +191,9 @@ impl Handler<PublisherEvent> for Probe {
     }
 }
 
-/// Headers, then a keyframe at `at_ms`.
+/// A stream without audio: headers, then a keyframe at `at_ms`.
 pub(crate) fn opening(at_ms: u32) -> Vec<Frame> {
-    vec![
-        samples::metadata(true, true),
-        samples::video_header(),
-        samples::audio_header(),
-        samples::keyframe(at_ms),
-    ]
+    vec![samples::metadata(true, false), samples::video_header(), samples::keyframe(at_ms)]
 }
 
 /// A store that answers claims as a test wants it, loses none and knows of no other node.

@@ -18,6 +18,8 @@ use crate::{
 pub(crate) enum ViewerProtocol {
     /// HTTP-FLV.
     HttpFlv,
+    /// FLV in WebSocket messages.
+    WebSocketFlv,
     /// RTMP play.
     Rtmp,
     /// HTTP-FLV to another node, which serves viewers of its own. It does not count as a viewer.
@@ -56,6 +58,7 @@ impl ViewerProtocol {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::HttpFlv => "http-flv",
+            Self::WebSocketFlv => "ws-flv",
             Self::Rtmp => "rtmp",
             Self::Pull => "pull",
         }

@@ -76,6 +76,31 @@ impl ViewerSocket {
         self.pump(now)
     }
 
+    /// Drops the media that waits, but for the rest of what was begun. The viewer begins again, as one who has been sent
+    /// nothing yet.
+    pub fn restart(&mut self) {
+        self.queue.restart();
+    }
+
+    /// Sends what ends the media in good order, behind all that waits. Nothing is sent after it.
+    pub fn finish(&mut self, now: Instant) -> io::Result<()> {
+        self.queue.finish(now);
+        self.pump(now)
+    }
+
+    /// Counts from 0 again what is sent and dropped.
+    pub fn forget_counts(&mut self) {
+        self.sent_bytes = 0;
+        self.queue.forget_dropped();
+    }
+
+    /// Has the system find out whether the peer is still there while nothing is sent to it.
+    pub fn keep_alive(&self) {
+        if let Err(error) = self.wire.keep_alive() {
+            log::debug!(reason:% = error; "SO_KEEPALIVE could not be set");
+        }
+    }
+
     /// Batches were lost on their way here.
     pub fn miss(&mut self) {
         self.queue.miss();
@@ -113,14 +138,16 @@ impl ViewerSocket {
         self.queue.is_stalled(limits, now)
     }
 
-    /// Whether the peer closed its side; what else it sent is thrown away. Costs a system call only if there is something
+    /// Reads what the peer sent; 0 bytes mean that it sends nothing more. Costs a system call only if there is something
     /// to read.
-    pub fn is_closed_by_peer(&mut self) -> bool {
-        let mut ignored = [0; 1024];
-        match self.wire.try_read(&mut ignored) {
-            Ok(size_bytes) => size_bytes == 0,
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-        }
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wire.try_read(buffer)
+    }
+
+    /// Fails if the connection broke. A peer that sent its end before is not heard in any other way, unless something is
+    /// sent to it.
+    pub fn take_error(&self) -> io::Result<()> {
+        self.wire.take_error()
     }
 
     /// Bytes that wait and belong to the connection.

@@ -5,10 +5,11 @@ use std::{
     net::{Shutdown, SocketAddr},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use nix::{libc, setsockopt_impl, sockopt_impl, sys::socket::setsockopt};
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
@@ -22,6 +23,12 @@ sockopt_impl!(
     libc::SO_RCVLOWAT,
     i32
 );
+
+/// The probes of [`Wire::keep_alive`]: a peer that answers none of them for some two minutes is gone.
+const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(15))
+    .with_retries(4);
 
 /// A connection to a peer. An enum and not a trait object: what a frame costs on a plain connection is one system call, and
 /// a branch that is always predicted is all that may be added to it.
@@ -60,9 +67,24 @@ impl Wire {
         Ok(setsockopt(self.socket(), ReceiveLowWater, &size_bytes)?)
     }
 
+    /// Has the system find out whether the peer is still there while nothing is sent to it. `SO_KEEPALIVE`.
+    pub fn keep_alive(&self) -> io::Result<()> {
+        SockRef::from(self.socket()).set_tcp_keepalive(&KEEP_ALIVE)
+    }
+
+    /// Fails if the connection broke. `SO_ERROR`.
+    pub fn take_error(&self) -> io::Result<()> {
+        self.socket().take_error()?.map_or(Ok(()), Err)
+    }
+
     /// Closes the sending side. What the peer still sends can be read.
     pub fn shutdown_write(&self) -> io::Result<()> {
         SockRef::from(self.socket()).shutdown(Shutdown::Write)
+    }
+
+    /// Waits until there may be something to read.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket().readable().await
     }
 
     /// Ready when the runtime saw that there is something to read.

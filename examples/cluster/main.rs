@@ -13,10 +13,10 @@ mod clip;
 mod node;
 mod outage;
 mod process;
+mod progress;
 #[path = "../demo/publisher.rs"]
 mod publisher;
 mod redis;
-mod story;
 mod viewer;
 
 use std::{error::Error, future, io, path::Path, process::ExitCode, time::Duration};
@@ -24,7 +24,7 @@ use std::{error::Error, future, io, path::Path, process::ExitCode, time::Duratio
 use clap::Parser;
 use node::Node;
 use process::{Process, Role};
-use story::Story;
+use progress::Progress;
 use synctv_actors::cluster::redis_store::RedisUrl;
 use tokio::signal::unix::{SignalKind, signal};
 use viewer::Viewer;
@@ -93,15 +93,15 @@ async fn show(args: &Args, directory: &Path, cluster: &mut Cluster) -> Result<()
     let [owner, near, far] = &mut nodes[..] else { return Ok(()) };
     let (servers, app) = ([owner.rtmp, near.rtmp, far.rtmp], owner.app.clone());
     let (viewers_node, http) = (far.name.clone(), far.http);
-    let story = Story::begin(&servers);
+    let progress = Progress::begin(&servers);
     tokio::select! {
-        never = publisher::run(&servers, &app, ROOM, |at, news| story.publisher(at, news)) => match never {},
+        never = publisher::run(&servers, &app, ROOM, |at, attempt| progress.publisher(at, attempt)) => match never {},
         error = first_to_end(redis, [near, far]) => Err(error),
         told = async {
             let Some(kill_after) = args.kill_after else { return Err(owner.process.ended().await) };
             let viewer = Viewer::join(http, ROOM).await?;
-            let outage = outage::cause(owner, viewer, kill_after, &story).await?;
-            story.say(&format!("the viewer at {viewers_node}: {outage}"));
+            let outage = outage::cause(owner, viewer, kill_after, &progress).await?;
+            progress.print(&format!("the viewer at {viewers_node}: {outage}"));
             if !args.once {
                 future::pending::<()>().await;
             }

@@ -7,10 +7,12 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{self, Command, ExitCode},
+    sync::mpsc,
     thread,
 };
 
 use synctv_stream::{config::Config, log, run};
+use synctv_testkit::server::{Addresses, is_last_address};
 
 use crate::process::{END_LIMIT, Process, Role};
 
@@ -51,7 +53,7 @@ impl Node {
             ("DRAIN_TIMEOUT_S", OsStr::new("0")),
         ];
         let mut process = Process::start(name, Role::Node, settings, directory, verbose)?;
-        let Some(addresses) = Addresses::read(&mut process).await else {
+        let Some(addresses) = addresses(&mut process).await else {
             return Err(process.ended().await);
         };
         let Addresses { rtmp, app, http, hls } = addresses;
@@ -72,38 +74,18 @@ impl Node {
     }
 }
 
-struct Addresses {
-    rtmp: SocketAddr,
-    app: String,
-    http: SocketAddr,
-    hls: Option<SocketAddr>,
-}
-
-impl Addresses {
-    /// From the lines in which the server says where it serves; `None` if it ends without.
-    async fn read(process: &mut Process) -> Option<Self> {
-        let mut lines = process.stdout()?;
-        let (mut push, mut watch, mut hls) = (None, None, None);
-        while let Some(line) = lines.next_line().await.ok()? {
-            let Some((what, url)) = line.split_once(char::is_whitespace) else { continue };
-            let url = url.trim_start();
-            match what {
-                "push" => push = at(url),
-                "watch" => watch = at(url),
-                "hls" => hls = at(url),
-                "page" => break,
-                _ => {}
-            }
+/// The addresses at which it says that it serves; `None` if it ends without.
+async fn addresses(process: &mut Process) -> Option<Addresses> {
+    let mut lines = process.stdout()?;
+    let mut read = Vec::new();
+    while let Some(line) = lines.next_line().await.ok()? {
+        let is_last = is_last_address(&line);
+        read.push(line);
+        if is_last {
+            break;
         }
-        let ((rtmp, app), (http, _)) = (push?, watch?);
-        Some(Self { rtmp, app, http, hls: hls.map(|(address, _)| address) })
     }
-}
-
-/// The address in a URL, and the first part of its path.
-fn at(url: &str) -> Option<(SocketAddr, String)> {
-    let mut parts = url.split_once("://")?.1.split('/');
-    Some((parts.next()?.parse().ok()?, parts.next()?.to_owned()))
+    Addresses::parse(&read)
 }
 
 /// The role: serves until stdin ends, or a signal comes.
@@ -112,17 +94,19 @@ pub fn serve() -> ExitCode {
         Ok(config) => config,
         Err(stop) => return stop.report(),
     };
-    thread::spawn(stop_with_stdin);
+    // Dropped when the server has ended.
+    let (_running, ended) = mpsc::channel::<()>();
+    thread::spawn(move || stop_with_stdin(&ended));
     log::run_logged("synctv-stream", || run(config))
 }
 
-/// Ends this process as an operator would, so that it leaves nothing in Redis, once nobody holds the pipe.
-fn stop_with_stdin() {
+/// Ends this process as an operator would, so that it leaves nothing in Redis, once the pipe is closed.
+fn stop_with_stdin(ended: &mpsc::Receiver<()>) {
     // However it ends.
     let _ = io::copy(&mut io::stdin(), &mut io::sink());
     let asked = Command::new("sh").args(["-c", "kill -TERM $PPID"]).status();
-    if asked.is_ok_and(|status| status.success()) {
-        thread::park_timeout(END_LIMIT);
+    let is_ending = asked.is_ok_and(|status| status.success());
+    if !is_ending || ended.recv_timeout(END_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+        process::exit(1);
     }
-    process::exit(1);
 }

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::{node::Node, story::Story, viewer::Viewer};
+use crate::{node::Node, progress::Progress, viewer::Viewer};
 
 /// How long to wait for the pictures to go on.
 const RESUME_LIMIT: Duration = Duration::from_secs(120);
@@ -24,21 +24,21 @@ pub async fn cause(
     owner: &mut Node,
     mut viewer: Viewer,
     kill_after: Duration,
-    story: &Story,
+    progress: &Progress,
 ) -> Result<Outage, Box<dyn Error>> {
     viewer.next_frame().await?;
     tokio::select! {
         seen = watch_for(&mut viewer, kill_after) => seen?,
         error = owner.process.ended() => return Err(error),
     }
-    let accepted_before = story.accepted();
-    story.say(&format!("{} is killed", owner.name));
+    let accepted_before = progress.accepted();
+    progress.print(&format!("{} is killed", owner.name));
     owner.process.kill().await?;
     let resumed = timeout(RESUME_LIMIT, async {
         // What the killed node had sent is still on its way.
         loop {
             let pause = viewer.next_frame().await?;
-            if story.accepted() > accepted_before {
+            if progress.accepted() > accepted_before {
                 return Ok::<_, Box<dyn Error>>(pause);
             }
         }

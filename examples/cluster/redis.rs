@@ -3,31 +3,32 @@
 use std::{
     error::Error,
     ffi::OsStr,
-    fs, io,
+    fs::File,
+    io::{self, Write},
     net::{Ipv4Addr, TcpListener},
     path::Path,
     process::{ExitCode, Stdio},
     thread,
-    time::Duration,
 };
 
-use tokio::{process::Command, sync::oneshot, time};
+use tokio::{
+    io::{BufReader, Lines},
+    process::{ChildStdout, Command},
+    sync::oneshot,
+};
 
 use crate::process::{Process, Role};
 
 const PROGRAM: &str = "redis-server";
 
-/// Tells the role its port.
+/// The port of the role.
 const PORT: &str = "CLUSTER_EXAMPLE_REDIS_PORT";
 
-/// Where it writes its log, in its directory.
+/// Where its log is written, in its directory.
 const LOG: &str = "redis-server.log";
 
 /// What it logs once it serves, after words that differ between versions.
 const READY: &str = "eady to accept connections";
-
-/// How often to look into its log.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Starts one that keeps nothing on a disk, and waits until it serves. Gives its URL.
 pub async fn start(directory: &Path, verbose: bool) -> Result<(Process, String), Box<dyn Error>> {
@@ -37,15 +38,25 @@ pub async fn start(directory: &Path, verbose: bool) -> Result<(Process, String),
     let settings = [(PORT, port.to_string())];
     let settings = settings.iter().map(|(name, value)| (*name, OsStr::new(value)));
     let mut process = Process::start("redis", Role::Redis, settings, directory, verbose)?;
-    let log = directory.join(LOG);
-    tokio::select! {
-        () = logged(&log, READY) => Ok((process, format!("redis://127.0.0.1:{port}"))),
-        error = process.ended() => {
-            // Without a log there is nothing to add.
-            let log = fs::read_to_string(&log).unwrap_or_default();
-            Err(format!("{error}\n{log}").into())
+    let mut lines = process.stdout().ok_or("redis has no output")?;
+    let mut log = File::create(directory.join(LOG))?;
+    let mut written = String::new();
+    while let Some(line) = lines.next_line().await? {
+        writeln!(log, "{line}")?;
+        if line.contains(READY) {
+            tokio::spawn(async move { while keep_line(&mut lines, &mut log).await {} });
+            return Ok((process, format!("redis://127.0.0.1:{port}")));
         }
+        written.push_str(&line);
+        written.push('\n');
     }
+    Err(format!("{}\n{written}", process.ended().await).into())
+}
+
+/// Writes its next line to the log. Read on, or it would wait for room in the pipe.
+async fn keep_line(lines: &mut Lines<BufReader<ChildStdout>>, log: &mut File) -> bool {
+    let line = lines.next_line().await;
+    line.is_ok_and(|line| line.is_some_and(|line| writeln!(log, "{line}").is_ok()))
 }
 
 /// Most who lack it have yet to install it.
@@ -59,18 +70,12 @@ fn explain(error: io::Error) -> String {
     }
 }
 
-async fn logged(path: &Path, words: &str) {
-    while !fs::read_to_string(path).is_ok_and(|log| log.contains(words)) {
-        time::sleep(LOOK_INTERVAL).await;
-    }
-}
-
 /// The role: keeps a redis-server until stdin ends.
 #[tokio::main(flavor = "current_thread")]
 pub async fn keep() -> ExitCode {
     let port = std::env::var(PORT).unwrap_or_default();
     let mut command = Command::new(PROGRAM);
-    command.args(["--bind", "127.0.0.1", "--port", &port, "--logfile", LOG]);
+    command.args(["--bind", "127.0.0.1", "--port", &port]);
     command.args(["--save", "", "--appendonly", "no"]).stdin(Stdio::null()).kill_on_drop(true);
     let (ended, stdin_ended) = oneshot::channel::<()>();
     thread::spawn(move || {

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, error::Error, net::SocketAddr, time::Duration};
 
 use synctv_media::{flv::reader::FlvReader, stream::frame::Track};
+use synctv_testkit::http::receive_head;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -12,12 +13,9 @@ use tokio::{
 /// More than any tag of the clip.
 const TAG_MAX_BYTES: usize = 1024 * 1024;
 
-/// More than any head of a response.
-const HEAD_MAX_BYTES: usize = 16 * 1024;
-
 const READ_BYTES: usize = 64 * 1024;
 
-/// How often to ask for a room that nobody publishes yet, and how many times.
+/// How often to ask for a room that is not published yet, and how many times.
 const ASK_INTERVAL: Duration = Duration::from_millis(250);
 const ASKED_MAX: u32 = 80;
 
@@ -33,24 +31,28 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// Asks for `room` until someone publishes it.
+    /// Asks for `room` until it is published.
     pub async fn join(http: SocketAddr, room: &str) -> Result<Self, Box<dyn Error>> {
-        let mut status = String::new();
+        let mut status = 0;
         for _ in 0..ASKED_MAX {
             let mut socket = TcpStream::connect(http).await?;
-            status = ask(&mut socket, room).await?;
-            if status.contains(" 200 ") {
-                return Ok(Self::on(socket));
+            socket.write_all(format!("GET /{room}.flv HTTP/1.0\r\n\r\n").as_bytes()).await?;
+            let head = receive_head(&mut socket).await?;
+            if head.status == 200 {
+                return Ok(Self::on(socket, &head.body));
             }
+            status = head.status;
             sleep(ASK_INTERVAL).await;
         }
         Err(format!("http://{http}/{room}.flv: {status}").into())
     }
 
-    fn on(socket: TcpStream) -> Self {
+    fn on(socket: TcpStream, body: &[u8]) -> Self {
+        let mut reader = FlvReader::new(TAG_MAX_BYTES);
+        reader.feed(body);
         Self {
             socket,
-            reader: FlvReader::new(TAG_MAX_BYTES),
+            reader,
             buffer: vec![0; READ_BYTES],
             last_at: Instant::now(),
             last_ms: HashMap::new(),
@@ -83,18 +85,4 @@ impl Viewer {
             _ => Ok(()),
         }
     }
-}
-
-/// Asks for a room, and gives the first line of the answer. What follows is FLV if that is 200.
-async fn ask(socket: &mut TcpStream, room: &str) -> Result<String, Box<dyn Error>> {
-    socket.write_all(format!("GET /{room}.flv HTTP/1.0\r\n\r\n").as_bytes()).await?;
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() == HEAD_MAX_BYTES {
-            return Err("the head of the response does not end".into());
-        }
-        head.push(socket.read_u8().await?);
-    }
-    let head = String::from_utf8_lossy(&head);
-    Ok(head.lines().next().unwrap_or_default().to_owned())
 }

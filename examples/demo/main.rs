@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use publisher::News;
+use publisher::Attempt;
 use synctv_stream::{
     RunError,
     config::{Config, RedisSetting},
@@ -39,17 +39,18 @@ fn demo(mut config: Config) -> Result<(), Box<dyn Error>> {
     let (rtmp, app) = (reachable(listeners.rtmp.local_addr()?), config.rtmp_app.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // It ends with the process.
-    thread::spawn(move || runtime.block_on(publisher::run(&[rtmp], &app, ROOM, |_, news| report(news))));
+    thread::spawn(move || {
+        runtime.block_on(publisher::run(&[rtmp], &app, ROOM, |_, attempt| report(attempt)))
+    });
     let page = listeners.httpflv_address();
     println!("Open http://{page}/ or http://{page}/watch/{ROOM}; Ctrl-C ends it.\n");
     Ok(run_on(config, listeners)?)
 }
 
-/// Says what went wrong. A server that closes the connection is stopping, or has said why in its log.
-fn report(news: News) {
-    let News::Failed(error) = news else { return };
-    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-    if kind != Some(io::ErrorKind::UnexpectedEof) {
+/// Prints what went wrong. A server that closes the connection is stopping, or has the reason in its log.
+fn report(attempt: Attempt) {
+    let Attempt::Failed(error) = attempt else { return };
+    if error.kind() != io::ErrorKind::UnexpectedEof {
         eprintln!("demo: the publisher: {error}");
     }
 }

@@ -2,13 +2,13 @@
 
 pub mod compare;
 mod http;
-mod playlist;
 mod prober;
 mod report;
 mod viewer;
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
+use synctv_testkit::hls::Playlist;
 use tokio::sync::watch;
 
 pub use self::report::Report;
@@ -24,6 +24,12 @@ impl Place {
     fn path(&self, name: &str) -> String {
         format!("/live/{}/{name}", self.room)
     }
+}
+
+/// The playlist in an answer; `None` if it is none, or has no segments.
+fn playlist(text: &[u8]) -> Option<Playlist> {
+    let playlist = Playlist::try_parse(std::str::from_utf8(text).ok()?).ok()?;
+    (!playlist.segments.is_empty() && playlist.target_s > 0).then_some(playlist)
 }
 
 /// One measurement. Without an address for HLS there are publishers only.

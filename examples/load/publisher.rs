@@ -4,12 +4,12 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use synctv_media::{
-    rtmp::client::{Client, ClientEvent},
     samples,
     stream::frame::{Frame, Track},
 };
+use synctv_testkit::rtmp::{self, Client};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::TcpStream,
     sync::{oneshot, watch},
     time::Instant,
@@ -84,23 +84,8 @@ async fn connect(server: SocketAddr, room: &str) -> io::Result<(TcpStream, Clien
     let mut socket = TcpStream::connect(server).await?;
     socket.set_nodelay(true)?;
     let mut client = Client::publisher("live", room);
-    let mut buffer = vec![0; 4096];
-    loop {
-        socket.write_all(&client.take_output()).await?;
-        while let Some(event) = client.poll_event() {
-            match event {
-                ClientEvent::Ready => return Ok((socket, client)),
-                ClientEvent::Status { level, code, description } if level == "error" => {
-                    return Err(io::Error::other(format!("{code}: {description}")));
-                }
-                _ => {}
-            }
-        }
-        match socket.read(&mut buffer).await? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            size => client.feed(&buffer[..size]).map_err(io::Error::other)?,
-        }
-    }
+    rtmp::start(&mut socket, &mut client).await?;
+    Ok((socket, client))
 }
 
 async fn publish(
@@ -115,13 +100,11 @@ async fn publish(
     }
     let mut source = Source::new(kbps, gop);
     let begin = Instant::now();
-    let mut discarded = vec![0; 4096];
     while *stages.borrow() != Stage::Over {
         tokio::time::sleep_until(begin + source.next_at()).await;
         client.send_frame(&source.next_frame());
+        rtmp::answer_what_came(&socket, &mut client)?;
         socket.write_all(&client.take_output()).await?;
-        // Acknowledgements need no answer, but they must not fill the socket.
-        while let Ok(1..) = socket.try_read(&mut discarded) {}
     }
     Ok(())
 }

@@ -3,21 +3,19 @@
 use std::{
     error::Error,
     io::{BufRead, BufReader},
-    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
 };
 
+use synctv_testkit::server::{Addresses, is_last_address};
 use tempfile::TempDir;
 
 use crate::Args;
 
-/// A server of our own, gone with this value.
+/// A running server; it is killed when this is dropped.
 pub struct Server {
     process: Child,
-    rtmp: SocketAddr,
-    http: SocketAddr,
-    hls: Option<SocketAddr>,
+    addresses: Addresses,
     _storage: TempDir,
 }
 
@@ -35,29 +33,29 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()?;
         let stdout = process.stdout.take().ok_or("the server has no output")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let mut line = || lines.next().ok_or("the server did not start")?.map_err(Box::<dyn Error>::from);
-        let (rtmp, http, third) = (address(&line()?)?, address(&line()?)?, line()?);
-        let hls = if third.starts_with("hls") { Some(address(&third)?) } else { None };
-        Ok(Self { process, rtmp, http, hls, _storage: storage })
+        let mut lines = Vec::new();
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let is_last = is_last_address(&line);
+            lines.push(line);
+            if is_last {
+                break;
+            }
+        }
+        let addresses = Addresses::parse(&lines).ok_or("the server did not start")?;
+        Ok(Self { process, addresses, _storage: storage })
     }
 
     /// The load, on this server.
     pub fn args(&self, args: Args) -> Args {
-        Args { rtmp: self.rtmp, http: self.http, hls: self.hls, server_pid: Some(self.process.id()), ..args }
+        let Addresses { rtmp, http, hls, .. } = self.addresses;
+        Args { rtmp, http, hls, server_pid: Some(self.process.id()), ..args }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may be gone already.
+        // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// The server says what it serves and at which URL.
-fn address(line: &str) -> Result<SocketAddr, Box<dyn Error>> {
-    let host = line.split('/').nth(2).ok_or("the server did not say where it listens")?;
-    Ok(host.parse()?)
 }

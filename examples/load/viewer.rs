@@ -5,6 +5,7 @@
 use std::{future::poll_fn, net::SocketAddr, time::Duration};
 
 use synctv_media::flv::{FILE_HEADER_BYTES, TAG_HEADER_BYTES, TAG_OVERHEAD_BYTES};
+use synctv_testkit::http::receive_head;
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, time::Instant};
 
 use crate::{
@@ -46,8 +47,11 @@ async fn receive(
     watched: &mut Watched,
 ) -> std::io::Result<()> {
     let mut socket = TcpStream::connect(server).await?;
-    socket.write_all(format!("GET /{room}.flv HTTP/1.1\r\nHost: load\r\n\r\n").as_bytes()).await?;
-    let mut scan = Scan::new();
+    // Of HTTP/1.0, which has no chunks: they cost the server nothing, but the reader something.
+    socket.write_all(format!("GET /{room}.flv HTTP/1.0\r\nHost: load\r\n\r\n").as_bytes()).await?;
+    let head = receive_head(&mut socket).await.map_err(std::io::Error::other)?;
+    let mut scan = Scan::behind_head();
+    scan.take(&head.body, |stamp| watched.picture(stamp, now_us(), false));
     loop {
         poll_fn(|task| socket.poll_read_ready(task)).await?;
         let measuring = *stages.borrow() == Stage::Measuring;
@@ -73,32 +77,21 @@ thread_local! {
     static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// Finds the pictures in the bytes of a response.
+/// Finds the pictures in the bytes of a response's body.
 struct Scan {
-    state: State,
     look: Vec<u8>,
     skip: usize,
     picture: Option<Stamp>,
 }
 
-#[derive(PartialEq)]
-enum State {
-    Head,
-    Tag,
-}
-
 impl Scan {
-    fn new() -> Self {
-        Self { state: State::Head, look: Vec::with_capacity(LOOK_BYTES), skip: 0, picture: None }
+    fn behind_head() -> Self {
+        Self { look: Vec::with_capacity(LOOK_BYTES), skip: FILE_HEADER_BYTES, picture: None }
     }
 
     /// Calls `seen` with the stamp of each picture that is complete.
     fn take(&mut self, mut bytes: &[u8], mut seen: impl FnMut(Stamp)) {
         while !bytes.is_empty() {
-            if self.state == State::Head {
-                bytes = self.head(bytes);
-                continue;
-            }
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
             bytes = &bytes[skipped..];
@@ -109,20 +102,6 @@ impl Scan {
                 bytes = self.tag(bytes);
             }
         }
-    }
-
-    /// Passes over the response's head and the file header.
-    fn head<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        for (at, byte) in bytes.iter().enumerate() {
-            self.look.push(*byte);
-            if self.look.ends_with(b"\r\n\r\n") {
-                self.look.clear();
-                self.state = State::Tag;
-                self.skip = FILE_HEADER_BYTES;
-                return &bytes[at + 1..];
-            }
-        }
-        &[]
     }
 
     /// Looks at the front of a tag, once it is there.

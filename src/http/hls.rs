@@ -37,6 +37,7 @@ use self::{
     target::TargetError,
 };
 use super::{
+    IDLE_TIMEOUT,
     connection_gate::ConnectionGate,
     credentials::refused,
     reply::{error, not_allowed, preflight},
@@ -45,9 +46,6 @@ use super::{
 
 /// What a page of another site may read of an answer.
 const EXPOSED_HEADERS: &str = "Content-Length, Content-Range, Date, ETag, Retry-After";
-
-/// How long a connection may wait for its next request. Players ask every few seconds.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// How long a peer may take to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -130,10 +128,10 @@ async fn framework(
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
     HttpService::<WriteTimeout<Wire>, _, _>::build()
-        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+        .keep_alive(KeepAlive::Timeout(IDLE_TIMEOUT))
         .client_request_timeout(port.head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .h1_allow_half_closed(false)
+        .h1_allow_half_closed(true)
         .h1(app)
         .new_service(())
         .await

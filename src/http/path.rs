@@ -41,7 +41,7 @@ pub(super) fn parse<'a>(path: &'a str, query: &str, app: &str) -> Option<Target<
         return api(rest, query);
     }
     if let Some(room) = path.strip_prefix("/watch/") {
-        return Some(Target::Watch(RoomName::new(room)));
+        return Some(Target::Watch(RoomName::from_address(room)));
     }
     if let Some(name) = path.strip_prefix("/assets/") {
         return Some(Target::Asset(name));
@@ -70,15 +70,15 @@ fn api<'a>(path: &'a str, query: &str) -> Option<Target<'a>> {
 
 fn stream<'a>(path: &str) -> Target<'a> {
     match path.rsplit_once('/') {
-        Some((room, "publisher")) => Target::Publisher(RoomName::new(room)),
-        Some((room, "viewers")) => Target::Viewers(RoomName::new(room)),
-        _ => Target::Stream(RoomName::new(path)),
+        Some((room, "publisher")) => Target::Publisher(RoomName::from_address(room)),
+        Some((room, "viewers")) => Target::Viewers(RoomName::from_address(room)),
+        _ => Target::Stream(RoomName::from_address(path)),
     }
 }
 
-/// The room that a query asks for. Names need no escapes, so what has one is no name.
+/// The room that a query asks for.
 fn room_in(query: &str) -> Option<Result<RoomName, RoomNameError>> {
-    query.split('&').find_map(|pair| pair.strip_prefix("room=")).map(RoomName::new)
+    query.split('&').find_map(|pair| pair.strip_prefix("room=")).map(RoomName::from_address)
 }
 
 #[cfg(test)]
@@ -119,6 +119,12 @@ mod tests {
     fn everything_else_is_media_or_nothing() {
         assert_eq!(target("/r.flv"), Some(Target::Flv(room("r"))));
         assert_eq!(target("/live/r.flv"), Some(Target::Flv(room("r"))));
+        for path in ["/my%2Droom.flv", "//my-room.flv", "/live//%6d%79-room.flv"] {
+            assert_eq!(target(path), Some(Target::Flv(room("my-room"))), "{path}");
+        }
+        assert_eq!(target("/watch/my%2Droom"), Some(Target::Watch(room("my-room"))));
+        assert_eq!(target("/api/v1/streams?room=my%2droom"), Some(Target::Streams(Some(room("my-room")))));
+        assert_eq!(target("/api/v1/streams/my%2droom"), Some(Target::Stream(room("my-room"))));
         for path in ["/r", "/watch", "/api", "/api/v2/streams", "/api/", "/index.html"] {
             assert_eq!(target(path), None, "{path}");
         }

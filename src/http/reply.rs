@@ -8,8 +8,8 @@ use serde_json::json;
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
-/// `*` does not cover this one (Fetch standard, CORS-preflight fetch).
-const HEADERS: &str = "Authorization, *";
+/// The wildcard does not cover Authorization (Fetch, CORS-unsafe request-header names).
+const ALLOWED_HEADERS: &str = "Authorization, *";
 
 /// What a browser asks before it asks.
 pub(super) fn preflight() -> HttpResponse {
@@ -21,7 +21,7 @@ pub(super) fn preflight_of(methods: &'static str) -> HttpResponse {
     HttpResponse::NoContent()
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, methods))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS))
         .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
         .finish()
 }

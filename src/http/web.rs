@@ -10,7 +10,7 @@ use actix_web::{
     http::{Method, StatusCode},
     web,
 };
-use synctv_actors::{cluster::origin::PULL_HEADER, wire::Wire};
+use synctv_actors::cluster::origin::PULL_HEADER;
 use synctv_media::stream::room::{RoomName, RoomNameError};
 
 use super::{
@@ -43,17 +43,18 @@ pub(super) async fn service(
     api: Arc<Api>,
     health: Health,
 ) -> Result<
-    impl Service<(WriteTimeout<Rewind<Wire>>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
+    impl Service<(WriteTimeout<Rewind>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
     let site = web::Data::new(Site { app: settings.app.clone(), api, health });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
-    HttpService::<WriteTimeout<Rewind<Wire>>, _, _>::build()
-        .keep_alive(KeepAlive::Disabled)
+    HttpService::<WriteTimeout<Rewind>, _, _>::build()
+        // It gets one request at a time, behind which there is nothing to wait for.
+        .keep_alive(KeepAlive::Os)
         .client_request_timeout(settings.head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .h1_allow_half_closed(false)
+        .h1_allow_half_closed(true)
         .h1(app)
         .new_service(())
         .await

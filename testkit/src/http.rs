@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
 };
 
@@ -61,7 +61,7 @@ impl Response {
     }
 }
 
-/// Sends a request without a body and reads the response until the server closes the connection.
+/// Sends a request without a body and reads the response.
 pub fn request(server: SocketAddr, method: &str, path: &str) -> Response {
     request_with(server, method, path, &[])
 }
@@ -75,17 +75,14 @@ pub fn request_with(server: SocketAddr, method: &str, path: &str, headers: &[(&s
     exchange(server, text.as_bytes())
 }
 
-/// Sends bytes and reads the response until the server closes the connection.
+/// Sends bytes and reads the response.
 pub fn exchange(server: SocketAddr, bytes: &[u8]) -> Response {
     let mut socket = dial(server);
     socket.write_all(bytes).expect("the server takes the request");
-    let mut read = Vec::new();
-    socket.read_to_end(&mut read).expect("the server answers and closes");
-    let response = Response::parse(&read).expect("the server speaks HTTP");
-    response.unwrap_or_else(|| panic!("no response: {:?}", String::from_utf8_lossy(&read)))
+    read_response(&mut socket, &mut Vec::new(), bytes.starts_with(b"HEAD "))
 }
 
-/// Like [`exchange`]; `None` if the server ends the connection before it has answered.
+/// Like [`exchange`], until the connection ends; `None` if that is before the server has answered.
 pub fn try_exchange(server: SocketAddr, bytes: &[u8]) -> Option<Response> {
     let mut socket = dial(server);
     let _ = socket.write_all(bytes);
@@ -102,27 +99,105 @@ pub fn send_get(socket: &mut TcpStream, path: &str) {
 
 /// Reads a response's head, and what of the body came with it.
 pub fn read_head(socket: &mut TcpStream) -> Response {
-    let mut read = Vec::new();
-    let mut buffer = [0; 4096];
+    read_rest_of_head(socket, Vec::new())
+}
+
+/// Reads the rest of a response's head, of which `read` has the beginning, and what of the body came with it.
+pub fn read_rest_of_head(socket: &mut TcpStream, mut read: Vec<u8>) -> Response {
     loop {
         if let Some(found) = Response::parse(&read).expect("the server speaks HTTP") {
             return found;
         }
-        let size = receive(socket, &mut buffer).expect("an answer comes");
-        assert_ne!(size, 0, "the connection ended before an answer");
-        read.extend_from_slice(&buffer[..size]);
+        let size = read_more(socket, &mut read);
+        assert_ne!(
+            size,
+            0,
+            "no response, but the end of the connection behind {:?}",
+            String::from_utf8_lossy(&read)
+        );
     }
 }
 
-/// Reads a response whose length is announced, on a connection that may stay open.
-pub fn read_response(socket: &mut TcpStream) -> Response {
-    let mut response = read_head(socket);
-    let whole: usize = response.header("content-length").parse().expect("the response has a length");
-    let came = response.body.len();
-    assert!(came <= whole, "more than the announced {whole} bytes");
-    response.body.resize(whole, 0);
-    socket.read_exact(&mut response.body[came..]).expect("the body comes");
-    response
+/// Reads a response, of which `read` has the beginning; what follows it on the connection stays there. The response to a
+/// HEAD has no body.
+pub fn read_response(socket: &mut TcpStream, read: &mut Vec<u8>, is_head: bool) -> Response {
+    let mut response = read_rest_of_head(socket, std::mem::take(read));
+    let mut body = std::mem::take(&mut response.body);
+    match body_end(&response, is_head) {
+        BodyEnd::Bytes(size) => {
+            while body.len() < size {
+                assert_ne!(read_more(socket, &mut body), 0, "a whole body: {response:?}");
+            }
+            *read = body.split_off(size);
+        }
+        BodyEnd::Chunk => {
+            let mut chunks = Dechunker::default();
+            let mut content = chunks.feed(&body);
+            while !chunks.is_ended {
+                body.clear();
+                assert_ne!(read_more(socket, &mut body), 0, "a whole body: {response:?}");
+                content.extend(chunks.feed(&body));
+            }
+            (body, *read) = (content, chunks.pending);
+        }
+        BodyEnd::Connection => while read_more(socket, &mut body) > 0 {},
+    }
+    Response { body, ..response }
+}
+
+fn read_more(socket: &mut TcpStream, read: &mut Vec<u8>) -> usize {
+    let mut buffer = [0; 16 * 1024];
+    let size = receive(socket, &mut buffer).expect("the server answers");
+    read.extend_from_slice(&buffer[..size]);
+    size
+}
+
+/// Where the body of a response ends.
+#[derive(Debug, PartialEq, Eq)]
+enum BodyEnd {
+    Bytes(usize),
+    Chunk,
+    Connection,
+}
+
+fn body_end(response: &Response, is_head: bool) -> BodyEnd {
+    if is_head || matches!(response.status, 101 | 204 | 304) {
+        BodyEnd::Bytes(0)
+    } else if response.header("transfer-encoding") == "chunked" {
+        BodyEnd::Chunk
+    } else {
+        response.header("content-length").parse().map_or(BodyEnd::Connection, BodyEnd::Bytes)
+    }
+}
+
+/// Reads a body in chunks (RFC 9112, section 7.1).
+#[derive(Debug, Default)]
+pub struct Dechunker {
+    pending: Vec<u8>,
+    /// Whether the chunk that ends the body came.
+    pub is_ended: bool,
+}
+
+impl Dechunker {
+    /// Returns the content in the next bytes of a body.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.pending.extend_from_slice(bytes);
+        let mut content = Vec::new();
+        while !self.is_ended {
+            let Some(line_bytes) = self.pending.windows(2).position(|two| two == b"\r\n") else { break };
+            let line = std::str::from_utf8(&self.pending[..line_bytes]).expect("a chunk's size is text");
+            let size = usize::from_str_radix(line, 16).expect("a chunk's size is hexadecimal");
+            let end = line_bytes + 2 + size;
+            if self.pending.len() < end + 2 {
+                break;
+            }
+            assert_eq!(&self.pending[end..end + 2], b"\r\n", "a chunk ends where its size says");
+            content.extend_from_slice(&self.pending[line_bytes + 2..end]);
+            self.pending.drain(..end + 2);
+            self.is_ended = size == 0;
+        }
+        content
+    }
 }
 
 /// Why a response cannot be read.
@@ -130,7 +205,7 @@ pub fn read_response(socket: &mut TcpStream) -> Response {
 pub enum HeadError {
     /// The connection failed or was closed.
     #[error("connection: {0}")]
-    Connection(#[from] std::io::Error),
+    Connection(#[from] io::Error),
     /// It is not HTTP.
     #[error("not HTTP: {0}")]
     Syntax(#[from] httparse::Error),
@@ -142,13 +217,59 @@ pub enum HeadError {
 /// Like [`read_head`], for programs that must not panic.
 pub async fn receive_head(socket: &mut (impl AsyncRead + Unpin)) -> Result<Response, HeadError> {
     let mut read = Vec::new();
+    let mut buffer = [0; 4096];
     while read.len() < HEAD_MAX_BYTES {
-        if socket.read_buf(&mut read).await? == 0 {
-            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+        match socket.read(&mut buffer).await? {
+            0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            size => read.extend_from_slice(&buffer[..size]),
         }
         if let Some(response) = Response::parse(&read)? {
             return Ok(response);
         }
     }
     Err(HeadError::Endless)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// The client's end of a connection on which `bytes` are sent before it is closed.
+    fn answered_with(bytes: &[u8]) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = dial(listener.local_addr().unwrap());
+        listener.accept().unwrap().0.write_all(bytes).unwrap();
+        client
+    }
+
+    #[test]
+    fn responses_end_by_length_by_chunk_and_without_a_body() {
+        let mut socket = answered_with(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc\
+              HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n\
+              HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n\
+              HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\
+              HTTP/1.1 404 Not Found\r\nX-Y:  z \r\n\r\nto the end",
+        );
+        let mut read = Vec::new();
+        let bodies = [false, false, false, true, false].map(|is_head| {
+            let response = read_response(&mut socket, &mut read, is_head);
+            (response.status, response.text(), response.header("x-y").to_owned())
+        });
+        let expected =
+            [(200, "abc", ""), (304, "", ""), (200, "def", ""), (200, "", ""), (404, "to the end", "z")];
+        assert_eq!(
+            bodies,
+            expected.map(|(status, text, header)| (status, text.to_owned(), header.to_owned()))
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "a whole body")]
+    fn a_body_that_breaks_off_is_noticed() {
+        let mut socket = answered_with(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabc");
+        read_response(&mut socket, &mut Vec::new(), false);
+    }
 }

@@ -43,6 +43,13 @@ pub fn program() -> Command {
     command
 }
 
+/// Returns the program under test, with HLS, its segments in `storage`. A publisher may be away for a second.
+pub fn program_with_hls(storage: &Path) -> Command {
+    let mut command = program();
+    command.env("HLS", "always").env("HLS_STORAGE", storage).env("PUBLISHER_GRACE_S", "1");
+    command
+}
+
 /// A running server; it is killed when this is dropped.
 #[derive(Debug)]
 pub struct TestServer {
@@ -75,8 +82,8 @@ impl TestServer {
 
     /// Starts it with HLS, its segments in `storage`. A publisher may be away for a second.
     pub fn with_hls_storage(storage: &Path, flags: &[&str]) -> Self {
-        let mut command = program();
-        command.env("HLS", "always").env("HLS_STORAGE", storage).env("PUBLISHER_GRACE_S", "1").args(flags);
+        let mut command = program_with_hls(storage);
+        command.args(flags);
         Self::of(command)
     }
 
@@ -84,13 +91,12 @@ impl TestServer {
     pub fn of(mut command: Command) -> Self {
         let mut process = Process::start(&mut command);
         let (log, stdout) = (process.stderr(), process.stdout());
-        // The last of the lines that name an address.
-        if stdout.find_text("page", |line| line.starts_with("page")).is_none() {
+        if stdout.find_text("the addresses", is_last_address).is_none() {
             panic!("the server ended; its log:\n{}", log.lines_to_the_end().join("\n"));
         }
         let addresses = Addresses::parse(&stdout.lines()).expect("the server names its addresses");
         log.find("started", |line| line.text("msg") == "started");
-        let Addresses { rtmp, http, hls } = addresses;
+        let Addresses { rtmp, http, hls, .. } = addresses;
         Self { process, rtmp, http, log, hls: hls.map(HlsClient::new), storage: None }
     }
 
@@ -171,10 +177,12 @@ impl Drop for TestServer {
 }
 
 /// The addresses in the lines that a server writes to stdout when it listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses {
     /// For publishers and RTMP players.
     pub rtmp: SocketAddr,
+    /// The app that they name.
+    pub app: String,
     /// For HTTP-FLV viewers, the API and the pages.
     pub http: SocketAddr,
     /// For HLS viewers, unless HLS is off.
@@ -184,10 +192,39 @@ pub struct Addresses {
 impl Addresses {
     /// Parses lines such as `push   rtmp://127.0.0.1:1935/live/ROOM`; `None` if one is missing.
     pub fn parse(lines: &[impl AsRef<str>]) -> Option<Self> {
-        let address = |word: &str| {
+        let parts = |word: &str| {
             let line = lines.iter().map(AsRef::as_ref).find(|line| line.starts_with(word))?;
-            line.split_once("://")?.1.split('/').next()?.parse().ok()
+            let mut parts = line.split_once("://")?.1.split('/');
+            Some((parts.next()?.parse().ok()?, parts.next()?.to_owned()))
         };
-        Some(Self { rtmp: address("push")?, http: address("watch")?, hls: address("hls") })
+        let ((rtmp, app), (http, _)) = (parts("push")?, parts("watch")?);
+        Some(Self { rtmp, app, http, hls: parts("hls").map(|(hls, _)| hls) })
+    }
+}
+
+/// Whether a line is the last of those of [`Addresses`].
+pub fn is_last_address(line: &str) -> bool {
+    line.starts_with("page")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_with_and_without_hls() {
+        let lines = [
+            "push   rtmp://127.0.0.1:1935/live/ROOM",
+            "watch  http://127.0.0.1:8080/ROOM.flv",
+            "hls    http://127.0.0.1:8081/live/ROOM/index.m3u8",
+            "page   http://127.0.0.1:8080/",
+        ];
+        let [rtmp, http, hls] = [1935, 8080, 8081].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let app = "live".to_owned();
+        let expected = Addresses { rtmp, app, http, hls: Some(hls) };
+        assert_eq!(Addresses::parse(&lines), Some(expected.clone()));
+        assert_eq!(Addresses::parse(&lines[..2]), Some(Addresses { hls: None, ..expected }));
+        assert_eq!(Addresses::parse(&lines[..1]), None);
+        assert!(is_last_address(lines[3]) && !is_last_address(lines[1]));
     }
 }

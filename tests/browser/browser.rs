@@ -5,13 +5,13 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::{Value, json};
-use synctv_testkit::{http::read_response, socket::dial, wait::PATIENCE};
+use synctv_testkit::{http::read_response, process::scratch_directory, socket::dial, wait::PATIENCE};
 use tempfile::TempDir;
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -139,8 +139,7 @@ impl Browser {
 
     /// Saves a screenshot of the window.
     pub fn screenshot(&self, name: &str) -> PathBuf {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
-        std::fs::create_dir_all(&directory).expect("a directory for screenshots");
+        let directory = scratch_directory("screenshots");
         let screenshot = self.ask("GET", &format!("{}/screenshot", self.session), &Value::Null);
         let path = directory.join(name);
         let bytes = base64(screenshot.as_str().expect("a screenshot is text"));
@@ -184,7 +183,7 @@ impl Browser {
             self.address
         );
         socket.write_all(request.as_bytes()).expect("chromedriver takes the request");
-        let value = read_response(&mut socket).json()["value"].clone();
+        let value = read_response(&mut socket, &mut Vec::new(), false).json()["value"].clone();
         if value["error"].is_string() { Err(value["message"].clone()) } else { Ok(value) }
     }
 }

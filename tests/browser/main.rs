@@ -4,7 +4,7 @@ mod a_proxy_may_add_a_prefix;
 mod browser;
 mod flvjs_plays_the_same_address;
 mod frames_of_other_sites_can_watch;
-mod looks;
+mod pages_fit_their_window;
 mod playback_goes_on_by_itself;
 mod prefix_proxy;
 mod rooms_are_listed;

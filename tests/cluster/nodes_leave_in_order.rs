@@ -17,7 +17,7 @@ fn its_publisher_moves_and_its_viewers_follow() {
     let flags = [LONG_LEASE, ["--drain-timeout-s", "60"]].concat();
     let (n1, n2) = (node("n1", &redis.url(), &flags), node("n2", &redis.url(), &flags));
     let mut publisher = RtmpPeer::publish(&n1, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::keyframe(5000, 1));
     let mut viewer = FlvViewer::open(&n1, "r");
     let mut seen = viewer.frames_until(&frames::keyframe(5000, 1));
@@ -25,7 +25,7 @@ fn its_publisher_moves_and_its_viewers_follow() {
     n1.signal("TERM");
     publisher.wait_for_status("NetStream.Failed");
     let mut publisher = publish_when_free(&n2, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::keyframe(0, 2));
     seen.extend(viewer.frames_until(&frames::keyframe(0, 2)));
     frames::assert_never_back(&seen);

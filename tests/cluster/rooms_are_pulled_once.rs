@@ -26,7 +26,7 @@ fn for_fifty_viewers_who_come_at_once() {
     let first = frames::keyframe(0, 0);
     let mut publisher = RtmpPeer::publish(&n1, "r");
     publisher.send_all(&frames::headers());
-    publisher.send(&first);
+    publisher.send_all(&[frames::audio(0, 999), first.clone()]);
     FlvViewer::open(&n1, "r").frames_until(&first);
 
     let asked = (0..50).map(|_| {
@@ -58,7 +58,7 @@ fn until_a_while_after_the_last_viewer_left() {
     let n2 = node("n2", &redis.url(), &["--pull-linger-s", &LINGER.as_secs().to_string()]);
     let first = frames::keyframe(0, 0);
     let mut publisher = RtmpPeer::publish(&n1, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&first);
     FlvViewer::open(&n1, "r").frames_until(&first);
 

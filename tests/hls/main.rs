@@ -1,9 +1,29 @@
-//! HLS from end to end: what is pushed with RTMP is what players get, whatever happens in between.
+//! HLS from end to end: what is pushed over RTMP is what players get, whatever happens in between.
 
-mod answers;
-mod disk;
-mod forwarding;
-mod life;
-mod media;
-mod reconnect;
-mod wrap;
+mod any_node_serves_any_room;
+mod clocks_overflow_unnoticed;
+mod every_frame_is_in_a_segment;
+mod failing_disks_do_not_end_streams;
+mod first_requests_wait_for_segments;
+mod http_answers;
+mod playlists_go_on_after_a_reconnect;
+
+use synctv_testkit::{nodes::CLUSTER_SECRET, server::TestServer, tools::Encoded};
+
+/// Outlasts every test.
+const LONG_GRACE: [&str; 2] = ["--publisher-grace-s", "600"];
+
+/// H.264 with a keyframe every two seconds, and AAC.
+fn clip(duration_s: u32) -> Encoded {
+    Encoded::new(duration_s, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac")
+}
+
+/// A server with a room `r` that has three segments, and the path of the second one. Its publisher may come back.
+fn server_with_segments() -> (TestServer, String) {
+    // So that a node beside it may ask it.
+    let server = TestServer::with_hls(&[&LONG_GRACE[..], &["--cluster-secret", CLUSTER_SECRET]].concat());
+    clip(6).push(&server.rtmp_url("r"));
+    let playlist = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 3);
+    let segment = format!("/live/r/{}", playlist.segments[1].uri);
+    (server, segment)
+}

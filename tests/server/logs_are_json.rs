@@ -64,7 +64,7 @@ fn a_line_about_a_peer_that_left_has_reason_duration_and_bytes() {
     let began = now();
     let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::sized_keyframe(0, 0, 5000));
     let mut viewer = FlvViewer::open(&server, "r");
     viewer.frames_until(&frames::sized_keyframe(0, 0, 5000));

@@ -109,12 +109,12 @@ fn assert_skipped(seen: &Seen) {
     frames::assert_never_back(&coded(&seen.came, Track::Video));
 }
 
-/// Behind a gap comes a keyframe, with metadata and both sequence headers in front.
+/// Behind a gap comes a keyframe, with metadata and its sequence header in front.
 fn assert_headers_before(came: &[Frame], frame: &Frame) {
     assert!(frames::is_keyframe(frame), "at {} ms", frame.timestamp_ms);
     let at = came.iter().position(|other| other == frame).expect("it came");
-    let before = frames::payloads(&came[at - 3..at]);
-    assert_eq!(before, frames::payloads(&frames::headers()));
+    let before = frames::payloads(&came[at - 2..at]);
+    assert_eq!(before, frames::payloads(&frames::video_headers()));
 }
 
 fn assert_counted(left: &LogLine) {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use actix::Message;
 use bytes::Bytes;
+use synctv_media::stream::wire_format::WireFormat;
 
 use crate::{
     access::Session as AccessSession, connection_limit::ConnectionPermit, events::ViewerId,
@@ -23,6 +24,8 @@ pub struct NewViewer {
     pub permit: ConnectionPermit,
     /// Whom it serves.
     pub kind: ViewerKind,
+    /// The form of media that the head of the response announces.
+    pub format: WireFormat,
     /// What may cut it.
     pub access: Option<AccessSession>,
 }
@@ -37,10 +40,11 @@ pub enum ViewerKind {
 }
 
 impl ViewerKind {
-    pub(super) fn protocol(self) -> ViewerProtocol {
-        match self {
-            Self::Viewer => ViewerProtocol::HttpFlv,
-            Self::Node => ViewerProtocol::Pull,
+    pub(super) fn protocol(self, format: WireFormat) -> ViewerProtocol {
+        match (self, format) {
+            (Self::Node, _) => ViewerProtocol::Pull,
+            (Self::Viewer, WireFormat::FlvMessages) => ViewerProtocol::WebSocketFlv,
+            (Self::Viewer, _) => ViewerProtocol::HttpFlv,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The HTTP-FLV viewers of one room on one worker thread: one actor writes to all their sockets.
 
+mod inbox;
+
 use std::{
     io,
     net::SocketAddr,
@@ -10,10 +12,9 @@ use std::{
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use log::debug;
-use synctv_media::stream::{
-    batch::Batches, gop::JoinPoint, viewer_queue::LagLimits, wire_format::WireFormat,
-};
+use synctv_media::stream::{batch::Batches, gop::JoinPoint, viewer_queue::LagLimits};
 
+use self::inbox::Inbox;
 use super::{
     messages::{Admit, ViewerGuard, ViewerKind, Writable},
     pool_state::PoolKey,
@@ -62,6 +63,7 @@ struct Viewer {
 struct ViewerDetails {
     session: ViewerSession,
     kind: ViewerKind,
+    inbox: Inbox,
     _permit: ConnectionPermit,
     _guard: ViewerGuard,
 }
@@ -86,11 +88,18 @@ impl FlvViewersActor {
         Admit { viewer: new, guard, is_from_elsewhere }: Admit,
     ) -> Option<Bytes> {
         let wire = if is_from_elsewhere { settle(new.wire, new.peer)? } else { new.wire };
-        let session = ViewerSession::begin(self.stream(), new.peer, new.kind.protocol(), new.access);
+        let session =
+            ViewerSession::begin(self.stream(), new.peer, new.kind.protocol(new.format), new.access);
         self.viewers.push(Viewer {
             id,
-            socket: ViewerSocket::new(wire, WireFormat::Flv, now()),
-            details: Box::new(ViewerDetails { session, kind: new.kind, _permit: new.permit, _guard: guard }),
+            socket: ViewerSocket::new(wire, new.format, now()),
+            details: Box::new(ViewerDetails {
+                session,
+                kind: new.kind,
+                inbox: Inbox::new(new.format),
+                _permit: new.permit,
+                _guard: guard,
+            }),
         });
         Some(new.head)
     }
@@ -115,9 +124,9 @@ impl FlvViewersActor {
         self.update(id, ctx, |viewer, now| viewer.socket.join(point, now));
     }
 
-    fn end(&mut self, reason: EndReason) {
+    fn end(&mut self, reason: EndReason, ctx: &Context<Self>) {
         self.phase = ViewersPhase::Draining(reason);
-        self.close_finished();
+        self.close_finished(ctx);
     }
 
     fn check(&mut self, ctx: &mut Context<Self>) {
@@ -125,7 +134,7 @@ impl FlvViewersActor {
         if self.phase == ViewersPhase::Streaming && !self.stream().is_alive() {
             self.phase = ViewersPhase::Draining(EndReason::PublisherLeft);
         }
-        self.close_finished();
+        self.close_finished(ctx);
         // A viewer may be on its way, from any thread: then the share is not empty.
         if self.viewers.is_empty() && self.key.close_if_empty() {
             ctx.stop();
@@ -161,21 +170,23 @@ impl FlvViewersActor {
         }
     }
 
-    /// Lets those go who take nothing, and at the end of the stream those who have everything.
-    fn close_finished(&mut self) {
+    /// Disconnects viewers who are stalled or have left, and at the end of the stream those who have received everything.
+    fn close_finished(&mut self, ctx: &Context<Self>) {
         let now = now();
         let limits = &self.limits;
         let (phase, of_nodes) = (self.phase, self.phase_of_nodes());
-        let phase_of = |viewer: &Viewer| match viewer.details.kind {
-            ViewerKind::Viewer => phase,
-            ViewerKind::Node => of_nodes,
-        };
-        self.viewers.retain_mut(|viewer| match viewer.leave_reason(phase_of(viewer), limits, now) {
-            Some(reason) => {
-                viewer.details.session.end(&reason, &viewer.socket);
-                false
+        self.viewers.retain_mut(|viewer| {
+            let phase = match viewer.details.kind {
+                ViewerKind::Viewer => phase,
+                ViewerKind::Node => of_nodes,
+            };
+            match viewer.leave_reason(phase, limits, now) {
+                Some(reason) => {
+                    viewer.details.session.end(&reason, &viewer.socket);
+                    false
+                }
+                None => viewer.stays(Ok(()), ctx),
             }
-            None => true,
         });
     }
 }
@@ -203,14 +214,17 @@ impl Viewer {
         if let Some(cut) = self.details.session.cut() {
             return Some(LeaveReason::Closed(cut.to_string()));
         }
-        match phase {
-            ViewersPhase::Draining(reason) if self.socket.is_empty() => Some(LeaveReason::Ended(reason)),
-            _ if self.socket.is_stalled(limits, now) => Some(LeaveReason::Stalled(limits.stall_max)),
-            _ if self.socket.is_closed_by_peer() => {
-                Some(LeaveReason::Disconnected(io::ErrorKind::ConnectionAborted.into()))
+        if let ViewersPhase::Draining(reason) = phase {
+            match self.socket.finish(now) {
+                Err(error) => return Some(LeaveReason::Disconnected(error)),
+                Ok(()) if self.socket.is_empty() => return Some(LeaveReason::Ended(reason)),
+                Ok(()) => {}
             }
-            _ => None,
         }
+        if self.socket.is_stalled(limits, now) {
+            return Some(LeaveReason::Stalled(limits.stall_max));
+        }
+        self.details.inbox.check(&mut self.socket, limits, now).err().map(LeaveReason::Disconnected)
     }
 }
 
@@ -257,8 +271,8 @@ impl Handler<StreamEvent> for FlvViewersActor {
             StreamEvent::Media { batches, after_gap } => self.media(&batches, after_gap, ctx),
             StreamEvent::Join { viewer, point } => self.join(viewer, &point, ctx),
             StreamEvent::PublisherCame(_) => {}
-            StreamEvent::PublisherLeft => self.close_finished(),
-            StreamEvent::End(reason) => self.end(reason),
+            StreamEvent::PublisherLeft => self.close_finished(ctx),
+            StreamEvent::End(reason) => self.end(reason, ctx),
         }
     }
 }
@@ -269,7 +283,7 @@ impl Handler<Writable> for FlvViewersActor {
     fn handle(&mut self, Writable(id): Writable, ctx: &mut Self::Context) {
         self.update(id, ctx, |viewer, now| viewer.socket.resume(now));
         if self.phase_of_nodes() != ViewersPhase::Streaming {
-            self.close_finished();
+            self.close_finished(ctx);
         }
     }
 }

@@ -11,9 +11,11 @@ use log::{debug, error, info, warn};
 use synctv_media::{
     flv,
     hls::{
-        container::{Codec, ContainerError},
+        container::{ContainerError, Unsupported},
+        interleaver::SKEW_MAX_MS,
         segment::{Segment, SegmentError},
         segmenter::Segmenter,
+        wall_clock::WallClock,
     },
     stream::{
         batch::Batch,
@@ -49,10 +51,10 @@ pub(crate) struct SegmenterActor {
     segmenter: Segmenter,
     /// What the metadata says of video.
     announced_video: Option<bool>,
-    /// The wall clock minus the stream's timeline, in milliseconds, as it was when the publisher's first media came.
-    wall_offset_ms: Option<i64>,
+    wall_clock: WallClock,
     unreadable_frames: u64,
     warned_of_cut: bool,
+    warned_of_skew: bool,
 }
 
 enum SegmenterPhase {
@@ -82,9 +84,10 @@ impl SegmenterActor {
             phase: session.map_or(SegmenterPhase::Idle, SegmenterPhase::Cutting),
             segmenter,
             announced_video: None,
-            wall_offset_ms: None,
+            wall_clock: WallClock::default(),
             unreadable_frames: 0,
             warned_of_cut: false,
+            warned_of_skew: false,
         });
         // From here and not from `started`, so that it comes before anyone publishes.
         stream.join(id, SubscriberRole::Segmenter, VIEWER, address.clone().recipient());
@@ -94,7 +97,7 @@ impl SegmenterActor {
     fn publisher_came(&mut self) {
         self.splice();
         self.announced_video = None;
-        self.wall_offset_ms = None;
+        self.wall_clock.restart();
         self.phase = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
             SegmenterPhase::Idle => SegmenterPhase::Cutting(self.store.begin(self.stream.room())),
             SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => {
@@ -129,25 +132,25 @@ impl SegmenterActor {
             self.segmenter.set_tracks(self.announced_video);
             self.headers(batches.first().and_then(|batch| batch.start.as_ref()));
         }
+        self.date(batches);
         batches.iter().for_each(|batch| self.batch(batch));
     }
 
     fn join(&mut self, point: &JoinPoint) {
         self.headers(Some(&point.headers));
-        if let Some(newest) = point.batches.last() {
-            self.anchor(newest);
-        }
+        self.date(&point.batches);
         point.batches.iter().for_each(|batch| self.batch(batch));
     }
 
     fn batch(&mut self, batch: &Batch) {
-        self.anchor(batch);
         self.feed(&batch.flv, batch.first_ms);
     }
 
     /// The newest media is live now.
-    fn anchor(&mut self, batch: &Batch) {
-        self.wall_offset_ms.get_or_insert_with(|| unix_ms().cast_signed().saturating_sub(batch.last_ms));
+    fn date(&mut self, batches: &[Arc<Batch>]) {
+        if let Some(newest) = batches.last() {
+            self.wall_clock.note(newest.last_ms, unix_ms().cast_signed());
+        }
     }
 
     /// Headers have no time of their own that would matter.
@@ -179,7 +182,10 @@ impl SegmenterActor {
     fn frame(&mut self, track: Track, time_ms: i64, payload: &Bytes) {
         match self.segmenter.push(track, time_ms, payload) {
             Ok(()) => self.publish_finished(),
-            Err(SegmentError::Container(ContainerError::UnsupportedCodec(codec))) => self.refuse(codec),
+            Err(SegmentError::Container(reason @ ContainerError::UnsupportedCodec(codec))) => {
+                self.refuse(Unsupported { codec, reason });
+            }
+            Err(SegmentError::Unsupported(unsupported)) => self.refuse_for_now(unsupported),
             Err(error) => self.note_unreadable(&error),
         }
     }
@@ -191,6 +197,11 @@ impl SegmenterActor {
     }
 
     fn publish_finished(&mut self) {
+        if self.segmenter.late_frames() > 0 && !self.warned_of_skew {
+            self.warned_of_skew = true;
+            warn!(room = self.stream.room().as_str(), skew_max_ms = SKEW_MAX_MS;
+                "HLS: audio and video are sent too far apart to be put in order; players may stutter");
+        }
         while let Some(segment) = self.segmenter.next_segment() {
             self.publish(segment);
         }
@@ -203,22 +214,26 @@ impl SegmenterActor {
             warn!(room = self.stream.room().as_str(), duration_ms = segment.duration_ms;
                 "HLS: no keyframe for too long, segments are cut without; players may not be able to start");
         }
-        let wall_ms = segment.first_ms.saturating_add(self.wall_offset_ms.unwrap_or_default());
-        let program_date_time_ms = u64::try_from(wall_ms).unwrap_or_default();
+        let program_date_time_ms = self.wall_clock.date_ms(segment.first_ms);
         self.store.publish(session, segment, program_date_time_ms);
     }
 
-    fn refuse(&mut self, codec: Codec) {
+    fn refuse(&mut self, unsupported: Unsupported) {
         self.splice();
+        self.refuse_for_now(unsupported);
         self.phase = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
-            SegmenterPhase::Cutting(session) => {
-                info!(room = self.stream.room().as_str(), codec:% = codec;
-                    "HLS: the codec does not fit MPEG-TS, the playlist is refused");
-                session.refuse(codec);
-                SegmenterPhase::Refusing(session)
-            }
+            SegmenterPhase::Cutting(session) => SegmenterPhase::Refusing(session),
             phase => phase,
         };
+    }
+
+    /// The first segment takes it back: another track or another header may come.
+    fn refuse_for_now(&mut self, unsupported: Unsupported) {
+        let SegmenterPhase::Cutting(session) = &self.phase else { return };
+        if session.refuse(unsupported) {
+            info!(room = self.stream.room().as_str(), codec:% = unsupported.codec, reason:% = unsupported.reason;
+                "HLS: the codec does not fit MPEG-TS, the playlist is refused");
+        }
     }
 
     fn note_unreadable(&mut self, error: &SegmentError) {

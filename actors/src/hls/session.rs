@@ -16,7 +16,7 @@ use log::error;
 use synctv_media::{
     access::{SignedKey, sign_playlist},
     hls::{
-        container::Codec,
+        container::Unsupported,
         playlist::{Playlist, PlaylistConfig, SegmentInfo},
         segment::Segment,
         segment_name::SegmentName,
@@ -44,7 +44,7 @@ pub enum PlaylistState {
     /// The playlist.
     Ready(Arc<Playlists>),
     /// The publisher's codec does not fit the container.
-    Unsupported(Codec),
+    Unsupported(Unsupported),
     /// The session is over.
     Gone,
 }
@@ -172,9 +172,10 @@ impl HlsSession {
             .ok()
     }
 
-    /// The publisher's codec does not fit.
-    pub(crate) fn refuse(&self, codec: Codec) {
-        self.playlist_state.send_replace(PlaylistState::Unsupported(codec));
+    /// The publisher's codec does not fit. Returns whether that is news.
+    pub(crate) fn refuse(&self, unsupported: Unsupported) -> bool {
+        let before = self.playlist_state.send_replace(PlaylistState::Unsupported(unsupported));
+        !matches!(before, PlaylistState::Unsupported(_))
     }
 
     /// The publisher left.

@@ -1,6 +1,8 @@
 //! One RTMP connection: it negotiates, then publishes a room or plays one.
 
 mod admission;
+mod applicant;
+mod play;
 mod read_coalescing;
 mod read_loop;
 mod role;
@@ -21,18 +23,18 @@ use synctv_media::{
 };
 use tokio::time::Instant;
 
+pub use self::admission::Admission;
 use self::{
-    admission::{Applicant, NotAdmitted},
+    applicant::{Applicant, NotAdmitted},
     read_coalescing::{ReadCoalescing, Readiness},
     read_loop::{ReadFlow, ReadLoop, ReadSide},
-    role::{Playing, Publishing, Role},
+    role::{Publishing, Role},
 };
 use crate::{
     access::{Gatekeeper, Session as AccessSession},
-    connection_limit::ConnectionPermit,
-    directory::{OpenError, StreamDirectory},
+    directory::StreamDirectory,
     events::{EndReason, Evicted, PublisherEvent, StreamEvent},
-    stream::{Publication, PublishError, Refused, StreamHandle},
+    stream::{Publication, PublishError, Refused},
     subscription::Subscription,
     viewer_session::LeaveReason,
     viewer_socket::ViewerSocket,
@@ -74,7 +76,7 @@ pub struct NewConnection {
     /// Who it is.
     pub peer: SocketAddr,
     /// Counts it for as long as it lasts.
-    pub permit: ConnectionPermit,
+    pub admission: Admission,
 }
 
 /// The actor of one connection. It reads, lets what was read take effect, then reads on: a stream that cannot follow
@@ -93,7 +95,7 @@ pub struct RtmpConnectionActor {
     socket: ViewerSocket,
     last_received: Instant,
     received_bytes: u64,
-    _permit: ConnectionPermit,
+    admission: Admission,
 }
 
 /// The socket may take more of what waits.
@@ -123,7 +125,7 @@ impl RtmpConnectionActor {
             last_received: now,
             received_bytes: 0,
             peer: new.peer,
-            _permit: new.permit,
+            admission: new.admission,
             settings,
             directory,
             gatekeeper,
@@ -150,7 +152,12 @@ impl RtmpConnectionActor {
                 Some(Event::Publish(request)) => self.ask_to_publish(request, ctx),
                 Some(Event::Play(request)) => self.ask_to_play(request, ctx),
                 Some(Event::Unpublish) => self.leave_role(&LeaveReason::Closed("unpublished".to_owned())),
-                Some(Event::Stop) => self.leave_role(&LeaveReason::Stopped),
+                Some(Event::Stop) => self.stop_play(ctx),
+                Some(Event::Pause) => self.pause_play(ctx),
+                Some(Event::Resume) => self.resume_play(ctx),
+                Some(Event::Unreadable(error)) => {
+                    warn!(peer:% = self.peer, why:% = error; "RTMP command ignored: it cannot be read");
+                }
                 None => return,
             }
         }
@@ -238,42 +245,6 @@ impl RtmpConnectionActor {
     ) {
         if let NotAdmitted::Room(error) = error {
             warn!(room = request.room.as_str(), peer:% = self.peer, why:% = error; "publish refused");
-        }
-        self.session.refuse(&error.to_rtmp());
-        self.linger(ctx);
-        self.read_flow.resume();
-    }
-
-    fn ask_to_play(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
-        self.read_flow.pause();
-        let applicant = self.applicant(request);
-        let asked = async move { (applicant.play().await, applicant.request) };
-        ctx.spawn(asked.into_actor(self).map(move |(found, request), connection, ctx| match found {
-            Ok((stream, access)) => connection.begin_play(stream, access, ctx),
-            Err(error) => connection.refuse_play(&request, &error, ctx),
-        }));
-    }
-
-    fn begin_play(&mut self, stream: StreamHandle, access: Option<AccessSession>, ctx: &mut Context<Self>) {
-        if let Role::Closing { .. } = self.role {
-            return self.read_flow.resume();
-        }
-        self.session.accept();
-        self.send_replies(ctx);
-        let playing = Playing::new(stream, self.peer, access);
-        playing.join(ctx.address().recipient());
-        self.role = Role::Playing(playing);
-        self.go_on(ctx);
-    }
-
-    fn refuse_play(
-        &mut self,
-        request: &StreamRequest,
-        error: &NotAdmitted<OpenError>,
-        ctx: &mut Context<Self>,
-    ) {
-        if let NotAdmitted::Room(error) = error {
-            info!(room = request.room.as_str(), peer:% = self.peer, why:% = error; "play refused");
         }
         self.session.refuse(&error.to_rtmp());
         self.linger(ctx);
@@ -370,6 +341,8 @@ impl RtmpConnectionActor {
 
     fn check(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
+        // If none is free now, it is asked again.
+        let _ = self.admission.require_regular();
         match &self.role {
             Role::Closing { since } if now - *since >= LINGER => return ctx.stop(),
             Role::Closing { .. } => return,
@@ -494,7 +467,7 @@ impl Handler<StreamEvent> for RtmpConnectionActor {
     type Result = ();
 
     fn handle(&mut self, event: StreamEvent, ctx: &mut Self::Context) {
-        if !matches!(self.role, Role::Playing(_)) {
+        if !matches!(&self.role, Role::Playing(playing) if playing.is_subscribed()) {
             return;
         }
         match event {

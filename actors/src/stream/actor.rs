@@ -2,6 +2,7 @@
 
 mod edge;
 mod flush;
+mod notes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,8 +10,13 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient,
     ResponseActFuture, SpawnHandle, WrapFuture, fut,
 };
-use log::{debug, info, warn};
-use synctv_media::stream::{batcher::Batcher, frame::Frame, gop::GopCache, room::RoomName};
+use log::info;
+use synctv_media::stream::{
+    batcher::Batcher,
+    frame::Frame,
+    gop::{GopCache, JoinPoint},
+    room::RoomName,
+};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
@@ -53,6 +59,8 @@ pub struct StreamActor {
     unwatched_since: Option<Instant>,
     end_timer: Option<SpawnHandle>,
     flush_timer: FlushTimer,
+    /// Ends the wait for tracks that a publisher announced.
+    opening_timer: Option<SpawnHandle>,
     last_flush: Option<Instant>,
     stats: StatsMeter,
     unreadable_frames: u64,
@@ -77,12 +85,13 @@ impl StreamActor {
             ingest: Ingest::vacant(FIRST_PUBLISHER_WAIT),
             admission: Admission::Idle,
             last_publisher: 0,
-            batcher: Batcher::default(),
+            batcher: Batcher::new(settings.batcher),
             gops: GopCache::new(settings.gop),
             subscribers: Subscribers::default(),
             unwatched_since: Some(Instant::now()),
             end_timer: None,
             flush_timer: FlushTimer::Idle,
+            opening_timer: None,
             last_flush: None,
             stats: StatsMeter::default(),
             unreadable_frames: 0,
@@ -101,15 +110,10 @@ impl StreamActor {
         }
         if self.batcher.has_pending() {
             self.flush_when_due(is_flush_point, ctx);
+        } else if self.batcher.is_opening() {
+            self.arm_opening(ctx);
         }
-    }
-
-    fn note_unreadable(&mut self, error: &dyn std::fmt::Display) {
-        self.unreadable_frames += 1;
-        if self.unreadable_frames == 1 {
-            warn!(room = self.room.as_str(), reason:% = error; "frames that cannot be read are left out");
-        }
-        debug!(room = self.room.as_str(), frames = self.unreadable_frames; "unreadable frame");
+        self.log_notes();
     }
 
     /// The claim is this stream's: the publisher may begin.
@@ -122,7 +126,7 @@ impl StreamActor {
         self.last_publisher += 1;
         let publisher = PublisherId(self.last_publisher);
         // Another node's media may have come up to now.
-        self.end_publication();
+        self.end_publication(ctx);
         self.ingest = Ingest::Published { publisher, claim, events };
         self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);
         self.notify_publisher();
@@ -141,7 +145,7 @@ impl StreamActor {
 
     /// Lets the publisher go. Its room can be claimed by anyone from here on.
     fn become_vacant(&mut self, ctx: &mut Context<Self>) {
-        self.end_publication();
+        self.end_publication(ctx);
         // Nobody has seen anything that could go on.
         let is_blank = self.batcher.newest_ms().is_none();
         let vacant = Ingest::vacant(if is_blank { Duration::ZERO } else { self.settings.grace });
@@ -155,8 +159,13 @@ impl StreamActor {
     }
 
     /// What comes next has a clock and headers of its own.
-    fn end_publication(&mut self) {
+    fn end_publication(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.opening_timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.batcher.open();
         self.flush();
+        self.log_notes();
         self.batcher.end_publisher();
         self.gops.clear();
         self.oversized_gops = 0;
@@ -182,6 +191,16 @@ impl StreamActor {
         } else {
             self.end_timer = Some(ctx.run_later(remaining, Self::end_when_due));
         }
+    }
+
+    /// What a viewer who comes now begins with; `None` if it is best to wait for a keyframe.
+    fn join_point(&mut self) -> Option<JoinPoint> {
+        let cached = self.gops.join(self.batcher.tracks());
+        let audio_first = || {
+            let headers = self.batcher.headers_for_audio_first()?;
+            Some(JoinPoint { headers, batches: Vec::new() })
+        };
+        cached.or_else(audio_first)
     }
 
     fn state(&self) -> StreamState {
@@ -316,7 +335,7 @@ impl Handler<Join> for StreamActor {
         if role == SubscriberRole::Segmenter && self.state() == StreamState::Live(Source::Local) {
             recipient.do_send(StreamEvent::PublisherCame(Source::Local));
         }
-        let point = self.gops.join();
+        let point = self.join_point();
         self.subscribers.join(subscriber, role, viewer, recipient, point);
         self.viewers_changed(ctx);
     }
@@ -336,7 +355,7 @@ impl Handler<GetStats> for StreamActor {
 
     fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
         let is_fed = matches!(self.state(), StreamState::Live(_));
-        MessageResult(self.stats.report(self.batcher.headers(), is_fed))
+        MessageResult(self.stats.report(&self.batcher, is_fed))
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{
 use synctv_media::{
     codec::frame_size::FrameSize,
     flv::{audio::AudioCodec, video::VideoCodec},
-    stream::{bitrate::BitrateMeter, headers::HeaderSet},
+    stream::{batcher::Batcher, bitrate::BitrateMeter},
 };
 use tokio::time::Instant;
 
@@ -21,11 +21,13 @@ pub struct StreamStats {
     pub origin: Option<String>,
     /// When its publisher came, in milliseconds since 1970, UTC. `None` while it waits for one.
     pub since_unix_ms: Option<u64>,
-    /// The codec of its video, if it has any.
+    /// The codec of its video, if any comes.
     pub video: Option<VideoCodec>,
     /// The size of its pictures, if they say it.
     pub frame_size: Option<FrameSize>,
-    /// The codec of its audio, if it has any.
+    /// Viewers who join start without a keyframe, because none has come for too long.
+    pub lacks_keyframes: bool,
+    /// The codec of its audio, if any comes.
     pub audio: Option<AudioCodec>,
     /// The mean over the last seconds, in kbit/s, once there is one.
     pub bitrate_kbps: Option<u64>,
@@ -58,14 +60,16 @@ impl StatsMeter {
         self.bitrate.add(self.now_ms(), size_bytes);
     }
 
-    /// Describes a stream with these headers. What only a publisher can have is left out while there is none.
-    pub fn report(&self, headers: &HeaderSet, is_fed: bool) -> StreamStats {
+    /// Describes a stream with this media. What only a publisher can have is left out while there is none.
+    pub fn report(&self, media: &Batcher, is_fed: bool) -> StreamStats {
+        let (headers, tracks) = (media.headers(), media.tracks());
         StreamStats {
             origin: self.origin.clone(),
             since_unix_ms: self.since_unix_ms.filter(|_| is_fed),
-            video: headers.video_codec(),
-            frame_size: headers.frame_size(),
-            audio: headers.audio_codec(),
+            video: headers.video_codec().filter(|_| tracks.video),
+            frame_size: headers.frame_size().filter(|_| tracks.video),
+            lacks_keyframes: media.lacks_keyframes(),
+            audio: headers.audio_codec().filter(|_| tracks.audio),
             bitrate_kbps: self.kbps().filter(|_| is_fed),
         }
     }

@@ -2,13 +2,12 @@
 
 use std::{cell::RefCell, io, net::SocketAddr, time::Duration};
 
+use synctv_testkit::http::{HeadError, Response, receive_head};
 use thiserror::Error;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
-/// The server lets those wait for 10 s who ask for a stream's first segment.
+/// The server answers a request for a stream's first segment within 10 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-const HEAD_MAX_BYTES: usize = 16 * 1024;
-const HEADERS_MAX: usize = 32;
 const READ_BYTES: usize = 64 * 1024;
 
 /// Why a request counts as failed.
@@ -18,10 +17,8 @@ pub enum HttpError {
     Connection(#[from] io::Error),
     #[error("no answer in time")]
     TimedOut,
-    #[error("not HTTP: {0}")]
-    Head(#[from] httparse::Error),
-    #[error("no end of the head")]
-    EndlessHead,
+    #[error(transparent)]
+    Head(#[from] HeadError),
     #[error("status {0}")]
     Status(u16),
     #[error("no length announced")]
@@ -78,66 +75,32 @@ impl Client {
         let condition = known.map(|tag| format!("If-None-Match: {tag}\r\n")).unwrap_or_default();
         let request = format!("GET {path} HTTP/1.1\r\nHost: load\r\n{condition}\r\n");
         socket.write_all(request.as_bytes()).await?;
-        let (head, front) = read_head(&socket).await?;
-        let mut missing = head.body_bytes.checked_sub(front.len()).ok_or(HttpError::Long)?;
-        take(&front);
+        let head = receive_head(&mut socket).await?;
+        let mut missing = body_bytes(&head)?.checked_sub(head.body.len()).ok_or(HttpError::Long)?;
+        take(&head.body);
         while missing > 0 {
             let size = read(&socket, &mut take).await.map_err(cut_short)?;
             missing = missing.checked_sub(size).ok_or(HttpError::Long)?;
         }
-        self.socket = head.keeps_alive.then_some(socket);
+        let keeps_alive = !head.header("connection").eq_ignore_ascii_case("close");
+        self.socket = keeps_alive.then_some(socket);
         match head.status {
-            200 => Ok(Answer::Content { tag: head.tag }),
+            200 => Ok(Answer::Content {
+                tag: Some(head.header("etag").to_owned()).filter(|tag| !tag.is_empty()),
+            }),
             304 => Ok(Answer::Unchanged),
             status => Err(HttpError::Status(status)),
         }
     }
 }
 
-/// What the head of an answer says.
-#[derive(Debug, PartialEq, Eq)]
-struct Head {
-    status: u16,
-    body_bytes: usize,
-    tag: Option<String>,
-    keeps_alive: bool,
-}
-
-/// The head, and what came behind it already.
-async fn read_head(socket: &TcpStream) -> Result<(Head, Vec<u8>), HttpError> {
-    let mut bytes = Vec::new();
-    while bytes.len() < HEAD_MAX_BYTES + READ_BYTES {
-        read(socket, &mut |read| bytes.extend_from_slice(read)).await?;
-        if let Some((head, size)) = parse_head(&bytes)? {
-            bytes.drain(..size);
-            return Ok((head, bytes));
-        }
+/// The size of the body behind a head.
+fn body_bytes(head: &Response) -> Result<usize, HttpError> {
+    match head.status {
+        // It has no body, whatever it announces.
+        304 => Ok(0),
+        _ => head.header("content-length").parse().map_err(|_| HttpError::NoLength),
     }
-    Err(HttpError::EndlessHead)
-}
-
-/// The head and its size; `None` while its end is missing.
-fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, HttpError> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut response = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(size) = response.parse(bytes)? else {
-        return Ok(None);
-    };
-    let value = |name: &str| {
-        let header = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
-        header.and_then(|header| std::str::from_utf8(header.value).ok())
-    };
-    let status = response.code.unwrap_or_default();
-    let announced = value("content-length").and_then(|length| length.parse().ok());
-    // An answer that says that nothing changed has no body, whatever it announces.
-    let body_bytes = if status == 304 { Some(0) } else { announced };
-    let head = Head {
-        status,
-        body_bytes: body_bytes.ok_or(HttpError::NoLength)?,
-        tag: value("etag").map(ToOwned::to_owned),
-        keeps_alive: !value("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")),
-    };
-    Ok(Some((head, size)))
 }
 
 fn cut_short(error: io::Error) -> HttpError {

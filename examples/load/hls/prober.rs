@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use synctv_media::hls::ts::check::{CheckedSegment, TsChecker};
+use synctv_testkit::ts::{CheckedSegment, TsChecker};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
     Place,
     http::{Answer, Client, HttpError},
-    playlist::Playlist,
+    playlist,
     report::Faults,
 };
 use crate::{Stage, publisher::Stamp, report::now_us};
@@ -62,7 +62,7 @@ impl Prober {
             Ok(Answer::Unchanged) => {}
             Ok(Answer::Content { tag }) => {
                 self.tag = tag;
-                self.listed(&String::from_utf8_lossy(&text), now_us()).await;
+                self.listed(&text, now_us()).await;
             }
             // It asks before the publisher is there.
             Err(HttpError::Status(404)) if self.last_sequence.is_none() => {}
@@ -70,17 +70,17 @@ impl Prober {
         }
     }
 
-    async fn listed(&mut self, text: &str, listed_us: u64) {
-        let Some(playlist) = Playlist::parse(text) else {
+    async fn listed(&mut self, text: &[u8], listed_us: u64) {
+        let Some(playlist) = playlist(text) else {
             return self.probed.faults.add("playlist: cannot be read".to_owned());
         };
-        let Some((sequence, uri)) = playlist.segments().next_back() else { return };
+        let Some((sequence, entry)) = playlist.numbered().next_back() else { return };
         let last = self.last_sequence.replace(sequence);
         if last.is_some_and(|last| last >= sequence) {
             return;
         }
         self.probed.missed += last.map_or(0, |last| sequence - last - 1);
-        match self.fetch(uri).await {
+        match self.fetch(&entry.uri).await {
             Ok(pictures) if last.is_none() => self.first(pictures, listed_us),
             Ok(pictures) => self.age(pictures, listed_us),
             Err(fault) => {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use synctv_testkit::hls::Playlist;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
     Place,
     http::{Answer, Client, HttpError},
-    playlist::Playlist,
+    playlist,
     report::Faults,
 };
 use crate::Stage;
@@ -79,11 +80,11 @@ impl Viewer {
         let mut text = Vec::new();
         let tag = self.tag.take();
         let answer = self.get("index.m3u8", tag.as_deref(), |bytes| text.extend_from_slice(bytes)).await;
-        match answer.map(|answer| (answer, Playlist::parse(&String::from_utf8_lossy(&text)))) {
+        match answer.map(|answer| (answer, playlist(&text))) {
             Ok((Answer::Unchanged, _)) => self.tag = tag,
             Ok((Answer::Content { tag }, Some(playlist))) => {
                 self.tag = tag;
-                self.target = Some(playlist.target);
+                self.target = Some(Duration::from_secs(playlist.target_s));
                 self.fetch_new(&playlist).await;
             }
             Ok((Answer::Content { .. }, None)) => {
@@ -95,15 +96,15 @@ impl Viewer {
 
     /// It begins with the newest segment.
     async fn fetch_new(&mut self, playlist: &Playlist) {
-        let newest = playlist.segments().next_back().map_or(0, |(sequence, _)| sequence);
-        for (sequence, uri) in playlist.segments() {
+        let newest = playlist.numbered().next_back().map_or(0, |(sequence, _)| sequence);
+        for (sequence, entry) in playlist.numbered() {
             let next = *self.next_sequence.get_or_insert(newest);
             if sequence < next {
                 continue;
             }
             self.watched.missed += sequence - next;
             self.next_sequence = Some(sequence + 1);
-            self.fetch(uri).await;
+            self.fetch(&entry.uri).await;
         }
     }
 

@@ -8,3 +8,4 @@ mod bits;
 pub mod frame_size;
 pub mod hevc;
 pub mod nal;
+pub(crate) mod slices;

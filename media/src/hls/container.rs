@@ -66,6 +66,15 @@ pub enum ContainerError {
     AudioFrameSize(usize),
 }
 
+/// A codec that cannot be in segments, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub struct Unsupported {
+    /// The codec.
+    pub codec: Codec,
+    /// Why its sequence header was refused.
+    pub reason: ContainerError,
+}
+
 /// The form in which players get a container's segments.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct SegmentFormat {
@@ -118,6 +127,15 @@ pub trait Container {
 
     /// The next segment does not continue the last one.
     fn discontinuity(&mut self);
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            ContainerError::UnsupportedCodec(codec) => write!(f, "HLS segments cannot carry {codec}"),
+            reason => write!(f, "HLS segments cannot carry this {}: {reason}", self.codec),
+        }
+    }
 }
 
 impl fmt::Display for Codec {

@@ -84,7 +84,7 @@ impl<T> Interleaver<T> {
     }
 
     /// The track's sequence header came.
-    pub(super) fn expect(&mut self, lane: Lane) {
+    pub(super) fn announce(&mut self, lane: Lane) {
         self.lane_mut(lane).expected = true;
     }
 
@@ -239,8 +239,8 @@ mod tests {
 
     fn expecting_both() -> Interleaver<()> {
         let mut interleaver = Interleaver::new();
-        interleaver.expect(Lane::Video);
-        interleaver.expect(Lane::Audio);
+        interleaver.announce(Lane::Video);
+        interleaver.announce(Lane::Audio);
         interleaver
     }
 
@@ -273,7 +273,7 @@ mod tests {
     fn a_track_alone_does_not_wait() {
         for lane in [Lane::Video, Lane::Audio] {
             let mut interleaver = Interleaver::new();
-            interleaver.expect(lane);
+            interleaver.announce(lane);
             interleaver.push(lane, 7, ());
             assert_eq!(interleaver.pop().map(|released| released.time_ms), Some(7));
         }

@@ -20,6 +20,17 @@ pub(super) enum Expectation {
     AudioOnly,
 }
 
+impl Expectation {
+    /// How long one track alone waits for the other, in milliseconds.
+    pub(super) const fn other_track_wait_ms(self) -> i64 {
+        match self {
+            Expectation::Unknown => UNKNOWN_WAIT_MS,
+            Expectation::Video => VIDEO_WAIT_MS,
+            Expectation::AudioOnly => 0,
+        }
+    }
+}
+
 /// What to do with a frame of audio.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LeadInStep<F> {
@@ -45,11 +56,8 @@ impl<F> LeadIn<F> {
     /// A frame of audio came.
     pub(super) fn audio(&mut self, time_ms: i64, frame: F, expectation: Expectation) -> LeadInStep<F> {
         let waited_ms = time_ms.saturating_sub(*self.since_ms.get_or_insert(time_ms));
-        let begins = match expectation {
-            Expectation::Unknown => waited_ms >= UNKNOWN_WAIT_MS || self.held.len() >= HELD_MAX,
-            Expectation::Video => waited_ms >= VIDEO_WAIT_MS,
-            Expectation::AudioOnly => true,
-        };
+        let begins = waited_ms >= expectation.other_track_wait_ms()
+            || (expectation == Expectation::Unknown && self.held.len() >= HELD_MAX);
         if !begins && expectation != Expectation::Unknown {
             return LeadInStep::Drop;
         }

@@ -15,6 +15,12 @@ const TOLERANCE_MS: u64 = 50;
 /// Segments shorter than the target are listed beyond the window, but no more than so many windows.
 const WINDOWS_MAX: usize = 4;
 
+/// A target duration that was raised is lowered when no segment has needed it for so long, in milliseconds of media.
+const CALM_MS: u64 = 60_000;
+
+/// The most that leave the playlist for one that comes: viewers may be as far behind as an earlier target duration said.
+const LEAVE_MAX: usize = 2;
+
 /// What a playlist is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlaylistConfig {
@@ -70,7 +76,8 @@ pub enum PlaylistError {
 /// and the first one tells. It is the nearest second to that segment and 250 ms more, as it also is what players wait
 /// between two looks at the playlist and a third of what they keep between themselves and the live edge. RFC 8216
 /// (section 6.2.1) forbids to change it and (section 4.3.3.1) forbids longer segments. Should a longer one come later, it
-/// is raised, once and for good: players read it anew with every playlist, but refuse or stall on segments beyond it.
+/// is raised, as players read it anew with every playlist, but refuse or stall on segments beyond it. It is lowered again
+/// when none has needed it for a minute: every viewer who comes meanwhile starts three target durations behind.
 #[derive(Debug)]
 pub struct Playlist {
     config: PlaylistConfig,
@@ -78,6 +85,9 @@ pub struct Playlist {
     next_sequence: u64,
     discontinuity_sequence: u64,
     target_s: u64,
+    /// The target duration that the first segment decided.
+    first_target_s: u64,
+    calm: Calm,
     listed: VecDeque<Listed>,
     gone: VecDeque<Gone>,
 }
@@ -86,6 +96,13 @@ pub struct Playlist {
 enum State {
     Live,
     Ended,
+}
+
+/// The segments since the last one that needed the target duration.
+#[derive(Debug, Default)]
+struct Calm {
+    played_ms: u64,
+    longest_s: u64,
 }
 
 #[derive(Debug)]
@@ -110,6 +127,8 @@ impl Playlist {
             next_sequence: config.first_sequence,
             discontinuity_sequence: config.first_discontinuity_sequence,
             target_s: 0,
+            first_target_s: 0,
+            calm: Calm::default(),
             listed: VecDeque::new(),
             gone: VecDeque::new(),
         }
@@ -127,7 +146,8 @@ impl Playlist {
         self.next_sequence = self.next_sequence.saturating_add(1);
         self.raise_target(info.duration_ms);
         self.listed.push_back(Listed { info, longest_ms: 0 });
-        let left = std::iter::from_fn(|| self.remove_oldest(now_ms)).collect();
+        let left = std::iter::from_fn(|| self.remove_oldest(now_ms)).take(LEAVE_MAX).collect();
+        self.lower_target(info.duration_ms);
         let duration_ms = self.duration_ms();
         self.listed.iter_mut().for_each(|listed| listed.longest_ms = listed.longest_ms.max(duration_ms));
         Ok(left)
@@ -220,6 +240,24 @@ impl Playlist {
             _ => to_seconds(duration_ms),
         };
         self.target_s = self.target_s.max(needed_s);
+        if self.first_target_s == 0 {
+            self.first_target_s = self.target_s;
+        }
+    }
+
+    fn lower_target(&mut self, last_ms: u64) {
+        let needed_s = to_seconds(last_ms);
+        if needed_s >= self.target_s || self.target_s == self.first_target_s {
+            self.calm = Calm::default();
+            return;
+        }
+        self.calm.played_ms = self.calm.played_ms.saturating_add(last_ms);
+        self.calm.longest_s = self.calm.longest_s.max(needed_s);
+        let listed_s = self.segments().map(|info| to_seconds(info.duration_ms)).max().unwrap_or(0);
+        if self.calm.played_ms >= CALM_MS && listed_s < self.target_s {
+            self.target_s = self.calm.longest_s.max(listed_s).max(self.first_target_s);
+            self.calm = Calm::default();
+        }
     }
 
     /// How long segments will be, told by the first one: it may be a single GOP, of which a regular segment has as many
@@ -359,6 +397,32 @@ mod tests {
     }
 
     #[test]
+    fn a_target_that_was_raised_is_lowered_after_a_minute_in_which_nothing_needed_it() {
+        let mut playlist = filled(&[2_000, 10_000]);
+        let targets: Vec<_> = (2..34)
+            .map(|at| {
+                playlist.push(info(at, if at == 20 { 3_000 } else { 2_000 }), 0).unwrap();
+                playlist.target_s()
+            })
+            .collect();
+        assert_eq!((targets[28], targets[29], targets[31]), (10, 3, 3));
+        let listed: Vec<_> = (34..70)
+            .map(|at| {
+                playlist.push(info(at, 2_000), 0).unwrap();
+                playlist.segments().count()
+            })
+            .collect();
+        assert!(listed.windows(2).all(|pair| pair[1] + 1 >= pair[0]), "viewers further behind have a moment");
+        assert_eq!((playlist.target_s(), playlist.segments().count()), (2, 6));
+    }
+
+    #[test]
+    fn a_target_that_is_needed_again_and_again_stays() {
+        let durations_ms: Vec<_> = (0..100).map(|at| if at % 12 == 5 { 8_000 } else { 2_000 }).collect();
+        assert_eq!(filled(&durations_ms).target_s(), 8);
+    }
+
+    #[test]
     fn a_playlist_with_a_segment_that_depends_on_another_does_not_deny_it() {
         let mut playlist = playlist(0);
         playlist.push(SegmentInfo { independent: false, ..info(0, 2_000) }, 0).unwrap();
@@ -426,7 +490,7 @@ mod tests {
             window in 0..10_usize,
         ) {
             let mut playlist = Playlist::new(PlaylistConfig { window, first_discontinuity_sequence: 7, ..config(first_sequence) });
-            let (mut last_media_sequence, mut last_target_s, mut left_count) = (0, 0, 0);
+            let (mut last_media_sequence, mut left_count) = (0, 0);
             let mut discontinuities = Vec::new();
             for (at, (duration_ms, discontinuity)) in segments.iter().enumerate() {
                 let sequence = first_sequence + at as u64;
@@ -436,7 +500,7 @@ mod tests {
                 let listed: Vec<_> = playlist.segments().copied().collect();
                 let media_sequence = listed[0].sequence;
                 prop_assert_eq!(media_sequence, first_sequence + left_count as u64);
-                prop_assert!(media_sequence >= last_media_sequence && playlist.target_s() >= last_target_s);
+                prop_assert!(media_sequence >= last_media_sequence);
                 prop_assert!(listed.iter().all(|info| to_seconds(info.duration_ms) <= playlist.target_s()));
                 prop_assert!(listed.len() <= window.max(3) * WINDOWS_MAX);
                 let counted = discontinuities[..left_count].iter().filter(|discontinuity| **discontinuity).count();
@@ -444,7 +508,7 @@ mod tests {
                 let of_newest = discontinuities.iter().filter(|discontinuity| **discontinuity).count();
                 prop_assert_eq!(playlist.last_discontinuity_sequence(), 7 + of_newest as u64);
                 prop_assert!(playlist.render("").is_some());
-                (last_media_sequence, last_target_s) = (media_sequence, playlist.target_s());
+                last_media_sequence = media_sequence;
             }
             prop_assert_eq!(playlist.expired(u64::MAX).len(), left_count);
         }

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use super::container::ContainerError;
+
 /// Plays as long as a frame whose own span nothing tells.
 const FRAME_FALLBACK_MS: i64 = 40;
 
@@ -23,14 +25,30 @@ pub(super) struct SegmentTrack<C> {
     header: Option<(C, Bytes)>,
     /// No frame has come since the header did.
     header_is_new: bool,
+    fault: Option<HeaderFault>,
     pub(super) gate: Gate,
     last_ms: Option<i64>,
     frame_ms: i64,
 }
 
+/// A sequence header that the container refused.
+#[derive(Debug, Clone, Copy)]
+struct HeaderFault {
+    reason: ContainerError,
+    /// The first frame that lacked it.
+    since_ms: Option<i64>,
+}
+
 impl<C: Copy + PartialEq> SegmentTrack<C> {
     pub(super) fn new(gate: Gate) -> Self {
-        Self { header: None, header_is_new: false, gate, last_ms: None, frame_ms: FRAME_FALLBACK_MS }
+        Self {
+            header: None,
+            header_is_new: false,
+            fault: None,
+            gate,
+            last_ms: None,
+            frame_ms: FRAME_FALLBACK_MS,
+        }
     }
 
     /// Whether this is the sequence header that counts already.
@@ -42,6 +60,23 @@ impl<C: Copy + PartialEq> SegmentTrack<C> {
         // A copy, as a slice would keep the whole buffer that it was read into.
         self.header = Some((codec, Bytes::copy_from_slice(header)));
         self.header_is_new = true;
+        self.fault = None;
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.header.is_some()
+    }
+
+    /// The track's newest header was refused.
+    pub(super) fn set_fault(&mut self, reason: ContainerError) {
+        self.fault = Some(HeaderFault { reason, since_ms: None });
+    }
+
+    /// Why the newest header was refused, once frames have come without one for `wait_ms`.
+    pub(super) fn header_fault(&mut self, time_ms: i64, wait_ms: i64) -> Option<ContainerError> {
+        let fault = self.fault.as_mut()?;
+        let since_ms = *fault.since_ms.get_or_insert(time_ms);
+        (time_ms.saturating_sub(since_ms) >= wait_ms).then_some(fault.reason)
     }
 
     /// Whether the next frame is the first one behind a new header.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use self::cut::Arrival;
 use super::{
     buffer_pool::BufferPool,
-    container::{Container, ContainerError},
+    container::{Codec, Container, ContainerError, Unsupported},
     continuity::Continuity,
     interleaver::{Interleaver, Lane},
     lead_in::{Expectation, LeadIn},
@@ -169,7 +169,7 @@ impl<C: Container> Segmenter<C> {
             VideoKind::SequenceHeader => self.video_header(header.codec, &data),
             VideoKind::Keyframe | VideoKind::Inter => {
                 let read = self.container.video(&header, data);
-                if let Some(frame) = self.unless_headless(read)? {
+                if let Some(frame) = self.unless_headless(Codec::Video(header.codec), time_ms, read)? {
                     let begins_config = self.video.take_new_header() || C::begins_sequence(&frame);
                     let keyframe = header.kind == VideoKind::Keyframe;
                     self.interleaver.push(Lane::Video, time_ms, Arrival { frame, keyframe, begins_config });
@@ -196,7 +196,7 @@ impl<C: Container> Segmenter<C> {
                     self.audio_header(header.codec, &[])?;
                 }
                 let read = self.container.audio(header.codec, data);
-                if let Some(frame) = self.unless_headless(read)? {
+                if let Some(frame) = self.unless_headless(Codec::Audio(header.codec), time_ms, read)? {
                     let begins_config = self.audio.take_new_header();
                     let arrival = Arrival { frame, keyframe: true, begins_config };
                     self.interleaver.push(Lane::Audio, time_ms, arrival);
@@ -210,23 +210,23 @@ impl<C: Container> Segmenter<C> {
     fn video_header(&mut self, codec: VideoCodec, header: &[u8]) -> Result<(), SegmentError> {
         if !self.video.has_header(codec, header) {
             self.video.forget_header();
-            self.container.set_video(codec, header)?;
+            self.container.set_video(codec, header).inspect_err(|error| self.video.set_fault(*error))?;
             self.video.set_header(codec, header);
             self.drop_held();
         }
         self.expectation = Expectation::Video;
-        self.interleaver.expect(Lane::Video);
+        self.interleaver.announce(Lane::Video);
         Ok(())
     }
 
     fn audio_header(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), SegmentError> {
         if !self.audio.has_header(codec, header) {
             self.audio.forget_header();
-            self.container.set_audio(codec, header)?;
+            self.container.set_audio(codec, header).inspect_err(|error| self.audio.set_fault(*error))?;
             self.audio.set_header(codec, header);
             self.drop_held();
         }
-        self.interleaver.expect(Lane::Audio);
+        self.interleaver.announce(Lane::Audio);
         Ok(())
     }
 
@@ -239,6 +239,8 @@ impl<C: Container> Segmenter<C> {
     /// Frames that come before their sequence header are left out without a word, others with an error.
     fn unless_headless(
         &mut self,
+        codec: Codec,
+        time_ms: i64,
         read: Result<Option<C::Frame>, ContainerError>,
     ) -> Result<Option<C::Frame>, SegmentError> {
         if read.is_err() {
@@ -246,9 +248,23 @@ impl<C: Container> Segmenter<C> {
         }
         match read {
             Ok(frame) => Ok(frame),
-            Err(ContainerError::NoHeader) => Ok(None),
+            Err(ContainerError::NoHeader) => self.check_header_fault(codec, time_ms).map(|()| None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A stream with one track, whose sequence header was refused, would be waited for without an end.
+    fn check_header_fault(&mut self, codec: Codec, time_ms: i64) -> Result<(), SegmentError> {
+        let reason = match codec {
+            Codec::Video(_) if !self.audio.is_known() => {
+                self.video.header_fault(time_ms, Expectation::Unknown.other_track_wait_ms())
+            }
+            Codec::Audio(_) if !self.video.is_known() => {
+                self.audio.header_fault(time_ms, self.expectation.other_track_wait_ms())
+            }
+            _ => None,
+        };
+        reason.map_or(Ok(()), |reason| Err(Unsupported { codec, reason }.into()))
     }
 }
 

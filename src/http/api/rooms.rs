@@ -66,6 +66,8 @@ struct Video {
     codec: String,
     width: Option<u32>,
     height: Option<u32>,
+    /// None has come for so long that viewers begin without one.
+    lacks_keyframes: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -127,11 +129,12 @@ impl Room {
 
 impl Details {
     fn of(stream: &LocalStream) -> Self {
-        let StreamStats { video, frame_size, audio, bitrate_kbps, .. } = stream.stats;
+        let StreamStats { video, frame_size, lacks_keyframes, audio, bitrate_kbps, .. } = stream.stats;
         let video = video.map(|codec| Video {
             codec: video_name(codec),
             width: frame_size.map(|size| size.width),
             height: frame_size.map(|size| size.height),
+            lacks_keyframes,
         });
         let audio = audio.map(|codec| Audio { codec: audio_name(codec) });
         Self { video, audio, bitrate_kbps, viewers: stream.viewers }
@@ -182,6 +185,7 @@ mod tests {
             since_unix_ms,
             video: Some(VideoCodec::H264),
             frame_size: Some(FrameSize { width: 640, height: 360 }),
+            lacks_keyframes: false,
             audio: Some(AudioCodec::Aac),
             bitrate_kbps: Some(900),
         };
@@ -190,7 +194,7 @@ mod tests {
 
     fn details() -> serde_json::Value {
         json!({
-            "video": { "codec": "H.264", "width": 640, "height": 360 },
+            "video": { "codec": "H.264", "width": 640, "height": 360, "lacks_keyframes": false },
             "audio": { "codec": "AAC" },
             "bitrate_kbps": 900,
             "viewers": 3,

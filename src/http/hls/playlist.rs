@@ -14,7 +14,7 @@ use synctv_actors::{
     directory::{DirectoryEnded, StreamDirectory},
     hls::{HlsSessions, PlaylistState, PlaylistText, proxy::PlaylistAddress},
 };
-use synctv_media::{hls::container::Codec, stream::room::RoomName};
+use synctv_media::{hls::container::Unsupported, stream::room::RoomName};
 
 use super::{
     super::{accept_encoding::takes_gzip, reply::error},
@@ -55,7 +55,7 @@ pub(super) async fn answer(
                 return Some(text(request, admitted, playlist));
             }
             PlaylistState::Pending => return Some(pending()),
-            PlaylistState::Unsupported(codec) => return Some(unsupported(codec)),
+            PlaylistState::Unsupported(codec) => return Some(unsupported(&codec)),
             PlaylistState::Gone => {}
         }
     }
@@ -129,14 +129,13 @@ fn unavailable(code: &str, message: &str) -> HttpResponse {
     response
 }
 
-fn unsupported(codec: Codec) -> HttpResponse {
-    let codec = codec.to_string();
+fn unsupported(unsupported: &Unsupported) -> HttpResponse {
     HttpResponse::UnsupportedMediaType()
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(json!({
             "error": "unsupported_codec",
-            "codec": codec,
-            "message": format!("HLS segments cannot carry {codec}; the stream can be watched over HTTP-FLV"),
+            "codec": unsupported.codec.to_string(),
+            "message": format!("{unsupported}; the stream can be watched over HTTP-FLV"),
         }))
 }

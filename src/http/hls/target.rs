@@ -30,13 +30,13 @@ pub(super) fn parse(path: &str, app: &str) -> Result<HlsResource, TargetError> {
 }
 
 fn playlist(room: &str, address: PlaylistAddress) -> Result<HlsResource, TargetError> {
-    let room = RoomName::new(room)?;
+    let room = RoomName::from_address(room)?;
     Ok(HlsResource::Playlist { room, address })
 }
 
 fn segment(room: &str, file: &str) -> Result<HlsResource, TargetError> {
     let name = SegmentName::parse(file).ok_or(TargetError::Unknown)?;
-    let room = RoomName::new(room)?;
+    let room = RoomName::from_address(room)?;
     Ok(HlsResource::Segment { room, name })
 }
 
@@ -67,6 +67,7 @@ mod tests {
         assert_eq!(target("/live/r1.m3u8"), playlist("r1", PlaylistAddress::Flat));
         assert_eq!(target("/live/a.m3u8/index.m3u8"), playlist("a.m3u8", PlaylistAddress::Index));
         assert_eq!(target("/live/index.m3u8"), playlist("index", PlaylistAddress::Flat));
+        assert_eq!(target("/live/%72%31/index.m3u8"), playlist("r1", PlaylistAddress::Index));
         assert_eq!(
             target("/live/r1/seg-42.ts"),
             Ok(HlsResource::Segment {

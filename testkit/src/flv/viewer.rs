@@ -11,7 +11,7 @@ use synctv_media::{
 };
 
 use crate::{
-    http::{Response, read_head, send_get},
+    http::{Dechunker, Response, read_rest_of_head, send_get},
     room_history::{self, FrameSource},
     server::TestServer,
     socket::{dial, is_timeout, receive, wait_no_longer_than},
@@ -25,6 +25,7 @@ const BODY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 pub struct FlvViewer {
     socket: TcpStream,
     reader: FlvReader,
+    chunks: Option<Dechunker>,
     /// The head of the response.
     pub head: Response,
 }
@@ -69,14 +70,37 @@ impl FlvViewer {
         Self::try_of(socket)
     }
 
-    fn try_of(mut socket: TcpStream) -> Result<Self, Response> {
-        let head = read_head(&mut socket);
+    /// Watches over `socket`, of whose response `read` is the beginning.
+    pub fn of_begun(socket: TcpStream, read: Vec<u8>) -> Self {
+        Self::try_of_begun(socket, read).unwrap_or_else(|head| panic!("no stream, but {head:?}"))
+    }
+
+    fn try_of(socket: TcpStream) -> Result<Self, Response> {
+        Self::try_of_begun(socket, Vec::new())
+    }
+
+    fn try_of_begun(mut socket: TcpStream, read: Vec<u8>) -> Result<Self, Response> {
+        let head = read_rest_of_head(&mut socket, read);
         if head.status != 200 {
             return Err(head);
         }
-        let mut reader = FlvReader::new(BODY_LIMIT_BYTES);
-        reader.feed(&head.body);
-        Ok(Self { socket, reader, head })
+        let chunks = (head.header("transfer-encoding") == "chunked").then(Dechunker::default);
+        let body = head.body.clone();
+        let mut viewer = Self { socket, reader: FlvReader::new(BODY_LIMIT_BYTES), chunks, head };
+        viewer.feed(&body);
+        Ok(viewer)
+    }
+
+    fn feed(&mut self, body: &[u8]) {
+        match &mut self.chunks {
+            Some(chunks) => self.reader.feed(&chunks.feed(body)),
+            None => self.reader.feed(body),
+        }
+    }
+
+    /// Whether the body came to an end that differs from a broken connection.
+    pub fn is_ended(&self) -> bool {
+        self.chunks.as_ref().is_some_and(|chunks| chunks.is_ended)
     }
 
     /// Returns whether the FLV header announces audio and video.
@@ -95,7 +119,7 @@ impl FlvViewer {
             wait_no_longer_than(&self.socket, deadline);
             match receive(&mut self.socket, &mut buffer) {
                 Ok(0) => return Next::End,
-                Ok(size) => self.reader.feed(&buffer[..size]),
+                Ok(size) => self.feed(&buffer[..size]),
                 Err(error) if is_timeout(&error) => return Next::Nothing,
                 Err(error) => panic!("reading of the server: {error}"),
             }
@@ -129,6 +153,15 @@ impl FlvViewer {
     /// Waits for all frames up to the end of the stream.
     pub fn frames_to_the_end(&mut self) -> Vec<Frame> {
         room_history::frames_to_the_end(self)
+    }
+}
+
+/// The server sees at once that a dropped viewer has disconnected, and not only when it sends something: a viewer that
+/// merely closes its writing half may still read.
+impl Drop for FlvViewer {
+    fn drop(&mut self) {
+        // It may be closed already.
+        let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 }
 

@@ -70,3 +70,25 @@ impl Playlist {
         self.segments.iter().enumerate().map(|(at, entry)| (self.sequence + at as u64, entry))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_numbered_and_what_is_no_playlist_is_named() {
+        let text = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:7\n#EXTINF:2.000,\n7.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:1.500,\n8.ts\n";
+        let playlist = Playlist::parse(text);
+        let [first, second] =
+            [("7.ts", 2_000, false), ("8.ts", 1_500, true)].map(|(uri, duration_ms, discontinuity)| Entry {
+                uri: uri.to_owned(),
+                duration_ms,
+                discontinuity,
+            });
+        assert!(playlist.numbered().eq([(7, &first), (8, &second)]));
+        assert_eq!((playlist.target_s, playlist.discontinuities(), playlist.ended), (2, 1, false));
+        assert_eq!(Playlist::try_parse("{\"error\":\"x\"}"), Err("{\"error\":\"x\"}".to_owned()));
+        let wrong = "#EXT-X-MEDIA-SEQUENCE:x";
+        assert_eq!(Playlist::try_parse(&format!("#EXTM3U\n{wrong}\n")), Err(wrong.to_owned()));
+    }
+}

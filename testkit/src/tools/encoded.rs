@@ -1,24 +1,27 @@
 //! Media that a test has encoded for itself, and what ffprobe makes of it over HLS.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
 };
 
 use synctv_media::stream::frame::Frame;
-use tempfile::TempDir;
 
-use super::{ffmpeg, new_ffmpeg, run};
+use super::{ffmpeg, make_once, new_ffmpeg, run};
 use crate::{flv, hls::HlsClient};
 
-/// An FLV file that FFmpeg encoded, at 25 frames a second.
-#[derive(Debug)]
+/// An FLV file that FFmpeg encoded, at 25 frames a second. Tests that encode alike share it.
+#[derive(Debug, Clone)]
 pub struct Encoded {
     /// The file.
     pub path: PathBuf,
     ffmpeg: fn() -> Command,
-    _directory: TempDir,
 }
+
+/// The files of this process, by the encoder and its arguments.
+static FILES: Mutex<BTreeMap<Vec<String>, PathBuf>> = Mutex::new(BTreeMap::new());
 
 impl Encoded {
     /// Encodes a test pattern. `video` and `audio` are encoder options; an empty one leaves the track out.
@@ -32,18 +35,25 @@ impl Encoded {
     }
 
     fn by(ffmpeg: fn() -> Command, duration_s: u32, video: &str, audio: &str) -> Self {
-        let directory = tempfile::tempdir().expect("a directory for the file");
-        let path = directory.path().join("source.flv");
         let duration = duration_s.to_string();
-        let mut command = ffmpeg();
-        if !video.is_empty() {
-            command.args(["-f", "lavfi", "-t", &duration, "-i", "testsrc2=s=320x180:r=25"]);
+        let mut arguments = Vec::new();
+        for (codec, source) in [(video, "testsrc2=s=320x180:r=25"), (audio, "sine=440")] {
+            if !codec.is_empty() {
+                arguments.extend(["-f", "lavfi", "-t", &duration, "-i", source]);
+            }
         }
-        if !audio.is_empty() {
-            command.args(["-f", "lavfi", "-t", &duration, "-i", "sine=440"]);
-        }
-        run(command.args(video.split_whitespace().chain(audio.split_whitespace())).arg(&path));
-        Self { path, ffmpeg, _directory: directory }
+        arguments.extend(video.split_whitespace().chain(audio.split_whitespace()));
+        let program = ffmpeg().get_program().to_string_lossy().into_owned();
+        let key: Vec<_> =
+            std::iter::once(program).chain(arguments.iter().map(|it| (*it).to_owned())).collect();
+        // One at a time: encoders use all cores.
+        let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("encoded-{}.flv", files.len());
+        let encode = |path: &Path| {
+            run(ffmpeg().args(&arguments).args(["-y", "-f", "flv"]).arg(path));
+        };
+        let path = files.entry(key).or_insert_with(|| make_once(&name, encode)).clone();
+        Self { path, ffmpeg }
     }
 
     /// Pushes the file to an RTMP URL, as fast as the server takes it, and leaves.
@@ -63,7 +73,7 @@ impl Encoded {
 
     /// Returns the frames of the file.
     pub fn frames(&self) -> Vec<Frame> {
-        flv::read_file(Path::new(&self.path))
+        flv::read_file(&self.path)
     }
 }
 

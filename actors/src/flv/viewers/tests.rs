@@ -9,6 +9,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use synctv_media::stream::wire_format::WireFormat;
+
 use super::*;
 use crate::flv::{NewViewer, PoolEntry, ViewerPool};
 use crate::{
@@ -52,15 +54,9 @@ impl Live {
         client.set_nonblocking(true).unwrap();
         let (socket, peer) = listener.accept().await.unwrap();
         let permit = permits.take().unwrap();
+        let (kind, format) = (ViewerKind::Viewer, WireFormat::Flv);
         (
-            NewViewer {
-                wire: socket.into(),
-                peer,
-                head: Bytes::new(),
-                permit,
-                kind: ViewerKind::Viewer,
-                access: None,
-            },
+            NewViewer { wire: socket.into(), peer, head: Bytes::new(), permit, kind, format, access: None },
             client,
         )
     }
@@ -155,7 +151,7 @@ async fn a_slow_viewer_outlives_the_thread_that_accepted_it() {
     let _entrance = live.pool.open_entry();
     let other = Arbiter::new();
     let mut client = live.admit_on(&other.handle()).await;
-    client.wait_for(&opening(0)[3]).await;
+    client.wait_for(&opening(0)[2]).await;
     other.stop();
     other.join().unwrap();
     let flood = Frame { payload: vec![0x27; FLOOD_BYTES / 4].into(), ..samples::inter(33) };
@@ -173,7 +169,7 @@ async fn a_viewer_on_its_way_keeps_its_actor_from_stopping() {
     let mut client = live.admit(&entry).await;
     let key = live.pool.only_key();
     assert!(!key.close_if_empty());
-    client.wait_for(&opening(0)[3]).await;
+    client.wait_for(&opening(0)[2]).await;
 }
 
 #[actix_rt::test]
@@ -191,7 +187,7 @@ async fn a_viewer_who_comes_to_a_closed_share_gets_another_one() {
     // The late end of the first one does not take the second one's place away.
     drop(first);
     assert_eq!(live.pool.shares(), [1]);
-    client.wait_for(&opening(0)[3]).await;
+    client.wait_for(&opening(0)[2]).await;
 }
 
 #[actix_rt::test]

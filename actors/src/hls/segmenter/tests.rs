@@ -116,7 +116,8 @@ async fn text(session: &HlsSession) -> String {
 /// A picture with one NAL unit, as the container wants it.
 fn readable(frame: Frame) -> Frame {
     let mut payload = frame.payload[..5].to_vec();
-    payload.extend_from_slice(&[0, 0, 0, 2, 0x65, 1]);
+    let unit_type = if payload[0] == 0x17 { 0x65 } else { 0x41 };
+    payload.extend_from_slice(&[0, 0, 0, 2, unit_type, 1]);
     Frame { payload: payload.into(), ..frame }
 }
 
@@ -315,11 +316,38 @@ async fn a_codec_that_does_not_fit_is_named_until_another_publisher_comes() {
     let av1 = Frame { payload: Bytes::from_static(b"\x90av01x"), ..samples::video_header() };
     bench.send([av1, samples::keyframe(3_000)]).await;
     let session = bench.session().await.unwrap();
-    let PlaylistState::Unsupported(codec) = session.playlist_state(Duration::ZERO).await else { panic!() };
-    assert_eq!(codec.to_string(), "av1");
+    let PlaylistState::Unsupported(unsupported) = session.playlist_state(Duration::ZERO).await else {
+        panic!()
+    };
+    assert_eq!(unsupported.codec.to_string(), "av1");
+    assert_eq!(unsupported.to_string(), "HLS segments cannot carry av1");
     bench.publisher_comes().await;
     bench.pictures(51).await;
     assert_eq!(durations(&bench.playlist().await).len(), 3);
+}
+
+#[actix::test]
+async fn a_header_that_does_not_fit_is_refused_with_the_reason_until_a_segment_comes() {
+    let quad = Frame {
+        payload: b"\xAF\0\x12\0\x05\x04\x04\0\x21\x10\x0D".as_slice().into(),
+        ..samples::audio_header()
+    };
+    let mut bench = Bench::new(HlsMode::Always).await;
+    bench.batcher.end_publisher();
+    bench.tell(StreamEvent::PublisherCame(Source::Local)).await;
+    bench.send([quad]).await;
+    bench.send((0..60).map(|at| samples::audio(at * 23))).await;
+    let session = bench.session().await.unwrap();
+    let PlaylistState::Unsupported(unsupported) = session.playlist_state(Duration::ZERO).await else {
+        panic!()
+    };
+    assert_eq!(
+        unsupported.to_string(),
+        "HLS segments cannot carry this aac: ADTS has no channel configuration for the layout in the program config element"
+    );
+    bench.send([samples::video_header()]).await;
+    bench.pictures(26).await;
+    assert_eq!(durations(&bench.playlist().await), ["1.000,"]);
 }
 
 #[actix::test]
@@ -349,7 +377,8 @@ async fn a_segmenter_that_panics_leaves_no_playlist_to_wait_for() {
         phase: SegmenterPhase::Cutting(session.clone()),
         segmenter: bench.hls.0.segmenter(),
         announced_video: None,
-        wall_offset_ms: None,
+        wall_clock: WallClock::default(),
+        warned_of_skew: false,
         unreadable_frames: 0,
         warned_of_cut: false,
     };

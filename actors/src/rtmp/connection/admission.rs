@@ -1,81 +1,60 @@
-//! The way from a request to publish or play to its answer: access first, then the room.
+//! By what right a connection is there.
 
-use std::net::SocketAddr;
-
-use actix::Recipient;
-use synctv_media::rtmp::session::{Refusal, StreamRequest};
 use thiserror::Error;
 
-use crate::{
-    access::{AccessRequest, Gatekeeper, Session},
-    directory::{OpenError, StreamDirectory},
-    events::PublisherEvent,
-    stream::{Publication, PublishError, StreamHandle},
-};
+use crate::connection_limit::{ConnectionLimit, ConnectionPermit};
 
-/// Why a publish or play is refused.
-#[derive(Debug, Error)]
-pub(super) enum NotAdmitted<E> {
-    /// The client may not. The gatekeeper has logged it.
-    #[error(transparent)]
-    Access(synctv_media::access::Refusal),
-    /// It may, but cannot.
-    #[error(transparent)]
-    Room(E),
+/// A place among the connections of the node.
+///
+/// A few connections over the limit are let in, so that a publisher who lost its line finds a way back, and a player is
+/// told why there is none.
+#[derive(Debug)]
+pub enum Admission {
+    /// Within the limit.
+    Regular(ConnectionPermit),
+    /// Over it.
+    Reserve {
+        /// A place in the reserve.
+        place: ConnectionPermit,
+        /// The regular ones, of which the connection takes one as soon as one is free.
+        regular: ConnectionLimit,
+    },
 }
 
-/// Who asks, and what is asked.
-pub(super) struct Applicant {
-    pub gatekeeper: Gatekeeper,
-    pub directory: StreamDirectory,
-    pub peer: SocketAddr,
-    pub request: StreamRequest,
+/// There is no regular place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("this node has its limit of {max} connections")]
+pub(super) struct LimitReached {
+    max: usize,
 }
 
-impl Applicant {
-    /// Makes the applicant the publisher of the room, if it may be.
-    pub async fn publish(
-        &self,
-        events: Recipient<PublisherEvent>,
-    ) -> Result<(Publication, Option<Session>), NotAdmitted<PublishError>> {
-        let granted = self.gatekeeper.admit_publisher(&self.access_request()).await;
-        let grant = granted.map_err(NotAdmitted::Access)?;
-        let publication = self.directory.publish(&grant, events).await.map_err(NotAdmitted::Room)?;
-        Ok((publication, grant.begin()))
-    }
-
-    /// Opens the room's stream for the applicant, if it may watch.
-    pub async fn play(&self) -> Result<(StreamHandle, Option<Session>), NotAdmitted<OpenError>> {
-        let granted = self.gatekeeper.admit_viewer(&self.access_request()).await;
-        let grant = granted.map_err(NotAdmitted::Access)?;
-        let stream = self.directory.open(&grant).await.map_err(NotAdmitted::Room)?;
-        Ok((stream, grant.begin()))
-    }
-
-    fn access_request(&self) -> AccessRequest<'_> {
-        let StreamRequest { room, query, may_be_cut } = &self.request;
-        AccessRequest::rtmp(self.peer, room, query.expose(), *may_be_cut)
+impl Admission {
+    /// Gives up a place in the reserve for a regular one, if one is free.
+    pub(super) fn require_regular(&mut self) -> Result<(), LimitReached> {
+        let Self::Reserve { regular, .. } = self else { return Ok(()) };
+        let permit = regular.take().ok_or(LimitReached { max: regular.max() })?;
+        *self = Self::Regular(permit);
+        Ok(())
     }
 }
 
-impl NotAdmitted<PublishError> {
-    /// The refusal in RTMP's terms.
-    pub fn to_rtmp(&self) -> Refusal {
-        let description = self.to_string();
-        match self {
-            Self::Room(PublishError::Busy) => Refusal::BadName { description },
-            _ => Refusal::Denied { description },
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl NotAdmitted<OpenError> {
-    /// The refusal in RTMP's terms.
-    pub fn to_rtmp(&self) -> Refusal {
-        let description = self.to_string();
-        match self {
-            Self::Access(_) => Refusal::Denied { description },
-            Self::Room(_) => Refusal::StreamNotFound { description },
-        }
+    #[test]
+    fn a_place_in_the_reserve_is_given_up_for_a_regular_one() {
+        let (regular, reserve) = (ConnectionLimit::new(1), ConnectionLimit::new(1));
+        let first = regular.take();
+        let place = reserve.take().unwrap();
+        let mut admission = Admission::Reserve { place, regular: regular.clone() };
+        let full = admission.require_regular().unwrap_err();
+        assert_eq!(full.to_string(), "this node has its limit of 1 connections");
+        assert_eq!(reserve.held(), 1);
+        drop(first);
+        assert_eq!(admission.require_regular(), Ok(()));
+        assert_eq!((regular.held(), reserve.held()), (1, 0));
+        drop(admission);
+        assert_eq!(regular.held(), 0);
     }
 }

@@ -75,22 +75,41 @@ impl Publishing {
 }
 
 pub(super) struct Playing {
-    subscription: Subscription,
+    stream: StreamHandle,
+    /// None while it is paused.
+    subscription: Option<Subscription>,
     session: ViewerSession,
 }
 
 impl Playing {
     pub fn new(stream: StreamHandle, peer: SocketAddr, access: Option<AccessSession>) -> Self {
         let session = ViewerSession::begin(&stream, peer, ViewerProtocol::Rtmp, access);
-        Self { subscription: Subscription::new(stream, SubscriberRole::Viewers), session }
+        Self { stream, subscription: None, session }
+    }
+
+    pub fn is_subscribed(&self) -> bool {
+        self.subscription.is_some()
     }
 
     pub fn is_stream_alive(&self) -> bool {
-        self.subscription.stream().is_alive()
+        self.stream.is_alive()
     }
 
-    pub fn join(&self, recipient: Recipient<StreamEvent>) {
-        self.subscription.join(PLAYER, recipient);
+    pub fn subscribe(&mut self, recipient: Recipient<StreamEvent>) {
+        let subscription = Subscription::new(self.stream.clone(), SubscriberRole::Viewers);
+        subscription.join(PLAYER, recipient);
+        self.subscription = Some(subscription);
+    }
+
+    /// Ends the subscription: events that are on their way are not for this play any more. The future ends when the stream
+    /// sends no more of them.
+    pub fn unsubscribe(&mut self) -> impl Future<Output = ()> + use<> {
+        let subscription = self.subscription.take();
+        async move {
+            if let Some(subscription) = subscription {
+                subscription.leave().await;
+            }
+        }
     }
 
     pub fn leave(self, reason: &LeaveReason, socket: &ViewerSocket) {

@@ -26,7 +26,7 @@ impl StreamActor {
         };
         if puller.is_none() {
             // Whoever looks again does not know how far the last one was.
-            self.end_publication();
+            self.end_publication(ctx);
         }
         if let Ingest::Vacant { seeker, .. } = &mut self.ingest {
             *seeker = puller;
@@ -74,7 +74,7 @@ impl StreamActor {
     }
 
     fn over(&mut self, ctx: &mut Context<Self>) {
-        self.end_publication();
+        self.end_publication(ctx);
         if self.state() == StreamState::Starting {
             self.ingest = Ingest::vacant(Duration::ZERO);
             self.end_when_due(ctx);
@@ -109,7 +109,7 @@ impl Handler<FromOrigin> for StreamActor {
             Update::Connected { node } => self.connected(node, ctx),
             Update::Media { frames, after_hole } => {
                 if after_hole {
-                    self.end_publication();
+                    self.end_publication(ctx);
                 }
                 self.take(frames, ctx);
                 self.viewers_changed(ctx);

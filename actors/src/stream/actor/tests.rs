@@ -99,6 +99,11 @@ async fn sound_rides_along_with_the_next_picture_and_waits_no_longer_than_the_li
     assert!(waited >= AUDIO_WAIT && waited < AUDIO_WAIT + Duration::from_millis(10), "{waited:?}");
 }
 
+/// A keyframe first, then frames that need it.
+fn video(at_ms: u32) -> Frame {
+    if at_ms == 0 { samples::keyframe(0) } else { samples::inter(at_ms) }
+}
+
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// A viewer of a stream that merges its media.
@@ -115,7 +120,7 @@ async fn an_interval_ends_with_the_picture_that_completes_it() {
     let start = Instant::now();
     let mut flushes = Vec::new();
     for at_ms in (0..1000).step_by(33) {
-        for frame in [samples::inter(at_ms), samples::audio(at_ms + 10)] {
+        for frame in [video(at_ms), samples::audio(at_ms + 10)] {
             tokio::time::sleep_until(start + Duration::from_millis(frame.timestamp_ms.into())).await;
             live.publication.send(vec![frame]).await.unwrap();
             if !viewer.is_quiet().await {
@@ -136,7 +141,7 @@ async fn a_short_interval_is_kept_as_well() {
     let start = Instant::now();
     for picture in 0..60 {
         tokio::time::sleep_until(start + Duration::from_secs(picture) / 60).await;
-        live.publication.send(vec![samples::inter(picture as u32 * 16)]).await.unwrap();
+        live.publication.send(vec![video(picture as u32 * 16)]).await.unwrap();
         while viewer.try_next().is_some() {
             flushes += 1;
         }
@@ -152,16 +157,16 @@ async fn headers_alone_begin_no_interval() {
         tokio::time::sleep(INTERVAL / 5).await;
     }
     let sent = Instant::now();
-    live.publication.send(vec![samples::keyframe(0)]).await.unwrap();
+    live.publication.send(vec![samples::audio(0), samples::keyframe(0)]).await.unwrap();
     let Got::Media { tags, .. } = viewer.next().await else { panic!("it is media") };
-    assert_eq!((tags.len(), tags.last()), (4, Some(&(V, 0))));
+    assert_eq!((tags.len(), tags.last()), (5, Some(&(V, 0))));
     assert!(sent.elapsed() < Duration::from_millis(10), "{:?}", sent.elapsed());
 }
 
 #[actix_rt::test]
 async fn nothing_waits_long_past_its_interval_for_a_picture() {
     let (live, mut viewer) = merged().await;
-    live.publication.send(vec![samples::inter(0)]).await.unwrap();
+    live.publication.send(vec![video(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 0)]));
     let flushed = Instant::now();
     tokio::time::sleep(INTERVAL * 8 / 10).await;
@@ -174,6 +179,7 @@ async fn nothing_waits_long_past_its_interval_for_a_picture() {
 #[actix_rt::test]
 async fn sound_alone_is_merged_as_well() {
     let (live, mut viewer) = merged().await;
+    live.publication.send(vec![samples::metadata(false, true)]).await.unwrap();
     let mut received = Vec::new();
     for at_ms in (0..500).step_by(20) {
         live.publication.send(vec![samples::audio(at_ms)]).await.unwrap();
@@ -183,18 +189,19 @@ async fn sound_alone_is_merged_as_well() {
             received.push(tags.len());
         }
     }
-    assert_eq!(received, [1, 5, 5, 5, 5]);
+    assert_eq!(received, [2, 5, 5, 5, 5], "the metadata first");
 }
 
 #[actix_rt::test]
 async fn a_keyframe_within_an_interval_goes_out_with_it_and_a_viewer_can_start_there() {
     let (live, mut viewer) = merged().await;
-    live.publication.send(vec![samples::inter(0)]).await.unwrap();
+    live.publication.send(vec![video(0)]).await.unwrap();
     viewer.next().await;
-    live.publication.send(vec![samples::inter(33), samples::keyframe(66), samples::inter(99)]).await.unwrap();
-    assert_eq!(viewer.next().await, media(&[(V, 33), (V, 66), (V, 99)]));
+    let frames = vec![samples::inter(2033), samples::keyframe(2066), samples::inter(2099)];
+    live.publication.send(frames).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 2033), (V, 2066), (V, 2099)]));
     viewer.join(&live.stream, 1);
-    assert_eq!(viewer.next().await, Got::Join { viewer: 1, tags: vec![(V, 66), (V, 99)] });
+    assert_eq!(viewer.next().await, Got::Join { viewer: 1, tags: vec![(V, 2066), (V, 2099)] });
 }
 
 #[actix_rt::test]
@@ -202,8 +209,49 @@ async fn every_tag_goes_out_at_once_if_so_set() {
     let live = live_with(StreamSettings { flush: Flush::EveryTag, ..settings() }).await;
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
-    live.publication.send(vec![samples::audio(0)]).await.unwrap();
-    assert_eq!(viewer.next().await, media(&[(A, 0)]));
+    live.publication.send(vec![video(0)]).await.unwrap();
+    live.publication.send(vec![samples::audio(10)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 0)]));
+    assert_eq!(viewer.next().await, media(&[(A, 10)]));
+}
+
+#[actix_rt::test]
+async fn a_track_that_is_announced_and_does_not_come_is_waited_for_a_second() {
+    let live = live().await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    let frames = [samples::metadata(true, true), samples::video_header(), samples::keyframe(0)];
+    live.publication.send(frames.to_vec()).await.unwrap();
+    let sent = Instant::now();
+    assert_eq!(viewer.next().await, media(&[(18, 0), (V, 0), (V, 0)]));
+    assert!(sent.elapsed() >= Duration::from_secs(1), "{:?}", sent.elapsed());
+    live.publication.send(vec![samples::audio_header(), samples::audio(1500)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(18, 0), (A, 1500), (A, 1500)]), "with what announces it");
+}
+
+#[actix_rt::test]
+async fn what_a_publisher_sent_before_it_left_is_not_lost_with_it() {
+    let live = live().await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    let frames = [samples::metadata(true, true), samples::video_header(), samples::keyframe(0)];
+    live.publication.send(frames.to_vec()).await.unwrap();
+    drop(live.publication);
+    assert_eq!(viewer.next().await, media(&[(18, 0), (V, 0), (V, 0)]));
+}
+
+#[actix_rt::test]
+async fn a_viewer_for_whom_no_gop_is_kept_gets_audio_at_once() {
+    let gop = GopLimits { gops_max: 2, size_max_bytes: 100, window_ms: 0 };
+    let live = live_with(StreamSettings { gop, ..settings() }).await;
+    live.publication.send(opening(0)).await.unwrap();
+    live.publication.send(vec![samples::audio(10)]).await.unwrap();
+    for at_ms in (33..330).step_by(33) {
+        live.publication.send(vec![samples::inter(at_ms)]).await.unwrap();
+    }
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 7);
+    assert_eq!(viewer.next().await, Got::Join { viewer: 7, tags: vec![] });
 }
 
 #[actix_rt::test]
@@ -443,6 +491,7 @@ async fn a_stream_tells_what_it_has_and_nothing_of_it_when_its_publisher_is_gone
     let probe = ProbeHandle::start();
     let publication = directory.publish(&to_publish(room("r")), probe.events()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
+    publication.send(vec![samples::audio(0)]).await.unwrap();
     let stream = directory.open(&to_play(room("r"))).await.unwrap();
     let stats = stream.stats().await.unwrap();
     assert!(stats.since_unix_ms.is_some());

@@ -693,6 +693,39 @@ fn codecs_that_do_not_fit_are_named() {
     assert_eq!(name(Track::Audio, b"\x72").1, "flv-audio-7");
 }
 
+/// AAC in a layout that has no channel configuration.
+const AAC_QUAD: &[u8] = b"\xAF\0\x12\0\x05\x04\x04\0\x21\x10\x0D";
+
+#[test]
+fn a_stream_whose_only_header_is_refused_is_refused_with_the_reason() {
+    let refused_ms = |has_video: Option<bool>, headers: &[Message], track: Track| {
+        let mut segmenter = segmenter();
+        segmenter.set_tracks(has_video);
+        for (track, time_ms, payload) in headers {
+            let _ = segmenter.push(*track, *time_ms, payload);
+        }
+        let media = of_track(&SOURCE.media(), track).into_iter().cloned().collect::<Vec<_>>();
+        media.iter().find_map(|(track, time_ms, payload)| match segmenter.push(*track, *time_ms, payload) {
+            Err(SegmentError::Unsupported(unsupported)) => Some((*time_ms, unsupported.to_string())),
+            other => other.map(|()| None).unwrap(),
+        })
+    };
+    let quad = || (Track::Audio, 0, Bytes::from_static(AAC_QUAD));
+    let bad_avcc = || (Track::Video, 0, Bytes::from_static(b"\x17\0\0\0\0\x02"));
+    let (time_ms, text) = refused_ms(None, &[quad()], Track::Audio).unwrap();
+    assert!(
+        (1_000..1_024).contains(&time_ms) && text.contains("aac: ADTS has no channel configuration"),
+        "{text}"
+    );
+    let (time_ms, text) = refused_ms(None, &[bad_avcc(), quad()], Track::Video).unwrap();
+    assert!(time_ms == 1_000 && text.contains("h264: the decoder configuration record"), "{text}");
+    let announced = refused_ms(Some(true), &[quad()], Track::Audio).unwrap();
+    assert!((11_000..11_024).contains(&announced.0));
+    let avcc = || (Track::Video, 0, Bytes::from_static(AVCC));
+    assert_eq!(refused_ms(None, &[quad(), avcc()], Track::Audio), None, "video may be enough");
+    assert_eq!(refused_ms(None, &[], Track::Audio), None, "a header may still come");
+}
+
 #[test]
 fn frames_without_a_header_are_counted_and_malformed_ones_refused() {
     let mut segmenter = segmenter();

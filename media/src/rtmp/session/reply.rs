@@ -118,9 +118,10 @@ impl Output {
         self.command(MESSAGE_STREAM_ID, values);
     }
 
-    /// A call without arguments, such as onFCPublish.
-    pub fn call(&mut self, name: &str) {
-        self.command(0, [Value::text(name), Value::Number(0.0), Value::Null]);
+    /// A call with an information object, such as onFCPublish: an encoder waits for the object.
+    pub fn call(&mut self, name: &str, code: &str, description: &str) {
+        let information = information("status", code, description);
+        self.command(0, [Value::text(name), Value::Number(0.0), Value::Null, information]);
     }
 
     /// Allows the player to look into what it plays; Flash-based players wait for it.

@@ -1,23 +1,21 @@
-//! From the first request to the last: waiting, on demand, refused codecs.
+//! The first request for a room waits for its first segment, begins HLS on demand, or is refused with the codec.
 
 use std::{net::TcpListener, time::Duration};
 
 use bytes::Bytes;
 use synctv_media::stream::frame::{Frame, Track};
-use synctv_testkit::{flv::FlvViewer, rtmp::RtmpPeer, server::TestServer, tools::Encoded, wait::now};
+use synctv_testkit::{flv::FlvViewer, rtmp::RtmpPeer, server::TestServer, wait::now};
+
+use crate::clip;
 
 /// How long a request waits for the first segment.
 const FIRST_SEGMENT_TIMEOUT: Duration = Duration::from_secs(10);
-
-fn source() -> Encoded {
-    Encoded::new(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac")
-}
 
 #[test]
 fn a_request_before_the_first_segment_waits_for_it() {
     let server = TestServer::with_hls(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    let frames = source().frames();
+    let frames = clip(6).frames();
     let (before, after) = frames.split_at(20);
     publisher.send_all(before);
     std::thread::scope(|scope| {
@@ -39,9 +37,9 @@ fn a_stream_that_sends_nothing_is_waited_for_and_then_asked_for_later() {
 
 #[test]
 fn on_demand_the_first_request_begins_it() {
-    let server = TestServer::with_hls(&["--hls", "on-demand", "--publisher-grace-s", "20"]);
+    let server = TestServer::with_hls(&["--hls", "on-demand"]);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    let frames = source().frames();
+    let frames = clip(6).frames();
     let (before, after) = frames.split_at(frames.len() / 2);
     publisher.send_all(before);
     let mut viewer = FlvViewer::open(&server, "r");

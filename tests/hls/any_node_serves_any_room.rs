@@ -1,4 +1,4 @@
-//! A node that does not publish a room answers for the one that does.
+//! A node that does not publish a room serves what the publishing node serves.
 
 use bytes::Bytes;
 use synctv_actors::cluster::origin::NodeAddresses;
@@ -12,6 +12,8 @@ use synctv_testkit::{
     tools::Encoded,
     wait::poll_until,
 };
+
+use crate::{LONG_GRACE, clip, server_with_segments};
 
 /// A node that publishes nothing, beside a server that has the rooms.
 struct Edge {
@@ -48,11 +50,7 @@ impl Edge {
 
 /// A server with a room that has segments, and a node beside it.
 fn cluster() -> (TestServer, Edge, String) {
-    let server = TestServer::with_hls(&["--cluster-secret", CLUSTER_SECRET, "--publisher-grace-s", "60"]);
-    let source = Encoded::new(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac");
-    source.push(&server.rtmp_url("r"));
-    let playlist = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 3);
-    let segment = format!("/live/r/{}", playlist.segments[1].uri);
+    let (server, segment) = server_with_segments();
     let edge = Edge::start(&server);
     (server, edge, segment)
 }
@@ -144,7 +142,7 @@ fn a_node_that_died_is_an_error_that_says_when_to_ask_again() {
 #[test]
 fn when_the_publisher_moves_viewers_go_on_above_what_they_had() {
     let settings =
-        ["--publisher-grace-s", "60", "--hls-target-ms", "500", "--cluster-secret", CLUSTER_SECRET];
+        [&LONG_GRACE[..], &["--cluster-secret", CLUSTER_SECRET, "--hls-target-ms", "500"]].concat();
     let (old, new) = (TestServer::with_hls(&settings), TestServer::with_hls(&settings));
     let edge = Edge::start(&old);
     let source = Encoded::new(5, "-c:v libx264 -preset ultrafast -g 25 -sc_threshold 0", "-c:a aac");
@@ -166,17 +164,10 @@ fn when_the_publisher_moves_viewers_go_on_above_what_they_had() {
 
 #[test]
 fn on_demand_a_request_to_any_node_begins_it() {
-    let server = TestServer::with_hls(&[
-        "--cluster-secret",
-        CLUSTER_SECRET,
-        "--hls",
-        "on-demand",
-        "--publisher-grace-s",
-        "20",
-    ]);
+    let server = TestServer::with_hls(&["--cluster-secret", CLUSTER_SECRET, "--hls", "on-demand"]);
     let edge = Edge::start(&server);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    let frames = Encoded::new(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac").frames();
+    let frames = clip(6).frames();
     let (before, after) = frames.split_at(frames.len() / 2);
     publisher.send_all(before);
     let mut viewer = FlvViewer::open(&server, "r");

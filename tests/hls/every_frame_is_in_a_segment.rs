@@ -1,4 +1,4 @@
-//! What comes out in segments is what was pushed: every frame, in order, at its time.
+//! Segments carry what was pushed: every frame, in order, at its time.
 
 use synctv_media::{
     flv::{
@@ -9,6 +9,7 @@ use synctv_media::{
     stream::frame::{Frame, Track},
 };
 use synctv_testkit::{
+    frames,
     hls::Stream,
     server::TestServer,
     tools::{Encoded, probe_hls},
@@ -112,11 +113,6 @@ fn source_audio(frames: &[Frame]) -> Vec<Vec<u8>> {
     audio.collect()
 }
 
-fn is_keyframe(frame: &Frame) -> bool {
-    frame.track == Track::Video
-        && VideoHeader::parse(&frame.payload).is_ok_and(|header| header.kind == VideoKind::Keyframe)
-}
-
 fn segment_audio(stream: &Stream) -> Vec<Vec<u8>> {
     const ADTS_HEADER_BYTES: usize = 7;
     let pes = stream.segments.iter().flat_map(|segment| &segment.audio);
@@ -155,12 +151,12 @@ fn check(case: &Case<'_>) {
     };
     source.push(&server.rtmp_url(case.room));
     let stream = server.hls().whole_stream(case.room);
-    let frames = source.frames();
-    assert!(segment_video(&stream, coding) == source_video(&frames, coding));
+    let sent = source.frames();
+    assert!(segment_video(&stream, coding) == source_video(&sent, coding));
     if !case.audio.is_empty() {
         // Segments start with a keyframe: audio that comes before the first one is in none.
-        let first_keyframe = frames.iter().position(is_keyframe).unwrap();
-        assert!(segment_audio(&stream) == source_audio(&frames[first_keyframe..]));
+        let first_keyframe = sent.iter().position(frames::is_keyframe).unwrap();
+        assert!(segment_audio(&stream) == source_audio(&sent[first_keyframe..]));
     }
     assert_cut_right(&stream);
     assert_eq!(stream.playlist.target_s, case.target_s);

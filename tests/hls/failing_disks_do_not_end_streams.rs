@@ -10,16 +10,14 @@ use synctv_testkit::{
     wait::poll_until,
 };
 
-fn source() -> Encoded {
-    Encoded::new(12, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac")
-}
+use crate::{LONG_GRACE, clip};
 
 const OUTAGE: &str = "cannot be written";
 
 #[test]
 fn segments_are_files_until_the_stream_has_ended() {
     let server = TestServer::with_hls(&[]);
-    source().push(&server.rtmp_url("r"));
+    clip(12).push(&server.rtmp_url("r"));
     let stream = server.hls().whole_stream("r");
     assert_eq!(stream.segments.len(), 6);
     let room = server.storage().join("r");
@@ -61,15 +59,15 @@ fn a_room_that_cannot_be_written_is_served_from_memory_with_one_warning() {
     let storage = directory.path().join("hls");
     fs::create_dir(&storage).unwrap();
     fs::write(storage.join("r"), "not a directory").unwrap();
-    let server = TestServer::with_hls_storage(&storage, &["--publisher-grace-s", "20"]);
-    let source = source();
+    let server = TestServer::with_hls_storage(&storage, &LONG_GRACE);
+    let source = clip(12);
     source.push(&server.rtmp_url("r"));
     let playlist = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 6);
     assert_eq!(server.hls().stream("r", playlist).segments.len(), 6);
-    poll_until("a warning", || (server.log.count(|line| line.mentions(OUTAGE)) == 1).then_some(()));
+    server.log.find("the warning", |line| line.mentions(OUTAGE));
     fs::remove_file(storage.join("r")).unwrap();
     source.push(&server.rtmp_url("r"));
-    poll_until("the good news", || (server.log.count(|line| line.mentions("again")) == 1).then_some(()));
+    server.log.find("the end of the outage", |line| line.mentions("again"));
     assert_eq!(server.log.count(|line| line.mentions(OUTAGE)), 1);
 }
 
@@ -93,7 +91,7 @@ fn a_storage_that_goes_while_the_server_runs_is_a_warning_and_no_exit() {
     let mut server = TestServer::with_hls(&[]);
     fs::remove_dir_all(server.storage()).unwrap();
     fs::write(server.storage(), "not a directory").unwrap();
-    source().push(&server.rtmp_url("r"));
+    clip(12).push(&server.rtmp_url("r"));
     assert_eq!(server.hls().whole_stream("r").segments.len(), 6);
     server.log.find("a warning", |line| line.mentions(OUTAGE));
     assert_eq!(server.log.count(|line| line.mentions(OUTAGE)), 1);
@@ -110,26 +108,26 @@ fn leftovers_of_a_process_that_died_are_cleared_and_nothing_else() {
     }
     let server = TestServer::with_hls_storage(&storage, &[]);
     poll_until("the clearing", || (!storage.join("r/seg-1.ts").exists()).then_some(()));
-    poll_until("a line", || {
-        (server.log.count(|line| line.mentions("segments were cleared")) == 1).then_some(())
-    });
+    server.log.find("a line about it", |line| line.mentions("segments were cleared"));
     assert!(storage.join("r/mine.txt").exists() && !storage.join("r/seg-2.ts.tmp").exists());
 }
 
 #[test]
 fn a_server_that_is_stopped_leaves_no_segments() {
-    let server = TestServer::with_hls(&["--publisher-grace-s", "20"]);
-    source().push(&server.rtmp_url("r"));
-    let file = server.storage().join("r");
-    poll_until("a file", || file.exists().then_some(()));
+    let storage = tempfile::tempdir().unwrap();
+    let server = TestServer::with_hls_storage(storage.path(), &LONG_GRACE);
+    clip(12).push(&server.rtmp_url("r"));
+    let room = storage.path().join("r");
+    poll_until("a file", || room.exists().then_some(()));
     server.signal("TERM");
-    poll_until("the end of the files", || (!file.exists()).then_some(()));
+    server.wait_for_exit();
+    assert!(!room.exists());
 }
 
 #[test]
 fn two_servers_with_one_storage_leave_each_others_files_alone() {
-    let first = TestServer::with_hls(&["--publisher-grace-s", "20"]);
-    let source = source();
+    let first = TestServer::with_hls(&LONG_GRACE);
+    let source = clip(12);
     source.push(&first.rtmp_url("r"));
     let playlist = first.hls().playlist_when("r", |playlist| playlist.segments.len() == 6);
     let file = first.storage().join("r").join(&playlist.segments[5].uri);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use synctv_stream::config::Config;
 use synctv_testkit::{http::request, server::TestServer};
 
-use crate::support::{
+use crate::manifest_files::{
     at, by_name, check_strictly, container, documents, file, list, manifest, manifest_names, manifests, port,
     settings, text,
 };
@@ -55,8 +55,10 @@ fn kustomize_lists_every_manifest_and_renders_them_as_they_are() {
         list(&kustomization, "/resources").iter().map(|it| it.as_str().unwrap().to_owned()).collect();
     resources.sort();
     assert_eq!(resources, manifest_names());
-    let rendered =
-        Command::new("kubectl").args(["kustomize", "k8s"]).current_dir(crate::support::root()).output();
+    let rendered = Command::new("kubectl")
+        .args(["kustomize", "k8s"])
+        .current_dir(crate::manifest_files::root())
+        .output();
     let rendered = rendered.expect("kubectl is needed: scripts/install-test-tools");
     assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
     let rendered = documents(std::str::from_utf8(&rendered.stdout).unwrap());

@@ -1,15 +1,13 @@
-//! A publisher that goes and comes back.
+//! A publisher that disconnects and comes back finds its playlist where it left it; numbers never go back.
 
-use synctv_testkit::{server::TestServer, tools::Encoded};
+use synctv_testkit::server::TestServer;
 
-fn source() -> Encoded {
-    Encoded::new(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac")
-}
+use crate::{LONG_GRACE, clip};
 
 #[test]
 fn within_the_grace_the_playlist_goes_on_behind_a_discontinuity() {
-    let server = TestServer::with_hls(&["--publisher-grace-s", "20"]);
-    let source = source();
+    let server = TestServer::with_hls(&LONG_GRACE);
+    let source = clip(6);
     source.push(&server.rtmp_url("r"));
     let before = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 3);
     assert!(!before.ended, "the publisher may come back");
@@ -24,8 +22,8 @@ fn within_the_grace_the_playlist_goes_on_behind_a_discontinuity() {
 
 #[test]
 fn discontinuities_that_leave_the_playlist_are_counted() {
-    let server = TestServer::with_hls(&["--publisher-grace-s", "20", "--hls-window", "3"]);
-    let source = source();
+    let server = TestServer::with_hls(&[&LONG_GRACE[..], &["--hls-window", "3"]].concat());
+    let source = clip(6);
     source.push(&server.rtmp_url("r"));
     let first = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 3);
     for round in 1..=3 {
@@ -40,7 +38,7 @@ fn discontinuities_that_leave_the_playlist_are_counted() {
 #[test]
 fn after_the_end_the_next_playlist_is_above_the_old_one() {
     let server = TestServer::with_hls(&[]);
-    let source = source();
+    let source = clip(6);
     source.push(&server.rtmp_url("r"));
     let old = server.hls().whole_stream("r").playlist;
     source.push(&server.rtmp_url("r"));
@@ -49,12 +47,12 @@ fn after_the_end_the_next_playlist_is_above_the_old_one() {
     assert!(new.discontinuity_sequence > old.discontinuity_sequence);
     assert!(new.segments[0].discontinuity);
     let old_segment = server.hls().get(&format!("/live/r/{}", old.segments[0].uri));
-    assert_eq!(old_segment.status, 200, "who still plays the old one gets its segments");
+    assert_eq!(old_segment.status, 200, "players of the old playlist get its segments");
 }
 
 #[test]
-fn a_server_that_was_started_anew_does_not_go_back() {
-    let source = source();
+fn a_restarted_server_does_not_go_back() {
+    let source = clip(6);
     let numbers = || {
         let server = TestServer::with_hls(&[]);
         source.push(&server.rtmp_url("r"));

@@ -1,4 +1,4 @@
-//! Clocks that overflow: 33 bits of MPEG-TS after 26.5 hours, 32 bits of RTMP after 49.7 days.
+//! Players notice nothing when clocks overflow: 33 bits of MPEG-TS after 26.5 hours, 32 bits of RTMP after 49.7 days.
 
 use synctv_media::stream::frame::Frame;
 use synctv_testkit::{
@@ -7,7 +7,7 @@ use synctv_testkit::{
     tools::{Encoded, probe_hls},
 };
 
-use crate::media::{Coding, segment_video, source_video};
+use crate::every_frame_is_in_a_segment::{Coding, segment_video, source_video};
 
 /// 2^33 ticks of 90 kHz.
 const TS_WRAP_MS: u32 = 95_443_717;

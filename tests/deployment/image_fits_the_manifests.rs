@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{at, container, file, list, manifest, port, root, settings, text};
+use crate::manifest_files::{at, container, file, list, manifest, port, root, settings, text};
 
 /// Instructions and their arguments, with continued lines joined.
 fn instructions() -> Vec<(String, String)> {

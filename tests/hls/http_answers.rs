@@ -1,28 +1,18 @@
-//! What the HLS port answers.
+//! The HLS port answers as caches, players and pages of other origins need it.
 
 use std::io::Read;
 
 use flate2::read::GzDecoder;
 use synctv_testkit::{
     http::{read_response, send_get},
-    server::TestServer,
     socket::dial,
-    tools::Encoded,
 };
 
-/// A server with a room that has segments and whose publisher is within the grace.
-fn live() -> (TestServer, String) {
-    let server = TestServer::with_hls(&["--publisher-grace-s", "30"]);
-    let source = Encoded::new(6, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac");
-    source.push(&server.rtmp_url("r"));
-    let playlist = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 3);
-    let segment = format!("/live/r/{}", playlist.segments[1].uri);
-    (server, segment)
-}
+use crate::server_with_segments;
 
 #[test]
 fn a_playlist_has_two_addresses_with_the_same_segments() {
-    let (server, segment) = live();
+    let (server, segment) = server_with_segments();
     let index = server.hls().get("/live/r/index.m3u8");
     assert_eq!(index.header("content-type"), "application/vnd.apple.mpegurl");
     assert_eq!(index.header("cache-control"), "no-cache");
@@ -35,7 +25,7 @@ fn a_playlist_has_two_addresses_with_the_same_segments() {
 
 #[test]
 fn a_playlist_that_is_known_is_not_sent_again() {
-    let (server, _) = live();
+    let (server, _) = server_with_segments();
     let path = "/live/r/index.m3u8";
     let plain = server.hls().get(path);
     let gzip = server.hls().request("GET", path, &[("Accept-Encoding", "br, gzip;q=0.8")]);
@@ -48,8 +38,8 @@ fn a_playlist_that_is_known_is_not_sent_again() {
 }
 
 #[test]
-fn a_playlist_is_compressed_for_those_who_ask() {
-    let (server, segment) = live();
+fn a_playlist_is_compressed_on_request() {
+    let (server, segment) = server_with_segments();
     let encoded =
         |path: &str, accepted: &str| server.hls().request("GET", path, &[("Accept-Encoding", accepted)]);
     let plain = encoded("/live/r.m3u8", "identity");
@@ -65,7 +55,7 @@ fn a_playlist_is_compressed_for_those_who_ask() {
 
 #[test]
 fn a_segment_can_be_kept_and_asked_for_in_part() {
-    let (server, segment) = live();
+    let (server, segment) = server_with_segments();
     let whole = server.hls().get(&segment);
     assert_eq!(whole.header("content-type"), "video/mp2t");
     assert_eq!(whole.header("cache-control"), "public, max-age=86400, immutable");
@@ -86,7 +76,7 @@ fn a_segment_can_be_kept_and_asked_for_in_part() {
 
 #[test]
 fn head_answers_as_get_would() {
-    let (server, segment) = live();
+    let (server, segment) = server_with_segments();
     for path in ["/live/r/index.m3u8", "/live/r.m3u8", &segment] {
         let (get, head) = (server.hls().get(path), server.hls().request("HEAD", path, &[]));
         assert_eq!(head.status, 200);
@@ -100,19 +90,20 @@ fn head_answers_as_get_would() {
 
 #[test]
 fn a_connection_serves_one_request_after_the_other() {
-    let (server, segment) = live();
+    let (server, segment) = server_with_segments();
     let size_bytes = server.hls().get(&segment).body.len();
     let mut socket = dial(server.hls().address);
+    let mut read = Vec::new();
     for _ in 0..3 {
         send_get(&mut socket, &segment);
-        let answer = read_response(&mut socket);
+        let answer = read_response(&mut socket, &mut read, false);
         assert_eq!((answer.status, answer.body.len()), (200, size_bytes));
     }
 }
 
 #[test]
-fn what_is_not_there_or_not_right_is_said_in_json() {
-    let (server, _) = live();
+fn errors_are_json() {
+    let (server, _) = server_with_segments();
     for (method, path, status, word) in [
         ("GET", "/live/nobody/index.m3u8", 404, "room_not_live"),
         ("GET", "/live/nobody.m3u8", 404, "room_not_live"),
