@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-use clap::{ArgAction, Parser, ValueEnum, error::ErrorKind, value_parser};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum, error::ErrorKind, value_parser};
 use synctv_actors::{
+    access::NodeKeys,
     cluster::redis_store::{RedisUrl, RedisUrlError},
     events::{Flush, PullSettings, StreamSettings},
     hls::{HlsMode, HlsSettings, proxy::HlsProxySettings},
@@ -22,6 +23,7 @@ use synctv_media::{
 };
 
 use crate::{
+    access::{AccessArgs, Addresses, TokenCommand},
     http::{HttpSettings, api::ServerInfo, hls::HlsPort},
     ports::Ports,
 };
@@ -165,6 +167,10 @@ pub struct Config {
     #[arg(long, env, default_value_t = 30, value_parser = value_parser!(u32).range(1..=3600), help_heading = "Slow viewers")]
     pub viewer_stall_timeout_s: u32,
 
+    /// Who may publish, watch and administer.
+    #[command(flatten)]
+    pub access: AccessArgs,
+
     /// Connections over all ports; more are refused
     #[arg(long, env, default_value_t = 20_000, value_parser = parse_count, help_heading = "Limits")]
     pub max_connections: usize,
@@ -192,6 +198,17 @@ pub struct Config {
     /// Threads that serve connections [default: one for each core]
     #[arg(long, env, default_value_t = cores(), hide_default_value = true, value_parser = parse_workers, help_heading = "Limits")]
     pub workers: usize,
+
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the program does instead of serving.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Make a token and a signed key for a room, with TOKEN_SECRET
+    Token(TokenCommand),
 }
 
 /// Where the nodes' Redis is.
@@ -242,8 +259,26 @@ impl Config {
             Some(RedisSetting::Bad(error)) => {
                 Err(clap::Error::raw(ErrorKind::ValueValidation, format!("REDIS_URL: {error}")))
             }
-            _ => Ok(self),
-        }
+            _ => Ok(()),
+        }?;
+        let access = self.access.checked();
+        let access = access.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
+        Ok(Self { access, ..self })
+    }
+
+    /// Does what is asked instead of serving, if something is. Returns what is to be printed.
+    pub fn run_command(&self) -> Option<Result<String, String>> {
+        let Command::Token(command) = self.command.as_ref()?;
+        let Some(Ok(secrets)) = &self.access.token_secret else {
+            return Some(Err("TOKEN_SECRET is not set: there is nothing to sign with".to_owned()));
+        };
+        let addresses = Addresses {
+            app: &self.rtmp_app,
+            rtmp: self.rtmp_addr.port(),
+            httpflv: self.httpflv_addr.port(),
+            hls: self.hls_addr.port(),
+        };
+        Some(command.run(secrets.first(), &addresses))
     }
 
     /// This node's name, if its RTMP port is `rtmp_port`. Several nodes of one host have different ones.
@@ -256,7 +291,7 @@ impl Config {
     }
 
     /// What all streams have in common.
-    pub fn stream_settings(&self, node_id: &str) -> StreamSettings {
+    pub fn stream_settings(&self, nodes: &NodeKeys) -> StreamSettings {
         StreamSettings {
             gop: GopLimits {
                 gops_max: if self.enable_gop_cache { self.max_gops.into() } else { 0 },
@@ -266,13 +301,13 @@ impl Config {
             batcher: BatcherConfig { keyframe_wait_ms: i64::from(self.keyframe_wait_s) * 1000 },
             flush: self.flush_interval,
             grace: seconds(self.publisher_grace_s),
-            pull: self.pull_settings(node_id),
+            pull: self.pull_settings(nodes),
         }
     }
 
-    fn pull_settings(&self, node_id: &str) -> PullSettings {
+    fn pull_settings(&self, nodes: &NodeKeys) -> PullSettings {
         PullSettings {
-            node_id: node_id.to_owned(),
+            nodes: nodes.clone(),
             linger: seconds(self.pull_linger_s),
             grace: seconds(self.pull_grace_s),
             frame_limit_bytes: self.max_message_mb as usize * MIB,
@@ -333,9 +368,9 @@ impl Config {
     }
 
     /// What is needed to ask other nodes for HLS.
-    pub fn hls_proxy_settings(&self, node_id: &str) -> HlsProxySettings {
+    pub fn hls_proxy_settings(&self, nodes: &NodeKeys) -> HlsProxySettings {
         HlsProxySettings {
-            node_id: node_id.to_owned(),
+            nodes: nodes.clone(),
             app: self.rtmp_app.clone(),
             cache_max_bytes: self.hls_memory_mb as usize * MIB,
         }
@@ -460,12 +495,16 @@ mod tests {
         Config::try_parse_from([&["synctv-stream"], args].concat()).and_then(Config::checked).map_err(Stop)
     }
 
+    fn nodes() -> NodeKeys {
+        NodeKeys::random("n1").unwrap()
+    }
+
     #[test]
     fn the_defaults_are_the_documented_ones() {
         let config = parse(&[]).unwrap();
         assert_eq!(config.rtmp_addr, "0.0.0.0:1935".parse().unwrap());
         assert_eq!(config.httpflv_addr, "0.0.0.0:8080".parse().unwrap());
-        let streams = config.stream_settings("n1");
+        let streams = config.stream_settings(&nodes());
         assert_eq!(streams.gop, GopLimits { gops_max: 2, size_max_bytes: 100 * MIB, window_ms: 1000 });
         assert_eq!(streams.batcher.keyframe_wait_ms, 15_000);
         assert_eq!(streams.flush, Flush::EveryFrame);
@@ -558,7 +597,7 @@ mod tests {
     #[test]
     fn the_gop_cache_can_be_turned_off() {
         let config = parse(&["--enable-gop-cache", "false"]).unwrap();
-        assert_eq!(config.stream_settings("n1").gop.gops_max, 0);
+        assert_eq!(config.stream_settings(&nodes()).gop.gops_max, 0);
     }
 
     #[test]

@@ -8,11 +8,14 @@
 //! read put back in front, so that a request for live media may come behind others.
 
 mod accept_encoding;
+mod admin;
 pub mod api;
 mod connection_gate;
+mod credentials;
 pub mod flv;
 pub mod health;
 pub mod hls;
+mod live;
 mod page;
 mod path;
 mod refusal;
@@ -30,10 +33,10 @@ use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
 use bytes::BytesMut;
 use log::{debug, info};
 use synctv_actors::{
+    access::Gatekeeper,
     connection_limit::{ConnectionLimit, ConnectionPermit},
     directory::{OpenError, StreamDirectory},
     flv::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
-    stream::StreamHandle,
     wire::Wire,
 };
 use synctv_media::stream::room::RoomName;
@@ -44,6 +47,7 @@ use self::{
     api::Api,
     connection_gate::{Arrival, ConnectionGate, refuse_over_limit},
     health::Health,
+    live::NotServed,
     path::Target,
     refusal::{Refusal, refuse},
     request_head::{HeadError, Method, Request, RequestHead},
@@ -95,6 +99,7 @@ pub fn service(
         let port = Port {
             pool_entry: viewer_pool.open_entry(),
             directory: directory.clone(),
+            gatekeeper: api.gatekeeper().clone(),
             settings: settings.clone(),
             gate: gate.clone(),
         };
@@ -106,6 +111,7 @@ pub fn service(
 struct Port {
     pool_entry: PoolEntry,
     directory: StreamDirectory,
+    gatekeeper: Gatekeeper,
     settings: HttpSettings,
     gate: ConnectionGate,
 }
@@ -190,21 +196,24 @@ impl Port {
         connection: Connection,
     ) -> Option<(RequestHead, Connection)> {
         let Some((request, room)) = self.live_request(&head) else { return Some((head, connection)) };
-        let found = self.find(request, room.clone()).await;
-        if let Err(OpenError::NotLive(_)) = found {
+        let found = live::find(&self.directory, &self.gatekeeper, request, &room, connection.peer).await;
+        if let Err(NotServed::Room(OpenError::NotLive(_))) = found {
             return Some((head, connection));
         }
         let Connection { mut wire, peer, permit } = connection;
         match (found, &request.upgrade) {
             (Ok(_), Upgrade::OtherVersion) => refuse(wire, websocket::OTHER_VERSION).await,
             (Ok(_), Upgrade::NoKey) => refuse(wire, websocket::NO_KEY).await,
-            (Ok(Some(stream)), _) => {
+            (Ok(Some((stream, access))), _) => {
                 let (head, kind, format) =
                     (flv::response_head(request), viewer_kind(request), flv::format(request));
-                self.pool_entry.admit(&stream, NewViewer { wire, peer, head, permit, kind, format });
+                self.pool_entry.admit(&stream, NewViewer { wire, peer, head, permit, kind, format, access });
             }
             (Ok(None), _) => flv::send_and_close(&mut wire, &flv::response_head(request)),
-            (Err(error), _) => {
+            (Err(NotServed::Access(refusal)), _) => {
+                refuse(wire, Refusal::of_access(&refusal, &refusal.to_string())).await;
+            }
+            (Err(NotServed::Room(error)), _) => {
                 let reason = error.source().map(ToString::to_string).unwrap_or_default();
                 info!(room = room.as_str(), peer:% = peer, why:% = error, reason = reason.as_str();
                     "viewer refused");
@@ -248,20 +257,6 @@ impl Port {
         let room = flv::room(&request.path, &self.settings.app)?.ok()?;
         Some((request, room))
     }
-
-    /// The stream to watch; none for a request that asks only whether there is one.
-    async fn find(&self, request: &Request, room: RoomName) -> Result<Option<StreamHandle>, OpenError> {
-        match (viewer_kind(request), request.method) {
-            (ViewerKind::Viewer, Method::Get) => self.directory.open(room).await.map(Some),
-            // Nobody will watch what would be pulled.
-            (ViewerKind::Viewer, _) => self.directory.look(room).await.map(|()| None),
-            // It would be pulled from one node after the other, and in the end from itself.
-            (ViewerKind::Node, method) => {
-                let found = self.directory.open_local(room.clone()).await?.ok_or(OpenError::NotLive(room))?;
-                Ok((method == Method::Get).then_some(found))
-            }
-        }
-    }
 }
 
 /// A connection ends without a request that can be served.
@@ -300,7 +295,7 @@ pub(crate) fn fuzz_paths(text: &str) {
 }
 
 fn viewer_kind(request: &Request) -> ViewerKind {
-    if request.is_pull { ViewerKind::Node } else { ViewerKind::Viewer }
+    if request.pull.is_some() { ViewerKind::Node } else { ViewerKind::Viewer }
 }
 
 fn error_code(error: &OpenError) -> &'static str {

@@ -2,6 +2,7 @@
 //!
 //! [`run`] wires the listeners to the actors, and reads from top to bottom.
 
+pub mod access;
 mod cluster;
 pub mod config;
 mod drain;
@@ -27,6 +28,7 @@ use std::{
 use actix_server::{Server, ServerBuilder};
 use futures::FutureExt;
 use synctv_actors::{
+    access::{Gatekeeper, Orders, RandomError},
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
     flv::ViewerPool,
@@ -60,7 +62,7 @@ const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
 /// Starts the ports of a node whose place in its cluster the caller decides. There are no signals and no drain: the caller
 /// stops the server.
 pub async fn start(config: &Config, listeners: Listeners, place: Place) -> Result<Server, RunError> {
-    let node = Node::start(config, place);
+    let node = Node::start(config, place)?;
     node.open_storage(config).await?;
     Ok(node.listen(config, listeners).map_err(RunError::Server)?.run())
 }
@@ -95,7 +97,9 @@ async fn serve_at(
     listeners: Listeners,
     signals: StopSignals,
 ) -> Result<(), RunError> {
-    let node = Node::start(config, place);
+    let node = Node::start(config, place)?;
+    node.orders.synchronize().await;
+    config.access.warn_of_openness();
     node.open_storage(config).await?;
     announce(config, &listeners, &node.place.node_id);
     let server = node.listen(config, listeners).map_err(RunError::Server)?.run();
@@ -117,6 +121,7 @@ async fn serve_at(
 /// The actors behind the ports.
 struct Node {
     place: Place,
+    orders: Orders,
     directory: StreamDirectory,
     hls: Option<HlsSessions>,
     proxy: Option<HlsProxy>,
@@ -124,19 +129,27 @@ struct Node {
 }
 
 impl Node {
-    fn start(config: &Config, place: Place) -> Self {
+    fn start(config: &Config, place: Place) -> Result<Self, RandomError> {
+        let nodes = config.access.node_keys(&place.node_id)?;
+        let gatekeeper = Gatekeeper::new(config.access.settings(), nodes.clone());
+        let has_fixed_secret = config.access.cluster_secret.is_some();
+        let orders = Orders::new(gatekeeper, place.access.clone(), has_fixed_secret);
         let hls = config.hls_settings(place.in_cluster).map(HlsSessions::start);
-        let streams = config.stream_settings(&place.node_id);
+        let streams = config.stream_settings(&nodes);
         let directory = StreamDirectory::start(
             streams,
             place.registry.clone(),
             config.max_rooms,
             hls.as_ref().and_then(HlsSessions::observer),
         );
-        let proxy = hls
-            .as_ref()
-            .map(|_| HlsProxy::start(place.registry.clone(), config.hls_proxy_settings(&place.node_id)));
-        Self { place, directory, hls, proxy, permits: ConnectionLimit::new(config.max_connections) }
+        let proxy =
+            hls.as_ref().map(|_| HlsProxy::start(place.registry.clone(), config.hls_proxy_settings(&nodes)));
+        let permits = ConnectionLimit::new(config.max_connections);
+        Ok(Self { place, orders, directory, hls, proxy, permits })
+    }
+
+    fn gatekeeper(&self) -> &Gatekeeper {
+        self.orders.gatekeeper()
     }
 
     /// A directory that cannot be used ends the start; a disk that fails later costs the files only.
@@ -163,8 +176,13 @@ impl Node {
             self.listen_httpflv(server, config.http_settings(), viewer_pool, info, listeners.httpflv)?;
         match (&self.hls, &self.proxy, listeners.hls) {
             (Some(hls), Some(proxy), Some(listener)) => {
-                let (hls, directory, proxy) = (hls.clone(), self.directory.clone(), proxy.clone());
-                self.listen_hls(server, config, HlsSources { hls, directory, proxy }, listener)
+                let sources = HlsSources {
+                    hls: hls.clone(),
+                    directory: self.directory.clone(),
+                    proxy: proxy.clone(),
+                    gatekeeper: self.gatekeeper().clone(),
+                };
+                self.listen_hls(server, config, sources, listener)
             }
             _ => Ok(server),
         }
@@ -178,8 +196,9 @@ impl Node {
     ) -> io::Result<ServerBuilder> {
         let (directory, settings, permits) =
             (self.directory.clone(), Arc::new(settings), self.permits.clone());
+        let gatekeeper = self.gatekeeper().clone();
         server.listen("rtmp", listener, move || {
-            rtmp::service(directory.clone(), settings.clone(), permits.clone())
+            rtmp::service(directory.clone(), gatekeeper.clone(), settings.clone(), permits.clone())
         })
     }
 
@@ -192,7 +211,8 @@ impl Node {
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (directory, permits) = (self.directory.clone(), self.permits.clone());
-        let api = Arc::new(Api::new(info, directory.clone(), self.place.registry.clone()));
+        let (registry, orders) = (self.place.registry.clone(), self.orders.clone());
+        let api = Arc::new(Api::new(info, directory.clone(), registry, orders));
         let health = Health::new(directory.clone(), self.place.registry.clone(), self.proxy.clone());
         server.listen("httpflv", listener, move || {
             http::service(

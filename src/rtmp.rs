@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_service::{ServiceFactory, fn_service};
 use synctv_actors::{
+    access::Gatekeeper,
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
     rtmp::{Admission, NewConnection, RtmpConnectionActor, RtmpSettings},
@@ -20,6 +21,7 @@ const RESERVE: usize = 16;
 #[derive(Clone)]
 struct Port {
     directory: StreamDirectory,
+    gatekeeper: Gatekeeper,
     settings: Arc<RtmpSettings>,
     permits: ConnectionLimit,
     reserve: ConnectionLimit,
@@ -29,11 +31,12 @@ struct Port {
 /// What serves the port's connections.
 pub fn service(
     directory: StreamDirectory,
+    gatekeeper: Gatekeeper,
     settings: Arc<RtmpSettings>,
     permits: ConnectionLimit,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
     let (reserve, refusals) = (ConnectionLimit::new(RESERVE), RefusalLog::default());
-    let port = Port { directory, settings, permits, reserve, refusals };
+    let port = Port { directory, gatekeeper, settings, permits, reserve, refusals };
     fn_service(move |socket: TcpStream| {
         port.accept(socket);
         std::future::ready(Ok::<(), ()>(()))
@@ -47,7 +50,8 @@ impl Port {
         match self.admit() {
             Some(admission) => {
                 let new = NewConnection { wire: socket.into(), peer, admission };
-                RtmpConnectionActor::serve(new, self.directory.clone(), self.settings.clone());
+                let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper.clone());
+                RtmpConnectionActor::serve(new, directory, gatekeeper, self.settings.clone());
             }
             None => self.refusals.note("rtmp", peer, self.permits.max()),
         }

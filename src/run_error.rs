@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use synctv_actors::cluster::redis_store::JoinError;
+use synctv_actors::{access::RandomError, cluster::redis_store::JoinError};
 use thiserror::Error;
 
 /// Why the server did not start, or stopped.
@@ -24,6 +24,9 @@ pub enum RunError {
     /// Another process has this one's name.
     #[error(transparent)]
     NameInUse(JoinError),
+    /// Secrets need random numbers.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// Segments can never be written to their directory.
     #[error("HLS_STORAGE={}: {source}", path.display())]
     Storage {

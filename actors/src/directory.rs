@@ -5,13 +5,14 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
 use futures::future::join_all;
 use log::error;
-use synctv_media::stream::room::RoomName;
+use synctv_media::{access::AddressKey, stream::room::RoomName};
 use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::{
+    access::{Grant, ToPlay, ToPublish, ToPull},
     cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
-    events::{PublisherEvent, StreamEnded, StreamSettings},
+    events::{PublisherEvent, StreamEnded, StreamSettings, StreamState},
     stream::{NotLive, Publication, PublishError, StreamHandle},
     thread::ActorThread,
 };
@@ -21,6 +22,13 @@ const ENDED_RETRIES_MAX: usize = 3;
 
 /// How long a viewer who meets a stream in its last moment asks for another.
 const OPEN_RETRY_TIME: Duration = Duration::from_secs(2);
+
+/// Of the rooms that a node may have, one in so many may wait for publishers of one address that left. A client that
+/// publishes and leaves, over and over, would else fill the node with rooms in their grace.
+const LEFT_ROOMS_DIVISOR: usize = 10;
+
+/// So many rooms may wait for publishers of one address however few a node may have.
+const LEFT_ROOMS_MIN: usize = 10;
 
 /// Finds streams, and starts them for publishers and for pulls.
 pub struct StreamDirectoryActor {
@@ -57,6 +65,8 @@ struct Entry {
     stream: StreamHandle,
     /// A publisher of this node came, and the observer saw the stream.
     is_observed: bool,
+    /// The address of its last publisher on this node.
+    publisher: Option<AddressKey>,
 }
 
 /// The directory has ended, which only a panic does: nothing is known of the node's rooms until the process is started again.
@@ -102,6 +112,8 @@ struct RoomLimit(usize);
 #[rtype(result = "Result<StreamHandle, PublishError>")]
 struct OpenForPublisher {
     room: RoomName,
+    /// The publisher's, if it is known.
+    address: Option<AddressKey>,
     thread: ActorThread,
 }
 
@@ -150,9 +162,10 @@ impl StreamDirectory {
         Self { address: directory.start(), registry }
     }
 
-    /// The stream that a viewer of `room` watches. If another node publishes the room and this one does not pull it yet,
+    /// The stream that a viewer of the granted room watches. If another node publishes the room and this one does not pull it yet,
     /// the stream is started on the caller's thread; it is there when that node has answered.
-    pub async fn open(&self, room: RoomName) -> Result<StreamHandle, OpenError> {
+    pub async fn open(&self, grant: &Grant<ToPlay>) -> Result<StreamHandle, OpenError> {
+        let room = grant.room().clone();
         if let Some(stream) = self.find(room.clone()).await? {
             return Ok(stream);
         }
@@ -177,7 +190,8 @@ impl StreamDirectory {
     }
 
     /// Whether [`open`](Self::open) would find the room. Pulls nothing.
-    pub async fn look(&self, room: RoomName) -> Result<(), OpenError> {
+    pub async fn look(&self, grant: &Grant<ToPlay>) -> Result<(), OpenError> {
+        let room = grant.room().clone();
         match self.find(room.clone()).await? {
             Some(_) => Ok(()),
             None => self.locate(&room).await.map(drop),
@@ -185,14 +199,14 @@ impl StreamDirectory {
     }
 
     /// The stream of `room` that this node has for viewers, whoever publishes it. Asks no other node.
-    pub async fn find(&self, room: RoomName) -> Result<Option<StreamHandle>, DirectoryEnded> {
+    pub(crate) async fn find(&self, room: RoomName) -> Result<Option<StreamHandle>, DirectoryEnded> {
         self.address.send(Find(room)).await.map_err(|_| DirectoryEnded)
     }
 
-    /// The stream of `room` if it is published on this node, now. Only such a stream may be given to other nodes: so no
+    /// The stream of the granted room if it is published on this node, now. Only such a stream may be given to other nodes: so no
     /// room goes round in circles.
-    pub async fn open_local(&self, room: RoomName) -> Result<Option<StreamHandle>, DirectoryEnded> {
-        Ok(self.find(room).await?.filter(StreamHandle::is_published_here))
+    pub async fn open_local(&self, grant: &Grant<ToPull>) -> Result<Option<StreamHandle>, DirectoryEnded> {
+        Ok(self.find(grant.room().clone()).await?.filter(StreamHandle::is_published_here))
     }
 
     /// All streams that viewers can watch here, in no order.
@@ -213,15 +227,15 @@ impl StreamDirectory {
         Ok(())
     }
 
-    /// Makes the caller the publisher of `room`. A stream that it starts lives on the caller's thread. `notices`
+    /// Makes the caller the publisher of the granted room. A stream that it starts lives on the caller's thread. `notices`
     /// tells it what it needs to know as its publisher.
     pub async fn publish(
         &self,
-        room: RoomName,
+        grant: &Grant<ToPublish>,
         events: Recipient<PublisherEvent>,
     ) -> Result<Publication, PublishError> {
         for _ in 0..ENDED_RETRIES_MAX {
-            match self.for_publisher(room.clone()).await?.publish(events.clone()).await {
+            match self.for_publisher(grant).await?.publish(events.clone()).await {
                 Err(PublishError::Ended) => {}
                 answer => return answer,
             }
@@ -229,10 +243,10 @@ impl StreamDirectory {
         Err(PublishError::Ended)
     }
 
-    async fn for_publisher(&self, room: RoomName) -> Result<StreamHandle, PublishError> {
-        let thread = ActorThread::current();
+    async fn for_publisher(&self, grant: &Grant<ToPublish>) -> Result<StreamHandle, PublishError> {
+        let (room, address, thread) = (grant.room().clone(), grant.address(), ActorThread::current());
         self.address
-            .send(OpenForPublisher { room, thread })
+            .send(OpenForPublisher { room, address, thread })
             .await
             .unwrap_or(Err(PublishError::DirectoryEnded))
     }
@@ -276,7 +290,27 @@ impl StreamDirectoryActor {
                 ctx.address().recipient(),
             ),
             is_observed: false,
+            publisher: None,
         }))
+    }
+}
+
+impl StreamDirectoryActor {
+    /// Refuses another room to an address that left too many. Coming back to one of them is no other room.
+    fn check_left_rooms(&self, room: &RoomName, address: Option<AddressKey>) -> Result<(), PublishError> {
+        if address.is_none() || self.streams.contains_key(room) {
+            return Ok(());
+        }
+        let max = (self.rooms_max / LEFT_ROOMS_DIVISOR).max(LEFT_ROOMS_MIN);
+        let left = self.streams.values().filter(|entry| {
+            entry.publisher == address
+                && entry.stream.is_alive()
+                && entry.stream.state() == StreamState::Waiting
+        });
+        match left.count() {
+            count if count >= max => Err(PublishError::LeftRooms { max }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -297,15 +331,17 @@ impl Handler<OpenForPublisher> for StreamDirectoryActor {
 
     fn handle(
         &mut self,
-        OpenForPublisher { room, thread }: OpenForPublisher,
+        OpenForPublisher { room, address, thread }: OpenForPublisher,
         ctx: &mut Context<Self>,
     ) -> Self::Result {
         if self.phase == DirectoryPhase::Draining {
             return Err(PublishError::Draining);
         }
+        self.check_left_rooms(&room, address)?;
         let on_published = self.on_published.clone();
         let entry =
             self.entry(&room, &thread, ctx).map_err(|RoomLimit(max)| PublishError::RoomLimit { max })?;
+        entry.publisher = address;
         if let Some(observe) = on_published.filter(|_| !entry.is_observed) {
             entry.is_observed = true;
             observe(&entry.stream);

@@ -16,7 +16,7 @@ mod stored_segment;
 
 use std::{io, sync::Arc};
 
-use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
+use synctv_media::hls::segment_name::SegmentName;
 
 pub use self::{
     segment_file::SegmentFile,
@@ -26,6 +26,7 @@ pub use self::{
 };
 use self::{segmenter::SegmenterActor, session_store::SessionStore};
 use crate::{
+    access::{Grant, ToPlay},
     directory::{DirectoryEnded, StreamDirectory, StreamObserver},
     stream::StreamHandle,
 };
@@ -46,26 +47,28 @@ impl HlsSessions {
         self.0.open_storage().await
     }
 
-    /// Returns what viewers of `room` watch: a live session, or one that has just ended. On demand, this begins it.
+    /// Returns what viewers of the granted room watch: a live session, or one that has just ended. On demand, this begins
+    /// it.
     pub async fn open(
         &self,
         directory: &StreamDirectory,
-        room: &RoomName,
+        grant: &Grant<ToPlay>,
     ) -> Result<Option<Arc<HlsSession>>, DirectoryEnded> {
+        let room = grant.room();
         let newest = self.0.newest(room);
         let is_live = newest.as_ref().is_some_and(|session| session.is_live());
         let session = if is_live || self.0.mode() == HlsMode::Always {
             newest
         } else {
-            let stream = directory.open_local(room.clone()).await?;
+            let stream = directory.find(room.clone()).await?.filter(StreamHandle::is_published_here);
             stream.map(|stream| self.begin_on_demand(stream)).or(newest)
         };
         Ok(session.inspect(|session| self.0.touch(session)))
     }
 
-    /// Returns a segment of `room`, listed or no longer listed but not expired.
-    pub fn segment(&self, room: &RoomName, name: SegmentName) -> Option<Arc<StoredSegment>> {
-        self.0.segment(room, name)
+    /// Returns a segment of the granted room, listed or no longer listed but not expired.
+    pub fn segment(&self, grant: &Grant<ToPlay>, name: SegmentName) -> Option<Arc<StoredSegment>> {
+        self.0.segment(grant.room(), name)
     }
 
     /// Deletes all files. Called when the server stops: nothing can be published after it.

@@ -3,6 +3,7 @@
 //! The only crate that names the actor framework. The server outside talks to handles: [`directory::StreamDirectory`],
 //! [`stream::StreamHandle`], [`registry::RegistryHandle`], [`viewers::ViewerPool`] and [`hls::HlsSessions`].
 
+pub mod access;
 mod clock;
 pub mod cluster;
 pub mod connection_limit;

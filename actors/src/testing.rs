@@ -7,6 +7,7 @@ use actix::{Actor, Addr, Context, Handler, Recipient};
 use actix_rt::Arbiter;
 use futures::future::LocalBoxFuture;
 use synctv_media::{
+    access::Secrets,
     flv::tags,
     hls::{container::Container, segment_name::SegmentName, ts::container::TsContainer},
     samples,
@@ -15,6 +16,7 @@ use synctv_media::{
 use tokio::sync::mpsc;
 
 use crate::{
+    access::{Grant, NodeKeys, ToPlay, ToPublish},
     cluster::{
         embedded_store::EmbeddedStore,
         origin::{Origin, PublishedRoom},
@@ -41,12 +43,27 @@ pub(crate) fn settings() -> StreamSettings {
         flush: Flush::EveryFrame,
         grace: GRACE,
         pull: PullSettings {
-            node_id: "n1".to_owned(),
+            nodes: node_keys(),
             linger: LINGER,
             grace: PULL_GRACE,
             frame_limit_bytes: 1 << 20,
         },
     }
+}
+
+/// Grants of a room, without a decision.
+pub(crate) fn to_play(room: RoomName) -> Grant<ToPlay> {
+    Grant::of(room)
+}
+
+/// Grants of a room, without a decision.
+pub(crate) fn to_publish(room: RoomName) -> Grant<ToPublish> {
+    Grant::of(room)
+}
+
+/// The keys of the node `n1`.
+pub(crate) fn node_keys() -> NodeKeys {
+    NodeKeys::new("n1", Secrets::parse(&"n".repeat(32)).unwrap())
 }
 
 pub(crate) fn room(name: &str) -> RoomName {

@@ -7,6 +7,7 @@ use synctv_media::stream::room::RoomName;
 use tokio::time::Instant;
 
 use crate::{
+    access::{Cut, Session as AccessSession},
     events::EndReason,
     stream::{CountedViewer, StreamHandle},
     viewer_socket::ViewerSocket,
@@ -47,6 +48,8 @@ pub(crate) struct ViewerSession {
     peer: SocketAddr,
     protocol: ViewerProtocol,
     since: Instant,
+    /// What may cut it.
+    access: Option<AccessSession>,
     _counted: Option<CountedViewer>,
 }
 
@@ -63,12 +66,22 @@ impl ViewerProtocol {
 }
 
 impl ViewerSession {
-    /// Counts and logs a viewer of `stream`.
-    pub fn begin(stream: &StreamHandle, peer: SocketAddr, protocol: ViewerProtocol) -> Self {
+    /// Counts and logs a viewer of `stream`, whom `access` may cut.
+    pub fn begin(
+        stream: &StreamHandle,
+        peer: SocketAddr,
+        protocol: ViewerProtocol,
+        access: Option<AccessSession>,
+    ) -> Self {
         let room = stream.room().clone();
         log::info!(room = room.as_str(), peer:% = peer, protocol = protocol.as_str(); "viewer connected");
         let _counted = (protocol != ViewerProtocol::Pull).then(|| stream.count_viewer());
-        Self { room, peer, protocol, since: Instant::now(), _counted }
+        Self { room, peer, protocol, since: Instant::now(), access, _counted }
+    }
+
+    /// Returns why the viewer is not allowed any longer, if it is not. To be asked about once a second.
+    pub fn cut(&self) -> Option<Cut> {
+        self.access.as_ref()?.cut()
     }
 
     /// Logs the end of the viewer's stay, with what `socket` sent and dropped.

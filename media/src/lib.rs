@@ -2,6 +2,7 @@
 //!
 //! Nothing here opens a socket, reads a clock, touches a file or knows of an actor.
 
+pub mod access;
 pub mod cluster;
 pub mod codec;
 pub mod flv;

@@ -5,22 +5,26 @@ mod rooms;
 use std::{sync::Arc, time::Duration};
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::{StatusCode, header},
 };
 use bytes::Bytes;
 use log::warn;
 use serde::Serialize;
 use synctv_actors::{
+    access::{Gatekeeper, Orders, Protocol, Visible},
     cluster::{origin::PublishedRoom, registry::RegistryHandle},
     directory::{DirectoryEnded, StreamDirectory},
 };
-use synctv_media::stream::room::RoomName;
+use synctv_media::{access::Refusal, stream::room::RoomName};
 use thiserror::Error;
 use tokio::{sync::Mutex, time::Instant};
 
 use self::rooms::{LocalStream, Rooms};
-use super::reply::error;
+use super::{
+    credentials::{self, refused},
+    reply::error,
+};
 
 /// How old an answer may be. However many ask, rooms are listed no more often.
 const FRESH_FOR: Duration = Duration::from_millis(500);
@@ -52,8 +56,17 @@ pub struct Api {
     info: ServerInfo,
     directory: StreamDirectory,
     registry: RegistryHandle,
+    orders: Orders,
     /// Held while rooms are listed, so that those who ask meanwhile wait for the same answer.
     newest: Mutex<Option<Snapshot>>,
+}
+
+/// Whether a room is there.
+#[derive(Debug)]
+pub(super) enum Presence {
+    Present,
+    /// It is not, or nobody knows: the answer that says which.
+    Absent(HttpResponse),
 }
 
 #[derive(Debug)]
@@ -89,8 +102,21 @@ impl Failure {
 
 impl Api {
     /// Nobody has asked yet.
-    pub fn new(info: ServerInfo, directory: StreamDirectory, registry: RegistryHandle) -> Self {
-        Self { info, directory, registry, newest: Mutex::new(None) }
+    pub fn new(
+        info: ServerInfo,
+        directory: StreamDirectory,
+        registry: RegistryHandle,
+        orders: Orders,
+    ) -> Self {
+        Self { info, directory, registry, orders, newest: Mutex::new(None) }
+    }
+
+    pub(super) fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    pub(super) fn gatekeeper(&self) -> &Gatekeeper {
+        self.orders.gatekeeper()
     }
 
     pub(super) fn info(&self) -> &ServerInfo {
@@ -102,17 +128,25 @@ impl Api {
         encoded(&self.info)
     }
 
-    /// `GET /api/v1/streams`.
-    pub(super) async fn streams(&self) -> HttpResponse {
+    /// `GET /api/v1/streams`: the rooms that the client may see.
+    pub(super) async fn streams(&self, request: &HttpRequest) -> HttpResponse {
+        let visible = match self.visible_rooms(request).await {
+            Ok(visible) => visible,
+            Err(refusal) => return refused(&refusal),
+        };
         match self.newest().await {
-            Ok((_, text)) => json(text),
+            Ok((_, everything)) if visible.is_all() => json(everything),
+            Ok((rooms, _)) => encoded(&rooms.visible(&visible)),
             Err(failure) => failure.response(),
         }
     }
 
     /// `GET /api/v1/streams?room=ROOM`: for those who want to know whether it is there, and to whom its absence is no
     /// error.
-    pub(super) async fn streams_named(&self, room: &RoomName) -> HttpResponse {
+    pub(super) async fn streams_named(&self, request: &HttpRequest, room: &RoomName) -> HttpResponse {
+        if let Err(refusal) = self.check(request, room).await {
+            return refused(&refusal);
+        }
         match self.newest().await {
             Ok((rooms, _)) => encoded(&rooms.only(room)),
             Err(failure) => failure.response(),
@@ -120,18 +154,34 @@ impl Api {
     }
 
     /// `GET /api/v1/streams/ROOM`.
-    pub(super) async fn stream(&self, room: &RoomName) -> HttpResponse {
-        let rooms = match self.newest().await {
-            Ok((rooms, _)) => rooms,
-            Err(failure) => return failure.response(),
-        };
-        match rooms.get(room) {
-            Some(found) => encoded(found),
-            None if rooms.complete => {
-                error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"))
-            }
-            None => unknown(room),
+    pub(super) async fn stream(&self, request: &HttpRequest, room: &RoomName) -> HttpResponse {
+        if let Err(refusal) = self.check(request, room).await {
+            return refused(&refusal);
         }
+        match self.newest().await {
+            Ok((rooms, _)) => rooms.get(room).map_or_else(|| absent(&rooms, room), encoded),
+            Err(failure) => failure.response(),
+        }
+    }
+
+    /// Whether someone publishes a room, on any node.
+    pub(super) async fn presence(&self, room: &RoomName) -> Presence {
+        match self.newest().await {
+            Ok((rooms, _)) if rooms.get(room).is_some() => Presence::Present,
+            Ok((rooms, _)) => Presence::Absent(absent(&rooms, room)),
+            Err(failure) => Presence::Absent(failure.response()),
+        }
+    }
+
+    async fn visible_rooms(&self, request: &HttpRequest) -> Result<Visible, Refusal> {
+        let (authorization, query) = (credentials::authorization(request), request.query_string());
+        self.gatekeeper().visible_rooms(authorization, query, credentials::peer(request)).await
+    }
+
+    /// Decides whether the client may know of a room: who may watch it, or see it in the list.
+    async fn check(&self, request: &HttpRequest, room: &RoomName) -> Result<(), Refusal> {
+        let access = credentials::access_request(request, Protocol::Api, room);
+        self.gatekeeper().admit_reader(&access).await
     }
 
     async fn newest(&self) -> Result<(Arc<Rooms>, Bytes), Failure> {
@@ -201,6 +251,13 @@ fn json(body: impl Into<Bytes>) -> HttpResponse {
         .body(body.into())
 }
 
+fn absent(rooms: &Rooms, room: &RoomName) -> HttpResponse {
+    if rooms.complete {
+        return error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"));
+    }
+    unknown(room)
+}
+
 fn unknown(room: &RoomName) -> HttpResponse {
     let message = format!("{room} is not on this node, and the registry does not answer");
     let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "registry_unavailable", &message);
@@ -210,7 +267,8 @@ fn unknown(room: &RoomName) -> HttpResponse {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::body::to_bytes;
+    use actix_web::{body::to_bytes, test::TestRequest};
+    use synctv_actors::access::{AccessSettings, NodeKeys};
 
     use super::*;
     use crate::http::health::tests::{Part, actors};
@@ -232,7 +290,9 @@ mod tests {
 
     fn api(directory: StreamDirectory, registry: RegistryHandle) -> Api {
         let (node, app) = ("n1".to_owned(), "live".to_owned());
-        Api::new(ServerInfo { node, version: "0", app, rtmp_port: 1, hls_port: None }, directory, registry)
+        let info = ServerInfo { node, version: "0", app, rtmp_port: 1, hls_port: None };
+        let gatekeeper = Gatekeeper::new(AccessSettings::OPEN, NodeKeys::random("n1").unwrap());
+        Api::new(info, directory, registry, Orders::new(gatekeeper, None, false))
     }
 
     #[actix_rt::test]
@@ -240,9 +300,10 @@ mod tests {
         let (directory, registry) = actors(Some(Part::StreamDirectoryActor));
         let (api, room) = (api(directory, registry), RoomName::new("r").unwrap());
         let died = (503, "directory_ended".into());
-        assert_eq!(code(api.streams().await).await, died);
-        assert_eq!(code(api.streams_named(&room).await).await, died);
-        assert_eq!(code(api.stream(&room).await).await, died);
+        let request = TestRequest::default().to_http_request();
+        assert_eq!(code(api.streams(&request).await).await, died);
+        assert_eq!(code(api.streams_named(&request, &room).await).await, died);
+        assert_eq!(code(api.stream(&request, &room).await).await, died);
     }
 
     #[actix_rt::test]

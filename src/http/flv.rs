@@ -30,7 +30,7 @@ pub fn room(path_and_query: &str, app: &str) -> Option<Result<RoomName, RoomName
 /// none, and other nodes read plain FLV.
 pub(super) fn format(request: &Request) -> WireFormat {
     match request {
-        Request { is_pull: true, .. } | Request { is_http_1_1: false, .. } => WireFormat::Flv,
+        Request { pull: Some(_), .. } | Request { is_http_1_1: false, .. } => WireFormat::Flv,
         Request { upgrade: Upgrade::WebSocket { .. }, .. } => WireFormat::FlvMessages,
         _ => WireFormat::FlvChunks,
     }

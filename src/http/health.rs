@@ -86,7 +86,7 @@ pub(in crate::http) mod tests {
 
     use actix_rt::System;
     use clap::Parser;
-    use synctv_actors::cluster::embedded_store::EmbeddedStore;
+    use synctv_actors::{access::NodeKeys, cluster::embedded_store::EmbeddedStore};
 
     use super::*;
     use crate::config::Config;
@@ -106,7 +106,8 @@ pub(in crate::http) mod tests {
         });
         let of_router = registry.clone();
         let directory = outlived(ended == Some(Part::StreamDirectoryActor), move || {
-            let settings = Config::parse_from(["synctv-stream"]).stream_settings("n1");
+            let nodes = NodeKeys::random("n1").unwrap();
+            let settings = Config::parse_from(["synctv-stream"]).stream_settings(&nodes);
             StreamDirectory::start(settings, of_router, 10, None)
         });
         (directory, registry)
@@ -131,7 +132,8 @@ pub(in crate::http) mod tests {
         let (directory, registry) = actors(ended);
         let of_relay = registry.clone();
         let relay = outlived(ended == Some(Part::Relay), move || {
-            let settings = Config::parse_from(["synctv-stream"]).hls_proxy_settings("n1");
+            let nodes = NodeKeys::random("n1").unwrap();
+            let settings = Config::parse_from(["synctv-stream"]).hls_proxy_settings(&nodes);
             HlsProxy::start(of_relay, settings)
         });
         let health = Health::new(directory, registry, Some(relay));

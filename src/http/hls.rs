@@ -1,5 +1,6 @@
 //! The HLS port: playlists and segments, by the web framework.
 
+mod admission;
 pub(super) mod body;
 mod forward;
 mod playlist;
@@ -18,6 +19,7 @@ use actix_web::{
 };
 use log::debug;
 use synctv_actors::{
+    access::Gatekeeper,
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
     hls::{
@@ -29,10 +31,15 @@ use synctv_actors::{
 use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
 use tokio::net::TcpStream;
 
-use self::{forward::Elsewhere, target::TargetError};
+use self::{
+    admission::{Admitted, admit},
+    forward::Elsewhere,
+    target::TargetError,
+};
 use super::{
     IDLE_TIMEOUT,
     connection_gate::ConnectionGate,
+    credentials::refused,
     reply::{error, not_allowed, preflight},
     write_timeout::WriteTimeout,
 };
@@ -63,6 +70,8 @@ pub struct HlsSources {
     pub directory: StreamDirectory,
     /// What other nodes publish.
     pub proxy: HlsProxy,
+    /// Who may have it.
+    pub gatekeeper: Gatekeeper,
 }
 
 struct Site {
@@ -149,20 +158,29 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
 }
 
 async fn find(request: &HttpRequest, sources: &HlsSources, resource: HlsResource) -> HttpResponse {
+    let admitted = match admit(request, &sources.gatekeeper, &resource).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refused(&refusal),
+    };
     match resource {
-        HlsResource::Playlist { room, address } => find_playlist(request, sources, room, address).await,
-        HlsResource::Segment { room, name } => find_segment(request, sources, room, name).await,
+        HlsResource::Playlist { room, address } => {
+            find_playlist(request, &admitted, sources, room, address).await
+        }
+        HlsResource::Segment { room, name } => {
+            admitted.guard(find_segment(request, &admitted, sources, room, name).await)
+        }
     }
 }
 
 /// Where the publisher is, there is the playlist. What it left here is good for as long as it is nowhere else.
 async fn find_playlist(
     request: &HttpRequest,
+    admitted: &Admitted,
     sources: &HlsSources,
     room: RoomName,
     address: PlaylistAddress,
 ) -> HttpResponse {
-    let session = match sources.hls.open(&sources.directory, &room).await {
+    let session = match sources.hls.open(&sources.directory, &admitted.grant).await {
         Ok(session) => session,
         Err(ended) => return playlist::directory_ended(ended),
     };
@@ -171,28 +189,29 @@ async fn find_playlist(
         sources.proxy.forget(resource);
         Elsewhere::Nowhere
     } else {
-        forward::ask(request, &sources.proxy, resource).await
+        forward::ask(request, admitted, &sources.proxy, resource).await
     };
     let absent = match elsewhere {
         Elsewhere::Answered(response) => return response,
         Elsewhere::Nowhere => playlist::not_live(&room),
         Elsewhere::Unknown(refusal) => refusal,
     };
-    playlist::answer(request, &sources.hls, &sources.directory, &room, address).await.unwrap_or(absent)
+    playlist::answer(request, admitted, &sources.hls, &sources.directory, address).await.unwrap_or(absent)
 }
 
 /// No number is used twice, so that what is here is what is meant.
 async fn find_segment(
     request: &HttpRequest,
+    admitted: &Admitted,
     sources: &HlsSources,
     room: RoomName,
     name: SegmentName,
 ) -> HttpResponse {
-    if let Some(segment) = sources.hls.segment(&room, name) {
+    if let Some(segment) = sources.hls.segment(&admitted.grant, name) {
         return segment::answer(request, &segment).await;
     }
     let resource = HlsResource::Segment { room, name };
-    match forward::ask(request, &sources.proxy, resource).await {
+    match forward::ask(request, admitted, &sources.proxy, resource).await {
         Elsewhere::Answered(response) | Elsewhere::Unknown(response) => response,
         Elsewhere::Nowhere => segment::unknown(),
     }

@@ -23,6 +23,12 @@ pub(super) enum Target<'a> {
     Streams(Option<Result<RoomName, RoomNameError>>),
     /// One room.
     Stream(Result<RoomName, RoomNameError>),
+    /// A room's publisher, to be disconnected.
+    Publisher(Result<RoomName, RoomNameError>),
+    /// A room's viewers, to be disconnected.
+    Viewers(Result<RoomName, RoomNameError>),
+    /// A token, by its name, to be revoked.
+    Token(&'a str),
     /// The description of the API.
     Description,
     /// Live media.
@@ -54,7 +60,19 @@ fn api<'a>(path: &'a str, query: &str) -> Option<Target<'a>> {
         "openapi.json" => Some(Target::Description),
         "server" => Some(Target::Server),
         "streams" => Some(Target::Streams(room_in(query))),
-        rest => Some(Target::Stream(RoomName::from_address(rest.strip_prefix("streams/")?))),
+        rest => match (rest.strip_prefix("streams/"), rest.strip_prefix("tokens/")) {
+            (Some(room), _) => Some(stream(room)),
+            (None, Some(token)) => Some(Target::Token(token)),
+            (None, None) => None,
+        },
+    }
+}
+
+fn stream<'a>(path: &str) -> Target<'a> {
+    match path.rsplit_once('/') {
+        Some((room, "publisher")) => Target::Publisher(RoomName::from_address(room)),
+        Some((room, "viewers")) => Target::Viewers(RoomName::from_address(room)),
+        _ => Target::Stream(RoomName::from_address(path)),
     }
 }
 
@@ -89,6 +107,10 @@ mod tests {
         assert_eq!(target("/api/v1/streams?a=b&room="), Some(Target::Streams(Some(room("")))));
         assert_eq!(target("/api/v1/streams/r"), Some(Target::Stream(room("r"))));
         assert_eq!(target("/api/streams/r.flv"), Some(Target::Stream(room("r.flv"))));
+        assert_eq!(target("/api/v1/streams/r/publisher"), Some(Target::Publisher(room("r"))));
+        assert_eq!(target("/api/v1/streams/r/viewers?sub=s"), Some(Target::Viewers(room("r"))));
+        assert_eq!(target("/api/v1/streams/publisher"), Some(Target::Stream(room("publisher"))));
+        assert_eq!(target("/api/v1/tokens/a%20b"), Some(Target::Token("a%20b")));
         assert_eq!(target("/api/v1/server"), Some(Target::Server));
         assert_eq!(target("/api/openapi.json"), Some(Target::Description));
     }

@@ -1,9 +1,10 @@
-//! RefusalLog that do not go through the web framework.
+//! Refusals that do not go through the web framework.
 
 use std::{io, time::Duration};
-use synctv_actors::wire::Wire;
 
 use serde_json::json;
+use synctv_actors::wire::Wire;
+use synctv_media::access;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How long one who is refused may take to read why.
@@ -26,6 +27,17 @@ impl<'a> Refusal<'a> {
     /// Not now: 503.
     pub fn unavailable(code: &'a str, message: &'a str) -> Self {
         Self { status: "503 Service Unavailable", headers: "Retry-After: 5\r\n", code, message }
+    }
+
+    /// Not with this credential, if with any. `message` is the refusal in words.
+    pub fn of_access(refusal: &access::Refusal, message: &'a str) -> Self {
+        let (status, headers) = match refusal.status() {
+            401 => ("401 Unauthorized", "WWW-Authenticate: Bearer\r\n"),
+            429 => ("429 Too Many Requests", "Retry-After: 5\r\n"),
+            503 => ("503 Service Unavailable", "Retry-After: 5\r\n"),
+            _ => ("403 Forbidden", ""),
+        };
+        Self { status, headers, code: refusal.code(), message }
     }
 
     fn response(&self) -> String {

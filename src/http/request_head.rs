@@ -4,6 +4,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use synctv_actors::{cluster::origin::PULL_HEADER, wire::Wire};
+use synctv_media::access::Confidential;
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 
@@ -18,8 +19,8 @@ pub(super) const HEADERS_MAX: usize = 95;
 /// The header that is added to a request after which the connection is closed.
 const CLOSE: &[u8] = b"Connection: close\r\n";
 
-/// What was read of a connection up to the end of a head, and perhaps beyond.
-#[derive(Debug)]
+/// What was read of a connection up to the end of a head, and perhaps beyond. It may hold credentials, so it has no
+/// `Debug`.
 pub(super) struct RequestHead {
     bytes: BytesMut,
     request: Option<Request>,
@@ -29,12 +30,17 @@ pub(super) struct RequestHead {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
     pub method: Method,
-    /// Path and query.
+    /// The path, without the query.
     pub path: String,
+    pub query: Confidential,
+    /// The `Host` header; empty without one.
+    pub host: String,
+    pub authorization: Option<Confidential>,
+    pub user_agent: Option<String>,
     /// HTTP/1.1, and not 1.0.
     pub is_http_1_1: bool,
-    /// Another node asks, for its own viewers.
-    pub is_pull: bool,
+    /// A node's signature: another node asks, for its own viewers.
+    pub pull: Option<Confidential>,
     /// Another request may follow on the connection, right behind this head.
     pub is_persistent: bool,
     body: Body,
@@ -60,7 +66,6 @@ enum Body {
 }
 
 /// The last request of a connection.
-#[derive(Debug)]
 pub(super) struct Last {
     /// Its head, saying that it is the last, for the answer to say so too, and what was read of its body.
     pub front: Bytes,
@@ -183,11 +188,17 @@ impl Request {
             Method::Get if is_http_1_1 => headers.upgrade(),
             _ => Upgrade::None,
         };
+        let target = origin_form(request.path?);
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         Some(Self {
             method,
-            path: origin_form(request.path?).to_owned(),
+            path: path.to_owned(),
+            query: Confidential::new(query),
+            host: headers.text("host").unwrap_or_default().to_owned(),
+            authorization: headers.text("authorization").map(Confidential::new),
+            user_agent: headers.text("user-agent").map(ToOwned::to_owned),
             is_http_1_1,
-            is_pull: headers.has(PULL_HEADER),
+            pull: headers.text(PULL_HEADER).map(Confidential::new),
             is_persistent: headers.let_another_follow(is_http_1_1),
             body: headers.body(),
             upgrade,
@@ -202,6 +213,11 @@ impl<'h> Headers<'h> {
     fn all(&self, name: &str) -> impl Iterator<Item = &'h [u8]> {
         let named = self.0.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
         named.map(|header| header.value)
+    }
+
+    /// The first header of this name. A value that is no text is none that is known here, but the header is there.
+    fn text(&self, name: &str) -> Option<&'h str> {
+        self.all(name).next().map(|value| std::str::from_utf8(value).unwrap_or_default())
     }
 
     fn has(&self, name: &str) -> bool {
@@ -277,8 +293,9 @@ mod tests {
         assert!((0..text.len()).all(|from| has_end(text.as_bytes(), from)));
         assert!(has_end(b"GET / HTTP/1.1\n\n", 15));
         let request = request(text);
-        assert_eq!((request.method, request.path.as_str()), (Method::Get, "/room.flv?x=1"));
-        assert!(request.is_http_1_1 && !request.is_pull && request.is_persistent);
+        assert_eq!((request.method, request.path.as_str()), (Method::Get, "/room.flv"));
+        assert_eq!((request.query.expose(), request.host.as_str()), ("x=1", "a"));
+        assert!(request.is_http_1_1 && request.pull.is_none() && request.is_persistent);
         assert_eq!((request.size_bytes, request.upgrade), (text.len(), Upgrade::None));
     }
 
@@ -296,7 +313,19 @@ mod tests {
 
     #[test]
     fn a_node_is_told_from_a_viewer() {
-        assert!(request("GET /room.flv HTTP/1.1\r\nHost: a\r\nsynctv-pull: n1\r\n\r\n").is_pull);
+        let pull = request("GET /room.flv HTTP/1.1\r\nHost: a\r\nsynctv-pull: n1\r\n\r\n").pull;
+        assert_eq!(pull, Some(Confidential::new("n1")));
+    }
+
+    #[test]
+    fn credentials_are_read_and_never_shown() {
+        let text =
+            "GET /r.flv?token=Q HTTP/1.1\r\nHost: a\r\nAUTHORIZATION: Bearer T\r\nUser-Agent: u\r\n\r\n";
+        let request = request(text);
+        assert_eq!(request.authorization.as_ref().unwrap().expose(), "Bearer T");
+        assert_eq!((request.query.expose(), request.user_agent.as_deref()), ("token=Q", Some("u")));
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("Bearer") && !shown.contains("token"), "{shown}");
     }
 
     #[test]

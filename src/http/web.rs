@@ -14,11 +14,12 @@ use synctv_actors::cluster::origin::PULL_HEADER;
 use synctv_media::stream::room::{RoomName, RoomNameError};
 
 use super::{
+    admin,
     api::{self, Api},
     health::Health,
     page,
     path::{self, Target},
-    reply::{error, not_allowed, preflight},
+    reply::{error, not_allowed, not_allowed_but, preflight, preflight_of},
     rewind::Rewind,
     settings::HttpSettings,
     write_timeout::WriteTimeout,
@@ -26,6 +27,9 @@ use super::{
 
 /// How long a peer may take to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What can be done with what is administered.
+const ADMIN_METHODS: &str = "DELETE, OPTIONS";
 
 struct Site {
     app: String,
@@ -61,6 +65,9 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         None => {
             error(StatusCode::NOT_FOUND, "not_found", &nothing_at(request.path(), site.api.info().hls_port))
         }
+        Some(target @ (Target::Publisher(_) | Target::Viewers(_) | Target::Token(_))) => {
+            administer(&request, &site, target).await
+        }
         Some(_) if request.method() == Method::OPTIONS => preflight(),
         Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => not_allowed(),
         Some(target) => get(&request, &site, target).await,
@@ -77,15 +84,38 @@ async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> HttpResp
         Target::Watch(Ok(_)) => page::watch(request, hls_port).await,
         Target::Asset(name) => page::asset(request, name).await,
         Target::Server => api.server(),
-        Target::Streams(None) => api.streams().await,
-        Target::Streams(Some(Ok(room))) => api.streams_named(&room).await,
-        Target::Stream(Ok(room)) => api.stream(&room).await,
+        Target::Streams(None) => api.streams(request).await,
+        Target::Streams(Some(Ok(room))) => api.streams_named(request, &room).await,
+        Target::Stream(Ok(room)) => api.stream(request, &room).await,
         Target::Description => api::description(),
         Target::Flv(Ok(room)) => not_live(request, &room),
         Target::Watch(Err(bad_name))
         | Target::Streams(Some(Err(bad_name)))
         | Target::Stream(Err(bad_name))
         | Target::Flv(Err(bad_name)) => bad_room(&bad_name),
+        // Answered by `administer`.
+        Target::Publisher(_) | Target::Viewers(_) | Target::Token(_) => not_allowed_but(ADMIN_METHODS),
+    }
+}
+
+/// Without administrators, there is nothing at these paths.
+async fn administer(request: &HttpRequest, site: &Site, target: Target<'_>) -> HttpResponse {
+    if !site.api.gatekeeper().has_administrators() {
+        return error(StatusCode::NOT_FOUND, "not_found", &nothing_at(request.path(), None));
+    }
+    match (request.method(), target) {
+        (&Method::OPTIONS, _) => preflight_of(ADMIN_METHODS),
+        (&Method::DELETE, Target::Publisher(Ok(room))) => {
+            admin::kick_publisher(request, &site.api, &room).await
+        }
+        (&Method::DELETE, Target::Viewers(Ok(room))) => admin::kick_viewers(request, &site.api, &room).await,
+        (&Method::DELETE, Target::Token(token_id)) => {
+            admin::revoke(request, site.api.orders(), token_id).await
+        }
+        (&Method::DELETE, Target::Publisher(Err(bad_name)) | Target::Viewers(Err(bad_name))) => {
+            bad_room(&bad_name)
+        }
+        (_, _) => not_allowed_but(ADMIN_METHODS),
     }
 }
 

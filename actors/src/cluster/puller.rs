@@ -159,7 +159,7 @@ impl Pull {
         let opened = OriginConnection::open(Request {
             address: &address,
             room,
-            node_id: &settings.pull.node_id,
+            nodes: &settings.pull.nodes,
             frame_limit_bytes: settings.pull.frame_limit_bytes,
         });
         let connection = match opened.await {

@@ -1,5 +1,6 @@
 //! The store that nodes share: claims and leases in Redis.
 
+mod access;
 mod join;
 mod leases;
 mod membership;
@@ -29,6 +30,7 @@ use synctv_media::{
 use tokio::time::Instant;
 
 pub use self::{
+    access::RedisAccess,
     join::{JoinError, Joined, join},
     membership::Membership,
     url::{RedisUrl, RedisUrlError},

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use synctv_media::stream::{batcher::BatcherConfig, gop::GopLimits};
 
+use crate::access::NodeKeys;
+
 /// What all streams have in common.
 #[derive(Debug, Clone)]
 pub struct StreamSettings {
@@ -33,8 +35,8 @@ pub enum Flush {
 /// What all pulls have in common.
 #[derive(Debug, Clone)]
 pub struct PullSettings {
-    /// This node's name, which origins are told.
-    pub node_id: String,
+    /// Signs requests to origins.
+    pub nodes: NodeKeys,
     /// How long a pull goes on when nobody watches any more.
     pub linger: Duration,
     /// How long viewers are kept while no node publishes the room.

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use synctv_media::stream::wire_format::WireFormat;
 
 use crate::{
-    connection_limit::ConnectionPermit, events::ViewerId, stream::CountedViewer,
-    viewer_session::ViewerProtocol, wire::Wire,
+    access::Session as AccessSession, connection_limit::ConnectionPermit, events::ViewerId,
+    stream::CountedViewer, viewer_session::ViewerProtocol, wire::Wire,
 };
 
 /// A viewer who asked for a stream, with the request already read off the socket.
@@ -26,6 +26,8 @@ pub struct NewViewer {
     pub kind: ViewerKind,
     /// The form of media that the head of the response announces.
     pub format: WireFormat,
+    /// What may cut it.
+    pub access: Option<AccessSession>,
 }
 
 /// Who watches over HTTP-FLV.

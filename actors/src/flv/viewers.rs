@@ -88,7 +88,8 @@ impl FlvViewersActor {
         Admit { viewer: new, guard, is_from_elsewhere }: Admit,
     ) -> Option<Bytes> {
         let wire = if is_from_elsewhere { settle(new.wire, new.peer)? } else { new.wire };
-        let session = ViewerSession::begin(self.stream(), new.peer, new.kind.protocol(new.format));
+        let session =
+            ViewerSession::begin(self.stream(), new.peer, new.kind.protocol(new.format), new.access);
         self.viewers.push(Viewer {
             id,
             socket: ViewerSocket::new(wire, new.format, now()),
@@ -210,6 +211,9 @@ impl Viewer {
     }
 
     fn leave_reason(&mut self, phase: ViewersPhase, limits: &LagLimits, now: Instant) -> Option<LeaveReason> {
+        if let Some(cut) = self.details.session.cut() {
+            return Some(LeaveReason::Closed(cut.to_string()));
+        }
         if let ViewersPhase::Draining(reason) = phase {
             match self.socket.finish(now) {
                 Err(error) => return Some(LeaveReason::Disconnected(error)),

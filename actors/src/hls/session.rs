@@ -14,6 +14,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use log::error;
 use synctv_media::{
+    access::{SignedKey, sign_playlist},
     hls::{
         container::Unsupported,
         playlist::{Playlist, PlaylistConfig, SegmentInfo},
@@ -66,6 +67,8 @@ pub struct PlaylistText {
     pub tag: String,
     /// `None` if it cannot be compressed.
     gzip: OnceLock<Option<Bytes>>,
+    /// The text with the newest key that was asked for.
+    signed: Mutex<Option<(SignedKey, Arc<PlaylistText>)>>,
 }
 
 #[derive(Debug)]
@@ -265,12 +268,26 @@ impl SessionState {
 impl PlaylistText {
     /// A text with its tag.
     pub(crate) fn new(plain: Bytes, tag: String) -> Self {
-        Self { plain, tag, gzip: OnceLock::new() }
+        Self { plain, tag, gzip: OnceLock::new(), signed: Mutex::default() }
     }
 
     /// Whether it says that no more segments will come.
     pub(crate) fn has_end(&self) -> bool {
         self.plain.ends_with(b"#EXT-X-ENDLIST\n")
+    }
+
+    /// The text with `key` in the address of each segment, made for the first who asks with that key. Its tag differs
+    /// from that of the same text with another key.
+    pub fn signed(&self, key: &SignedKey) -> Arc<Self> {
+        let mut signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, text)) = signed.as_ref().filter(|(known, _)| known.is(key)) {
+            return text.clone();
+        }
+        let plain = sign_playlist(&String::from_utf8_lossy(&self.plain), key);
+        let tag = format!("{}-{:x}", self.tag, key.expires_unix_s());
+        let text = Arc::new(Self::new(plain.into(), tag));
+        *signed = Some((*key, text.clone()));
+        text
     }
 
     /// The text, compressed for the first who asks. `None` if that failed: an empty text would be a playlist without

@@ -1,6 +1,7 @@
 //! One RTMP connection: it negotiates, then publishes a room or plays one.
 
 mod admission;
+mod applicant;
 mod play;
 mod read_coalescing;
 mod read_loop;
@@ -17,18 +18,20 @@ use std::{
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use log::{debug, info, warn};
 use synctv_media::{
-    rtmp::session::{Event, Phase, Refusal, Session, SessionConfig, SessionError, StreamRequest},
+    rtmp::session::{Event, Phase, Session, SessionConfig, SessionError, StreamRequest},
     stream::{batch::Batches, frame::Frame, viewer_queue::LagLimits, wire_format::WireFormat},
 };
 use tokio::time::Instant;
 
 pub use self::admission::Admission;
 use self::{
+    applicant::{Applicant, NotAdmitted},
     read_coalescing::{ReadCoalescing, Readiness},
     read_loop::{ReadFlow, ReadLoop, ReadSide},
     role::{Publishing, Role},
 };
 use crate::{
+    access::{Gatekeeper, Session as AccessSession},
     directory::StreamDirectory,
     events::{EndReason, Evicted, PublisherEvent, StreamEvent},
     stream::{Publication, PublishError, Refused},
@@ -82,6 +85,7 @@ pub struct RtmpConnectionActor {
     peer: SocketAddr,
     settings: Arc<RtmpSettings>,
     directory: StreamDirectory,
+    gatekeeper: Gatekeeper,
     read_flow: ReadFlow,
     read_coalescing: ReadCoalescing,
     session: Session,
@@ -101,7 +105,12 @@ struct Writable;
 
 impl RtmpConnectionActor {
     /// Serves a connection on the current thread.
-    pub fn serve(new: NewConnection, directory: StreamDirectory, settings: Arc<RtmpSettings>) {
+    pub fn serve(
+        new: NewConnection,
+        directory: StreamDirectory,
+        gatekeeper: Gatekeeper,
+        settings: Arc<RtmpSettings>,
+    ) {
         if let Err(error) = new.wire.set_nodelay() {
             warn!(peer:% = new.peer, reason:% = error; "TCP_NODELAY could not be set");
         }
@@ -119,6 +128,7 @@ impl RtmpConnectionActor {
             admission: new.admission,
             settings,
             directory,
+            gatekeeper,
         };
         connection.start();
     }
@@ -176,16 +186,26 @@ impl RtmpConnectionActor {
 
     fn ask_to_publish(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
         self.read_flow.pause();
-        let (directory, events) = (self.directory.clone(), ctx.address().recipient());
-        let room = request.room.clone();
-        let asked = async move { directory.publish(room, events).await };
-        ctx.spawn(asked.into_actor(self).map(|answer, connection, ctx| match answer {
-            Ok(publication) => connection.begin_publish(request, publication, ctx),
+        let (applicant, events) = (self.applicant(request), ctx.address().recipient());
+        let asked = async move { (applicant.publish(events).await, applicant.request) };
+        ctx.spawn(asked.into_actor(self).map(|(answer, request), connection, ctx| match answer {
+            Ok((publication, access)) => connection.begin_publish(request, publication, access, ctx),
             Err(error) => connection.refuse_publish(&request, &error, ctx),
         }));
     }
 
-    fn begin_publish(&mut self, request: StreamRequest, publication: Publication, ctx: &mut Context<Self>) {
+    fn applicant(&self, request: StreamRequest) -> Applicant {
+        let (gatekeeper, directory) = (self.gatekeeper.clone(), self.directory.clone());
+        Applicant { gatekeeper, directory, peer: self.peer, request }
+    }
+
+    fn begin_publish(
+        &mut self,
+        request: StreamRequest,
+        publication: Publication,
+        access: Option<AccessSession>,
+        ctx: &mut Context<Self>,
+    ) {
         if let Role::Closing { .. } = self.role {
             return self.read_flow.resume();
         }
@@ -194,6 +214,7 @@ impl RtmpConnectionActor {
         self.role = Role::Publishing(Publishing {
             room: request.room,
             publication,
+            access,
             since,
             bytes_before,
             pinged: false,
@@ -216,13 +237,16 @@ impl RtmpConnectionActor {
         }));
     }
 
-    fn refuse_publish(&mut self, request: &StreamRequest, error: &PublishError, ctx: &mut Context<Self>) {
-        let description = error.to_string();
-        warn!(room = request.room.as_str(), peer:% = self.peer, why = description.as_str(); "publish refused");
-        self.session.refuse(&match error {
-            PublishError::Busy => Refusal::BadName { description },
-            _ => Refusal::Denied { description },
-        });
+    fn refuse_publish(
+        &mut self,
+        request: &StreamRequest,
+        error: &NotAdmitted<PublishError>,
+        ctx: &mut Context<Self>,
+    ) {
+        if let NotAdmitted::Room(error) = error {
+            warn!(room = request.room.as_str(), peer:% = self.peer, why:% = error; "publish refused");
+        }
+        self.session.refuse(&error.to_rtmp());
         self.linger(ctx);
         self.read_flow.resume();
     }
@@ -266,11 +290,16 @@ impl RtmpConnectionActor {
 
     fn evicted(&mut self, evicted: Evicted, ctx: &mut Context<Self>) {
         if let Role::Publishing(_) = self.role {
-            let why = evicted.to_string();
-            self.leave_role(&LeaveReason::Closed(why.clone()));
-            self.session.end_publish(&why);
-            self.linger(ctx);
+            self.cut(&evicted.to_string(), ctx);
         }
+    }
+
+    /// Ends what the connection does, for a reason that is not the peer's.
+    fn cut(&mut self, why: &str, ctx: &mut Context<Self>) {
+        self.leave_role(&LeaveReason::Closed(why.to_owned()));
+        self.session.end_publish(why);
+        self.session.end_play(why);
+        self.linger(ctx);
     }
 
     fn stream_ended(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
@@ -322,6 +351,9 @@ impl RtmpConnectionActor {
                 return self.stream_ended(EndReason::PublisherLeft, ctx);
             }
             _ => {}
+        }
+        if let Some(cut) = self.role.cut() {
+            return self.cut(&cut.to_string(), ctx);
         }
         match self.overdue(now) {
             Some(reason) => self.close(&reason, ctx),

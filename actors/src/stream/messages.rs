@@ -69,6 +69,12 @@ pub enum PublishError {
         /// The limit.
         max: usize,
     },
+    /// Publishers of the same address left as many rooms as may wait for them.
+    #[error("{max} rooms wait for publishers of this address, the limit for one more")]
+    LeftRooms {
+        /// The limit.
+        max: usize,
+    },
     /// The stream ended while the publisher came.
     #[error("the stream just ended")]
     Ended,

@@ -22,7 +22,10 @@ use super::{
     handshake::{Handshake, HandshakeError},
     rtmp_crate::{RTMP_EVENT_PING, msg_type_id},
 };
-use crate::stream::{frame::Frame, room::RoomNameError};
+use crate::{
+    access::Confidential,
+    stream::{frame::Frame, room::RoomNameError},
+};
 use reply::Output;
 use request::App;
 pub use request::StreamRequest;
@@ -234,7 +237,7 @@ impl Session {
             handshake: Handshake::new(),
             reader: ChunkReader::new(limits),
             received: Received { total_bytes: 0, acknowledged_bytes: 0, window_bytes },
-            app: App::Served { query: String::new(), is_unnamed: true },
+            app: App::Served { query: Confidential::default(), is_unnamed: true },
             commands_left: COMMANDS_MAX,
             is_taken_back: false,
             has_played: false,

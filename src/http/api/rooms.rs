@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
-use synctv_actors::{cluster::origin::PublishedRoom, stream::StreamStats};
+use synctv_actors::{access::Visible, cluster::origin::PublishedRoom, stream::StreamStats};
 use synctv_media::{
     flv::{audio::AudioCodec, video::VideoCodec},
     stream::room::RoomName,
@@ -26,9 +26,9 @@ pub(super) struct Rooms {
     streams: BTreeMap<String, Room>,
 }
 
-/// [`Rooms`] with one room, or none.
+/// [`Rooms`] with some of its rooms.
 #[derive(Debug, Serialize)]
-pub(super) struct OneRoom<'a> {
+pub(super) struct SomeRooms<'a> {
     complete: bool,
     streams: Vec<&'a Room>,
 }
@@ -97,8 +97,15 @@ impl Rooms {
     }
 
     /// The list without other rooms.
-    pub fn only(&self, room: &RoomName) -> OneRoom<'_> {
-        OneRoom { complete: self.complete, streams: self.get(room).into_iter().collect() }
+    pub fn only(&self, room: &RoomName) -> SomeRooms<'_> {
+        SomeRooms { complete: self.complete, streams: self.get(room).into_iter().collect() }
+    }
+
+    /// The list of rooms that someone may see.
+    pub fn visible(&self, visible: &Visible) -> SomeRooms<'_> {
+        let is_visible = |name: &str| RoomName::new(name).is_ok_and(|room| visible.sees(&room));
+        let streams = self.streams.iter().filter(|(name, _)| is_visible(name)).map(|(_, room)| room);
+        SomeRooms { complete: self.complete, streams: streams.collect() }
     }
 
     /// What is said of one room.

@@ -18,6 +18,7 @@ use synctv_media::{hls::container::Unsupported, stream::room::RoomName};
 
 use super::{
     super::{accept_encoding::takes_gzip, reply::error},
+    admission::Admitted,
     body,
 };
 
@@ -35,13 +36,13 @@ const ATTEMPTS: usize = 2;
 /// What this node has, if anything.
 pub(super) async fn answer(
     request: &HttpRequest,
+    admitted: &Admitted,
     hls: &HlsSessions,
     directory: &StreamDirectory,
-    room: &RoomName,
     address: PlaylistAddress,
 ) -> Option<HttpResponse> {
     for _ in 0..ATTEMPTS {
-        let session = match hls.open(directory, room).await {
+        let session = match hls.open(directory, &admitted.grant).await {
             Ok(session) => session?,
             Err(ended) => return Some(directory_ended(ended)),
         };
@@ -51,7 +52,7 @@ pub(super) async fn answer(
                     PlaylistAddress::Index => &playlists.index,
                     PlaylistAddress::Flat => &playlists.flat,
                 };
-                return Some(text(request, playlist));
+                return Some(text(request, admitted, playlist));
             }
             PlaylistState::Pending => return Some(pending()),
             PlaylistState::Unsupported(codec) => return Some(unsupported(&codec)),
@@ -70,8 +71,15 @@ pub(super) fn directory_ended(ended: DirectoryEnded) -> HttpResponse {
     unavailable("directory_ended", &ended.to_string())
 }
 
-/// A playlist, wherever it is from.
-pub(super) fn text(request: &HttpRequest, text: &PlaylistText) -> HttpResponse {
+/// A playlist, wherever it is from, with the key that its segments need.
+pub(super) fn text(request: &HttpRequest, admitted: &Admitted, text: &PlaylistText) -> HttpResponse {
+    match &admitted.segment_key {
+        Some(key) => answer_with(request, &text.signed(key)),
+        None => answer_with(request, text),
+    }
+}
+
+fn answer_with(request: &HttpRequest, text: &PlaylistText) -> HttpResponse {
     let plain_tag = EntityTag::new_strong(text.tag.clone());
     let gzip_tag = EntityTag::new_strong(format!("{}-gzip", text.tag));
     let is_known = match IfNoneMatch::parse(request) {

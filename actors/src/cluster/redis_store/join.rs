@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
+    access::RedisAccess,
     pool::{RedisPool, shown},
     table,
 };
@@ -55,6 +56,11 @@ impl Joined {
     /// As what it joined.
     pub fn membership(&self) -> &Membership {
         &self.membership
+    }
+
+    /// The part of access that nodes share.
+    pub fn access(&self) -> RedisAccess {
+        RedisAccess::new(self.pool(1))
     }
 
     /// Up to `max` connections.

@@ -17,7 +17,7 @@ use crate::{
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
     stream::Publication,
-    testing::{ProbeHandle, node, opening, room, settings},
+    testing::{ProbeHandle, node, opening, room, settings, to_play, to_publish},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,9 +40,9 @@ impl Live {
         let limits =
             LagLimits { queue_max_bytes: 2 * FLOOD_BYTES, queue_max_ms: 60_000, stall_max: PATIENCE };
         let (directory, publisher) = (node(settings(), 10), ProbeHandle::start());
-        let publication = directory.publish(room("r"), publisher.events()).await.unwrap();
+        let publication = directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
         publication.send(opening(0)).await.unwrap();
-        let stream = directory.open(room("r")).await.unwrap();
+        let stream = directory.open(&to_play(room("r"))).await.unwrap();
         let (pool, permits) = (ViewerPool::new(Arc::new(limits)), ConnectionLimit::new(100));
         Self { pool, stream, publication, permits, _router: directory, _publisher: publisher }
     }
@@ -55,7 +55,10 @@ impl Live {
         let (socket, peer) = listener.accept().await.unwrap();
         let permit = permits.take().unwrap();
         let (kind, format) = (ViewerKind::Viewer, WireFormat::Flv);
-        (NewViewer { wire: socket.into(), peer, head: Bytes::new(), permit, kind, format }, client)
+        (
+            NewViewer { wire: socket.into(), peer, head: Bytes::new(), permit, kind, format, access: None },
+            client,
+        )
     }
 
     /// A viewer whom the test's thread accepts.

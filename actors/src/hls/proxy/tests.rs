@@ -20,7 +20,7 @@ use crate::{
         store::{Claim, ClaimError, Store, StoreError},
     },
     hls::SegmentPlace,
-    testing::{room, segment_name},
+    testing::{node_keys, room, segment_name},
 };
 
 const PLAYLIST: &str = "#EXTM3U\nseg-7.ts\n";
@@ -180,7 +180,7 @@ fn proxy() -> HlsProxy {
 fn relay_with_cache(cache_max_bytes: usize) -> HlsProxy {
     let arbiter = Arbiter::current();
     let registry = RegistryHandle::start_on(&arbiter, Duration::from_secs(60), || MAP.with(Map::clone));
-    let settings = HlsProxySettings { node_id: "n1".to_owned(), app: "live".to_owned(), cache_max_bytes };
+    let settings = HlsProxySettings { nodes: node_keys(), app: "live".to_owned(), cache_max_bytes };
     HlsProxy::start_on(&arbiter, registry, settings)
 }
 
@@ -231,7 +231,7 @@ async fn fifty_who_ask_at_once_cause_one_request() {
     let heads = node.heads.borrow().clone();
     assert!(heads[0].starts_with("get /live/r/index.m3u8 http/1.1\r\n"), "{}", heads[0]);
     assert!(heads[1].starts_with("get /live/r/seg-7.ts http/1.1\r\n"), "{}", heads[1]);
-    assert!(heads.iter().all(|head| head.contains("\r\nsynctv-pull: n1\r\n")));
+    assert!(heads.iter().all(|head| head.contains("\r\nsynctv-pull: n1;")));
 }
 
 #[actix_rt::test]

@@ -11,7 +11,7 @@ use awc::{
 };
 use bytes::Bytes;
 use log::debug;
-use synctv_media::{hls::segment::SEGMENT_MAX_BYTES, stream::room::RoomName};
+use synctv_media::{access::NodeRequest, hls::segment::SEGMENT_MAX_BYTES, stream::room::RoomName};
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
@@ -128,10 +128,12 @@ impl Upstream {
     }
 
     async fn ask(&self, address: &str, resource: &HlsResource, limits: &Limits) -> Result<Answer, String> {
+        let path = resource.path(&self.settings.app);
+        let signature = self.settings.nodes.sign(&NodeRequest { method: "GET", host: address, path: &path });
         let request = self
             .client
-            .get(format!("http://{address}{}", resource.path(&self.settings.app)))
-            .insert_header((PULL_HEADER, self.settings.node_id.as_str()))
+            .get(format!("http://{address}{path}"))
+            .insert_header((PULL_HEADER, signature))
             .insert_header((header::ACCEPT_ENCODING, "identity"))
             .timeout(limits.head_timeout);
         let mut response = request.send().await.map_err(|error| error.to_string())?;

@@ -13,7 +13,7 @@ use crate::{
     events::EndReason,
     hls::{HlsMode, HlsSettings, PlaylistState, SegmentPlace},
     stream::Publication,
-    testing::{self, ProbeHandle, node, segment_name, settings},
+    testing::{self, ProbeHandle, node, segment_name, settings, to_play, to_publish},
 };
 
 /// A segmenter and the stream's side of it.
@@ -48,8 +48,9 @@ impl Bench {
             idle_timeout: Duration::from_secs(60),
         });
         let directory = node(settings(), 1);
-        let publication = directory.publish(room(), ProbeHandle::start().events()).await.unwrap();
-        let stream = directory.open(room()).await.unwrap();
+        let publication =
+            directory.publish(&to_publish(room()), ProbeHandle::start().events()).await.unwrap();
+        let stream = directory.open(&to_play(room())).await.unwrap();
         let session = (mode == HlsMode::OnDemand).then(|| hls.0.begin(&room()));
         Self {
             segmenter: SegmenterActor::start(hls.0.clone(), stream.clone(), session),
@@ -94,7 +95,7 @@ impl Bench {
 
     async fn session(&self) -> Option<Arc<HlsSession>> {
         let directory = node(settings(), 1);
-        self.hls.open(&directory, &room()).await.unwrap()
+        self.hls.open(&directory, &to_play(room())).await.unwrap()
     }
 
     async fn playlist(&self) -> String {
@@ -144,7 +145,7 @@ async fn the_first_segment_is_one_gop_and_the_rest_reach_the_target() {
     let first = value(&playlist, "#EXT-X-MEDIA-SEQUENCE:");
     for sequence in first..first + 3 {
         let Some(SegmentPlace::Memory(bytes)) =
-            bench.hls.segment(&room(), segment_name(sequence)).unwrap().place()
+            bench.hls.segment(&to_play(room()), segment_name(sequence)).unwrap().place()
         else {
             panic!("the newest segments are in memory");
         };
@@ -243,10 +244,13 @@ async fn an_ended_playlist_says_so_and_goes_after_half_a_minute() {
     let sequence = value(&playlist, "#EXT-X-MEDIA-SEQUENCE:");
     advance(Duration::from_secs(29)).await;
     actix_rt::task::yield_now().await;
-    assert!(bench.hls.segment(&room(), segment_name(sequence)).is_some());
+    assert!(bench.hls.segment(&to_play(room()), segment_name(sequence)).is_some());
     let session = bench.session().await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert!(bench.session().await.is_none() && bench.hls.segment(&room(), segment_name(sequence)).is_none());
+    assert!(
+        bench.session().await.is_none()
+            && bench.hls.segment(&to_play(room()), segment_name(sequence)).is_none()
+    );
     assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Gone));
 }
 
@@ -271,7 +275,10 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
     let number = "#EXT-X-DISCONTINUITY-SEQUENCE:";
     assert!(value(&after, number) > value(&before, number));
     assert_eq!(after.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
-    assert!(bench.hls.segment(&room(), segment_name(old_sequence)).is_some(), "old segments are still there");
+    assert!(
+        bench.hls.segment(&to_play(room()), segment_name(old_sequence)).is_some(),
+        "old segments are still there"
+    );
 }
 
 #[actix::test]
@@ -293,9 +300,12 @@ async fn a_room_that_goes_to_another_node_ends_here_and_begins_anew_when_it_is_b
     let next = bench.session().await.unwrap();
     assert!(matches!(next.playlist_state(Duration::ZERO).await, PlaylistState::Pending));
     let sequence = value(&before, "#EXT-X-MEDIA-SEQUENCE:");
-    assert!(bench.hls.segment(&room(), segment_name(sequence)).is_some(), "old segments are still there");
+    assert!(
+        bench.hls.segment(&to_play(room()), segment_name(sequence)).is_some(),
+        "old segments are still there"
+    );
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert!(bench.hls.segment(&room(), segment_name(sequence)).is_none());
+    assert!(bench.hls.segment(&to_play(room()), segment_name(sequence)).is_none());
 }
 
 #[actix::test]

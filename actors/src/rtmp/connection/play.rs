@@ -6,7 +6,10 @@ use synctv_media::rtmp::session::{Phase, Refusal, StreamRequest};
 use tokio::time::Instant;
 
 use super::role::{Playing, Role};
-use crate::{rtmp::RtmpConnectionActor, stream::StreamHandle, viewer_session::LeaveReason};
+use crate::{
+    access::Session as AccessSession, rtmp::RtmpConnectionActor, stream::StreamHandle,
+    viewer_session::LeaveReason,
+};
 
 /// Nothing that a stream sent to an ended subscription is on its way any more.
 ///
@@ -22,24 +25,21 @@ impl RtmpConnectionActor {
             return self.refuse_play(&request, &Refusal::Denied { description: full.to_string() }, ctx);
         }
         self.read_flow.pause();
-        let (directory, room) = (self.directory.clone(), request.room.clone());
-        let asked = async move { directory.open(room).await };
-        ctx.spawn(asked.into_actor(self).map(move |found, connection, ctx| match found {
-            Ok(stream) => connection.begin_play(stream, ctx),
-            Err(error) => {
-                let refusal = Refusal::StreamNotFound { description: error.to_string() };
-                connection.refuse_play(&request, &refusal, ctx);
-            }
+        let applicant = self.applicant(request);
+        let asked = async move { (applicant.play().await, applicant.request) };
+        ctx.spawn(asked.into_actor(self).map(move |(found, request), connection, ctx| match found {
+            Ok((stream, access)) => connection.begin_play(stream, access, ctx),
+            Err(error) => connection.refuse_play(&request, &error.to_rtmp(), ctx),
         }));
     }
 
-    fn begin_play(&mut self, stream: StreamHandle, ctx: &mut Context<Self>) {
+    fn begin_play(&mut self, stream: StreamHandle, access: Option<AccessSession>, ctx: &mut Context<Self>) {
         if let Role::Closing { .. } = self.role {
             return self.read_flow.resume();
         }
         self.session.accept();
         self.send_replies(ctx);
-        let mut playing = Playing::new(stream, self.peer);
+        let mut playing = Playing::new(stream, self.peer, access);
         playing.subscribe(ctx.address().recipient());
         self.role = Role::Playing(playing);
         self.go_on(ctx);

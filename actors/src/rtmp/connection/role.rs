@@ -8,6 +8,7 @@ use synctv_media::stream::room::RoomName;
 use tokio::time::Instant;
 
 use crate::{
+    access::{Cut, Session as AccessSession},
     events::{StreamEvent, SubscriberRole, ViewerId},
     stream::{Publication, StreamHandle},
     subscription::Subscription,
@@ -31,9 +32,22 @@ pub(super) enum Role {
     },
 }
 
+impl Role {
+    /// Why it is not allowed any longer, if it is not.
+    pub fn cut(&self) -> Option<Cut> {
+        match self {
+            Self::Publishing(publishing) => publishing.access.as_ref()?.cut(),
+            Self::Playing(playing) => playing.session.cut(),
+            Self::Negotiating { .. } | Self::Closing { .. } => None,
+        }
+    }
+}
+
 pub(super) struct Publishing {
     pub room: RoomName,
     pub publication: Publication,
+    /// What may cut it.
+    pub access: Option<AccessSession>,
     pub since: Instant,
     /// What the connection had received before.
     pub bytes_before: u64,
@@ -68,8 +82,8 @@ pub(super) struct Playing {
 }
 
 impl Playing {
-    pub fn new(stream: StreamHandle, peer: SocketAddr) -> Self {
-        let session = ViewerSession::begin(&stream, peer, ViewerProtocol::Rtmp);
+    pub fn new(stream: StreamHandle, peer: SocketAddr, access: Option<AccessSession>) -> Self {
+        let session = ViewerSession::begin(&stream, peer, ViewerProtocol::Rtmp, access);
         Self { stream, subscription: None, session }
     }
 

@@ -218,5 +218,7 @@ impl Session {
 
 /// A peer's text, short enough for a log line.
 fn shortened(text: &str) -> String {
-    text.chars().take(ROOM_NAME_MAX_BYTES).collect()
+    // Behind these is no name, but perhaps a token whose `?` was forgotten.
+    let name = text.split(['&', '=']).next().unwrap_or_default();
+    name.chars().take(ROOM_NAME_MAX_BYTES).collect()
 }

@@ -3,15 +3,23 @@
 //! A client cuts its address in two, an app and a stream name, and clients do not agree where: FFmpeg cuts at the second
 //! slash, even one in the query. Both parts are read together, so that every spelling with one meaning has it.
 
-use crate::stream::room::{RoomName, RoomNameError};
+use crate::{
+    access::Confidential,
+    stream::room::{RoomName, RoomNameError},
+};
+
+/// The length from which on a stream name may have been cut, in bytes: OBS sends no longer one, and FFmpeg cuts at 1,017.
+const CUT_FROM_BYTES: usize = 976;
 
 /// The room that is to be published or played.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamRequest {
     /// The stream name without its query.
     pub room: RoomName,
-    /// What followed `?` after the app and after the stream name, joined by `&`; empty if nothing did.
-    pub query: String,
+    /// What followed `?` after the stream name and after the app, joined by `&`; empty if nothing did.
+    pub query: Confidential,
+    /// The stream name is so long that the encoder may have cut it.
+    pub may_be_cut: bool,
 }
 
 /// The app that a client connected to.
@@ -20,7 +28,7 @@ pub(super) enum App {
     /// The one that is served, or none at all, which can only mean the same.
     Served {
         /// What followed `?`.
-        query: String,
+        query: Confidential,
         /// None was named: the stream name may begin with it.
         is_unnamed: bool,
     },
@@ -29,7 +37,7 @@ pub(super) enum App {
         /// The segment.
         room: String,
         /// What followed `?`; `None` if there is no `?`.
-        query: Option<String>,
+        query: Option<Confidential>,
     },
     /// Another one, by its name without the query.
     Other(String),
@@ -58,13 +66,14 @@ impl App {
         let (path, query) = split_query(app);
         let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         match segments[..] {
-            [] => Self::Served { query: trimmed_query(query), is_unnamed: true },
+            [] => Self::Served { query: Confidential::new(trimmed_query(query)), is_unnamed: true },
             [name] | [name, DEFAULT_INSTANCE] if name == served => {
-                Self::Served { query: trimmed_query(query), is_unnamed: false }
+                Self::Served { query: Confidential::new(trimmed_query(query)), is_unnamed: false }
             }
-            [name, room] if name == served => {
-                Self::WithRoom { room: room.to_owned(), query: app.contains('?').then(|| query.to_owned()) }
-            }
+            [name, room] if name == served => Self::WithRoom {
+                room: room.to_owned(),
+                query: app.contains('?').then(|| Confidential::new(query)),
+            },
             _ => Self::Other(path.trim_matches('/').to_owned()),
         }
     }
@@ -72,13 +81,19 @@ impl App {
     /// Finds the room that `stream_name` means behind this app.
     pub fn request(&self, stream_name: &str, served: &str) -> Result<StreamRequest, NotARoom> {
         let stream_name = stream_name.trim();
+        let may_be_cut = stream_name.len() >= CUT_FROM_BYTES;
+        let request = self.meant(stream_name, served)?;
+        Ok(StreamRequest { may_be_cut, ..request })
+    }
+
+    fn meant(&self, stream_name: &str, served: &str) -> Result<StreamRequest, NotARoom> {
         match self {
             Self::Served { query, is_unnamed } => {
                 let (room, own_query) = split_query(stream_name);
                 let room = room.trim_matches(['/', ' ']);
                 let below_app = room.strip_prefix(served).and_then(|below| below.strip_prefix('/'));
                 let room = below_app.filter(|_| *is_unnamed).unwrap_or(room);
-                StreamRequest::new(room, &[query, own_query])
+                StreamRequest::new(room, &[own_query, query.expose()])
             }
             Self::WithRoom { room, query: None } => match stream_name.strip_prefix('?') {
                 Some(query) => StreamRequest::new(room, &[query]),
@@ -87,9 +102,11 @@ impl App {
             },
             // The stream name is what followed a slash within the query.
             Self::WithRoom { room, query: Some(begin) } if !stream_name.is_empty() => {
-                StreamRequest::new(room, &[&format!("{begin}/{stream_name}")])
+                StreamRequest::new(room, &[&format!("{}/{stream_name}", begin.expose())])
             }
-            Self::WithRoom { room, query: Some(query) } => StreamRequest::new(room, &[&trimmed_query(query)]),
+            Self::WithRoom { room, query: Some(query) } => {
+                StreamRequest::new(room, &[trimmed_query(query.expose())])
+            }
             Self::Other(name) => Err(NotARoom::App(name.clone())),
         }
     }
@@ -99,17 +116,19 @@ impl StreamRequest {
     fn new(room: &str, queries: &[&str]) -> Result<Self, NotARoom> {
         let of_kind = KIND_PREFIXES.iter().find_map(|prefix| room.strip_prefix(prefix));
         let room = of_kind.unwrap_or(room);
-        let query: Vec<_> = queries.iter().copied().filter(|part| !part.is_empty()).collect();
         match RoomName::from_address(room) {
-            Ok(room) => Ok(Self { room, query: query.join("&") }),
+            Ok(room) => {
+                let query = Confidential::join(queries.iter().copied());
+                Ok(Self { room, query, may_be_cut: false })
+            }
             Err(reason) => Err(NotARoom::Name(room.to_owned(), reason)),
         }
     }
 }
 
 /// The query of an app, without the slash that some clients put between app and stream name.
-fn trimmed_query(query: &str) -> String {
-    query.trim_end_matches('/').to_owned()
+fn trimmed_query(query: &str) -> &str {
+    query.trim_end_matches('/')
 }
 
 /// What comes before the first `?`, and what after it.
@@ -124,7 +143,7 @@ mod tests {
     /// The room and the query that an app and a stream name mean.
     fn meant(app: &str, stream_name: &str) -> Result<(String, String), NotARoom> {
         let request = App::parse(app, "live").request(stream_name, "live")?;
-        Ok((request.room.to_string(), request.query))
+        Ok((request.room.to_string(), request.query.expose().to_owned()))
     }
 
     fn room(name: &str, query: &str) -> Result<(String, String), NotARoom> {
@@ -147,7 +166,7 @@ mod tests {
         assert_eq!(meant("live?key=v", "room"), room("room", "key=v"));
         assert_eq!(meant("live?key=v/", "room"), room("room", "key=v"));
         assert_eq!(meant("/live/?key=v", "room"), room("room", "key=v"));
-        assert_eq!(meant("live?key=v", "room?a=1?"), room("room", "key=v&a=1?"));
+        assert_eq!(meant("live?key=v", "room?a=1?"), room("room", "a=1?&key=v"));
         assert_eq!(meant("live", "room?token=a/b"), room("room", "token=a/b"));
         assert_eq!(meant("live", "/room/?token=a/b/ "), room("room", "token=a/b/"));
     }
@@ -168,6 +187,15 @@ mod tests {
         assert_eq!(meant("live/room?token=a", "b/c=="), room("room", "token=a/b/c=="));
         assert_eq!(meant("live/room?token=a", "/b?c"), room("room", "token=a//b?c"));
         assert_eq!(meant("live?token=a/b", "room"), room("room", "token=a/b"));
+    }
+
+    #[test]
+    fn a_long_stream_name_may_be_cut() {
+        let may_be_cut = |length| {
+            let name = format!("room?token={}", "x".repeat(length - "room?token=".len()));
+            App::parse("live", "live").request(&name, "live").unwrap().may_be_cut
+        };
+        assert!(!may_be_cut(975) && may_be_cut(976));
     }
 
     #[test]
