@@ -30,7 +30,7 @@ use bytes::BytesMut;
 use log::{debug, info};
 use synctv_actors::{
     connection_limit::{ConnectionLimit, ConnectionPermit},
-    directory::{OpenError, StreamDirectory},
+    directory::{OpenError, Phase, StreamDirectory},
     flv::viewers::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
     stream::StreamHandle,
 };
@@ -42,7 +42,7 @@ use self::{
     connection_gate::{Arrival, ConnectionGate, refuse_over_limit},
     health::Health,
     path::Target,
-    refusal::{Refusal, refuse},
+    refusal::{HttpRefusal, refuse},
     request_head::{HeadError, Method, Request, RequestHead},
     rewind::Rewind,
     websocket::Upgrade,
@@ -216,14 +216,14 @@ impl Port {
                 let reason = error.source().map(ToString::to_string).unwrap_or_default();
                 info!(room = room.as_str(), peer:% = peer, why:% = error, reason = reason.as_str();
                     "viewer refused");
-                refuse(socket, Refusal::unavailable(error_code(&error), &error.to_string())).await;
+                refuse(socket, HttpRefusal::unavailable(error_code(&error), &error.to_string())).await;
             }
         }
         None
     }
 
     /// Has the framework answer a request. Gives the connection back, with what was read behind the request, if another
-    /// one may follow.
+    /// one may follow: not on a node that stops, which would wait for it.
     async fn lend(
         &self,
         head: RequestHead,
@@ -231,7 +231,8 @@ impl Port {
         framework: &impl Framework,
     ) -> Option<(Connection, BytesMut)> {
         let Connection { socket, peer, permit } = connection;
-        if !head.request().is_some_and(|request| request.is_persistent) {
+        let is_persistent = head.request().is_some_and(|request| request.is_persistent);
+        if !is_persistent || self.directory.phase().await != Some(Phase::Open) {
             self.hand_over(Rewind::of_last(head.into_last(), socket), peer, framework).await;
             return None;
         }
@@ -276,7 +277,7 @@ impl Port {
 async fn no_request(connection: Connection, error: &HeadError) {
     debug!(peer:% = connection.peer, reason:% = error; "no HTTP request came");
     if let HeadError::TooLarge = error {
-        let refusal = Refusal {
+        let refusal = HttpRefusal {
             status: "431 Request Header Fields Too Large",
             headers: "",
             code: "head_too_large",

@@ -6,7 +6,7 @@ use log::debug;
 use synctv_actors::connection_limit::{ConnectionLimit, ConnectionPermit};
 use tokio::net::TcpStream;
 
-use super::refusal::{Refusal, refuse};
+use super::refusal::{HttpRefusal, refuse};
 use crate::refusal_log::RefusalLog;
 
 /// How many connections over the limit may be told so at once.
@@ -65,5 +65,5 @@ impl ConnectionGate {
 /// Says 503 for want of room.
 pub(super) async fn refuse_over_limit(socket: TcpStream) {
     let message = "the server has its limit of connections";
-    refuse(socket, Refusal::unavailable("too_many_connections", message)).await;
+    refuse(socket, HttpRefusal::unavailable("too_many_connections", message)).await;
 }
