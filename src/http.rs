@@ -5,7 +5,7 @@
 //!
 //! The two share the port: the head of each request is read here. A viewer of a live room, or a node that pulls it, is
 //! admitted to the [`ViewerPool`], for good; for any other request the connection is lent to the framework, with what was
-//! read put back in front, so that a request for live media may come behind others.
+//! read put back in front. A request for live media may come behind others.
 
 mod accept_encoding;
 pub mod api;

@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 /// How many parts go into one write.
 const SLICES_MAX: usize = 16;
 
-/// A peer that answers none of the system's probes for some two minutes is gone.
+/// Probes of the system while nothing is sent: the connection of a peer that answers none ends after two minutes.
 const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
     .with_interval(Duration::from_secs(15))

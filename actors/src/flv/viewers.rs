@@ -215,7 +215,7 @@ impl FlvViewersActor {
         }
     }
 
-    /// Lets those go who take nothing or say goodbye, and at the end of the stream those who have everything.
+    /// Disconnects viewers that take nothing or close their side, and at the end of the stream those that have everything.
     fn let_go(&mut self, ctx: &Context<Self>) {
         let now = now();
         let (room, limits) = (self.stream.room(), &self.limits);

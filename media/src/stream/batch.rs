@@ -35,7 +35,7 @@ impl WireFormat {
         }
     }
 
-    /// What tells a viewer that the media ended in good order, where the format can.
+    /// Returns what marks the orderly end of the media, if the format has such a mark.
     pub fn end(self) -> Bytes {
         match self {
             Self::FlvChunks => Bytes::from_static(http_chunk::END),

@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn pages_ask_for_nothing_that_is_not_here() {
-        // Relative to where the pages are, so that a proxy may put all of them under a prefix.
+        // Relative to where the pages are: a proxy may put all of them under a prefix.
         for (page, assets) in [(&HOME, "assets/"), (&WATCH, "../assets/")] {
             let html = std::str::from_utf8(page.bytes).unwrap();
             let named = html.split('"').filter_map(|part| part.strip_prefix(assets));

@@ -98,7 +98,7 @@ impl FlvViewer {
         }
     }
 
-    /// Whether the body came to an end that can be told from a broken line.
+    /// Whether the body ended in good order, with its last chunk.
     pub fn is_ended(&self) -> bool {
         self.chunks.as_ref().is_some_and(|chunks| chunks.is_ended)
     }
@@ -164,8 +164,8 @@ impl FlvViewer {
     }
 }
 
-/// A viewer that is dropped is gone for the server at once, and not only when it is sent something: it may still read
-/// otherwise.
+/// Disconnects with a reset, which the server notices at once. After a mere FIN the viewer might still read, and the server
+/// finds out with its next writes.
 impl Drop for FlvViewer {
     fn drop(&mut self) {
         // It may be closed already.
