@@ -143,7 +143,7 @@ impl FlvViewersActor {
                 since: now(),
                 kind: new.kind,
                 protocol,
-                inbox: Inbox::new(new.format),
+                inbox: Inbox::new(new.kind, new.format),
                 _permit: new.permit,
                 _guard: guard,
                 _counted: (new.kind == ViewerKind::Viewer).then(|| self.stream.count_viewer()),

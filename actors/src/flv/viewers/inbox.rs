@@ -7,6 +7,7 @@ use synctv_media::{
     websocket::{self, ClientMessage, ClientReader},
 };
 
+use super::ViewerKind;
 use crate::viewer_socket::ViewerSocket;
 
 /// The most that is read at once, in bytes. The rest waits for the next check.
@@ -17,6 +18,8 @@ const READ_MAX_BYTES: usize = 1024;
 pub(super) enum Inbox {
     /// What comes is thrown away.
     Http(Open),
+    /// Nothing comes from another node until it disconnects.
+    Node,
     /// What comes are frames.
     WebSocket(ClientReader),
 }
@@ -32,11 +35,12 @@ pub(super) enum Open {
 }
 
 impl Inbox {
-    /// The inbox of a viewer who gets its media in this format.
-    pub fn new(format: WireFormat) -> Self {
-        match format {
-            WireFormat::FlvMessages => Self::WebSocket(ClientReader::default()),
-            _ => Self::Http(Open::Both),
+    /// The inbox of a viewer of this kind, which gets its media in this format.
+    pub fn new(kind: ViewerKind, format: WireFormat) -> Self {
+        match (kind, format) {
+            (ViewerKind::Node, _) => Self::Node,
+            (ViewerKind::Viewer, WireFormat::FlvMessages) => Self::WebSocket(ClientReader::default()),
+            (ViewerKind::Viewer, _) => Self::Http(Open::Both),
         }
     }
 
@@ -52,8 +56,10 @@ impl Inbox {
                 socket.take_error()?;
                 open.close(socket.sent_bytes(), limits, now)
             }
-            Self::Http(_) => Ok(()),
-            Self::WebSocket(_) if size_bytes == 0 => Err(io::ErrorKind::ConnectionAborted.into()),
+            Self::Node | Self::WebSocket(_) if size_bytes == 0 => {
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }
+            Self::Http(_) | Self::Node => Ok(()),
             Self::WebSocket(reader) => {
                 take_in(reader, buffer.get(..size_bytes).unwrap_or_default(), socket, now)
             }
