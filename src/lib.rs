@@ -180,8 +180,8 @@ impl Node {
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (port, permits) = (config.hls_port(), self.permits.clone());
-        let proxy =
-            HlsProxy::start(self.place.registry.clone(), config.hls_proxy_settings(&self.place.node_id));
+        let settings = config.hls_proxy_settings(&self.place.node_id);
+        let proxy = HlsProxy::start(self.place.registry.clone(), settings, hls.fetched_memory());
         let sources = HlsSources { hls, directory: self.directory.clone(), proxy };
         server.listen("hls", listener, move || {
             http::hls::service(sources.clone(), port.clone(), permits.clone())

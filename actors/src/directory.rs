@@ -11,7 +11,10 @@ use tokio::time::Instant;
 use crate::{
     cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
     hls::HlsSessions,
-    stream::{NotLive, Publication, PublishError, PublisherEvent, StreamHandle, StreamId, StreamSettings},
+    stream::{
+        NotLive, Publication, PublishError, PublisherEvent, Source, StreamHandle, StreamId, StreamSettings,
+        StreamState,
+    },
     thread::ActorThread,
 };
 
@@ -51,8 +54,19 @@ pub struct StreamDirectory {
 
 struct Entry {
     stream: StreamHandle,
+    /// For whom the stream was asked for last.
+    purpose: Purpose,
     /// A publisher of this node came, with whom its segmenter did.
     is_cut: bool,
+}
+
+/// What a stream is for. There is a limit for each, so that viewers of other nodes' rooms keep no publisher out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// A publisher of this node.
+    Publish,
+    /// Viewers of a room that another node publishes.
+    Pull,
 }
 
 /// Why there is no stream for a viewer.
@@ -246,20 +260,20 @@ impl StreamDirectoryActor {
         &mut self,
         room: &RoomName,
         thread: &ActorThread,
+        purpose: Purpose,
         ctx: &mut Context<Self>,
     ) -> Result<&mut Entry, RoomLimit> {
-        let is_there = self.streams.get(room).is_some_and(|entry| entry.stream.is_alive());
-        if !is_there {
+        let entry = self.streams.get(room).filter(|entry| entry.stream.is_alive());
+        let is_counted = entry.is_some_and(|entry| purpose == Purpose::Pull || entry.purpose() == purpose);
+        if entry.is_none() {
             self.streams.remove(room);
         }
-        if self.streams.len() >= self.rooms_max {
-            self.streams.retain(|_, entry| entry.stream.is_alive());
-        }
-        if !is_there && self.streams.len() >= self.rooms_max {
+        if !is_counted && self.count(purpose) >= self.rooms_max {
             return Err(RoomLimit(self.rooms_max));
         }
         let (settings, registry) = (&self.settings, &self.registry);
         Ok(self.streams.entry(room.clone()).or_insert_with(|| Entry {
+            purpose,
             stream: StreamHandle::start(
                 thread,
                 room.clone(),
@@ -269,6 +283,23 @@ impl StreamDirectoryActor {
             ),
             is_cut: false,
         }))
+    }
+
+    /// How many streams there are for this purpose.
+    fn count(&self, purpose: Purpose) -> usize {
+        let streams = self.streams.values().filter(|entry| entry.stream.is_alive());
+        streams.filter(|entry| entry.purpose() == purpose).count()
+    }
+}
+
+impl Entry {
+    /// What feeds the stream tells; while nothing does, it is kept for those that it was asked for last.
+    fn purpose(&self) -> Purpose {
+        match self.stream.state() {
+            StreamState::Live(Source::Local) => Purpose::Publish,
+            StreamState::Live(Source::Remote) => Purpose::Pull,
+            StreamState::Starting | StreamState::Waiting => self.purpose,
+        }
     }
 }
 
@@ -288,8 +319,10 @@ impl Handler<OpenForPublisher> for StreamDirectoryActor {
             return Err(PublishError::Draining);
         }
         let hls = self.hls.clone();
-        let entry =
-            self.entry(&room, &thread, ctx).map_err(|RoomLimit(max)| PublishError::RoomLimit { max })?;
+        let entry = self
+            .entry(&room, &thread, Purpose::Publish, ctx)
+            .map_err(|RoomLimit(max)| PublishError::RoomLimit { max })?;
+        entry.purpose = Purpose::Publish;
         if let Some(hls) = hls.filter(|_| !entry.is_cut) {
             entry.is_cut = true;
             hls.stream_started(&entry.stream);
@@ -305,7 +338,9 @@ impl Handler<ForPull> for StreamDirectoryActor {
         if self.phase == DirectoryPhase::Draining {
             return Err(OpenError::Draining);
         }
-        let entry = self.entry(&room, &thread, ctx).map_err(|RoomLimit(max)| OpenError::RoomLimit { max })?;
+        let entry = self
+            .entry(&room, &thread, Purpose::Pull, ctx)
+            .map_err(|RoomLimit(max)| OpenError::RoomLimit { max })?;
         entry.stream.follow(origin);
         Ok(entry.stream.clone())
     }

@@ -20,9 +20,9 @@ use std::{
 };
 
 use synctv_media::{
+    cluster::sequences::HlsNumbers,
     hls::{
         buffer_pool::BufferPool,
-        playlist::PlaylistConfig,
         segment::Segment,
         segmenter::{Segmenter, SegmenterConfig},
     },
@@ -33,15 +33,19 @@ use tokio::time::Instant;
 pub(crate) use self::sequence_allocator::unix_ms;
 pub use self::{
     segment_file::SegmentFile,
+    segment_memory::FetchedMemory,
     session::{HlsSession, PlaylistState, PlaylistText, Playlists},
     stored_segment::{SegmentPlace, StoredSegment},
 };
 use self::{
     segment_memory::{MemoryLimits, SegmentMemory},
-    sequence_allocator::SequenceAllocator,
+    session::SessionShape,
     storage::StorageHandle,
 };
-use crate::{directory::StreamDirectory, hls::segmenter::SegmenterActor, stream::StreamHandle};
+use crate::{
+    cluster::registry::sequences::NumberReserve, directory::StreamDirectory, hls::segmenter::SegmenterActor,
+    stream::StreamHandle,
+};
 
 /// The first segment ends at the first keyframe at or after this age, in milliseconds, so that the first viewers wait
 /// for one GOP and not for the target.
@@ -96,7 +100,6 @@ struct Shared {
     storage: StorageHandle,
     memory: Arc<SegmentMemory>,
     buffers: BufferPool,
-    sequences: SequenceAllocator,
     since: Instant,
 }
 
@@ -112,7 +115,6 @@ impl HlsSessions {
             buffers: BufferPool::new(buffers_max_bytes),
             settings,
             rooms: RwLock::default(),
-            sequences: SequenceAllocator::default(),
             since: Instant::now(),
         }))
     }
@@ -139,6 +141,11 @@ impl HlsSessions {
         sessions.iter().rev().find_map(|session| session.segment(sequence))
     }
 
+    /// The memory for segments of other nodes.
+    pub fn fetched_memory(&self) -> FetchedMemory {
+        FetchedMemory::of(self.0.memory.clone())
+    }
+
     /// Deletes all files. Called when the server stops: nothing can be published after it.
     pub async fn clear(&self) {
         self.0.storage.clear().await;
@@ -151,9 +158,11 @@ impl HlsSessions {
         }
     }
 
-    /// Begins a session of `room`.
-    pub(crate) fn begin(&self, room: &RoomName) -> Arc<HlsSession> {
+    /// Begins a session of `room`, which has a publisher with these numbers.
+    pub(crate) fn begin(&self, room: &RoomName, reserve: NumberReserve) -> Arc<HlsSession> {
         let (session, retired) = self.begin_in(&mut self.rooms_mut(), room);
+        // It is new, and so goes on from any numbers.
+        session.resume(reserve);
         self.retire(retired);
         session
     }
@@ -163,7 +172,6 @@ impl HlsSessions {
         let Some(change) = session.publish(segment, program_date_time_ms, self.now_ms()) else {
             return;
         };
-        self.0.sequences.note(change.next_sequence);
         self.0.memory.add(change.published.clone());
         let room = session.room();
         self.0.storage.write(room, change.published);
@@ -230,16 +238,14 @@ impl HlsSessions {
         room: &RoomName,
     ) -> (Arc<HlsSession>, Option<Arc<HlsSession>>) {
         let sessions = rooms.entry(room.clone()).or_default();
-        let last_discontinuity = sessions.last().map(|session| session.last_discontinuity_sequence());
-        let first = self.0.sequences.first(unix_ms(), last_discontinuity);
-        let config = PlaylistConfig {
+        let reached = sessions.iter().map(|session| session.next_numbers());
+        let shape = SessionShape {
             window: self.0.settings.window,
             target_ms: self.0.settings.target_ms,
-            first_sequence: first.sequence,
-            first_discontinuity_sequence: first.discontinuity,
+            follows: self.0.settings.in_cluster || !sessions.is_empty(),
+            above: reached.fold(HlsNumbers::default(), HlsNumbers::max),
         };
-        let follows = self.0.settings.in_cluster || !sessions.is_empty();
-        let session = Arc::new(HlsSession::new(room.clone(), config, follows));
+        let session = Arc::new(HlsSession::new(room.clone(), shape));
         let retired = (sessions.len() > ENDED_SESSIONS_MAX).then(|| sessions.remove(0));
         sessions.push(session.clone());
         (session, retired)

@@ -5,7 +5,7 @@ use std::{future::ready, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, Recipient};
 use actix_rt::Arbiter;
-use futures::future::LocalBoxFuture;
+use futures::{FutureExt, TryFutureExt, future::LocalBoxFuture};
 use synctv_media::{
     flv::tags,
     samples,
@@ -19,7 +19,7 @@ use crate::{
         origin::{Origin, PublishedRoom},
         puller::PullSettings,
         registry::{ClaimError, RegistryHandle},
-        store::{Claim, Store, StoreError},
+        store::{Claim, Granted, Store, StoreError, UsedClaim},
     },
     directory::StreamDirectory,
     events::{EndReason, MAILBOX_MAX, StreamEvent, SubscriberId, ViewerId},
@@ -183,11 +183,11 @@ impl<F> Store for ClaimsOnly<F>
 where
     F: Fn(&RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> + 'static,
 {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
-        (self.0)(room)
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
+        (self.0)(room).map_ok(Granted::from).boxed_local()
     }
 
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
         Box::pin(ready(Ok(Vec::new())))
     }
 

@@ -14,7 +14,7 @@ use synctv_actors::{
     cluster::{
         origin::{NodeAddresses, Origin, PublishedRoom},
         registry::{ClaimError, RegistryHandle},
-        store::{Claim, Store, StoreError},
+        store::{Claim, Granted, Store, StoreError, UsedClaim},
     },
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
@@ -45,11 +45,11 @@ impl Pointer {
 }
 
 impl Store for Pointer {
-    fn claim(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+    fn claim(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
         Box::pin(ready(Err(ClaimError::Taken { node: self.origin().node })))
     }
 
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
         Box::pin(ready(Ok(Vec::new())))
     }
 
@@ -127,7 +127,7 @@ fn serve(config: &Config, listener: TcpListener, store: Pointer) -> Workers {
         config.max_rooms,
         Some(hls.clone()),
     );
-    let proxy = HlsProxy::start(registry, config.hls_proxy_settings("edge"));
+    let proxy = HlsProxy::start(registry, config.hls_proxy_settings("edge"), hls.fetched_memory());
     let (sources, port, permits) =
         (HlsSources { hls, directory, proxy }, config.hls_port(), ConnectionLimit::new(20_000));
     Workers::build()

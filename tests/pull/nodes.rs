@@ -17,7 +17,7 @@ use synctv_actors::{
     cluster::{
         origin::{NodeAddresses, Origin, PULL_HEADER, PublishedRoom},
         registry::{ClaimError, RegistryHandle},
-        store::{Claim, Store, StoreError},
+        store::{Claim, Granted, Store, StoreError, UsedClaim},
     },
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
@@ -245,11 +245,11 @@ impl NodeStore {
 }
 
 impl Store for NodeStore {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
-        ready(self.take(room)).boxed_local()
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
+        ready(self.take(room).map(Granted::from)).boxed_local()
     }
 
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
         ready(Ok(Vec::new())).boxed_local()
     }
 

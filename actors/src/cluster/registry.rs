@@ -2,6 +2,7 @@
 
 mod actor;
 mod lookups;
+pub mod numbers;
 
 use std::time::Duration;
 
@@ -11,9 +12,12 @@ use synctv_media::stream::room::RoomName;
 use thiserror::Error;
 
 pub use self::actor::RegistryActor;
-use self::actor::{AskReadiness, ClaimRoom, Leave, ListRooms, Locate, Ping, ReleaseRoom};
+use self::{
+    actor::{AskReadiness, ClaimRoom, Leave, ListRooms, Locate, Ping, ReleaseRoom, TraceRoom},
+    numbers::NumberReserve,
+};
 use crate::cluster::{
-    origin::{Origin, PublishedRoom},
+    origin::{Origin, PublishedRoom, Trace},
     store::{Claim, Store, StoreError},
 };
 
@@ -38,6 +42,15 @@ pub enum ClaimError {
         /// What went wrong.
         reason: String,
     },
+}
+
+/// A room that is this node's.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The claim.
+    pub claim: Claim,
+    /// The HLS numbers that come with it.
+    pub numbers: NumberReserve,
 }
 
 /// Told to the owner of a claim that is no longer its own.
@@ -79,7 +92,7 @@ impl RegistryHandle {
     }
 
     /// Claims `room` for `owner`, who is told if the claim is lost later.
-    pub async fn claim(&self, room: RoomName, owner: Recipient<ClaimLost>) -> Result<Claim, ClaimError> {
+    pub async fn claim(&self, room: RoomName, owner: Recipient<ClaimLost>) -> Result<Claimed, ClaimError> {
         let answer = self.0.send(ClaimRoom { room, owner }).await;
         answer.unwrap_or_else(|gone| Err(ClaimError::Unavailable { reason: gone.to_string() }))
     }
@@ -101,6 +114,11 @@ impl RegistryHandle {
 
     async fn look_up(&self, room: RoomName, fresh: bool) -> Result<Option<Origin>, StoreError> {
         self.0.send(Locate { room, fresh }).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+    }
+
+    /// Where `room` is and was. The answer may be a second old.
+    pub async fn trace(&self, room: RoomName) -> Result<Trace, StoreError> {
+        self.0.send(TraceRoom(room)).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
     /// All rooms that are published, on this node and on others, in no order. The answer may be a second old.

@@ -8,6 +8,7 @@ mod answer;
 mod origins;
 mod resource;
 mod response_cache;
+mod route;
 mod segment_cache;
 mod upstream;
 
@@ -35,7 +36,7 @@ use self::{
     segment_cache::SegmentCache,
     upstream::{FetchResult, Upstream},
 };
-use crate::cluster::registry::RegistryHandle;
+use crate::{cluster::registry::RegistryHandle, hls::FetchedMemory};
 
 /// How many may wait for answers of other nodes. More are refused.
 const WAITERS_MAX: usize = 20_000;
@@ -50,8 +51,6 @@ pub struct HlsProxySettings {
     pub node_id: String,
     /// The app of HLS addresses, the same on all nodes.
     pub app: String,
-    /// How much memory segments of other nodes may take, in bytes.
-    pub cache_max_bytes: usize,
 }
 
 /// Talks to the [`HlsProxyActor`].
@@ -78,18 +77,19 @@ struct Fetch(HlsResource);
 struct RemoveResource(HlsResource);
 
 impl HlsProxy {
-    /// Starts the HLS proxy on a thread of its own.
-    pub fn start(registry: RegistryHandle, settings: HlsProxySettings) -> Self {
-        Self::start_on(&Arbiter::new().handle(), registry, settings)
+    /// Starts the HLS proxy on a thread of its own. Segments are kept in `memory`.
+    pub fn start(registry: RegistryHandle, settings: HlsProxySettings, memory: FetchedMemory) -> Self {
+        Self::start_on(&Arbiter::new().handle(), registry, settings, memory)
     }
 
     pub(crate) fn start_on(
         arbiter: &ArbiterHandle,
         registry: RegistryHandle,
         settings: HlsProxySettings,
+        memory: FetchedMemory,
     ) -> Self {
         Self(HlsProxyActor::start_in_arbiter(arbiter, move |_| HlsProxyActor {
-            segments: SegmentCache::new(settings.cache_max_bytes),
+            segments: SegmentCache::new(memory),
             upstream: Rc::new(Upstream::new(registry, settings)),
             in_flight: HashMap::new(),
             waiters: 0,
@@ -117,6 +117,7 @@ impl Actor for HlsProxyActor {
             let now = Instant::now();
             proxy.response_cache.sweep(now);
             proxy.origins.sweep(now);
+            proxy.segments.trim();
         });
     }
 }

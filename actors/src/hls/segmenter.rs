@@ -25,9 +25,10 @@ use synctv_media::{
 };
 
 use crate::{
-    events::{MAILBOX_MAX, StreamEvent, SubscriberId, ViewerId},
+    cluster::registry::numbers::NumberReserve,
+    events::{Arrival, MAILBOX_MAX, StreamEvent, SubscriberId, ViewerId},
     hls::{HlsSession, HlsSessions, unix_ms},
-    stream::{Source, StreamHandle},
+    stream::StreamHandle,
 };
 
 /// The segmenter is the only viewer of its subscription.
@@ -42,6 +43,8 @@ pub(crate) struct SegmenterActor {
     stream: StreamHandle,
     id: SubscriberId,
     phase: SegmenterPhase,
+    /// Sessions that went on elsewhere before the room came back: their segments stay for a while.
+    past: Vec<Arc<HlsSession>>,
     segmenter: Segmenter,
     /// What the metadata says of video.
     announced_video: Option<bool>,
@@ -77,6 +80,7 @@ impl SegmenterActor {
             stream: of_stream,
             id,
             phase: session.map_or(SegmenterPhase::Idle, SegmenterPhase::Cutting),
+            past: Vec::new(),
             segmenter,
             announced_video: None,
             wall_offset_ms: None,
@@ -88,18 +92,35 @@ impl SegmenterActor {
         address.recipient()
     }
 
-    fn publisher_came(&mut self) {
+    fn publisher_came(&mut self, reserve: NumberReserve, ctx: &mut Context<Self>) {
         self.splice();
         self.announced_video = None;
         self.wall_offset_ms = None;
         self.phase = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
-            SegmenterPhase::Idle => SegmenterPhase::Cutting(self.hls.begin(self.stream.room())),
-            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => {
-                session.resume();
+            SegmenterPhase::Idle => SegmenterPhase::Cutting(self.hls.begin(self.stream.room(), reserve)),
+            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session)
+                if session.resume(reserve.clone()) =>
+            {
                 SegmenterPhase::Cutting(session)
+            }
+            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => {
+                self.leave_behind(session, ctx);
+                SegmenterPhase::Cutting(self.hls.begin(self.stream.room(), reserve))
             }
             phase @ SegmenterPhase::Ended(_) => phase,
         };
+    }
+
+    /// The room was on another node since, with numbers above those of the session.
+    fn leave_behind(&mut self, session: Arc<HlsSession>, ctx: &mut Context<Self>) {
+        if !session.leave_behind() {
+            return self.hls.remove(&session);
+        }
+        self.past.push(session.clone());
+        ctx.run_later(self.hls.keep_ended(), move |segmenter, _| {
+            segmenter.past.retain(|past| !Arc::ptr_eq(past, &session));
+            segmenter.hls.remove(&session);
+        });
     }
 
     fn publisher_left(&mut self) {
@@ -111,11 +132,14 @@ impl SegmenterActor {
 
     /// Another node cuts the room from here on. Whatever is cut here later is another session, by another segmenter.
     fn hand_over(&mut self, ctx: &mut Context<Self>) {
-        if let SegmenterPhase::Cutting(_) | SegmenterPhase::Refusing(_) = self.phase {
-            self.stream.leave(self.id);
-            self.hls.stream_started(&self.stream);
-            self.end(ctx);
-        }
+        let (SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session)) = &self.phase else {
+            return;
+        };
+        let session = session.clone();
+        self.splice();
+        self.stream.leave(self.id);
+        self.hls.stream_started(&self.stream);
+        self.stay_ended(session.leave_behind(), session, ctx);
     }
 
     fn media(&mut self, batches: &[Arc<Batch>], after_gap: bool) {
@@ -223,15 +247,22 @@ impl SegmenterActor {
     fn end(&mut self, ctx: &mut Context<Self>) {
         let finished = self.segmenter.finish();
         self.publish(finished);
-        match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
-            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) if session.end() => {
-                self.phase = SegmenterPhase::Ended(session);
-                ctx.run_later(self.hls.keep_ended(), |_, ctx| ctx.stop());
+        match &self.phase {
+            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => {
+                let session = session.clone();
+                self.stay_ended(session.end(), session, ctx);
             }
-            phase => {
-                self.phase = phase;
-                ctx.stop();
-            }
+            SegmenterPhase::Idle | SegmenterPhase::Ended(_) => ctx.stop(),
+        }
+    }
+
+    /// What there is stays for a while.
+    fn stay_ended(&mut self, has_segments: bool, session: Arc<HlsSession>, ctx: &mut Context<Self>) {
+        if has_segments {
+            self.phase = SegmenterPhase::Ended(session);
+            ctx.run_later(self.hls.keep_ended(), |_, ctx| ctx.stop());
+        } else {
+            ctx.stop();
         }
     }
 
@@ -274,6 +305,7 @@ impl Actor for SegmenterActor {
                 self.hls.remove(session);
             }
         }
+        self.past.iter().for_each(|session| self.hls.remove(session));
     }
 }
 
@@ -284,8 +316,8 @@ impl Handler<StreamEvent> for SegmenterActor {
         match event {
             StreamEvent::Media { batches, after_gap } => self.media(&batches, after_gap),
             StreamEvent::Join { point, .. } => self.join(&point),
-            StreamEvent::PublisherCame(Source::Local) => self.publisher_came(),
-            StreamEvent::PublisherCame(Source::Remote) => self.hand_over(ctx),
+            StreamEvent::PublisherCame(Arrival::Local(reserve)) => self.publisher_came(reserve, ctx),
+            StreamEvent::PublisherCame(Arrival::Remote) => self.hand_over(ctx),
             StreamEvent::PublisherLeft => self.publisher_left(),
             StreamEvent::End(_) => self.end(ctx),
         }

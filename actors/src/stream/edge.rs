@@ -14,7 +14,7 @@ use crate::{
         origin::Origin,
         puller::{Dismissed, FromOrigin, Pull, PullerHandle, Update},
     },
-    events::StreamEvent,
+    events::{Arrival, StreamEvent},
 };
 
 /// How long a stream that was started for a pull waits for the origin's first answer.
@@ -67,7 +67,7 @@ impl StreamActor {
         };
         self.stats.publisher_came(Some(node));
         self.set_state(StreamState::Live(Source::Remote));
-        self.subscribers.tell(&StreamEvent::PublisherCame(Source::Remote));
+        self.subscribers.tell(&StreamEvent::PublisherCame(Arrival::Remote));
         self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);
         self.end_when_due(ctx);
     }

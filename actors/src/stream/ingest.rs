@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{PublisherEvent, PublisherId};
 use crate::cluster::{
     puller::{PullerHandle, PullerId},
+    registry::numbers::NumberReserve,
     store::Claim,
 };
 
@@ -42,7 +43,12 @@ pub(super) enum Ingest {
     /// Another node.
     Pulled(PullerHandle),
     /// A publisher of this node.
-    Published { publisher: PublisherId, claim: Claim, events: Recipient<PublisherEvent> },
+    Published {
+        publisher: PublisherId,
+        claim: Claim,
+        numbers: NumberReserve,
+        events: Recipient<PublisherEvent>,
+    },
 }
 
 /// Whether a publisher waits to be let in. The stream is fed, or not, as before while it does.

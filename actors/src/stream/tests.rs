@@ -5,7 +5,7 @@ use synctv_media::{samples, stream::gop::GopLimits};
 
 use super::{flush::AUDIO_WAIT, *};
 use crate::{
-    cluster::store::Store,
+    cluster::store::{Claim, Store},
     testing::{ClaimsOnly, GRACE, Got, ProbeHandle, node, node_with, opening, room, settings},
 };
 

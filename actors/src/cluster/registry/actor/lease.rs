@@ -5,13 +5,13 @@ use std::time::Duration;
 use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
 use log::{error, info, warn};
 use synctv_media::cluster::{
-    claims::LeaseAnswer,
+    claims::{LeaseAnswer, TableId},
     leases::{LeaseChange, NodeLease},
 };
 use tokio::time::Instant;
 
 use super::{RegistryActor, Renewal};
-use crate::cluster::store::{Claim, StoreError};
+use crate::cluster::store::{Claim, LeaseRenewal, StoreError};
 
 /// How soon a renewal that failed is tried again, at the latest.
 const RETRY_INTERVAL_MAX: Duration = Duration::from_secs(1);
@@ -24,6 +24,8 @@ pub(super) struct LeaseKeeper {
     next: Next,
     /// Why the last renewal failed.
     failure: Option<String>,
+    /// The store has no room for new claims.
+    is_full: bool,
 }
 
 enum Next {
@@ -36,20 +38,22 @@ enum Next {
 }
 
 impl LeaseKeeper {
-    pub fn new(ttl: Duration) -> Self {
+    pub fn new(ttl: Duration, table: TableId) -> Self {
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         Self {
-            node_lease: NodeLease::new(ttl_ms, 0),
+            node_lease: NodeLease::new(ttl_ms, table, 0),
             origin: Instant::now(),
             next: Next::Unset,
             failure: None,
+            is_full: false,
         }
     }
 
     /// Why no room can be claimed now.
     pub fn obstacle(&self) -> Option<String> {
         let not_claiming = self.node_lease.may_claim(self.now_ms()).err().map(|reason| reason.to_string());
-        self.failure.clone().or(not_claiming)
+        let full = self.is_full.then(|| "Redis is full (maxmemory is reached)".to_owned());
+        self.failure.clone().or(full).or(not_claiming)
     }
 
     fn now_ms(&self) -> u64 {
@@ -79,7 +83,7 @@ impl RegistryActor {
 
     fn lease_renewed(
         &mut self,
-        answer: Result<LeaseAnswer, StoreError>,
+        answer: Result<LeaseRenewal, StoreError>,
         sent_ms: u64,
         ctx: &mut Context<Self>,
     ) {
@@ -96,28 +100,32 @@ impl RegistryActor {
             registry.renew_lease_now(ctx);
         }));
         match answer {
-            Ok(answer) => self.follow(&answer, sent_ms, ctx),
+            Ok(renewal) => self.follow(&renewal, sent_ms, ctx),
             Err(error) => lease.note_failure(error),
         }
     }
 
-    fn follow(&mut self, answer: &LeaseAnswer, sent_ms: u64, ctx: &mut Context<Self>) {
+    fn follow(&mut self, renewal: &LeaseRenewal, sent_ms: u64, ctx: &mut Context<Self>) {
         let Some(lease) = &mut self.lease else { return };
         if lease.failure.take().is_some() {
             info!("the store of claims answers again");
         }
+        lease.note_full(renewal.is_full);
         let now_ms = lease.now_ms();
-        match lease.node_lease.renewed(answer, sent_ms, now_ms) {
+        match lease.node_lease.renewed(&renewal.answer, renewal.table, sent_ms, now_ms) {
             LeaseChange::None => {}
             LeaseChange::Return => {
                 self.lease_generation += 1;
-                warn!(claims = self.claims.len(); "this node's lease was gone: its claims are renewed");
+                warn!(claims = self.claims.len();
+                    "this node's lease was gone, or the store is another one: its claims are renewed");
+                self.reserve_again(ctx);
                 return self.renew_claims(ctx);
             }
-            LeaseChange::Leave => self.lose_all(answer, ctx),
+            LeaseChange::Leave => self.lose_all(&renewal.answer, ctx),
         }
-        if let Renewal::Due = self.renewal {
-            self.renew_claims(ctx);
+        match self.renewal {
+            Renewal::Due => self.renew_claims(ctx),
+            Renewal::Idle | Renewal::UnderWay { .. } => self.audit(ctx),
         }
     }
 
@@ -138,6 +146,17 @@ impl RegistryActor {
 }
 
 impl LeaseKeeper {
+    /// The beginning and the end are logged.
+    fn note_full(&mut self, is_full: bool) {
+        match (std::mem::replace(&mut self.is_full, is_full), is_full) {
+            (false, true) => {
+                warn!("Redis is full (maxmemory is reached): what is live stays live, new rooms are refused");
+            }
+            (true, false) => info!("Redis has room again"),
+            _ => {}
+        }
+    }
+
     /// An outage is logged once.
     fn note_failure(&mut self, error: StoreError) {
         if self.failure.is_none() {
