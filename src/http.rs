@@ -273,6 +273,27 @@ async fn no_request(connection: Connection, error: &HeadError) {
     }
 }
 
+/// Reads a request's head, and finds what its path is for.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn fuzz_head(data: &[u8]) {
+    if let request_head::Parsed::Request(request) = request_head::parse(data) {
+        fuzz_paths(&request.path);
+    }
+}
+
+/// Finds what a path is for, on both ports, and names it as the host of a page.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn fuzz_paths(text: &str) {
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    path::parse(path, query, "live");
+    let policy = page::policy::of(Some(1), page::policy::Frames::None);
+    assert!(!policy.contains('\n') && policy.matches(';').count() == 8, "{policy}");
+    if let Ok(resource) = hls::target::parse(path, "live") {
+        let again = hls::target::parse(&resource.path("live"), "live");
+        assert!(again.is_ok_and(|again| again == resource), "{path}");
+    }
+}
+
 fn viewer_kind(request: &Request) -> ViewerKind {
     if request.pull.is_some() { ViewerKind::Node } else { ViewerKind::Viewer }
 }

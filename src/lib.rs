@@ -6,6 +6,8 @@ pub mod access;
 mod cluster;
 pub mod config;
 mod drain;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzzing;
 pub mod http;
 pub mod listeners;
 pub mod log;

@@ -6,6 +6,8 @@ pub mod access;
 pub mod cluster;
 pub mod codec;
 pub mod flv;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzzing;
 pub mod hls;
 pub mod rtmp;
 #[cfg(any(test, feature = "testing"))]

@@ -5,7 +5,7 @@ pub(super) mod body;
 mod forward;
 mod playlist;
 mod segment;
-mod target;
+pub(super) mod target;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 

@@ -1,7 +1,7 @@
 //! The page to watch on: files that are part of the program.
 
 mod asset;
-mod policy;
+pub(super) mod policy;
 
 use std::sync::Arc;
 

@@ -52,7 +52,7 @@ pub(super) struct Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     Get,
-    RequestHead,
+    Head,
     Other,
 }
 
@@ -84,7 +84,7 @@ pub(super) enum HeadError {
 
 /// What the bytes so far are.
 #[derive(Debug, PartialEq, Eq)]
-enum Parsed {
+pub(super) enum Parsed {
     Partial,
     Request(Request),
     /// No HTTP/1: the framework answers it.
@@ -162,7 +162,7 @@ fn end_of_request_line(head: &[u8]) -> Option<usize> {
     Some(begin + length + 1)
 }
 
-fn parse(bytes: &[u8]) -> Parsed {
+pub(super) fn parse(bytes: &[u8]) -> Parsed {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(bytes) {
@@ -179,7 +179,7 @@ impl Request {
     fn of(request: &httparse::Request<'_, '_>, size_bytes: usize) -> Option<Self> {
         let method = match request.method? {
             "GET" => Method::Get,
-            "HEAD" => Method::RequestHead,
+            "HEAD" => Method::Head,
             _ => Method::Other,
         };
         let headers = Headers(request.headers);

@@ -26,7 +26,7 @@ fn a_publisher_that_comes_back_within_the_grace_is_followed() {
     let browser = Browser::start();
     watch(&browser, &server);
     drop(publisher);
-    browser.until("text('message') === 'The publisher is away'");
+    browser.until("text('message') === 'The publisher is disconnected'");
     let _publisher = push_clip(&server, "demo");
     assert_plays_on(&browser);
     browser.assert_quiet();
@@ -51,7 +51,7 @@ fn a_room_that_is_opened_before_it_is_live_begins_with_it() {
     let browser = Browser::start();
     browser.open(&server.url("/watch/demo"));
     browser.run("globalThis.isTheSamePage = true");
-    browser.until("text('message') === 'Nobody is live here yet'");
+    browser.until("text('message') === 'This room is not live yet'");
     let _publisher = push_clip(&server, "demo");
     assert_plays_on(&browser);
     browser.assert_quiet();

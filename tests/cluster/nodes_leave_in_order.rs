@@ -59,6 +59,25 @@ fn its_viewers_are_disconnected_at_the_drain_timeout() {
 }
 
 #[test]
+fn a_second_signal_cuts_the_waiting_short() {
+    let redis = Redis::start(&[]);
+    let (n1, n2) = (node("n1", &redis.url(), &["--drain-timeout-s", "3600"]), node("n2", &redis.url(), &[]));
+    let mut publisher = RtmpPeer::publish(&n2, "r");
+    publisher.send(&frames::keyframe(0, 1));
+    let mut viewer = FlvViewer::open(&n1, "r");
+    viewer.frames_until(&frames::keyframe(0, 1));
+    n1.signal("TERM");
+    // It has given its rooms back, and waits for the viewer.
+    poll_until("it drains", || status(&n1, "/readyz").1.contains("draining").then_some(()));
+    n1.signal("INT");
+    let log = n1.log.clone();
+    assert_eq!(n1.wait_for_exit().code(), Some(0));
+    assert!(viewer.frames_to_the_end().is_empty());
+    let stopped = log.find("stopping at once", |line| line.text("msg") == "stopping at once");
+    assert_eq!(stopped.text("signal"), "SIGINT");
+}
+
+#[test]
 fn readiness_follows_redis_and_liveness_does_not() {
     let mut redis = Redis::start(&[]);
     let n1 = node("n1", &redis.url(), &[]);

@@ -32,6 +32,12 @@ const SILENCES_MAX: usize = 4;
 /// How long the registry may take to say where a room is.
 const LOCATE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Reads the head of an origin's answer.
+#[cfg(any(test, feature = "testing"))]
+pub fn fuzz_head(data: &[u8]) {
+    connection::fuzz_head(data);
+}
+
 /// The actor. A child of its stream, on the stream's thread.
 pub(crate) struct PullerActor;
 

@@ -7,14 +7,14 @@ use synctv_media::{
 };
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum TargetError {
+pub(in crate::http) enum TargetError {
     /// Neither a playlist's path nor a segment's.
     Unknown,
     /// It would be, if that were a room.
     Room(RoomNameError),
 }
 
-pub(super) fn parse(path: &str, app: &str) -> Result<HlsResource, TargetError> {
+pub(in crate::http) fn parse(path: &str, app: &str) -> Result<HlsResource, TargetError> {
     let below_app = path
         .strip_prefix('/')
         .and_then(|path| path.strip_prefix(app)?.strip_prefix('/'))

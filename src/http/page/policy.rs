@@ -2,7 +2,7 @@
 
 /// Who may have the page in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Frames {
+pub(in crate::http) enum Frames {
     None,
     Any,
 }
@@ -10,7 +10,7 @@ pub(super) enum Frames {
 /// The policy of a page. Media over HLS come from another port of the host in the browser's address bar, which is not known
 /// here: a proxy in front may pass another name, or none. So the policy names the port of any host. `blob:` is what
 /// players feed a video element through.
-pub(super) fn of(hls_port: Option<u16>, frames: Frames) -> String {
+pub(in crate::http) fn of(hls_port: Option<u16>, frames: Frames) -> String {
     let hls = hls_port.map_or_else(String::new, |port| format!(" *:{port}"));
     let ancestors = match frames {
         Frames::None => "'none'",

@@ -131,6 +131,13 @@ struct ResponseHead {
     size_bytes: usize,
 }
 
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn fuzz_head(data: &[u8]) {
+    if let Ok(Some(head)) = parse_head(data) {
+        assert!(head.size_bytes <= data.len());
+    }
+}
+
 /// `None` while the head is not complete.
 fn parse_head(bytes: &[u8]) -> Result<Option<ResponseHead>, PullError> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];

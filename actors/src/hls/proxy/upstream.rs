@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Requests on their way at once; further ones wait for their turn.
-const REQUESTS_MAX: usize = 256;
+pub(super) const REQUESTS_MAX: usize = 256;
 
 /// How long a request waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,8 +54,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(4);
 const PLAYLIST_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 const SEGMENT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-const PLAYLIST_MAX_BYTES: usize = 1024 * 1024;
-const REFUSAL_MAX_BYTES: usize = 64 * 1024;
+pub(super) const PLAYLIST_MAX_BYTES: usize = 1024 * 1024;
+pub(super) const REFUSAL_MAX_BYTES: usize = 64 * 1024;
 
 /// The frame that makes a segment too large is still in it.
 const LAST_FRAME_MAX_BYTES: usize = 32 * 1024 * 1024;
