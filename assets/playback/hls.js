@@ -15,7 +15,10 @@ export async function open(host) {
   return new HlsPlayer(Hls, host);
 }
 
-const CONFIG = { enableWorker: false, backBufferLength: 30, maxLiveSyncPlaybackRate: 1.1, xhrSetup: present };
+/** hls.js passes more than `present` takes. @type {(request: XMLHttpRequest, url: string) => void} */
+const xhrSetup = (request, url) => present(request, url);
+
+const CONFIG = { enableWorker: false, backBufferLength: 30, maxLiveSyncPlaybackRate: 1.1, xhrSetup };
 
 /** Further behind the place that hls.js aims at, a viewer who goes on after a pause jumps there. */
 const JUMP_S = 4;
