@@ -5,7 +5,7 @@
 //!
 //! The two share the port: the head of each request is read here. A viewer of a live room, or a node that pulls it, is
 //! admitted to the [`ViewerPool`], for good; for any other request the connection is lent to the framework, with what was
-//! read put back in front, so that a request for live media may come behind others.
+//! read put back in front. A request for live media may come behind others.
 
 mod accept_encoding;
 mod admin;
@@ -35,7 +35,7 @@ use log::{debug, info};
 use synctv_actors::{
     access::Gatekeeper,
     connection_limit::{ConnectionLimit, ConnectionPermit},
-    directory::{OpenError, StreamDirectory},
+    directory::{DirectoryPhase, OpenError, StreamDirectory},
     flv::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
     wire::Wire,
 };
@@ -49,7 +49,7 @@ use self::{
     health::Health,
     live::NotServed,
     path::Target,
-    refusal::{Refusal, refuse},
+    refusal::{HttpRefusal, refuse},
     request_head::{HeadError, Method, Request, RequestHead},
     rewind::Rewind,
     websocket::Upgrade,
@@ -211,20 +211,20 @@ impl Port {
             }
             (Ok(None), _) => flv::send_and_close(&mut wire, &flv::response_head(request)),
             (Err(NotServed::Access(refusal)), _) => {
-                refuse(wire, Refusal::of_access(&refusal, &refusal.to_string())).await;
+                refuse(wire, HttpRefusal::of_access(&refusal, &refusal.to_string())).await;
             }
             (Err(NotServed::Room(error)), _) => {
                 let reason = error.source().map(ToString::to_string).unwrap_or_default();
                 info!(room = room.as_str(), peer:% = peer, why:% = error, reason = reason.as_str();
                     "viewer refused");
-                refuse(wire, Refusal::unavailable(error_code(&error), &error.to_string())).await;
+                refuse(wire, HttpRefusal::unavailable(error_code(&error), &error.to_string())).await;
             }
         }
         None
     }
 
     /// Has the framework answer a request. Gives the connection back, with what was read behind the request, if another
-    /// one may follow.
+    /// one may follow: not on a node that stops, which would wait for it.
     async fn lend(
         &self,
         head: RequestHead,
@@ -232,7 +232,8 @@ impl Port {
         framework: &impl Framework,
     ) -> Option<(Connection, BytesMut)> {
         let Connection { wire, peer, permit } = connection;
-        if !head.request().is_some_and(|request| request.is_persistent) {
+        let is_persistent = head.request().is_some_and(|request| request.is_persistent);
+        if !is_persistent || self.directory.phase().await != Ok(DirectoryPhase::Open) {
             self.hand_over(Rewind::of_last(head.into_last(), wire), peer, framework).await;
             return None;
         }
@@ -263,7 +264,7 @@ impl Port {
 async fn no_request(connection: Connection, error: &HeadError) {
     debug!(peer:% = connection.peer, reason:% = error; "no HTTP request came");
     if let HeadError::TooLarge = error {
-        let refusal = Refusal {
+        let refusal = HttpRefusal {
             status: "431 Request Header Fields Too Large",
             headers: "",
             code: "head_too_large",

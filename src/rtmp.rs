@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 
 use crate::refusal_log::RefusalLog;
 
-/// Connections over the limit that are let in, on each worker thread: for publishers who come back, and for as long as
-/// it takes to say no to others.
+/// Connections over the limit that are let in, on each worker thread: publishers that reconnect, and others for as long as
+/// their refusal takes.
 const RESERVE: usize = 16;
 
 /// One thread's share of the port.
@@ -45,7 +45,7 @@ pub fn service(
 
 impl Port {
     fn accept(&self, socket: TcpStream) {
-        // Without a peer there is nobody left to serve.
+        // A socket without a peer has disconnected already.
         let Ok(peer) = socket.peer_addr() else { return };
         match self.admit() {
             Some(admission) => {

@@ -26,7 +26,7 @@ pub fn room(path_and_query: &str, app: &str) -> Option<Result<RoomName, RoomName
     Some(RoomName::from_address(below_app.map_or(name, |name| name.trim_start_matches('/'))))
 }
 
-/// In which format a viewer gets the media. A body in chunks has an end that can be told from a broken line; HTTP/1.0 has
+/// Returns the format of the media for a request. Chunks distinguish a body's end from a broken connection; HTTP/1.0 has
 /// none, and other nodes read plain FLV.
 pub(super) fn format(request: &Request) -> WireFormat {
     match request {

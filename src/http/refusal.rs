@@ -12,7 +12,7 @@ const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// Why a request is not served.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Refusal<'a> {
+pub(super) struct HttpRefusal<'a> {
     /// The code and its phrase.
     pub status: &'static str,
     /// Lines of their own, each with its end.
@@ -23,7 +23,7 @@ pub(super) struct Refusal<'a> {
     pub message: &'a str,
 }
 
-impl<'a> Refusal<'a> {
+impl<'a> HttpRefusal<'a> {
     /// Not now: 503.
     pub fn unavailable(code: &'a str, message: &'a str) -> Self {
         Self { status: "503 Service Unavailable", headers: "Retry-After: 5\r\n", code, message }
@@ -57,7 +57,7 @@ impl<'a> Refusal<'a> {
 }
 
 /// Says no, in JSON. To close on a request that was not read would be a reset, which overtakes the answer.
-pub(super) async fn refuse(mut wire: Wire, refusal: Refusal<'_>) {
+pub(super) async fn refuse(mut wire: Wire, refusal: HttpRefusal<'_>) {
     let response = refusal.response();
     let mut ignored = [0; 1024];
     let said = async {

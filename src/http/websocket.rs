@@ -3,7 +3,7 @@
 use actix_http::ws::hash_key;
 use bytes::Bytes;
 
-use super::refusal::Refusal;
+use super::refusal::HttpRefusal;
 
 /// The only version there is.
 const VERSION: &[u8] = b"13";
@@ -52,14 +52,14 @@ pub(super) fn response_head(accept: &str) -> Bytes {
 }
 
 /// Which version to ask for.
-pub(super) const OTHER_VERSION: Refusal<'static> = Refusal {
+pub(super) const OTHER_VERSION: HttpRefusal<'static> = HttpRefusal {
     status: "426 Upgrade Required",
     headers: "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
     code: "websocket_version",
     message: "the WebSocket version is 13",
 };
 
-pub(super) const NO_KEY: Refusal<'static> = Refusal {
+pub(super) const NO_KEY: HttpRefusal<'static> = HttpRefusal {
     status: "400 Bad Request",
     headers: "",
     code: "websocket_key",

@@ -1,5 +1,5 @@
 //! A player may stop, pause, seek, and play another room, on one connection: what it gets next always begins with headers
-//! and a keyframe, and it is told what became of its wish.
+//! and a keyframe, and every command is answered.
 
 use synctv_media::{
     rtmp::amf0::Value,
@@ -40,7 +40,7 @@ fn player(server: &TestServer, room: &str) -> RawRtmp {
     player
 }
 
-/// The next sound or picture, and what came before it. A command is none.
+/// The next audio or video frame.
 fn next_frame(player: &mut RawRtmp) -> Frame {
     loop {
         let message = player.next_message().expect("the connection stays");

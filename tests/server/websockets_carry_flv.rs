@@ -110,7 +110,7 @@ fn frames_of_every_size_come_in_messages() {
 }
 
 #[test]
-fn a_ping_is_answered_and_a_goodbye_too() {
+fn a_ping_is_answered_and_a_close_too() {
     let (server, _publisher) = live(&[]);
     let (mut viewer, _) = Viewer::open(&server, "/r.flv");
     viewer.frames_until(&frames::sized_keyframe(0, 0, 100_000));
@@ -123,7 +123,7 @@ fn a_ping_is_answered_and_a_goodbye_too() {
 }
 
 #[test]
-fn the_end_of_the_stream_is_a_goodbye() {
+fn the_end_of_the_stream_is_a_close_frame() {
     let (server, publisher) = live(&["--publisher-grace-s", "0"]);
     let (mut viewer, _) = Viewer::open(&server, "/r.flv");
     viewer.frames_until(&frames::sized_keyframe(0, 0, 100_000));
@@ -133,7 +133,7 @@ fn the_end_of_the_stream_is_a_goodbye() {
 }
 
 #[test]
-fn one_that_leaves_without_a_word_is_noticed() {
+fn a_viewer_that_disconnects_without_a_close_is_noticed() {
     let (server, _publisher) = live(&[]);
     let (viewer, _) = Viewer::open(&server, "/r.flv");
     viewer.socket.shutdown(std::net::Shutdown::Write).expect("the sending side can be closed");

@@ -96,7 +96,7 @@ impl FlvViewersActor {
             details: Box::new(ViewerDetails {
                 session,
                 kind: new.kind,
-                inbox: Inbox::new(new.format),
+                inbox: Inbox::new(new.kind, new.format),
                 _permit: new.permit,
                 _guard: guard,
             }),
@@ -170,7 +170,7 @@ impl FlvViewersActor {
         }
     }
 
-    /// Disconnects viewers who are stalled or have left, and at the end of the stream those who have received everything.
+    /// Disconnects viewers that accept nothing or close their side, and at the end of the stream those that have everything.
     fn close_finished(&mut self, ctx: &Context<Self>) {
         let now = now();
         let limits = &self.limits;

@@ -162,7 +162,7 @@ impl StreamHandle {
 
     /// Ends a subscription. When this returns, the stream has sent its last delivery to it.
     pub(crate) async fn leave_and_wait(&self, subscriber: SubscriberId) {
-        // A stream that is gone sends nothing.
+        // An ended stream sends nothing.
         let _ = self.address.send(Leave(subscriber)).await;
     }
 }

@@ -1,7 +1,7 @@
-//! Chunks of an HTTP/1.1 body (RFC 9112 section 7.1): a live body's end can be told from a broken connection.
+//! Chunks of an HTTP/1.1 body (RFC 9112 section 7.1), which distinguish the end of a live body from a broken connection.
 //!
-//! A chunk's head has one size, so that it can be put in front of media whose size is not known yet, in the same memory:
-//! what is one write for a viewer stays one, of the same bytes for all.
+//! All chunk heads written here have the same size, for which memory is left in front of the media. A flush stays one write
+//! of the same bytes for all viewers.
 
 use bytes::Bytes;
 
@@ -22,15 +22,14 @@ pub struct Chunk {
     pub content: Bytes,
 }
 
-/// Memory for a chunk of that much content, which is to be appended.
+/// Allocates a chunk for that much content, which is to be appended.
 pub fn begin(content_bytes: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEAD_BYTES + content_bytes + TAIL.len());
     bytes.resize(HEAD_BYTES, 0);
     bytes
 }
 
-/// The chunk that was [begun](begin), with all that was appended. A content over 4 GiB, which no limit lets become one
-/// chunk, is cut off.
+/// Completes a chunk that was [begun](begin). Content over 4 GiB, more than any limit allows in one batch, is cut off.
 pub fn end(mut bytes: Vec<u8>) -> Chunk {
     bytes.truncate(HEAD_BYTES.saturating_add(u32::MAX as usize));
     let Some(size_bytes @ 1..) = bytes.len().checked_sub(HEAD_BYTES) else {

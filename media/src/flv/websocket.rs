@@ -32,7 +32,7 @@ pub fn binary(content: &[u8]) -> Bytes {
     frame(BINARY, content)
 }
 
-/// The frame that ends what the server says.
+/// The frame with which the server closes.
 pub fn close() -> Bytes {
     frame(CLOSE, &NORMAL_CLOSURE.to_be_bytes())
 }
@@ -65,7 +65,7 @@ fn frame(opcode: u8, payload: &[u8]) -> Bytes {
 pub enum ClientMessage {
     /// To be answered with a [`pong`] of the same payload.
     Ping(Vec<u8>),
-    /// It says nothing more, and expects to be told the same.
+    /// It sends nothing more, and expects a close frame in return.
     Close,
 }
 

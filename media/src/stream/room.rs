@@ -54,7 +54,7 @@ impl RoomName {
 
     /// Checks a name as it comes in an address, where any of its characters may be escaped (RFC 3986 section 2.1).
     ///
-    /// Only escapes of characters that a name can have are resolved, so that none can stand for a separator.
+    /// Only escapes of characters that a name can have are resolved: none can stand for a separator.
     pub fn from_address(text: &str) -> Result<Self, RoomNameError> {
         Self::new(&unescaped(text))
     }

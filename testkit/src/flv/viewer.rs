@@ -98,7 +98,7 @@ impl FlvViewer {
         }
     }
 
-    /// Whether the body came to an end that differs from a broken connection.
+    /// Whether the body ended in good order, with its last chunk.
     pub fn is_ended(&self) -> bool {
         self.chunks.as_ref().is_some_and(|chunks| chunks.is_ended)
     }
@@ -156,8 +156,8 @@ impl FlvViewer {
     }
 }
 
-/// The server sees at once that a dropped viewer has disconnected, and not only when it sends something: a viewer that
-/// merely closes its writing half may still read.
+/// Disconnects with a reset, which the server notices at once. After a mere FIN the viewer might still read, and the server
+/// finds out with its next writes.
 impl Drop for FlvViewer {
     fn drop(&mut self) {
         // It may be closed already.

@@ -1,4 +1,4 @@
-//! What a viewer says after its request: nothing over HTTP, pings and a goodbye over a WebSocket.
+//! The receiving side of a viewer's connection: nothing is expected over HTTP, pings and a close over a WebSocket.
 
 use std::{io, time::Instant};
 
@@ -7,9 +7,9 @@ use synctv_media::{
     stream::{viewer_queue::LagLimits, wire_format::WireFormat},
 };
 
-use crate::viewer_socket::ViewerSocket;
+use crate::{flv::ViewerKind, viewer_socket::ViewerSocket};
 
-/// The most that is read at once, in bytes. Who says more is read on at the next check.
+/// The most that is read at once, in bytes. The rest waits for the next check.
 const READ_MAX_BYTES: usize = 1024;
 
 /// The receiving side of a viewer's connection.
@@ -17,6 +17,8 @@ const READ_MAX_BYTES: usize = 1024;
 pub(super) enum Inbox {
     /// What comes is thrown away.
     Http(Open),
+    /// Nothing comes from another node until it disconnects.
+    Node,
     /// What comes are frames.
     WebSocket(ClientReader),
 }
@@ -26,21 +28,22 @@ pub(super) enum Inbox {
 pub(super) enum Open {
     /// It may.
     Both,
-    /// It closed its sending side. It may still read, as `nc -N` does, or be gone: only a write tells. So many bytes were
-    /// sent to it then.
+    /// It closed its sending side. It may still read, as `nc -N` does, or have disconnected, which only a write shows.
+    /// So many bytes were sent to it then.
     ReadingOnly { since: Instant, sent_bytes: u64 },
 }
 
 impl Inbox {
-    /// The inbox of a viewer who gets its media in this format.
-    pub fn new(format: WireFormat) -> Self {
-        match format {
-            WireFormat::FlvMessages => Self::WebSocket(ClientReader::default()),
-            _ => Self::Http(Open::Both),
+    /// The inbox of a viewer of this kind, which gets its media in this format.
+    pub fn new(kind: ViewerKind, format: WireFormat) -> Self {
+        match (kind, format) {
+            (ViewerKind::Node, _) => Self::Node,
+            (ViewerKind::Viewer, WireFormat::FlvMessages) => Self::WebSocket(ClientReader::default()),
+            (ViewerKind::Viewer, _) => Self::Http(Open::Both),
         }
     }
 
-    /// Reads what came and answers it. An error says that the viewer is gone.
+    /// Reads what came and answers it. Returns an error when the viewer has disconnected.
     pub fn check(&mut self, socket: &mut ViewerSocket, limits: &LagLimits, now: Instant) -> io::Result<()> {
         let mut buffer = [0; READ_MAX_BYTES];
         let size_bytes = match socket.read(&mut buffer) {
@@ -52,8 +55,10 @@ impl Inbox {
                 socket.take_error()?;
                 open.close(socket.sent_bytes(), limits, now)
             }
-            Self::Http(_) => Ok(()),
-            Self::WebSocket(_) if size_bytes == 0 => Err(io::ErrorKind::ConnectionAborted.into()),
+            Self::Node | Self::WebSocket(_) if size_bytes == 0 => {
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }
+            Self::Http(_) | Self::Node => Ok(()),
             Self::WebSocket(reader) => {
                 take_in(reader, buffer.get(..size_bytes).unwrap_or_default(), socket, now)
             }
@@ -62,8 +67,8 @@ impl Inbox {
 }
 
 impl Open {
-    /// The client sends nothing more. While there is something to send to it, the next write tells whether it is there;
-    /// without that it is not kept for ever.
+    /// Keeps a client that sends nothing more while something is sent to it: a write fails if it has disconnected. Without
+    /// writes it is kept for as long as a viewer may stall.
     fn close(&mut self, sent_bytes: u64, limits: &LagLimits, now: Instant) -> io::Result<()> {
         match *self {
             Self::ReadingOnly { since, sent_bytes: before } if before == sent_bytes => {

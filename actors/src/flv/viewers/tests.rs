@@ -205,3 +205,15 @@ async fn nothing_is_kept_of_viewers_who_left_and_of_threads_that_ended() {
     assert!(live.pool.workers().is_empty());
     other.stop();
 }
+
+#[actix_rt::test]
+async fn a_node_that_closes_its_side_leaves_though_nothing_is_sent_to_it() {
+    let live = Live::start().await;
+    let entry = live.pool.open_entry();
+    let (viewer, client) = Live::viewer(&live.permits).await;
+    entry.admit(&live.stream, NewViewer { kind: ViewerKind::Node, ..viewer });
+    let mut client = Client::new(client);
+    client.wait_for(&opening(0)[3]).await;
+    drop(client);
+    until(|| live.permits.held() == 0).await;
+}

@@ -6,8 +6,8 @@ use crate::connection_limit::{ConnectionLimit, ConnectionPermit};
 
 /// A place among the connections of the node.
 ///
-/// A few connections over the limit are let in, so that a publisher who lost its line finds a way back, and a player is
-/// told why there is none.
+/// A few connections over the limit are let in: a publisher whose connection broke can reconnect, and a player gets the
+/// reason of its refusal.
 #[derive(Debug)]
 pub enum Admission {
     /// Within the limit.

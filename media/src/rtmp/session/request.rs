@@ -1,7 +1,7 @@
 //! What a client names when it publishes or plays.
 //!
 //! A client cuts its address in two, an app and a stream name, and clients do not agree where: FFmpeg cuts at the second
-//! slash, even one in the query. Both parts are read together, so that every spelling with one meaning has it.
+//! slash, even one in the query. Both parts are read together, and every spelling with one meaning is accepted.
 
 use crate::{
     access::Confidential,
