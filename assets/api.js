@@ -1,9 +1,16 @@
 // The server's API, and the addresses at which the server is reached.
 
+import { headers } from "./credential.js";
+
 /** @import { Server, Stream, Streams } from "./types.js" */
 
 /** A request that failed, or an answer that could not be read. */
 export class Unreachable extends Error {}
+
+/** A request without a valid token. The message is the server's. */
+export class Refused extends Error {}
+
+const REFUSED = [401, 403];
 
 const TIMEOUT_MS = 5000;
 
@@ -16,9 +23,12 @@ const BASE = new URL("../", import.meta.url);
  */
 async function get(path) {
   try {
-    const response = await fetch(new URL(path, BASE), { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const response = await fetch(new URL(path, BASE), { cache: "no-store", headers: headers(), signal });
     if (response.ok) return await response.json();
-  } catch {
+    if (REFUSED.includes(response.status)) throw new Refused((await response.json()).message);
+  } catch (error) {
+    if (error instanceof Refused) throw error;
     // A network that fails and an answer that is no JSON are the same to a viewer.
   }
   throw new Unreachable(path);

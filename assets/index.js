@@ -1,6 +1,7 @@
 // The list of rooms. Rows are kept and only their texts change, so that nothing flickers and the focus stays.
 
 import * as api from "./api.js";
+import { fragment } from "./credential.js";
 import { at, enableCopying, write } from "./dom.js";
 import { describeAudio, describeBitrate, describeSince, describeVideo, describeViewers } from "./text.js";
 
@@ -22,7 +23,7 @@ const rows = new Map();
 function makeRow(room) {
   const item = document.createElement("li");
   const link = document.createElement("a");
-  link.href = `watch/${encodeURIComponent(room)}`;
+  link.href = `watch/${encodeURIComponent(room)}${fragment}`;
   link.dataset.room = room;
   item.append(link);
   return { item, link, texts: new Map() };
@@ -115,6 +116,11 @@ async function refresh() {
     isServerKnown = true;
     show(await api.streams());
   } catch (error) {
+    if (error instanceof api.Refused) {
+      showEmpty(false);
+      showTrouble(`The list of rooms needs a valid token: ${error.message}.`);
+      return;
+    }
     if (!(error instanceof api.Unreachable)) throw error;
     // It may come back as another version, or at other ports.
     isServerKnown = false;
@@ -131,4 +137,6 @@ async function run() {
 }
 
 enableCopying();
+// Another token: a browser does not load the page again for it.
+addEventListener("hashchange", () => location.reload());
 run();

@@ -9,6 +9,7 @@ import { codecName } from "./text.js";
  * @property {boolean} isReachable the last question to the server was answered
  * @property {boolean} isComplete the answer covers all nodes
  * @property {boolean} isServerKnown
+ * @property {string | undefined} refusal the server's reason for not answering without a valid token
  * @property {Stream | undefined} stream
  * @property {boolean} isPlaying
  * @property {boolean} isOpen a playback is under way, whether media comes or not
@@ -21,11 +22,11 @@ import { codecName } from "./text.js";
  * @property {boolean} hasStill a single frame lies over the video
  */
 
-/** @typedef {"offline" | "unsure" | "waiting" | "over" | "interrupted" | "connecting" | "undecodable" | "failing" | "playing" | "paused"} State */
+/** @typedef {"closed" | "offline" | "unsure" | "waiting" | "over" | "interrupted" | "connecting" | "undecodable" | "failing" | "playing" | "paused"} State */
 
 /** @typedef {{ state: State, title: string, text: string, note: string }} Situation */
 
-/** @type {Record<Exclude<State, "undecodable" | "failing" | "playing" | "paused">, [string, string]>} */
+/** @type {Record<Exclude<State, "closed" | "undecodable" | "failing" | "playing" | "paused">, [string, string]>} */
 const MESSAGES = {
   connecting: ["Connecting", ""],
   waiting: ["This room is not live yet", "Playback starts by itself when someone pushes to it."],
@@ -37,13 +38,15 @@ const MESSAGES = {
 
 const FAILED = "This stream cannot be played here";
 
+const CLOSED = "This room needs a valid token";
+
 /**
  * @param {Facts} facts
  * @returns {Situation}
  */
 export function situation(facts) {
   const state = stateOf(facts);
-  const [title, text] = messageOf(state, facts.ended);
+  const [title, text] = messageOf(state, facts);
   return { state, title, text, note: state === "playing" || state === "paused" ? noteOf(facts) : "" };
 }
 
@@ -54,6 +57,7 @@ export function situation(facts) {
 function stateOf(facts) {
   if (facts.wantsPause && (facts.isPlaying || facts.hasPlayed)) return "paused";
   if (facts.isPlaying) return "playing";
+  if (facts.refusal !== undefined) return "closed";
   if (!facts.isReachable) return "offline";
   if (!facts.stream) return absence(facts);
   if (facts.ended?.why === "undecodable" && !facts.isOpen) return "undecodable";
@@ -73,11 +77,13 @@ function absence({ isServerKnown, isComplete, hasPlayed }) {
 
 /**
  * @param {State} state
- * @param {EndReport | undefined} ended
+ * @param {Facts} facts
  * @returns {[string, string]}
  */
-function messageOf(state, ended) {
+function messageOf(state, { ended, refusal }) {
   switch (state) {
+    case "closed":
+      return [CLOSED, refusal ?? ""];
     case "playing":
     case "paused":
       return ["", ""];

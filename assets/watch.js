@@ -35,6 +35,8 @@ const state = {
   stream: undefined,
   isReachable: true,
   isComplete: true,
+  /** The server's reason for not answering. @type {string | undefined} */
+  refusal: undefined,
   /** @type {Protocol} */
   protocol: "flv",
   /** @type {Playback | undefined} */
@@ -58,6 +60,7 @@ function show() {
     isReachable: state.isReachable,
     isComplete: state.isComplete,
     isServerKnown: state.server !== undefined,
+    refusal: state.refusal,
     stream,
     isPlaying: isPlaying(),
     isOpen: playback !== undefined,
@@ -88,8 +91,12 @@ async function ask() {
       chooseProtocol(state.server);
     }
     const { stream, isComplete } = await api.stream(room);
-    Object.assign(state, { stream, isComplete, isReachable: true });
+    Object.assign(state, { stream, isComplete, isReachable: true, refusal: undefined });
   } catch (error) {
+    if (error instanceof api.Refused) {
+      Object.assign(state, { stream: undefined, isReachable: true, refusal: error.message });
+      return;
+    }
     if (!(error instanceof api.Unreachable)) throw error;
     state.isReachable = false;
     // Without media either, the page knows nothing any more: the server may come back with other ports.
@@ -303,4 +310,6 @@ select("flv");
 enableCopying();
 handleMediaKeys();
 setInterval(look, SHOW_MS);
+// Another token: a browser does not load the page again for it.
+addEventListener("hashchange", () => location.reload());
 run();

@@ -111,7 +111,7 @@ impl AccessArgs {
         }
     }
 
-    /// What the gatekeeper depends on.
+    /// Returns the settings of the gatekeeper.
     pub fn settings(&self) -> AccessSettings {
         let timeout = Duration::from_millis(self.auth_timeout_ms.into());
         AccessSettings {

@@ -1,4 +1,4 @@
-//! What a decision costs: for a join with a new token, and for a playlist or segment whose viewer is known.
+//! The cost of a decision: for a join with a new token, and for a playlist or segment whose viewer is known.
 //!
 //! ```text
 //! cargo bench -p synctv-actors --bench access
@@ -46,7 +46,7 @@ fn token(at: u64) -> String {
 fn join(gatekeeper: &Gatekeeper, room: &RoomName, protocol: Protocol, query: &str) {
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
     let request = AccessRequest::http(protocol, peer, room, query, None, None);
-    let granted = gatekeeper.admit_viewer(&request).now_or_never().expect("nobody is asked");
+    let granted = gatekeeper.admit_viewer(&request).now_or_never().expect("no callback is asked");
     drop(granted.expect("it is allowed").begin());
 }
 
@@ -73,7 +73,7 @@ fn access(c: &mut Criterion) {
     group.bench_function("segment, its key", |b| {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let request = AccessRequest::http(Protocol::Hls, peer, &room, &query, None, None);
-        b.iter(|| closed.admit_segment(&request).now_or_never().expect("nobody is asked").is_ok());
+        b.iter(|| closed.admit_segment(&request).now_or_never().expect("no callback is asked").is_ok());
     });
     group.finish();
 }

@@ -28,7 +28,6 @@ pub use self::{
     grant::{Grant, ToPlay, ToPublish, ToPull},
     judge::Administrator,
     node_keys::{NodeKeys, RandomError},
-    orders::Order,
     request::{AccessRequest, Protocol},
     service_url::{ServiceUrl, ServiceUrlError},
     sessions::{Cut, Session},

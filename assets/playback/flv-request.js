@@ -1,5 +1,6 @@
 // An HTTP-FLV request.
 
+import { headers } from "../credential.js";
 import { FlvTags } from "./flv-tags.js";
 
 /** @import { Tag } from "./flv-tags.js" */
@@ -13,7 +14,7 @@ import { FlvTags } from "./flv-tags.js";
  * @throws if the request is refused, breaks off or is aborted
  */
 export async function readFlv(url, signal, onTags) {
-  const response = await fetch(url, { cache: "no-store", signal });
+  const response = await fetch(url, { cache: "no-store", headers: headers(), signal });
   if (!response.ok || !response.body) throw new Error(await refusal(response));
   const source = new FlvTags();
   const reader = response.body.getReader();

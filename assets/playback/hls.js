@@ -3,6 +3,7 @@
 // As over HTTP-FLV, browsers cannot add a track to a running player, and one whose audio or video pauses stands still at the
 // end of the other. So another player starts when the segments have other tracks.
 
+import { present } from "../credential.js";
 import { load } from "./library.js";
 
 /** @import { Host, HlsConstructor, HlsData, HlsInstance, Kind, Open, Tracks } from "../types.js" */
@@ -14,7 +15,10 @@ export async function open(host) {
   return new HlsPlayer(Hls, host);
 }
 
-const CONFIG = { enableWorker: false, backBufferLength: 30, maxLiveSyncPlaybackRate: 1.1 };
+/** hls.js passes more than `present` takes. @type {(request: XMLHttpRequest, url: string) => void} */
+const xhrSetup = (request, url) => present(request, url);
+
+const CONFIG = { enableWorker: false, backBufferLength: 30, maxLiveSyncPlaybackRate: 1.1, xhrSetup };
 
 /** Further behind the place that hls.js aims at, a viewer who goes on after a pause jumps there. */
 const JUMP_S = 4;

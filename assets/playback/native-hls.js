@@ -1,5 +1,7 @@
 // HLS played by the browser itself, for phones without media source extensions.
 
+import { inQuery } from "../credential.js";
+
 /** @import { Host, Open } from "../types.js" */
 
 const HLS_TYPE = "application/vnd.apple.mpegurl";
@@ -24,7 +26,7 @@ class NativeHlsPlayer {
     const { signal } = this.#listening;
     video.addEventListener("ended", () => host.end({ why: "over", text: "" }), { signal });
     video.addEventListener("error", () => host.end({ why: "broken", text: video.error?.message ?? "" }), { signal });
-    video.src = url;
+    video.src = inQuery(url);
     host.play();
   }
 

@@ -52,3 +52,10 @@ test("requests go below the folder that the scripts are in", async () => {
   const [url] = globalThis.fetch.mock.calls[0].arguments;
   assert.equal(String(url), new URL("../../api/v1/streams?room=r", import.meta.url).href);
 });
+
+test("a refusal has the server's words, whatever else fails is unreachable", async () => {
+  answering(async () => Response.json({ error: "token_expired", message: "the token has expired" }, { status: 401 }));
+  await assert.rejects(api.streams(), new api.Refused("the token has expired"));
+  answering(async () => new Response("<html>", { status: 403 }));
+  await assert.rejects(api.streams(), api.Unreachable);
+});

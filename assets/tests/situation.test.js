@@ -10,6 +10,7 @@ function seen(facts) {
     isReachable: true,
     isComplete: true,
     isServerKnown: true,
+    refusal: undefined,
     stream: LIVE,
     isPlaying: false,
     isOpen: false,
@@ -39,6 +40,12 @@ test("a room that is absent has not begun or has ended", () => {
   assert.equal(state({ stream: undefined, hasPlayed: true }), "over");
   assert.equal(state({ stream: undefined, isServerKnown: false }), "connecting");
   assert.equal(state({ stream: { ...LIVE, state: "interrupted" } }), "interrupted");
+});
+
+test("a refusal is shown with the server's reason, unless media plays all the same", () => {
+  const { state, title, text } = seen({ stream: undefined, refusal: "the token has expired" });
+  assert.deepEqual([state, title, text], ["closed", "This room needs a valid token", "the token has expired"]);
+  assert.equal(seen({ refusal: "the token has expired", isPlaying: true }).state, "playing");
 });
 
 test("without the registry's answer, an absent room may be live", () => {

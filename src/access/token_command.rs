@@ -13,7 +13,7 @@ pub struct TokenCommand {
     #[arg(long, value_parser = parse_pattern)]
     room: RoomPattern,
 
-    /// What it allows
+    /// Action that it allows
     #[arg(long = "do", value_enum, default_value = "play")]
     action: TokenAction,
 
@@ -21,7 +21,7 @@ pub struct TokenCommand {
     #[arg(long, default_value_t = 12, value_parser = value_parser!(u32).range(1..=876_000))]
     hours: u32,
 
-    /// Who gets it, for logs and for disconnecting
+    /// Name of its holder, for logs and for disconnecting
     #[arg(long)]
     sub: Option<String>,
 
@@ -38,7 +38,7 @@ pub struct TokenCommand {
     host: String,
 }
 
-/// What a token allows.
+/// An action that a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum TokenAction {
     Publish,
@@ -47,7 +47,7 @@ enum TokenAction {
     Admin,
 }
 
-/// Where the server is reached.
+/// The addresses at which the server is reached.
 #[derive(Debug, Clone, Copy)]
 pub struct Addresses<'a> {
     /// The app of RTMP and HLS addresses.

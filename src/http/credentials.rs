@@ -1,4 +1,4 @@
-//! What requests say of those who make them, and refusals of access.
+//! Credentials in requests, and refusals of access.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -17,7 +17,7 @@ use super::request_head::{Method, Request};
 /// A stream to watch, with what may cut its viewer; none for a request that asks only whether there is one.
 pub(super) type Found = Option<(StreamHandle, Option<Session>)>;
 
-/// Why a request for a room's media is not served.
+/// A reason for which a request for a room's media is not served.
 pub(super) enum NotServed {
     /// The client may not. The gatekeeper has logged it.
     Access(Refusal),
@@ -50,7 +50,7 @@ pub(super) async fn find(
             let stream = directory.open(&grant).await?;
             Ok(Some((stream, grant.begin())))
         }
-        // Nobody will watch what would be pulled.
+        // A pull would have no viewer.
         _ => Ok(directory.look(&grant).await.map(|()| None)?),
     }
 }

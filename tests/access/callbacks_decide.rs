@@ -108,7 +108,7 @@ fn while_it_fails_access_is_closed_but_a_known_yes_still_counts() {
 #[test]
 fn an_unreachable_callback_refuses() {
     let server = TestServer::start(&["--auth-url", "http://127.0.0.1:1/", "--auth-timeout-ms", "500"]);
-    let refused = publish(&server, "r").expect_err("nobody says yes");
+    let refused = publish(&server, "r").expect_err("there is no yes");
     assert_eq!(refused.description, "access cannot be decided now, retry");
 }
 

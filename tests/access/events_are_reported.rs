@@ -1,4 +1,4 @@
-//! Who publishes and who watches is reported, once it began and when it ended, again until it was taken.
+//! Publishers and viewers are reported when they begin and when they end, again until the report was taken.
 
 use std::sync::{
     Arc,

@@ -66,7 +66,7 @@ fn all_viewers_get_the_same_playlist_and_tag() {
     // Five minutes may end between the two.
     let same = first.header("etag") == second.header("etag");
     assert_eq!(first.body == second.body, same);
-    assert!(!first.text().contains(&one), "a viewer's own token is nobody else's business");
+    assert!(!first.text().contains(&one), "a viewer's own token is in no shared text");
     let known = server.hls().request(
         "GET",
         &format!("/live/r/index.m3u8?token={one}"),

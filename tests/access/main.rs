@@ -1,4 +1,4 @@
-//! Who may publish, watch and administer: one module a promise.
+//! Access to publishing, watching and administration: one module a promise.
 
 mod administrators_disconnect;
 mod callbacks_decide;

@@ -1,4 +1,4 @@
-//! Nodes that share a Redis know each other by a secret in it, and nobody has to set one.
+//! Nodes that share a Redis know each other by a secret in it, without any setting.
 
 use std::net::SocketAddr;
 

@@ -6,7 +6,7 @@ use synctv_media::{access::Action, stream::room::RoomName};
 
 use super::request::Protocol;
 
-/// What is known of a session when it is granted.
+/// The facts that are known of a session when it is granted.
 #[derive(Debug, Clone)]
 pub(super) struct About {
     pub action: Action,

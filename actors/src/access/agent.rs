@@ -31,13 +31,13 @@ const QUESTIONS_MAX: usize = 64;
 /// The longest answer of the callback that is read, in bytes.
 const ANSWER_MAX_BYTES: usize = 16 * 1024;
 
-/// How often it is looked whether keys are to be fetched.
+/// Interval of checks for keys that are due.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How old keys may become.
+/// The age at which keys are fetched again.
 const KEYS_MAX_AGE: Duration = Duration::from_secs(3600);
 
-/// The shortest time between two fetches of keys, whoever names keys that are not there.
+/// The shortest time between two fetches of keys, however many tokens name keys that are not there.
 const KEYS_MIN_AGE: Duration = Duration::from_secs(10);
 
 const KEYS_TIMEOUT: Duration = Duration::from_secs(5);

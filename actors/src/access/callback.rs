@@ -20,13 +20,13 @@ use super::{
     request::AccessRequest,
 };
 
-/// How long a no counts.
+/// The time that a no counts.
 const NO_FRESH: Duration = Duration::from_secs(5);
 
 /// Answers that are remembered.
 const ANSWERS_MAX: usize = 10_000;
 
-/// What identifies a question: whatever the answer may depend on.
+/// The identity of a question: all that its answer may depend on.
 pub(super) type QuestionKey = [u8; 32];
 
 /// Asks the callback, and remembers its answers.

@@ -1,17 +1,17 @@
-//! What the HTTP callback is asked, and what it answers.
+//! Questions to the HTTP callback, and its answers.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use synctv_media::access::Refusal;
 
-/// How long a yes counts if the callback does not say.
+/// The time that a yes counts if the callback does not say.
 const YES_FRESH: Duration = Duration::from_secs(5);
 
 /// The longest that a yes may count, and for how long one stands in while the callback does not answer.
 pub(super) const YES_MAX: Duration = Duration::from_secs(300);
 
-/// What the callback is asked. It holds credentials, so it has no `Debug`.
+/// A question. It holds credentials, so it has no `Debug`.
 #[derive(Clone, Serialize)]
 pub(super) struct Question {
     pub id: String,
@@ -32,7 +32,7 @@ pub(super) struct Question {
 pub(super) struct Approval {
     /// When what runs is cut, in seconds since 1970.
     pub until_unix_s: Option<u64>,
-    /// How many connections there may be with the same credential on this node.
+    /// Limit of connections with the same credential on this node.
     pub connections_max: Option<u32>,
     pub fresh_for: Duration,
 }

@@ -1,4 +1,4 @@
-//! What nodes share about access through Redis: their secret, and administrators' orders.
+//! Access as nodes share it through Redis: their secret, and administrators' orders.
 
 use std::{
     sync::{
@@ -23,22 +23,22 @@ use crate::{
     cluster::{redis_store::RedisAccess, store::StoreError},
 };
 
-/// How often a node looks at what is shared. Revoked tokens are cut within this and a second.
+/// Interval at which a node reads what is shared. Revoked tokens are cut within this and a second.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long one look may take.
+/// The time that one look may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest that a room is blocked.
 const BLOCK_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// How long an order to disconnect is passed on.
+/// The time that an order to disconnect is passed on.
 const KICK_LASTS: Duration = Duration::from_secs(60);
 
-/// How long a token is revoked. Tokens that are valid for longer are to be signed with another secret.
+/// The time that a token is revoked. Tokens that are valid for longer are to be signed with another secret.
 const REVOKED_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Why an order was not given.
+/// A reason for which an order was not given.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OrderError {
     /// There are as many as are kept.

@@ -8,7 +8,7 @@ use synctv_media::access::Action;
 use super::about::About;
 use crate::clock::unix_ms;
 
-/// What happened.
+/// A kind of event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum EventKind {
@@ -28,8 +28,8 @@ impl EventKind {
     }
 }
 
-/// One report. It may arrive more than once: `id` tells one from another, and `number` grows within a node, so that the
-/// newest of a room is known.
+/// One report. It may arrive more than once, under the same `id`; `number` grows within a node, so that the newest of a
+/// room is known.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Event {
     /// Of this process; the agent puts the process in front.

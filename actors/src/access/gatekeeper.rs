@@ -31,7 +31,7 @@ use super::{
 };
 use crate::clock::{unix_ms, unix_s};
 
-/// How late a refusal comes to an address that has failed too often.
+/// The delay of a refusal to an address that has failed too often.
 const SLOWED_BY: Duration = Duration::from_secs(1);
 
 /// Decides who may publish, watch and administer. Clones share what they know.

@@ -49,7 +49,7 @@ impl<Action> Grant<Action> {
         &self.room
     }
 
-    /// The client's address, as far as it tells clients apart.
+    /// The part of the client's address that distinguishes it from others.
     pub(crate) fn address(&self) -> Option<AddressKey> {
         self.address
     }

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::clock::{unix_ms, unix_s};
 
-/// How long a secret that was replaced is still accepted, in milliseconds: other nodes may not know the new one yet.
+/// The time that a replaced secret is still accepted, in milliseconds: other nodes may not know the new one yet.
 const REPLACED_FOR_MS: u64 = 60_000;
 
 /// Signs requests to other nodes and segments' addresses, and verifies those of other nodes. Clones share the secret.

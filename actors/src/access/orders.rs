@@ -14,7 +14,7 @@ pub(super) const ORDERS_MAX: usize = 10_000;
 /// The longest name of a token or a subject, in bytes.
 pub(super) const NAME_MAX_BYTES: usize = 256;
 
-/// What is ordered.
+/// An order of an administrator.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Order {
     /// A token opens nothing any more, and what runs with it is cut.
@@ -22,7 +22,7 @@ pub enum Order {
         /// The token's name, its claim `jti`.
         token_id: String,
     },
-    /// Nobody publishes a room.
+    /// A room is not published.
     Block {
         /// The room.
         room: RoomName,

@@ -19,11 +19,11 @@ use super::{
 };
 use crate::clock::unix_s;
 
-/// What runs with access, on this node.
+/// The connections of this node that run with access.
 #[derive(Debug, Clone)]
 pub(super) struct Sessions {
     table: Arc<Mutex<Table>>,
-    /// Where the beginnings and ends are reported, if anywhere.
+    /// The receiver of their beginnings and ends, if there is one.
     events: Option<AgentHandle>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Sessions {
 struct Table {
     next_id: u64,
     running: HashMap<u64, Arc<Shared>>,
-    /// How many sessions each limited credential has.
+    /// The number of sessions of each limited credential.
     counts: HashMap<String, u32>,
 }
 
@@ -50,7 +50,7 @@ struct Shared {
     has_begun: AtomicBool,
 }
 
-/// Why a session is no longer allowed to run.
+/// A reason for which a session is no longer allowed to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// The time that the credential gave it is over.

@@ -6,7 +6,7 @@ use synctv_media::access::{Policy, Secret, Secrets};
 
 use super::service_url::ServiceUrl;
 
-/// What access depends on.
+/// The settings that decisions depend on.
 #[derive(Debug, Clone)]
 pub struct AccessSettings {
     /// Which actions need no credential.

@@ -4,7 +4,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
 use synctv_media::access::{Action, RoomPattern, Secret};
 
-/// What a token is to say.
+/// The contents of a token that is to be signed.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenRequest<'a> {
     /// The rooms that it is for.
@@ -13,11 +13,11 @@ pub struct TokenRequest<'a> {
     pub actions: &'a [Action],
     /// Until when connections may begin with it, in seconds since 1970.
     pub expires_unix_s: u64,
-    /// Who gets it.
+    /// The name of its holder.
     pub subject: Option<&'a str>,
     /// The name by which it can be revoked.
     pub token_id: Option<&'a str>,
-    /// How many connections it may have on one node.
+    /// Limit of connections on one node.
     pub connections_max: Option<u32>,
 }
 

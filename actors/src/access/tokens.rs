@@ -21,7 +21,7 @@ use super::orders::NAME_MAX_BYTES;
 /// The longest token that is looked at, in bytes: more than an HTTP head or an RTMP command may be has no use.
 const TOKEN_MAX_BYTES: usize = 16 * 1024;
 
-/// How long a verified token is not verified again. Players ask for playlists with the same token every few seconds, and
+/// The time after which a verified token is verified again. Players ask for playlists with the same token every few seconds, and
 /// an ES256 signature costs 50 us.
 const VERIFIED_FOR: Duration = Duration::from_secs(60);
 

@@ -11,8 +11,8 @@ const REFILL_MS: u64 = 6_000;
 /// Addresses that are remembered. Further ones share one bucket.
 const ADDRESSES_MAX: usize = 10_000;
 
-/// An address as far as it tells clients apart: a whole IPv4 address, or the network of an IPv6 address, of which one
-/// client has 2^64.
+/// The part of an address that distinguishes clients: a whole IPv4 address, or the network of an IPv6 address, of which
+/// one client has 2^64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressKey(u64);
 
@@ -61,7 +61,7 @@ impl FailureBuckets {
     }
 }
 
-/// How much a bucket lacks, rounded up.
+/// Returns the number of failures that a bucket lacks, rounded up.
 fn missing(full_at_ms: u64, now_ms: u64) -> u64 {
     full_at_ms.saturating_sub(now_ms).div_ceil(REFILL_MS)
 }

@@ -3,7 +3,7 @@
 use super::{Action, Actions, LEEWAY_S, Refusal, RoomPattern};
 use crate::stream::room::RoomName;
 
-/// What a verified token says.
+/// The contents of a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     /// The rooms that it is for.
@@ -16,11 +16,11 @@ pub struct Claims {
     pub not_before_unix_s: Option<u64>,
     /// When what runs is cut.
     pub ends_unix_s: Option<u64>,
-    /// Who presents it.
+    /// The name of its holder.
     pub subject: Option<String>,
     /// The name by which it can be revoked.
     pub token_id: Option<String>,
-    /// How many connections it may have on one node.
+    /// Limit of connections on one node.
     pub connections_max: Option<u32>,
 }
 

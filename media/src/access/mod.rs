@@ -22,17 +22,17 @@ pub use self::{
     buckets::{AddressKey, FailureBuckets},
     claims::Claims,
     credential::{Confidential, Credential},
-    node_signature::{NODE_SIGNATURE_MAX_AGE_S, NodeRequest},
+    node_signature::NodeRequest,
     policy::{Openness, Policy},
     refusal::Refusal,
     room_pattern::{RoomPattern, RoomPatternError},
-    secret::{SECRET_MAX_BYTES, SECRET_MIN_BYTES, Secret, SecretError, Secrets},
-    segment_key::{SEGMENT_KEY_STEP_S, segment_key, segment_key_expiry, sign_playlist},
+    secret::{SECRET_MIN_BYTES, Secret, SecretError, Secrets},
+    segment_key::{segment_key, segment_key_expiry, sign_playlist},
     signed_key::SignedKey,
 };
 
-/// How far two clocks may differ before a time limit counts, in seconds.
-pub const LEEWAY_S: u64 = 30;
+/// The difference of two clocks up to which a time limit does not count, in seconds.
+pub(crate) const LEEWAY_S: u64 = 30;
 
 #[cfg(test)]
 mod tests;

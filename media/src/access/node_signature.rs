@@ -5,8 +5,8 @@ use super::{Refusal, Secret, mac::MacText};
 /// The version of what is signed; no signed key begins like this.
 const VERSION: &str = "node1";
 
-/// How old or how far ahead a signature may be, in seconds.
-pub const NODE_SIGNATURE_MAX_AGE_S: u64 = 30;
+/// The most that a signature's time may differ from the clock, in seconds.
+const NODE_SIGNATURE_MAX_AGE_S: u64 = 30;
 
 /// A request of one node to another, as far as it is signed. The host is part of it, so that a node that is asked
 /// cannot ask a third one in the first one's name.

@@ -11,7 +11,7 @@ use thiserror::Error;
 pub const SECRET_MIN_BYTES: usize = 32;
 
 /// The longest secret, in bytes.
-pub const SECRET_MAX_BYTES: usize = 256;
+const SECRET_MAX_BYTES: usize = 256;
 
 /// The block size of SHA-256, to which HMAC fills its key up (RFC 2104).
 const BLOCK_BYTES: usize = 64;

@@ -6,10 +6,10 @@
 use super::{Action, Secret, SignedKey};
 use crate::stream::room::RoomName;
 
-/// How long one key is in use, in seconds.
-pub const SEGMENT_KEY_STEP_S: u64 = 300;
+/// The time that one key is in use, in seconds.
+const SEGMENT_KEY_STEP_S: u64 = 300;
 
-/// How long a key that is handed out stays valid at least, in seconds.
+/// The shortest time that a key stays valid after it was handed out, in seconds.
 const VALID_AT_LEAST_S: u64 = 600;
 
 /// The time until which the key that is handed out now is valid.

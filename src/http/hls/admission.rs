@@ -1,4 +1,4 @@
-//! Who may have playlists and segments.
+//! Access to playlists and segments.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,7 +12,7 @@ use synctv_media::access::{Credential, Refusal, SignedKey};
 
 use super::super::credentials;
 
-/// How long the browser that asked may keep a segment that its address alone does not open. Caches that serve others may
+/// For a segment that its address alone does not open: the browser that asked may keep it, caches that serve others may
 /// not.
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, max-age=86400, immutable");
 

@@ -55,11 +55,12 @@ macro_rules! asset {
 
 pub(super) static HOME: Asset = asset!("index.html", HTML, Revalidated);
 pub(super) static WATCH: Asset = asset!("watch.html", HTML, Revalidated);
-pub(super) static ASSETS: [Asset; 26] = [
+pub(super) static ASSETS: [Asset; 27] = [
     asset!("style.css", CSS, Revalidated),
     asset!("icon.svg", SVG, Revalidated),
     asset!("api.js", JAVASCRIPT, Revalidated),
     asset!("codecs.js", JAVASCRIPT, Revalidated),
+    asset!("credential.js", JAVASCRIPT, Revalidated),
     asset!("dom.js", JAVASCRIPT, Revalidated),
     asset!("index.js", JAVASCRIPT, Revalidated),
     asset!("playback.js", JAVASCRIPT, Revalidated),

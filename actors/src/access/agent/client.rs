@@ -16,7 +16,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The HTTP client.
 pub(super) struct ServiceClient(Client);
 
-/// What a service answers.
+/// A service's answer.
 pub(super) struct ServiceAnswer {
     pub status: u16,
     pub body: Bytes,

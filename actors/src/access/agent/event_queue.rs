@@ -18,10 +18,10 @@ use crate::access::{events::Event, service_url::ServiceUrl};
 /// Events that wait. Further ones are dropped.
 const EVENTS_MAX: usize = 1_000;
 
-/// How long the receiver may take.
+/// The time that the receiver has to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is waited before each further try.
+/// The pause before each further try.
 const RETRY_DELAYS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
 const ANSWER_MAX_BYTES: usize = 16 * 1024;

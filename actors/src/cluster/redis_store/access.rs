@@ -1,4 +1,4 @@
-//! What nodes share about access: a secret, and administrators' orders.
+//! The part of access that nodes share: a secret, and administrators' orders.
 //!
 //! Whoever reads Redis could claim rooms and redirect pulls anyway, so that the secret is no less safe here.
 
@@ -22,7 +22,7 @@ pub struct RedisAccess {
     keys: KeyPrefix,
 }
 
-/// What a look at Redis shows.
+/// The shared secret and the version of the orders.
 #[derive(Debug)]
 pub(crate) struct SharedAccess {
     pub secret: String,

@@ -13,7 +13,7 @@ use crate::{
     stream::{Publication, PublishError, StreamHandle},
 };
 
-/// Why a publish or play is refused.
+/// A reason for which a publish or play is refused.
 #[derive(Debug, Error)]
 pub(super) enum NotAdmitted<E> {
     /// The client may not. The gatekeeper has logged it.
@@ -24,7 +24,7 @@ pub(super) enum NotAdmitted<E> {
     Room(E),
 }
 
-/// Who asks, and what is asked.
+/// A client that asks to publish or play, and its request.
 pub(super) struct Applicant {
     pub gatekeeper: Gatekeeper,
     pub directory: StreamDirectory,

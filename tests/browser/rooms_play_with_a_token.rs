@@ -1,0 +1,60 @@
+//! With watching closed, a token or key behind the `#` of the page's address plays the room over both protocols, and is not in
+//! any request's address but those of native players.
+
+use std::path::Path;
+
+use synctv_media::{
+    access::{Action, Secret, SignedKey},
+    stream::room::RoomName,
+};
+use synctv_testkit::{
+    process::Process,
+    server::TestServer,
+    tools::{CLIP, ffmpeg, push_on_and_on},
+};
+
+use crate::browser::Browser;
+
+const SECRET: &str = "the secret of the tests which has 32 bytes or more";
+
+fn key(action: Action) -> SignedKey {
+    let secret = Secret::new(SECRET.as_bytes()).expect("it is long enough");
+    SignedKey::make(&secret, action, &RoomName::new("demo").expect("a name"), 0)
+}
+
+fn closed() -> (TestServer, Process) {
+    let server = TestServer::with_hls(&["--token-secret", SECRET]);
+    let url = format!("{}?key={}", server.rtmp_url("demo"), key(Action::Publish));
+    let publisher = push_on_and_on(ffmpeg(), Path::new(CLIP), &url);
+    server.wait_for_publisher("demo");
+    (server, publisher)
+}
+
+#[test]
+fn a_key_plays_over_both_protocols_and_stays_out_of_addresses() {
+    let (server, _publisher) = closed();
+    let browser = Browser::start();
+    browser.open(&server.url(&format!("/watch/demo#key={}", key(Action::Play))));
+    browser.until("document.getElementById('stage').dataset.state === 'playing'");
+    browser.run("document.querySelector('[name=protocol][value=hls]').click()");
+    browser.until("globalThis.Hls && document.getElementById('stage').dataset.state === 'playing'");
+    browser.until("video.currentTime > 1");
+    let asked = browser.run("return performance.getEntriesByType('resource').map(({ name }) => name)");
+    let asked: Vec<_> =
+        asked.as_array().expect("addresses").iter().filter_map(|name| name.as_str()).collect();
+    assert!(asked.iter().any(|name| name.contains("/seg-")), "{asked:?}");
+    let own = key(Action::Play).to_string();
+    assert!(!asked.iter().any(|name| name.contains(&own)), "{asked:?}");
+}
+
+#[test]
+fn without_one_the_page_says_what_is_missing() {
+    let (server, _publisher) = closed();
+    let browser = Browser::start();
+    browser.open(&server.url("/watch/demo"));
+    browser.until("document.body.textContent.includes('This room needs a valid token')");
+    browser.until("document.body.textContent.includes('a token is needed')");
+    browser.open(&server.url("/"));
+    browser.until("document.getElementById('node').textContent !== ''");
+    assert_eq!(browser.run("return document.querySelectorAll('a[data-room]').length"), 0);
+}
