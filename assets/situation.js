@@ -1,4 +1,4 @@
-// What the player shows: one state, its message, and a note on what is missing.
+// The state of the player: its name, its message, and a note on missing tracks.
 
 import { codecName } from "./text.js";
 

@@ -39,7 +39,7 @@ const CONFIG = {
   autoCleanupMinBackwardDuration: 10,
 };
 
-/** How long a track that is announced may be missing before the other one plays without it. */
+/** Longest time that one track waits for the other if both are announced. */
 const DECIDE_MS = 500;
 
 /** @type {Kind[]} */
