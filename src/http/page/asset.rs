@@ -55,7 +55,7 @@ macro_rules! asset {
 
 pub(super) static HOME: Asset = asset!("index.html", HTML, Revalidated);
 pub(super) static WATCH: Asset = asset!("watch.html", HTML, Revalidated);
-pub(super) static ASSETS: [Asset; 26] = [
+pub(super) static ASSETS: [Asset; 27] = [
     asset!("style.css", CSS, Revalidated),
     asset!("icon.svg", SVG, Revalidated),
     asset!("api.js", JAVASCRIPT, Revalidated),
@@ -72,6 +72,7 @@ pub(super) static ASSETS: [Asset; 26] = [
     asset!("playback/library.js", JAVASCRIPT, Revalidated),
     asset!("playback/live-edge.js", JAVASCRIPT, Revalidated),
     asset!("playback/mpegts-loader.js", JAVASCRIPT, Revalidated),
+    asset!("playback/mpegts-placement.js", JAVASCRIPT, Revalidated),
     asset!("playback/native-hls.js", JAVASCRIPT, Revalidated),
     asset!("playback/track-watch.js", JAVASCRIPT, Revalidated),
     asset!("retry.js", JAVASCRIPT, Revalidated),
