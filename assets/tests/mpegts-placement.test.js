@@ -35,6 +35,7 @@ test("what arrives meanwhile waits for its turn", async () => {
   const placement = new Placement(player, sink, BOTH, 3, "AAC");
   const first = placement.pass(parts(1, 5));
   placement.pass(parts(2, 6));
+  assert.deepEqual(passed, [[1]]);
   await first;
   await placement.pass(parts(7));
   assert.deepEqual(passed, [[1], [5], [2], [6], [7]]);
