@@ -21,7 +21,10 @@ import { codecName } from "./text.js";
  * @property {boolean} hasStill a single frame lies over the video
  */
 
-/** @typedef {"offline" | "unsure" | "waiting" | "over" | "interrupted" | "connecting" | "undecodable" | "failing" | "playing" | "paused"} State */
+/**
+ * @typedef {"offline" | "unsure" | "waiting" | "over" | "interrupted" | "connecting" | "undecodable" | "failing" | "playing" |
+ *   "paused"} State
+ */
 
 /** @typedef {{ state: State, title: string, text: string, note: string }} Situation */
 
