@@ -26,7 +26,7 @@ const CHECK_MS = 250;
 /** Media that was there for so long was played; one frame before the end was not. */
 const PLAYED_MS = 1000;
 
-/** How long playback may stand still in front of a gap. */
+/** Longest time that playback stands still in front of a gap. */
 const STUCK_MS = 2 * CHECK_MS;
 
 /** An error that may be harmless is none if something plays within this time. */
@@ -35,9 +35,18 @@ const DOUBT_MS = 3000;
 /** `HTMLMediaElement.HAVE_CURRENT_DATA` */
 const HAVE_CURRENT_DATA = 2;
 
-/** @typedef {{ onEnd: (report: EndReport) => void, onHold: (shown: HTMLVideoElement) => void, onBlocked: () => void }} Events */
+/**
+ * @typedef {object} Events
+ * @property {(report: EndReport) => void} onEnd the end, once
+ * @property {(shown: HTMLVideoElement) => void} onHold a frame to keep in view until there is another one
+ * @property {() => void} onBlocked the browser plays only when the viewer asks for it
+ */
 
-/** @implements {Host} */
+/**
+ * A playback from its start to its end. It is the host of one player.
+ *
+ * @implements {Host}
+ */
 export class Playback {
   video;
   url;
@@ -59,9 +68,7 @@ export class Playback {
   /**
    * @param {HTMLVideoElement} video
    * @param {string} url
-   * @param {Events} events `onEnd` comes once; `onHold` with a frame to keep in
-   *   view; `onBlocked` if the browser
-   *   plays only when the viewer asks for it
+   * @param {Events} events
    */
   constructor(video, url, events) {
     this.video = video;

@@ -1,4 +1,4 @@
-// What the player shows: one state, its message, and a note on what is missing.
+// The state of the player: its name, its message, and a note on missing tracks.
 
 import { codecName } from "./text.js";
 
@@ -22,7 +22,10 @@ import { codecName } from "./text.js";
  * @property {boolean} hasStill a single frame lies over the video
  */
 
-/** @typedef {"closed" | "offline" | "unsure" | "waiting" | "over" | "interrupted" | "connecting" | "undecodable" | "failing" | "playing" | "paused"} State */
+/**
+ * @typedef {"closed" | "offline" | "unsure" | "waiting" | "over" | "interrupted" | "connecting" | "undecodable" | "failing" |
+ *   "playing" | "paused"} State
+ */
 
 /** @typedef {{ state: State, title: string, text: string, note: string }} Situation */
 

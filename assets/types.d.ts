@@ -109,6 +109,8 @@ export interface MpegtsPlayer {
   attachMediaElement(video: HTMLVideoElement): void;
   load(): void;
   destroy(): void;
+  /** Private parts of the version in `players/`. */
+  _player_engine?: { _mse_controller?: { _sourceBuffers?: { [kind in Kind]?: SourceBuffer | null } } };
 }
 
 /** hls.js, as far as the page uses it. */

@@ -16,7 +16,7 @@ const ASK_PLAYING_MS = 10_000;
 const ASK_WAITING_MS = 2000;
 /** A stream that the server calls live and of which nothing comes is requested anew. */
 const RECONNECT_AFTER_MS = 8000;
-/** A viewer who has paused for so long goes on at the newest media anyway, and takes none until then. */
+/** After so long a pause, a viewer is sent no media: playback goes on at the newest media anyway. */
 const PARK_AFTER_MS = 10_000;
 /** Failures in a row that the viewer should know of. Attempts go on all the same. */
 const FAILURES_SHOWN = 3;
@@ -138,7 +138,7 @@ function act() {
   if (!retry.isWaiting) start(server, stream);
 }
 
-/** Stops taking media of a viewer who has paused for long. The last frame stays in view. */
+/** Ends the playback after a long pause. The last frame stays in view. */
 function park() {
   if (!state.playback || !state.wantsPause || performance.now() - state.pausedAt < PARK_AFTER_MS) return;
   still.hold();
@@ -174,7 +174,7 @@ function start(server, stream) {
 }
 
 /**
- * What has played is requested again at once; what failed without having played, after a while.
+ * Requests the stream again: at once if it has played, after a while if it failed without having played.
  *
  * @param {Playback} playback
  * @param {EndReport & { of: string }} ended

@@ -2,7 +2,7 @@
 
 import { fileHeader, isFrame, retimed } from "./flv-tags.js";
 
-/** @import { Tracks } from "../types.js" */
+/** @import { Kind, Tracks } from "../types.js" */
 /** @import { Tag } from "./flv-tags.js" */
 
 /** GOPs larger than this are not kept, and video waits for the next keyframe. */
@@ -14,6 +14,9 @@ const AUDIO_MS = 2000;
 /** Duration of the newest frame in a stream for a still. */
 const STILL_MS = 1000;
 
+/** @type {Kind[]} */
+const KINDS = ["audio", "video"];
+
 /** Tags since the newest keyframe, or a little audio, and the headers in front of them. */
 export class FlvCache {
   /** @type {Map<Tag["kind"], Tag>} */
@@ -21,6 +24,8 @@ export class FlvCache {
   /** @type {Tag[]} */
   #tags = [];
   #bytes = 0;
+  /** The largest time of any tag. */
+  #newestMs = -Infinity;
 
   /** The time of the newest frame of video, or of the last before the cache was emptied. @type {number | undefined} */
   newestVideoMs;
@@ -34,6 +39,7 @@ export class FlvCache {
   add(tag) {
     if (tag.role === "keyframe") this.#dropUntil(() => false);
     if (tag.kind === "video" && isFrame(tag)) this.newestVideoMs = tag.timeMs;
+    this.#newestMs = Math.max(this.#newestMs, tag.timeMs);
     this.#tags.push(tag);
     this.#bytes += tag.bytes.length;
     if (this.#bytes > MAX_BYTES) this.#dropUntil(() => false);
@@ -41,15 +47,21 @@ export class FlvCache {
   }
 
   /**
-   * Returns a stream of its own with these tracks, up to the newest tag, and the time of its first frame.
+   * Returns a stream of its own with these tracks, up to the newest tag: its headers, its other tags, and the earliest time of
+   * a track's first frame.
    *
    * @param {Tracks} tracks
    */
   stream(tracks) {
     const isPlayed = (/** @type {Tag} */ { kind }) => kind === "script" || tracks[kind];
+    const headers = [...this.#headers.values()].filter(isPlayed);
     const tags = this.#tags.filter(isPlayed);
-    const parts = [...[...this.#headers.values()].filter(isPlayed), ...tags].map(({ bytes }) => bytes);
-    return { bytes: concatenated([fileHeader(tracks), ...parts]), firstMs: tags.find(isFrame)?.timeMs };
+    const firsts = KINDS.map((kind) => tags.find((tag) => tag.kind === kind && isFrame(tag))?.timeMs ?? Infinity);
+    return {
+      header: concatenated([fileHeader(tracks), ...headers.map(({ bytes }) => bytes)]),
+      tags: tags.map(({ bytes }) => bytes),
+      originMs: Math.min(...firsts, this.#newestMs),
+    };
   }
 
   /**
@@ -57,11 +69,12 @@ export class FlvCache {
    * be seen: mpegts.js keeps a frame back until the next one.
    */
   still() {
-    const { bytes, firstMs } = this.stream({ audio: false, video: true });
+    const { header, tags, originMs } = this.stream({ audio: false, video: true });
     const newest = this.#tags.findLast((tag) => tag.kind === "video" && isFrame(tag));
-    if (!newest || firstMs === undefined) return undefined;
+    if (!newest) return undefined;
     const last = retimed(newest, newest.timeMs + STILL_MS);
-    return { bytes: concatenated([bytes, last.bytes]), positionS: (newest.timeMs - firstMs + STILL_MS / 2) / 1000 };
+    const positionS = (newest.timeMs - originMs + STILL_MS / 2) / 1000;
+    return { bytes: concatenated([header, ...tags, last.bytes]), positionS };
   }
 
   /**

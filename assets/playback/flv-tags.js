@@ -13,7 +13,7 @@
  * @property {Uint8Array<ArrayBuffer>} bytes
  */
 
-/** What a tag's body says of it. @typedef {Pick<Tag, "kind" | "codec" | "role">} Content */
+/** The parts of a tag that its body determines. @typedef {Pick<Tag, "kind" | "codec" | "role">} Content */
 
 const FILE_HEADER_BYTES = 9;
 const TAG_HEADER_BYTES = 11;

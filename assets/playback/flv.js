@@ -12,6 +12,7 @@ import { isFrame } from "./flv-tags.js";
 import { load } from "./library.js";
 import { behindBuffer, followLive, isBuffered, jumpToLive } from "./live-edge.js";
 import { loaderOf } from "./mpegts-loader.js";
+import { Placement } from "./mpegts-placement.js";
 import { TrackWatch } from "./track-watch.js";
 
 /** @import { Host, Kind, Mpegts, MpegtsPlayer, Open, Tracks } from "../types.js" */
@@ -39,8 +40,11 @@ const CONFIG = {
   autoCleanupMinBackwardDuration: 10,
 };
 
-/** How long a track that is announced may be missing before the other one plays without it. */
+/** Longest time that one track waits for the other if both are announced. */
 const DECIDE_MS = 500;
+
+/** Interval at which a new player is looked at until it has media. */
+const RESUME_MS = 50;
 
 /** @type {Kind[]} */
 const KINDS = ["audio", "video"];
@@ -59,12 +63,14 @@ export class FlvPlayer {
   #firstFrameAt;
   /** @type {MpegtsPlayer | undefined} */
   #player;
-  /** Passes tags to the player, once it takes them. @type {((tags: Uint8Array<ArrayBuffer>) => void) | undefined} */
-  #sink;
   /** @type {Tracks | undefined} */
   #tracks;
-  /** The time of the stream at which the player's own time begins. @type {number | undefined} */
-  #originMs;
+  /** The stream's time at which the first player began: the zero of the video element. @type {number | undefined} */
+  #zeroMs;
+  /** @type {Placement | undefined} */
+  #placement;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #resuming;
   /** The time of the newest frame that has been shown as a still. @type {number | undefined} */
   #stillMs;
   #isDecoding = false;
@@ -118,7 +124,8 @@ export class FlvPlayer {
   #stop() {
     const player = this.#player;
     this.#player = undefined;
-    this.#sink = undefined;
+    this.#placement = undefined;
+    clearInterval(this.#resuming);
     player?.destroy();
   }
 
@@ -207,12 +214,12 @@ export class FlvPlayer {
    */
   #pass(tags, tracks) {
     const played = tags.filter(({ kind }) => kind === "script" || tracks[kind]);
-    if (played.length > 0) this.#sink?.(concatenated(played.map(({ bytes }) => bytes)));
+    this.#placement?.pass(played.map(({ bytes }) => bytes));
   }
 
   /** @param {Tracks} tracks */
   #play(tracks) {
-    const positionMs = this.#positionMs();
+    const positionS = this.#placement && this.#host.video.currentTime + this.#placement.shiftS;
     if (this.#player) {
       this.#host.hold(this.#host.video);
       this.#stop();
@@ -231,29 +238,26 @@ export class FlvPlayer {
     this.#player = player;
     this.#tracks = tracks;
     player.attachMediaElement(this.#host.video);
-    this.#resumeAt(positionMs);
+    this.#resumeAt(positionS);
     player.load();
     this.#host.play();
   }
 
-  /** Returns the time of the stream that is playing now. */
-  #positionMs() {
-    return this.#originMs === undefined ? undefined : this.#originMs + 1000 * this.#host.video.currentTime;
-  }
-
   /**
-   * Goes on where the player before stood: another one begins at a keyframe, which may be earlier.
+   * Goes on where the player before stood, if there is media: another one begins at a keyframe, which may be earlier or later.
    *
-   * @param {number | undefined} positionMs
+   * @param {number | undefined} positionS from the first player's beginning
    */
-  #resumeAt(positionMs) {
-    if (positionMs === undefined) return;
+  #resumeAt(positionS) {
+    if (positionS === undefined) return;
     const { video } = this.#host;
-    const resume = () => {
-      const position = (positionMs - (this.#originMs ?? positionMs)) / 1000;
+    this.#resuming = setInterval(() => {
+      if (!this.#placement || video.buffered.length === 0) return;
+      clearInterval(this.#resuming);
+      const position = positionS - this.#placement.shiftS;
       if (isBuffered(video, position)) video.currentTime = position;
-    };
-    video.addEventListener("loadeddata", resume, { once: true });
+      else if (video.currentTime < video.buffered.start(0)) video.currentTime = video.buffered.start(0);
+    }, RESUME_MS);
   }
 
   /**
@@ -262,11 +266,14 @@ export class FlvPlayer {
    * @param {Tracks} tracks
    */
   #loader(tracks) {
-    return loaderOf(this.#mpegts, ({ pass }) => {
-      const { bytes, firstMs } = this.#cache.stream(tracks);
-      this.#originMs = firstMs;
-      this.#sink = pass;
-      pass(bytes);
+    return loaderOf(this.#mpegts, (sink) => {
+      const { header, tags, originMs } = this.#cache.stream(tracks);
+      this.#zeroMs ??= originMs;
+      const originS = (originMs - this.#zeroMs) / 1000;
+      const placement = new Placement(this.#player, sink, tracks, originS, this.#codecs.audio);
+      this.#placement = placement;
+      const [first, ...rest] = tags;
+      placement.pass([concatenated([header, ...(first ? [first] : [])]), ...rest]);
     });
   }
 

@@ -20,7 +20,7 @@ const xhrSetup = (request, url) => present(request, url);
 
 const CONFIG = { enableWorker: false, backBufferLength: 30, maxLiveSyncPlaybackRate: 1.1, xhrSetup };
 
-/** Further behind the place that hls.js aims at, a viewer who goes on after a pause jumps there. */
+/** After a pause, playback that is further behind the position that hls.js aims at jumps there. */
 const JUMP_S = 4;
 
 /** Players take over a little before the end of the media, where playback would come to a stop. */

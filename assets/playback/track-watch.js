@@ -1,4 +1,4 @@
-// Which tracks come, and which have stopped.
+// The tracks of a stream: those that come, and those that have paused.
 
 /** @import { Kind } from "../types.js" */
 
@@ -11,7 +11,7 @@ export const STEADY_MS = 500;
 /** Longest step between frames that counts in full, so that a jump in the stream's time is not taken for a pause. */
 const STEP_MS = 500;
 
-/** What is left of an interval for each frame after it. */
+/** The share of an interval that still counts one frame later, so that one slow frame is soon forgotten. */
 const INTERVAL_DECAY = 0.9;
 
 /** Follows the frames of both tracks by the stream's own time, which is right in a burst as well. */

@@ -28,7 +28,7 @@ function answering(answer) {
   mock.method(globalThis, "fetch", answer);
 }
 
-test("a missing room is told from a room that cannot be known of", async () => {
+test("a missing room differs from a room that may be on another node", async () => {
   answering(async () => Response.json({ complete: true, streams: [] }));
   assert.deepEqual(await api.stream("r"), { stream: undefined, isComplete: true });
   answering(async () => Response.json({ complete: false, streams: [] }));

@@ -12,8 +12,8 @@ function cacheOf(...tags) {
   return cache;
 }
 
-/** The roles and times in a stream of a cache. */
-function content({ bytes }) {
+/** The roles and times in a stream of a cache, whose first frame is its beginning. */
+function content({ header, tags, bytes = flv.bytesOf(header, ...tags) }) {
   return new FlvTags().push(bytes).map(({ kind, role, timeMs }) => `${kind} ${role} ${timeMs}`);
 }
 
@@ -33,7 +33,7 @@ test("a stream begins with headers and the newest keyframe", () => {
   );
   assert.equal(cache.hasKeyframe, true);
   const stream = cache.stream(BOTH);
-  assert.equal(stream.firstMs, 1000);
+  assert.equal(stream.originMs, 1000);
   assert.deepEqual(content(stream), [
     "script other 0",
     "video header 0",
@@ -48,8 +48,13 @@ test("a stream without a track has nothing of it", () => {
   const cache = cacheOf(flv.videoHeader(), flv.audioHeader(), flv.keyframe(0), flv.audio(20), flv.inter(40));
   const stream = cache.stream({ audio: true, video: false });
   assert.deepEqual(content(stream), ["audio header 0", "audio frame 0"]);
-  assert.equal(stream.firstMs, 20);
-  assert.deepEqual(new FlvTags().push(stream.bytes).length, 2);
+  assert.equal(stream.originMs, 20);
+  assert.deepEqual([...stream.header.slice(0, 5)], [0x46, 0x4c, 0x56, 1, 4]);
+});
+
+test("the origin is the earlier of both tracks' beginnings", () => {
+  assert.equal(cacheOf(flv.audio(100), flv.keyframe(140), flv.audio(120)).stream(BOTH).originMs, 20);
+  assert.equal(cacheOf(flv.audio(100)).stream({ audio: false, video: true }).originMs, 0);
 });
 
 test("without a keyframe, a little audio is kept, and its header", () => {
@@ -60,15 +65,15 @@ test("without a keyframe, a little audio is kept, and its header", () => {
   for (let timeMs = 0; timeMs <= 10_000; timeMs += 100) for (const tag of source.push(flv.audio(timeMs))) cache.add(tag);
   assert.equal(cache.hasKeyframe, false);
   const stream = cache.stream({ audio: true, video: false });
-  assert.equal(stream.firstMs, 8000);
+  assert.equal(stream.originMs, 8000);
   assert.equal(content(stream)[0], "audio header 0");
 });
 
 test("a newer header takes the place of an older one", () => {
   const newer = flv.tag(8, 0, [0xaf, 0, 0x11, 0x90]);
   const cache = cacheOf(flv.audioHeader(), flv.keyframe(0), newer, flv.keyframe(40), flv.audio(50));
-  const [header] = new FlvTags().push(cache.stream({ audio: true, video: false }).bytes);
-  assert.deepEqual([...header.bytes.slice(11, 15)], [0xaf, 0, 0x11, 0x90]);
+  const { header } = cache.stream({ audio: true, video: false });
+  assert.deepEqual([...header.slice(13 + 11, 13 + 15)], [0xaf, 0, 0x11, 0x90]);
 });
 
 test("more than the limit is not kept", () => {

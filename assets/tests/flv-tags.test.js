@@ -12,7 +12,7 @@ function read(bytes, portion = bytes.length) {
   return { source, tags };
 }
 
-const told = ({ kind, codec, role, timeMs }) => [kind, codec, role, timeMs];
+const fields = ({ kind, codec, role, timeMs }) => [kind, codec, role, timeMs];
 
 const STREAM = flv.bytesOf(
   flv.flvHeader(),
@@ -27,7 +27,7 @@ const STREAM = flv.bytesOf(
 test("tags have their track, codec, role and a time from the first frame on", () => {
   const { source, tags } = read(STREAM);
   assert.deepEqual(source.announced, { audio: true, video: true });
-  assert.deepEqual(tags.map(told), [
+  assert.deepEqual(tags.map(fields), [
     ["script", "", "other", 0],
     ["video", "H.264", "header", 0],
     ["audio", "AAC", "header", 0],
@@ -44,7 +44,7 @@ test("portions may end anywhere", () => {
 
 test("the times are written into the tags", () => {
   const again = read(flv.bytesOf(flv.flvHeader(), ...read(STREAM).tags.map(({ bytes }) => bytes)));
-  assert.deepEqual(again.tags.map(told), read(STREAM).tags.map(told));
+  assert.deepEqual(again.tags.map(fields), read(STREAM).tags.map(fields));
 });
 
 test("time goes on over 2^31 and 2^32 ms", () => {
@@ -88,7 +88,7 @@ test("tags that players skip are left out", () => {
     flv.tag(8, 0, [0xaf]),
     flv.tag(15, 0, [1, 2, 3]),
   ];
-  assert.deepEqual(read(flv.bytesOf(flv.flvHeader(), ...skipped, flv.audio(5))).tags.map(told), [["audio", "AAC", "frame", 0]]);
+  assert.deepEqual(read(flv.bytesOf(flv.flvHeader(), ...skipped, flv.audio(5))).tags.map(fields), [["audio", "AAC", "frame", 0]]);
 });
 
 test("a large tag arrives whole", () => {

@@ -27,6 +27,8 @@ const mpegts = {
   BaseLoader: class {},
   createPlayer({ hasAudio, hasVideo }, { customLoader }) {
     const player = { tracks: { audio: hasAudio, video: hasVideo }, tags: [], destroyed: false, listeners: [] };
+    const buffers = {};
+    player._player_engine = { _mse_controller: { _sourceBuffers: buffers } };
     const source = new FlvTags();
     players.push(player);
     return Object.assign(player, {
@@ -35,7 +37,12 @@ const mpegts = {
       destroy: () => (player.destroyed = true),
       load() {
         const loader = new customLoader();
-        loader._onDataArrival = (chunk) => player.tags.push(...source.push(new Uint8Array(chunk)));
+        loader._onDataArrival = (chunk) => {
+          for (const tag of source.push(new Uint8Array(chunk))) {
+            player.tags.push(tag);
+            if (tag.kind !== "script") buffers[tag.kind] ??= { timestampOffset: 0, updating: false };
+          }
+        };
         loader.open();
       },
     });
@@ -167,10 +174,27 @@ test("playback goes on where the player before stood", async () => {
   await sendFrames(3000, 5000, { video: false });
   assert.deepEqual(tracks(), ["av", "a"]);
   // The second player begins at the newest keyframe, at 2 s of the stream.
-  host.video.ranges = [[0, 2.9]];
+  assert.equal(players[1]._player_engine._mse_controller._sourceBuffers.audio.timestampOffset, 2);
   host.video.currentTime = 0;
-  host.video.dispatchEvent(new Event("loadeddata"));
-  assert.ok(Math.abs(host.video.currentTime - 0.8) < 1e-9, String(host.video.currentTime));
+  pass(100);
+  assert.equal(host.video.currentTime, 0);
+  host.video.ranges = [[2, 4.9]];
+  pass(100);
+  assert.equal(host.video.currentTime, 2.8);
+  host.video.currentTime = 3;
+  pass(1000);
+  assert.equal(host.video.currentTime, 3);
+});
+
+test("where there is no media at the former position, playback goes on at the beginning of what there is", async () => {
+  await playing();
+  await sendFrames(0, 3000);
+  host.video.currentTime = 1.5;
+  await sendFrames(3000, 5000, { video: false });
+  host.video.currentTime = 0;
+  host.video.ranges = [[2, 4.9]];
+  pass(100);
+  assert.equal(host.video.currentTime, 2);
 });
 
 test("both tracks that stop change nothing", async () => {

@@ -24,6 +24,9 @@ test("far behind, playback jumps, but not in front of the newest range", () => {
   const near = videoAt(6.1, [0, 10]);
   jumpToLive(near, 0.6);
   assert.equal(near.currentTime, 6.1);
+  const slow = videoAt(3, [0, 10]);
+  jumpToLive(slow, 4);
+  assert.equal(slow.currentTime, 3);
 });
 
 test("a little behind, playback goes faster until it is there", () => {

@@ -132,7 +132,7 @@ test("an error about single tags is the reason if nothing plays", async () => {
   assert.deepEqual(reports, [{ why: "broken", text: "Flv: Invalid AVCDecoderConfigurationRecord" }]);
 });
 
-test("a viewer who has paused stays so, whatever the player asks for", async () => {
+test("a paused viewer stays paused when the player asks to play", async () => {
   const playback = await started();
   playback.play();
   assert.equal(video.paused, false);

@@ -15,6 +15,13 @@ fn wait_for(server: &TestServer, room: &str) -> Browser {
     browser
 }
 
+/// Notes the video element's time whenever it has media.
+const NOTE_TIMES: &str = "
+    const video = document.querySelector('video');
+    globalThis.times = [];
+    setInterval(() => video.readyState >= 2 && times.push(video.currentTime), 50);";
+const GOES_BACK: &str = "return times.some((time, index) => time < times[index - 1])";
+
 /// Audio is decoded and time goes on.
 fn assert_audio_goes_on(browser: &Browser) {
     let [time, bytes] = ["currentTime", "webkitAudioDecodedByteCount"]
@@ -28,6 +35,7 @@ fn audio_goes_on_while_video_pauses_and_the_last_frame_stays_in_view() {
     let browser = wait_for(&server, "demo");
     let _publisher = Clip::VideoPauses.push(&server, "demo");
     browser.until(WITH_VIDEO);
+    browser.run(NOTE_TIMES);
     browser
         .until("text('note') === 'The video is paused' && video.videoWidth === 0 && video.readyState >= 2");
     assert_eq!(browser.run("return document.getElementById('still').hidden"), false);
@@ -35,6 +43,7 @@ fn audio_goes_on_while_video_pauses_and_the_last_frame_stays_in_view() {
     assert_eq!(browser.run(&format!("return {STATE}")), "playing");
     browser.until(WITH_VIDEO);
     assert_eq!(browser.run("return document.getElementById('still').hidden"), true);
+    assert_eq!(browser.run(GOES_BACK), false);
     browser.assert_quiet();
 }
 

@@ -73,6 +73,7 @@ pub(super) static ASSETS: [Asset; 27] = [
     asset!("playback/library.js", JAVASCRIPT, Revalidated),
     asset!("playback/live-edge.js", JAVASCRIPT, Revalidated),
     asset!("playback/mpegts-loader.js", JAVASCRIPT, Revalidated),
+    asset!("playback/mpegts-placement.js", JAVASCRIPT, Revalidated),
     asset!("playback/native-hls.js", JAVASCRIPT, Revalidated),
     asset!("playback/track-watch.js", JAVASCRIPT, Revalidated),
     asset!("retry.js", JAVASCRIPT, Revalidated),
