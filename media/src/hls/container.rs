@@ -93,7 +93,7 @@ pub struct SegmentFormat {
 /// read after it, whenever they are written.
 pub trait Container {
     /// A frame that was read. It shares the memory of the tag that it came in.
-    type Frame: fmt::Debug;
+    type Frame: fmt::Debug + Clone;
 
     /// The form of its segments.
     const FORMAT: &'static SegmentFormat;
@@ -115,6 +115,10 @@ pub trait Container {
 
     /// Reads a frame of audio, without the tag's own header. `None` if it has nothing to play.
     fn audio(&self, codec: AudioCodec, data: Bytes) -> Result<Option<Self::Frame>, ContainerError>;
+
+    /// The video of a GOP once more, all of it at `time_ms` as nearly as the format can say: it ends with the frame that
+    /// is shown while video has paused. Empty if a decoder could not begin anew at the first of it.
+    fn repeat_gop(gop: &[Timed<Self::Frame>], time_ms: i64) -> Vec<Timed<Self::Frame>>;
 
     /// Whether a frame is the first of another sequence, though no sequence header came: its parameter sets came in band.
     fn begins_sequence(frame: &Self::Frame) -> bool;

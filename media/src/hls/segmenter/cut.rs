@@ -5,7 +5,7 @@
 
 use super::{Segmenter, State};
 use crate::hls::{
-    container::{Container, Lead},
+    container::{Container, Lead, Timed},
     continuity::Continuity,
     interleaver::{Lane, Released},
     lead_in::{Expectation, LeadIn, LeadInStep},
@@ -77,21 +77,28 @@ impl<C: Container> Segmenter<C> {
             self.dropped_frames += 1;
             return;
         }
-        if let Some(cut) = self.cut_before_video(time_ms, keyframe) {
-            self.turn(cut, Beginning { lead: Lead::Video, first_ms: time_ms, independent: keyframe });
+        match self.cut_before_video(time_ms, keyframe) {
+            Some(cut) if keyframe => {
+                self.turn(cut, Beginning { lead: Lead::Video, first_ms: time_ms, independent: true });
+            }
+            Some(cut) => self.turn_within_gop(cut, time_ms),
+            None => {}
         }
         if keyframe {
             self.video.gate = Gate::Open;
             self.note_keyframe(time_ms);
         }
         self.video.note_frame(time_ms);
-        self.hold(time_ms, frame);
+        if let State::Open(open) = &mut self.state {
+            open.hold_video::<C>(time_ms, frame, keyframe);
+        }
     }
 
     /// A keyframe that comes late may be the one for which a segment without one did not wait.
     fn note_keyframe(&mut self, time_ms: i64) {
         if let State::Open(open) = &mut self.state {
             open.independent |= open.age_ms(time_ms) <= 0;
+            open.repeats = false;
         }
     }
 
@@ -107,8 +114,12 @@ impl<C: Container> Segmenter<C> {
             }
             return;
         }
-        if let Some((cut, lead)) = self.cut_before_audio(time_ms) {
-            self.turn(cut, Beginning { lead, first_ms: time_ms, independent: lead == Lead::Audio });
+        match self.cut_before_audio(time_ms) {
+            Some((cut, Lead::Audio)) => {
+                self.turn(cut, Beginning { lead: Lead::Audio, first_ms: time_ms, independent: true });
+            }
+            Some((cut, Lead::Video)) => self.turn_within_gop(cut, time_ms),
+            None => {}
         }
         self.hold_audio(time_ms, arrival.frame);
     }
@@ -141,11 +152,12 @@ impl<C: Container> Segmenter<C> {
         };
         let age_ms = open.age_ms(time_ms);
         let has_new_header = self.video.gate == Gate::NextSegment || self.audio.gate == Gate::NextSegment;
-        // Where a segment began without a keyframe, the next keyframe begins another one.
-        if keyframe && (has_new_header || (!open.independent && age_ms > 0) || age_ms >= self.due_ms()) {
+        // Where a segment began without a keyframe of its own, the next one begins another segment.
+        let is_stopgap = open.repeats || !open.independent;
+        if keyframe && (has_new_header || (is_stopgap && age_ms > 0) || age_ms >= self.due_ms()) {
             return Some(Cut::Regular);
         }
-        if !open.independent && age_ms >= i64::from(self.config.target_ms) {
+        if is_stopgap && age_ms >= i64::from(self.config.target_ms) {
             return Some(Cut::Regular);
         }
         (age_ms >= i64::from(self.config.gop_max_ms) || open.is_full()).then_some(Cut::Forced)
@@ -155,8 +167,10 @@ impl<C: Container> Segmenter<C> {
         let State::Open(open) = &self.state else {
             return None;
         };
-        let awaits_keyframe =
-            open.lead == Lead::Video && open.independent && !self.interleaver.is_paused(Lane::Video);
+        let awaits_keyframe = open.lead == Lead::Video
+            && open.independent
+            && !open.repeats
+            && !self.interleaver.is_paused(Lane::Video);
         let is_due = open.age_ms(time_ms) >= i64::from(self.config.target_ms)
             || (open.lead == Lead::Audio && self.audio.gate == Gate::NextSegment);
         if is_due && !awaits_keyframe {
@@ -170,8 +184,27 @@ impl<C: Container> Segmenter<C> {
         i64::from(target_ms) - CUT_TOLERANCE_MS
     }
 
+    /// Ends the open segment and begins the next one, though there is no keyframe for it: with the GOP so far, as a viewer
+    /// who joins gets it.
+    fn turn_within_gop(&mut self, cut: Cut, first_ms: i64) {
+        let State::Open(open) = &mut self.state else { return };
+        let gop = open.gop_before::<C>(first_ms);
+        open.repeats = true;
+        self.turn(cut, Beginning { lead: Lead::Video, first_ms, independent: !gop.is_empty() });
+        let State::Open(open) = &mut self.state else { return };
+        open.repeats = !gop.is_empty();
+        for (at, Timed { time_ms, frame }) in gop.into_iter().enumerate() {
+            open.hold_video::<C>(time_ms, frame, at == 0);
+        }
+    }
+
     /// Ends the open segment, if there is one, and begins the next one.
     fn turn(&mut self, cut: Cut, next: Beginning) {
+        if let State::Open(open) = &mut self.state
+            && open.repeats
+        {
+            open.fill_to::<C>(next.first_ms);
+        }
         self.close(Some(next.first_ms), cut);
         self.open(next);
     }
