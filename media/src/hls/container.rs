@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::audio_clock::FrameSpan;
 use crate::{
     codec::{
         adts::AdtsError,
@@ -119,6 +120,9 @@ pub trait Container {
     /// The video of a GOP once more, all of it at `time_ms` as nearly as the format can say: it ends with the frame that
     /// is shown while video has paused. Empty if a decoder could not begin anew at the first of it.
     fn repeat_gop(gop: &[Timed<Self::Frame>], time_ms: i64) -> Vec<Timed<Self::Frame>>;
+
+    /// A frame of silence in the audio track's form, and how long it plays; `None` if there is no such form.
+    fn silence(&self) -> Option<(Self::Frame, FrameSpan)>;
 
     /// Whether a frame is the first of another sequence, though no sequence header came: its parameter sets came in band.
     fn begins_sequence(frame: &Self::Frame) -> bool;

@@ -5,7 +5,7 @@
 //! into memory of a [`buffer_pool`]. [`playlist`] lists the segments.
 
 pub mod aac;
-mod audio_clock;
+pub mod audio_clock;
 pub mod buffer_pool;
 pub mod container;
 mod continuity;

@@ -5,6 +5,7 @@
 
 use super::{Segmenter, State};
 use crate::hls::{
+    audio_clock::AudioTime,
     container::{Container, Lead, Timed},
     continuity::Continuity,
     interleaver::{Lane, Released},
@@ -61,6 +62,7 @@ impl<C: Container> Segmenter<C> {
     pub(super) fn splice(&mut self) {
         self.close(None, Cut::Regular);
         self.spliced = true;
+        self.silence = None;
         self.continuity = Continuity::default();
         self.video.gate = Gate::NextSegment;
         self.audio.gate = Gate::Open;
@@ -77,6 +79,7 @@ impl<C: Container> Segmenter<C> {
             self.dropped_frames += 1;
             return;
         }
+        self.fill_with_silence(time_ms);
         match self.cut_before_video(time_ms, keyframe) {
             Some(cut) if keyframe => {
                 self.turn(cut, Beginning { lead: Lead::Video, first_ms: time_ms, independent: true });
@@ -103,9 +106,14 @@ impl<C: Container> Segmenter<C> {
     }
 
     fn place_audio(&mut self, time_ms: i64, arrival: Arrival<C::Frame>) {
-        if arrival.begins_config && self.audio.last_ms().is_some() {
-            self.audio.gate = Gate::NextSegment;
+        if arrival.begins_config {
+            self.note_audio_config();
         }
+        if self.silence.is_some_and(|silence| time_ms < silence.time_ms()) {
+            self.dropped_frames += 1;
+            return;
+        }
+        self.silence = None;
         if let State::Waiting(lead_in) = &mut self.state {
             match lead_in.audio(time_ms, arrival.frame, self.expectation) {
                 LeadInStep::Held => {}
@@ -122,6 +130,38 @@ impl<C: Container> Segmenter<C> {
             None => {}
         }
         self.hold_audio(time_ms, arrival.frame);
+    }
+
+    /// Puts silence up to `time_ms` beside video, if audio that was announced is missing: players wait for a track that they
+    /// know of, and most cannot take up one that they did not find at the start.
+    fn fill_with_silence(&mut self, time_ms: i64) {
+        let State::Open(open) = &self.state else { return };
+        if open.lead != Lead::Video || !self.interleaver.is_missing(Lane::Audio) {
+            return;
+        }
+        let Some((frame, span)) = self.container.silence() else { return };
+        // Tracks may be any time apart.
+        let earliest_ms = time_ms.saturating_sub(LEAP_MAX_MS);
+        let from_ms = self.audio.end_ms(i64::MIN).unwrap_or(open.first_ms).max(earliest_ms);
+        if self.audio.take_new_header() {
+            self.note_audio_config();
+        }
+        let goes_on =
+            |silence: &AudioTime| silence.rate_hz == span.rate_hz && silence.time_ms() >= earliest_ms;
+        let silence = self.silence.filter(goes_on);
+        let mut next = silence.unwrap_or(AudioTime { from_ms, samples: 0, rate_hz: span.rate_hz });
+        while next.time_ms() < time_ms {
+            self.hold_audio(next.time_ms(), frame.clone());
+            next = next.after(span);
+        }
+        self.silence = Some(next);
+    }
+
+    /// Frames of another configuration wait for the next segment.
+    fn note_audio_config(&mut self) {
+        if self.audio.last_ms().is_some() {
+            self.audio.gate = Gate::NextSegment;
+        }
     }
 
     /// Opens the first segment of a stream without video, with what was held.

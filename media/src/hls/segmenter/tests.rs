@@ -354,9 +354,9 @@ fn without_keyframes_for_too_long_segments_of_the_target_s_length_go_on() {
 
 /// A stream of which one track is left out between two times.
 fn with_pause(source: Source, track: Track, from_ms: i64, to_ms: i64) -> Vec<Message> {
-    let mut messages = source.all();
-    messages.retain(|message| message.0 != track || message.1 < from_ms || message.1 >= to_ms);
-    messages
+    let mut media = source.media();
+    media.retain(|message| message.0 != track || message.1 < from_ms || message.1 >= to_ms);
+    [source.headers(), media].concat()
 }
 
 #[test]
@@ -432,14 +432,58 @@ fn a_segment_ends_a_second_after_video_paused_in_it_and_not_later() {
     assert_eq!(durations_ms(&feed(&mut segmenter, &messages[..until])), [2_000, 2_017]);
 }
 
+/// The audio frames of segments, with the time of each, in samples.
+fn audio_frames(segments: &[Segment], rate_hz: u64) -> Vec<(u64, Vec<u8>)> {
+    let mut frames = Vec::new();
+    for packet in checked(segments).iter().flat_map(|segment| &segment.audio) {
+        let first = (packet.pts - LEAD_TICKS) * rate_hz / 90_000;
+        let of_packet = adts_frames(&packet.payload).unwrap().into_iter();
+        frames.extend((0..).zip(of_packet).map(|(at, frame)| (first + at * 1_024, frame[7..].to_vec())));
+    }
+    frames
+}
+
 #[test]
-fn video_goes_on_in_regular_segments_while_audio_pauses() {
+fn video_goes_on_beside_silence_while_audio_pauses() {
     let source = Source { gop_ms: Some(1_000), length_ms: 40_000, ..SOURCE };
     let messages = with_pause(source, Track::Audio, 12_000, 32_000);
-    let segments = cut(&messages);
+    let mut segmenter = segmenter();
+    let segments = cut_by(&mut segmenter, &messages);
     assert_eq!(durations_ms(&segments), [2_000; 20]);
     assert!(segments.iter().all(|segment| segment.independent && !segment.discontinuity));
-    assert_holds(&segments, &messages[2..]);
+    let frames = audio_frames(&segments, 44_100);
+    let steps = frames.windows(2).map(|pair| pair[1].0 - pair[0].0);
+    assert!(steps.into_iter().all(|step| step.abs_diff(1_024) < 1_024), "without a gap");
+    let silent = frames.iter().filter(|(_, frame)| frame == &[0x20, 0, 0, 0, 0, 0, 0x0E]).count();
+    let sent = of_track(&messages[2..], Track::Audio).len();
+    assert_eq!(frames.len() - silent, sent - segmenter.dropped_frames() as usize);
+    assert!(segmenter.dropped_frames() <= 1 && (860..=863).contains(&silent), "{silent}");
+}
+
+#[test]
+fn audio_that_was_announced_and_does_not_come_is_silence_until_it_does() {
+    let source = Source { gop_ms: Some(1_000), length_ms: 20_000, ..SOURCE };
+    let messages = with_pause(source, Track::Audio, 0, 10_500);
+    let segments = cut(&messages);
+    assert!(segments.iter().all(|segment| !segment.discontinuity));
+    assert!(checked(&segments).iter().all(|segment| segment.audio_type == Some(0x0F)));
+    assert_eq!(audio_frames(&segments, 44_100)[0].0, 0);
+    let without_header: Vec<_> =
+        messages.iter().filter(|message| message.0 == Track::Video).cloned().collect();
+    assert!(checked(&cut(&without_header)).iter().all(|segment| segment.audio_type.is_none()));
+}
+
+#[test]
+fn another_header_while_audio_pauses_counts_from_the_next_segment_on() {
+    let source = Source { gop_ms: Some(2_000), length_ms: 20_000, ..SOURCE };
+    let mut messages = with_pause(source, Track::Audio, 6_000, i64::MAX);
+    let at = messages.iter().position(|message| message.1 == 9_000).unwrap();
+    messages.insert(at, (Track::Audio, 9_000, Bytes::from_static(AAC_48000)));
+    let segments = cut(&messages);
+    let discontinuities: Vec<_> = segments.iter().map(|segment| segment.discontinuity).collect();
+    assert_eq!(discontinuities, (0..10).map(|at| at == 5).collect::<Vec<_>>());
+    let rates: Vec<_> = checked(&segments).iter().map(|segment| segment.audio[0].payload[2]).collect();
+    assert_eq!(rates, [0x50, 0x50, 0x50, 0x50, 0x50, 0x4C, 0x4C, 0x4C, 0x4C, 0x4C]);
 }
 
 #[test]

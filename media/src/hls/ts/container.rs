@@ -41,6 +41,7 @@ pub struct TsContainer {
     clock: AudioClock,
     video: Option<ActiveConfig>,
     audio: Option<AudioConfig>,
+    silence: Option<Bytes>,
 }
 
 /// A frame that MPEG-TS can carry.
@@ -109,9 +110,13 @@ impl Container for TsContainer {
     }
 
     fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), ContainerError> {
-        self.audio = None;
+        (self.audio, self.silence) = (None, None);
         self.audio = Some(match codec {
-            AudioCodec::Aac => AudioConfig::Aac(AdtsConfig::parse(header)?),
+            AudioCodec::Aac => {
+                let config = AdtsConfig::parse(header)?;
+                self.silence = config.silence().map(Bytes::from);
+                AudioConfig::Aac(config)
+            }
             AudioCodec::Mp3 => AudioConfig::Mp3,
             other => return Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
         });
@@ -150,6 +155,14 @@ impl Container for TsContainer {
             Some((_, first)) if first.unit.refreshes() => repeated(&pictures, time_ms),
             _ => Vec::new(),
         }
+    }
+
+    fn silence(&self) -> Option<(TsFrame, FrameSpan)> {
+        let (Some(AudioConfig::Aac(config)), Some(silence)) = (self.audio, &self.silence) else {
+            return None;
+        };
+        let sound = aac_frame(config, silence.clone()).ok()?;
+        Some((TsFrame::Audio(sound), aac_span(config)))
     }
 
     fn begins_sequence(frame: &TsFrame) -> bool {
@@ -262,9 +275,12 @@ fn ticks(PackStart { time_ms, counted, .. }: PackStart) -> Ticks {
 }
 
 fn aac_frame(config: AdtsConfig, data: Bytes) -> Result<AudioFrame, ContainerError> {
-    let span = Some(FrameSpan { samples: AAC_FRAME_SAMPLES, rate_hz: config.sample_rate_hz() });
     let adts = Some(config.header(data.len())?);
-    Ok(AudioFrame { stream: AudioStream::Aac, span, adts, data })
+    Ok(AudioFrame { stream: AudioStream::Aac, span: Some(aac_span(config)), adts, data })
+}
+
+fn aac_span(config: AdtsConfig) -> FrameSpan {
+    FrameSpan { samples: AAC_FRAME_SAMPLES, rate_hz: config.sample_rate_hz() }
 }
 
 fn mp3_frame(data: Bytes) -> AudioFrame {
