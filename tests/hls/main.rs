@@ -7,6 +7,7 @@ mod life;
 mod media;
 #[path = "../support/new_ffmpeg.rs"]
 mod new_ffmpeg;
+mod pauses;
 mod reconnect;
 mod support;
 mod wrap;
