@@ -299,14 +299,16 @@ impl<C: Container> Segmenter<C> {
     /// A leap within the feed is a splice, else one segment would be as long as the leap. A track that comes back after a
     /// pause goes on beside the other one, and one that is far behind it goes on by itself.
     fn splice_at_leap(&mut self, lane: Lane, time_ms: i64) {
+        let is_near = |known_ms: i64| time_ms.saturating_sub(known_ms).saturating_abs() <= LEAP_MAX_MS;
+        if self.continuity.latest_ms().is_none_or(is_near) {
+            return;
+        }
         let State::Open(open) = &self.state else { return };
         let own_ms = match lane {
             Lane::Video => self.video.last_ms(),
             Lane::Audio => self.audio.last_ms(),
         };
-        let own_ms = own_ms.map(|placed_ms| self.continuity.original_ms(placed_ms));
-        let is_near = |known_ms: i64| time_ms.saturating_sub(known_ms).saturating_abs() <= LEAP_MAX_MS;
-        if [own_ms, self.continuity.latest_ms()].into_iter().flatten().any(is_near) {
+        if own_ms.is_some_and(|placed_ms| is_near(self.continuity.original_ms(placed_ms))) {
             return;
         }
         self.expectation = match open.lead {
