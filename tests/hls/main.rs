@@ -7,6 +7,7 @@ mod failing_disks_do_not_end_streams;
 mod first_requests_wait_for_segments;
 mod http_answers;
 mod playlists_go_on_after_a_reconnect;
+mod segments_go_on_while_a_track_pauses;
 
 use synctv_testkit::{nodes::CLUSTER_SECRET, server::TestServer, tools::Encoded};
 

@@ -67,6 +67,40 @@ pub enum AacConfigError {
     SampleRateIndex(u32),
 }
 
+/// The layout of a channel configuration.
+struct Layout {
+    configuration: u8,
+    front: &'static [ChannelElement],
+    surround: &'static [ChannelElement],
+    lfe_count: u32,
+}
+
+/// ISO/IEC 14496-3, table 1.19.
+const LAYOUTS: [Layout; 7] = {
+    use ChannelElement::{Pair, Single};
+    [
+        Layout { configuration: 1, front: &[Single], surround: &[], lfe_count: 0 },
+        Layout { configuration: 2, front: &[Pair], surround: &[], lfe_count: 0 },
+        Layout { configuration: 3, front: &[Single, Pair], surround: &[], lfe_count: 0 },
+        Layout { configuration: 4, front: &[Single, Pair], surround: &[Single], lfe_count: 0 },
+        Layout { configuration: 5, front: &[Single, Pair], surround: &[Pair], lfe_count: 0 },
+        Layout { configuration: 6, front: &[Single, Pair], surround: &[Pair], lfe_count: 1 },
+        Layout { configuration: 7, front: &[Single, Pair, Pair], surround: &[Pair], lfe_count: 1 },
+    ]
+};
+
+impl ProgramConfig {
+    /// The channel configuration with the same elements in the same order, if there is one.
+    pub fn configuration(&self) -> Option<u8> {
+        let found = LAYOUTS.iter().find(|layout| {
+            self.front == layout.front
+                && self.surround == layout.surround
+                && self.lfe_count == layout.lfe_count
+        });
+        found.map(|layout| layout.configuration)
+    }
+}
+
 impl AacConfig {
     /// Reads an AudioSpecificConfig.
     pub fn parse(config: &[u8]) -> Result<Self, AacConfigError> {
@@ -90,6 +124,37 @@ impl AacConfig {
     }
 }
 
+/// A frame (raw_data_block, section 4.4.2.1) in which no element has any spectral data: silence at any sampling frequency.
+/// `None` for layouts that have no channel configuration.
+pub fn silent_frame(configuration: u8) -> Option<Vec<u8>> {
+    const SINGLE: u32 = 0;
+    const PAIR: u32 = 1;
+    const LFE: u32 = 3;
+    const END: u32 = 7;
+    /// Gain, window, no bands, no tools.
+    const CHANNEL_BITS: usize = 8 + 11 + 3;
+    let layout = LAYOUTS.iter().find(|layout| layout.configuration == configuration)?;
+    let (mut bits, mut tags) = (BitWriter::default(), [0; 2]);
+    for element in layout.front.iter().chain(layout.surround) {
+        let (id, channels_bits) = match element {
+            ChannelElement::Single => (SINGLE, CHANNEL_BITS),
+            ChannelElement::Pair => (PAIR, 1 + 2 * CHANNEL_BITS),
+        };
+        let tag = &mut tags[usize::from(id == PAIR)];
+        bits.put(id, 3);
+        bits.put(*tag, 4);
+        bits.put(0, channels_bits);
+        *tag += 1;
+    }
+    for tag in 0..layout.lfe_count {
+        bits.put(LFE, 3);
+        bits.put(tag, 4);
+        bits.put(0, CHANNEL_BITS);
+    }
+    bits.put(END, 3);
+    Some(bits.bytes)
+}
+
 /// The index of a sampling frequency (table 1.18), or of the one within 2 % of it.
 pub fn sampling_index(rate_hz: u32) -> Option<u8> {
     let index = SAMPLE_RATES_HZ.iter().position(|known_hz| known_hz.abs_diff(rate_hz) * 50 <= *known_hz);
@@ -99,6 +164,28 @@ pub fn sampling_index(rate_hz: u32) -> Option<u8> {
 /// The sampling frequency of an index, in Hz.
 pub fn indexed_rate_hz(index: u8) -> Option<u32> {
     SAMPLE_RATES_HZ.get(usize::from(index)).copied()
+}
+
+#[derive(Default)]
+struct BitWriter {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl BitWriter {
+    /// Appends the low `count` bits of a value, the highest first.
+    fn put(&mut self, value: u32, count: usize) {
+        for at in (0..count).rev() {
+            if self.count.is_multiple_of(8) {
+                self.bytes.push(0);
+            }
+            let bit = if at < 32 { (value >> at & 1) as u8 } else { 0 };
+            if let Some(last) = self.bytes.last_mut() {
+                *last |= bit << (7 - self.count % 8);
+            }
+            self.count += 1;
+        }
+    }
 }
 
 struct ConfigReader<'a>(BitReader<'a>);
@@ -203,6 +290,14 @@ mod tests {
         assert_eq!(channels(stereo), (vec![Pair], vec![], 0));
         let surround = b"\x12\x00\x05\x08\x48\x00\x20\x00\xC6\x40\x00";
         assert_eq!(channels(surround), (vec![Pair, Single], vec![Single, Pair, Pair], 0));
+    }
+
+    #[test]
+    fn a_silent_frame_has_the_elements_of_its_configuration() {
+        assert_eq!(silent_frame(1), Some(vec![0, 0, 0, 7]));
+        assert_eq!(silent_frame(2), Some(vec![0x20, 0, 0, 0, 0, 0, 0x0E]));
+        assert_eq!(silent_frame(6).map(|frame| frame.len()), Some((29 + 52 + 52 + 29 + 3_usize).div_ceil(8)));
+        assert_eq!((silent_frame(0), silent_frame(8)), (None, None));
     }
 
     #[test]

@@ -3,9 +3,7 @@
 use thiserror::Error;
 
 use crate::codec::aac::{
-    AacChannels, AacConfig, AacConfigError,
-    ChannelElement::{self, Pair, Single},
-    ProgramConfig, indexed_rate_hz, sampling_index,
+    AacChannels, AacConfig, AacConfigError, indexed_rate_hz, sampling_index, silent_frame,
 };
 
 /// Bytes of a header without a checksum.
@@ -85,6 +83,11 @@ impl AdtsConfig {
         ])
     }
 
+    /// A frame of silence.
+    pub fn silence(&self) -> Option<Vec<u8>> {
+        silent_frame(self.channels)
+    }
+
     /// The sampling frequency that the header names.
     pub fn sample_rate_hz(&self) -> u32 {
         indexed_rate_hz(self.sampling_index).unwrap_or_default()
@@ -97,25 +100,8 @@ fn channel_configuration(channels: &AacChannels) -> Result<u8, AdtsError> {
     match channels {
         AacChannels::Configuration(configuration @ 1..=7) => Ok(*configuration),
         AacChannels::Configuration(other) => Err(AdtsError::Channels(*other)),
-        AacChannels::Program(program) => program_configuration(program).ok_or(AdtsError::Layout),
+        AacChannels::Program(program) => program.configuration().ok_or(AdtsError::Layout),
     }
-}
-
-/// The channel configuration with the same elements in the same order (ISO/IEC 14496-3, table 1.19).
-fn program_configuration(program: &ProgramConfig) -> Option<u8> {
-    const LAYOUTS: [(u8, &[ChannelElement], &[ChannelElement], u32); 7] = [
-        (1, &[Single], &[], 0),
-        (2, &[Pair], &[], 0),
-        (3, &[Single, Pair], &[], 0),
-        (4, &[Single, Pair], &[Single], 0),
-        (5, &[Single, Pair], &[Pair], 0),
-        (6, &[Single, Pair], &[Pair], 1),
-        (7, &[Single, Pair, Pair], &[Pair], 1),
-    ];
-    let found = LAYOUTS.iter().find(|(_, front, surround, lfe_count)| {
-        program.front == *front && program.surround == *surround && program.lfe_count == *lfe_count
-    });
-    found.map(|(configuration, ..)| *configuration)
 }
 
 #[cfg(test)]
@@ -123,6 +109,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::codec::aac::{
+        ChannelElement::{self, Pair, Single},
+        ProgramConfig,
+    };
 
     #[test]
     fn aac_lc_44100_stereo() {

@@ -15,6 +15,7 @@ pub struct AccessUnit {
     config: Arc<NalConfig>,
     nals: Bytes,
     keyframe: bool,
+    refreshes: bool,
     /// The configured parameter sets are put before it.
     lacks_sets: bool,
     size_max_bytes: usize,
@@ -42,7 +43,8 @@ impl AccessUnit {
         if lacks_sets {
             size_max_bytes += config.parameter_sets.iter().map(|set| nal_bytes(set)).sum::<usize>();
         }
-        Ok(Some(Self { config: config.clone(), nals, keyframe, lacks_sets, size_max_bytes }))
+        let refreshes = types & config.syntax.refresh_types() != 0;
+        Ok(Some(Self { config: config.clone(), nals, keyframe, refreshes, lacks_sets, size_max_bytes }))
     }
 
     /// The configuration that it was read with.
@@ -53,6 +55,12 @@ impl AccessUnit {
     /// Whether decoding can start at it.
     pub fn is_keyframe(&self) -> bool {
         self.keyframe
+    }
+
+    /// Whether a decoder begins anew at it, so that it can be repeated: more than a keyframe, which may have frames behind it
+    /// that need earlier ones.
+    pub fn refreshes(&self) -> bool {
+        self.refreshes
     }
 
     /// The most that [`put`](Self::put) appends, in bytes.

@@ -42,6 +42,14 @@ impl NalSyntax {
         }
     }
 
+    /// The types of slices at which a decoder begins anew, whatever it had before, as a set of bits.
+    pub const fn refresh_types(self) -> u64 {
+        match self {
+            NalSyntax::H264 => 1 << 5,
+            NalSyntax::H265 => 0b1_1111 << 16,
+        }
+    }
+
     /// An access unit delimiter that allows any kind of slice.
     pub const fn delimiter(self) -> &'static [u8] {
         match self {

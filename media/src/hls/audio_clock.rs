@@ -12,9 +12,11 @@ pub(super) struct AudioClock {
 
 /// How long a frame plays, as a fraction of a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FrameSpan {
-    pub(super) samples: u32,
-    pub(super) rate_hz: u32,
+pub struct FrameSpan {
+    /// Samples per channel.
+    pub samples: u32,
+    /// Samples per second.
+    pub rate_hz: u32,
 }
 
 /// A moment: so many samples behind a timestamp.
@@ -30,7 +32,7 @@ impl AudioClock {
     pub(super) fn place(&mut self, time_ms: i64, span: FrameSpan) -> AudioTime {
         let counted = self.run.filter(|run| run.rate_hz == span.rate_hz && run.is_near(time_ms));
         let time = counted.unwrap_or(AudioTime { from_ms: time_ms, samples: 0, rate_hz: span.rate_hz });
-        self.run = Some(AudioTime { samples: time.samples.saturating_add(span.samples.into()), ..time });
+        self.run = Some(time.after(span));
         time
     }
 
@@ -53,9 +55,18 @@ impl AudioTime {
         seconds.saturating_mul(per_second.into()).saturating_add(rest * u64::from(per_second) / rate_hz)
     }
 
+    /// The same in milliseconds, rounded down.
+    pub(super) fn time_ms(self) -> i64 {
+        self.from_ms.saturating_add(i64::try_from(self.counted(1_000)).unwrap_or(i64::MAX))
+    }
+
+    /// The end of a frame that begins then.
+    pub(super) fn after(self, span: FrameSpan) -> Self {
+        Self { samples: self.samples.saturating_add(span.samples.into()), ..self }
+    }
+
     fn is_near(self, time_ms: i64) -> bool {
-        let counted_ms = i64::try_from(self.counted(1_000)).unwrap_or(i64::MAX);
-        time_ms.saturating_sub(self.from_ms.saturating_add(counted_ms)).saturating_abs() <= DRIFT_MAX_MS
+        time_ms.saturating_sub(self.time_ms()).saturating_abs() <= DRIFT_MAX_MS
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::audio_clock::FrameSpan;
 use crate::{
     codec::{
         adts::AdtsError,
@@ -93,7 +94,7 @@ pub struct SegmentFormat {
 /// read after it, whenever they are written.
 pub trait Container {
     /// A frame that was read. It shares the memory of the tag that it came in.
-    type Frame: fmt::Debug;
+    type Frame: fmt::Debug + Clone;
 
     /// The form of its segments.
     const FORMAT: &'static SegmentFormat;
@@ -115,6 +116,13 @@ pub trait Container {
 
     /// Reads a frame of audio, without the tag's own header. `None` if it has nothing to play.
     fn audio(&self, codec: AudioCodec, data: Bytes) -> Result<Option<Self::Frame>, ContainerError>;
+
+    /// The video of a GOP once more, all of it at `time_ms` as nearly as the format can say: it ends with the frame that
+    /// is shown while video has paused. Empty if a decoder could not begin anew at the first of it.
+    fn repeat_gop(gop: &[Timed<Self::Frame>], time_ms: i64) -> Vec<Timed<Self::Frame>>;
+
+    /// A frame of silence in the audio track's form, and how long it plays; `None` if there is no such form.
+    fn silence(&self) -> Option<(Self::Frame, FrameSpan)>;
 
     /// Whether a frame is the first of another sequence, though no sequence header came: its parameter sets came in band.
     fn begins_sequence(frame: &Self::Frame) -> bool;

@@ -1,35 +1,44 @@
 //! A stream's time without its holes.
 
-/// Frames that are further apart than this have a hole between them, in milliseconds.
+/// Frames that are further apart than this may have a hole between them, in milliseconds.
 const HOLE_MS: i64 = 1_000;
 
-/// A slide show has no holes: they are so many times as long as the step before them.
+/// A stream in which frames are as far apart now and then has no holes: they are so many times as long as other steps.
 const HOLE_STEPS: i64 = 3;
+
+/// How long a long step counts as usual, in milliseconds.
+const MEMORY_MS: i64 = 30_000;
 
 /// What is left of a hole: about a frame's duration.
 const LEFT_MS: i64 = 40;
 
 /// Takes the time out of a stream in which nothing was sent at all, as when an encoder stood still.
 ///
-/// A segment lasts as long as its frames are apart, and a target duration cannot be taken back. With the hole in it, one
-/// segment would make every later viewer wait; and viewers have seen the hole already, as nothing came.
+/// A segment lasts as long as its frames are apart, and a target duration is not to change. With the hole in it, one segment
+/// would make every later viewer wait; and viewers have seen the hole already, as nothing came.
 #[derive(Debug, Default)]
 pub(super) struct Continuity {
     latest_ms: Option<i64>,
-    step_ms: Option<i64>,
+    usual: Option<UsualStep>,
     removed_ms: i64,
 }
 
+/// The longest step of late.
+#[derive(Debug, Clone, Copy)]
+struct UsualStep {
+    step_ms: i64,
+    at_ms: i64,
+}
+
 impl Continuity {
-    /// Places the next frame of the stream; behind the latest one, nothing is taken out.
+    /// Places the next frame of the stream. One that comes late is placed behind the latest.
     pub(super) fn place(&mut self, time_ms: i64) -> i64 {
         let step_ms = self.latest_ms.map(|latest_ms| time_ms.saturating_sub(latest_ms));
         if let Some(step_ms) = step_ms.filter(|step_ms| *step_ms > 0) {
-            if self.step_ms.is_some_and(|usual_ms| is_hole(step_ms, usual_ms)) {
+            if self.is_hole(step_ms) {
                 self.removed_ms = self.removed_ms.saturating_add(step_ms - LEFT_MS);
-            } else {
-                self.step_ms = Some(step_ms);
             }
+            self.note_step(UsualStep { step_ms, at_ms: time_ms });
         }
         self.latest_ms = self.latest_ms.max(Some(time_ms));
         time_ms.saturating_sub(self.removed_ms)
@@ -40,14 +49,23 @@ impl Continuity {
         placed_ms.saturating_add(self.removed_ms)
     }
 
-    /// Whether a frame would be placed where the stream is anything but going on.
+    /// The latest of the stream's own times.
     pub(super) fn latest_ms(&self) -> Option<i64> {
         self.latest_ms
     }
-}
 
-fn is_hole(step_ms: i64, usual_ms: i64) -> bool {
-    step_ms > HOLE_MS && step_ms / HOLE_STEPS > usual_ms
+    fn is_hole(&self, step_ms: i64) -> bool {
+        step_ms > HOLE_MS && self.usual.is_some_and(|usual| step_ms / HOLE_STEPS > usual.step_ms)
+    }
+
+    fn note_step(&mut self, step: UsualStep) {
+        let is_longest = |usual: UsualStep| {
+            step.step_ms >= usual.step_ms || step.at_ms.saturating_sub(usual.at_ms) > MEMORY_MS
+        };
+        if self.usual.is_none_or(is_longest) {
+            self.usual = Some(step);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -63,13 +81,19 @@ mod tests {
     fn a_hole_is_taken_out_and_what_follows_keeps_its_pace() {
         assert_eq!(placed([0, 40, 80, 8_080, 8_120, 8_160]), [0, 40, 80, 120, 160, 200]);
         assert_eq!(placed([0, 40, 1_040, 1_080]), [0, 40, 1_040, 1_080]);
-        assert_eq!(placed([0, 40, 3_040, 6_040]), [0, 40, 80, 120]);
     }
 
     #[test]
     fn a_slide_show_keeps_its_times() {
         let times_ms: Vec<_> = (0..10).map(|at| at * 5_000).collect();
         assert_eq!(placed(times_ms.clone()), times_ms);
+        assert_eq!(placed([0, 40, 3_040, 6_040, 6_080, 8_080]), [0, 40, 80, 3_080, 3_120, 5_120]);
+    }
+
+    #[test]
+    fn holes_that_are_rare_are_taken_out_each_time() {
+        let times_ms = (0..100_000).step_by(40).map(|at_ms| at_ms + at_ms / 40_000 * 8_000);
+        assert_eq!(placed(times_ms), (0..100_000).step_by(40).collect::<Vec<_>>());
     }
 
     #[test]
@@ -81,8 +105,7 @@ mod tests {
     fn the_stream_s_own_time_can_be_told() {
         let mut continuity = Continuity::default();
         let placed = [0, 40, 9_000].map(|time_ms| continuity.place(time_ms));
-        let placed_ms = placed[2];
-        assert_eq!(continuity.original_ms(placed_ms), 9_000);
+        assert_eq!(continuity.original_ms(placed[2]), 9_000);
     }
 
     #[test]

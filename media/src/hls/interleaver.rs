@@ -47,7 +47,7 @@ pub(super) struct Released<T> {
 struct LaneState<T> {
     queue: VecDeque<Waiting<T>>,
     /// Frames will come, as their sequence header did.
-    expected: bool,
+    announced: bool,
     first_ms: Option<i64>,
     last_ms: Option<i64>,
     /// Where the other track was when this one's last frame came.
@@ -85,7 +85,7 @@ impl<T> Interleaver<T> {
 
     /// The track's sequence header came.
     pub(super) fn announce(&mut self, lane: Lane) {
-        self.lane_mut(lane).expected = true;
+        self.lane_mut(lane).announced = true;
     }
 
     /// A tag with this body came. What waits may keep it in memory.
@@ -122,6 +122,12 @@ impl<T> Interleaver<T> {
     pub(super) fn is_paused(&self, lane: Lane) -> bool {
         let state = self.lane(lane);
         state.queue.is_empty() && state.has_paused(self.lane(lane.other()).last_ms)
+    }
+
+    /// Whether the track is missing: it has paused, or its sequence header came and nothing else.
+    pub(super) fn is_missing(&self, lane: Lane) -> bool {
+        let (state, other) = (self.lane(lane), self.lane(lane.other()));
+        self.is_paused(lane) || (state.announced && state.last_ms.is_none() && !state.may_still_begin(other))
     }
 
     /// What comes next has other clocks. Empty it first.
@@ -172,7 +178,7 @@ impl<T> LaneState<T> {
     const fn new() -> Self {
         Self {
             queue: VecDeque::new(),
-            expected: false,
+            announced: false,
             first_ms: None,
             last_ms: None,
             other_at_last_ms: None,
@@ -202,6 +208,13 @@ impl<T> LaneState<T> {
         self.last_ms.is_some() && self.silence_ms(other_ms) > PAUSE_MS + self.usual_silence_ms
     }
 
+    /// Whether a track that has not begun may only be behind the other one.
+    fn may_still_begin(&self, other: &Self) -> bool {
+        let goes_on_ms =
+            other.last_ms.zip(other.first_ms).map(|(last_ms, first_ms)| last_ms.saturating_sub(first_ms));
+        goes_on_ms.is_none_or(|goes_on_ms| goes_on_ms <= SKEW_MAX_MS)
+    }
+
     /// Whether a frame of this track may come that belongs before `head_ms` of the other one.
     fn is_awaited(&self, head_ms: i64, other: &Self) -> bool {
         match (self.last_ms, other.last_ms) {
@@ -210,10 +223,7 @@ impl<T> LaneState<T> {
                     && other_ms.saturating_sub(last_ms) <= SKEW_MAX_MS
                     && !self.has_paused(Some(other_ms))
             }
-            (None, Some(other_ms)) => {
-                let first_ms = other.first_ms.unwrap_or(other_ms);
-                self.expected && other_ms.saturating_sub(first_ms) <= SKEW_MAX_MS
-            }
+            (None, Some(_)) => self.announced && self.may_still_begin(other),
             (_, None) => false,
         }
     }

@@ -4,7 +4,7 @@
 //! are the business of a [`container`], of which [`ts_container`] is the only one. It writes them when the segment ends,
 //! into memory of a [`buffer_pool`]. [`playlist`] lists the segments.
 
-mod audio_clock;
+pub mod audio_clock;
 pub mod buffer_pool;
 pub mod container;
 mod continuity;

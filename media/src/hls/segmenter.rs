@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use self::cut::Arrival;
 use super::{
+    audio_clock::AudioTime,
     buffer_pool::BufferPool,
     container::{Codec, Container, ContainerError, Unsupported},
     continuity::Continuity,
@@ -59,6 +60,8 @@ pub struct Segmenter<C: Container = TsContainer> {
     video: SegmentTrack<VideoCodec>,
     audio: SegmentTrack<AudioCodec>,
     expectation: Expectation,
+    /// Where silence ends that stands in for audio.
+    silence: Option<AudioTime>,
     /// The owner or the clock said that the next segment does not continue the last one.
     spliced: bool,
     has_produced: bool,
@@ -93,6 +96,7 @@ impl<C: Container> Segmenter<C> {
             video: SegmentTrack::new(Gate::NextSegment),
             audio: SegmentTrack::new(Gate::Open),
             expectation: Expectation::Unknown,
+            silence: None,
             spliced: false,
             has_produced: false,
             finished: VecDeque::new(),

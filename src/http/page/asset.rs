@@ -55,7 +55,7 @@ macro_rules! asset {
 
 pub(super) static HOME: Asset = asset!("index.html", HTML, Revalidated);
 pub(super) static WATCH: Asset = asset!("watch.html", HTML, Revalidated);
-pub(super) static ASSETS: [Asset; 27] = [
+pub(super) static ASSETS: [Asset; 28] = [
     asset!("style.css", CSS, Revalidated),
     asset!("icon.svg", SVG, Revalidated),
     asset!("api.js", JAVASCRIPT, Revalidated),

@@ -5,7 +5,8 @@
 
 use super::{Segmenter, State};
 use crate::hls::{
-    container::{Container, Lead},
+    audio_clock::AudioTime,
+    container::{Container, Lead, Timed},
     continuity::Continuity,
     interleaver::{Lane, Released},
     lead_in::{Expectation, LeadIn, LeadInStep},
@@ -61,6 +62,7 @@ impl<C: Container> Segmenter<C> {
     pub(super) fn splice(&mut self) {
         self.close(None, Cut::Regular);
         self.spliced = true;
+        self.silence = None;
         self.continuity = Continuity::default();
         self.video.gate = Gate::NextSegment;
         self.audio.gate = Gate::Open;
@@ -77,28 +79,41 @@ impl<C: Container> Segmenter<C> {
             self.dropped_frames += 1;
             return;
         }
-        if let Some(cut) = self.cut_before_video(time_ms, keyframe) {
-            self.turn(cut, Beginning { lead: Lead::Video, first_ms: time_ms, independent: keyframe });
+        self.fill_with_silence(time_ms);
+        match self.cut_before_video(time_ms, keyframe) {
+            Some(cut) if keyframe => {
+                self.turn(cut, Beginning { lead: Lead::Video, first_ms: time_ms, independent: true });
+            }
+            Some(cut) => self.turn_within_gop(cut, time_ms),
+            None => {}
         }
         if keyframe {
             self.video.gate = Gate::Open;
             self.note_keyframe(time_ms);
         }
         self.video.note_frame(time_ms);
-        self.hold(time_ms, frame);
+        if let State::Open(open) = &mut self.state {
+            open.hold_video::<C>(time_ms, frame, keyframe);
+        }
     }
 
     /// A keyframe that comes late may be the one for which a segment without one did not wait.
     fn note_keyframe(&mut self, time_ms: i64) {
         if let State::Open(open) = &mut self.state {
             open.independent |= open.age_ms(time_ms) <= 0;
+            open.repeats = false;
         }
     }
 
     fn place_audio(&mut self, time_ms: i64, arrival: Arrival<C::Frame>) {
-        if arrival.begins_config && self.audio.last_ms().is_some() {
-            self.audio.gate = Gate::NextSegment;
+        if arrival.begins_config {
+            self.note_audio_config();
         }
+        if self.silence.is_some_and(|silence| time_ms < silence.time_ms()) {
+            self.dropped_frames += 1;
+            return;
+        }
+        self.silence = None;
         if let State::Waiting(lead_in) = &mut self.state {
             match lead_in.audio(time_ms, arrival.frame, self.expectation) {
                 LeadInStep::Held => {}
@@ -107,10 +122,46 @@ impl<C: Container> Segmenter<C> {
             }
             return;
         }
-        if let Some((cut, lead)) = self.cut_before_audio(time_ms) {
-            self.turn(cut, Beginning { lead, first_ms: time_ms, independent: lead == Lead::Audio });
+        match self.cut_before_audio(time_ms) {
+            Some((cut, Lead::Audio)) => {
+                self.turn(cut, Beginning { lead: Lead::Audio, first_ms: time_ms, independent: true });
+            }
+            Some((cut, Lead::Video)) => self.turn_within_gop(cut, time_ms),
+            None => {}
         }
         self.hold_audio(time_ms, arrival.frame);
+    }
+
+    /// Puts silence up to `time_ms` beside video, if audio that was announced is missing: players wait for a track that they
+    /// know of, and most cannot take up one that they did not find at the start.
+    fn fill_with_silence(&mut self, time_ms: i64) {
+        let State::Open(open) = &self.state else { return };
+        if open.lead != Lead::Video || !self.interleaver.is_missing(Lane::Audio) {
+            return;
+        }
+        let Some((frame, span)) = self.container.silence() else { return };
+        // Tracks may be any time apart.
+        let earliest_ms = time_ms.saturating_sub(LEAP_MAX_MS);
+        let from_ms = self.audio.end_ms(i64::MIN).unwrap_or(open.first_ms).max(earliest_ms);
+        if self.audio.take_new_header() {
+            self.note_audio_config();
+        }
+        let goes_on =
+            |silence: &AudioTime| silence.rate_hz == span.rate_hz && silence.time_ms() >= earliest_ms;
+        let silence = self.silence.filter(goes_on);
+        let mut next = silence.unwrap_or(AudioTime { from_ms, samples: 0, rate_hz: span.rate_hz });
+        while next.time_ms() < time_ms {
+            self.hold_audio(next.time_ms(), frame.clone());
+            next = next.after(span);
+        }
+        self.silence = Some(next);
+    }
+
+    /// Frames of another configuration wait for the next segment.
+    fn note_audio_config(&mut self) {
+        if self.audio.last_ms().is_some() {
+            self.audio.gate = Gate::NextSegment;
+        }
     }
 
     /// Opens the first segment of a stream without video, with what was held.
@@ -141,11 +192,12 @@ impl<C: Container> Segmenter<C> {
         };
         let age_ms = open.age_ms(time_ms);
         let has_new_header = self.video.gate == Gate::NextSegment || self.audio.gate == Gate::NextSegment;
-        // Where a segment began without a keyframe, the next keyframe begins another one.
-        if keyframe && (has_new_header || (!open.independent && age_ms > 0) || age_ms >= self.due_ms()) {
+        // Where a segment began without a keyframe of its own, the next one begins another segment.
+        let is_stopgap = open.repeats || !open.independent;
+        if keyframe && (has_new_header || (is_stopgap && age_ms > 0) || age_ms >= self.due_ms()) {
             return Some(Cut::Regular);
         }
-        if !open.independent && age_ms >= i64::from(self.config.target_ms) {
+        if is_stopgap && age_ms >= i64::from(self.config.target_ms) {
             return Some(Cut::Regular);
         }
         (age_ms >= i64::from(self.config.gop_max_ms) || open.is_full()).then_some(Cut::Forced)
@@ -155,8 +207,10 @@ impl<C: Container> Segmenter<C> {
         let State::Open(open) = &self.state else {
             return None;
         };
-        let awaits_keyframe =
-            open.lead == Lead::Video && open.independent && !self.interleaver.is_paused(Lane::Video);
+        let awaits_keyframe = open.lead == Lead::Video
+            && open.independent
+            && !open.repeats
+            && !self.interleaver.is_paused(Lane::Video);
         let is_due = open.age_ms(time_ms) >= i64::from(self.config.target_ms)
             || (open.lead == Lead::Audio && self.audio.gate == Gate::NextSegment);
         if is_due && !awaits_keyframe {
@@ -170,8 +224,27 @@ impl<C: Container> Segmenter<C> {
         i64::from(target_ms) - CUT_TOLERANCE_MS
     }
 
+    /// Ends the open segment and begins the next one, though there is no keyframe for it: with the GOP so far, as a viewer
+    /// who joins gets it.
+    fn turn_within_gop(&mut self, cut: Cut, first_ms: i64) {
+        let State::Open(open) = &mut self.state else { return };
+        let gop = open.gop_before::<C>(first_ms);
+        open.repeats = true;
+        self.turn(cut, Beginning { lead: Lead::Video, first_ms, independent: !gop.is_empty() });
+        let State::Open(open) = &mut self.state else { return };
+        open.repeats = !gop.is_empty();
+        for (at, Timed { time_ms, frame }) in gop.into_iter().enumerate() {
+            open.hold_video::<C>(time_ms, frame, at == 0);
+        }
+    }
+
     /// Ends the open segment, if there is one, and begins the next one.
     fn turn(&mut self, cut: Cut, next: Beginning) {
+        if let State::Open(open) = &mut self.state
+            && open.repeats
+        {
+            open.fill_to::<C>(next.first_ms);
+        }
         self.close(Some(next.first_ms), cut);
         self.open(next);
     }
@@ -226,14 +299,16 @@ impl<C: Container> Segmenter<C> {
     /// A leap within the feed is a splice, else one segment would be as long as the leap. A track that comes back after a
     /// pause goes on beside the other one, and one that is far behind it goes on by itself.
     fn splice_at_leap(&mut self, lane: Lane, time_ms: i64) {
+        let is_near = |known_ms: i64| time_ms.saturating_sub(known_ms).saturating_abs() <= LEAP_MAX_MS;
+        if self.continuity.latest_ms().is_none_or(is_near) {
+            return;
+        }
         let State::Open(open) = &self.state else { return };
         let own_ms = match lane {
             Lane::Video => self.video.last_ms(),
             Lane::Audio => self.audio.last_ms(),
         };
-        let own_ms = own_ms.map(|placed_ms| self.continuity.original_ms(placed_ms));
-        let is_near = |known_ms: i64| time_ms.saturating_sub(known_ms).saturating_abs() <= LEAP_MAX_MS;
-        if [own_ms, self.continuity.latest_ms()].into_iter().flatten().any(is_near) {
+        if own_ms.is_some_and(|placed_ms| is_near(self.continuity.original_ms(placed_ms))) {
             return;
         }
         self.expectation = match open.lead {

@@ -322,7 +322,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::{psi::VideoStream, writer::TsWriter},
+        super::{
+            psi::VideoStream,
+            writer::{Ticks, TsWriter},
+        },
         *,
     };
     use crate::hls::container::Lead;
@@ -331,8 +334,8 @@ mod tests {
         let mut writer = TsWriter::new();
         let mut out = Vec::new();
         writer.begin_segment(&mut out, Lead::Video);
-        writer.video(&mut out, VideoStream::H264, 0, 40, true, &[1; 700]);
-        writer.video(&mut out, VideoStream::H264, 40, 40, false, &[1; 7]);
+        writer.video(&mut out, VideoStream::H264, Ticks::from_ms(0), Ticks::from_ms(40), true, &[1; 700]);
+        writer.video(&mut out, VideoStream::H264, Ticks::from_ms(40), Ticks::from_ms(40), false, &[1; 7]);
         writer.end_segment(&mut out);
         out
     }

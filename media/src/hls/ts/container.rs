@@ -5,7 +5,9 @@ use bytes::Bytes;
 use super::{
     audio_pack::{AudioPack, PackStart},
     psi::{AudioStream, VideoStream},
-    writer::{LEAD_MS, TABLES_BYTES, TICKS_A_SECOND, Ticks, TsWriter, audio_max_bytes, video_max_bytes},
+    writer::{
+        LEAD_MS, TABLES_BYTES, TICKS_A_MS, TICKS_A_SECOND, Ticks, TsWriter, audio_max_bytes, video_max_bytes,
+    },
 };
 use crate::{
     codec::{
@@ -29,6 +31,9 @@ use crate::{
 /// The largest audio frame, in bytes; those of MP3 and AAC are a fraction of it.
 pub const AUDIO_FRAME_MAX_BYTES: usize = 16 * 1024;
 
+/// Between frames that are repeated, in ticks: a thirtieth of a millisecond.
+const REPEAT_STEP_TICKS: i64 = TICKS_A_MS / 30;
+
 /// A [`Container`] of MPEG-TS.
 #[derive(Debug, Default)]
 pub struct TsContainer {
@@ -36,10 +41,11 @@ pub struct TsContainer {
     clock: AudioClock,
     video: Option<ActiveConfig>,
     audio: Option<AudioConfig>,
+    silence: Option<Bytes>,
 }
 
 /// A frame that MPEG-TS can carry.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum TsFrame {
     /// A picture.
     Video(VideoFrame),
@@ -47,16 +53,19 @@ pub enum TsFrame {
     Audio(AudioFrame),
 }
 
-/// A picture, and how long after its decoding it is presented.
-#[derive(Debug)]
+/// A picture.
+#[derive(Debug, Clone)]
 pub struct VideoFrame {
     unit: AccessUnit,
     begins_sequence: bool,
-    composition_time_ms: i32,
+    /// How long after the frame's time it is decoded, in ticks.
+    delay_ticks: i64,
+    /// How long after its decoding it is presented, in ticks.
+    composition_ticks: i64,
 }
 
 /// A frame of audio.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AudioFrame {
     stream: AudioStream,
     span: Option<FrameSpan>,
@@ -101,9 +110,13 @@ impl Container for TsContainer {
     }
 
     fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), ContainerError> {
-        self.audio = None;
+        (self.audio, self.silence) = (None, None);
         self.audio = Some(match codec {
-            AudioCodec::Aac => AudioConfig::Aac(AdtsConfig::parse(header)?),
+            AudioCodec::Aac => {
+                let config = AdtsConfig::parse(header)?;
+                self.silence = config.silence().map(Bytes::from);
+                AudioConfig::Aac(config)
+            }
             AudioCodec::Mp3 => AudioConfig::Mp3,
             other => return Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
         });
@@ -118,8 +131,8 @@ impl Container for TsContainer {
         let is_keyframe = header.kind == VideoKind::Keyframe;
         let Some(unit) = AccessUnit::read(active.config(), data, is_keyframe)? else { return Ok(None) };
         let begins_sequence = is_keyframe && active.take_change();
-        let composition_time_ms = header.composition_time_ms;
-        Ok(Some(TsFrame::Video(VideoFrame { unit, begins_sequence, composition_time_ms })))
+        let composition_ticks = i64::from(header.composition_time_ms) * TICKS_A_MS;
+        Ok(Some(TsFrame::Video(VideoFrame { unit, begins_sequence, delay_ticks: 0, composition_ticks })))
     }
 
     fn audio(&self, codec: AudioCodec, data: Bytes) -> Result<Option<TsFrame>, ContainerError> {
@@ -134,6 +147,22 @@ impl Container for TsContainer {
         };
         // Some encoders send tags without data; to a player, an ADTS header alone is a frame that cannot be decoded.
         Ok((!sound.data.is_empty()).then_some(TsFrame::Audio(sound)))
+    }
+
+    fn repeat_gop(gop: &[Timed<TsFrame>], time_ms: i64) -> Vec<Timed<TsFrame>> {
+        let pictures: Vec<_> = gop.iter().filter_map(|timed| timed.frame.video(timed.time_ms)).collect();
+        match pictures.first() {
+            Some((_, first)) if first.unit.refreshes() => repeated(&pictures, time_ms),
+            _ => Vec::new(),
+        }
+    }
+
+    fn silence(&self) -> Option<(TsFrame, FrameSpan)> {
+        let (Some(AudioConfig::Aac(config)), Some(silence)) = (self.audio, &self.silence) else {
+            return None;
+        };
+        let sound = aac_frame(config, silence.clone()).ok()?;
+        Some((TsFrame::Audio(sound), aac_span(config)))
     }
 
     fn begins_sequence(frame: &TsFrame) -> bool {
@@ -167,10 +196,50 @@ impl Container for TsContainer {
     }
 }
 
+impl TsFrame {
+    /// A picture, and when it is presented.
+    fn video(&self, time_ms: i64) -> Option<(Ticks, &VideoFrame)> {
+        match self {
+            TsFrame::Video(picture) => {
+                let shift_ticks = picture.delay_ticks.saturating_add(picture.composition_ticks);
+                Some((Ticks::from_ms(time_ms).plus(shift_ticks), picture))
+            }
+            TsFrame::Audio(_) => None,
+        }
+    }
+}
+
+/// Pictures so close to each other that only the last one is seen, decoded and presented in the order that they had.
+fn repeated(pictures: &[(Ticks, &VideoFrame)], time_ms: i64) -> Vec<Timed<TsFrame>> {
+    let mut shown: Vec<_> = (0..pictures.len()).collect();
+    shown.sort_by_key(|at| pictures.get(*at).map(|(presented, _)| *presented));
+    let mut ranks = vec![0; pictures.len()];
+    for (rank, at) in shown.into_iter().enumerate() {
+        if let Some(place) = ranks.get_mut(at) {
+            *place = rank as i64;
+        }
+    }
+    let steps = || (0_i64..).zip(&ranks).map(|(at, rank)| at - rank);
+    let delay = steps().max().unwrap_or(0);
+    pictures
+        .iter()
+        .zip(steps())
+        .enumerate()
+        .map(|(at, ((_, picture), behind))| VideoFrame {
+            begins_sequence: false,
+            delay_ticks: at as i64 * REPEAT_STEP_TICKS,
+            composition_ticks: (delay - behind) * REPEAT_STEP_TICKS,
+            unit: picture.unit.clone(),
+        })
+        .map(|picture| Timed { time_ms, frame: TsFrame::Video(picture) })
+        .collect()
+}
+
 impl Mux<'_> {
     fn video(&mut self, dts_ms: i64, picture: &VideoFrame) {
-        let VideoFrame { unit, composition_time_ms, .. } = picture;
-        let pts_ms = dts_ms.saturating_add(i64::from(*composition_time_ms));
+        let VideoFrame { unit, delay_ticks, composition_ticks, .. } = picture;
+        let dts = Ticks::from_ms(dts_ms).plus(*delay_ticks);
+        let pts = dts.plus(*composition_ticks);
         if self.pack.is_old(dts_ms) {
             self.flush_pack();
         }
@@ -180,7 +249,7 @@ impl Mux<'_> {
         };
         self.annex_b.clear();
         unit.put(&mut self.annex_b);
-        self.writer.video(self.out, stream, dts_ms, pts_ms, unit.is_keyframe(), &self.annex_b);
+        self.writer.video(self.out, stream, dts, pts, unit.is_keyframe(), &self.annex_b);
     }
 
     fn audio(&mut self, time_ms: i64, sound: &AudioFrame) {
@@ -206,9 +275,12 @@ fn ticks(PackStart { time_ms, counted, .. }: PackStart) -> Ticks {
 }
 
 fn aac_frame(config: AdtsConfig, data: Bytes) -> Result<AudioFrame, ContainerError> {
-    let span = Some(FrameSpan { samples: AAC_FRAME_SAMPLES, rate_hz: config.sample_rate_hz() });
     let adts = Some(config.header(data.len())?);
-    Ok(AudioFrame { stream: AudioStream::Aac, span, adts, data })
+    Ok(AudioFrame { stream: AudioStream::Aac, span: Some(aac_span(config)), adts, data })
+}
+
+fn aac_span(config: AdtsConfig) -> FrameSpan {
+    FrameSpan { samples: AAC_FRAME_SAMPLES, rate_hz: config.sample_rate_hz() }
 }
 
 fn mp3_frame(data: Bytes) -> AudioFrame {

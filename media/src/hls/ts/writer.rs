@@ -37,7 +37,8 @@ const HAS_CLOCK: u8 = 0x10;
 /// Ticks of the wire's clock per second.
 pub const TICKS_A_SECOND: u32 = 90_000;
 
-const TICKS_A_MS: i64 = TICKS_A_SECOND as i64 / 1_000;
+/// Ticks per millisecond.
+pub const TICKS_A_MS: i64 = TICKS_A_SECOND as i64 / 1_000;
 const TICKS_MASK: u64 = (1 << 33) - 1;
 
 /// The most that a call of [`TsWriter::video`] appends, in bytes.
@@ -148,17 +149,16 @@ impl TsWriter {
         &mut self,
         out: &mut Vec<u8>,
         stream: VideoStream,
-        dts_ms: i64,
-        pts_ms: i64,
+        dts: Ticks,
+        pts: Ticks,
         keyframe: bool,
         annex_b: &[u8],
     ) {
         self.tracks.video = Some(stream);
-        let (dts, pts) = (Ticks::from_ms(dts_ms), Ticks::from_ms(pts_ms));
         let clock = (self.lead == Lead::Video).then(|| self.advance_clock(dts));
         let adaptation = Adaptation::new(keyframe, clock);
         // Length 0, "until the next one", is allowed for video and the only choice over 64 KiB.
-        if pts_ms > dts_ms {
+        if pts > dts {
             let mut header = pes_header::<PES_HEADER_PTS_DTS_BYTES>(STREAM_ID_VIDEO, 0, 0xC0);
             put_time(&mut header, 9, 0x30, pts);
             put_time(&mut header, 14, 0x10, dts);
@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn a_keyframe_s_first_packet_is_as_the_standard_says() {
         let bytes = segment(&mut TsWriter::new(), Lead::Video, |writer, out| {
-            writer.video(out, VideoStream::H264, 1_000, 1_080, true, &[0xAB; 184 - 8 - 19]);
+            writer.video(out, VideoStream::H264, ms(1_000), ms(1_080), true, &[0xAB; 184 - 8 - 19]);
         });
         assert_eq!(bytes.len(), 3 * PACKET_BYTES);
         let packet = &bytes[2 * PACKET_BYTES..];
@@ -375,9 +375,9 @@ mod tests {
     #[test]
     fn slow_video_s_clock_goes_on_beside_the_audio() {
         let bytes = segment(&mut TsWriter::new(), Lead::Video, |writer, out| {
-            writer.video(out, VideoStream::H264, 0, 0, true, b"picture");
+            writer.video(out, VideoStream::H264, ms(0), ms(0), true, b"picture");
             (0..5).for_each(|at| writer.audio(out, AudioStream::Mpeg1, ms(at * 93), b"sound"));
-            writer.video(out, VideoStream::H264, 350, 350, false, b"picture");
+            writer.video(out, VideoStream::H264, ms(350), ms(350), false, b"picture");
         });
         assert_eq!(checked(&bytes).clocks, [0, 93, 186, 279, 372, 372].map(|clock_ms| clock_ms * 90));
     }
@@ -387,7 +387,7 @@ mod tests {
         let mut writer = TsWriter::new();
         let mut out = Vec::new();
         writer.begin_segment(&mut out, Lead::Video);
-        writer.video(&mut out, VideoStream::H265, 0, 0, true, b"picture");
+        writer.video(&mut out, VideoStream::H265, ms(0), ms(0), true, b"picture");
         assert!(!writer.end_segment(&mut out));
         assert_eq!(checked(&out).audio_type, None);
         out.clear();
@@ -413,9 +413,9 @@ mod tests {
     #[test]
     fn times_wrap_after_26_and_a_half_hours() {
         let bytes = segment(&mut TsWriter::new(), Lead::Video, |writer, out| {
-            (WRAP_MS - 1_000..WRAP_MS + 1_000)
-                .step_by(40)
-                .for_each(|dts_ms| writer.video(out, VideoStream::H264, dts_ms, dts_ms + 80, true, b"p"));
+            (WRAP_MS - 1_000..WRAP_MS + 1_000).step_by(40).for_each(|dts_ms| {
+                writer.video(out, VideoStream::H264, ms(dts_ms), ms(dts_ms + 80), true, b"p")
+            });
         });
         let segment = checked(&bytes);
         let last = segment.video.last().unwrap();
@@ -443,7 +443,7 @@ mod tests {
                         dts_ms += 40;
                         let payload = vec![*fill; *size];
                         if *is_video {
-                            writer.video(out, VideoStream::H264, dts_ms, dts_ms + offset_ms, true, &payload);
+                            writer.video(out, VideoStream::H264, ms(dts_ms), ms(dts_ms + offset_ms), true, &payload);
                         } else {
                             writer.audio(out, AudioStream::Aac, ms(dts_ms), payload.get(..60_000).unwrap_or(&payload));
                         }
@@ -467,7 +467,7 @@ mod tests {
         #[test]
         fn any_times_are_written(dts_ms: i64, pts_ms: i64, other_ms: i64) {
             let bytes = segment(&mut TsWriter::new(), Lead::Video, |writer, out| {
-                writer.video(out, VideoStream::H264, dts_ms, pts_ms, true, b"picture");
+                writer.video(out, VideoStream::H264, ms(dts_ms), ms(pts_ms), true, b"picture");
                 writer.audio(out, AudioStream::Aac, ms(other_ms), b"sound");
             });
             prop_assert_eq!(bytes.len() % PACKET_BYTES, 0);
