@@ -208,8 +208,8 @@ fn a_codec_that_segments_cannot_carry_is_refused_by_every_node() {
     let server = Server::start(&[]);
     let edge = Edge::start(&server.hls);
     let mut publisher = server.publisher("r");
-    let payload = Bytes::from_static(b"\x90av01\x81\0\0\0");
-    publisher.send(&[Frame { track: Track::Video, timestamp_ms: 0, payload }]);
+    let payloads = [&b"\x90av01\x81\0\0\0"[..], b"\x91av01key"].map(Bytes::from_static);
+    publisher.send(&payloads.map(|payload| Frame { track: Track::Video, timestamp_ms: 0, payload }));
     let direct = server.get("/live/r.m3u8");
     assert_eq!(direct.status, 415);
     let forwarded = edge.request("GET", "/live/r.m3u8", &[]);
