@@ -262,7 +262,9 @@ impl Batcher {
         if self.audio.other_frame(placed.time_ms) {
             self.notes.push(StreamNote::TrackPaused(Track::Audio));
         }
-        self.welcome(track, appearance);
+        if appearance != Appearance::Usual {
+            self.welcome(track, appearance);
+        }
         Ok(self.append_video(content, header, placed))
     }
 
@@ -299,7 +301,9 @@ impl Batcher {
         if self.video.other_frame(time_ms) {
             self.notes.push(StreamNote::TrackPaused(Track::Video));
         }
-        self.welcome(track, appearance);
+        if appearance != Appearance::Usual {
+            self.welcome(track, appearance);
+        }
         let start = self.is_audio_start(time_ms).then(|| Arc::new(self.headers.at(time_ms, self.tracks())));
         self.pending.push(PendingTag { track, time_ms, payload, kind: TagKind::Coded, start });
         Ok(!self.video.is_present())
