@@ -17,7 +17,8 @@ use synctv_actors::{
 };
 use synctv_media::{
     samples,
-    stream::{batcher::BatcherConfig, gop::GopLimits, room::RoomName},
+    stream::{gop::GopLimits, room::RoomName},
+    video_entry::EntryLimits,
 };
 
 const NODE: &str = "bench";
@@ -83,7 +84,7 @@ impl Room {
 fn settings() -> StreamSettings {
     StreamSettings {
         gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20, window_ms: 1000 },
-        batcher: BatcherConfig::default(),
+        entry: EntryLimits::default(),
         flush: Flush::EveryFrame,
         grace: Duration::from_secs(10),
         pull: PullSettings {

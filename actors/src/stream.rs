@@ -17,11 +17,14 @@ use actix::{
     ResponseActFuture, SpawnHandle, WrapFuture, fut,
 };
 use log::info;
-use synctv_media::stream::{
-    batcher::{Batcher, BatcherConfig},
-    frame::Frame,
-    gop::{GopCache, GopLimits, JoinPoint},
-    room::RoomName,
+use synctv_media::{
+    stream::{
+        batcher::Batcher,
+        frame::Frame,
+        gop::{GopCache, GopLimits, JoinPoint},
+        room::RoomName,
+    },
+    video_entry::EntryLimits,
 };
 use thiserror::Error;
 use tokio::{sync::watch, time::Instant};
@@ -58,8 +61,8 @@ const FIRST_PUBLISHER_WAIT: Duration = Duration::from_secs(10);
 pub struct StreamSettings {
     /// What is cached for viewers who join.
     pub gop: GopLimits,
-    /// How a stream's frames are judged.
-    pub batcher: BatcherConfig,
+    /// Where viewers may begin with its video.
+    pub entry: EntryLimits,
     /// When media goes out.
     pub flush: Flush,
     /// How long viewers are kept when the publisher is gone.
@@ -140,7 +143,7 @@ impl StreamActor {
             ingest: Ingest::vacant(FIRST_PUBLISHER_WAIT),
             admission: Admission::Idle,
             last_publisher: 0,
-            batcher: Batcher::new(settings.batcher),
+            batcher: Batcher::new(settings.entry),
             gops: GopCache::new(settings.gop),
             subscribers: Subscribers::default(),
             unwatched_since: Some(Instant::now()),
