@@ -19,7 +19,7 @@ use synctv_actors::{
 };
 use synctv_media::{
     rtmp::session::SessionConfig,
-    stream::{batcher::BatcherConfig, gop::GopLimits, viewer_queue::LagLimits},
+    stream::{gop::GopLimits, video_entry::EntryLimits, viewer_queue::LagLimits},
 };
 
 use crate::{
@@ -303,7 +303,10 @@ impl Config {
                 size_max_bytes: self.max_gop_cache_size_mb as usize * MIB,
                 window_ms: self.join_window_ms.into(),
             },
-            batcher: BatcherConfig { keyframe_wait_ms: i64::from(self.keyframe_wait_s) * 1000 },
+            entry: EntryLimits {
+                keyframe_wait_ms: i64::from(self.keyframe_wait_s) * 1000,
+                keeps_gops: self.enable_gop_cache,
+            },
             flush: self.flush_interval,
             grace: seconds(self.publisher_grace_s),
             pull: self.pull_settings(nodes),
@@ -511,7 +514,7 @@ mod tests {
         assert_eq!(config.httpflv_addr, "0.0.0.0:8080".parse().unwrap());
         let streams = config.stream_settings(&nodes());
         assert_eq!(streams.gop, GopLimits { gops_max: 2, size_max_bytes: 100 * MIB, window_ms: 1000 });
-        assert_eq!(streams.batcher.keyframe_wait_ms, 15_000);
+        assert_eq!(streams.entry.keyframe_wait_ms, 15_000);
         assert_eq!(streams.flush, Flush::EveryFrame);
         assert_eq!(streams.grace, Duration::from_secs(10));
         assert_eq!(config.lag_limits().queue_max_bytes, 4 * MIB);

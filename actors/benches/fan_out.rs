@@ -21,7 +21,7 @@ use synctv_actors::{
 };
 use synctv_media::{
     samples,
-    stream::{batcher::BatcherConfig, gop::GopLimits, room::RoomName},
+    stream::{gop::GopLimits, room::RoomName, video_entry::EntryLimits},
 };
 
 const NODE: &str = "bench";
@@ -98,8 +98,8 @@ fn nodes() -> NodeKeys {
 
 fn settings() -> StreamSettings {
     StreamSettings {
-        batcher: BatcherConfig::default(),
         gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20, window_ms: 1000 },
+        entry: EntryLimits::default(),
         flush: Flush::EveryFrame,
         grace: Duration::from_secs(10),
         pull: PullSettings {

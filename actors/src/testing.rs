@@ -11,7 +11,7 @@ use synctv_media::{
     flv::tags,
     hls::{container::Container, segment_name::SegmentName, ts::container::TsContainer},
     samples,
-    stream::{batcher::BatcherConfig, frame::Frame, gop::GopLimits, room::RoomName},
+    stream::{frame::Frame, gop::GopLimits, room::RoomName, video_entry::EntryLimits},
 };
 use tokio::sync::mpsc;
 
@@ -39,7 +39,7 @@ pub(crate) const LINGER: Duration = Duration::from_secs(20);
 pub(crate) fn settings() -> StreamSettings {
     StreamSettings {
         gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20, window_ms: 1000 },
-        batcher: BatcherConfig::default(),
+        entry: EntryLimits::default(),
         flush: Flush::EveryFrame,
         grace: GRACE,
         pull: PullSettings {

@@ -26,7 +26,7 @@ fn for_fifty_viewers_who_come_at_once() {
     let first = frames::keyframe(0, 0);
     let mut publisher = RtmpPeer::publish(&n1, "r");
     publisher.send_all(&frames::headers());
-    publisher.send_all(&[frames::audio(0, 999), first.clone()]);
+    publisher.send(&first);
     FlvViewer::open(&n1, "r").frames_until(&first);
 
     let asked = (0..50).map(|_| {
@@ -45,7 +45,8 @@ fn for_fifty_viewers_who_come_at_once() {
     publisher.send(&frames::inter(4000, 100));
     for viewer in &mut viewers {
         let seen = viewer.frames_until(&frames::inter(4000, 100));
-        assert_eq!(seen[..seen.len() - 1], sent);
+        let coded: Vec<_> = seen.into_iter().filter(frames::is_coded).collect();
+        assert!(coded[..coded.len() - 1] == sent, "all of it, in order");
     }
     assert_eq!(pulls_that_came(&n1), 1);
     assert_eq!(n2.log.count(|line| line.says("pull began", "r")), 1);

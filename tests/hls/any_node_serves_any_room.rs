@@ -116,8 +116,8 @@ fn a_codec_that_segments_cannot_carry_is_refused_by_every_node() {
     let server = TestServer::with_hls(&["--cluster-secret", CLUSTER_SECRET]);
     let edge = Edge::start(&server);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    let payload = Bytes::from_static(b"\x90av01\x81\0\0\0");
-    publisher.send_all(&[Frame { track: Track::Video, timestamp_ms: 0, payload }]);
+    let payloads = [&b"\x90av01\x81\0\0\0"[..], b"\x91av01key"].map(Bytes::from_static);
+    publisher.send_all(&payloads.map(|payload| Frame { track: Track::Video, timestamp_ms: 0, payload }));
     assert_eq!(server.hls().playlist_answer("r").status, 415);
     let direct = server.hls().get("/live/r.m3u8");
     let forwarded = edge.hls().request("GET", "/live/r.m3u8", &[]);

@@ -54,23 +54,24 @@ fn on_demand_the_first_request_begins_it() {
     assert_eq!(server.hls().get("/live/nobody/index.m3u8").status, 404);
 }
 
-fn refused(video_or_audio: Track, payload: &'static [u8]) -> (u16, String) {
+/// A sequence header and a first frame are answered with this.
+fn refused(track: Track, payloads: [&'static [u8]; 2]) -> (u16, String) {
     let server = TestServer::with_hls(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    let frame = Frame { track: video_or_audio, timestamp_ms: 0, payload: Bytes::from_static(payload) };
-    publisher.send_all(&[frame]);
+    let frame = |payload| Frame { track, timestamp_ms: 0, payload: Bytes::from_static(payload) };
+    publisher.send_all(&payloads.map(frame));
     let answer = server.hls().playlist_answer("r");
     (answer.status, answer.text())
 }
 
 #[test]
 fn a_codec_that_does_not_fit_is_named() {
-    for (track, payload, codec) in [
-        (Track::Video, &b"\x90av01\x81\0\0\0"[..], "av1"),
-        (Track::Video, b"\x90vp09\x01", "vp9"),
-        (Track::Audio, b"\x90OpusOpusHead", "opus"),
+    for (track, payloads, codec) in [
+        (Track::Video, [&b"\x90av01\x81\0\0\0"[..], b"\x91av01key"], "av1"),
+        (Track::Video, [b"\x90vp09\x01", b"\x91vp09key"], "vp9"),
+        (Track::Audio, [b"\x90OpusOpusHead", b"\x91Opusaudio"], "opus"),
     ] {
-        let (status, text) = refused(track, payload);
+        let (status, text) = refused(track, payloads);
         assert_eq!(status, 415);
         assert!(text.contains(&format!(r#""codec":"{codec}""#)), "{text}");
     }

@@ -22,9 +22,13 @@ use synctv_testkit::{
 
 const KEYFRAME: u8 = 0x10;
 const INTER: u8 = 0x20;
+const COMMAND: u8 = 0x50;
 const SEQUENCE_START: u8 = 0;
 const CODED_FRAMES: u8 = 1;
 const CODED_FRAMES_X: u8 = 3;
+const METADATA: u8 = 4;
+const MULTICHANNEL_CONFIG: u8 = 4;
+const UNKNOWN: u8 = 9;
 
 /// A video tag: IsExVideoHeader, frame type and packet type, FourCC, then what follows.
 fn video(time_ms: u32, frame_type: u8, packet_type: u8, four_cc: &str, rest: &[u8]) -> Frame {
@@ -101,6 +105,59 @@ fn a_modifier_in_front_hides_nothing() {
     publisher.send_all(&[header.clone(), key.clone()]);
     let seen = FlvViewer::open(&server, "r").frames_until(&key);
     assert_eq!(frames::payloads(&seen), frames::payloads(&[header, key]));
+}
+
+/// What comes once: colour of the video, channels of the audio, and the configurations of further tracks.
+fn sent_once() -> Vec<Frame> {
+    let colour = [b"\x02\0\x09colorInfo\x03".as_slice(), b"\0\0\x09"].concat();
+    vec![
+        video(0, KEYFRAME, SEQUENCE_START, "hvc1", b"configuration"),
+        video(0, COMMAND, METADATA, "hvc1", &colour),
+        audio(0, SEQUENCE_START, "Opus", b"OpusHead"),
+        audio(0, MULTICHANNEL_CONFIG, "Opus", b"\x01\x06\0\0\0\x3f"),
+        multitrack(Track::Video, "avc1", 1, b"configuration of 1"),
+        multitrack(Track::Video, "avc1", 2, b"configuration of 2"),
+        multitrack(Track::Audio, "mp4a", 1, b"\x12\x10"),
+    ]
+}
+
+/// The sequence header of one further track.
+fn multitrack(track: Track, four_cc: &str, id: u8, rest: &[u8]) -> Frame {
+    let first = if track == Track::Video { 0x96 } else { 0x95 };
+    let one_track = SEQUENCE_START;
+    frame(track, 0, [&[first, one_track], four_cc.as_bytes(), &[id], rest].concat())
+}
+
+#[test]
+fn what_comes_once_reaches_everyone() {
+    let server = TestServer::start(&[]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    let mut early = FlvViewer::open(&server, "r");
+    let once = sent_once();
+    publisher.send_all(&once);
+    let media = [
+        video(40, KEYFRAME, CODED_FRAMES_X, "hvc1", b"key"),
+        audio(45, CODED_FRAMES, "Opus", b"first"),
+        video(80, INTER, CODED_FRAMES_X, "hvc1", b"inter"),
+    ];
+    publisher.send_all(&media);
+    let expected = frames::payloads(once.iter().chain(&media));
+    let unknown = [
+        video(90, INTER, UNKNOWN, "hvc1", b"unknown"),
+        audio(95, UNKNOWN, "Opus", b"unknown"),
+        video(120, INTER, CODED_FRAMES_X, "hvc1", b"last"),
+    ];
+    assert_eq!(frames::payloads(&early.frames_until(&media[2])), expected, "early");
+    let mut late = FlvViewer::open(&server, "r");
+    assert_eq!(frames::payloads(&late.frames_until(&media[2])), expected, "late");
+    let mut player = RtmpPeer::play(&server, "r");
+    let played: Vec<Frame> = expected.iter().filter_map(|_| player.next_frame()).collect();
+    assert_eq!(frames::payloads(&played), expected, "RTMP");
+    publisher.send_all(&unknown);
+    for viewer in [&mut early, &mut late] {
+        let seen = viewer.frames_until(&unknown[2]);
+        assert_eq!(frames::payloads(&seen), frames::payloads(&unknown), "what is not known passes");
+    }
 }
 
 #[test]

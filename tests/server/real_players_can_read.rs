@@ -28,6 +28,7 @@ fn reads(media: Media, codecs: &[&str]) {
     for url in [server.flv_url("r"), server.rtmp_url("r")] {
         let probed = ffprobe(&url);
         assert_eq!(codec_names(&probed), codecs, "{url}");
+        assert_eq!(probed["streams"].as_array().map(Vec::len), Some(codecs.len()), "{url}: nothing else");
         if codecs.contains(&"h264") {
             let video = stream(&probed, "h264");
             assert_eq!((&video["width"], &video["height"]), (&320.into(), &180.into()), "{url}");

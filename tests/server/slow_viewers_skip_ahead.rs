@@ -135,6 +135,40 @@ fn one_that_falls_behind_in_time_skips_too_however_small_the_frames() {
     assert_counted(&server.wait_for_viewer_leaving("r", "http-flv"));
 }
 
+#[test]
+fn a_keyframe_may_be_larger_than_what_may_wait() {
+    const KEYFRAME_BYTES: usize = 6 * 1024 * 1024;
+    let server = TestServer::start(&["--viewer-queue-mb", "1"]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    publisher.send_all(&frames::video_headers());
+    publisher.send(&frames::keyframe(0, 0));
+    let mut witness = FlvViewer::open(&server, "r");
+    witness.frames_until(&frames::keyframe(0, 0));
+    let mut socket = dial_with_small_buffer(server.http);
+    send_get(&mut socket, "/r.flv");
+    let same_socket = socket.try_clone().expect("it can be cloned");
+    let mut slow = FlvViewer::of(socket);
+    slow.frames_until(&frames::keyframe(0, 0));
+    let gop = |from: u32| {
+        let inter = (from + 1..from + 8).map(|number| frames::sized_inter(number * STEP_MS, number, 50_000));
+        std::iter::once(frames::sized_keyframe(from * STEP_MS, from, KEYFRAME_BYTES)).chain(inter)
+    };
+    let sent: Vec<Frame> = gop(10).chain(gop(20)).collect();
+    for frame in &sent[..8] {
+        publisher.send(frame);
+        witness.frames_until(frame);
+    }
+    // It reads late, but it reads: what waits is the rest of the first keyframe and less than the limit behind it.
+    widen(&same_socket);
+    let mut came = slow.frames_until(&sent[7]);
+    for frame in &sent[8..] {
+        publisher.send(frame);
+        came.extend(slow.frames_until(frame));
+    }
+    let came = coded(&came, Track::Video);
+    assert!(came == sent, "all of it");
+}
+
 fn wait_for_viewer(server: &TestServer, socket: &TcpStream) {
     let address = socket.local_addr().expect("a connected socket has an address").to_string();
     server

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synctv_media::stream::{batcher::BatcherConfig, gop::GopLimits};
+use synctv_media::stream::{gop::GopLimits, video_entry::EntryLimits};
 
 use crate::access::NodeKeys;
 
@@ -11,8 +11,8 @@ use crate::access::NodeKeys;
 pub struct StreamSettings {
     /// What is cached for viewers who join.
     pub gop: GopLimits,
-    /// How a stream's frames are judged.
-    pub batcher: BatcherConfig,
+    /// Where viewers may begin with its video.
+    pub entry: EntryLimits,
     /// When media goes out.
     pub flush: Flush,
     /// How long viewers are kept when the publisher is gone.

@@ -82,7 +82,7 @@ impl StreamActor {
             ingest: Ingest::vacant(FIRST_PUBLISHER_WAIT),
             admission: Admission::Idle,
             last_publisher: 0,
-            batcher: Batcher::new(settings.batcher),
+            batcher: Batcher::new(settings.entry),
             gops: GopCache::new(settings.gop),
             subscribers: Subscribers::default(),
             unwatched_since: Some(Instant::now()),

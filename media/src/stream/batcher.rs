@@ -21,7 +21,7 @@ use crate::{
         timeline::{Placed, Timeline},
         track_watch::{Appearance, TrackWatch},
         tracks::Tracks,
-        video_entry::{Entry, EntryChange, FrameKind, VideoEntry},
+        video_entry::{Entry, EntryChange, EntryLimits, FrameKind, VideoEntry},
         video_frame::{VideoContent, VideoFrames},
     },
 };
@@ -35,19 +35,6 @@ pub const APART_MAX_MS: i64 = 2_000;
 
 /// So many frames of video in a row that are apart from the audio make it certain.
 const APART_FRAMES: u32 = 50;
-
-/// What a batcher is told of the stream that it works for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatcherConfig {
-    /// How long a keyframe is waited for before viewers begin without one, in milliseconds.
-    pub keyframe_wait_ms: i64,
-}
-
-impl Default for BatcherConfig {
-    fn default() -> Self {
-        Self { keyframe_wait_ms: 15_000 }
-    }
-}
 
 /// What happens in a stream that its operator may want to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +56,7 @@ pub enum StreamNote {
 /// Gathers frames until the next flush.
 #[derive(Debug, Default)]
 pub struct Batcher {
-    config: BatcherConfig,
+    limits: EntryLimits,
     timeline: Timeline,
     headers: HeaderSet,
     phase: Phase,
@@ -115,8 +102,8 @@ impl Default for Phase {
 
 impl Batcher {
     /// A batcher of a stream that nobody has published yet.
-    pub fn new(config: BatcherConfig) -> Self {
-        Self { config, ..Self::default() }
+    pub fn new(limits: EntryLimits) -> Self {
+        Self { limits, ..Self::default() }
     }
 
     /// Takes the next frame. Headers that only repeat what is known are passed over. Returns whether a flush is best made
@@ -177,7 +164,7 @@ impl Batcher {
             timeline: std::mem::take(&mut self.timeline),
             pending: std::mem::take(&mut self.pending),
             notes: std::mem::take(&mut self.notes),
-            ..Self::new(self.config)
+            ..Self::new(self.limits)
         };
     }
 
@@ -262,14 +249,16 @@ impl Batcher {
         if self.audio.other_frame(placed.time_ms) {
             self.notes.push(StreamNote::TrackPaused(Track::Audio));
         }
-        self.welcome(track, appearance);
+        if appearance != Appearance::Usual {
+            self.welcome(track, appearance);
+        }
         Ok(self.append_video(content, header, placed))
     }
 
     /// Appends a frame of video if it is of use to anyone. Returns whether it is.
     fn append_video(&mut self, content: VideoContent, header: &VideoHeader, placed: Placed) -> bool {
         let Placed { time_ms, presented_later_ms } = placed;
-        let (entry, change) = self.entry.next(content.kind, time_ms, self.config.keyframe_wait_ms);
+        let (entry, change) = self.entry.next(content.kind, time_ms, self.limits);
         self.notes.extend(change.map(StreamNote::Entry));
         if entry == Entry::NotYet {
             return false;
@@ -299,7 +288,9 @@ impl Batcher {
         if self.video.other_frame(time_ms) {
             self.notes.push(StreamNote::TrackPaused(Track::Video));
         }
-        self.welcome(track, appearance);
+        if appearance != Appearance::Usual {
+            self.welcome(track, appearance);
+        }
         let start = self.is_audio_start(time_ms).then(|| Arc::new(self.headers.at(time_ms, self.tracks())));
         self.pending.push(PendingTag { track, time_ms, payload, kind: TagKind::Coded, start });
         Ok(!self.video.is_present())

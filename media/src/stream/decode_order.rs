@@ -17,10 +17,9 @@ const SPREAD_MAX_MS: i64 = 1_000;
 /// So many frames without a step back end the suspicion.
 const PATTERN_FRAMES: u32 = 64;
 
-/// Watches the stamps of one track. Costs one comparison a frame for as long as they do not go back.
+/// Watches the stamps of one track. There is nothing to do for as long as they do not go back.
 #[derive(Debug, Clone, Default)]
 pub struct DecodeOrder {
-    last_ms: Option<i64>,
     reordering: Option<Box<Reordering>>,
 }
 
@@ -47,11 +46,10 @@ pub enum DecodeTime {
 }
 
 impl DecodeOrder {
-    /// Takes the stamp of the next frame, in the order of decoding.
-    pub fn next(&mut self, stamp_ms: i64) -> DecodeTime {
-        let last_ms = self.last_ms.replace(stamp_ms);
+    /// Takes the stamp of the next frame, in the order of decoding, and that of the one before it.
+    pub fn next(&mut self, stamp_ms: i64, last_ms: Option<i64>) -> DecodeTime {
         let is_back = last_ms.is_some_and(|last_ms| stamp_ms < last_ms);
-        if !is_back && self.reordering.is_none() {
+        if !is_back && self.is_idle() {
             return DecodeTime::Stamped;
         }
         let reordering = self.reordering.get_or_insert_default();
@@ -65,11 +63,16 @@ impl DecodeOrder {
         time
     }
 
+    /// Whether frames need not be shown to it that do not go back.
+    pub fn is_idle(&self) -> bool {
+        self.reordering.is_none()
+    }
+
     /// Moves all that is remembered by so many milliseconds.
     pub fn shift(&mut self, by_ms: i64) {
         let reordering = self.reordering.iter_mut();
         let remembered = reordering.flat_map(|known| known.recent_ms.iter_mut().chain(&mut known.waiting_ms));
-        remembered.chain(&mut self.last_ms).for_each(|ms| *ms += by_ms);
+        remembered.for_each(|ms| *ms += by_ms);
     }
 }
 
@@ -126,7 +129,9 @@ mod tests {
 
     fn times(stamps_ms: impl IntoIterator<Item = i64>) -> Vec<DecodeTime> {
         let mut order = DecodeOrder::default();
-        stamps_ms.into_iter().map(|stamp_ms| order.next(stamp_ms)).collect()
+        let mut last_ms = None;
+        let next = |stamp_ms| order.next(stamp_ms, last_ms.replace(stamp_ms));
+        stamps_ms.into_iter().map(next).collect()
     }
 
     /// Presentation times of groups that are decoded in the order of `group`, in frames of 40 ms.
@@ -167,19 +172,17 @@ mod tests {
 
     #[test]
     fn a_frame_behind_a_pause_is_decoded_at_its_own_time() {
-        let mut order = DecodeOrder::default();
-        presented(&[3, 1, 2], 20).into_iter().for_each(|stamp_ms| {
-            order.next(stamp_ms);
-        });
-        assert_eq!(order.next(60_000), DecodeTime::At(60_000));
+        let stamps = presented(&[3, 1, 2], 20).into_iter().chain([60_000]);
+        assert_eq!(times(stamps).last(), Some(&DecodeTime::At(60_000)));
     }
 
     proptest! {
         #[test]
         fn any_stamps_are_taken_in_bounded_memory(stamps in proptest::collection::vec(-1000_i64..1000, 0..300)) {
             let mut order = DecodeOrder::default();
-            for stamp in stamps {
-                order.next(stamp);
+            let mut last_ms = None;
+            for stamp_ms in stamps {
+                order.next(stamp_ms, last_ms.replace(stamp_ms));
                 if let Some(known) = &order.reordering {
                     prop_assert!(known.recent_ms.len() <= DEPTH_MAX && known.waiting_ms.len() <= DEPTH_MAX + 1);
                 }

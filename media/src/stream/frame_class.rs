@@ -61,6 +61,7 @@ pub enum FrameClass {
 
 impl FrameClass {
     /// Reads the front of a frame.
+    #[inline]
     pub fn of(frame: &Frame) -> Result<Self, FrameError> {
         match frame.track {
             Track::Video => Self::of_video(frame),
@@ -84,6 +85,7 @@ impl FrameClass {
         }
     }
 
+    #[inline]
     fn of_video(frame: &Frame) -> Result<Self, FrameError> {
         let header = VideoHeader::parse(&frame.payload)?;
         match header.kind {
@@ -96,6 +98,7 @@ impl FrameClass {
         }
     }
 
+    #[inline]
     fn of_audio(frame: &Frame) -> Result<Self, FrameError> {
         let header = AudioHeader::parse(&frame.payload)?;
         match header.kind {

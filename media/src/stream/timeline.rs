@@ -59,6 +59,8 @@ struct TrackClock {
     reading: Option<Reading>,
     /// The time given to the track's last frame.
     last_ms: Option<i64>,
+    /// That time is what the reading says, and so will the next one's be.
+    is_steady: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,26 +79,19 @@ impl Timeline {
 
     /// Places a frame as [`place`](Self::place) does, and says how far off the presentation is that its header gives.
     pub fn place_decoded(&mut self, track: Track, timestamp_ms: u32) -> Placed {
-        let (own, other) = match track {
-            Track::Audio => (self.audio, self.video),
-            Track::Video => (self.video, self.audio),
+        let clock = match track {
+            Track::Audio => &mut self.audio,
+            Track::Video => &mut self.video,
             Track::Data => return Placed { time_ms: self.now_ms(), presented_later_ms: 0 },
         };
-        let reading = self
-            .continued(own, timestamp_ms)
-            .or_else(|| self.with_other_track(own, other, timestamp_ms))
-            .unwrap_or_else(|| self.spliced(timestamp_ms));
-        let placed = self.decoded(track, own, reading);
-        let clock = TrackClock { reading: Some(reading), last_ms: Some(placed.time_ms) };
-        match track {
-            Track::Audio => self.audio = clock,
-            _ => self.video = clock,
+        let time_ms = match clock.steady_step(timestamp_ms) {
+            Some(time_ms) if time_ms <= LAST_MS => time_ms,
+            _ => return self.place_anew(track, timestamp_ms),
+        };
+        if self.newest_ms.is_none_or(|newest_ms| newest_ms < time_ms) {
+            self.newest_ms = Some(time_ms);
         }
-        self.newest_ms = self.newest_ms.max(Some(placed.time_ms));
-        if placed.time_ms > LAST_MS {
-            return self.restarted(placed);
-        }
-        placed
+        Placed { time_ms, presented_later_ms: 0 }
     }
 
     /// The time of a frame that runs beside a track's own, such as one of a further track: by the same clock, and never
@@ -136,6 +131,26 @@ impl Timeline {
         is_due
     }
 
+    /// Places a frame that does not just follow the one before it.
+    fn place_anew(&mut self, track: Track, timestamp_ms: u32) -> Placed {
+        let is_audio = track == Track::Audio;
+        let (own, other) = if is_audio { (self.audio, self.video) } else { (self.video, self.audio) };
+        let reading = self
+            .continued(own, timestamp_ms)
+            .or_else(|| self.with_other_track(own, other, timestamp_ms))
+            .unwrap_or_else(|| self.spliced(timestamp_ms));
+        let placed = self.decoded(track, own, reading);
+        let is_steady = placed.time_ms == reading.stamp_ms() && (is_audio || self.video_order.is_idle());
+        let clock = TrackClock { reading: Some(reading), last_ms: Some(placed.time_ms), is_steady };
+        if is_audio {
+            self.audio = clock;
+        } else {
+            self.video = clock;
+        }
+        self.newest_ms = self.newest_ms.max(Some(placed.time_ms));
+        if placed.time_ms > LAST_MS { self.restarted(placed) } else { placed }
+    }
+
     /// Goes on with a track's clock, unless it went back or is too far ahead of the stream.
     fn continued(&self, own: TrackClock, timestamp_ms: u32) -> Option<Reading> {
         let last = own.reading?;
@@ -170,7 +185,7 @@ impl Timeline {
     fn decoded(&mut self, track: Track, own: TrackClock, reading: Reading) -> Placed {
         let stamp_ms = reading.stamp_ms().max(self.floor_ms);
         let order = match track {
-            Track::Video => self.video_order.next(reading.stamp_ms()),
+            Track::Video => self.video_order.next(reading.stamp_ms(), own.reading.map(Reading::stamp_ms)),
             _ => DecodeTime::Stamped,
         };
         let due_ms = match order {
@@ -197,12 +212,29 @@ impl Timeline {
         let by_ms = BEGIN_MS - self.now_ms();
         for clock in [&mut self.audio, &mut self.video] {
             clock.last_ms = clock.last_ms.map(|last_ms| (last_ms + by_ms).max(0));
+            clock.is_steady = false;
             clock.reading = clock.reading.map(|last| Reading { offset_ms: last.offset_ms + by_ms, ..last });
         }
         self.video_order.shift(by_ms);
         self.floor_ms = 0;
         self.newest_ms = Some(BEGIN_MS);
         by_ms
+    }
+}
+
+impl TrackClock {
+    /// The time of a frame that follows the last one as usual.
+    fn steady_step(&mut self, timestamp_ms: u32) -> Option<i64> {
+        let reading = self.reading.as_mut().filter(|_| self.is_steady)?;
+        let step_ms = i64::from(timestamp_ms.wrapping_sub(reading.wrapped_ms));
+        if step_ms > STEP_FORWARD_MAX_MS {
+            return None;
+        }
+        reading.wrapped_ms = timestamp_ms;
+        reading.unwrapped_ms += step_ms;
+        let time_ms = reading.stamp_ms();
+        self.last_ms = Some(time_ms);
+        Some(time_ms)
     }
 }
 

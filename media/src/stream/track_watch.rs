@@ -60,10 +60,13 @@ impl TrackWatch {
 
     /// Notes a frame of the other track. Returns whether this one has paused with it.
     pub fn other_frame(&mut self, time_ms: i64) -> bool {
-        let since_ms = *self.other_since_ms.get_or_insert(time_ms);
-        let pauses = self.state == TrackState::Present
-            && time_ms - since_ms >= PAUSE_MIN_MS
-            && time_ms - since_ms >= 2 * self.step_ms;
+        let Some(since_ms) = self.other_since_ms else {
+            self.other_since_ms = Some(time_ms);
+            return false;
+        };
+        let alone_ms = time_ms - since_ms;
+        let pauses =
+            alone_ms >= PAUSE_MIN_MS && alone_ms >= 2 * self.step_ms && self.state == TrackState::Present;
         if pauses {
             self.state = TrackState::Paused;
         }

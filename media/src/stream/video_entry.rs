@@ -51,6 +51,21 @@ pub enum VideoEntry {
     },
 }
 
+/// What a stream does without a keyframe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryLimits {
+    /// How long a keyframe is waited for before viewers begin without one, in milliseconds.
+    pub keyframe_wait_ms: i64,
+    /// GOPs are kept for viewers who join: for as long as the open one is, they begin at its keyframe however old it is.
+    pub keeps_gops: bool,
+}
+
+impl Default for EntryLimits {
+    fn default() -> Self {
+        Self { keyframe_wait_ms: 15_000, keeps_gops: true }
+    }
+}
+
 /// What changed, as far as it is worth a line in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryChange {
@@ -72,8 +87,14 @@ impl Default for VideoEntry {
 }
 
 impl VideoEntry {
-    /// Decides about the next frame. `wait_ms` is how long a keyframe is waited for.
-    pub fn next(&mut self, kind: FrameKind, time_ms: i64, wait_ms: i64) -> (Entry, Option<EntryChange>) {
+    /// Decides about the next frame.
+    pub fn next(
+        &mut self,
+        kind: FrameKind,
+        time_ms: i64,
+        limits: EntryLimits,
+    ) -> (Entry, Option<EntryChange>) {
+        let wait_ms = limits.keyframe_wait_ms;
         if kind == FrameKind::Keyframe {
             return (Entry::Here, self.keyframe(time_ms));
         }
@@ -85,7 +106,8 @@ impl VideoEntry {
                 }
             }
             Self::Keyframes { last_ms, is_outgrown } => {
-                if !*is_outgrown || !has_passed(*last_ms, time_ms, wait_ms) {
+                let is_kept = limits.keeps_gops && !*is_outgrown;
+                if is_kept || !has_passed(*last_ms, time_ms, wait_ms) {
                     return (Entry::Earlier, None);
                 }
             }
@@ -154,10 +176,19 @@ fn has_passed(since_ms: i64, time_ms: i64, duration_ms: i64) -> bool {
 mod tests {
     use super::*;
 
-    const WAIT_MS: i64 = 10_000;
+    const LIMITS: EntryLimits = EntryLimits { keyframe_wait_ms: 10_000, keeps_gops: true };
 
     /// Frames each 100 ms, a letter each: `K`eyframe, `R`ecovery point, `p`.
     fn entries(entry: &mut VideoEntry, from_ms: i64, frames: &str) -> (String, Vec<EntryChange>) {
+        entries_with(LIMITS, entry, from_ms, frames)
+    }
+
+    fn entries_with(
+        limits: EntryLimits,
+        entry: &mut VideoEntry,
+        from_ms: i64,
+        frames: &str,
+    ) -> (String, Vec<EntryChange>) {
         let mut changes = Vec::new();
         let entries = frames.chars().zip((from_ms..).step_by(100)).map(|(letter, time_ms)| {
             let kind = match letter {
@@ -165,7 +196,7 @@ mod tests {
                 'R' => FrameKind::RecoveryPoint,
                 _ => FrameKind::Inter,
             };
-            let (found, change) = entry.next(kind, time_ms, WAIT_MS);
+            let (found, change) = entry.next(kind, time_ms, limits);
             changes.extend(change);
             match found {
                 Entry::Here => '!',
@@ -220,6 +251,15 @@ mod tests {
         let (found, changes) = entries(&mut entry, 20_000, &format!("K{}", seconds(12)));
         assert_eq!(found.matches('!').count(), 1);
         assert_eq!(changes, [EntryChange::KeyframesAgain]);
+    }
+
+    #[test]
+    fn where_nothing_is_kept_the_age_of_the_keyframe_counts_alone() {
+        let limits = EntryLimits { keeps_gops: false, ..LIMITS };
+        let mut entry = VideoEntry::default();
+        let (found, _) = entries_with(limits, &mut entry, 0, &format!("K{}", seconds(12)));
+        assert_eq!(found.match_indices('!').map(|(at, _)| at).collect::<Vec<_>>(), [0, 100, 110, 120]);
+        assert!(!VideoEntry::Keyframes { last_ms: 0, is_outgrown: false }.keeps_waiting());
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub struct VideoFrames {
 
 impl VideoFrames {
     /// Reads a frame whose header says that it has coded video. `None` if it holds what belongs to the next one.
+    #[inline]
     pub fn read(
         &mut self,
         header: &VideoHeader,

@@ -35,7 +35,7 @@ impl StreamActor {
                 info!(room, dropped_frames; "video before the first keyframe dropped");
             }
             StreamNote::Entry(EntryChange::WithoutKeyframes) => {
-                let waited_ms = self.settings.batcher.keyframe_wait_ms;
+                let waited_ms = self.settings.entry.keyframe_wait_ms;
                 warn!(room, waited_ms; "no keyframe for too long: viewers who join start without one");
             }
             StreamNote::Entry(EntryChange::KeyframesAgain) => info!(room; "keyframes resumed"),

@@ -298,7 +298,7 @@ fn without_keyframes_viewers_get_audio_at_once_and_video_when_waiting_is_in_vain
     batcher.gop_outgrown();
     let headers = batcher.headers_for_audio_first().unwrap();
     assert_eq!(headers.tracks(), Tracks::ALL);
-    let wait_ms = BatcherConfig::default().keyframe_wait_ms as u32;
+    let wait_ms = EntryLimits::default().keyframe_wait_ms as u32;
     let frames =
         |from: u32, to: u32| (from..to).step_by(40).flat_map(|at| [samples::inter(at), samples::audio(at)]);
     push_all(&mut batcher, frames(40, wait_ms));
