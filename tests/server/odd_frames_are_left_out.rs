@@ -1,5 +1,7 @@
 //! Tags without audio or video in them are no frames, whatever their header says: browsers' players break at them.
 
+use std::slice::from_ref;
+
 use bytes::Bytes;
 use synctv_media::{
     samples,
@@ -49,8 +51,8 @@ fn tags_without_data() {
         frame(Track::Audio, 35, b"\x91Opus".as_slice()),
     ];
     let last = frames::inter(80, 1);
-    for seen in seen(&[&empty[..], &[last.clone()]].concat(), &last) {
-        assert_eq!(seen, [last.clone()]);
+    for seen in seen(&[&empty[..], from_ref(&last)].concat(), &last) {
+        assert_eq!(seen, from_ref(&last));
     }
 }
 
@@ -61,8 +63,8 @@ fn tags_without_a_slice() {
         [nal(flag, &[delimiter]), nal(flag, &[supplemental]), nal(flag, &[delimiter, supplemental])]
     });
     let last = frames::inter(80, 1);
-    for seen in seen(&[&odd.concat()[..], &[last.clone()]].concat(), &last) {
-        assert_eq!(seen, [last.clone()]);
+    for seen in seen(&[&odd.concat()[..], from_ref(&last)].concat(), &last) {
+        assert_eq!(seen, from_ref(&last));
     }
 }
 
@@ -71,7 +73,7 @@ fn parameter_sets_in_a_tag_of_their_own_come_with_the_next_frame() {
     let (sps, pps, idr) = (&b"\x67\x64\x00"[..], &b"\x68\xeb"[..], &b"\x65\x88\x84"[..]);
     let last = nal(KEY, &[sps, pps, idr]);
     for seen in seen(&[nal(KEY, &[sps, pps]), nal(KEY, &[idr])], &last) {
-        assert_eq!(seen, [last.clone()]);
+        assert_eq!(seen, from_ref(&last));
     }
 }
 

@@ -55,6 +55,17 @@ impl<'a> NalUnits<'a> {
         Slices::None
     }
 
+    /// Whether the first slice is the first of its frame, and not one of a frame that is spread over several tags: its
+    /// first macroblock is number 0 (H.264, section 7.3.3), or it says so (H.265, section 7.3.6.1).
+    pub fn begin_frame(self) -> bool {
+        let first_slice = self.into_iter().flatten().find(|nal| slice_of(self.syntax, nal).is_some());
+        let header_bytes = match self.syntax {
+            NalSyntax::H264 => 1,
+            NalSyntax::H265 => 2,
+        };
+        first_slice.and_then(|nal| nal.get(header_bytes)).is_some_and(|byte| byte & 0x80 != 0)
+    }
+
     /// Whether a recovery point message stands before the first slice: frames after it depend less and less on earlier
     /// ones, until at its end a decoder that started here has what all others have.
     pub fn has_recovery_point(self) -> bool {
@@ -184,6 +195,13 @@ mod tests {
         assert_eq!(hevc(21 << 1), Slices::RandomAccess, "CRA");
         assert_eq!(hevc(1 << 1), Slices::Dependent);
         assert_eq!(hevc(35 << 1), Slices::None, "a delimiter");
+    }
+
+    #[test]
+    fn slices_within_a_frame_do_not_begin_one() {
+        let begins = |nal: &[u8]| NalUnits::new(NalSyntax::H264, 4, &joined(4, &[AUD, nal])).begin_frame();
+        assert!(begins(IDR) && !begins(&[0x65, 0x40]) && !begins(&[0x65]) && !begins(SPS));
+        assert!(NalUnits::new(NalSyntax::H265, 4, &joined(4, &[&[38, 1, 0x80]])).begin_frame());
     }
 
     #[test]

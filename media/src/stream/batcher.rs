@@ -133,9 +133,9 @@ impl Batcher {
         }
     }
 
-    /// Whether audio or video is held until it is known which tracks come.
+    /// Whether frames are held until it is known which tracks come.
     pub fn is_opening(&self) -> bool {
-        matches!(&self.phase, Phase::Opening(opening) if opening.has_media())
+        matches!(&self.phase, Phase::Opening(opening) if !opening.is_empty())
     }
 
     /// The frames since the last flush, as batches that start where decoding can.
@@ -206,8 +206,9 @@ impl Batcher {
 
     fn push_header(&mut self, class: FrameClass, frame: Frame) -> Result<bool, FrameError> {
         let Frame { track, payload, .. } = frame;
-        let is_late = matches!(&self.phase, Phase::Opening(opening) if opening.came().contains(track));
-        if is_late && track != Track::Data {
+        let is_late = track != Track::Data
+            && matches!(&self.phase, Phase::Opening(opening) if opening.came().contains(track));
+        if is_late {
             // The frames that are held are those of the header before.
             self.open();
         }

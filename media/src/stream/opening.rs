@@ -31,7 +31,7 @@ impl Opening {
             self.came.insert(track);
             self.span_ms.get_or_insert((frame.timestamp_ms, 0)).1 = frame.timestamp_ms;
         }
-        self.size_bytes += frame.payload.len();
+        self.size_bytes += size_of::<Frame>() + frame.payload.len();
         self.frames.push(frame);
     }
 
@@ -42,9 +42,9 @@ impl Opening {
             || (!self.came.is_empty() && self.came.includes(expected(headers)))
     }
 
-    /// Whether audio or video came.
-    pub fn has_media(&self) -> bool {
-        !self.came.is_empty()
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
     }
 
     /// The tracks that came.

@@ -41,12 +41,12 @@ impl VideoFrames {
         let data = payload.get(header.data_offset..).unwrap_or_default();
         let units = NalUnits::new(syntax, nal_length_bytes, data);
         let kind = match units.slices() {
-            Slices::RandomAccess => FrameKind::Keyframe,
+            Slices::RandomAccess if is_flagged || units.begin_frame() => FrameKind::Keyframe,
             Slices::Dependent if is_flagged && units.has_recovery_point() => FrameKind::Keyframe,
             Slices::Dependent if wants_recovery_points && units.has_recovery_point() => {
                 FrameKind::RecoveryPoint
             }
-            Slices::Dependent => FrameKind::Inter,
+            Slices::RandomAccess | Slices::Dependent => FrameKind::Inter,
             Slices::Unreadable => by_flag(is_flagged),
             Slices::None => return self.keep_parameter_sets(units).map(|()| None),
         };
@@ -121,6 +121,8 @@ mod tests {
     fn a_flag_that_is_wrong_is_put_right() {
         assert_eq!(content(&[KEY, SLICE]), is(FrameKind::Inter, &[INTER, SLICE]));
         assert_eq!(content(&[INTER, IDR]), is(FrameKind::Keyframe, &[KEY, IDR]));
+        let second_slice = b"\0\0\0\x02\x65\x40";
+        assert_eq!(content(&[INTER, second_slice]), is(FrameKind::Inter, &[INTER, second_slice]));
         assert_eq!(
             content(&[KEY, SEI_RECOVERY, SLICE]),
             is(FrameKind::Keyframe, &[KEY, SEI_RECOVERY, SLICE])
