@@ -7,6 +7,7 @@ mod support;
 mod browser;
 mod flvjs_plays_the_same_address;
 mod frames_of_other_sites_can_watch;
+mod hls_goes_on_while_video_pauses;
 mod looks;
 mod playback_goes_on_by_itself;
 mod rooms_are_listed;
