@@ -5,6 +5,7 @@ mod browser;
 mod clips;
 mod flvjs_plays_the_same_address;
 mod frames_of_other_sites_can_watch;
+mod hls_goes_on_while_video_pauses;
 mod pages_fit_their_window;
 mod pauses_hold;
 mod phones_play_hls_themselves;
