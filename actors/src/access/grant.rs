@@ -40,7 +40,7 @@ impl<Action> Grant<Action> {
 
     /// The grant, for a client at an address.
     #[cfg(test)]
-    pub(crate) fn from_address(self, address: AddressKey) -> Self {
+    pub(crate) fn at_address(self, address: AddressKey) -> Self {
         Self { address: Some(address), ..self }
     }
 

@@ -81,7 +81,7 @@ impl TokenVerifier {
         issuer: Option<&str>,
         audience: Option<&str>,
     ) -> Self {
-        let mut validation = Validation::default();
+        let mut validation = Validation::new(Algorithm::HS256);
         // Times are judged with the claims, at every look.
         validation.validate_exp = false;
         validation.validate_aud = audience.is_some();

@@ -18,7 +18,7 @@ enum Seen {
     All,
     None,
     Of(Arc<Claims>),
-    OfKey(SignedKey, Secrets),
+    OfKey(SignedKey, Box<Secrets>),
 }
 
 impl Visible {
@@ -35,7 +35,7 @@ impl Visible {
     }
 
     pub(super) fn of_key(key: SignedKey, secrets: Secrets) -> Self {
-        Self(Seen::OfKey(key, secrets))
+        Self(Seen::OfKey(key, Box::new(secrets)))
     }
 
     /// Reports whether all rooms are seen, whatever their names.

@@ -79,7 +79,7 @@ async fn an_address_that_leaves_room_after_room_gets_no_other_one() {
     let publisher = ProbeHandle::start();
     let publish = async |name: &str, last| {
         let address = AddressKey::from(IpAddr::from([10, 0, 0, last]));
-        let grant = Grant::of(room(name)).from_address(address);
+        let grant = Grant::of(room(name)).at_address(address);
         directory.publish(&grant, publisher.events()).await
     };
     for at in 0..100 {
