@@ -1,6 +1,9 @@
 # What people and CI run. Nothing here is needed to build: `cargo run --release` is enough.
 
-.PHONY: test lint bench instructions screenshot
+.PHONY: test lint format layers bench instructions screenshot
+
+# What the tests do most of the time is wait: for graces, leases, keyframes.
+test: export RUST_TEST_THREADS ?= $(shell echo $$((3 * $$(nproc))))
 
 # What has to hold however media is flushed.
 DELIVERY = frames_arrive slow_viewers stalled_viewers streams_start viewers_join viewers_survive
@@ -14,9 +17,13 @@ test:
 	TEST_FLUSH_INTERVAL=0 cargo test --test server -- $(DELIVERY)
 	TEST_FLUSH_INTERVAL=100 cargo test --test server -- $(DELIVERY)
 
-lint:
-	cargo fmt --all --check
+lint: format layers
 	cargo clippy --workspace --all-targets -- -D warnings
+
+format:
+	cargo fmt --all --check
+
+layers:
 	scripts/check-layers
 
 bench:
