@@ -61,7 +61,7 @@ const FIRST_PUBLISHER_WAIT: Duration = Duration::from_secs(10);
 pub struct StreamSettings {
     /// What is cached for viewers who join.
     pub gop: GopLimits,
-    /// Where viewers may begin with its video.
+    /// The limits of where viewers begin with its video.
     pub entry: EntryLimits,
     /// When media goes out.
     pub flush: Flush,
@@ -251,7 +251,7 @@ impl StreamActor {
         }
     }
 
-    /// What a viewer who comes now begins with; `None` if it is best to wait for a keyframe.
+    /// The media that a viewer who joins now begins with; `None` if it is best to wait for a keyframe.
     fn join_point(&mut self) -> Option<JoinPoint> {
         let cached = self.gops.join(self.batcher.tracks());
         let audio_first = || {

@@ -16,7 +16,7 @@ use crate::support::{
     server::Server,
 };
 
-/// What viewers over both protocols get of `sent` behind the first keyframe and audio, up to `last`.
+/// The frames that viewers over both protocols get of `sent` behind the first keyframe and audio, up to `last`.
 fn seen(sent: &[Frame], last: &Frame) -> [Vec<Frame>; 2] {
     let server = Server::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");

@@ -8,7 +8,7 @@ use synctv_media::{
 
 use crate::support::{flv_file::coded, flv_viewer::FlvViewer, frames, rtmp_peer::RtmpPeer, server::Server};
 
-/// What a viewer gets who is there from the start.
+/// The frames that a viewer gets who is there from the start.
 fn watched(sent: &[Frame]) -> Vec<Frame> {
     let server = Server::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
