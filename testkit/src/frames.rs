@@ -75,7 +75,7 @@ pub fn is_sequence_header(frame: &Frame) -> bool {
     }
 }
 
-/// Whether it is audio or video, and nothing that configures them.
+/// Returns whether it is audio or video, and nothing that configures them.
 pub fn is_coded(frame: &Frame) -> bool {
     match frame.track {
         Track::Video => matches!(video_kind(frame), Some(VideoKind::Keyframe | VideoKind::Inter)),

@@ -107,7 +107,7 @@ fn a_modifier_in_front_hides_nothing() {
     assert_eq!(frames::payloads(&seen), frames::payloads(&[header, key]));
 }
 
-/// What comes once: colour of the video, channels of the audio, and the configurations of further tracks.
+/// Headers that come once: colour of the video, channels of the audio, and the configurations of further tracks.
 fn sent_once() -> Vec<Frame> {
     let colour = [b"\x02\0\x09colorInfo\x03".as_slice(), b"\0\0\x09"].concat();
     vec![

@@ -14,7 +14,7 @@ use synctv_testkit::{
     server::TestServer,
 };
 
-/// What viewers over both protocols get of `sent` behind the first keyframe and audio, up to `last`.
+/// The frames that viewers over both protocols get of `sent` behind the first keyframe and audio, up to `last`.
 fn seen(sent: &[Frame], last: &Frame) -> [Vec<Frame>; 2] {
     let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");

@@ -12,7 +12,7 @@ use synctv_testkit::{
     server::TestServer,
 };
 
-/// What a viewer gets who is there from the start.
+/// The frames that a viewer gets who is there from the start.
 fn watched(sent: &[Frame]) -> Vec<Frame> {
     let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");

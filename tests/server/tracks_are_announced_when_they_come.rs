@@ -1,6 +1,5 @@
-//! What a viewer is told that a stream has is what really comes: by the FLV header, by the metadata and by the sequence
-//! headers, over HTTP-FLV and RTMP. A track that comes later, pauses or comes back reaches those who watch and those who
-//! join.
+//! FLV header, metadata and sequence headers announce the tracks that really come, over HTTP-FLV and RTMP. A track that
+//! comes later, pauses or comes back reaches viewers who are there and viewers who join.
 
 use bytes::Bytes;
 use synctv_media::{
@@ -56,7 +55,7 @@ fn assert_announces(server: &TestServer, viewer: &mut FlvViewer, tracks: Tracks)
     assert_eq!((by_metadata, by_headers), (tracks, tracks), "RTMP");
 }
 
-/// What comes up to `last`, from where `viewer` is.
+/// The payloads up to `last`, from where `viewer` is.
 fn payloads_until(viewer: &mut FlvViewer, last: &Frame) -> Vec<Bytes> {
     frames::payloads(&viewer.frames_until(last))
 }
@@ -92,7 +91,7 @@ fn video_that_comes_later() {
     let [metadata, header, _] = frames::headers();
     let seen = payloads_until(&mut early, &video);
     let expected = [frames::audio(5_990, 2).payload, metadata.payload, header.payload, video.payload];
-    assert_eq!(seen, expected, "those who watch get the headers with it");
+    assert_eq!(seen, expected, "viewers who are there get the headers with it");
     publisher.send(&frames::audio(6_020, 3));
     early.frames_until(&frames::audio(6_020, 3));
     assert_announces(&server, &mut FlvViewer::open(&server, "r"), Tracks::ALL);

@@ -1,5 +1,5 @@
-//! Nobody gets video that refers to what never came: after a change of publisher it waits for the first keyframe. A stream
-//! that sends none is not waited for without end: viewers get its audio at once, and its video once waiting is in vain.
+//! After a change of publisher video waits for the first keyframe, because anything before it refers to what never came. A
+//! stream that sends none is not waited for without end: viewers get its audio at once, and its video after a while.
 
 use serde_json::Value;
 use synctv_media::stream::frame::{Frame, Track};

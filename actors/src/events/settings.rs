@@ -11,7 +11,7 @@ use crate::access::NodeKeys;
 pub struct StreamSettings {
     /// What is cached for viewers who join.
     pub gop: GopLimits,
-    /// Where viewers may begin with its video.
+    /// The limits of where viewers begin with its video.
     pub entry: EntryLimits,
     /// When media goes out.
     pub flush: Flush,

@@ -1,4 +1,4 @@
-//! Which coded slices the NAL units of an H.264 or H.265 frame hold, read only as far as the first of them.
+//! The coded slices in the NAL units of an H.264 or H.265 frame, read only as far as the first of them.
 //!
 //! The flag in a video tag's header is the encoder's word. Some encoders send delimiters or supplemental information in
 //! tags of their own, with or without that flag, and players take each tag for a frame.
@@ -16,7 +16,7 @@ pub struct NalUnits<'a> {
     data: &'a [u8],
 }
 
-/// What the first slice says of the frame.
+/// The kind of frame that its first slice makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slices {
     /// Decoding can start here: an IDR of H.264, any random access point of H.265.
@@ -55,7 +55,7 @@ impl<'a> NalUnits<'a> {
         Slices::None
     }
 
-    /// Whether the first slice is the first of its frame, and not one of a frame that is spread over several tags: its
+    /// Returns whether the first slice is the first of its frame, and not one of a frame that is spread over several tags: its
     /// first macroblock is number 0 (H.264, section 7.3.3), or it says so (H.265, section 7.3.6.1).
     pub fn begin_frame(self) -> bool {
         let first_slice = self.into_iter().flatten().find(|nal| slice_of(self.syntax, nal).is_some());
@@ -66,7 +66,7 @@ impl<'a> NalUnits<'a> {
         first_slice.and_then(|nal| nal.get(header_bytes)).is_some_and(|byte| byte & 0x80 != 0)
     }
 
-    /// Whether a recovery point message stands before the first slice: frames after it depend less and less on earlier
+    /// Returns whether a recovery point message stands before the first slice: frames after it depend less and less on earlier
     /// ones, until at its end a decoder that started here has what all others have.
     pub fn has_recovery_point(self) -> bool {
         let before_slices = self.into_iter().flatten().take_while(|nal| slice_of(self.syntax, nal).is_none());
@@ -120,7 +120,7 @@ impl<'a> Iterator for NalIter<'a> {
     }
 }
 
-/// What a NAL unit says of its frame; `None` for what comes around slices.
+/// Returns the kind of frame that a NAL unit is a slice of; `None` for units around slices.
 fn slice_of(syntax: NalSyntax, nal: &[u8]) -> Option<Slices> {
     match (syntax, syntax.type_of(nal)?) {
         (NalSyntax::H264, 5) | (NalSyntax::H265, 16..=23) => Some(Slices::RandomAccess),

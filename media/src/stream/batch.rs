@@ -35,7 +35,7 @@ pub struct Batch {
     pub last_ms: i64,
     /// How many tags it has.
     pub tag_count: u32,
-    /// Which of audio and video is in it.
+    /// The tracks with frames in it.
     pub tracks: Tracks,
     /// The audio alone, made for the first who waits for a keyframe.
     audio: OnceLock<Option<Arc<Batch>>>,
@@ -64,7 +64,8 @@ impl Batch {
         }
     }
 
-    /// Its audio alone, if it has any: for those who wait for a keyframe. Encoded at most once, whatever their number.
+    /// Returns its audio alone, if it has any, for viewers who wait for a keyframe. Encoded at most once, whatever their
+    /// number.
     pub fn audio(&self) -> Option<&Arc<Self>> {
         self.audio.get_or_init(|| self.make_audio().map(Arc::new)).as_ref()
     }

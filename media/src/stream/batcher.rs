@@ -36,7 +36,7 @@ pub const APART_MAX_MS: i64 = 2_000;
 /// So many frames of video in a row that are apart from the audio make it certain.
 const APART_FRAMES: u32 = 50;
 
-/// What happens in a stream that its operator may want to know.
+/// An event in a stream that is worth a line in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamNote {
     /// Viewers begin at other places than before.
@@ -47,7 +47,7 @@ pub enum StreamNote {
     TrackPaused(Track),
     /// A track's frames come again.
     TrackResumed(Track),
-    /// What is presented together is sent so many milliseconds apart; negative if the audio is ahead.
+    /// Audio and video of one moment are sent so many milliseconds apart; negative if the audio is ahead.
     Apart(i64),
     /// The timeline started over near 0.
     Restarted,
@@ -101,7 +101,7 @@ impl Default for Phase {
 }
 
 impl Batcher {
-    /// A batcher of a stream that nobody has published yet.
+    /// Creates the batcher of a stream without a publisher.
     pub fn new(limits: EntryLimits) -> Self {
         Self { limits, ..Self::default() }
     }
@@ -118,7 +118,7 @@ impl Batcher {
         }
     }
 
-    /// Waits no longer for tracks that have not come.
+    /// Ends the wait for tracks that have not come.
     pub fn open(&mut self) {
         let Phase::Opening(opening) = std::mem::replace(&mut self.phase, Phase::Open) else { return };
         let came = opening.came();
@@ -133,7 +133,7 @@ impl Batcher {
         }
     }
 
-    /// Whether frames are held until it is known which tracks come.
+    /// Returns whether frames are held until it is known which tracks come.
     pub fn is_opening(&self) -> bool {
         matches!(&self.phase, Phase::Opening(opening) if !opening.is_empty())
     }
@@ -178,12 +178,13 @@ impl Batcher {
         Tracks { audio: self.audio.is_present(), video: self.video.is_present() }
     }
 
-    /// Whether viewers begin without a keyframe, because none has come for too long.
+    /// Returns whether viewers begin without a keyframe, because none has come for too long.
     pub fn lacks_keyframes(&self) -> bool {
         self.video.is_present() && self.entry.is_anywhere()
     }
 
-    /// What a viewer begins with for whom no media is kept, if that is better than to wait: audio at once, video later.
+    /// Returns the headers of a viewer for whom no media is kept, if it should not wait for a keyframe: it gets audio at
+    /// once and video later.
     pub fn headers_for_audio_first(&self) -> Option<SharedHeaders> {
         let waits = self.entry.keeps_waiting() && self.tracks() == Tracks::ALL;
         waits.then(|| Arc::new(self.headers.at(self.timeline.now_ms(), Tracks::ALL)))
@@ -199,7 +200,7 @@ impl Batcher {
         self.timeline.newest_ms()
     }
 
-    /// What happened since the last call.
+    /// Returns the events since the last call.
     pub fn take_notes(&mut self) -> Vec<StreamNote> {
         std::mem::take(&mut self.notes)
     }
@@ -322,8 +323,7 @@ impl Batcher {
         is_over
     }
 
-    /// Puts the headers of a track that was not there in front of its frame: they were kept from those who came
-    /// meanwhile.
+    /// Puts the headers of a track that was not there in front of its frame: viewers who joined meanwhile lack them.
     fn welcome(&mut self, track: Track, appearance: Appearance) {
         match appearance {
             Appearance::Usual => return,

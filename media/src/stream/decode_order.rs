@@ -23,14 +23,14 @@ pub struct DecodeOrder {
     reordering: Option<Box<Reordering>>,
 }
 
-/// What is known of a track whose stamps went back.
+/// The history of a track whose stamps went back.
 #[derive(Debug, Clone, Default)]
 struct Reordering {
     /// The newest stamps, at most [`DEPTH_MAX`].
     recent_ms: Vec<i64>,
     /// Stamps whose turn to be a decoding time has not come, in ascending order.
     waiting_ms: Vec<i64>,
-    /// How many frames come before one that is presented before them.
+    /// The most frames that come before one that is presented before them.
     depth: usize,
     steps_back: u32,
     frames_since_step: u32,
@@ -63,7 +63,7 @@ impl DecodeOrder {
         time
     }
 
-    /// Whether frames need not be shown to it that do not go back.
+    /// Returns whether it has no use for frames that do not go back.
     pub fn is_idle(&self) -> bool {
         self.reordering.is_none()
     }

@@ -1,4 +1,4 @@
-//! What a frame is to the stream: read once, before anything is decided about it.
+//! The classification of frames, read once, before anything is decided about them.
 
 use thiserror::Error;
 
@@ -35,7 +35,7 @@ pub enum FrameError {
     NoSlice,
 }
 
-/// What a frame is.
+/// The part that a frame plays in its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameClass {
     /// onMetaData.
@@ -55,7 +55,7 @@ pub enum FrameClass {
     Beside,
     /// Script data other than onMetaData.
     Data,
-    /// Meant for the server, and for nobody behind it.
+    /// Meant for the server alone.
     Private,
 }
 
@@ -72,12 +72,12 @@ impl FrameClass {
         }
     }
 
-    /// Whether it configures a decoder, and so has no time of its own.
+    /// Returns whether it configures a decoder, and so has no time of its own.
     pub fn is_header(self) -> bool {
         matches!(self, Self::Metadata | Self::VideoHeader(_) | Self::AudioHeader(_) | Self::Extra(_))
     }
 
-    /// Whether, of two headers, the later one replaces the earlier.
+    /// Returns whether, of two headers, the later one replaces the earlier.
     pub fn configures_the_same(self, other: Self) -> bool {
         match (self, other) {
             (Self::Extra(key), Self::Extra(other_key)) => key == other_key,

@@ -51,7 +51,7 @@ struct Gop {
     batches: Vec<Arc<Batch>>,
     size_bytes: usize,
     first_ms: i64,
-    /// Which of audio and video is in it.
+    /// The tracks with frames in it.
     tracks: Tracks,
 }
 

@@ -1,5 +1,5 @@
-//! Which of a stream's frames configure a decoder besides the sequence headers of its main tracks: they come once, and
-//! everyone who joins later needs them.
+//! Frames that configure a decoder besides the sequence headers of the main tracks: they come once, and everyone who joins
+//! later needs them.
 //!
 //! E-RTMP v2, "Enhanced Video" and "Enhanced Audio": colour information, channel layouts, and the sequence headers of
 //! further tracks.
@@ -9,7 +9,7 @@ use crate::{
     stream::frame::{Frame, Track},
 };
 
-/// What a header configures. One that comes later replaces an earlier one of the same key.
+/// The identity of a header. One that comes later replaces an earlier one of the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeaderKey {
     track: Track,
@@ -22,7 +22,7 @@ enum Kind {
     SequenceStart,
     /// High dynamic range and the like, which the codec's own header need not have.
     VideoMetadata,
-    /// How many channels there are, and where.
+    /// The channels and their places.
     ChannelLayout,
 }
 
@@ -70,7 +70,7 @@ impl HeaderKey {
         self.track
     }
 
-    /// Whether it is for the track that players without multitrack know.
+    /// Returns whether it is for the track that players without multitrack know.
     pub fn is_of_main_track(self) -> bool {
         self.part == Part::Main
     }

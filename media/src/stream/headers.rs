@@ -64,7 +64,7 @@ struct Extra {
     payload: Bytes,
 }
 
-/// What the video's sequence header says of the frames behind it.
+/// The part of the video's sequence header that matters for the frames behind it.
 #[derive(Debug, Clone, Copy)]
 struct VideoConfig {
     nal_length_bytes: usize,
@@ -158,7 +158,7 @@ impl HeaderSet {
         by_header.union(self.metadata.announced())
     }
 
-    /// Whether there is metadata that says which tracks to expect.
+    /// Returns whether there is metadata that says which tracks to expect.
     pub fn has_announcement(&self) -> bool {
         !self.metadata.announced().is_empty()
     }

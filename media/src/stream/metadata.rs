@@ -80,8 +80,8 @@ fn is_about_audio(name: &str) -> bool {
     name.starts_with("audio") || ["stereo", "aacaot"].contains(&name)
 }
 
-/// Whether a data message allows Flash to look into what it plays. It belongs to an RTMP session; FFmpeg opens a stream
-/// for it.
+/// Returns whether a data message allows Flash to look into what it plays. It belongs to an RTMP session; FFmpeg may open
+/// a stream for it.
 pub fn is_sample_access(payload: &[u8]) -> bool {
     const SAMPLE_ACCESS: &[u8] = b"\x02\x00\x11|RtmpSampleAccess";
     payload.starts_with(SAMPLE_ACCESS)

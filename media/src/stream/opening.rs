@@ -6,8 +6,8 @@ use crate::stream::{
     tracks::Tracks,
 };
 
-/// How much media to hold, in milliseconds, for a track that is announced and does not come. The owner's clock has the
-/// same limit, as nothing more may come at all.
+/// The most media that is held, in milliseconds, for a track that is announced and does not come. The owner has a timer
+/// as well, as nothing more may come at all.
 pub const OPENING_MAX_MS: u32 = 1_000;
 
 /// The most that is held, in bytes.
@@ -35,14 +35,14 @@ impl Opening {
         self.frames.push(frame);
     }
 
-    /// Whether all is known that there is to know, or as much is held as may be.
+    /// Returns whether all announced tracks came, or as much is held as may be.
     pub fn is_over(&self, headers: &HeaderSet) -> bool {
         self.size_bytes >= OPENING_MAX_BYTES
             || self.span_ms() >= OPENING_MAX_MS
             || (!self.came.is_empty() && self.came.includes(expected(headers)))
     }
 
-    /// Whether nothing is held.
+    /// Returns whether nothing is held.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
@@ -52,7 +52,7 @@ impl Opening {
         self.came
     }
 
-    /// What was held, in order.
+    /// Returns the frames in order.
     pub fn into_frames(self) -> Vec<Frame> {
         self.frames
     }

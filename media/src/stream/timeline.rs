@@ -18,10 +18,10 @@ pub const SPLICE_STEP_MS: i64 = 33;
 /// A stream whose first time is not later than this begins there.
 pub const BEGIN_MAX_MS: i64 = 10_000;
 
-/// Where other streams begin: not at 0, because the other track may begin a little before the first frame.
+/// The time at which other streams begin: not at 0, because the other track may begin a little before the first frame.
 pub const BEGIN_MS: i64 = 500;
 
-/// Where the timeline starts over, at the next frame that decoding can start at. FLV's times are signed 32-bit numbers
+/// The time from which the timeline starts over, at the next frame that decoding can start at. FLV's times are signed 32-bit numbers
 /// (FLV v10.1 E.4.1), and browsers' players stand still where they turn negative, after 24.8 days.
 pub const RESTART_MS: i64 = LAST_MS - 3_600_000;
 
@@ -49,7 +49,7 @@ pub struct Timeline {
 pub struct Placed {
     /// When it is decoded.
     pub time_ms: i64,
-    /// How much later its presentation is than its header says, if the encoder stamps with presentation times.
+    /// The delay of its presentation beyond what its header says, if the encoder stamps with presentation times.
     pub presented_later_ms: i64,
 }
 
@@ -103,7 +103,7 @@ impl Timeline {
         time_ms.max(self.floor_ms).max(clock.last_ms.unwrap_or(0))
     }
 
-    /// Where the stream is now: the time of what has none of its own, such as sequence headers, which encoders stamp with
+    /// Returns the stream's time: that of everything that has none of its own, such as sequence headers, which encoders stamp with
     /// anything.
     pub fn now_ms(&self) -> i64 {
         self.newest_ms.unwrap_or(0)
@@ -122,7 +122,7 @@ impl Timeline {
         self.newest_ms
     }
 
-    /// Starts over near 0 if the timeline is past [`RESTART_MS`]; all clocks run on in step. Tells whether it did.
+    /// Starts over near 0 if the timeline is past [`RESTART_MS`]; all clocks run on in step. Returns whether it did.
     pub fn restart_if_due(&mut self) -> bool {
         let is_due = self.newest_ms.is_some_and(|newest_ms| newest_ms >= RESTART_MS);
         if is_due {
@@ -207,7 +207,7 @@ impl Timeline {
         Placed { time_ms: placed.time_ms + by_ms, ..placed }
     }
 
-    /// Moves everything back so that the newest frame is near 0. Gives by how much.
+    /// Moves everything back so that the newest frame is near 0. Returns by how much.
     fn restart(&mut self) -> i64 {
         let by_ms = BEGIN_MS - self.now_ms();
         for clock in [&mut self.audio, &mut self.video] {

@@ -1,10 +1,10 @@
-//! Whether a track's frames come, as the other track's time goes by.
+//! A watch over a track's frames, by the time of the other track.
 
 /// A track that has had no frame for so long, in milliseconds of the other track, has paused. Audio that is suppressed
 /// while it is silent (Opus DTX, 400 ms) and video of one frame a second have not.
 pub const PAUSE_MIN_MS: i64 = 3_000;
 
-/// What can be said of a track of the current publisher.
+/// The state of a track of the current publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TrackState {
     /// No frame of it has come, whatever was announced.
@@ -16,7 +16,7 @@ pub enum TrackState {
     Paused,
 }
 
-/// What a frame changes in the state of its track.
+/// The change that a frame makes to the state of its track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appearance {
     /// The track was there before.
@@ -73,7 +73,7 @@ impl TrackWatch {
         pauses
     }
 
-    /// Whether its frames come.
+    /// Returns whether its frames come.
     pub fn is_present(&self) -> bool {
         self.state == TrackState::Present
     }

@@ -1,4 +1,4 @@
-//! Which of audio and video a stream has.
+//! Sets of audio and video.
 
 use crate::stream::frame::Track;
 
@@ -24,7 +24,7 @@ impl Tracks {
         }
     }
 
-    /// Whether a track is in it. Script data always is.
+    /// Returns whether a track is in it. Script data always is.
     pub fn contains(self, track: Track) -> bool {
         match track {
             Track::Audio => self.audio,
@@ -39,12 +39,12 @@ impl Tracks {
         Self { audio: self.audio || other.audio, video: self.video || other.video }
     }
 
-    /// Whether every track of `other` is in this set.
+    /// Returns whether every track of `other` is in this set.
     pub fn includes(self, other: Self) -> bool {
         self.union(other) == self
     }
 
-    /// Whether there is neither.
+    /// Returns whether there is neither.
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }

@@ -1,9 +1,9 @@
-//! Where viewers may begin with a stream's video.
+//! The places where viewers may begin with a stream's video.
 
 /// Without keyframes, decoding may as well begin anywhere; so often, in milliseconds, the stream offers it.
 pub const ENTRY_INTERVAL_MS: i64 = 1_000;
 
-/// What a frame of video is to a decoder that has seen none before.
+/// The use of a frame of video to a decoder that has seen none before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameKind {
     /// Decoding can start at it.
@@ -14,18 +14,18 @@ pub enum FrameKind {
     Inter,
 }
 
-/// What to do with a frame of video.
+/// A decision about a frame of video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
     /// Viewers may begin at it.
     Here,
-    /// It goes to those who have begun.
+    /// Only viewers who have begun get it.
     Earlier,
-    /// It goes to nobody: it refers to frames that never came.
+    /// It is left out: it refers to frames that never came.
     NotYet,
 }
 
-/// How a stream's keyframes come.
+/// The course of a stream's keyframes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VideoEntry {
     /// The publisher's first one has yet to come. Encoders that reconnect go on in the middle of a GOP.
@@ -39,22 +39,22 @@ pub enum VideoEntry {
     Keyframes {
         /// The time of the last one.
         last_ms: i64,
-        /// What came since is more than is kept for viewers who join.
+        /// More came since than is kept for viewers who join.
         is_outgrown: bool,
     },
     /// Not for longer than one waits for them: encoders with intra refresh send one, then none.
     Anywhere {
-        /// Where viewers could last begin.
+        /// The last time at which viewers could begin.
         last_ms: i64,
         /// There are recovery points to begin at.
         recovers: bool,
     },
 }
 
-/// What a stream does without a keyframe.
+/// The limits of a stream without keyframes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryLimits {
-    /// How long a keyframe is waited for before viewers begin without one, in milliseconds.
+    /// The longest wait for a keyframe before viewers begin without one, in milliseconds.
     pub keyframe_wait_ms: i64,
     /// GOPs are kept for viewers who join: for as long as the open one is, they begin at its keyframe however old it is.
     pub keeps_gops: bool,
@@ -66,12 +66,12 @@ impl Default for EntryLimits {
     }
 }
 
-/// What changed, as far as it is worth a line in the log.
+/// A change that is worth a line in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryChange {
     /// The first keyframe came, behind this many frames that were left out.
     FirstKeyframe {
-        /// How many.
+        /// Their number.
         dropped_frames: u64,
     },
     /// Viewers begin without a keyframe from here on.
@@ -119,24 +119,24 @@ impl VideoEntry {
         (Entry::Here, Some(EntryChange::WithoutKeyframes))
     }
 
-    /// What came since the last keyframe is more than is kept.
+    /// Notes that more came since the last keyframe than is kept.
     pub fn outgrow(&mut self) {
         if let Self::Keyframes { is_outgrown, .. } = self {
             *is_outgrown = true;
         }
     }
 
-    /// Whether recovery points make a difference.
+    /// Returns whether recovery points make a difference.
     pub fn wants_recovery_points(&self) -> bool {
         !matches!(self, Self::Keyframes { is_outgrown: false, .. })
     }
 
-    /// Whether viewers begin without a keyframe.
+    /// Returns whether viewers begin without a keyframe.
     pub fn is_anywhere(&self) -> bool {
         matches!(self, Self::Anywhere { .. })
     }
 
-    /// Whether one who joins now has to wait for a keyframe that may be long in coming.
+    /// Returns whether a viewer who joins now has to wait for a keyframe that may be long in coming.
     pub fn keeps_waiting(&self) -> bool {
         matches!(self, Self::Waiting { .. } | Self::Keyframes { is_outgrown: true, .. })
     }
@@ -167,7 +167,7 @@ fn next_anywhere(
     Entry::Here
 }
 
-/// Whether so much has passed; a time that went back is another timeline's.
+/// Returns whether so much has passed. A time that went back is of another timeline.
 fn has_passed(since_ms: i64, time_ms: i64, duration_ms: i64) -> bool {
     time_ms < since_ms || time_ms - since_ms >= duration_ms
 }

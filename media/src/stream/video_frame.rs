@@ -1,4 +1,4 @@
-//! What a frame of video is, by what it holds and not by its header's word alone.
+//! Frames of video, judged by what they hold and not by their header's word alone.
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ use crate::{
 pub struct VideoContent {
     /// The tag's body. Its keyframe flag is true.
     pub payload: Bytes,
-    /// What it is to a decoder that begins.
+    /// Its use to a decoder that begins.
     pub kind: FrameKind,
 }
 

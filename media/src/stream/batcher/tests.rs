@@ -31,7 +31,7 @@ fn running() -> Batcher {
     batcher
 }
 
-/// Whether each batch can be started at, and its tags.
+/// For each batch, whether viewers can begin at it, and its tags.
 fn summary(batches: &[Arc<Batch>]) -> Vec<(bool, Vec<(u8, u32)>)> {
     batches
         .iter()
@@ -49,7 +49,7 @@ fn starts_ms(batches: &[Arc<Batch>]) -> Vec<i64> {
     batches.iter().filter(|batch| batch.start.is_some()).map(|batch| batch.first_ms).collect()
 }
 
-/// What the last place to begin at announces: by the file's header, by the metadata, and by the tags.
+/// The announcements of the last place to begin at: by the file's header, by the metadata, and by the tags.
 fn announced(batches: &[Arc<Batch>]) -> (Tracks, Tracks, Vec<u8>) {
     let headers = batches.iter().rev().find_map(|batch| batch.start.clone()).unwrap();
     let flv = headers.bytes(WireFormat::Flv);
@@ -216,7 +216,7 @@ fn headers_that_change_while_frames_are_held_count_from_there_on() {
 }
 
 #[test]
-fn headers_that_come_once_are_kept_for_those_who_join() {
+fn headers_that_come_once_are_kept_for_viewers_who_join() {
     let extra = |track, payload: &'static [u8]| Frame {
         track,
         timestamp_ms: 77,
@@ -243,7 +243,7 @@ fn headers_that_come_once_are_kept_for_those_who_join() {
     let batches = batcher.flush();
     assert_eq!(payloads(&batches[0].flv), expected, "in front of all");
     let joined = batches[1].start.clone().unwrap();
-    assert_eq!(payloads(&joined.bytes(WireFormat::Flv)), expected, "for those who join");
+    assert_eq!(payloads(&joined.bytes(WireFormat::Flv)), expected, "for viewers who join");
     push_all(&mut batcher, [colour]);
     assert!(!batcher.has_pending(), "it repeats what is known");
 }
@@ -310,7 +310,7 @@ fn without_keyframes_viewers_get_audio_at_once_and_video_when_waiting_is_in_vain
 }
 
 #[test]
-fn a_flush_is_best_made_with_a_picture_or_with_sound_where_there_are_none() {
+fn a_flush_is_best_made_with_video_or_with_audio_where_there_is_none() {
     let mut batcher = batcher_with([samples::metadata(false, true), samples::audio_header()]);
     let cases = [
         (samples::audio(0), true),
