@@ -19,7 +19,6 @@ use synctv_media::{
     },
     stream::room::RoomName,
 };
-use tokio::time::Instant;
 
 use super::{
     segment_memory::{MemoryLimits, SegmentMemory},
@@ -29,7 +28,7 @@ use super::{
     storage::StorageHandle,
     stored_segment::StoredSegment,
 };
-use crate::clock::unix_ms;
+use crate::clock::{SteadyClock, unix_ms};
 
 /// The first segment ends at the first keyframe at or after this age, in milliseconds, so that the first viewers wait
 /// for one GOP and not for the target.
@@ -55,7 +54,7 @@ struct Shared {
     memory: Arc<SegmentMemory>,
     buffers: BufferPool,
     sequences: SequenceAllocator,
-    since: Instant,
+    clock: SteadyClock,
 }
 
 impl SessionStore {
@@ -71,7 +70,7 @@ impl SessionStore {
             settings,
             rooms: RwLock::default(),
             sequences: SequenceAllocator::default(),
-            since: Instant::now(),
+            clock: SteadyClock::start(),
         }))
     }
 
@@ -104,7 +103,7 @@ impl SessionStore {
 
     /// Notes that a viewer asked for the session.
     pub fn touch(&self, session: &HlsSession) {
-        session.touch(self.now_ms());
+        session.touch(self.0.clock.now_ms());
     }
 
     /// Begins a session of `room`.
@@ -116,7 +115,7 @@ impl SessionStore {
 
     /// Lists a segment, and takes care of its bytes and of those of segments that expired.
     pub fn publish(&self, session: &Arc<HlsSession>, segment: Segment, program_date_time_ms: u64) {
-        let Some(change) = session.publish(segment, program_date_time_ms, self.now_ms()) else {
+        let Some(change) = session.publish(segment, program_date_time_ms, self.0.clock.now_ms()) else {
             return;
         };
         self.0.sequences.note(change.next_sequence);
@@ -158,7 +157,7 @@ impl SessionStore {
     /// Whether the session is cut only for viewers, of whom none was seen for too long.
     pub fn is_idle(&self, session: &HlsSession) -> bool {
         self.0.settings.mode == HlsMode::OnDemand
-            && session.is_idle(self.now_ms(), self.0.settings.idle_timeout)
+            && session.is_idle(self.0.clock.now_ms(), self.0.settings.idle_timeout)
     }
 
     /// Begins a session of `room` unless one is live. Returns the live one, and whether it is new: two viewers who ask at
@@ -172,7 +171,7 @@ impl SessionStore {
         let (session, retired) = self.begin_in(&mut rooms, room);
         drop(rooms);
         self.retire(retired);
-        session.touch(self.now_ms());
+        session.touch(self.0.clock.now_ms());
         (session, true)
     }
 
@@ -203,11 +202,6 @@ impl SessionStore {
             self.0.storage.delete(&session.retire());
             self.0.storage.vacate(session.room());
         }
-    }
-
-    /// Milliseconds since the start, of a clock that does not go back.
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.0.since.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn rooms(&self) -> RwLockReadGuard<'_, HashMap<RoomName, Vec<Arc<HlsSession>>>> {
