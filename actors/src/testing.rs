@@ -5,7 +5,7 @@ use std::{future::ready, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, Recipient};
 use actix_rt::Arbiter;
-use futures::future::LocalBoxFuture;
+use futures::{FutureExt, TryFutureExt, future::LocalBoxFuture};
 use synctv_media::{
     access::Secrets,
     flv::tags,
@@ -21,7 +21,7 @@ use crate::{
         embedded_store::EmbeddedStore,
         origin::{Origin, PublishedRoom},
         registry::RegistryHandle,
-        store::{Claim, ClaimError, Store, StoreError},
+        store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
     },
     directory::StreamDirectory,
     events::{
@@ -203,11 +203,11 @@ impl<F> Store for ClaimsOnly<F>
 where
     F: Fn(&RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> + 'static,
 {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
-        (self.0)(room)
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
+        (self.0)(room).map_ok(Granted::from).boxed_local()
     }
 
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
         Box::pin(ready(Ok(Vec::new())))
     }
 

@@ -73,6 +73,14 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
     }
 
+    /// 501, for a room whose node cuts no segments.
+    pub fn hls_off(node: &str) -> Self {
+        let message = format!(
+            "node {node}, where the room is published, has no HLS; the stream can be watched over HTTP-FLV"
+        );
+        Self::new(StatusCode::NOT_IMPLEMENTED, "hls_off", message)
+    }
+
     /// 503, for what the registry did not answer.
     pub fn registry_unavailable(message: impl Into<String>) -> Self {
         Self::unavailable("registry_unavailable", message).retry_after(RETRY_API_S)

@@ -182,6 +182,7 @@ async fn find_playlist(
     };
     let absent = match elsewhere {
         Elsewhere::Answered(response) => return Ok(response),
+        Elsewhere::Past => return Err(OpenError::NotLive(room).into()),
         Elsewhere::Nowhere => OpenError::NotLive(room).into(),
         Elsewhere::Unknown(refusal) => refusal,
     };
@@ -204,6 +205,6 @@ async fn find_segment(
     match forward::ask(request, admitted, &sources.proxy, resource).await? {
         Elsewhere::Answered(response) => Ok(response),
         Elsewhere::Unknown(refusal) => Err(refusal),
-        Elsewhere::Nowhere => Err(segment::unknown()),
+        Elsewhere::Nowhere | Elsewhere::Past => Err(segment::unknown()),
     }
 }

@@ -18,6 +18,8 @@ pub(super) enum Elsewhere {
     Answered(HttpResponse),
     /// No other node publishes the room.
     Nowhere,
+    /// No node publishes the room, and what this one has of it is outdated.
+    Past,
     /// The registry does not say. If there is nothing here either, this is the answer.
     Unknown(ApiError),
 }
@@ -42,6 +44,8 @@ async fn outcome(
 ) -> Result<Elsewhere, ApiError> {
     Ok(Elsewhere::Answered(match outcome {
         Ok(Answer::Nowhere) => return Ok(Elsewhere::Nowhere),
+        Ok(Answer::Past) => return Ok(Elsewhere::Past),
+        Ok(Answer::HlsOff { node }) => return Err(ApiError::hls_off(&node)),
         Err(error @ HlsProxyError::Registry) => return Ok(Elsewhere::Unknown(error.into())),
         Ok(Answer::Playlist(text)) => playlist::text(request, admitted, &text),
         Ok(Answer::Segment(stored)) => segment::answer(request, &stored).await?,

@@ -32,7 +32,7 @@ use super::*;
 use crate::{
     cluster::{
         origin::{NodeAddresses, PublishedRoom},
-        store::{Claim, ClaimError, Store},
+        store::{Claim, ClaimError, Granted, Store, UsedClaim},
     },
     directory::{OpenError, StreamDirectory},
     events::{EndReason, Flush, Source, StreamSettings, StreamState},
@@ -75,13 +75,13 @@ impl Script {
 }
 
 impl Store for Script {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
         let claimed = self.0.lock().unwrap().claimed.clone();
         let room = room.clone();
-        ready(claimed.map(|epoch| Claim { room, epoch })).boxed_local()
+        ready(claimed.map(|epoch| Claim { room, epoch }.into())).boxed_local()
     }
 
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
         ready(Ok(Vec::new())).boxed_local()
     }
 
@@ -323,12 +323,26 @@ async fn a_registry_that_does_not_answer_is_no_missing_room() {
 }
 
 #[actix_rt::test]
-async fn pulled_rooms_count_as_rooms_of_this_node() {
+async fn pulled_rooms_have_a_limit_of_their_own_and_keep_no_publisher_out() {
     let bench = Bench::new().await;
+    bench.script.locates(Ok(Some(bench.port.origin("n2", 7))));
+    let pulls = ["x", "y"].map(|name| {
+        let directory = bench.directory.clone();
+        actix_rt::spawn(async move { directory.open(&to_play(room(name))).await })
+    });
+    // They wait for the origin's answer, and are counted meanwhile.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(bench.directory.open(&to_play(room("z"))).await.unwrap_err(), OpenError::RoomLimit { max: 2 });
     let publisher = ProbeHandle::start();
     let _a = bench.directory.publish(&to_publish(room("a")), publisher.events()).await.unwrap();
-    let _b = bench.directory.publish(&to_publish(room("b")), publisher.events()).await.unwrap();
-    assert_eq!(bench.watch().await.unwrap_err(), OpenError::RoomLimit { max: 2 });
+    let _x = bench.directory.publish(&to_publish(room("x")), publisher.events()).await.unwrap();
+    let over = bench.directory.publish(&to_publish(room("b")), publisher.events()).await;
+    assert_eq!(over.unwrap_err(), PublishError::RoomLimit { max: 2 });
+    let z = bench.directory.clone();
+    let freed = actix_rt::spawn(async move { z.open(&to_play(room("z"))).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!freed.is_finished(), "a pulled room that is published here is none of them any more");
+    drop(pulls);
 }
 
 #[actix_rt::test]

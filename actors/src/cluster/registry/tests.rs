@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     cluster::{
         embedded_store::EmbeddedStore,
-        store::{Store, StoreError},
+        store::{Granted, Store, StoreError, UsedClaim},
     },
     testing::room,
 };
@@ -53,16 +53,16 @@ struct ScriptedStore {
 }
 
 impl Store for ScriptedStore {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
         if self.hangs {
             return Box::pin(pending());
         }
         let claim = Claim { room: room.clone(), epoch: 5 };
         self.lost.borrow_mut().push(claim.clone());
-        Box::pin(ready(Ok(claim)))
+        Box::pin(ready(Ok(claim.into())))
     }
 
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
         Box::pin(ready(Ok(self.lost.take())))
     }
 
@@ -90,11 +90,11 @@ fn registry<S: Store>(store: impl FnOnce() -> S + Send + 'static) -> RegistryHan
 async fn a_room_is_claimed_once_and_again_after_its_release_with_a_higher_epoch() {
     let registry = registry(|| EmbeddedStore::new("n1".to_owned()));
     let (owner, _losses) = owner();
-    let first = registry.claim(room("r"), owner.clone()).await.unwrap();
+    let first = registry.claim(room("r"), owner.clone()).await.unwrap().claim;
     let taken = registry.claim(room("r"), owner.clone()).await.unwrap_err();
     assert_eq!(taken, ClaimError::Taken { node: "n1".to_owned() });
     registry.release(first.clone());
-    let second = registry.claim(room("r"), owner.clone()).await.unwrap();
+    let second = registry.claim(room("r"), owner.clone()).await.unwrap().claim;
     assert!(second.epoch > first.epoch);
     registry.release(first);
     assert!(registry.claim(room("r"), owner).await.is_err(), "a late release frees nothing");
@@ -109,7 +109,7 @@ async fn a_room_whose_owner_died_is_free_for_the_next_one_at_once() {
     dying.send(Stop).await.unwrap();
     let (next, _losses) = owner();
     let second = registry.claim(room("r"), next.clone()).await.unwrap();
-    assert!(second.epoch > first.epoch);
+    assert!(second.claim.epoch > first.claim.epoch);
     assert!(matches!(registry.claim(room("r"), next).await, Err(ClaimError::Taken { .. })));
 }
 
@@ -162,11 +162,11 @@ impl SlowStore {
 }
 
 impl Store for SlowStore {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
-        self.answer("claim", Ok(Claim { room: room.clone(), epoch: 5 }))
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
+        self.answer("claim", Ok(Claim { room: room.clone(), epoch: 5 }.into()))
     }
 
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
         assert!(!self.panics, "as a test wants it");
         self.answer("renew", Ok(Vec::new()))
     }
@@ -213,7 +213,7 @@ async fn a_claim_waits_for_the_release_of_its_room_and_a_release_for_the_renewal
     let registry = registry_on(&store);
     let (owner, _losses) = owner();
     store.gate.notify_one();
-    let first = registry.claim(room("r"), owner.clone()).await.unwrap();
+    let first = registry.claim(room("r"), owner.clone()).await.unwrap().claim;
     tokio::time::sleep(HEARTBEAT * 3 / 2).await;
     assert_eq!(*store.calls.borrow(), ["claim", "renew"]);
     registry.release(first);

@@ -17,9 +17,9 @@ use super::{
 use crate::{
     cluster::{
         origin::{NodeAddresses, Origin, PublishedRoom},
-        store::{Claim, ClaimError, Store, StoreError},
+        store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
     },
-    hls::SegmentPlace,
+    hls::{FetchedMemory, SegmentPlace},
     testing::{node_keys, room, segment_name},
 };
 
@@ -39,11 +39,11 @@ enum Mood {
 }
 
 impl Store for Map {
-    fn claim(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+    fn claim(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
         Box::pin(ready(Err(ClaimError::Unavailable { reason: "a map".to_owned() })))
     }
 
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
         Box::pin(ready(Ok(Vec::new())))
     }
 
@@ -180,8 +180,8 @@ fn proxy() -> HlsProxy {
 fn relay_with_cache(cache_max_bytes: usize) -> HlsProxy {
     let arbiter = Arbiter::current();
     let registry = RegistryHandle::start_on(&arbiter, Duration::from_secs(60), || MAP.with(Map::clone));
-    let settings = HlsProxySettings { nodes: node_keys(), app: "live".to_owned(), cache_max_bytes };
-    HlsProxy::start_on(&arbiter, registry, settings)
+    let settings = HlsProxySettings { nodes: node_keys(), app: "live".to_owned() };
+    HlsProxy::start_on(&arbiter, registry, settings, FetchedMemory::alone(cache_max_bytes))
 }
 
 fn playlist() -> HlsResource {
@@ -213,6 +213,8 @@ fn said(outcome: Outcome) -> String {
         },
         Ok(Answer::Refused(refusal)) => refusal.status.to_string(),
         Ok(Answer::Nowhere) => "nowhere".to_owned(),
+        Ok(Answer::Past) => "past".to_owned(),
+        Ok(Answer::HlsOff { node }) => format!("{node} has no HLS"),
         Err(HlsProxyError::Origin { node, .. }) => format!("{node} fails"),
         Err(error) => error.to_string(),
     }
@@ -364,15 +366,16 @@ async fn what_another_node_had_is_past_once_the_room_is_here() {
 }
 
 #[actix_rt::test]
-async fn a_room_that_is_nowhere_and_a_node_without_hls_cost_no_request() {
+async fn a_node_without_hls_is_named_and_a_room_that_is_nowhere_is_not_and_neither_costs_a_request() {
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
     MAP.with(|map| {
         if let Some(origin) = &mut *map.0.borrow_mut() {
             origin.addresses.hls = None;
         }
     });
-    assert_eq!(said(proxy.fetch(playlist()).await), "nowhere");
+    assert_eq!(said(proxy.fetch(playlist()).await), "n2 has no HLS");
     Node::unpublish();
+    pass(Duration::from_secs(1)).await;
     assert_eq!(said(proxy.fetch(playlist()).await), "nowhere");
     assert_eq!(node.requests(), 0);
 }

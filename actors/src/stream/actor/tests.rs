@@ -9,7 +9,7 @@ use synctv_media::{
 
 use super::{flush::AUDIO_WAIT, *};
 use crate::{
-    cluster::store::{ClaimError, Store},
+    cluster::store::{Claim, ClaimError, Store},
     events::{Flush, ViewerId},
     stream::{Refused, StreamHandle},
     testing::{
