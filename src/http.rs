@@ -7,10 +7,14 @@
 //! admitted to the [`ViewerPool`], for good; for any other request the connection is lent to the framework, with what was
 //! read put back in front. A request for live media may come behind others.
 
-mod accept_encoding;
+mod absent_body;
 mod admin;
 pub mod api;
+mod api_error;
+mod compressed;
+mod conditional;
 mod connection_gate;
+mod cors;
 mod credentials;
 pub mod flv;
 pub mod health;
@@ -18,8 +22,8 @@ pub mod hls;
 mod live;
 mod page;
 mod path;
+mod range;
 mod refusal;
-mod reply;
 mod request_head;
 mod rewind;
 mod settings;
@@ -45,11 +49,12 @@ use tokio::net::TcpStream;
 pub use self::settings::HttpSettings;
 use self::{
     api::Api,
+    api_error::ApiError,
     connection_gate::{Arrival, ConnectionGate, refuse_over_limit},
     health::Health,
     live::NotServed,
     path::Target,
-    refusal::{HttpRefusal, refuse},
+    refusal::refuse,
     request_head::{HeadError, Method, Request, RequestHead},
     rewind::Rewind,
     websocket::Upgrade,
@@ -62,6 +67,9 @@ const PROBE_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a connection may wait for its next request. Balancers keep theirs for 60 s, and a server that closes first
 /// closes upon a request now and then.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// The methods that are answered on both ports, except for what is administered.
+const READ_METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// What the framework made of a connection.
 trait Framework:
@@ -202,22 +210,20 @@ impl Port {
         }
         let Connection { mut wire, peer, permit } = connection;
         match (found, &request.upgrade) {
-            (Ok(_), Upgrade::OtherVersion) => refuse(wire, websocket::OTHER_VERSION).await,
-            (Ok(_), Upgrade::NoKey) => refuse(wire, websocket::NO_KEY).await,
+            (Ok(_), Upgrade::OtherVersion) => refuse(wire, &ApiError::websocket_version()).await,
+            (Ok(_), Upgrade::NoKey) => refuse(wire, &websocket::no_key()).await,
             (Ok(Some((stream, access))), _) => {
                 let (head, kind, format) =
                     (flv::response_head(request), viewer_kind(request), flv::format(request));
                 self.pool_entry.admit(&stream, NewViewer { wire, peer, head, permit, kind, format, access });
             }
             (Ok(None), _) => flv::send_and_close(&mut wire, &flv::response_head(request)),
-            (Err(NotServed::Access(refusal)), _) => {
-                refuse(wire, HttpRefusal::of_access(&refusal, &refusal.to_string())).await;
-            }
+            (Err(NotServed::Access(refusal)), _) => refuse(wire, &refusal.into()).await,
             (Err(NotServed::Room(error)), _) => {
                 let reason = error.source().map(ToString::to_string).unwrap_or_default();
                 info!(room = room.as_str(), peer:% = peer, why:% = error, reason = reason.as_str();
                     "viewer refused");
-                refuse(wire, HttpRefusal::unavailable(error_code(&error), &error.to_string())).await;
+                refuse(wire, &error.into()).await;
             }
         }
         None
@@ -264,13 +270,7 @@ impl Port {
 async fn no_request(connection: Connection, error: &HeadError) {
     debug!(peer:% = connection.peer, reason:% = error; "no HTTP request came");
     if let HeadError::TooLarge = error {
-        let refusal = HttpRefusal {
-            status: "431 Request Header Fields Too Large",
-            headers: "",
-            code: "head_too_large",
-            message: &error.to_string(),
-        };
-        refuse(connection.wire, refusal).await;
+        refuse(connection.wire, &ApiError::head_too_large(error.to_string())).await;
     }
 }
 
@@ -297,15 +297,4 @@ pub(crate) fn fuzz_paths(text: &str) {
 
 fn viewer_kind(request: &Request) -> ViewerKind {
     if request.pull.is_some() { ViewerKind::Node } else { ViewerKind::Viewer }
-}
-
-fn error_code(error: &OpenError) -> &'static str {
-    match error {
-        OpenError::NotLive(_) => "room_not_live",
-        OpenError::Registry(_) => "registry_unavailable",
-        OpenError::OriginSilent { .. } => "origin_unreachable",
-        OpenError::RoomLimit { .. } => "too_many_rooms",
-        OpenError::Draining => "draining",
-        OpenError::Directory(_) => "directory_ended",
-    }
 }

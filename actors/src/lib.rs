@@ -4,12 +4,14 @@
 //! [`stream::StreamHandle`], [`registry::RegistryHandle`], [`viewers::ViewerPool`] and [`hls::HlsSessions`].
 
 pub mod access;
+mod bounded_cache;
 mod clock;
 pub mod cluster;
 pub mod connection_limit;
 pub mod directory;
 pub mod events;
 pub mod flv;
+pub mod gzip;
 pub mod hls;
 pub mod rtmp;
 pub mod stream;

@@ -2,92 +2,82 @@
 
 use std::{str::FromStr, time::Duration};
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-};
-use synctv_actors::access::{OrderError, Orders};
+use actix_web::{HttpRequest, HttpResponse};
+use synctv_actors::access::{Administrator, OrderError, Orders};
 use synctv_media::stream::room::RoomName;
 
 use super::{
-    api::{Api, Presence},
-    credentials::{authorization, peer, refused},
-    reply::error,
+    api::Api,
+    api_error::ApiError,
+    cors,
+    credentials::{authorization, peer},
 };
 
 /// The longest that a room can be blocked, in seconds.
 const BLOCK_MAX_S: u64 = 24 * 3600;
 
-/// When to ask again if the other nodes could not be told, in seconds.
-const RETRY_AFTER_S: u32 = 2;
-
 /// `DELETE /api/v1/streams/ROOM/publisher?block_s=60`.
-pub(super) async fn kick_publisher(request: &HttpRequest, api: &Api, room: &RoomName) -> HttpResponse {
+pub(super) async fn kick_publisher(
+    request: &HttpRequest,
+    api: &Api,
+    room: &RoomName,
+) -> Result<HttpResponse, ApiError> {
     let orders = api.orders();
-    let admitted = orders.gatekeeper().admit_administrator(authorization(request), Some(room), peer(request));
-    let administrator = match admitted.await {
-        Ok(administrator) => administrator,
-        Err(refusal) => return refused(&refusal),
-    };
+    let administrator = admit(request, orders, Some(room)).await?;
     let block = match value(request.query_string(), "block_s") {
         None => None,
         Some(text) => match u64::from_str(&text) {
             Ok(seconds @ 0..=BLOCK_MAX_S) => Some(Duration::from_secs(seconds)),
-            _ => return bad_query(&format!("block_s is not a number of 0 to {BLOCK_MAX_S}")),
+            _ => return Err(bad_query(format!("block_s is not a number of 0 to {BLOCK_MAX_S}"))),
         },
     };
-    match api.presence(room).await {
-        Presence::Absent(answer) if block.is_none_or(|block| block.is_zero()) => answer,
-        _ => answer(orders.kick_publisher(&administrator, room, block).await),
+    let is_live = api.require_live(room).await;
+    if block.is_none_or(|block| block.is_zero()) {
+        is_live?;
     }
+    answer(orders.kick_publisher(&administrator, room, block).await)
 }
 
 /// `DELETE /api/v1/streams/ROOM/viewers?sub=SUBJECT`.
-pub(super) async fn kick_viewers(request: &HttpRequest, api: &Api, room: &RoomName) -> HttpResponse {
+pub(super) async fn kick_viewers(
+    request: &HttpRequest,
+    api: &Api,
+    room: &RoomName,
+) -> Result<HttpResponse, ApiError> {
     let orders = api.orders();
-    let admitted = orders.gatekeeper().admit_administrator(authorization(request), Some(room), peer(request));
-    let administrator = match admitted.await {
-        Ok(administrator) => administrator,
-        Err(refusal) => return refused(&refusal),
-    };
-    let Some(subject) = value(request.query_string(), "sub").filter(|subject| !subject.is_empty()) else {
-        return bad_query("sub is missing: whose connections are to be closed");
-    };
-    match api.presence(room).await {
-        Presence::Absent(answer) => answer,
-        Presence::Present => answer(orders.kick_viewers(&administrator, room, &subject).await),
-    }
+    let administrator = admit(request, orders, Some(room)).await?;
+    let subject = value(request.query_string(), "sub").filter(|subject| !subject.is_empty());
+    let subject = subject.ok_or_else(|| bad_query("sub is missing: whose connections are to be closed"))?;
+    api.require_live(room).await?;
+    answer(orders.kick_viewers(&administrator, room, &subject).await)
 }
 
 /// `DELETE /api/v1/tokens/JTI`.
-pub(super) async fn revoke(request: &HttpRequest, orders: &Orders, token_id: &str) -> HttpResponse {
-    let admitted = orders.gatekeeper().admit_administrator(authorization(request), None, peer(request));
-    match admitted.await {
-        Ok(administrator) => answer(orders.revoke(&administrator, &decode(token_id)).await),
-        Err(refusal) => refused(&refusal),
-    }
+pub(super) async fn revoke(
+    request: &HttpRequest,
+    orders: &Orders,
+    token_id: &str,
+) -> Result<HttpResponse, ApiError> {
+    let administrator = admit(request, orders, None).await?;
+    answer(orders.revoke(&administrator, &decode(token_id)).await)
 }
 
-fn answer(given: Result<(), OrderError>) -> HttpResponse {
-    match given {
-        Ok(()) => {
-            HttpResponse::NoContent().insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")).finish()
-        }
-        Err(failed @ OrderError::Name) => error(StatusCode::BAD_REQUEST, "bad_name", &failed.to_string()),
-        Err(failed @ OrderError::TooMany) => {
-            error(StatusCode::SERVICE_UNAVAILABLE, "too_many_orders", &failed.to_string())
-        }
-        Err(failed @ OrderError::NotPassedOn(_)) => {
-            let mut response =
-                error(StatusCode::SERVICE_UNAVAILABLE, "registry_unavailable", &failed.to_string());
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
-            response
-        }
-    }
+async fn admit(
+    request: &HttpRequest,
+    orders: &Orders,
+    room: Option<&RoomName>,
+) -> Result<Administrator, ApiError> {
+    let gatekeeper = orders.gatekeeper();
+    Ok(gatekeeper.admit_administrator(authorization(request), room, peer(request)).await?)
 }
 
-fn bad_query(message: &str) -> HttpResponse {
-    error(StatusCode::BAD_REQUEST, "bad_query", message)
+fn answer(given: Result<(), OrderError>) -> Result<HttpResponse, ApiError> {
+    given?;
+    Ok(HttpResponse::NoContent().insert_header(cors::ANY_ORIGIN).finish())
+}
+
+fn bad_query(message: impl Into<String>) -> ApiError {
+    ApiError::bad_request("bad_query", message)
 }
 
 /// The value of a name in a query, decoded.

@@ -4,36 +4,26 @@ mod rooms;
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-};
+use actix_web::{HttpRequest, HttpResponse, http::header};
 use bytes::Bytes;
 use log::warn;
 use serde::Serialize;
 use synctv_actors::{
     access::{Gatekeeper, Orders, Protocol, Visible},
     cluster::{origin::PublishedRoom, registry::RegistryHandle},
-    directory::{DirectoryEnded, StreamDirectory},
+    directory::{DirectoryEnded, OpenError, StreamDirectory},
 };
 use synctv_media::{access::Refusal, stream::room::RoomName};
-use thiserror::Error;
 use tokio::{sync::Mutex, time::Instant};
 
 use self::rooms::{LocalStream, Rooms};
-use super::{
-    credentials::{self, refused},
-    reply::error,
-};
+use super::{api_error::ApiError, cors, credentials};
 
 /// How old an answer may be. However many ask, rooms are listed no more often.
 const FRESH_FOR: Duration = Duration::from_millis(500);
 
 /// How long the registry may take to list the cluster's rooms.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// When to ask again for what the registry did not tell, in seconds.
-const RETRY_AFTER_S: u32 = 2;
 
 /// What a client must know of the server to build addresses.
 #[derive(Debug, Clone, Serialize)]
@@ -61,43 +51,11 @@ pub struct Api {
     newest: Mutex<Option<Snapshot>>,
 }
 
-/// Whether a room is there.
-#[derive(Debug)]
-pub(super) enum Presence {
-    Present,
-    /// It is not, or nobody knows: the answer that says which.
-    Absent(HttpResponse),
-}
-
 #[derive(Debug)]
 struct Snapshot {
     at: Instant,
     rooms: Arc<Rooms>,
     json: Bytes,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Error)]
-enum Failure {
-    #[error(transparent)]
-    Directory(#[from] DirectoryEnded),
-    #[error("the answer could not be encoded: {0}")]
-    Encoding(#[from] serde_json::Error),
-}
-
-impl Failure {
-    fn response(&self) -> HttpResponse {
-        match self {
-            // The log has it already, from when it ended.
-            Self::Directory(_) => {
-                error(StatusCode::SERVICE_UNAVAILABLE, "directory_ended", &self.to_string())
-            }
-            Self::Encoding(_) => {
-                log::error!(reason:% = self; "the API cannot answer");
-                error(StatusCode::INTERNAL_SERVER_ERROR, "internal", &self.to_string())
-            }
-        }
-    }
 }
 
 impl Api {
@@ -124,53 +82,44 @@ impl Api {
     }
 
     /// `GET /api/v1/server`.
-    pub(super) fn server(&self) -> HttpResponse {
+    pub(super) fn server(&self) -> Result<HttpResponse, ApiError> {
         encoded(&self.info)
     }
 
     /// `GET /api/v1/streams`: the rooms that the client may see.
-    pub(super) async fn streams(&self, request: &HttpRequest) -> HttpResponse {
-        let visible = match self.visible_rooms(request).await {
-            Ok(visible) => visible,
-            Err(refusal) => return refused(&refusal),
-        };
-        match self.newest().await {
-            Ok((_, everything)) if visible.is_all() => json(everything),
-            Ok((rooms, _)) => encoded(&rooms.visible(&visible)),
-            Err(failure) => failure.response(),
-        }
+    pub(super) async fn streams(&self, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+        let visible = self.visible_rooms(request).await?;
+        let (rooms, everything) = self.newest().await?;
+        if visible.is_all() { Ok(json(everything)) } else { encoded(&rooms.visible(&visible)) }
     }
 
     /// `GET /api/v1/streams?room=ROOM`: for those who want to know whether it is there, and to whom its absence is no
     /// error.
-    pub(super) async fn streams_named(&self, request: &HttpRequest, room: &RoomName) -> HttpResponse {
-        if let Err(refusal) = self.check(request, room).await {
-            return refused(&refusal);
-        }
-        match self.newest().await {
-            Ok((rooms, _)) => encoded(&rooms.only(room)),
-            Err(failure) => failure.response(),
-        }
+    pub(super) async fn streams_named(
+        &self,
+        request: &HttpRequest,
+        room: &RoomName,
+    ) -> Result<HttpResponse, ApiError> {
+        self.check(request, room).await?;
+        let (rooms, _) = self.newest().await?;
+        encoded(&rooms.only(room))
     }
 
     /// `GET /api/v1/streams/ROOM`.
-    pub(super) async fn stream(&self, request: &HttpRequest, room: &RoomName) -> HttpResponse {
-        if let Err(refusal) = self.check(request, room).await {
-            return refused(&refusal);
-        }
-        match self.newest().await {
-            Ok((rooms, _)) => rooms.get(room).map_or_else(|| absent(&rooms, room), encoded),
-            Err(failure) => failure.response(),
-        }
+    pub(super) async fn stream(
+        &self,
+        request: &HttpRequest,
+        room: &RoomName,
+    ) -> Result<HttpResponse, ApiError> {
+        self.check(request, room).await?;
+        let (rooms, _) = self.newest().await?;
+        encoded(rooms.get(room).ok_or_else(|| absent(&rooms, room))?)
     }
 
-    /// Whether someone publishes a room, on any node.
-    pub(super) async fn presence(&self, room: &RoomName) -> Presence {
-        match self.newest().await {
-            Ok((rooms, _)) if rooms.get(room).is_some() => Presence::Present,
-            Ok((rooms, _)) => Presence::Absent(absent(&rooms, room)),
-            Err(failure) => Presence::Absent(failure.response()),
-        }
+    /// Refuses unless someone publishes a room, on any node.
+    pub(super) async fn require_live(&self, room: &RoomName) -> Result<(), ApiError> {
+        let (rooms, _) = self.newest().await?;
+        rooms.get(room).map(|_| ()).ok_or_else(|| absent(&rooms, room))
     }
 
     async fn visible_rooms(&self, request: &HttpRequest) -> Result<Visible, Refusal> {
@@ -184,7 +133,7 @@ impl Api {
         self.gatekeeper().admit_reader(&access).await
     }
 
-    async fn newest(&self) -> Result<(Arc<Rooms>, Bytes), Failure> {
+    async fn newest(&self) -> Result<(Arc<Rooms>, Bytes), ApiError> {
         let mut newest = self.newest.lock().await;
         if let Some(snapshot) = newest.as_ref().filter(|snapshot| snapshot.at.elapsed() < FRESH_FOR) {
             return Ok((snapshot.rooms.clone(), snapshot.json.clone()));
@@ -231,47 +180,45 @@ pub(super) fn description() -> HttpResponse {
 }
 
 /// The text of a value. An error must not become an empty answer, which clients would take for one without streams.
-fn encode(value: &impl Serialize) -> Result<Bytes, Failure> {
-    Ok(serde_json::to_string(value)?.into())
+fn encode(value: &impl Serialize) -> Result<Bytes, ApiError> {
+    let text = serde_json::to_string(value).map_err(|error| {
+        let message = format!("the answer could not be encoded: {error}");
+        log::error!(reason = message.as_str(); "the API cannot answer");
+        ApiError::internal(message)
+    })?;
+    Ok(text.into())
 }
 
-fn encoded(value: &impl Serialize) -> HttpResponse {
-    match encode(value) {
-        Ok(text) => json(text),
-        Err(failure) => failure.response(),
-    }
+fn encoded(value: &impl Serialize) -> Result<HttpResponse, ApiError> {
+    encode(value).map(json)
 }
 
-fn json(body: impl Into<Bytes>) -> HttpResponse {
+fn json(body: Bytes) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .insert_header(cors::ANY_ORIGIN)
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .body(body.into())
+        .body(body)
 }
 
-fn absent(rooms: &Rooms, room: &RoomName) -> HttpResponse {
+fn absent(rooms: &Rooms, room: &RoomName) -> ApiError {
     if rooms.complete {
-        return error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"));
+        return OpenError::NotLive(room.clone()).into();
     }
-    unknown(room)
-}
-
-fn unknown(room: &RoomName) -> HttpResponse {
-    let message = format!("{room} is not on this node, and the registry does not answer");
-    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "registry_unavailable", &message);
-    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
-    response
+    ApiError::registry_unavailable(format!("{room} is not on this node, and the registry does not answer"))
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::{body::to_bytes, test::TestRequest};
+    use actix_web::test::TestRequest;
     use synctv_actors::access::{AccessSettings, NodeKeys};
 
     use super::*;
-    use crate::http::health::tests::{Part, actors};
+    use crate::http::{
+        api_error::tests::code,
+        health::tests::{Part, actors},
+    };
 
     struct Unencodable;
 
@@ -281,11 +228,8 @@ mod tests {
         }
     }
 
-    async fn code(response: HttpResponse) -> (u16, serde_json::Value) {
-        let status = response.status().as_u16();
-        let body = to_bytes(response.into_body()).await.unwrap();
-        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        (status, body["error"].clone())
+    fn refused(answer: Result<HttpResponse, ApiError>) -> (u16, &'static str) {
+        code(&answer.unwrap_err())
     }
 
     fn api(directory: StreamDirectory, registry: RegistryHandle) -> Api {
@@ -299,15 +243,15 @@ mod tests {
     async fn a_directory_that_died_is_an_error_and_not_an_empty_list() {
         let (directory, registry) = actors(Some(Part::Directory));
         let (api, room) = (api(directory, registry), RoomName::new("r").unwrap());
-        let died = (503, "directory_ended".into());
+        let died = (503, "directory_ended");
         let request = TestRequest::default().to_http_request();
-        assert_eq!(code(api.streams(&request).await).await, died);
-        assert_eq!(code(api.streams_named(&request, &room).await).await, died);
-        assert_eq!(code(api.stream(&request, &room).await).await, died);
+        assert_eq!(refused(api.streams(&request).await), died);
+        assert_eq!(refused(api.streams_named(&request, &room).await), died);
+        assert_eq!(refused(api.stream(&request, &room).await), died);
     }
 
     #[actix_rt::test]
     async fn what_cannot_be_encoded_is_an_error_and_not_an_empty_answer() {
-        assert_eq!(code(encoded(&Unencodable)).await, (500, "internal".into()));
+        assert_eq!(refused(encoded(&Unencodable)), (500, "internal"));
     }
 }

@@ -9,7 +9,7 @@ use synctv_actors::{
 };
 use tokio::net::TcpStream;
 
-use super::refusal::{HttpRefusal, refuse};
+use super::{api_error::ApiError, refusal::refuse};
 use crate::refusal_log::RefusalLog;
 
 /// How many connections over the limit may be told so at once.
@@ -68,6 +68,5 @@ impl ConnectionGate {
 
 /// Says 503 for want of room.
 pub(super) async fn refuse_over_limit(wire: Wire) {
-    let message = "the server has its limit of connections";
-    refuse(wire, HttpRefusal::unavailable("too_many_connections", message)).await;
+    refuse(wire, &ApiError::too_many_connections()).await;
 }

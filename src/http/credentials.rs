@@ -1,14 +1,8 @@
-//! Credentials in requests, and refusals of access.
+//! Credentials in requests.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{
-        StatusCode,
-        header::{self, HeaderValue},
-    },
-};
+use actix_web::{HttpRequest, http::header};
 use synctv_actors::{
     access::{AccessRequest, Gatekeeper, Grant, Protocol, ToPull},
     cluster::origin::PULL_HEADER,
@@ -17,8 +11,6 @@ use synctv_media::{
     access::{NodeRequest, Refusal},
     stream::room::RoomName,
 };
-
-use super::reply::error;
 
 /// The value of the header `Authorization`.
 pub(super) fn authorization(request: &HttpRequest) -> Option<&str> {
@@ -55,19 +47,6 @@ pub(super) fn node(
     };
     let signature = signature.to_str().unwrap_or_default();
     Some(gatekeeper.admit_node(room, &signed, signature, peer(request)))
-}
-
-/// The answer to one who is refused.
-pub(super) fn refused(refusal: &Refusal) -> HttpResponse {
-    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
-    let mut response = error(status, refusal.code(), &refusal.to_string());
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    if let Some(retry_after_s) = refusal.retry_after_s() {
-        response.headers_mut().insert(header::RETRY_AFTER, retry_after_s.into());
-    }
-    response
 }
 
 fn text<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {

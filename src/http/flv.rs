@@ -10,6 +10,7 @@ use synctv_media::stream::{
 };
 
 use super::{
+    cors,
     request_head::Request,
     websocket::{self, Upgrade},
 };
@@ -45,12 +46,13 @@ pub(super) fn response_head(request: &Request) -> Bytes {
         WireFormat::FlvChunks => "Transfer-Encoding: chunked\r\n",
         _ => "",
     };
+    let (cors_name, cors_value) = cors::ANY_ORIGIN;
     format!(
         "HTTP/1.1 200 OK\r\n\
          Content-Type: {CONTENT_TYPE}\r\n\
          {encoding}\
          Cache-Control: no-store\r\n\
-         Access-Control-Allow-Origin: *\r\n\
+         {cors_name}: {cors_value}\r\n\
          X-Accel-Buffering: no\r\n\
          Connection: close\r\n\
          Date: {}\r\n\r\n",

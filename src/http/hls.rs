@@ -1,7 +1,7 @@
 //! The HLS port: playlists and segments, by the web framework.
 
 mod admission;
-pub(super) mod body;
+mod body;
 mod forward;
 mod playlist;
 mod segment;
@@ -11,17 +11,12 @@ use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 use actix_http::{HttpService, KeepAlive, error::DispatchError};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service, map_config};
-use actix_web::{
-    App, HttpRequest, HttpResponse,
-    dev::AppConfig,
-    http::{Method, StatusCode, header},
-    web,
-};
+use actix_web::{App, HttpRequest, HttpResponse, dev::AppConfig, http::Method, web};
 use log::debug;
 use synctv_actors::{
     access::Gatekeeper,
     connection_limit::ConnectionLimit,
-    directory::StreamDirectory,
+    directory::{OpenError, StreamDirectory},
     hls::{
         HlsSessions,
         proxy::{HlsProxy, HlsResource, PlaylistAddress},
@@ -37,15 +32,9 @@ use self::{
     target::TargetError,
 };
 use super::{
-    IDLE_TIMEOUT,
-    connection_gate::ConnectionGate,
-    credentials::refused,
-    reply::{error, not_allowed, preflight},
+    IDLE_TIMEOUT, READ_METHODS, api_error::ApiError, connection_gate::ConnectionGate, cors,
     write_timeout::WriteTimeout,
 };
-
-/// What a page of another site may read of an answer.
-const EXPOSED_HEADERS: &str = "Content-Length, Content-Range, Date, ETag, Retry-After";
 
 /// How long a peer may take to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -138,36 +127,38 @@ async fn framework(
 }
 
 async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
-    let target = target::parse(request.path(), &site.app);
-    let mut response = match (target, request.method()) {
-        (Err(TargetError::Unknown), _) => {
-            let message =
-                format!("there is nothing at this path; a playlist is at /{}/ROOM/index.m3u8", site.app);
-            error(StatusCode::NOT_FOUND, "not_found", &message)
-        }
-        (_, &Method::OPTIONS) => preflight(),
-        (Err(TargetError::Room(bad_name)), &Method::GET | &Method::HEAD) => {
-            error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string())
-        }
-        (Ok(resource), &Method::GET | &Method::HEAD) => find(&request, &site.sources, resource).await,
-        (_, _) => not_allowed(),
-    };
-    let exposed = header::HeaderValue::from_static(EXPOSED_HEADERS);
-    response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    let mut response = respond(&request, &site).await.unwrap_or_else(|refusal| refusal.response());
+    cors::expose_headers(&mut response);
     response
 }
 
-async fn find(request: &HttpRequest, sources: &HlsSources, resource: HlsResource) -> HttpResponse {
-    let admitted = match admit(request, &sources.gatekeeper, &resource).await {
-        Ok(admitted) => admitted,
-        Err(refusal) => return refused(&refusal),
-    };
+async fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, ApiError> {
+    let target = target::parse(request.path(), &site.app);
+    match (target, request.method()) {
+        (Err(TargetError::Unknown), _) => Err(ApiError::not_found(format!(
+            "there is nothing at this path; a playlist is at /{}/ROOM/index.m3u8",
+            site.app
+        ))),
+        (_, &Method::OPTIONS) => Ok(cors::preflight(READ_METHODS)),
+        (Err(TargetError::Room(bad_name)), &Method::GET | &Method::HEAD) => Err(bad_name.into()),
+        (Ok(resource), &Method::GET | &Method::HEAD) => find(request, &site.sources, resource).await,
+        (_, _) => Err(ApiError::method_not_allowed(READ_METHODS)),
+    }
+}
+
+async fn find(
+    request: &HttpRequest,
+    sources: &HlsSources,
+    resource: HlsResource,
+) -> Result<HttpResponse, ApiError> {
+    let admitted = admit(request, &sources.gatekeeper, &resource).await?;
     match resource {
         HlsResource::Playlist { room, address } => {
             find_playlist(request, &admitted, sources, room, address).await
         }
         HlsResource::Segment { room, name } => {
-            admitted.guard(find_segment(request, &admitted, sources, room, name).await)
+            let segment = find_segment(request, &admitted, sources, room, name).await?;
+            Ok(admitted.guard(segment))
         }
     }
 }
@@ -179,25 +170,24 @@ async fn find_playlist(
     sources: &HlsSources,
     room: RoomName,
     address: PlaylistAddress,
-) -> HttpResponse {
-    let session = match sources.hls.open(&sources.directory, &admitted.grant).await {
-        Ok(session) => session,
-        Err(ended) => return playlist::directory_ended(ended),
-    };
+) -> Result<HttpResponse, ApiError> {
+    let session = sources.hls.open(&sources.directory, &admitted.grant).await;
+    let session = session.map_err(playlist::directory_ended)?;
     let resource = HlsResource::Playlist { room: room.clone(), address };
     let elsewhere = if session.is_some_and(|session| session.is_published()) {
         sources.proxy.forget(resource);
         Elsewhere::Nowhere
     } else {
-        forward::ask(request, admitted, &sources.proxy, resource).await
+        forward::ask(request, admitted, &sources.proxy, resource).await?
     };
     let absent = match elsewhere {
-        Elsewhere::Answered(response) => return response,
-        Elsewhere::Past => return playlist::not_live(&room),
-        Elsewhere::Nowhere => playlist::not_live(&room),
+        Elsewhere::Answered(response) => return Ok(response),
+        Elsewhere::Past => return Err(OpenError::NotLive(room).into()),
+        Elsewhere::Nowhere => OpenError::NotLive(room).into(),
         Elsewhere::Unknown(refusal) => refusal,
     };
-    playlist::answer(request, admitted, &sources.hls, &sources.directory, address).await.unwrap_or(absent)
+    let local = playlist::answer(request, admitted, &sources.hls, &sources.directory, address).await?;
+    local.ok_or(absent)
 }
 
 /// No number is used twice, so that what is here is what is meant.
@@ -207,13 +197,14 @@ async fn find_segment(
     sources: &HlsSources,
     room: RoomName,
     name: SegmentName,
-) -> HttpResponse {
+) -> Result<HttpResponse, ApiError> {
     if let Some(segment) = sources.hls.segment(&admitted.grant, name) {
         return segment::answer(request, &segment).await;
     }
     let resource = HlsResource::Segment { room, name };
-    match forward::ask(request, admitted, &sources.proxy, resource).await {
-        Elsewhere::Answered(response) | Elsewhere::Unknown(response) => response,
-        Elsewhere::Nowhere | Elsewhere::Past => segment::unknown(),
+    match forward::ask(request, admitted, &sources.proxy, resource).await? {
+        Elsewhere::Answered(response) => Ok(response),
+        Elsewhere::Unknown(refusal) => Err(refusal),
+        Elsewhere::Nowhere | Elsewhere::Past => Err(segment::unknown()),
     }
 }

@@ -10,16 +10,17 @@ use actix_web::{
     http::{Method, StatusCode},
     web,
 };
-use synctv_actors::cluster::origin::PULL_HEADER;
-use synctv_media::stream::room::{RoomName, RoomNameError};
+use synctv_actors::{cluster::origin::PULL_HEADER, directory::OpenError};
+use synctv_media::stream::room::RoomName;
 
 use super::{
-    admin,
+    READ_METHODS, admin,
     api::{self, Api},
+    api_error::ApiError,
+    cors::preflight,
     health::Health,
     page,
     path::{self, Target},
-    reply::{error, not_allowed, not_allowed_but, preflight, preflight_of},
     rewind::Rewind,
     settings::HttpSettings,
     write_timeout::WriteTimeout,
@@ -61,61 +62,64 @@ pub(super) async fn service(
 }
 
 async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    respond(&request, &site).await.unwrap_or_else(|refusal| refusal.response())
+}
+
+async fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, ApiError> {
     match path::parse(request.path(), request.query_string(), &site.app) {
-        None => {
-            error(StatusCode::NOT_FOUND, "not_found", &nothing_at(request.path(), site.api.info().hls_port))
-        }
+        None => Err(ApiError::not_found(nothing_at(request.path(), site.api.info().hls_port))),
         Some(target @ (Target::Publisher(_) | Target::Viewers(_) | Target::Token(_))) => {
-            administer(&request, &site, target).await
+            administer(request, site, target).await
         }
-        Some(_) if request.method() == Method::OPTIONS => preflight(),
-        Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => not_allowed(),
-        Some(target) => get(&request, &site, target).await,
+        Some(_) if request.method() == Method::OPTIONS => Ok(preflight(READ_METHODS)),
+        Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => {
+            Err(ApiError::method_not_allowed(READ_METHODS))
+        }
+        Some(target) => get(request, site, target).await,
     }
 }
 
-async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> HttpResponse {
+async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<HttpResponse, ApiError> {
     let api = &site.api;
     let hls_port = api.info().hls_port;
     match target {
-        Target::Alive => site.health.alive().await,
-        Target::Ready => site.health.ready().await,
+        Target::Alive => Ok(site.health.alive().await),
+        Target::Ready => Ok(site.health.ready().await),
         Target::Home => page::home(request, hls_port).await,
-        Target::Watch(Ok(_)) => page::watch(request, hls_port).await,
+        Target::Watch(room) => {
+            room?;
+            page::watch(request, hls_port).await
+        }
         Target::Asset(name) => page::asset(request, name).await,
         Target::Server => api.server(),
         Target::Streams(None) => api.streams(request).await,
-        Target::Streams(Some(Ok(room))) => api.streams_named(request, &room).await,
-        Target::Stream(Ok(room)) => api.stream(request, &room).await,
-        Target::Description => api::description(),
-        Target::Flv(Ok(room)) => not_live(request, &room),
-        Target::Watch(Err(bad_name))
-        | Target::Streams(Some(Err(bad_name)))
-        | Target::Stream(Err(bad_name))
-        | Target::Flv(Err(bad_name)) => bad_room(&bad_name),
+        Target::Streams(Some(room)) => api.streams_named(request, &room?).await,
+        Target::Stream(room) => api.stream(request, &room?).await,
+        Target::Description => Ok(api::description()),
+        Target::Flv(room) => Err(not_live(request, room?)),
         // Answered by `administer`.
-        Target::Publisher(_) | Target::Viewers(_) | Target::Token(_) => not_allowed_but(ADMIN_METHODS),
+        Target::Publisher(_) | Target::Viewers(_) | Target::Token(_) => {
+            Err(ApiError::method_not_allowed(ADMIN_METHODS))
+        }
     }
 }
 
 /// Without administrators, there is nothing at these paths.
-async fn administer(request: &HttpRequest, site: &Site, target: Target<'_>) -> HttpResponse {
-    if !site.api.gatekeeper().has_administrators() {
-        return error(StatusCode::NOT_FOUND, "not_found", &nothing_at(request.path(), None));
+async fn administer(
+    request: &HttpRequest,
+    site: &Site,
+    target: Target<'_>,
+) -> Result<HttpResponse, ApiError> {
+    let api = &site.api;
+    if !api.gatekeeper().has_administrators() {
+        return Err(ApiError::not_found(nothing_at(request.path(), None)));
     }
     match (request.method(), target) {
-        (&Method::OPTIONS, _) => preflight_of(ADMIN_METHODS),
-        (&Method::DELETE, Target::Publisher(Ok(room))) => {
-            admin::kick_publisher(request, &site.api, &room).await
-        }
-        (&Method::DELETE, Target::Viewers(Ok(room))) => admin::kick_viewers(request, &site.api, &room).await,
-        (&Method::DELETE, Target::Token(token_id)) => {
-            admin::revoke(request, site.api.orders(), token_id).await
-        }
-        (&Method::DELETE, Target::Publisher(Err(bad_name)) | Target::Viewers(Err(bad_name))) => {
-            bad_room(&bad_name)
-        }
-        (_, _) => not_allowed_but(ADMIN_METHODS),
+        (&Method::OPTIONS, _) => Ok(preflight(ADMIN_METHODS)),
+        (&Method::DELETE, Target::Publisher(room)) => admin::kick_publisher(request, api, &room?).await,
+        (&Method::DELETE, Target::Viewers(room)) => admin::kick_viewers(request, api, &room?).await,
+        (&Method::DELETE, Target::Token(token_id)) => admin::revoke(request, api.orders(), token_id).await,
+        (_, _) => Err(ApiError::method_not_allowed(ADMIN_METHODS)),
     }
 }
 
@@ -131,16 +135,12 @@ fn nothing_at(path: &str, hls_port: Option<u16>) -> String {
 }
 
 /// A live room's request does not come here: see the module `http`.
-fn not_live(request: &HttpRequest, room: &RoomName) -> HttpResponse {
+fn not_live(request: &HttpRequest, room: RoomName) -> ApiError {
     if request.headers().contains_key(PULL_HEADER) {
         let message = format!("{room} is not published through this node");
-        return error(StatusCode::NOT_FOUND, "not_published_here", &message);
+        return ApiError::new(StatusCode::NOT_FOUND, "not_published_here", message);
     }
-    error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"))
-}
-
-fn bad_room(bad_name: &RoomNameError) -> HttpResponse {
-    error(StatusCode::BAD_REQUEST, "bad_room_name", &bad_name.to_string())
+    OpenError::NotLive(room).into()
 }
 
 #[cfg(test)]

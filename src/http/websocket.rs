@@ -3,7 +3,7 @@
 use actix_http::ws::hash_key;
 use bytes::Bytes;
 
-use super::refusal::HttpRefusal;
+use super::api_error::ApiError;
 
 /// The only version there is.
 const VERSION: &[u8] = b"13";
@@ -51,20 +51,11 @@ pub(super) fn response_head(accept: &str) -> Bytes {
     .into()
 }
 
-/// Which version to ask for.
-pub(super) const OTHER_VERSION: HttpRefusal<'static> = HttpRefusal {
-    status: "426 Upgrade Required",
-    headers: "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
-    code: "websocket_version",
-    message: "the WebSocket version is 13",
-};
-
-pub(super) const NO_KEY: HttpRefusal<'static> = HttpRefusal {
-    status: "400 Bad Request",
-    headers: "",
-    code: "websocket_key",
-    message: "the request for a WebSocket has no Sec-WebSocket-Key of 16 bytes in base64",
-};
+/// Refuses a request without a key.
+pub(super) fn no_key() -> ApiError {
+    let message = "the request for a WebSocket has no Sec-WebSocket-Key of 16 bytes in base64";
+    ApiError::bad_request("websocket_key", message)
+}
 
 #[cfg(test)]
 mod tests {

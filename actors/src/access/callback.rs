@@ -1,7 +1,6 @@
 //! The HTTP callback that decides where no valid token does, and a cache of its answers.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -19,6 +18,7 @@ use super::{
     callback_message::{Approval, Question, YES_MAX},
     request::AccessRequest,
 };
+use crate::bounded_cache::BoundedCache;
 
 /// The time that a no counts.
 const NO_FRESH: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ pub(super) type QuestionKey = [u8; 32];
 pub(super) struct Callback {
     agent: AgentHandle,
     node: String,
-    answers: Mutex<HashMap<QuestionKey, Remembered>>,
+    answers: Mutex<BoundedCache<QuestionKey, Remembered>>,
 }
 
 struct Remembered {
@@ -45,7 +45,7 @@ struct Remembered {
 
 impl Callback {
     pub fn new(agent: AgentHandle, node: &str) -> Self {
-        Self { agent, node: node.to_owned(), answers: Mutex::default() }
+        Self { agent, node: node.to_owned(), answers: Mutex::new(BoundedCache::new(ANSWERS_MAX)) }
     }
 
     /// The answer that is remembered of a request.
@@ -96,19 +96,13 @@ impl Callback {
             Err(_) => (NO_FRESH, Duration::ZERO),
         };
         let mut answers = self.answers();
-        if answers.len() >= ANSWERS_MAX {
-            answers.retain(|_, known| known.fresh_until > now || known.usable_until > now);
-        }
-        if answers.len() >= ANSWERS_MAX {
-            answers.retain(|_, known| known.fresh_until > now);
-        }
-        if answers.len() < ANSWERS_MAX || answers.contains_key(&key) {
-            let (fresh_until, usable_until) = (now + fresh, now + usable);
-            answers.insert(key, Remembered { answer, fresh_until, usable_until });
-        }
+        answers.make_room(|known| known.fresh_until > now || known.usable_until > now);
+        answers.make_room(|known| known.fresh_until > now);
+        let (fresh_until, usable_until) = (now + fresh, now + usable);
+        answers.insert(key, Remembered { answer, fresh_until, usable_until });
     }
 
-    fn answers(&self) -> MutexGuard<'_, HashMap<QuestionKey, Remembered>> {
+    fn answers(&self) -> MutexGuard<'_, BoundedCache<QuestionKey, Remembered>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,7 +19,7 @@ use super::{
     orders::{NAME_MAX_BYTES, Order},
 };
 use crate::{
-    clock::unix_ms,
+    clock::{unix_ms, whole_ms},
     cluster::{redis_store::RedisAccess, store::StoreError},
 };
 
@@ -149,7 +149,7 @@ impl Orders {
     async fn give(&self, orders: Vec<(Order, Duration)>) -> Result<(), OrderError> {
         let mut texts = Vec::new();
         for (order, lasts) in orders {
-            let ends_unix_ms = unix_ms() + u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+            let ends_unix_ms = unix_ms() + whole_ms(lasts);
             if !self.gatekeeper.obey(&order, ends_unix_ms) {
                 return Err(OrderError::TooMany);
             }

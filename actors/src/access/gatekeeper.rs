@@ -29,7 +29,7 @@ use super::{
     tokens::{KeySet, TokenHash, token_hash},
     visible::Visible,
 };
-use crate::clock::{unix_ms, unix_s};
+use crate::clock::{SteadyClock, unix_ms, unix_s};
 
 /// The delay of a refusal to an address that has failed too often.
 const SLOWED_BY: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ struct Inner {
     failures: Mutex<FailureBuckets>,
     /// `None` if nothing can cut a connection, limit it or wants to know of it.
     sessions: Option<Sessions>,
-    since: Instant,
+    clock: SteadyClock,
 }
 
 impl Gatekeeper {
@@ -72,7 +72,7 @@ impl Gatekeeper {
             sessions: has_sessions.then(|| Sessions::new(agent.filter(|_| has_events))),
             nodes,
             failures: Mutex::default(),
-            since: Instant::now(),
+            clock: SteadyClock::start(),
         }))
     }
 
@@ -263,12 +263,12 @@ impl Gatekeeper {
     }
 
     fn has_failed_too_often(&self, peer: SocketAddr) -> bool {
-        self.0.failures().is_empty(AddressKey::from(peer.ip()), self.0.now_ms())
+        self.0.failures().is_empty(AddressKey::from(peer.ip()), self.0.clock.now_ms())
     }
 
     /// Returns whether the address had failed too often already.
     fn count_failure(&self, peer: SocketAddr) -> bool {
-        let (address, now_ms) = (AddressKey::from(peer.ip()), self.0.now_ms());
+        let (address, now_ms) = (AddressKey::from(peer.ip()), self.0.clock.now_ms());
         let mut failures = self.0.failures();
         let is_slowed = failures.is_empty(address, now_ms);
         failures.fail(address, now_ms);
@@ -296,11 +296,6 @@ impl Gatekeeper {
 }
 
 impl Inner {
-    /// Milliseconds of a clock that does not go back.
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
     fn failures(&self) -> MutexGuard<'_, FailureBuckets> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,7 +3,6 @@
 mod jwks;
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -17,6 +16,7 @@ use tokio::time::Instant;
 
 pub(super) use self::jwks::KeySet;
 use super::orders::NAME_MAX_BYTES;
+use crate::bounded_cache::BoundedCache;
 
 /// The longest token that is looked at, in bytes: more than an HTTP head or an RTMP command may be has no use.
 const TOKEN_MAX_BYTES: usize = 16 * 1024;
@@ -36,7 +36,7 @@ pub(super) struct TokenVerifier {
     shared: Vec<DecodingKey>,
     provider: Option<Arc<KeySet>>,
     validation: Validation,
-    verified: Mutex<HashMap<TokenHash, Verified>>,
+    verified: Mutex<BoundedCache<TokenHash, Verified>>,
 }
 
 struct Verified {
@@ -97,7 +97,7 @@ impl TokenVerifier {
         validation.set_required_spec_claims(&required);
         let shared = secrets.into_iter().flat_map(Secrets::iter);
         let shared = shared.map(|secret| DecodingKey::from_secret(secret.expose())).collect();
-        Self { shared, provider, validation, verified: Mutex::default() }
+        Self { shared, provider, validation, verified: Mutex::new(BoundedCache::new(VERIFIED_MAX)) }
     }
 
     /// Verifies a token's signature and returns its claims, which are not judged yet.
@@ -161,12 +161,8 @@ impl TokenVerifier {
 
     fn remember(&self, hash: TokenHash, claims: Arc<Claims>, now: Instant) {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if verified.len() >= VERIFIED_MAX {
-            verified.retain(|_, verified| verified.until > now);
-        }
-        if verified.len() < VERIFIED_MAX {
-            verified.insert(hash, Verified { claims, until: now + VERIFIED_FOR });
-        }
+        verified.make_room(|verified| verified.until > now);
+        verified.insert(hash, Verified { claims, until: now + VERIFIED_FOR });
     }
 }
 

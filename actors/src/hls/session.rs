@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +10,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
 use log::error;
 use synctv_media::{
     access::{SignedKey, sign_playlist},
@@ -27,7 +25,10 @@ use synctv_media::{
 use tokio::sync::watch;
 
 use super::stored_segment::StoredSegment;
-use crate::cluster::registry::numbers::NumberReserve;
+use crate::{
+    cluster::registry::numbers::NumberReserve,
+    gzip::{Effort, gzip},
+};
 
 /// What a segmenter fills and the HTTP port reads.
 #[derive(Debug)]
@@ -368,11 +369,9 @@ impl PlaylistText {
     /// segments.
     pub fn gzip(&self) -> Option<&Bytes> {
         let compress = || {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-            let compressed = encoder.write_all(&self.plain).and_then(|()| encoder.finish());
             let failed =
                 |error: &std::io::Error| error!(reason:% = error; "a playlist could not be compressed");
-            compressed.inspect_err(failed).ok().map(Bytes::from)
+            gzip(&self.plain, Effort::Fast).inspect_err(failed).ok()
         };
         self.gzip.get_or_init(compress).as_ref()
     }

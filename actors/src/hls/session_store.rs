@@ -19,7 +19,6 @@ use synctv_media::{
     },
     stream::room::RoomName,
 };
-use tokio::time::Instant;
 
 use super::{
     segment_memory::{FetchedMemory, MemoryLimits, SegmentMemory},
@@ -28,7 +27,7 @@ use super::{
     storage::StorageHandle,
     stored_segment::StoredSegment,
 };
-use crate::cluster::registry::numbers::NumberReserve;
+use crate::{clock::SteadyClock, cluster::registry::numbers::NumberReserve};
 
 /// The first segment ends at the first keyframe at or after this age, in milliseconds, so that the first viewers wait
 /// for one GOP and not for the target.
@@ -53,7 +52,7 @@ struct Shared {
     storage: StorageHandle,
     memory: Arc<SegmentMemory>,
     buffers: BufferPool,
-    since: Instant,
+    clock: SteadyClock,
 }
 
 impl SessionStore {
@@ -68,7 +67,7 @@ impl SessionStore {
             buffers: BufferPool::new(buffers_max_bytes),
             settings,
             rooms: RwLock::default(),
-            since: Instant::now(),
+            clock: SteadyClock::start(),
         }))
     }
 
@@ -106,7 +105,7 @@ impl SessionStore {
 
     /// Notes that a viewer asked for the session.
     pub fn touch(&self, session: &HlsSession) {
-        session.touch(self.now_ms());
+        session.touch(self.0.clock.now_ms());
     }
 
     /// Begins a session of `room`, which has a publisher with these numbers.
@@ -120,7 +119,7 @@ impl SessionStore {
 
     /// Lists a segment, and takes care of its bytes and of those of segments that expired.
     pub fn publish(&self, session: &Arc<HlsSession>, segment: Segment, program_date_time_ms: u64) {
-        let Some(change) = session.publish(segment, program_date_time_ms, self.now_ms()) else {
+        let Some(change) = session.publish(segment, program_date_time_ms, self.0.clock.now_ms()) else {
             return;
         };
         self.0.memory.add(change.published.clone());
@@ -161,7 +160,7 @@ impl SessionStore {
     /// Whether the session is cut only for viewers, of whom none was seen for too long.
     pub fn is_idle(&self, session: &HlsSession) -> bool {
         self.0.settings.mode == HlsMode::OnDemand
-            && session.is_idle(self.now_ms(), self.0.settings.idle_timeout)
+            && session.is_idle(self.0.clock.now_ms(), self.0.settings.idle_timeout)
     }
 
     /// Begins a session of `room` unless one is live. Returns the live one, and whether it is new: two viewers who ask at
@@ -175,7 +174,7 @@ impl SessionStore {
         let (session, retired) = self.begin_in(&mut rooms, room);
         drop(rooms);
         self.retire(retired);
-        session.touch(self.now_ms());
+        session.touch(self.0.clock.now_ms());
         (session, true)
     }
 
@@ -204,11 +203,6 @@ impl SessionStore {
             self.0.storage.delete(&session.retire());
             self.0.storage.vacate(session.room());
         }
-    }
-
-    /// Milliseconds since the start, of a clock that does not go back.
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.0.since.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn rooms(&self) -> RwLockReadGuard<'_, HashMap<RoomName, Vec<Arc<HlsSession>>>> {

@@ -10,9 +10,8 @@ use synctv_media::{
     flv::{audio::AudioCodec, video::VideoCodec},
     stream::{batcher::Batcher, bitrate::BitrateMeter},
 };
-use tokio::time::Instant;
 
-use crate::clock::unix_ms;
+use crate::clock::{SteadyClock, unix_ms};
 
 /// A stream as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +38,18 @@ pub(super) struct StatsMeter {
     origin: Option<String>,
     since_unix_ms: Option<u64>,
     /// The bit rate's time counts from here: the wall clock can be set back.
-    epoch: Instant,
+    clock: SteadyClock,
     bitrate: BitrateMeter,
 }
 
 impl Default for StatsMeter {
     fn default() -> Self {
-        Self { origin: None, since_unix_ms: None, epoch: Instant::now(), bitrate: BitrateMeter::default() }
+        Self {
+            origin: None,
+            since_unix_ms: None,
+            clock: SteadyClock::start(),
+            bitrate: BitrateMeter::default(),
+        }
     }
 }
 
@@ -57,7 +61,7 @@ impl StatsMeter {
 
     /// Counts media that goes out.
     pub fn count(&mut self, size_bytes: usize) {
-        self.bitrate.add(self.now_ms(), size_bytes);
+        self.bitrate.add(self.clock.now_ms(), size_bytes);
     }
 
     /// Describes a stream with this media. What only a publisher can have is left out while there is none.
@@ -75,11 +79,7 @@ impl StatsMeter {
     }
 
     fn kbps(&self) -> Option<u64> {
-        self.bitrate.kbps(self.now_ms())
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.bitrate.kbps(self.clock.now_ms())
     }
 }
 

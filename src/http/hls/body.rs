@@ -19,11 +19,6 @@ const MEMORY_PIECE_BYTES: usize = 32 * 1024;
 /// Reading a file costs a visit to another thread.
 const FILE_PIECE_BYTES: usize = 64 * 1024;
 
-/// The body that a GET would have: its size is told, nothing is sent.
-pub(in crate::http) fn absent(size_bytes: usize) -> BoxBody {
-    BoxBody::new(Absent(size_bytes))
-}
-
 /// Bytes in memory.
 pub(super) fn memory(bytes: Bytes) -> BoxBody {
     BoxBody::new(Memory(bytes))
@@ -43,20 +38,6 @@ fn pieces(file: SegmentFile, range: Range<usize>) -> impl Stream<Item = io::Resu
         let rest = range.start + piece.len()..range.end;
         Ok(Some((piece, (file, rest))))
     })
-}
-
-struct Absent(usize);
-
-impl MessageBody for Absent {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Sized(self.0 as u64)
-    }
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        Poll::Ready(None)
-    }
 }
 
 struct Memory(Bytes);

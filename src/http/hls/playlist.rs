@@ -2,24 +2,15 @@
 
 use std::time::Duration;
 
-use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::{
-        Method, StatusCode,
-        header::{self, EntityTag, Header, IfNoneMatch},
-    },
-};
-use serde_json::json;
+use actix_web::{HttpRequest, HttpResponse, http::header};
 use synctv_actors::{
     directory::{DirectoryEnded, StreamDirectory},
     hls::{HlsSessions, PlaylistState, PlaylistText, proxy::PlaylistAddress},
 };
-use synctv_media::{hls::container::Unsupported, stream::room::RoomName};
 
 use super::{
-    super::{accept_encoding::takes_gzip, reply::error},
+    super::{api_error::ApiError, compressed::Text, cors},
     admission::Admitted,
-    body,
 };
 
 const CONTENT_TYPE: &str = "application/vnd.apple.mpegurl";
@@ -40,35 +31,33 @@ pub(super) async fn answer(
     hls: &HlsSessions,
     directory: &StreamDirectory,
     address: PlaylistAddress,
-) -> Option<HttpResponse> {
+) -> Result<Option<HttpResponse>, ApiError> {
     for _ in 0..ATTEMPTS {
-        let session = match hls.open(directory, &admitted.grant).await {
-            Ok(session) => session?,
-            Err(ended) => return Some(directory_ended(ended)),
-        };
+        let session = hls.open(directory, &admitted.grant).await.map_err(directory_ended)?;
+        let Some(session) = session else { return Ok(None) };
         match session.playlist_state(FIRST_SEGMENT_TIMEOUT).await {
             PlaylistState::Ready(playlists) => {
                 let playlist = match address {
                     PlaylistAddress::Index => &playlists.index,
                     PlaylistAddress::Flat => &playlists.flat,
                 };
-                return Some(text(request, admitted, playlist));
+                return Ok(Some(text(request, admitted, playlist)));
             }
-            PlaylistState::Pending => return Some(pending()),
-            PlaylistState::Unsupported(codec) => return Some(unsupported(&codec)),
+            PlaylistState::Pending => return Err(pending()),
+            PlaylistState::Unsupported(codec) => return Err(codec.into()),
             PlaylistState::Gone => {}
         }
     }
-    None
-}
-
-pub(super) fn not_live(room: &RoomName) -> HttpResponse {
-    error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"))
+    Ok(None)
 }
 
 /// Not 404, which players take for the end of the stream.
-pub(super) fn directory_ended(ended: DirectoryEnded) -> HttpResponse {
-    unavailable("directory_ended", &ended.to_string())
+pub(super) fn directory_ended(ended: DirectoryEnded) -> ApiError {
+    ApiError::from(ended).retry_after(RETRY_AFTER_S)
+}
+
+fn pending() -> ApiError {
+    ApiError::unavailable("no_segment_yet", "the stream has no segment yet").retry_after(RETRY_AFTER_S)
 }
 
 /// A playlist, wherever it is from, with the key that its segments need.
@@ -80,62 +69,11 @@ pub(super) fn text(request: &HttpRequest, admitted: &Admitted, text: &PlaylistTe
 }
 
 fn answer_with(request: &HttpRequest, text: &PlaylistText) -> HttpResponse {
-    let plain_tag = EntityTag::new_strong(text.tag.clone());
-    let gzip_tag = EntityTag::new_strong(format!("{}-gzip", text.tag));
-    let is_known = match IfNoneMatch::parse(request) {
-        Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => {
-            tags.iter().any(|tag| tag.weak_eq(&plain_tag) || tag.weak_eq(&gzip_tag))
-        }
-        Err(_) => false,
-    };
-    let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-    let mut response = HttpResponse::build(status);
-    let bytes = match takes_gzip(request).then(|| text.gzip()).flatten() {
-        Some(compressed) => {
-            response
-                .insert_header((header::ETAG, gzip_tag.to_string()))
-                .insert_header((header::CONTENT_ENCODING, "gzip"));
-            compressed
-        }
-        None => {
-            response.insert_header((header::ETAG, plain_tag.to_string()));
-            &text.plain
-        }
-    };
-    common_headers(&mut response);
-    match *request.method() {
-        _ if is_known => response.finish(),
-        Method::HEAD => response.body(body::absent(bytes.len())),
-        _ => response.body(bytes.clone()),
-    }
-}
-
-fn common_headers(response: &mut HttpResponseBuilder) {
+    let mut response = HttpResponse::Ok();
     response
         .insert_header((header::CONTENT_TYPE, CONTENT_TYPE))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .insert_header((header::VARY, "Accept-Encoding"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
-}
-
-fn pending() -> HttpResponse {
-    unavailable("no_segment_yet", "the stream has no segment yet")
-}
-
-fn unavailable(code: &str, message: &str) -> HttpResponse {
-    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, code, message);
-    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
-    response
-}
-
-fn unsupported(unsupported: &Unsupported) -> HttpResponse {
-    HttpResponse::UnsupportedMediaType()
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(json!({
-            "error": "unsupported_codec",
-            "codec": unsupported.codec.to_string(),
-            "message": format!("{unsupported}; the stream can be watched over HTTP-FLV"),
-        }))
+        .insert_header(cors::ANY_ORIGIN);
+    let plain = Text { tag: &text.tag, plain: text.plain.clone() };
+    plain.answer(request, response, || text.gzip().cloned())
 }

@@ -2,12 +2,11 @@
 
 use std::{
     hash::{DefaultHasher, Hasher},
-    io::Write,
     sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
+use synctv_actors::gzip::{Effort, gzip};
 
 /// A file under `/assets/`, or a page.
 pub(super) struct Asset {
@@ -111,15 +110,9 @@ impl Encoded {
     fn of(bytes: &[u8]) -> Self {
         let mut hasher = DefaultHasher::new();
         hasher.write(bytes);
-        let gzip = gzip(bytes).filter(|gzip| gzip.len() < bytes.len());
+        let gzip = gzip(bytes, Effort::Thorough).ok().filter(|gzip| gzip.len() < bytes.len());
         Self { tag: format!("{:016x}", hasher.finish()), gzip }
     }
-}
-
-fn gzip(bytes: &[u8]) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::default());
-    encoder.write_all(bytes).ok()?;
-    encoder.finish().ok().map(Bytes::from)
 }
 
 #[cfg(test)]
