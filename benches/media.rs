@@ -11,7 +11,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use synctv_media::{
     hls::{
         buffer_pool::BufferPool,
-        segmenter::{Segmenter, SegmenterConfig},
+        segmenter::{AnnouncedTracks, Segmenter, SegmenterConfig},
     },
     rtmp::{
         OUT_CHUNK_SIZE_BYTES,
@@ -118,7 +118,7 @@ fn mux_transport_stream(c: &mut Criterion) {
     let buffers = BufferPool::new(1 << 20);
     let mux = || {
         let mut segmenter = Segmenter::new(SegmenterConfig::default(), buffers.clone());
-        segmenter.set_tracks(Some(true));
+        segmenter.set_tracks(AnnouncedTracks { video: true, audio: false });
         let _ = segmenter.push(Track::Video, 0, &samples::video_header().payload);
         for frame in &frames {
             let _ = segmenter.push(Track::Video, frame.timestamp_ms.into(), &frame.payload);

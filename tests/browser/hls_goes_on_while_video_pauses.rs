@@ -1,4 +1,4 @@
-//! While video pauses and audio goes on, viewers over HLS go on watching, and new ones see the last frame.
+//! While video pauses and audio goes on, HLS viewers go on, and new ones see the last frame.
 
 use std::path::{Path, PathBuf};
 

@@ -14,7 +14,7 @@ use synctv_media::{
         container::{ContainerError, Unsupported},
         interleaver::SKEW_MAX_MS,
         segment::{Segment, SegmentError},
-        segmenter::Segmenter,
+        segmenter::{AnnouncedTracks, Segmenter},
         wall_clock::WallClock,
     },
     stream::{
@@ -52,8 +52,7 @@ pub(crate) struct SegmenterActor {
     /// Sessions that went on elsewhere before the room came back: their segments stay for a while.
     past: Vec<Arc<HlsSession>>,
     segmenter: Segmenter,
-    /// What the metadata says of video.
-    announced_video: Option<bool>,
+    announced: Option<AnnouncedTracks>,
     wall_clock: WallClock,
     unreadable_frames: u64,
     warned_of_cut: bool,
@@ -87,7 +86,7 @@ impl SegmenterActor {
             phase: session.map_or(SegmenterPhase::Idle, SegmenterPhase::Cutting),
             past: Vec::new(),
             segmenter,
-            announced_video: None,
+            announced: None,
             wall_clock: WallClock::default(),
             unreadable_frames: 0,
             warned_of_cut: false,
@@ -100,7 +99,7 @@ impl SegmenterActor {
 
     fn publisher_came(&mut self, reserve: NumberReserve, ctx: &mut Context<Self>) {
         self.splice();
-        self.announced_video = None;
+        self.announced = None;
         self.wall_clock.restart();
         self.phase = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
             SegmenterPhase::Idle => SegmenterPhase::Cutting(self.store.begin(self.stream.room(), reserve)),
@@ -153,7 +152,7 @@ impl SegmenterActor {
     fn media(&mut self, batches: &[Arc<Batch>], after_gap: bool) {
         if after_gap {
             self.splice();
-            self.segmenter.set_tracks(self.announced_video);
+            self.set_announced(self.announced);
             self.headers(batches.first().and_then(|batch| batch.start.as_ref()));
         }
         self.date(batches);
@@ -197,9 +196,13 @@ impl SegmenterActor {
     }
 
     fn data(&mut self, payload: &[u8]) {
-        if let Some(announced) = announced_video(payload) {
-            self.announced_video = Some(announced);
-            self.segmenter.set_tracks(self.announced_video);
+        self.set_announced(announced_tracks(payload));
+    }
+
+    fn set_announced(&mut self, announced: Option<AnnouncedTracks>) {
+        if let Some(announced) = announced {
+            self.announced = Some(announced);
+            self.segmenter.set_tracks(announced);
         }
     }
 
@@ -304,11 +307,12 @@ impl SegmenterActor {
     }
 }
 
-/// Whether a data message announces video, if it announces anything. Only onMetaData is read, whose size is limited: others
-/// may be as large as a frame, and their values take many times that.
-fn announced_video(payload: &[u8]) -> Option<bool> {
+/// The tracks that a data message announces, if any. Only onMetaData is read, whose size is limited: others may be as large
+/// as a frame, and their values take many times that.
+fn announced_tracks(payload: &[u8]) -> Option<AnnouncedTracks> {
     let metadata = Metadata::parse(Some(payload).filter(|payload| is_metadata(payload))?);
-    (metadata.announces_video || metadata.announces_audio).then_some(metadata.announces_video)
+    let announced = AnnouncedTracks { video: metadata.announces_video, audio: metadata.announces_audio };
+    (announced.video || announced.audio).then_some(announced)
 }
 
 impl Actor for SegmenterActor {

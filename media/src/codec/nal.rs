@@ -34,7 +34,7 @@ impl NalSyntax {
         }
     }
 
-    /// The types of slices, of which a picture has at least one, as a set of bits.
+    /// The types of slices, of which a frame has at least one, as a set of bits.
     pub const fn slice_types(self) -> u64 {
         match self {
             NalSyntax::H264 => 0b11_1110,
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_told_once() {
+    fn a_change_is_reported_once() {
         let mut active = active(&[SPS, PPS]);
         active.update(&access_unit(&[b"\x67new"])).unwrap();
         assert!(active.take_change() && !active.take_change());

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stream_s_own_time_can_be_told() {
+    fn the_stream_s_own_time_is_kept() {
         let mut continuity = Continuity::default();
         let placed = [0, 40, 9_000].map(|time_ms| continuity.place(time_ms));
         assert_eq!(continuity.original_ms(placed[2]), 9_000);

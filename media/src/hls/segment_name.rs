@@ -20,7 +20,7 @@ pub struct SegmentName {
 }
 
 impl SegmentName {
-    /// Reads what [`Display`](fmt::Display) writes; `None` for every other text, so that no two names mean one segment.
+    /// Reads what [`Display`](fmt::Display) writes; `None` for every other text: no two names mean one segment.
     pub fn parse(name: &str) -> Option<Self> {
         let (sequence, extension) = name.strip_prefix("seg-")?.split_once('.')?;
         let format = FORMATS.into_iter().find(|format| format.extension == extension)?;

@@ -1,5 +1,4 @@
-//! Turns what a feed sends into segments. This module reads it; [`cut`] decides where one segment ends and the next
-//! begins.
+//! Turns what a feed sends into segments. This module reads it; `cut` decides where one segment ends and the next begins.
 
 use std::collections::VecDeque;
 
@@ -45,6 +44,15 @@ impl Default for SegmenterConfig {
     fn default() -> Self {
         Self { target_ms: 2_000, first_target_ms: 2_000, gop_max_ms: 60_000 }
     }
+}
+
+/// The tracks that a stream's metadata announces; at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnnouncedTracks {
+    /// There will be video.
+    pub video: bool,
+    /// There will be audio.
+    pub audio: bool,
 }
 
 /// Cuts one stream into segments. Fed with the bodies of its FLV tags, it finishes a segment when it is certain which frame
@@ -105,14 +113,15 @@ impl<C: Container> Segmenter<C> {
         }
     }
 
-    /// What the metadata says of video, so that audio without it need not be held back for a second. A hint that proves
-    /// wrong costs a discontinuity. Holds until [`discontinuity`](Self::discontinuity).
-    pub fn set_tracks(&mut self, has_video: Option<bool>) {
-        self.expectation = match has_video {
-            Some(true) => Expectation::Video,
-            Some(false) => Expectation::AudioOnly,
-            None => Expectation::Unknown,
-        };
+    /// Takes the tracks that the metadata announces: those are waited for, and audio that is announced alone need not be
+    /// held back for a second. Video that was not announced costs a discontinuity. Holds until
+    /// [`discontinuity`](Self::discontinuity).
+    pub fn set_tracks(&mut self, announced: AnnouncedTracks) {
+        self.expectation = if announced.video { Expectation::Video } else { Expectation::AudioOnly };
+        let lanes = [(announced.video, Lane::Video), (announced.audio, Lane::Audio)];
+        for (_, lane) in lanes.into_iter().filter(|(is_announced, _)| *is_announced) {
+            self.interleaver.announce(lane);
+        }
     }
 
     /// Takes the body of an FLV tag at its decoding time. The times of each track must not go back. Sequence headers belong

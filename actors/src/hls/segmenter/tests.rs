@@ -220,14 +220,14 @@ async fn in_a_cluster_the_first_segment_follows_one_of_another_node() {
 
 #[test]
 fn only_metadata_announces_what_there_is() {
-    for (video, audio, announced) in
-        [(true, true, Some(true)), (false, true, Some(false)), (false, false, None)]
-    {
-        assert_eq!(announced_video(&samples::metadata(video, audio).payload), announced);
+    for (video, audio) in [(true, true), (false, true), (true, false)] {
+        let announced = announced_tracks(&samples::metadata(video, audio).payload);
+        assert_eq!(announced, Some(AnnouncedTracks { video, audio }));
     }
+    assert_eq!(announced_tracks(&samples::metadata(false, false).payload), None);
     let mut other = samples::metadata(true, true).payload.to_vec();
     other[3..13].copy_from_slice(b"onCuePoint");
-    assert_eq!(announced_video(&other), None);
+    assert_eq!(announced_tracks(&other), None);
 }
 
 #[actix::test]

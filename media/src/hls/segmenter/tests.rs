@@ -9,7 +9,7 @@ use crate::{
         buffer_pool::BufferPool,
         container::{Codec, ContainerError},
         segment::{SEGMENT_MAX_BYTES, Segment, SegmentError},
-        segmenter::{Segmenter, SegmenterConfig},
+        segmenter::{AnnouncedTracks, Segmenter, SegmenterConfig},
         ts::check::{CheckedSegment, Pes, TsChecker, adts_frames},
     },
     stream::frame::Track,
@@ -536,6 +536,23 @@ fn tracks_that_are_sent_apart_are_put_in_order() {
 }
 
 #[test]
+fn audio_without_a_header_that_was_announced_is_put_in_order_from_the_start() {
+    let mut messages = with_skew(SOURCE, -1_500);
+    messages.remove(1);
+    for message in messages.iter_mut().filter(|message| message.0 == Track::Audio) {
+        message.2 = Bytes::from_static(b"\x2F\xFF\xFB\x90\x64mp3");
+    }
+    let late_frames = |announced: Option<AnnouncedTracks>| {
+        let mut segmenter = segmenter();
+        announced.into_iter().for_each(|announced| segmenter.set_tracks(announced));
+        cut_by(&mut segmenter, &messages);
+        segmenter.late_frames()
+    };
+    assert!(late_frames(None) > 0);
+    assert_eq!(late_frames(Some(AnnouncedTracks { video: true, audio: true })), 0);
+}
+
+#[test]
 fn tracks_that_are_sent_too_far_apart_are_counted() {
     let mut segmenter = segmenter();
     let segments = cut_by(&mut segmenter, &with_skew(Source { length_ms: 40_000, ..SOURCE }, -8_000));
@@ -736,7 +753,7 @@ fn a_hint_saves_the_wait() {
     let source = Source { gop_ms: None, length_ms: 300, ..SOURCE };
     assert!(cut(&source.all()).is_empty());
     let mut segmenter = segmenter();
-    segmenter.set_tracks(Some(false));
+    segmenter.set_tracks(AnnouncedTracks { video: false, audio: true });
     assert!(feed(&mut segmenter, &source.all()).is_empty());
     assert_holds(&finished(&mut segmenter), &source.media());
 }
@@ -810,7 +827,9 @@ const AAC_QUAD: &[u8] = b"\xAF\0\x12\0\x05\x04\x04\0\x21\x10\x0D";
 fn a_stream_whose_only_header_is_refused_is_refused_with_the_reason() {
     let refused_ms = |has_video: Option<bool>, headers: &[Message], track: Track| {
         let mut segmenter = segmenter();
-        segmenter.set_tracks(has_video);
+        if let Some(video) = has_video {
+            segmenter.set_tracks(AnnouncedTracks { video, audio: true });
+        }
         for (track, time_ms, payload) in headers {
             let _ = segmenter.push(*track, *time_ms, payload);
         }

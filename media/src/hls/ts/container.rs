@@ -47,7 +47,7 @@ pub struct TsContainer {
 /// A frame that MPEG-TS can carry.
 #[derive(Debug, Clone)]
 pub enum TsFrame {
-    /// A picture.
+    /// A frame of video.
     Video(VideoFrame),
     /// A frame of audio.
     Audio(AudioFrame),
@@ -197,7 +197,7 @@ impl Container for TsContainer {
 }
 
 impl TsFrame {
-    /// A picture, and when it is presented.
+    /// A frame of video, and when it is presented.
     fn video(&self, time_ms: i64) -> Option<(Ticks, &VideoFrame)> {
         match self {
             TsFrame::Video(picture) => {
@@ -209,7 +209,7 @@ impl TsFrame {
     }
 }
 
-/// Pictures so close to each other that only the last one is seen, decoded and presented in the order that they had.
+/// Frames so close to each other that only the last one is seen, decoded and presented in the order that they had.
 fn repeated(pictures: &[(Ticks, &VideoFrame)], time_ms: i64) -> Vec<Timed<TsFrame>> {
     let mut shown: Vec<_> = (0..pictures.len()).collect();
     shown.sort_by_key(|at| pictures.get(*at).map(|(presented, _)| *presented));
