@@ -109,17 +109,23 @@ impl<F> OpenSegment<F> {
         self.hold::<C>(time_ms, frame);
     }
 
-    /// The newest GOP once more, for a segment that begins at `next_ms`; empty if that cannot be or is too much.
+    /// Whether the newest GOP can be repeated as a whole.
+    pub(super) fn is_gop_repeatable(&self) -> bool {
+        self.gop.is_some_and(|gop| {
+            gop.size_max_bytes <= REPEATED_MAX_BYTES && gop.frame_count <= REPEATED_FRAMES_MAX
+        })
+    }
+
+    /// The newest GOP once more, for a segment that begins at `next_ms`; empty if a decoder could not begin at it.
     pub(super) fn gop_before<C: Container<Frame = F>>(&self, next_ms: i64) -> Vec<Timed<F>> {
         self.repeated_gop::<C>(next_ms.saturating_sub(LEAD_IN_MS))
     }
 
+    /// If the GOP is too large, its keyframe has to do.
     fn repeated_gop<C: Container<Frame = F>>(&self, time_ms: i64) -> Vec<Timed<F>> {
-        let fits = |gop: &OpenGop| {
-            gop.size_max_bytes <= REPEATED_MAX_BYTES && gop.frame_count <= REPEATED_FRAMES_MAX
-        };
-        let gop = self.gop.filter(fits).and_then(|gop| self.frames.get(gop.first_index..));
-        gop.map_or_else(Vec::new, |gop| C::repeat_gop(gop, time_ms))
+        let frame_count = if self.is_gop_repeatable() { usize::MAX } else { 1 };
+        let gop = self.gop.and_then(|gop| self.frames.get(gop.first_index..)).unwrap_or_default();
+        C::repeat_gop(gop.get(..frame_count).unwrap_or(gop), time_ms)
     }
 
     /// Shows the last frame up to the segment's end, if video stopped well before it: without that, players take what is

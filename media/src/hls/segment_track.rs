@@ -17,6 +17,8 @@ pub(super) enum Gate {
     Open,
     /// Their sequence header is newer than the segment: they wait for the next one.
     NextSegment,
+    /// The frames before them are not in the segment: they wait for a keyframe.
+    Keyframe,
 }
 
 /// One track: its sequence header, its gate and its pace.

@@ -75,7 +75,7 @@ impl<C: Container> Segmenter<C> {
         if begins_config {
             self.video.gate = Gate::NextSegment;
         }
-        if !keyframe && self.video.gate == Gate::NextSegment {
+        if !keyframe && self.video.gate != Gate::Open {
             self.dropped_frames += 1;
             return;
         }
@@ -84,7 +84,7 @@ impl<C: Container> Segmenter<C> {
             Some(cut) if keyframe => {
                 self.turn(cut, Beginning { lead: Lead::Video, first_ms: time_ms, independent: true });
             }
-            Some(cut) => self.turn_within_gop(cut, time_ms),
+            Some(cut) => self.turn_while_video_goes_on(cut, time_ms),
             None => {}
         }
         if keyframe {
@@ -224,11 +224,24 @@ impl<C: Container> Segmenter<C> {
         i64::from(target_ms) - CUT_TOLERANCE_MS
     }
 
-    /// Ends the open segment and begins the next one, though there is no keyframe for it: with the GOP so far, as a viewer
-    /// who joins gets it.
+    /// Ends the open segment and begins the next one without a keyframe. Frames that go on need all of their GOP.
+    fn turn_while_video_goes_on(&mut self, cut: Cut, first_ms: i64) {
+        let State::Open(open) = &self.state else { return };
+        if open.is_gop_repeatable() {
+            self.turn_within_gop(cut, first_ms);
+        } else {
+            self.turn(cut, Beginning { lead: Lead::Video, first_ms, independent: false });
+        }
+    }
+
+    /// Ends the open segment and begins the next one with the GOP so far, as a viewer who joins gets it. If a part of it has
+    /// to do, what comes next of it cannot be decoded.
     fn turn_within_gop(&mut self, cut: Cut, first_ms: i64) {
         let State::Open(open) = &mut self.state else { return };
         let gop = open.gop_before::<C>(first_ms);
+        if !gop.is_empty() && !open.is_gop_repeatable() && self.video.gate == Gate::Open {
+            self.video.gate = Gate::Keyframe;
+        }
         open.repeats = true;
         self.turn(cut, Beginning { lead: Lead::Video, first_ms, independent: !gop.is_empty() });
         let State::Open(open) = &mut self.state else { return };

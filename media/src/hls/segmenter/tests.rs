@@ -401,15 +401,36 @@ fn what_is_repeated_keeps_the_order_in_which_it_is_shown() {
 }
 
 #[test]
-fn a_gop_that_is_too_large_is_not_repeated() {
+fn of_a_gop_that_is_too_large_the_keyframe_is_repeated() {
     let large = large_picture();
-    let source = Source { gop_ms: Some(2_000), length_ms: 12_000, ..SOURCE };
-    let mut messages = with_pause(source, Track::Video, 1_000, i64::MAX);
-    messages.iter_mut().filter(|message| message.1 == 960).for_each(|message| message.2 = large.clone());
+    let source = Source { gop_ms: Some(4_000), length_ms: 14_000, ..SOURCE };
+    let mut messages = with_pause(source, Track::Video, 5_000, 10_000);
+    messages.iter_mut().filter(|message| message.1 == 4_960).for_each(|message| message.2 = large.clone());
+    let mut segmenter = segmenter();
+    let segments = cut_by(&mut segmenter, &messages);
+    assert!(segments[1..].iter().all(|segment| segment.duration_ms < 2_050));
+    assert!(segments.iter().all(|segment| segment.independent && !segment.discontinuity));
+    let checked = checked(&segments);
+    assert_eq!(checked[2].video.len(), 2, "at both ends");
+    assert_eq!(segmenter.dropped_frames(), 50, "those from 10,000 to the keyframe at 12,000");
+}
+
+#[test]
+fn of_a_gop_at_which_a_decoder_cannot_begin_anew_nothing_is_repeated() {
+    let source = Source { gop_ms: Some(1_000), length_ms: 12_000, ..SOURCE };
+    let mut messages = with_pause(source, Track::Video, 3_480, 9_520);
+    for (_, _, body) in messages.iter_mut().filter(|message| message.2.get(9) == Some(&0x65)) {
+        *body = [&body[..9], b"\x41", &body[10..]].concat().into();
+    }
     let segments = cut(&messages);
     assert!(segments.iter().all(|segment| segment.duration_ms < 2_050));
     let independent: Vec<_> = segments.iter().map(|segment| segment.independent).collect();
-    assert_eq!(independent, [true, false, false, false, false, false]);
+    assert_eq!(independent, [true, true, false, false, false, true]);
+    assert_eq!(
+        assert_holds_and_repeats(&segments, &messages[2..]),
+        0,
+        "what goes on before a keyframe is kept"
+    );
 }
 
 #[test]
