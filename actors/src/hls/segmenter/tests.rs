@@ -427,7 +427,7 @@ async fn a_segmenter_that_panics_leaves_no_playlist_to_wait_for() {
         past: Vec::new(),
         phase: SegmenterPhase::Cutting(session.clone()),
         segmenter: bench.hls.0.segmenter(),
-        announced_video: None,
+        announced: None,
         wall_clock: WallClock::default(),
         warned_of_skew: false,
         unreadable_frames: 0,
