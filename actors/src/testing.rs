@@ -1,31 +1,28 @@
 //! What the actors' tests share: a node on one thread, whose clock can be paused, and a subscriber that notes what it
 //! gets.
 
-use std::{future::ready, time::Duration};
+mod fake_store;
+
+use std::{path::Path, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, Recipient};
 use actix_rt::Arbiter;
-use futures::future::LocalBoxFuture;
 use synctv_media::{
     flv::tags,
     samples,
     stream::{frame::Frame, gop::GopLimits, room::RoomName},
 };
-use tokio::sync::mpsc;
+use tokio::{io::AsyncReadExt, net::TcpStream, sync::mpsc};
 
 use crate::{
-    cluster::{
-        embedded_store::EmbeddedStore,
-        origin::{Origin, PublishedRoom},
-        puller::PullSettings,
-        registry::{ClaimError, RegistryHandle},
-        store::{Claim, Store, StoreError},
-    },
+    cluster::{embedded_store::EmbeddedStore, puller::PullSettings, registry::RegistryHandle, store::Store},
     directory::StreamDirectory,
     events::{EndReason, MAILBOX_MAX, StreamEvent, SubscriberId, ViewerId},
-    hls::HlsSessions,
+    hls::{HlsMode, HlsSessions, HlsSettings},
     stream::{Flush, PublisherEvent, StreamHandle, StreamSettings},
 };
+
+pub(crate) use self::fake_store::{Answers, FakeStore};
 
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 pub(crate) const PULL_GRACE: Duration = Duration::from_secs(30);
@@ -176,30 +173,25 @@ pub(crate) fn opening(at_ms: u32) -> Vec<Frame> {
     ]
 }
 
-/// A store that answers claims as a test wants it, loses none and knows of no other node.
-pub(crate) struct ClaimsOnly<F>(pub F);
-
-impl<F> Store for ClaimsOnly<F>
-where
-    F: Fn(&RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> + 'static,
-{
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
-        (self.0)(room)
+/// HLS with segments of two seconds in `storage`.
+pub(crate) fn hls_settings(mode: HlsMode, storage: &Path) -> HlsSettings {
+    HlsSettings {
+        in_cluster: false,
+        mode,
+        target_ms: 2_000,
+        window: 6,
+        storage: storage.to_owned(),
+        memory_max_bytes: 1 << 20,
+        keep_ended: Duration::from_secs(30),
+        idle_timeout: Duration::from_secs(60),
     }
+}
 
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
+/// Reads the head of a request; `None` if the connection ends before it does.
+pub(crate) async fn request_head(socket: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(socket.read_u8().await.ok()?);
     }
-
-    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
-        Box::pin(ready(Ok(())))
-    }
-
-    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
-        Box::pin(ready(Ok(None)))
-    }
-
-    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
+    Some(String::from_utf8(head).expect("a head is text"))
 }

@@ -2,10 +2,9 @@ use std::cell::{Cell, RefCell};
 
 use actix_rt::Arbiter;
 use bytes::Bytes;
-use futures::future::{LocalBoxFuture, join_all};
-use synctv_media::stream::room::RoomName;
+use futures::future::join_all;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     sync::watch,
 };
@@ -13,58 +12,24 @@ use tokio::{
 use super::*;
 use crate::{
     cluster::{
-        origin::{NodeAddresses, Origin, PublishedRoom},
-        registry::ClaimError,
-        store::{Claim, Store, StoreError},
+        origin::{NodeAddresses, Origin},
+        store::StoreError,
     },
     hls::SegmentPlace,
-    testing::room,
+    testing::{Answers, FakeStore, request_head, room},
 };
 
 const PLAYLIST: &str = "#EXTM3U\nseg-7.ts\n";
 const ENDED_PLAYLIST: &str = "#EXTM3U\nseg-7.ts\n#EXT-X-ENDLIST\n";
 
-/// A store that says of every room where it is, or that it cannot say.
-#[derive(Clone, Default)]
-struct Map(Rc<RefCell<Option<Origin>>>, Rc<Cell<Mood>>);
-
-#[derive(Clone, Copy, Default)]
-enum Mood {
-    #[default]
-    Well,
-    Fails,
-    Hangs,
-}
-
-impl Store for Map {
-    fn claim(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
-        Box::pin(ready(Err(ClaimError::Unavailable { reason: "a map".to_owned() })))
-    }
-
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-
-    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
-        Box::pin(ready(Ok(())))
-    }
-
-    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
-        match self.1.get() {
-            Mood::Well => Box::pin(ready(Ok(self.0.borrow().clone()))),
-            Mood::Fails => Box::pin(ready(Err(StoreError("no store".to_owned())))),
-            Mood::Hangs => Box::pin(std::future::pending()),
-        }
-    }
-
-    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-}
-
 // It stays on the test's thread; a store is built where the registry runs, which is the same one.
 thread_local! {
-    static MAP: Map = Map::default();
+    static STORE: FakeStore = FakeStore::new();
+}
+
+/// Sets where the store has every room.
+fn locate_at(located: Result<Option<Origin>, StoreError>) {
+    STORE.with(|store| store.locate_at(located));
 }
 
 /// What the node does with a request.
@@ -107,14 +72,17 @@ impl Node {
     }
 
     fn publish(&self) {
+        self.publish_at(Some(self.address.clone()));
+    }
+
+    fn publish_at(&self, hls: Option<String>) {
         let unused = "127.0.0.1:1".to_owned();
-        let addresses =
-            NodeAddresses { rtmp: unused.clone(), httpflv: unused, hls: Some(self.address.clone()) };
-        MAP.with(|map| *map.0.borrow_mut() = Some(Origin { node: "n2".to_owned(), epoch: 1, addresses }));
+        let addresses = NodeAddresses { rtmp: unused.clone(), httpflv: unused, hls };
+        locate_at(Ok(Some(Origin { node: "n2".to_owned(), epoch: 1, addresses })));
     }
 
     fn unpublish() {
-        MAP.with(|map| map.0.take());
+        locate_at(Ok(None));
     }
 
     fn will(&self, reply: Reply) {
@@ -141,15 +109,8 @@ impl Drop for AbortOnDrop {
 
 async fn serve(mut socket: TcpStream, heads: Rc<watch::Sender<Vec<String>>>, reply: Rc<RefCell<Reply>>) {
     loop {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            match socket.read_u8().await {
-                Ok(byte) => head.push(byte),
-                Err(_) => return,
-            }
-        }
-        let head = String::from_utf8(head).unwrap().to_lowercase();
-        heads.send_modify(|heads| heads.push(head));
+        let Some(head) = request_head(&mut socket).await else { return };
+        heads.send_modify(|heads| heads.push(head.to_lowercase()));
         let now = reply.borrow().clone();
         match now {
             Reply::Answer(text) => socket.write_all(text.as_bytes()).await.unwrap(),
@@ -177,7 +138,8 @@ fn proxy() -> HlsProxy {
 
 fn relay_with_cache(cache_max_bytes: usize) -> HlsProxy {
     let arbiter = Arbiter::current();
-    let registry = RegistryHandle::start_on(&arbiter, Duration::from_secs(60), || MAP.with(Map::clone));
+    let registry =
+        RegistryHandle::start_on(&arbiter, Duration::from_secs(60), || STORE.with(FakeStore::clone));
     let settings = HlsProxySettings { node_id: "n1".to_owned(), app: "live".to_owned(), cache_max_bytes };
     HlsProxy::start_on(&arbiter, registry, settings)
 }
@@ -364,11 +326,7 @@ async fn what_another_node_had_is_past_once_the_room_is_here() {
 #[actix_rt::test]
 async fn a_room_that_is_nowhere_and_a_node_without_hls_cost_no_request() {
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
-    MAP.with(|map| {
-        if let Some(origin) = &mut *map.0.borrow_mut() {
-            origin.addresses.hls = None;
-        }
-    });
+    node.publish_at(None);
     assert_eq!(said(proxy.fetch(playlist()).await), "nowhere");
     Node::unpublish();
     assert_eq!(said(proxy.fetch(playlist()).await), "nowhere");
@@ -379,14 +337,15 @@ async fn a_room_that_is_nowhere_and_a_node_without_hls_cost_no_request() {
 async fn what_is_live_stays_live_while_the_registry_cannot_say_where() {
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
     let live = said(proxy.fetch(playlist()).await);
-    for (at, mood) in [Mood::Fails, Mood::Hangs].into_iter().enumerate() {
-        MAP.with(|map| map.1.set(mood));
+    locate_at(Err(StoreError("no store".to_owned())));
+    for (at, answers) in [Answers::AtOnce, Answers::Never].into_iter().enumerate() {
+        STORE.with(|store| store.answer(answers));
         pass(Duration::from_secs(1)).await;
         assert_eq!(said(proxy.fetch(playlist()).await), live);
         assert_eq!(node.requests(), at + 2);
     }
     let never_seen = HlsResource::Playlist { room: room("other"), address: PlaylistAddress::Index };
-    MAP.with(|map| map.1.set(Mood::Fails));
+    STORE.with(|store| store.answer(Answers::AtOnce));
     assert_eq!(proxy.fetch(never_seen).await.err(), Some(HlsProxyError::Registry));
 }
 

@@ -12,7 +12,7 @@ use crate::{
     events::EndReason,
     hls::{HlsMode, HlsSettings, PlaylistState, SegmentPlace},
     stream::Publication,
-    testing::{self, ProbeHandle, node, settings},
+    testing::{self, ProbeHandle, hls_settings, node, settings},
 };
 
 /// A segmenter and the stream's side of it.
@@ -36,16 +36,7 @@ impl Bench {
 
     async fn start(mode: HlsMode, in_cluster: bool) -> Self {
         let storage = tempfile::tempdir().unwrap();
-        let hls = HlsSessions::start(HlsSettings {
-            mode,
-            target_ms: 2_000,
-            window: 6,
-            storage: storage.path().to_owned(),
-            memory_max_bytes: 1 << 20,
-            in_cluster,
-            keep_ended: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(60),
-        });
+        let hls = HlsSessions::start(HlsSettings { in_cluster, ..hls_settings(mode, storage.path()) });
         let directory = node(settings(), 1);
         let publication = directory.publish(room(), ProbeHandle::start().events()).await.unwrap();
         let stream = directory.open(room()).await.unwrap();
