@@ -17,7 +17,7 @@ use crate::{
     testing::{ProbeHandle, node, opening, room, settings},
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// More than the kernel holds for a connection.
 const FLOOD_BYTES: usize = 32 << 20;
@@ -113,7 +113,7 @@ impl Client {
 }
 
 /// Waits for what another thread or a timer does.
-async fn until(what: impl Fn() -> bool) {
+async fn poll_until(what: impl Fn() -> bool) {
     let happened = timeout(PATIENCE, async {
         while !what() {
             sleep(Duration::from_millis(5)).await;
@@ -172,7 +172,7 @@ async fn a_viewer_who_comes_to_a_closed_share_gets_another_one() {
     let client = live.admit(&entry).await;
     let first = live.pool.only_key();
     drop(client);
-    until(|| live.pool.shares().is_empty()).await;
+    poll_until(|| live.pool.shares().is_empty()).await;
     assert!(first.close_if_empty());
     let mut client = live.admit(&entry).await;
     let second = live.pool.only_key();
@@ -191,7 +191,7 @@ async fn nothing_is_kept_of_viewers_who_left_and_of_threads_that_ended() {
     let clients = [live.admit(&entry).await, live.admit_on(&other.handle()).await];
     assert_eq!(live.pool.workers(), [2], "the other thread closed its entrance");
     drop(clients);
-    until(|| live.pool.shares().is_empty()).await;
+    poll_until(|| live.pool.shares().is_empty()).await;
     assert_eq!(live.pool.workers(), [0]);
     assert_eq!((live.permits.held(), live.stream.viewers()), (0, 0));
     drop(entry);

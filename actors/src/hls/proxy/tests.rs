@@ -1,3 +1,5 @@
+//! All is on one thread and over loopback, where what was sent is there at once, so that the clock can be paused.
+
 use std::cell::{Cell, RefCell};
 
 use actix_rt::Arbiter;
@@ -154,9 +156,7 @@ fn segment(sequence: u64) -> HlsResource {
 
 /// Goes on when what was remembered a moment ago is asked for anew.
 async fn pass(time: Duration) {
-    tokio::time::pause();
     tokio::time::advance(time).await;
-    tokio::time::resume();
 }
 
 /// What someone who asks would read.
@@ -180,6 +180,7 @@ fn said(outcome: Outcome) -> String {
 
 #[actix_rt::test]
 async fn fifty_who_ask_at_once_cause_one_request() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
     for (resource, expected) in [(playlist(), format!("8 {PLAYLIST}")), (segment(7), format!("7 {PLAYLIST}"))]
     {
@@ -196,6 +197,7 @@ async fn fifty_who_ask_at_once_cause_one_request() {
 
 #[actix_rt::test]
 async fn a_playlist_is_remembered_for_a_moment_and_a_segment_for_longer() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
     for (resource, requests_before, requests_after) in [(playlist(), 1, 2), (segment(7), 3, 3)] {
         proxy.fetch(resource.clone()).await.unwrap();
@@ -210,6 +212,7 @@ async fn a_playlist_is_remembered_for_a_moment_and_a_segment_for_longer() {
 
 #[actix_rt::test]
 async fn segments_are_kept_up_to_a_number_of_bytes() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok("0123456789")).await, relay_with_cache(25));
     for (sequence, requests) in [(1, 1), (2, 2), (1, 2), (3, 3), (2, 3), (1, 4)] {
         proxy.fetch(segment(sequence)).await.unwrap();
@@ -219,6 +222,7 @@ async fn segments_are_kept_up_to_a_number_of_bytes() {
 
 #[actix_rt::test]
 async fn a_refusal_is_passed_on_as_it_is() {
+    tokio::time::pause();
     let proxy = proxy();
     let node = Node::start(Reply::Silence).await;
     for (at, status) in
@@ -244,6 +248,7 @@ async fn a_refusal_is_passed_on_as_it_is() {
 
 #[actix_rt::test]
 async fn whatever_a_node_does_wrong_is_an_error_and_not_a_wait() {
+    tokio::time::pause();
     let proxy = proxy();
     let node = Node::start(Reply::Silence).await;
     let half = answer("200 OK", "ETag: \"8\"\r\n", PLAYLIST);
@@ -267,6 +272,7 @@ async fn whatever_a_node_does_wrong_is_an_error_and_not_a_wait() {
 
 #[actix_rt::test]
 async fn a_node_that_says_nothing_is_waited_for_no_longer_than_it_may_take() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(Reply::Silence).await, proxy());
     let mut heads = node.heads.clone();
     let asked = actix_rt::spawn({
@@ -274,12 +280,12 @@ async fn a_node_that_says_nothing_is_waited_for_no_longer_than_it_may_take() {
         async move { (said(proxy.fetch(playlist()).await), said(proxy.fetch(segment(1)).await)) }
     });
     heads.wait_for(|heads| heads.len() == 1).await.unwrap();
-    tokio::time::pause();
     assert_eq!(asked.await.unwrap(), ("n2 fails".to_owned(), "n2 fails".to_owned()));
 }
 
 #[actix_rt::test]
 async fn the_last_playlist_stands_in_for_a_node_that_died() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
     let live = said(proxy.fetch(playlist()).await);
     proxy.fetch(segment(7)).await.unwrap();
@@ -296,6 +302,7 @@ async fn the_last_playlist_stands_in_for_a_node_that_died() {
 
 #[actix_rt::test]
 async fn the_last_node_is_asked_until_the_playlist_is_gone_there() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok(ENDED_PLAYLIST)).await, proxy());
     proxy.fetch(playlist()).await.unwrap();
     Node::unpublish();
@@ -312,6 +319,7 @@ async fn the_last_node_is_asked_until_the_playlist_is_gone_there() {
 
 #[actix_rt::test]
 async fn what_another_node_had_is_past_once_the_room_is_here() {
+    tokio::time::pause();
     for had in [PLAYLIST, ENDED_PLAYLIST] {
         let (node, proxy) = (Node::start(ok(had)).await, proxy());
         proxy.fetch(playlist()).await.unwrap();
@@ -325,6 +333,7 @@ async fn what_another_node_had_is_past_once_the_room_is_here() {
 
 #[actix_rt::test]
 async fn a_room_that_is_nowhere_and_a_node_without_hls_cost_no_request() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
     node.publish_at(None);
     assert_eq!(said(proxy.fetch(playlist()).await), "nowhere");
@@ -335,6 +344,7 @@ async fn a_room_that_is_nowhere_and_a_node_without_hls_cost_no_request() {
 
 #[actix_rt::test]
 async fn what_is_live_stays_live_while_the_registry_cannot_say_where() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
     let live = said(proxy.fetch(playlist()).await);
     locate_at(Err(StoreError("no store".to_owned())));
@@ -351,6 +361,7 @@ async fn what_is_live_stays_live_while_the_registry_cannot_say_where() {
 
 #[actix_rt::test]
 async fn more_than_may_wait_are_told_so_at_once() {
+    tokio::time::pause();
     let (_node, proxy) = (Node::start(Reply::Silence).await, proxy());
     let crowd = actix_rt::spawn({
         let proxy = proxy.clone();
@@ -358,7 +369,6 @@ async fn more_than_may_wait_are_told_so_at_once() {
     });
     let busy = Ok(HlsProxyError::Busy.to_string());
     while tokio::time::timeout(Duration::from_millis(1), proxy.fetch(segment(1))).await.map(said) != busy {}
-    tokio::time::pause();
     assert_eq!(crowd.await.unwrap().len(), WAITERS_MAX);
     assert_eq!(said(proxy.fetch(segment(2)).await), "n2 fails", "there is room again");
 }
