@@ -8,7 +8,7 @@ mod first_requests_wait_for_segments;
 mod http_answers;
 mod playlists_go_on_after_a_reconnect;
 
-use synctv_testkit::{server::TestServer, tools::Encoded};
+use synctv_testkit::{flv::FlvViewer, rtmp::RtmpPeer, server::TestServer, tools::Encoded};
 
 /// Outlasts every test.
 const LONG_GRACE: [&str; 2] = ["--publisher-grace-s", "600"];
@@ -25,4 +25,21 @@ fn server_with_segments() -> (TestServer, String) {
     let playlist = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 3);
     let segment = format!("/live/r/{}", playlist.segments[1].uri);
     (server, segment)
+}
+
+/// Returns what `ask` does, which begins HLS on demand, while the room `r` is published as fast as a viewer gets it.
+fn ask_while_publishing<T: Send>(server: &TestServer, ask: impl FnOnce() -> T + Send) -> T {
+    let mut publisher = RtmpPeer::publish(server, "r");
+    let frames = clip(6).frames();
+    let (before, after) = frames.split_at(frames.len() / 2);
+    publisher.send_all(before);
+    let mut viewer = FlvViewer::open(server, "r");
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(ask);
+        while !asked.is_finished() {
+            publisher.send_all(after);
+            viewer.frames_until(after.last().unwrap());
+        }
+        asked.join().unwrap()
+    })
 }
