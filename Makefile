@@ -8,6 +8,7 @@ DELIVERY = frames_arrive slow_viewers stalled_viewers streams_start viewers_join
 # Installs what is missing where it can, names what it cannot, then runs everything.
 test:
 	scripts/install-test-tools
+	scripts/test-page
 	cargo test --workspace
 	cargo test --example load
 	TEST_FLUSH_INTERVAL=0 cargo test --test server -- $(DELIVERY)

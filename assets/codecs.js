@@ -1,5 +1,10 @@
-// Which codecs can be played: by the protocol, by its player, and by this browser.
+// Codecs that can be played: by the library of a protocol, and by this browser.
 
+import { codecName } from "./text.js";
+
+/** @import { Details, Kind, Obstacle, Protocol } from "./types.js" */
+
+/** @type {Record<string, string>} */
 const MSE_TYPES = {
   "H.264": 'video/mp4; codecs="avc1.42E01E"',
   "H.265": 'video/mp4; codecs="hvc1.1.6.L93.B0"',
@@ -10,37 +15,67 @@ const MSE_TYPES = {
   FLAC: 'audio/mp4; codecs="flac"',
 };
 
-/** What the players read. VP9 and AC-3 pass the server, but mpegts.js does not know them in FLV, nor hls.js H.265 in MPEG-TS. */
+/**
+ * Codecs that the libraries read. VP9 and AC-3 pass the server, but mpegts.js does not know them in FLV, nor hls.js H.265
+ * in MPEG-TS.
+ *
+ * @type {Record<Protocol, string[]>}
+ */
 const READ_BY = {
   flv: ["H.264", "H.265", "AV1", "AAC", "MP3", "Opus", "FLAC"],
   hls: ["H.264", "AAC", "MP3"],
 };
 
+/** @type {Record<Protocol, string>} */
 const NAMES = { flv: "HTTP-FLV", hls: "HLS" };
 
-const mediaSource = () => globalThis.ManagedMediaSource ?? globalThis.MediaSource;
+/** HLS may still play: the browser itself decides. */
+const NO_MEDIA_SOURCE = { title: "This browser cannot play HTTP-FLV", text: "Choose HLS." };
 
-/** Why a stream cannot be played; undefined if it can, or if its codecs are not known. */
+/** The media source extensions of this browser; iPhones have the managed kind only. */
+const mediaSource = () =>
+  /** @type {{ ManagedMediaSource?: typeof MediaSource }} */ (globalThis).ManagedMediaSource ?? globalThis.MediaSource;
+
+/** True if libraries can feed the video element; without it, only the browser's own HLS is left. */
+export const hasMediaSource = () => mediaSource() !== undefined;
+
+/**
+ * Returns what keeps a stream from being played; undefined if nothing does, or if its codecs are not known. Over HTTP-FLV,
+ * audio that cannot be decoded is left out of a stream with video; HLS has no playlist for such a stream.
+ *
+ * @param {Protocol} protocol
+ * @param {Details | null | undefined} details
+ * @returns {Obstacle | undefined}
+ */
 export function obstacle(protocol, details) {
-  const tracks = [
-    [details?.video?.codec, "video"],
-    [details?.audio?.codec, "audio"],
-  ];
-  for (const [codec, kind] of tracks) {
-    if (!codec) continue;
-    const why = obstacleOf(protocol, codec, kind);
-    if (why) return why;
-  }
-  return undefined;
+  const video = details?.video && obstacleOf(protocol, details.video.codec, "video");
+  if (video) return video;
+  if (!details?.audio || (protocol === "flv" && details.video)) return undefined;
+  const audio = obstacleOf(protocol, details.audio.codec, "audio");
+  if (!audio || !details.video || obstacle("flv", details)) return audio;
+  return { ...audio, text: `Choose ${NAMES.flv}: it plays the video without audio.` };
 }
 
-function obstacleOf(protocol, codec, kind) {
-  const other = protocol === "flv" ? "hls" : "flv";
+/**
+ * Returns what keeps a codec from being played. `Enhanced` codecs are classic ones in the packets of Enhanced RTMP, which
+ * mpegts.js does not read.
+ *
+ * @param {Protocol} protocol
+ * @param {string} named
+ * @param {Kind} kind
+ * @returns {Obstacle | undefined}
+ */
+export function obstacleOf(protocol, named, kind) {
+  const codec = codecName(named);
   if (!READ_BY[protocol].includes(codec)) {
-    const instead = READ_BY[other].includes(codec) ? `Choose ${NAMES[other]}` : "Use a player such as VLC or ffplay";
+    const other = protocol === "flv" ? "hls" : "flv";
+    const isReadThere = READ_BY[other].includes(codec.replace("Enhanced ", ""));
+    const instead = isReadThere ? `Choose ${NAMES[other]}` : "Use a player such as VLC or ffplay";
     return { title: `${codec} ${kind} cannot be played over ${NAMES[protocol]} here`, text: `${instead}.` };
   }
-  if (mediaSource()?.isTypeSupported(MSE_TYPES[codec])) return undefined;
+  const source = mediaSource();
+  if (source === undefined) return protocol === "hls" ? undefined : NO_MEDIA_SOURCE;
+  if (source.isTypeSupported(MSE_TYPES[codec])) return undefined;
   return {
     title: `This browser cannot decode ${codec} ${kind}`,
     text: "Another browser or device may; VLC and ffplay can.",

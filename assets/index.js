@@ -1,45 +1,65 @@
 // The list of rooms. Rows are kept and only their texts change, so that nothing flickers and the focus stays.
 
-import * as api from "/assets/api.js";
+import * as api from "./api.js";
+import { at, enableCopying, write } from "./dom.js";
+import { describeAudio, describeBitrate, describeSince, describeVideo, describeViewers } from "./text.js";
+
+/** @import { Server, Stream, Streams } from "./types.js" */
 
 const INTERVAL_MS = 2000;
 
-const at = (id) => document.getElementById(id);
+/** @typedef {{ item: HTMLLIElement, link: HTMLAnchorElement, texts: Map<string, HTMLSpanElement> }} Row */
+
+/** @type {Map<string, Row>} */
 const rows = new Map();
 
-/** A row is a link with a few texts in it. */
+/**
+ * Makes the row of a room: a link.
+ *
+ * @param {string} room
+ * @returns {Row}
+ */
 function makeRow(room) {
   const item = document.createElement("li");
   const link = document.createElement("a");
-  link.href = `/watch/${encodeURIComponent(room)}`;
+  link.href = `watch/${encodeURIComponent(room)}`;
   link.dataset.room = room;
   item.append(link);
-  const texts = {};
-  for (const name of ["name", "state", "video", "audio", "bitrate", "viewers", "since", "node"]) {
-    texts[name] = document.createElement("span");
-    texts[name].className = name;
-    link.append(texts[name]);
-  }
-  return { item, texts };
+  return { item, link, texts: new Map() };
 }
 
-function fillRow({ item, texts }, stream) {
-  const { room, state, node, since_unix_ms, details } = stream;
+/**
+ * @param {Row} row
+ * @param {Stream} stream
+ */
+function fillRow({ item, link, texts }, { room, state, node, since_unix_ms, details }) {
   item.dataset.state = state;
-  const says = {
+  const values = {
     name: room,
     state: state === "live" ? "live" : "waiting",
-    video: api.describeVideo(details),
-    audio: api.describeAudio(details),
-    bitrate: api.describeBitrate(details),
-    viewers: api.describeViewers(details),
-    since: api.describeSince(since_unix_ms),
+    video: describeVideo(details),
+    audio: describeAudio(details),
+    bitrate: describeBitrate(details),
+    viewers: describeViewers(details),
+    since: describeSince(since_unix_ms),
     node: `on ${node}`,
   };
-  for (const [name, text] of Object.entries(says)) api.write(texts[name], text);
+  for (const [name, text] of Object.entries(values)) {
+    const span = texts.get(name) ?? document.createElement("span");
+    if (!texts.has(name)) {
+      span.className = name;
+      texts.set(name, span);
+      link.append(span);
+    }
+    write(span, text);
+  }
 }
 
-/** The list comes in the order of names. A row that is where it belongs is not touched. */
+/**
+ * Shows the list, which is sorted by name. A row that is where it belongs is not touched.
+ *
+ * @param {Streams} list
+ */
 function show({ complete, streams }) {
   const present = new Set(streams.map(({ room }) => room));
   for (const [room, { item }] of rows) {
@@ -47,52 +67,58 @@ function show({ complete, streams }) {
     item.remove();
     rows.delete(room);
   }
-  const list = at("rooms");
+  const list = at("rooms", HTMLElement);
   streams.forEach((stream, index) => {
-    if (!rows.has(stream.room)) rows.set(stream.room, makeRow(stream.room));
-    const row = rows.get(stream.room);
+    const row = rows.get(stream.room) ?? makeRow(stream.room);
+    rows.set(stream.room, row);
     fillRow(row, stream);
     if (list.children[index] !== row.item) list.insertBefore(row.item, list.children[index] ?? null);
   });
   const live = streams.filter(({ state }) => state === "live").length;
-  api.write(at("count"), streams.length === 0 ? "" : live === 1 ? "1 room is live" : `${live} rooms are live`);
-  showEmpty(streams.length === 0);
+  write(at("count", HTMLElement), streams.length === 0 ? "" : live === 1 ? "1 room is live" : `${live} rooms are live`);
+  // An incomplete list may lack rooms of other nodes, so its emptiness says nothing.
+  showEmpty(complete && streams.length === 0);
   showTrouble(complete ? "" : "The registry does not answer: rooms of other nodes are missing.");
 }
 
-function showEmpty(empty) {
-  if (at("empty").hidden === !empty) return;
-  at("empty").hidden = !empty;
-  if (empty) at("push").open = true;
+/** @param {boolean} isEmpty */
+function showEmpty(isEmpty) {
+  const empty = at("empty", HTMLElement);
+  if (empty.hidden === !isEmpty) return;
+  empty.hidden = !isEmpty;
+  if (isEmpty) at("push", HTMLDetailsElement).open = true;
 }
 
+/** @param {string} text */
 function showTrouble(text) {
-  api.write(at("trouble"), text);
-  at("trouble").hidden = text === "";
+  write(at("trouble", HTMLElement), text);
+  at("trouble", HTMLElement).hidden = text === "";
 }
 
-function showServer(info) {
-  const { rtmpServer, rtmp } = api.addresses(info);
+/** @param {Server} server */
+function showServer(server) {
+  const { rtmpServer, rtmp } = api.addresses(server);
   const target = rtmp("my-room");
   const encoding = "-c:v libx264 -pix_fmt yuv420p -tune zerolatency -g 30 -c:a aac -f flv";
-  api.write(at("node"), `${info.node} · ${info.version}`);
-  api.write(at("obs-server"), rtmpServer);
-  api.write(at("ffmpeg-file"), `ffmpeg -re -i clip.mp4 ${encoding} ${target}`);
-  const picture = "-f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine";
-  api.write(at("ffmpeg-test"), `ffmpeg -re ${picture} ${encoding} ${target}`);
+  write(at("node", HTMLElement), `${server.node} · ${server.version}`);
+  write(at("obs-server", HTMLElement), rtmpServer);
+  write(at("ffmpeg-file", HTMLElement), `ffmpeg -re -i clip.mp4 ${encoding} ${target}`);
+  const source = "-f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine";
+  write(at("ffmpeg-test", HTMLElement), `ffmpeg -re ${source} ${encoding} ${target}`);
 }
 
-let serverIsKnown = false;
+let isServerKnown = false;
 
 async function refresh() {
   try {
-    if (!serverIsKnown) showServer(await api.server());
-    serverIsKnown = true;
+    if (!isServerKnown) showServer(await api.server());
+    isServerKnown = true;
     show(await api.streams());
   } catch (error) {
     if (!(error instanceof api.Unreachable)) throw error;
     // It may come back as another version, or at other ports.
-    serverIsKnown = false;
+    isServerKnown = false;
+    showEmpty(false);
     showTrouble("The server does not answer. Trying again…");
   }
 }
@@ -104,5 +130,5 @@ async function run() {
   }
 }
 
-api.enableCopying();
+enableCopying();
 run();

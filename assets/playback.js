@@ -1,102 +1,124 @@
-// One attempt to play a room: attaches a player to the video element, keeps it close to live, and tells how it ends.
+// One attempt to play a room: attaches a player to the video element, watches over it, and reports how it ends.
 
-const PLAYERS = {
-  flv: { script: "/assets/players/mpegts-1.8.2.js", global: "mpegts" },
-  hls: { script: "/assets/players/hls-light-1.7.4.js", global: "Hls" },
-};
+import { hasMediaSource } from "./codecs.js";
+import { open as openFlv } from "./playback/flv.js";
+import { open as openHls } from "./playback/hls.js";
+import { leaveGap } from "./playback/live-edge.js";
+import { open as openNativeHls } from "./playback/native-hls.js";
 
-const HLS_TYPE = "application/vnd.apple.mpegurl";
+/** @import { EndReport, Host, Open, Player, Protocol } from "./types.js" */
 
-/** Further behind than this, playback jumps instead of catching up by playing faster. */
-const FLV_JUMP_S = 4;
-const FLV_TARGET_S = 0.6;
+/**
+ * Returns the way in which this browser plays a protocol.
+ *
+ * @param {Protocol} protocol
+ * @returns {Open}
+ */
+export function wayOf(protocol) {
+  if (protocol === "flv") return openFlv;
+  return hasMediaSource() ? openHls : openNativeHls;
+}
 
-/** Nothing new came for so long: something is wrong with the connection or the publisher. */
+/** Without new media for so long, something is wrong with the connection or the publisher. */
 const STALL_MS = 2000;
 const CHECK_MS = 250;
 
-/** Media that was there for so long was played; one picture before the end was not. */
+/** Media that was there for so long was played; one frame before the end was not. */
 const PLAYED_MS = 1000;
 
-const loading = new Map();
+/** How long playback may stand still in front of a gap. */
+const STUCK_MS = 2 * CHECK_MS;
 
-/** Fetches a player's library when it is first used. */
-function load(protocol) {
-  const { script, global } = PLAYERS[protocol];
-  if (!loading.has(script)) {
-    const loaded = new Promise((resolve, reject) => {
-      const element = document.createElement("script");
-      element.src = script;
-      element.onload = () => resolve(globalThis[global]);
-      element.onerror = () => reject(new Error(`${script} could not be loaded`));
-      document.head.append(element);
-    });
-    loaded.catch(() => loading.delete(script));
-    loading.set(script, loaded);
-  }
-  return loading.get(script);
-}
+/** An error that may be harmless is none if something plays within this time. */
+const DOUBT_MS = 3000;
 
-/** Why playback ended, in the words of the page. Only what is undecodable is the same whenever it is tried. */
-export const Ended = Object.freeze({ over: "over", broken: "broken", undecodable: "undecodable" });
+/** `HTMLMediaElement.HAVE_CURRENT_DATA` */
+const HAVE_CURRENT_DATA = 2;
 
+/** @typedef {{ onEnd: (report: EndReport) => void, onHold: (shown: HTMLVideoElement) => void, onBlocked: () => void }} Events */
+
+/** @implements {Host} */
 export class Playback {
-  #video;
-  #onEnd;
-  #release = () => {};
-  #latency = () => undefined;
+  video;
+  url;
+  #events;
+  #isPaused = false;
+  /** @type {Player | undefined} */
+  #player;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
   #check;
   #progressAt = performance.now();
   #newest = 0;
   #position = 0;
   #stuckMs = 0;
   #readyMs = 0;
+  /** @type {{ text: string, at: number } | undefined} */
+  #doubt;
   #isOver = false;
 
-  /** `onEnd` gets one of Ended and a sentence, once. */
-  constructor(video, onEnd) {
-    this.#video = video;
-    this.#onEnd = onEnd;
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {string} url
+   * @param {Events} events `onEnd` comes once; `onHold` with a frame to keep in
+   *   view; `onBlocked` if the browser
+   *   plays only when the viewer asks for it
+   */
+  constructor(video, url, events) {
+    this.video = video;
+    this.url = url;
+    this.#events = events;
   }
 
-  async start(protocol, address) {
+  /** @param {Open} open */
+  async start(open) {
     try {
-      const nativeOnly = protocol === "hls" && !(globalThis.ManagedMediaSource ?? globalThis.MediaSource);
-      const library = nativeOnly ? undefined : await load(protocol);
-      if (this.#isOver) return;
-      if (nativeOnly) this.#startNative(address);
-      else if (protocol === "flv") this.#startFlv(library, address);
-      else this.#startHls(library, address);
+      const player = await open(this);
+      if (this.#isOver) return player.destroy();
+      this.#player = player;
     } catch (error) {
-      this.#end(Ended.broken, error.message);
-      return;
+      return this.end({ why: "broken", text: error instanceof Error ? error.message : String(error) });
     }
-    this.#check = setInterval(() => this.#keepUp(protocol), CHECK_MS);
-    this.play();
+    this.#check = setInterval(() => this.#watch(), CHECK_MS);
   }
 
-  /** Plays from the newest media; a browser that wants a touch first leaves it paused. */
-  play() {
-    this.#jumpToLive();
-    this.#video.play().catch(() => {});
+  pause() {
+    this.#isPaused = true;
+    this.video.pause();
+  }
+
+  /** Plays from the newest media on. */
+  resume() {
+    this.#isPaused = false;
+    this.#player?.goLive();
+    this.play();
   }
 
   /** Seconds behind live; undefined while that is not known. */
   get latency() {
-    return this.#latency();
+    return this.#player?.latency;
   }
 
-  /** Whether media stopped coming. */
+  /** The tracks that play; undefined while that is not known. */
+  get tracks() {
+    return this.#player?.tracks;
+  }
+
+  /** Codec of audio that is left out because the browser cannot decode it. */
+  get undecodableAudio() {
+    return this.#player?.undecodableAudio;
+  }
+
+  /** True if nothing new has come for a while. */
   get isStalled() {
-    return performance.now() - this.#progressAt > STALL_MS;
+    return this.stalledMs > STALL_MS;
   }
 
-  /** How long no media came, in milliseconds. */
+  /** How long nothing new has come, in milliseconds. */
   get stalledMs() {
     return performance.now() - this.#progressAt;
   }
 
-  /** Whether there was something to see or hear, and not only for a moment. */
+  /** True if there has been something to see or hear, and not only for a moment. */
   get hasPlayed() {
     return this.#readyMs >= PLAYED_MS;
   }
@@ -104,130 +126,60 @@ export class Playback {
   stop() {
     this.#isOver = true;
     clearInterval(this.#check);
-    this.#release();
-    this.#release = () => {};
+    this.#player?.destroy();
+    this.#player = undefined;
   }
 
-  #end(why, text) {
+  play() {
+    if (this.#isPaused || this.#isOver) return;
+    this.video.play().catch((error) => {
+      // Anything else is about media that another player has replaced in the meantime.
+      if (error.name === "NotAllowedError") this.#events.onBlocked();
+    });
+  }
+
+  /** @param {HTMLVideoElement} shown */
+  hold(shown) {
+    this.#events.onHold(shown);
+  }
+
+  /** @param {string} text */
+  doubt(text) {
+    this.#doubt ??= { text, at: performance.now() };
+  }
+
+  /** @param {EndReport} report */
+  end(report) {
     if (this.#isOver) return;
     this.stop();
-    this.#onEnd(why, text);
+    this.#events.onEnd(report);
   }
 
-  #startFlv(mpegts, url) {
-    // The page says what is wrong; the library's own words are for its authors.
-    mpegts.LoggingControl.enableAll = false;
-    const player = mpegts.createPlayer(
-      { type: "flv", isLive: true, url },
-      {
-        enableStashBuffer: false,
-        liveSync: true,
-        liveSyncMaxLatency: 1.0,
-        liveSyncTargetLatency: FLV_TARGET_S,
-        liveSyncPlaybackRate: 1.2,
-        autoCleanupSourceBuffer: true,
-        autoCleanupMaxBackwardDuration: 30,
-        autoCleanupMinBackwardDuration: 10,
-      },
-    );
-    const { Events, ErrorDetails } = mpegts;
-    const undecodable = [ErrorDetails.MEDIA_CODEC_UNSUPPORTED, ErrorDetails.MEDIA_FORMAT_UNSUPPORTED];
-    player.on(Events.LOADING_COMPLETE, () => this.#end(Ended.over, ""));
-    player.on(Events.ERROR, (_, detail, info) => {
-      this.#end(undecodable.includes(detail) ? Ended.undecodable : Ended.broken, info?.msg || detail);
-    });
-    player.attachMediaElement(this.#video);
-    player.load();
-    this.#latency = () => this.#behindBuffer();
-    this.#release = () => player.destroy();
-  }
-
-  #startHls(Hls, url) {
-    const hls = new Hls({ enableWorker: false, backBufferLength: 30, maxLiveSyncPlaybackRate: 1.1 });
-    const { ErrorDetails } = Hls;
-    const undecodable = [
-      ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
-      ErrorDetails.BUFFER_ADD_CODEC_ERROR,
-      ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR,
-    ];
-    const onEnded = () => this.#end(Ended.over, "");
-    hls.on(Hls.Events.ERROR, (_, { fatal, details }) => {
-      if (fatal) this.#end(undecodable.includes(details) ? Ended.undecodable : Ended.broken, details);
-    });
-    hls.on(Hls.Events.MANIFEST_PARSED, () => this.play());
-    this.#video.addEventListener("ended", onEnded);
-    hls.loadSource(url);
-    hls.attachMedia(this.#video);
-    this.#latency = () => (hls.latency > 0 ? hls.latency : undefined);
-    this.#release = () => {
-      this.#video.removeEventListener("ended", onEnded);
-      hls.destroy();
-    };
-  }
-
-  /** Phones whose browsers play HLS themselves and have nothing else. */
-  #startNative(url) {
-    if (!this.#video.canPlayType(HLS_TYPE)) throw new Error("This browser plays neither HTTP-FLV nor HLS.");
-    const video = this.#video;
-    const onEnded = () => this.#end(Ended.over, "");
-    const onError = () => this.#end(Ended.broken, video.error?.message ?? "");
-    video.addEventListener("ended", onEnded);
-    video.addEventListener("error", onError);
-    video.src = url;
-    this.#release = () => {
-      video.removeEventListener("ended", onEnded);
-      video.removeEventListener("error", onError);
-      video.removeAttribute("src");
-      video.load();
-    };
-  }
-
-  #behindBuffer() {
-    const { buffered, currentTime } = this.#video;
-    if (buffered.length === 0) return undefined;
-    return Math.max(0, buffered.end(buffered.length - 1) - currentTime);
-  }
-
-  #jumpToLive() {
-    const { buffered } = this.#video;
-    if (buffered.length === 0) return;
-    const end = buffered.end(buffered.length - 1);
-    const start = buffered.start(buffered.length - 1);
-    if (end - this.#video.currentTime > FLV_JUMP_S) {
-      this.#video.currentTime = Math.max(start, end - FLV_TARGET_S);
-    }
-  }
-
-  #keepUp(protocol) {
+  #watch() {
     this.#noteProgress();
-    if (this.#video.paused) return;
-    if (protocol === "flv") this.#jumpToLive();
-    this.#leaveGap();
+    this.#judgeDoubt();
+    if (this.video.paused || this.#isOver) return;
+    this.#player?.keepUp();
+    if (this.#stuckMs >= STUCK_MS) leaveGap(this.video);
   }
 
   #noteProgress() {
-    const { buffered, currentTime } = this.#video;
+    const { buffered, currentTime, readyState } = this.video;
     const newest = buffered.length === 0 ? 0 : buffered.end(buffered.length - 1);
-    const isNew = newest !== this.#newest;
     // HLS comes in segments: while there is something to play, nothing is wrong.
     const isPlaying = currentTime !== this.#position;
-    if (isNew || isPlaying) this.#progressAt = performance.now();
+    if (newest !== this.#newest || isPlaying) this.#progressAt = performance.now();
     this.#stuckMs = isPlaying ? 0 : this.#stuckMs + CHECK_MS;
     // A paused viewer has it too.
-    if (this.#video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) this.#readyMs += CHECK_MS;
+    if (readyState >= HAVE_CURRENT_DATA) this.#readyMs += CHECK_MS;
     this.#newest = newest;
     this.#position = currentTime;
   }
 
-  /** Media that does not continue what came before, after an encoder's restart, leaves a gap that players wait at. */
-  #leaveGap() {
-    if (this.#stuckMs < 2 * CHECK_MS) return;
-    const { buffered, currentTime } = this.#video;
-    for (let range = 0; range < buffered.length; range++) {
-      if (buffered.start(range) > currentTime) {
-        this.#video.currentTime = buffered.start(range) + 0.01;
-        return;
-      }
-    }
+  /** An error about some tags, such as those of an extra track, stops nothing; if nothing plays, it is the reason. */
+  #judgeDoubt() {
+    if (!this.#doubt || performance.now() - this.#doubt.at < DOUBT_MS) return;
+    if (!this.hasPlayed) this.end({ why: "broken", text: this.#doubt.text });
+    this.#doubt = undefined;
   }
 }

@@ -1,32 +1,38 @@
-// When to try again what did not play: soon at first, then ever less often, so that viewers do not bring a server down.
+// Backoff: soon at first, then ever less often, so that viewers do not overload a server that comes back.
 
 const FIRST_MS = 1000;
 const LONGEST_MS = 10_000;
 
-/** A time around `ms`, so that the viewers of a server that comes back do not ask all at once. */
+/**
+ * Returns a time around `ms`, so that the viewers of a server that comes back do not all ask at once.
+ *
+ * @param {number} ms
+ */
 export const jittered = (ms) => ms * (0.8 + 0.4 * Math.random());
 
+/** The wait before the next attempt at something that keeps failing. */
 export class Retry {
   #onDue;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #failures = 0;
 
-  /** `onDue` is called when the time has come. */
+  /** @param {() => void} onDue is called at the end of each wait */
   constructor(onDue) {
     this.#onDue = onDue;
   }
 
-  /** Whether now is no time to try. */
+  /** True between a failure and the end of its wait. */
   get isWaiting() {
     return this.#timer !== undefined;
   }
 
-  /** Failures since it last played. */
+  /** Failures in a row. */
   get failures() {
     return this.#failures;
   }
 
-  /** It did not play. */
+  /** Counts a failure and starts its wait, twice as long as the one before. */
   fail() {
     clearTimeout(this.#timer);
     const pause = Math.min(LONGEST_MS, FIRST_MS * 2 ** this.#failures);
@@ -37,7 +43,7 @@ export class Retry {
     }, jittered(pause));
   }
 
-  /** It plays, or is something else now. */
+  /** Forgets the failures, after a success or for a new target. */
   reset() {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -1,209 +1,181 @@
-// One room: asks the server what there is to play, plays it, and goes on by itself when it comes back.
+// The page of one room: asks the server for its state, plays it, and goes on by itself when it comes back.
 
-import * as api from "/assets/api.js";
-import { obstacle } from "/assets/codecs.js";
-import { Ended, Playback } from "/assets/playback.js";
-import { jittered, Retry } from "/assets/retry.js";
+import * as api from "./api.js";
+import { hasMediaSource, obstacle } from "./codecs.js";
+import { at, enableCopying, write } from "./dom.js";
+import { Playback, wayOf } from "./playback.js";
+import { jittered, Retry } from "./retry.js";
+import { situation } from "./situation.js";
+import { Still } from "./still.js";
+import * as view from "./watch-view.js";
 
-/** While something plays, the server need not be asked often; while nothing does, it should start soon. */
+/** @import { EndReport, Protocol, Server, Stream } from "./types.js" */
+
+/** While something plays, the server need not be asked often; while nothing does, playback should start soon. */
 const ASK_PLAYING_MS = 10_000;
 const ASK_WAITING_MS = 2000;
-/** A stream that is live by what the server says, but of which nothing comes, is asked for anew. */
+/** A stream that the server calls live and of which nothing comes is requested anew. */
 const RECONNECT_AFTER_MS = 8000;
-/** What fails so often without playing in between may never play here. It is said, and tried all the same. */
-const FAILURES_TOLD = 3;
+/** A viewer who has paused for so long goes on at the newest media anyway, and takes none until then. */
+const PARK_AFTER_MS = 10_000;
+/** Failures in a row that the viewer should know of. Attempts go on all the same. */
+const FAILURES_SHOWN = 3;
 const SHOW_MS = 500;
 
-const at = (id) => document.getElementById(id);
-const room = decodeURIComponent(location.pathname.slice("/watch/".length));
-const video = at("video");
-const stage = at("stage");
+const room = decodeURIComponent(location.pathname.split("/").at(-1) ?? "");
+const video = at("video", HTMLVideoElement);
+const stage = at("stage", HTMLElement);
+const volume = at("volume", HTMLInputElement);
+const still = new Still(video, at("still", HTMLCanvasElement));
 
 const state = {
-  /** What the server said: its own addresses, and the room. */
+  /** @type {Server | undefined} */
   server: undefined,
+  /** @type {Stream | undefined} */
   stream: undefined,
   isReachable: true,
+  isComplete: true,
+  /** @type {Protocol} */
   protocol: "flv",
+  /** @type {Playback | undefined} */
   playback: undefined,
-  /** Since when what was tried last is live: failures of anything else do not count. */
+  /** The publication that was tried last: failures of any other do not count. @type {number | undefined} */
   triedSince: undefined,
-  /** Why the last playback ended, and of what. */
+  /** The end of the last playback, and the identity of its stream. @type {(EndReport & { of: string }) | undefined} */
   ended: undefined,
   hasPlayed: false,
   wantsPause: false,
+  pausedAt: 0,
 };
-
-
-const MESSAGES = {
-  connecting: ["Connecting", ""],
-  waiting: ["Nobody is live here yet", "Playback starts by itself when someone pushes to this room."],
-  over: ["The stream has ended", "It goes on by itself when the room is live again."],
-  interrupted: ["The publisher is away", "It goes on by itself when the publisher is back."],
-  offline: ["The server does not answer", "Trying again…"],
-};
-
-function currentState() {
-  if (!state.isReachable && !isPlaying()) return "offline";
-  if (!state.stream) return isPlaying() ? "playing" : state.hasPlayed ? "over" : state.server ? "waiting" : "connecting";
-  if (isPlaying()) return state.wantsPause ? "paused" : "playing";
-  if (state.ended?.why === Ended.undecodable && !state.playback) return "undecodable";
-  if (state.stream.state === "interrupted") return "interrupted";
-  return retry.failures >= FAILURES_TOLD ? "failing" : "connecting";
-}
 
 function isPlaying() {
-  return state.playback !== undefined && !state.playback.isStalled && video.readyState >= 2;
+  return state.playback !== undefined && !state.playback.isStalled && video.readyState >= video.HAVE_CURRENT_DATA;
 }
 
 function show() {
-  const now = currentState();
-  stage.dataset.state = now;
-  const [message, explanation] = MESSAGES[now] ?? describeEnd(now);
-  api.write(at("message"), message);
-  api.write(at("explanation"), explanation);
-  showLatency(now);
-  showSound();
-  showFacts();
+  const { playback, stream } = state;
+  const now = situation({
+    isReachable: state.isReachable,
+    isComplete: state.isComplete,
+    isServerKnown: state.server !== undefined,
+    stream,
+    isPlaying: isPlaying(),
+    isOpen: playback !== undefined,
+    wantsPause: state.wantsPause,
+    hasPlayed: state.hasPlayed,
+    isFailing: retry.failures >= FAILURES_SHOWN,
+    ended: state.ended,
+    tracks: playback?.tracks,
+    undecodableAudio: playback?.undecodableAudio,
+    hasStill: still.isShown,
+  });
+  view.showSituation(now);
+  view.showLatency(now.state === "playing" ? playback?.latency : undefined);
+  const hasAudio = (playback?.tracks?.audio ?? true) && stream?.details?.audio !== null;
+  view.showControls({
+    isMuted: video.muted,
+    isPaused: state.wantsPause,
+    canUnmute: video.muted && hasAudio && isPlaying(),
+  });
+  view.showFacts(stream);
 }
-
-function describeEnd(now) {
-  const { title, text } = state.ended ?? {};
-  if (now === "undecodable") return [title, text];
-  if (now === "failing") return [title, text ? `Trying again… (${text})` : "Trying again…"];
-  return ["", ""];
-}
-
-function showLatency(now) {
-  const seconds = now === "playing" ? state.playback.latency : undefined;
-  at("latency").hidden = seconds === undefined;
-  if (seconds === undefined) return;
-  at("latency").dataset.seconds = seconds.toFixed(3);
-  api.write(at("latency"), `${seconds.toFixed(1)} s behind live`);
-}
-
-function showSound() {
-  at("unmute").hidden = !video.muted || !isPlaying() || state.stream?.details?.audio === null;
-  at("mute").setAttribute("aria-pressed", String(video.muted));
-  api.write(at("mute"), video.muted ? "Muted" : "Sound on");
-  api.write(at("pause"), state.wantsPause ? "Play" : "Pause");
-}
-
-function showFacts() {
-  const { stream } = state;
-  api.write(at("state"), stream ? (stream.state === "live" ? "live" : "waiting") : "not live");
-  at("state").dataset.state = stream?.state ?? "absent";
-  const facts = stream
-    ? {
-        Video: api.describeVideo(stream.details),
-        Audio: api.describeAudio(stream.details),
-        Bitrate: api.describeBitrate(stream.details),
-        Watching: api.describeViewers(stream.details),
-        Time: api.describeSince(stream.since_unix_ms),
-        Node: stream.node,
-      }
-    : {};
-  const list = at("facts");
-  const shown = Object.entries(facts).filter(([, text]) => text !== "");
-  while (list.children.length > shown.length) list.lastElementChild.remove();
-  shown.forEach(([name, text], index) => fillFact(list, index, name, text));
-}
-
-function fillFact(list, index, name, text) {
-  if (!list.children[index]) {
-    const fact = document.createElement("div");
-    fact.append(document.createElement("dt"), document.createElement("dd"));
-    list.append(fact);
-  }
-  const [term, value] = list.children[index].children;
-  api.write(term, name);
-  api.write(value, text);
-}
-
-function showAddresses() {
-  const addresses = api.addresses(state.server);
-  api.write(at("address-flv"), addresses.flv(room));
-  api.write(at("address-hls"), addresses.hls(room) ?? "");
-  api.write(at("address-rtmp"), addresses.rtmp(room));
-  const frame = `<iframe src="${addresses.page(room)}" allow="autoplay; fullscreen" width="640" height="360"></iframe>`;
-  api.write(at("address-frame"), frame);
-  const hasHls = state.server.hls_port !== null;
-  for (const element of document.querySelectorAll(".hls-only")) element.hidden = !hasHls;
-  document.querySelector("[name=protocol][value=hls]").disabled = !hasHls;
-}
-
 
 async function ask() {
   try {
     if (!state.server) {
       state.server = await api.server();
-      showAddresses();
-      chooseProtocol();
+      view.showAddresses(room, state.server);
+      chooseProtocol(state.server);
     }
-    state.stream = await api.stream(room);
-    state.isReachable = true;
+    const { stream, isComplete } = await api.stream(room);
+    Object.assign(state, { stream, isComplete, isReachable: true });
   } catch (error) {
     if (!(error instanceof api.Unreachable)) throw error;
     state.isReachable = false;
-    // What does not play any more is not live as far as this page can know; the ports may be others next time.
-    if (!isPlaying()) {
-      state.stream = undefined;
-      state.server = undefined;
-    }
+    // Without media either, the page knows nothing any more: the server may come back with other ports.
+    if (!isPlaying()) Object.assign(state, { stream: undefined, server: undefined });
   }
 }
 
-/** Phones without media source extensions get what their browser plays itself. */
-function chooseProtocol() {
-  const hasMse = Boolean(globalThis.MediaSource ?? globalThis.ManagedMediaSource);
-  if (!hasMse) select("hls");
-  if (state.server.hls_port === null) select("flv");
+/**
+ * Phones without media source extensions get what their browser plays itself.
+ *
+ * @param {Server} server
+ */
+function chooseProtocol({ hls_port }) {
+  if (!hasMediaSource()) select("hls");
+  if (hls_port === null) select("flv");
 }
 
+/** @param {Protocol} protocol */
 function select(protocol) {
   state.protocol = protocol;
-  document.querySelector(`[name=protocol][value=${protocol}]`).checked = true;
+  view.showProtocol(protocol);
 }
 
 function act() {
-  const { stream, playback } = state;
-  if (playback && stream?.state === "live" && playback.stalledMs > RECONNECT_AFTER_MS && !state.wantsPause) {
-    stop();
-    onEnd(playback, { why: Ended.broken, text: "no media comes" });
+  const { stream, playback, server } = state;
+  if (state.wantsPause) return;
+  if (playback && stream?.state === "live" && playback.stalledMs > RECONNECT_AFTER_MS) {
+    playback.end({ why: "broken", text: "no media comes" });
   }
-  if (state.playback || stream?.state !== "live") return;
+  if (state.playback || !server || stream?.state !== "live") return;
   const why = obstacle(state.protocol, stream.details);
   if (why) {
-    state.ended = { why: Ended.undecodable, ...why, of: identity(stream) };
+    state.ended = { why: "undecodable", ...why, of: identity(stream) };
     return;
   }
   // What could not be decoded is not tried again before something else is published.
-  if (state.ended?.why === Ended.undecodable && state.ended.of === identity(stream)) return;
+  if (state.ended?.why === "undecodable" && state.ended.of === identity(stream)) return;
   if (state.triedSince !== stream.since_unix_ms) retry.reset();
-  if (!retry.isWaiting) start();
+  if (!retry.isWaiting) start(server, stream);
 }
 
-/** Tells one publisher's stream, over one protocol, from another. */
-function identity(stream) {
-  return JSON.stringify([state.protocol, stream.since_unix_ms, stream.details?.video?.codec, stream.details?.audio?.codec]);
+/** Stops taking media of a viewer who has paused for long. The last frame stays in view. */
+function park() {
+  if (!state.playback || !state.wantsPause || performance.now() - state.pausedAt < PARK_AFTER_MS) return;
+  still.hold();
+  stop();
 }
 
-function start() {
-  const addresses = api.addresses(state.server);
-  const address = state.protocol === "flv" ? addresses.flv(room) : addresses.hls(room);
-  const of = identity(state.stream);
-  state.triedSince = state.stream.since_unix_ms;
-  const playback = new Playback(video, (why, text) => {
-    state.playback = undefined;
-    onEnd(playback, { why, text, of });
+/**
+ * Identifies one publisher's stream over one protocol.
+ *
+ * @param {Stream} stream
+ */
+function identity({ since_unix_ms, details }) {
+  return JSON.stringify([state.protocol, since_unix_ms, details?.video?.codec, details?.audio?.codec]);
+}
+
+/**
+ * @param {Server} server
+ * @param {Stream} stream
+ */
+function start(server, stream) {
+  const addresses = api.addresses(server);
+  const url = state.protocol === "flv" ? addresses.flv(room) : addresses.hls(room);
+  if (!url) return;
+  const of = identity(stream);
+  state.triedSince = stream.since_unix_ms;
+  const playback = new Playback(video, url, {
+    onEnd: (report) => onEnd(playback, { ...report, of }),
+    onHold: (shown) => still.hold(shown),
+    onBlocked: () => setPaused(true),
   });
   state.playback = playback;
-  playback.start(state.protocol, address);
+  playback.start(wayOf(state.protocol));
 }
 
-/** What played is asked for at once; what failed without having played, after a while. */
+/**
+ * What has played is requested again at once; what failed without having played, after a while.
+ *
+ * @param {Playback} playback
+ * @param {EndReport & { of: string }} ended
+ */
 function onEnd(playback, ended) {
-  state.ended = { title: "This stream cannot be played here", ...ended };
+  state.playback = undefined;
+  state.ended = ended;
+  still.release();
   if (!playback.hasPlayed) {
     retry.fail();
     return;
@@ -231,16 +203,17 @@ async function run() {
     // The first answer may be from before this viewer was counted.
     const pause = asksWhilePlaying > 1 ? ASK_PLAYING_MS : ASK_WAITING_MS;
     await new Promise((resolve) => {
-      wake = resolve;
+      wake = () => resolve(undefined);
       setTimeout(resolve, jittered(pause));
     });
   }
 }
 
-/** Whether media came at the last look. The moments at which it comes and stops are reasons to ask. */
+/** True if media came at the last look. The moments at which it comes and stops are reasons to ask. */
 let played = false;
 
 function look() {
+  park();
   const plays = isPlaying();
   if (plays) state.hasPlayed = true;
   if (state.playback?.hasPlayed) retry.reset();
@@ -249,64 +222,85 @@ function look() {
   show();
 }
 
-
-function togglePause() {
-  state.wantsPause = !state.wantsPause;
-  if (state.wantsPause) video.pause();
-  else state.playback?.play();
+/** @param {boolean} wantsPause */
+function setPaused(wantsPause) {
+  state.wantsPause = wantsPause;
+  state.pausedAt = performance.now();
+  if (wantsPause) state.playback?.pause();
+  else state.playback?.resume();
+  if (!wantsPause && !state.playback) wake();
   show();
 }
 
-function toggleSound() {
+const togglePause = () => setPaused(!state.wantsPause);
+
+function toggleMute() {
   video.muted = !video.muted;
   if (!video.muted && video.volume === 0) setVolume(1);
   show();
 }
 
-function setVolume(volume) {
-  video.volume = volume;
-  video.muted = volume === 0;
-  at("volume").value = String(volume);
+/** @param {number} level */
+function setVolume(level) {
+  video.volume = level;
+  video.muted = level === 0;
+  volume.value = String(level);
   show();
 }
 
 function toggleFullscreen() {
   if (document.fullscreenElement) document.exitFullscreen();
   else if (stage.requestFullscreen) stage.requestFullscreen().catch(() => {});
-  else video.webkitEnterFullscreen?.();
+  // iPhones have full screen for videos only.
+  else /** @type {any} */ (video).webkitEnterFullscreen?.();
 }
 
-const KEYS = { " ": togglePause, k: togglePause, m: toggleSound, f: toggleFullscreen };
+/** @type {Record<string, () => void>} */
+const KEYS = { " ": togglePause, k: togglePause, m: toggleMute, f: toggleFullscreen };
 
+/** @param {KeyboardEvent} event */
 function onKey(event) {
-  const isControl = event.target.closest("button, a, input, summary");
+  const isControl = event.target instanceof Element && event.target.closest("button, a, input, summary");
   const action = KEYS[event.key.toLowerCase()];
   if (!action || event.ctrlKey || event.metaKey || event.altKey || (isControl && event.key === " ")) return;
   event.preventDefault();
   action();
 }
 
-function onProtocol(event) {
-  select(event.target.value);
+/** @param {Protocol} protocol */
+function onProtocol(protocol) {
+  select(protocol);
   stop();
+  still.release();
   retry.reset();
   state.ended = undefined;
   wake();
 }
 
-at("pause").addEventListener("click", togglePause);
-at("mute").addEventListener("click", toggleSound);
-at("unmute").addEventListener("click", toggleSound);
-at("fullscreen").addEventListener("click", toggleFullscreen);
-at("volume").addEventListener("input", (event) => setVolume(Number(event.target.value)));
+/** Keys for media and the window of picture-in-picture pause as the page's own button does. */
+function handleMediaKeys() {
+  if (!("mediaSession" in navigator)) return;
+  navigator.mediaSession.metadata = new MediaMetadata({ title: room });
+  navigator.mediaSession.setActionHandler("play", () => setPaused(false));
+  navigator.mediaSession.setActionHandler("pause", () => setPaused(true));
+}
+
+at("pause", HTMLButtonElement).addEventListener("click", togglePause);
+at("mute", HTMLButtonElement).addEventListener("click", toggleMute);
+at("unmute", HTMLButtonElement).addEventListener("click", toggleMute);
+at("fullscreen", HTMLButtonElement).addEventListener("click", toggleFullscreen);
+volume.addEventListener("input", () => setVolume(Number(volume.value)));
 video.addEventListener("click", togglePause);
 document.addEventListener("keydown", onKey);
-for (const choice of document.querySelectorAll("[name=protocol]")) choice.addEventListener("change", onProtocol);
+for (const choice of view.choices()) {
+  choice.addEventListener("change", () => onProtocol(choice.value === "hls" ? "hls" : "flv"));
+}
 
 if (window.self !== window.top) document.body.classList.add("framed");
 document.title = `${room} · synctv-stream`;
-api.write(at("room"), room);
+write(at("room", HTMLElement), room);
 select("flv");
-api.enableCopying();
+enableCopying();
+handleMediaKeys();
 setInterval(look, SHOW_MS);
 run();

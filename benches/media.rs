@@ -20,10 +20,11 @@ use synctv_media::{
     },
     samples,
     stream::{
-        batch::{Batch, WireFormat},
+        batch::Batch,
         batcher::Batcher,
         frame::{Frame, Track},
         viewer_queue::ViewerQueue,
+        wire_format::WireFormat,
     },
 };
 
@@ -122,7 +123,8 @@ fn mux_transport_stream(c: &mut Criterion) {
         for frame in &frames {
             let _ = segmenter.push(Track::Video, frame.timestamp_ms.into(), &frame.payload);
         }
-        segmenter.finish().map_or(0, |segment| segment.bytes.len())
+        segmenter.finish();
+        segmenter.next_segment().map_or(0, |segment| segment.bytes.len())
     };
     assert!(mux() > 60 * PICTURE_BYTES, "every picture is in the segment");
     group.bench_function("60 pictures to MPEG-TS", |b| b.iter(mux));

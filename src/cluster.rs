@@ -11,7 +11,7 @@ use log::info;
 use synctv_actors::cluster::{
     embedded_store::EmbeddedStore,
     origin::NodeAddresses,
-    redis_store::{self, JoinError, Joined, Membership, RedisStore, RedisUrl},
+    redis_store::{self, JoinError, Joined, Membership, RedisAccess, RedisStore, RedisUrl},
     registry::RegistryHandle,
 };
 use synctv_media::cluster::claims::Process;
@@ -21,9 +21,10 @@ use tokio::{
 };
 
 use crate::{
-    RunError,
     config::{Config, RedisSetting},
-    listeners::{Listeners, Ports},
+    listeners::Listeners,
+    ports::Ports,
+    run_error::RunError,
 };
 
 /// Where Redis is looked for if nothing is said.
@@ -50,6 +51,8 @@ pub struct Place {
     pub in_cluster: bool,
     /// Its registry.
     pub registry: RegistryHandle,
+    /// What it shares with others about access, if there are others.
+    pub access: Option<RedisAccess>,
 }
 
 /// Starts the node's registry: on the Redis that is set, on the one of this host, or alone.
@@ -65,6 +68,7 @@ pub async fn join(config: &Config, listeners: &Listeners) -> Result<Place, RunEr
         None => join_default(config, listeners, &node_id).await?,
     };
     let in_cluster = joined.is_some();
+    let access = joined.as_ref().map(Joined::access);
     let registry = match joined {
         Some(joined) => RegistryHandle::start(heartbeat, move || RedisStore::new(&joined)),
         None => {
@@ -72,7 +76,7 @@ pub async fn join(config: &Config, listeners: &Listeners) -> Result<Place, RunEr
             RegistryHandle::start(heartbeat, move || EmbeddedStore::new(node_id))
         }
     };
-    Ok(Place { node_id, in_cluster, registry })
+    Ok(Place { node_id, in_cluster, registry, access })
 }
 
 async fn join_set(

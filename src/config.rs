@@ -2,31 +2,30 @@
 
 use std::{
     convert::Infallible,
-    net::{Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
     time::Duration,
 };
 
-use clap::{ArgAction, Parser, ValueEnum, error::ErrorKind, value_parser};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum, error::ErrorKind, value_parser};
 use synctv_actors::{
-    cluster::{
-        puller::PullSettings,
-        redis_store::{RedisUrl, RedisUrlError},
-    },
+    access::NodeKeys,
+    cluster::redis_store::{RedisUrl, RedisUrlError},
+    events::{Flush, PullSettings, StreamSettings},
     hls::{HlsMode, HlsSettings, proxy::HlsProxySettings},
-    rtmp::connection::RtmpSettings,
-    stream::{Flush, StreamSettings},
+    rtmp::RtmpSettings,
 };
 use synctv_media::{
     rtmp::session::SessionConfig,
-    stream::{gop::GopLimits, viewer_queue::LagLimits},
+    stream::{batcher::BatcherConfig, gop::GopLimits, viewer_queue::LagLimits},
 };
 
 use crate::{
+    access::{AccessArgs, Addresses, TokenCommand},
     http::{HttpSettings, api::ServerInfo, hls::HlsPort},
-    listeners::Ports,
+    ports::Ports,
 };
 
 const MIB: usize = 1024 * 1024;
@@ -34,6 +33,9 @@ const KIB: usize = 1024;
 
 /// RTMP's own port.
 const RTMP_PORT: u16 = 1935;
+
+/// The framework panics above it.
+const WORKERS_MAX: usize = 512;
 
 /// How long an ended stream's playlist and segments stay: a viewer who is a little behind sees the end.
 const HLS_KEEP_ENDED: Duration = Duration::from_secs(30);
@@ -60,7 +62,7 @@ pub struct Config {
     pub hls_addr: SocketAddr,
 
     /// The app of RTMP and HLS addresses: rtmp://HOST/APP/ROOM, http://HOST/APP/ROOM/index.m3u8
-    #[arg(long, env, default_value = "live", value_parser = parse_name, help_heading = "Addresses")]
+    #[arg(long, env, default_value = "live", value_parser = parse_app, help_heading = "Addresses")]
     pub rtmp_app: String,
 
     /// Redis that the nodes share, redis://[:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS, or "off" to run alone
@@ -114,6 +116,10 @@ pub struct Config {
     #[arg(long, env, default_value_t = 1000, value_parser = value_parser!(u32).range(0..=60_000), help_heading = "Streams")]
     pub join_window_ms: u32,
 
+    /// How long video waits for a keyframe, in seconds; then viewers begin without one, and the log says so
+    #[arg(long, env, default_value_t = 15, value_parser = value_parser!(u32).range(1..=3600), help_heading = "Streams")]
+    pub keyframe_wait_s: u32,
+
     /// When media goes out: "picture" sends with every picture, 0 with every tag (lowest delay, most CPU), a number
     /// at most so often in milliseconds (least CPU)
     #[arg(long, env, default_value = "picture", value_parser = parse_flush, help_heading = "Streams")]
@@ -148,7 +154,8 @@ pub struct Config {
     #[arg(long, env, default_value_t = 16, value_parser = value_parser!(u32).range(1..=65536), help_heading = "HLS")]
     pub hls_memory_mb: u32,
 
-    /// What may wait for a viewer that is too slow, in MiB; over it, the viewer skips to a later keyframe
+    /// What may wait for a viewer that is too slow, in MiB, besides the newest keyframe, which may be larger; over it, the
+    /// viewer skips to a later keyframe
     #[arg(long, env, default_value_t = 4, value_parser = value_parser!(u32).range(1..=1024), help_heading = "Slow viewers")]
     pub viewer_queue_mb: u32,
 
@@ -159,6 +166,10 @@ pub struct Config {
     /// How long a viewer may take nothing at all, in seconds
     #[arg(long, env, default_value_t = 30, value_parser = value_parser!(u32).range(1..=3600), help_heading = "Slow viewers")]
     pub viewer_stall_timeout_s: u32,
+
+    /// Who may publish, watch and administer.
+    #[command(flatten)]
+    pub access: AccessArgs,
 
     /// Connections over all ports; more are refused
     #[arg(long, env, default_value_t = 20_000, value_parser = parse_count, help_heading = "Limits")]
@@ -187,6 +198,17 @@ pub struct Config {
     /// Threads that serve connections [default: one for each core]
     #[arg(long, env, default_value_t = cores(), hide_default_value = true, value_parser = parse_workers, help_heading = "Limits")]
     pub workers: usize,
+
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the program does instead of serving.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Make a token and a signed key for a room, with TOKEN_SECRET
+    Token(TokenCommand),
 }
 
 /// Where the nodes' Redis is.
@@ -237,8 +259,26 @@ impl Config {
             Some(RedisSetting::Bad(error)) => {
                 Err(clap::Error::raw(ErrorKind::ValueValidation, format!("REDIS_URL: {error}")))
             }
-            _ => Ok(self),
-        }
+            _ => Ok(()),
+        }?;
+        let access = self.access.checked();
+        let access = access.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
+        Ok(Self { access, ..self })
+    }
+
+    /// Does what is asked instead of serving, if something is. Returns what is to be printed.
+    pub fn run_command(&self) -> Option<Result<String, String>> {
+        let Command::Token(command) = self.command.as_ref()?;
+        let Some(Ok(secrets)) = &self.access.token_secret else {
+            return Some(Err("TOKEN_SECRET is not set: there is nothing to sign with".to_owned()));
+        };
+        let addresses = Addresses {
+            app: &self.rtmp_app,
+            rtmp: self.rtmp_addr.port(),
+            httpflv: self.httpflv_addr.port(),
+            hls: self.hls_addr.port(),
+        };
+        Some(command.run(secrets.first(), &addresses))
     }
 
     /// This node's name, if its RTMP port is `rtmp_port`. Several nodes of one host have different ones.
@@ -251,22 +291,23 @@ impl Config {
     }
 
     /// What all streams have in common.
-    pub fn stream_settings(&self, node_id: &str) -> StreamSettings {
+    pub fn stream_settings(&self, nodes: &NodeKeys) -> StreamSettings {
         StreamSettings {
             gop: GopLimits {
                 gops_max: if self.enable_gop_cache { self.max_gops.into() } else { 0 },
                 size_max_bytes: self.max_gop_cache_size_mb as usize * MIB,
                 window_ms: self.join_window_ms.into(),
             },
+            batcher: BatcherConfig { keyframe_wait_ms: i64::from(self.keyframe_wait_s) * 1000 },
             flush: self.flush_interval,
             grace: seconds(self.publisher_grace_s),
-            pull: self.pull_settings(node_id),
+            pull: self.pull_settings(nodes),
         }
     }
 
-    fn pull_settings(&self, node_id: &str) -> PullSettings {
+    fn pull_settings(&self, nodes: &NodeKeys) -> PullSettings {
         PullSettings {
-            node_id: node_id.to_owned(),
+            nodes: nodes.clone(),
             linger: seconds(self.pull_linger_s),
             grace: seconds(self.pull_grace_s),
             frame_limit_bytes: self.max_message_mb as usize * MIB,
@@ -327,9 +368,9 @@ impl Config {
     }
 
     /// What is needed to ask other nodes for HLS.
-    pub fn hls_proxy_settings(&self, node_id: &str) -> HlsProxySettings {
+    pub fn hls_proxy_settings(&self, nodes: &NodeKeys) -> HlsProxySettings {
         HlsProxySettings {
-            node_id: node_id.to_owned(),
+            nodes: nodes.clone(),
             app: self.rtmp_app.clone(),
             cache_max_bytes: self.hls_memory_mb as usize * MIB,
         }
@@ -391,7 +432,7 @@ fn host_name() -> String {
 }
 
 fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX)
 }
 
 fn parse_name(text: &str) -> Result<String, String> {
@@ -404,8 +445,18 @@ fn parse_name(text: &str) -> Result<String, String> {
     }
 }
 
+/// A name that addresses can have as their first part.
+fn parse_app(text: &str) -> Result<String, String> {
+    match parse_name(text)?.as_str() {
+        "." | ".." => Err("it means something else in an address".to_owned()),
+        "api" | "assets" | "watch" => Err("the HTTP port has other paths under it".to_owned()),
+        app => Ok(app.to_owned()),
+    }
+}
+
 fn parse_host(text: &str) -> Result<String, String> {
-    match text.parse::<Ipv6Addr>() {
+    match text.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => Err("no other node can reach that".to_owned()),
         Ok(_) => Ok(text.to_owned()),
         Err(_) => parse_name(text),
     }
@@ -429,8 +480,8 @@ fn parse_count(text: &str) -> Result<usize, String> {
 
 fn parse_workers(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
-        Ok(count @ 1..=1024) => Ok(count),
-        _ => Err("it is not a number of 1 to 1024".to_owned()),
+        Ok(count @ 1..=WORKERS_MAX) => Ok(count),
+        _ => Err(format!("it is not a number of 1 to {WORKERS_MAX}")),
     }
 }
 
@@ -444,13 +495,18 @@ mod tests {
         Config::try_parse_from([&["synctv-stream"], args].concat()).and_then(Config::checked).map_err(Stop)
     }
 
+    fn nodes() -> NodeKeys {
+        NodeKeys::random("n1").unwrap()
+    }
+
     #[test]
     fn the_defaults_are_the_documented_ones() {
         let config = parse(&[]).unwrap();
         assert_eq!(config.rtmp_addr, "0.0.0.0:1935".parse().unwrap());
         assert_eq!(config.httpflv_addr, "0.0.0.0:8080".parse().unwrap());
-        let streams = config.stream_settings("n1");
+        let streams = config.stream_settings(&nodes());
         assert_eq!(streams.gop, GopLimits { gops_max: 2, size_max_bytes: 100 * MIB, window_ms: 1000 });
+        assert_eq!(streams.batcher.keyframe_wait_ms, 15_000);
         assert_eq!(streams.flush, Flush::EveryFrame);
         assert_eq!(streams.grace, Duration::from_secs(10));
         assert_eq!(config.lag_limits().queue_max_bytes, 4 * MIB);
@@ -500,8 +556,13 @@ mod tests {
             (["--hls-target-ms", "20"], "HLS_TARGET_MS", "20"),
             (["--node-id", "a b"], "NODE_ID", "a b"),
             (["--advertise-host", "h:1"], "ADVERTISE_HOST", "h:1"),
+            (["--advertise-host", "::"], "ADVERTISE_HOST", "::"),
+            (["--advertise-host", "0.0.0.0"], "ADVERTISE_HOST", "0.0.0.0"),
+            (["--rtmp-app", ".."], "RTMP_APP", ".."),
+            (["--rtmp-app", "watch"], "RTMP_APP", "watch"),
             (["--lease-ttl-ms", "10"], "LEASE_TTL_MS", "10"),
             (["--claim-ttl-s", "1"], "CLAIM_TTL_S", "1"),
+            (["--workers", "513"], "WORKERS", "513"),
         ] {
             let line = parse(&args).unwrap_err().line();
             assert!(line.contains(setting) && line.contains(value), "{line}");
@@ -536,7 +597,7 @@ mod tests {
     #[test]
     fn the_gop_cache_can_be_turned_off() {
         let config = parse(&["--enable-gop-cache", "false"]).unwrap();
-        assert_eq!(config.stream_settings("n1").gop.gops_max, 0);
+        assert_eq!(config.stream_settings(&nodes()).gop.gops_max, 0);
     }
 
     #[test]

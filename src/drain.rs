@@ -32,23 +32,32 @@ pub struct Drain {
     pub patience: Duration,
 }
 
-/// The signals that stop the server.
+/// The signals that stop the server, and those that must not.
 #[derive(Debug)]
 pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl StopSignals {
     /// From here on, they are heard.
     pub fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                // Operators send it to daemons that read their settings again; a terminal that closes sends it as well.
+                _ = self.hangup.recv() => info!(signal = "SIGHUP"; "signal ignored: settings are read at the start only"),
+            }
         }
     }
 }
@@ -66,8 +75,10 @@ impl Drain {
     }
 
     async fn give_away(&self) {
-        if timeout(STREAMS_TIMEOUT, self.directory.drain()).await.is_err() {
-            warn!("not all streams let their publishers go in time");
+        match timeout(STREAMS_TIMEOUT, self.directory.drain()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(ended)) => warn!(reason:% = ended; "the publishers could not be let go"),
+            Err(_) => warn!("not all streams let their publishers go in time"),
         }
         self.registry.leave().await;
         let deadline = Instant::now() + self.patience;

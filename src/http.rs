@@ -3,65 +3,87 @@
 //! On the other one, live FLV goes past the web framework, from the stream's actor to the socket; the framework answers
 //! everything else: the page to watch on (`page`) and the API ([`api`]).
 //!
-//! The two share the port: the head of a connection's first request is read here. A viewer of a live room, or a node
-//! that pulls it, is admitted to the [`ViewerPool`]; any other connection is handed on, with what was read put back in
-//! front. The framework keeps no connection alive, so that every request is the first of its connection.
+//! The two share the port: the head of each request is read here. A viewer of a live room, or a node that pulls it, is
+//! admitted to the [`ViewerPool`], for good; for any other request the connection is lent to the framework, with what was
+//! read put back in front. A request for live media may come behind others.
 
 mod accept_encoding;
+mod admin;
 pub mod api;
 mod connection_gate;
+mod credentials;
 pub mod flv;
 pub mod health;
 pub mod hls;
+mod live;
 mod page;
 mod path;
 mod refusal;
 mod reply;
 mod request_head;
 mod rewind;
+mod settings;
 mod web;
+mod websocket;
 mod write_timeout;
 
 use std::{error::Error, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
+use bytes::BytesMut;
 use log::{debug, info};
 use synctv_actors::{
+    access::Gatekeeper,
     connection_limit::{ConnectionLimit, ConnectionPermit},
-    directory::{OpenError, StreamDirectory},
-    flv::viewers::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
-    stream::StreamHandle,
+    directory::{DirectoryPhase, OpenError, StreamDirectory},
+    flv::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
+    wire::Wire,
 };
 use synctv_media::stream::room::RoomName;
 use tokio::net::TcpStream;
 
+pub use self::settings::HttpSettings;
 use self::{
     api::Api,
     connection_gate::{Arrival, ConnectionGate, refuse_over_limit},
     health::Health,
+    live::NotServed,
     path::Target,
-    refusal::refuse,
-    request_head::{Method, Request, RequestHead},
+    refusal::{HttpRefusal, refuse},
+    request_head::{HeadError, Method, Request, RequestHead},
     rewind::Rewind,
+    websocket::Upgrade,
     write_timeout::WriteTimeout,
 };
-
-/// What the HTTP port needs to know.
-#[derive(Debug, Clone)]
-pub struct HttpSettings {
-    /// `/APP/ROOM.flv` is `/ROOM.flv`.
-    pub app: String,
-    /// How long the head of a request may take.
-    pub head_timeout: Duration,
-    /// How long a client may take nothing of an answer.
-    pub stall_timeout: Duration,
-}
 
 /// How long the head of a request may take when there is no room for it, if it is a probe after all.
 const PROBE_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A connection that the framework serves, and what counts it.
-type ForFramework = (ConnectionPermit, Rewind<TcpStream>, SocketAddr);
+/// How long a connection may wait for its next request. Balancers keep theirs for 60 s, and a server that closes first
+/// closes upon a request now and then.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// What the framework made of a connection.
+trait Framework:
+    Service<(WriteTimeout<Rewind>, Option<SocketAddr>), Response = (), Error = actix_http::error::DispatchError>
+{
+}
+
+impl<F> Framework for F where
+    F: Service<
+            (WriteTimeout<Rewind>, Option<SocketAddr>),
+            Response = (),
+            Error = actix_http::error::DispatchError,
+        >
+{
+}
+
+/// A connection that was let in.
+struct Connection {
+    wire: Wire,
+    peer: SocketAddr,
+    permit: ConnectionPermit,
+}
 
 /// What serves the port's connections, on each worker thread.
 pub fn service(
@@ -77,6 +99,7 @@ pub fn service(
         let port = Port {
             pool_entry: viewer_pool.open_entry(),
             directory: directory.clone(),
+            gatekeeper: api.gatekeeper().clone(),
             settings: settings.clone(),
             gate: gate.clone(),
         };
@@ -88,6 +111,7 @@ pub fn service(
 struct Port {
     pool_entry: PoolEntry,
     directory: StreamDirectory,
+    gatekeeper: Gatekeeper,
     settings: HttpSettings,
     gate: ConnectionGate,
 }
@@ -102,12 +126,14 @@ async fn worker(
     Ok(fn_service(move |socket| {
         let (port, framework) = (port.clone(), framework.clone());
         async move {
-            if let Some((permit, socket, peer)) = port.receive(socket).await {
-                let socket = WriteTimeout::new(socket, port.settings.stall_timeout);
-                if let Err(error) = framework.call((socket, Some(peer))).await {
-                    debug!(peer:% = peer, reason:% = error; "HTTP connection ended");
+            match port.gate.look_at(socket) {
+                Some(Arrival::In(permit, wire, peer)) => {
+                    port.serve(Connection { wire, peer, permit }, &*framework).await;
                 }
-                drop(permit);
+                Some(Arrival::Over(turn, wire, peer)) => {
+                    port.probe(Connection { wire, peer, permit: turn }, &*framework).await;
+                }
+                None => {}
             }
             Ok(())
         }
@@ -115,100 +141,162 @@ async fn worker(
 }
 
 impl Port {
-    /// Serves a connection that asks for a live room, and gives any other back for the framework.
-    async fn receive(&self, socket: TcpStream) -> Option<ForFramework> {
-        match self.gate.look_at(socket)? {
-            Arrival::In(permit, socket, peer) => self.serve(permit, socket, peer).await,
-            Arrival::Over(turn, socket, peer) => self.probe(turn, socket, peer).await,
-        }
-    }
-
     /// Over the limit of connections, a probe for life is answered nevertheless: who restarts what is dead would restart
     /// what is full.
-    async fn probe(
-        &self,
-        turn: ConnectionPermit,
-        mut socket: TcpStream,
-        peer: SocketAddr,
-    ) -> Option<ForFramework> {
-        let head = tokio::time::timeout(PROBE_HEAD_TIMEOUT, RequestHead::read(&mut socket)).await;
-        let Ok(Ok(head)) = head else {
-            refuse_over_limit(socket).await;
-            return None;
+    async fn probe(&self, mut connection: Connection, framework: &impl Framework) {
+        let reading = RequestHead::read(&mut connection.wire, BytesMut::new());
+        let Ok(Ok(head)) = tokio::time::timeout(PROBE_HEAD_TIMEOUT, reading).await else {
+            return refuse_over_limit(connection.wire).await;
         };
         let path = head.request().map_or("", |request| &request.path);
         if path::parse(path, "", &self.settings.app) != Some(Target::Alive) {
-            refuse_over_limit(socket).await;
-            return None;
+            return refuse_over_limit(connection.wire).await;
         }
-        Some((turn, Rewind::new(head.into_bytes(), socket), peer))
+        let Connection { wire, peer, permit: _turn } = connection;
+        self.hand_over(Rewind::of_last(head.into_last(), wire), peer, framework).await;
     }
 
-    async fn serve(
+    /// Serves a connection's requests, one after the other, up to one for live media or the last.
+    async fn serve(&self, mut connection: Connection, framework: &impl Framework) {
+        let mut read = BytesMut::new();
+        let mut is_first = true;
+        loop {
+            let head = match self.read_head(&mut connection, std::mem::take(&mut read), is_first).await {
+                Ok(head) => head,
+                Err(error) => return no_request(connection, &error).await,
+            };
+            let Some((head, rest)) = self.serve_live(head, connection).await else { return };
+            match self.lend(head, rest, framework).await {
+                Some((rest, behind)) => (connection, read) = (rest, behind),
+                None => return,
+            }
+            is_first = false;
+        }
+    }
+
+    async fn read_head(
         &self,
-        permit: ConnectionPermit,
-        mut socket: TcpStream,
-        peer: SocketAddr,
-    ) -> Option<ForFramework> {
-        let head = match self.read_head(&mut socket).await {
-            Ok(head) => head,
-            Err(error) => {
-                debug!(peer:% = peer, reason:% = error; "no HTTP request came");
-                return None;
+        connection: &mut Connection,
+        read: BytesMut,
+        is_first: bool,
+    ) -> Result<RequestHead, HeadError> {
+        if !is_first && read.is_empty() {
+            tokio::time::timeout(IDLE_TIMEOUT, connection.wire.readable())
+                .await
+                .map_err(io::Error::from)??;
+        }
+        let reading = RequestHead::read(&mut connection.wire, read);
+        tokio::time::timeout(self.settings.head_timeout, reading).await.map_err(io::Error::from)?
+    }
+
+    /// Serves a request for a live room to the connection's end, and gives any other back for the framework.
+    async fn serve_live(
+        &self,
+        head: RequestHead,
+        connection: Connection,
+    ) -> Option<(RequestHead, Connection)> {
+        let Some((request, room)) = self.live_request(&head) else { return Some((head, connection)) };
+        let found = live::find(&self.directory, &self.gatekeeper, request, &room, connection.peer).await;
+        if let Err(NotServed::Room(OpenError::NotLive(_))) = found {
+            return Some((head, connection));
+        }
+        let Connection { mut wire, peer, permit } = connection;
+        match (found, &request.upgrade) {
+            (Ok(_), Upgrade::OtherVersion) => refuse(wire, websocket::OTHER_VERSION).await,
+            (Ok(_), Upgrade::NoKey) => refuse(wire, websocket::NO_KEY).await,
+            (Ok(Some((stream, access))), _) => {
+                let (head, kind, format) =
+                    (flv::response_head(request), viewer_kind(request), flv::format(request));
+                self.pool_entry.admit(&stream, NewViewer { wire, peer, head, permit, kind, format, access });
             }
-        };
-        let Some((request, room)) = self.live_request(&head) else {
-            return Some((permit, Rewind::new(head.into_bytes(), socket), peer));
-        };
-        match self.find(request, room.clone()).await {
-            Ok(Some(stream)) => {
-                let (head, kind) = (flv::response_head(), viewer_kind(request));
-                self.pool_entry.admit(&stream, NewViewer { socket, peer, head, permit, kind });
-                None
+            (Ok(None), _) => flv::send_and_close(&mut wire, &flv::response_head(request)),
+            (Err(NotServed::Access(refusal)), _) => {
+                refuse(wire, HttpRefusal::of_access(&refusal, &refusal.to_string())).await;
             }
-            Ok(None) => {
-                flv::send_and_close(&socket, &flv::response_head());
-                None
-            }
-            Err(OpenError::NotLive(_)) => Some((permit, Rewind::new(head.into_bytes(), socket), peer)),
-            Err(error) => {
+            (Err(NotServed::Room(error)), _) => {
                 let reason = error.source().map(ToString::to_string).unwrap_or_default();
                 info!(room = room.as_str(), peer:% = peer, why:% = error, reason = reason.as_str();
                     "viewer refused");
-                refuse(socket, error_code(&error), &error.to_string()).await;
-                None
+                refuse(wire, HttpRefusal::unavailable(error_code(&error), &error.to_string())).await;
             }
         }
+        None
     }
 
-    async fn read_head(&self, socket: &mut TcpStream) -> io::Result<RequestHead> {
-        tokio::time::timeout(self.settings.head_timeout, RequestHead::read(socket)).await?
+    /// Has the framework answer a request. Gives the connection back, with what was read behind the request, if another
+    /// one may follow: not on a node that stops, which would wait for it.
+    async fn lend(
+        &self,
+        head: RequestHead,
+        connection: Connection,
+        framework: &impl Framework,
+    ) -> Option<(Connection, BytesMut)> {
+        let Connection { wire, peer, permit } = connection;
+        let is_persistent = head.request().is_some_and(|request| request.is_persistent);
+        if !is_persistent || self.directory.phase().await != Ok(DirectoryPhase::Open) {
+            self.hand_over(Rewind::of_last(head.into_last(), wire), peer, framework).await;
+            return None;
+        }
+        let (head, behind) = head.split();
+        let (rewind, returned) = Rewind::of_request(head, wire);
+        if !self.hand_over(rewind, peer, framework).await {
+            return None;
+        }
+        Some((Connection { wire: returned.take()?, peer, permit }, behind))
+    }
+
+    /// Whether the framework answered.
+    async fn hand_over(&self, rewind: Rewind, peer: SocketAddr, framework: &impl Framework) -> bool {
+        let socket = WriteTimeout::new(rewind, self.settings.stall_timeout);
+        let answered = framework.call((socket, Some(peer))).await;
+        answered.inspect_err(|error| debug!(peer:% = peer, reason:% = error; "HTTP connection ended")).is_ok()
     }
 
     /// What a request for a room's media asks for.
     fn live_request<'h>(&self, head: &'h RequestHead) -> Option<(&'h Request, RoomName)> {
-        let request = head.request()?;
+        let request = head.request().filter(|request| request.method != Method::Other)?;
         let room = flv::room(&request.path, &self.settings.app)?.ok()?;
         Some((request, room))
     }
+}
 
-    /// The stream to watch; none for a request that asks only whether there is one.
-    async fn find(&self, request: &Request, room: RoomName) -> Result<Option<StreamHandle>, OpenError> {
-        match (viewer_kind(request), request.method) {
-            (ViewerKind::Viewer, Method::Get) => self.directory.open(room).await.map(Some),
-            // Nobody will watch what would be pulled.
-            (ViewerKind::Viewer, Method::RequestHead) => self.directory.look(room).await.map(|()| None),
-            // It would be pulled from one node after the other, and in the end from itself.
-            (ViewerKind::Node, method) => {
-                let found = self.directory.open_local(room.clone()).await.ok_or(OpenError::NotLive(room))?;
-                Ok((method == Method::Get).then_some(found))
-            }
-        }
+/// A connection ends without a request that can be served.
+async fn no_request(connection: Connection, error: &HeadError) {
+    debug!(peer:% = connection.peer, reason:% = error; "no HTTP request came");
+    if let HeadError::TooLarge = error {
+        let refusal = HttpRefusal {
+            status: "431 Request Header Fields Too Large",
+            headers: "",
+            code: "head_too_large",
+            message: &error.to_string(),
+        };
+        refuse(connection.wire, refusal).await;
+    }
+}
+
+/// Reads a request's head, and finds what its path is for.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn fuzz_head(data: &[u8]) {
+    if let request_head::Parsed::Request(request) = request_head::parse(data) {
+        fuzz_paths(&request.path);
+    }
+}
+
+/// Finds what a path is for, on both ports, and names it as the host of a page.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn fuzz_paths(text: &str) {
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    path::parse(path, query, "live");
+    let policy = page::policy::of(Some(1), page::policy::Frames::None);
+    assert!(!policy.contains('\n') && policy.matches(';').count() == 8, "{policy}");
+    if let Ok(resource) = hls::target::parse(path, "live") {
+        let again = hls::target::parse(&resource.path("live"), "live");
+        assert!(again.is_ok_and(|again| again == resource), "{path}");
     }
 }
 
 fn viewer_kind(request: &Request) -> ViewerKind {
-    if request.is_pull { ViewerKind::Node } else { ViewerKind::Viewer }
+    if request.pull.is_some() { ViewerKind::Node } else { ViewerKind::Viewer }
 }
 
 fn error_code(error: &OpenError) -> &'static str {
@@ -218,5 +306,6 @@ fn error_code(error: &OpenError) -> &'static str {
         OpenError::OriginSilent { .. } => "origin_unreachable",
         OpenError::RoomLimit { .. } => "too_many_rooms",
         OpenError::Draining => "draining",
+        OpenError::Directory(_) => "directory_ended",
     }
 }

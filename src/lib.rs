@@ -2,34 +2,41 @@
 //!
 //! [`run`] wires the listeners to the actors, and reads from top to bottom.
 
+pub mod access;
 mod cluster;
 pub mod config;
 mod drain;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzzing;
 pub mod http;
 pub mod listeners;
 pub mod log;
+mod ports;
 mod refusal_log;
 pub mod rtmp;
+mod run_error;
 
 use std::{
     io::{self, Write},
     net::TcpListener,
+    panic::AssertUnwindSafe,
     sync::Arc,
+    thread,
     time::Duration,
 };
 
 use actix_server::{Server, ServerBuilder};
+use futures::FutureExt;
 use synctv_actors::{
-    cluster::redis_store::JoinError,
+    access::{Gatekeeper, Orders, RandomError},
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
-    flv::viewers::ViewerPool,
+    flv::ViewerPool,
     hls::{HlsSessions, proxy::HlsProxy},
-    rtmp::connection::RtmpSettings,
+    rtmp::RtmpSettings,
 };
-use thiserror::Error;
 
-pub use crate::cluster::Place;
+pub use crate::{cluster::Place, run_error::RunError};
 use crate::{
     config::Config,
     drain::{Drain, StopSignals},
@@ -46,42 +53,23 @@ use crate::{
 /// itself and is not waited for.
 const SHUTDOWN_TIMEOUT_S: u64 = 3;
 
+/// How long the segments' directory may take to be opened, and to be cleared of what a process that died left there.
+const STORAGE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How long deleting the segments may take when the server stops.
 const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Why the server did not start, or stopped.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// An address cannot be listened on.
-    #[error("{setting}={addr}: {source}")]
-    Listen {
-        /// The setting's name.
-        setting: &'static str,
-        /// The address.
-        addr: std::net::SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The cluster could not be joined.
-    #[error("REDIS_URL: {0}")]
-    Unreachable(JoinError),
-    /// Another process has this one's name.
-    #[error(transparent)]
-    NameInUse(JoinError),
-    /// The threads that serve could not be started or ended badly.
-    #[error("the server stopped: {0}")]
-    Server(io::Error),
-}
-
 /// Starts the ports of a node whose place in its cluster the caller decides. There are no signals and no drain: the caller
 /// stops the server.
-pub fn start(config: &Config, listeners: Listeners, place: Place) -> io::Result<Server> {
-    Ok(Node::start(config, place).listen(config, listeners)?.run())
+pub async fn start(config: &Config, listeners: Listeners, place: Place) -> Result<Server, RunError> {
+    let node = Node::start(config, place)?;
+    node.open_storage(config).await?;
+    Ok(node.listen(config, listeners).map_err(RunError::Server)?.run())
 }
 
 /// Serves until a signal to stop.
 pub fn run(config: Config) -> Result<(), RunError> {
-    raise_open_files_limit();
+    raise_open_files_limit(config.max_connections);
     let listeners = Listeners::bind(&config)?;
     run_on(config, listeners)
 }
@@ -93,11 +81,36 @@ pub fn run_on(config: Config, listeners: Listeners) -> Result<(), RunError> {
 
 async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
     let signals = StopSignals::listen().map_err(RunError::Server)?;
-    let node = Node::start(&config, cluster::join(&config, &listeners).await?);
-    announce(&config, &listeners, &node.place.node_id);
-    let server = node.listen(&config, listeners).map_err(RunError::Server)?.run();
-    actix_rt::spawn(node.drain(&config).on_signal(signals, server.handle()));
-    let served = server.await.map_err(RunError::Server);
+    let place = cluster::join(&config, &listeners).await?;
+    let registry = place.registry.clone();
+    let served = serve_at(place, &config, listeners, signals).await;
+    if served.is_err() {
+        // Otherwise the next start under this name waits for the lease to lapse.
+        registry.leave().await;
+    }
+    served
+}
+
+async fn serve_at(
+    place: Place,
+    config: &Config,
+    listeners: Listeners,
+    signals: StopSignals,
+) -> Result<(), RunError> {
+    let node = Node::start(config, place)?;
+    node.orders.synchronize().await;
+    config.access.warn_of_openness();
+    node.open_storage(config).await?;
+    announce(config, &listeners, &node.place.node_id);
+    let server = node.listen(config, listeners).map_err(RunError::Server)?.run();
+    actix_rt::spawn(node.drain(config).on_signal(signals, server.handle()));
+    let served = match AssertUnwindSafe(server).catch_unwind().await {
+        Ok(served) => served.map_err(RunError::Server),
+        Err(panic) => {
+            let reason = log::panic_message(&*panic).to_owned();
+            Err(RunError::Workers { workers: config.workers, reason })
+        }
+    };
     if let Some(hls) = &node.hls {
         // A disk that hangs is no reason to stay.
         let _ = tokio::time::timeout(CLEAR_TIMEOUT, hls.clear()).await;
@@ -108,18 +121,43 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), RunError> {
 /// The actors behind the ports.
 struct Node {
     place: Place,
+    orders: Orders,
     directory: StreamDirectory,
     hls: Option<HlsSessions>,
+    proxy: Option<HlsProxy>,
     permits: ConnectionLimit,
 }
 
 impl Node {
-    fn start(config: &Config, place: Place) -> Self {
+    fn start(config: &Config, place: Place) -> Result<Self, RandomError> {
+        let nodes = config.access.node_keys(&place.node_id)?;
+        let gatekeeper = Gatekeeper::new(config.access.settings(), nodes.clone());
+        let has_fixed_secret = config.access.cluster_secret.is_some();
+        let orders = Orders::new(gatekeeper, place.access.clone(), has_fixed_secret);
         let hls = config.hls_settings(place.in_cluster).map(HlsSessions::start);
-        let streams = config.stream_settings(&place.node_id);
-        let directory =
-            StreamDirectory::start(streams, place.registry.clone(), config.max_rooms, hls.clone());
-        Self { place, directory, hls, permits: ConnectionLimit::new(config.max_connections) }
+        let streams = config.stream_settings(&nodes);
+        let directory = StreamDirectory::start(
+            streams,
+            place.registry.clone(),
+            config.max_rooms,
+            hls.as_ref().and_then(HlsSessions::observer),
+        );
+        let proxy =
+            hls.as_ref().map(|_| HlsProxy::start(place.registry.clone(), config.hls_proxy_settings(&nodes)));
+        let permits = ConnectionLimit::new(config.max_connections);
+        Ok(Self { place, orders, directory, hls, proxy, permits })
+    }
+
+    fn gatekeeper(&self) -> &Gatekeeper {
+        self.orders.gatekeeper()
+    }
+
+    /// A directory that cannot be used ends the start; a disk that fails later costs the files only.
+    async fn open_storage(&self, config: &Config) -> Result<(), RunError> {
+        let Some(hls) = &self.hls else { return Ok(()) };
+        let opened = tokio::time::timeout(STORAGE_TIMEOUT, hls.open_storage()).await;
+        let opened = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        opened.map_err(|source| RunError::Storage { path: config.hls_storage.clone(), source })
     }
 
     fn listen(&self, config: &Config, listeners: Listeners) -> io::Result<ServerBuilder> {
@@ -136,8 +174,16 @@ impl Node {
         let viewer_pool = ViewerPool::new(lag);
         let server =
             self.listen_httpflv(server, config.http_settings(), viewer_pool, info, listeners.httpflv)?;
-        match (&self.hls, listeners.hls) {
-            (Some(hls), Some(listener)) => self.listen_hls(server, config, hls.clone(), listener),
+        match (&self.hls, &self.proxy, listeners.hls) {
+            (Some(hls), Some(proxy), Some(listener)) => {
+                let sources = HlsSources {
+                    hls: hls.clone(),
+                    directory: self.directory.clone(),
+                    proxy: proxy.clone(),
+                    gatekeeper: self.gatekeeper().clone(),
+                };
+                self.listen_hls(server, config, sources, listener)
+            }
             _ => Ok(server),
         }
     }
@@ -150,8 +196,9 @@ impl Node {
     ) -> io::Result<ServerBuilder> {
         let (directory, settings, permits) =
             (self.directory.clone(), Arc::new(settings), self.permits.clone());
+        let gatekeeper = self.gatekeeper().clone();
         server.listen("rtmp", listener, move || {
-            rtmp::service(directory.clone(), settings.clone(), permits.clone())
+            rtmp::service(directory.clone(), gatekeeper.clone(), settings.clone(), permits.clone())
         })
     }
 
@@ -164,8 +211,9 @@ impl Node {
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (directory, permits) = (self.directory.clone(), self.permits.clone());
-        let api = Arc::new(Api::new(info, directory.clone(), self.place.registry.clone()));
-        let health = Health::new(directory.clone(), self.place.registry.clone());
+        let (registry, orders) = (self.place.registry.clone(), self.orders.clone());
+        let api = Arc::new(Api::new(info, directory.clone(), registry, orders));
+        let health = Health::new(directory.clone(), self.place.registry.clone(), self.proxy.clone());
         server.listen("httpflv", listener, move || {
             http::service(
                 directory.clone(),
@@ -182,13 +230,10 @@ impl Node {
         &self,
         server: ServerBuilder,
         config: &Config,
-        hls: HlsSessions,
+        sources: HlsSources,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (port, permits) = (config.hls_port(), self.permits.clone());
-        let proxy =
-            HlsProxy::start(self.place.registry.clone(), config.hls_proxy_settings(&self.place.node_id));
-        let sources = HlsSources { hls, directory: self.directory.clone(), proxy };
         server.listen("hls", listener, move || {
             http::hls::service(sources.clone(), port.clone(), permits.clone())
         })
@@ -205,9 +250,14 @@ impl Node {
 }
 
 /// A viewer is a file descriptor, and the usual limit of 1024 is for shells.
-fn raise_open_files_limit() {
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        ::log::warn!(reason:% = error; "the limit of open files could not be raised");
+fn raise_open_files_limit(max_connections: usize) {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit < max_connections as u64 => {
+            ::log::warn!(limit = limit, max_connections = max_connections;
+                "MAX_CONNECTIONS is above the limit of open files: connections beyond that wait");
+        }
+        Ok(_) => {}
+        Err(error) => ::log::warn!(reason:% = error; "the limit of open files could not be raised"),
     }
 }
 
@@ -222,7 +272,15 @@ fn announce(config: &Config, listeners: &Listeners, node_id: &str) {
         lines.push(format!("hls    http://{address}/{app}/ROOM/index.m3u8"));
     }
     lines.push(format!("page   http://{}/", listeners.httpflv_address()));
-    // The server is no less useful if nobody reads it.
-    let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
+    say(lines.join("\n"));
     ::log::info!(node = node_id, workers = config.workers; "started");
+}
+
+/// Writes to stdout from a thread of its own: a reader that does not read must not keep the server from serving.
+fn say(text: String) {
+    // The server is no less useful if nobody reads it.
+    let say = move || drop(writeln!(io::stdout(), "{text}"));
+    if let Err(error) = thread::Builder::new().name("stdout".to_owned()).spawn(say) {
+        ::log::warn!(reason:% = error; "the addresses could not be written to stdout");
+    }
 }

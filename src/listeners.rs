@@ -8,8 +8,9 @@ use std::{
 use socket2::{Domain, Socket, Type};
 
 use crate::{
-    RunError,
     config::{Config, HlsWhen},
+    ports::Ports,
+    run_error::RunError,
 };
 
 /// Connections that may wait to be accepted: a room's viewers come all at once.
@@ -24,17 +25,6 @@ pub struct Listeners {
     pub httpflv: TcpListener,
     /// For HLS, unless it is off.
     pub hls: Option<TcpListener>,
-}
-
-/// The ports that were bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ports {
-    /// For RTMP.
-    pub rtmp: u16,
-    /// For HTTP-FLV.
-    pub httpflv: u16,
-    /// For HLS, unless it is off.
-    pub hls: Option<u16>,
 }
 
 impl Listeners {

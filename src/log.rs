@@ -1,35 +1,100 @@
 //! Logs: one JSON object a line on stderr.
+//!
+//! A thread of its own writes them. A reader that stops, such as a terminal after Ctrl-S or a container's log driver that
+//! hangs, costs lines and never media.
 
-use std::{any::Any, collections::BTreeMap, io::Write};
+mod queue;
 
-use env_logger::{Env, fmt::Formatter};
+use std::{
+    any::Any, collections::BTreeMap, fmt::Display, io, process::ExitCode, sync::Arc, thread, time::Duration,
+};
+
+use env_logger::{Env, Target, fmt::Formatter};
 use log::{
-    Record,
+    Level, Record,
     kv::{self, Key, Value, VisitSource},
 };
 use serde_json::Value as Json;
 
+use self::queue::Queue;
+
 /// What is logged unless RUST_LOG says otherwise. The libraries' own lines tell an operator nothing.
 const DEFAULT_FILTER: &str = "info,actix_server=warn,rtmp=error,xflv=error,bytesio=error";
 
-/// Starts logging, and logs panics as well.
-pub fn init() {
-    env_logger::Builder::from_env(Env::default().default_filter_or(DEFAULT_FILTER)).format(write_line).init();
-    std::panic::set_hook(Box::new(|panic| {
-        let location = panic.location().map(ToString::to_string).unwrap_or_default();
-        let message = panic_message(panic.payload());
-        log::error!(location = location.as_str(), reason = message; "panic");
-    }));
+/// How long the end of the process waits for its last lines to be read.
+const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a thread that panics waits for its line to be read, as the process may end with it.
+const PANIC_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// The log of this process. Dropping it waits for the last lines to be read, within a limit.
+struct Log(Arc<Queue>);
+
+/// Runs a program with logging, and returns its exit code. What it fails with is the last line, for people and not in
+/// JSON: `NAME: ERROR`.
+pub fn run_logged<E: Display>(name: &str, program: impl FnOnce() -> Result<(), E>) -> ExitCode {
+    let log = match Log::start() {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("{name}: the log's thread: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match program() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log.0.push(&format!("{name}: {error}"), true);
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn panic_message(payload: &dyn Any) -> &str {
+impl Log {
+    /// Starts logging, and logs panics as well.
+    fn start() -> io::Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let writer = queue.clone();
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || writer.serve(io::stderr(), report_dropped))?;
+        let lines = queue.clone();
+        env_logger::Builder::from_env(Env::default().default_filter_or(DEFAULT_FILTER))
+            // The queue takes the lines from the format function, which knows their level: nothing is left to write.
+            .target(Target::Pipe(Box::new(io::sink())))
+            .format(move |out, record| {
+                lines.push(&timed_line(out, record), record.level() == Level::Error);
+                Ok(())
+            })
+            .init();
+        let panics = queue.clone();
+        std::panic::set_hook(Box::new(move |panic| {
+            let location = panic.location().map(ToString::to_string).unwrap_or_default();
+            let message = panic_message(panic.payload());
+            log::error!(location = location.as_str(), reason = message; "panic");
+            panics.flush(PANIC_TIMEOUT);
+        }));
+        Ok(Self(queue))
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.flush(LAST_LINES_TIMEOUT);
+    }
+}
+
+fn report_dropped(lines: u64) {
+    log::warn!(lines = lines; "log lines dropped: stderr was not read");
+}
+
+/// What a panic says of itself.
+pub(crate) fn panic_message(payload: &dyn Any) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
-fn write_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
-    let ts = out.timestamp_millis().to_string();
-    writeln!(out, "{}", line(&ts, record))
+fn timed_line(out: &Formatter, record: &Record<'_>) -> String {
+    line(&out.timestamp_millis().to_string(), record)
 }
 
 /// The line of a record: `ts`, `level`, `target` and `msg`, then its key-values by name.

@@ -9,12 +9,16 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(stop) => return stop.report(),
     };
-    log::init();
-    match run(config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("synctv-stream: {error}");
-            ExitCode::FAILURE
+    match config.run_command() {
+        None => {}
+        Some(Ok(text)) => {
+            println!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Some(Err(reason)) => {
+            eprintln!("synctv-stream: {reason}");
+            return ExitCode::from(2);
         }
     }
+    log::run_logged("synctv-stream", || run(config))
 }

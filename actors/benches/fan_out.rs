@@ -5,19 +5,23 @@
 //! cargo bench -p synctv-actors --bench fan_out
 //! ```
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{cell::Cell, net::SocketAddr, rc::Rc, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use synctv_actors::{
-    cluster::{embedded_store::EmbeddedStore, puller::PullSettings, registry::RegistryHandle},
+    access::{AccessRequest, AccessSettings, Gatekeeper, NodeKeys},
+    cluster::{embedded_store::EmbeddedStore, registry::RegistryHandle},
     directory::StreamDirectory,
-    events::{StreamEvent, SubscriberId, ViewerId},
-    stream::{Flush, Publication, PublisherEvent, StreamSettings},
+    events::{
+        Flush, PublisherEvent, PullSettings, StreamEvent, StreamSettings, SubscriberId, SubscriberRole,
+        ViewerId,
+    },
+    stream::Publication,
 };
 use synctv_media::{
     samples,
-    stream::{gop::GopLimits, room::RoomName},
+    stream::{batcher::BatcherConfig, gop::GopLimits, room::RoomName},
 };
 
 const NODE: &str = "bench";
@@ -61,11 +65,19 @@ impl Room {
         let received = Rc::new(Cell::new(0));
         let subscribers: Vec<_> = (0..subscribers).map(|_| Subscriber(received.clone()).start()).collect();
         let publisher = Subscriber(Rc::default()).start();
-        let publication =
-            directory.publish(name.clone(), publisher.recipient()).await.expect("the room is free");
-        let stream = directory.open(name).await.expect("it is live");
+        let gatekeeper = Gatekeeper::new(AccessSettings::OPEN, nodes());
+        let request = AccessRequest::rtmp(SocketAddr::from(([127, 0, 0, 1], 1)), &name, "", false);
+        let grant = gatekeeper.admit_publisher(&request).await.expect("anyone may publish");
+        let publication = directory.publish(&grant, publisher.recipient()).await.expect("the room is free");
+        let grant = gatekeeper.admit_viewer(&request).await.expect("anyone may watch");
+        let stream = directory.open(&grant).await.expect("it is live");
         for subscriber in &subscribers {
-            stream.join(SubscriberId::unique(), ViewerId(0), subscriber.clone().recipient());
+            stream.join(
+                SubscriberId::unique(),
+                SubscriberRole::Viewers,
+                ViewerId(0),
+                subscriber.clone().recipient(),
+            );
         }
         Self { publication, subscribers, received, _router: directory }
     }
@@ -80,13 +92,18 @@ impl Room {
     }
 }
 
+fn nodes() -> NodeKeys {
+    NodeKeys::random(NODE).expect("there are random numbers")
+}
+
 fn settings() -> StreamSettings {
     StreamSettings {
+        batcher: BatcherConfig::default(),
         gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20, window_ms: 1000 },
         flush: Flush::EveryFrame,
         grace: Duration::from_secs(10),
         pull: PullSettings {
-            node_id: NODE.to_owned(),
+            nodes: nodes(),
             linger: Duration::from_secs(10),
             grace: Duration::from_secs(10),
             frame_limit_bytes: 1 << 20,

@@ -4,14 +4,16 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
 use futures::future::join_all;
-use synctv_media::stream::room::RoomName;
+use log::error;
+use synctv_media::{access::AddressKey, stream::room::RoomName};
 use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::{
+    access::{Grant, ToPlay, ToPublish, ToPull},
     cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
-    hls::HlsSessions,
-    stream::{NotLive, Publication, PublishError, PublisherEvent, StreamHandle, StreamId, StreamSettings},
+    events::{PublisherEvent, StreamEnded, StreamSettings, StreamState},
+    stream::{NotLive, Publication, PublishError, StreamHandle},
     thread::ActorThread,
 };
 
@@ -21,13 +23,20 @@ const ENDED_RETRIES_MAX: usize = 3;
 /// How long a viewer who meets a stream in its last moment asks for another.
 const OPEN_RETRY_TIME: Duration = Duration::from_secs(2);
 
+/// Of the rooms that a node may have, one in so many may wait for publishers of one address that left. A client that
+/// publishes and leaves, over and over, would else fill the node with rooms in their grace.
+const LEFT_ROOMS_DIVISOR: usize = 10;
+
+/// So many rooms may wait for publishers of one address however few a node may have.
+const LEFT_ROOMS_MIN: usize = 10;
+
 /// Finds streams, and starts them for publishers and for pulls.
 pub struct StreamDirectoryActor {
     settings: Arc<StreamSettings>,
     registry: RegistryHandle,
     rooms_max: usize,
-    /// Cuts each stream into segments, if it is to.
-    hls: Option<HlsSessions>,
+    /// Sees each stream that a publisher of this node starts.
+    on_published: Option<StreamObserver>,
     streams: HashMap<RoomName, Entry>,
     phase: DirectoryPhase,
 }
@@ -49,11 +58,21 @@ pub struct StreamDirectory {
     registry: RegistryHandle,
 }
 
+/// Sees streams that a publisher of this node starts. HLS cuts them from their first frame on.
+pub type StreamObserver = Arc<dyn Fn(&StreamHandle) + Send + Sync>;
+
 struct Entry {
     stream: StreamHandle,
-    /// A publisher of this node came, with whom its segmenter did.
-    is_cut: bool,
+    /// A publisher of this node came, and the observer saw the stream.
+    is_observed: bool,
+    /// The address of its last publisher on this node.
+    publisher: Option<AddressKey>,
 }
+
+/// The directory has ended, which only a panic does: nothing is known of the node's rooms until the process is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("this node's directory of streams has ended")]
+pub struct DirectoryEnded;
 
 /// Why there is no stream for a viewer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -80,24 +99,21 @@ pub enum OpenError {
     /// The node takes nobody any more.
     #[error("this node stops: ask again")]
     Draining,
+    /// Nothing is known of the node's rooms.
+    #[error(transparent)]
+    Directory(#[from] DirectoryEnded),
 }
 
 /// The node has as many rooms as it may.
 #[derive(Debug, Clone, Copy)]
 struct RoomLimit(usize);
 
-/// A stream tells the directory that it is over.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "()")]
-pub(crate) struct StreamEnded {
-    pub(crate) room: RoomName,
-    pub(crate) id: StreamId,
-}
-
 #[derive(Message)]
 #[rtype(result = "Result<StreamHandle, PublishError>")]
 struct OpenForPublisher {
     room: RoomName,
+    /// The publisher's, if it is known.
+    address: Option<AddressKey>,
     thread: ActorThread,
 }
 
@@ -126,32 +142,34 @@ struct AskPhase;
 struct Drain;
 
 impl StreamDirectory {
-    /// Starts the directory on the current thread. `hls` is told of each stream that starts.
+    /// Starts the directory on the current thread. `on_published` sees each stream before its first publisher of this
+    /// node is attached.
     pub fn start(
         settings: StreamSettings,
         registry: RegistryHandle,
         rooms_max: usize,
-        hls: Option<HlsSessions>,
+        on_published: Option<StreamObserver>,
     ) -> Self {
         let (settings, streams) = (Arc::new(settings), HashMap::new());
         let directory = StreamDirectoryActor {
             settings,
             registry: registry.clone(),
             rooms_max,
-            hls,
+            on_published,
             streams,
             phase: DirectoryPhase::Open,
         };
         Self { address: directory.start(), registry }
     }
 
-    /// The stream that a viewer of `room` watches. If another node publishes the room and this one does not pull it yet,
+    /// The stream that a viewer of the granted room watches. If another node publishes the room and this one does not pull it yet,
     /// the stream is started on the caller's thread; it is there when that node has answered.
-    pub async fn open(&self, room: RoomName) -> Result<StreamHandle, OpenError> {
-        if let Some(stream) = self.find(room.clone()).await {
+    pub async fn open(&self, grant: &Grant<ToPlay>) -> Result<StreamHandle, OpenError> {
+        let room = grant.room().clone();
+        if let Some(stream) = self.find(room.clone()).await? {
             return Ok(stream);
         }
-        if self.phase().await == Some(DirectoryPhase::Draining) {
+        if self.phase().await? == DirectoryPhase::Draining {
             return Err(OpenError::Draining);
         }
         let mut origin = self.locate(&room).await?;
@@ -172,50 +190,52 @@ impl StreamDirectory {
     }
 
     /// Whether [`open`](Self::open) would find the room. Pulls nothing.
-    pub async fn look(&self, room: RoomName) -> Result<(), OpenError> {
-        match self.find(room.clone()).await {
+    pub async fn look(&self, grant: &Grant<ToPlay>) -> Result<(), OpenError> {
+        let room = grant.room().clone();
+        match self.find(room.clone()).await? {
             Some(_) => Ok(()),
             None => self.locate(&room).await.map(drop),
         }
     }
 
     /// The stream of `room` that this node has for viewers, whoever publishes it. Asks no other node.
-    pub async fn find(&self, room: RoomName) -> Option<StreamHandle> {
-        self.address.send(Find(room)).await.ok().flatten()
+    pub(crate) async fn find(&self, room: RoomName) -> Result<Option<StreamHandle>, DirectoryEnded> {
+        self.address.send(Find(room)).await.map_err(|_| DirectoryEnded)
     }
 
-    /// The stream of `room` if it is published on this node, now. Only such a stream may be given to other nodes: so no
+    /// The stream of the granted room if it is published on this node, now. Only such a stream may be given to other nodes: so no
     /// room goes round in circles.
-    pub async fn open_local(&self, room: RoomName) -> Option<StreamHandle> {
-        self.find(room).await.filter(StreamHandle::is_published_here)
+    pub async fn open_local(&self, grant: &Grant<ToPull>) -> Result<Option<StreamHandle>, DirectoryEnded> {
+        Ok(self.find(grant.room().clone()).await?.filter(StreamHandle::is_published_here))
     }
 
     /// All streams that viewers can watch here, in no order.
-    pub async fn streams(&self) -> Vec<StreamHandle> {
-        self.address.send(Streams).await.unwrap_or_default()
+    pub async fn streams(&self) -> Result<Vec<StreamHandle>, DirectoryEnded> {
+        self.address.send(Streams).await.map_err(|_| DirectoryEnded)
     }
 
-    /// Whether the node takes new work; `None` if the directory does not answer.
-    pub async fn phase(&self) -> Option<DirectoryPhase> {
-        self.address.send(AskPhase).await.ok()
+    /// Whether the node takes new work.
+    pub async fn phase(&self) -> Result<DirectoryPhase, DirectoryEnded> {
+        self.address.send(AskPhase).await.map_err(|_| DirectoryEnded)
     }
 
     /// Lets nobody in any more, and ends the publishers. When this returns, all rooms were given back; viewers stay, and
     /// follow the rooms to other nodes.
-    pub async fn drain(&self) {
-        let streams = self.address.send(Drain).await.unwrap_or_default();
+    pub async fn drain(&self) -> Result<(), DirectoryEnded> {
+        let streams = self.address.send(Drain).await.map_err(|_| DirectoryEnded)?;
         join_all(streams.iter().map(StreamHandle::release_publisher)).await;
+        Ok(())
     }
 
-    /// Makes the caller the publisher of `room`. A stream that it starts lives on the caller's thread. `notices`
+    /// Makes the caller the publisher of the granted room. A stream that it starts lives on the caller's thread. `notices`
     /// tells it what it needs to know as its publisher.
     pub async fn publish(
         &self,
-        room: RoomName,
+        grant: &Grant<ToPublish>,
         events: Recipient<PublisherEvent>,
     ) -> Result<Publication, PublishError> {
         for _ in 0..ENDED_RETRIES_MAX {
-            match self.for_publisher(room.clone()).await?.publish(events.clone()).await {
+            match self.for_publisher(grant).await?.publish(events.clone()).await {
                 Err(PublishError::Ended) => {}
                 answer => return answer,
             }
@@ -223,9 +243,12 @@ impl StreamDirectory {
         Err(PublishError::Ended)
     }
 
-    async fn for_publisher(&self, room: RoomName) -> Result<StreamHandle, PublishError> {
-        let thread = ActorThread::current();
-        self.address.send(OpenForPublisher { room, thread }).await.unwrap_or(Err(PublishError::Ended))
+    async fn for_publisher(&self, grant: &Grant<ToPublish>) -> Result<StreamHandle, PublishError> {
+        let (room, address, thread) = (grant.room().clone(), grant.address(), ActorThread::current());
+        self.address
+            .send(OpenForPublisher { room, address, thread })
+            .await
+            .unwrap_or(Err(PublishError::DirectoryEnded))
     }
 
     async fn locate(&self, room: &RoomName) -> Result<Origin, OpenError> {
@@ -235,8 +258,7 @@ impl StreamDirectory {
 
     async fn for_pull(&self, room: RoomName, origin: Origin) -> Result<StreamHandle, OpenError> {
         let thread = ActorThread::current();
-        let started = self.address.send(ForPull { room: room.clone(), thread, origin }).await;
-        started.unwrap_or(Err(OpenError::NotLive(room)))
+        self.address.send(ForPull { room, thread, origin }).await.map_err(|_| DirectoryEnded)?
     }
 }
 
@@ -267,8 +289,28 @@ impl StreamDirectoryActor {
                 registry.clone(),
                 ctx.address().recipient(),
             ),
-            is_cut: false,
+            is_observed: false,
+            publisher: None,
         }))
+    }
+}
+
+impl StreamDirectoryActor {
+    /// Refuses another room to an address that left too many. Coming back to one of them is no other room.
+    fn check_left_rooms(&self, room: &RoomName, address: Option<AddressKey>) -> Result<(), PublishError> {
+        if address.is_none() || self.streams.contains_key(room) {
+            return Ok(());
+        }
+        let max = (self.rooms_max / LEFT_ROOMS_DIVISOR).max(LEFT_ROOMS_MIN);
+        let left = self.streams.values().filter(|entry| {
+            entry.publisher == address
+                && entry.stream.is_alive()
+                && entry.stream.state() == StreamState::Waiting
+        });
+        match left.count() {
+            count if count >= max => Err(PublishError::LeftRooms { max }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -276,23 +318,33 @@ impl Actor for StreamDirectoryActor {
     type Context = Context<Self>;
 }
 
+impl Drop for StreamDirectoryActor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!(streams = self.streams.len(); "the directory of streams has ended: this process must be restarted");
+        }
+    }
+}
+
 impl Handler<OpenForPublisher> for StreamDirectoryActor {
     type Result = Result<StreamHandle, PublishError>;
 
     fn handle(
         &mut self,
-        OpenForPublisher { room, thread }: OpenForPublisher,
+        OpenForPublisher { room, address, thread }: OpenForPublisher,
         ctx: &mut Context<Self>,
     ) -> Self::Result {
         if self.phase == DirectoryPhase::Draining {
             return Err(PublishError::Draining);
         }
-        let hls = self.hls.clone();
+        self.check_left_rooms(&room, address)?;
+        let on_published = self.on_published.clone();
         let entry =
             self.entry(&room, &thread, ctx).map_err(|RoomLimit(max)| PublishError::RoomLimit { max })?;
-        if let Some(hls) = hls.filter(|_| !entry.is_cut) {
-            entry.is_cut = true;
-            hls.stream_started(&entry.stream);
+        entry.publisher = address;
+        if let Some(observe) = on_published.filter(|_| !entry.is_observed) {
+            entry.is_observed = true;
+            observe(&entry.stream);
         }
         Ok(entry.stream.clone())
     }

@@ -1,82 +1,22 @@
-//! What a stream sends to those who are subscribed to it.
+//! The contract between the actors: the ids, events and settings that they exchange.
+//!
+//! Everything here is data and depends on `media` only. Actors name each other by what is here, so that none of them
+//! needs the module of another one to be told something by it.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicU64, Ordering},
+mod ids;
+mod publisher_event;
+mod pull_event;
+mod settings;
+mod stream_event;
+
+pub(crate) use self::{
+    ids::{PublisherId, PullerId},
+    pull_event::{Dismissed, FromOrigin, Update},
+    stream_event::StreamEnded,
 };
-
-use actix::Message;
-use synctv_media::stream::{batch::Batches, gop::JoinPoint};
-
-use crate::stream::Source;
-
-/// How many deliveries may wait in a subscriber's mailbox. A subscriber that is behind by more loses batches up to the
-/// next keyframe, and is told so.
-pub const MAILBOX_MAX: usize = 256;
-
-/// Names a subscriber of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SubscriberId(u64);
-
-impl SubscriberId {
-    /// An id that no other subscriber of this process has.
-    pub fn unique() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-/// What a subscriber does with a stream's media.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SubscriberRole {
-    /// Serves viewers. Another node's media is pulled for them.
-    Viewers,
-    /// Cuts what is published on this node.
-    Segmenter,
-}
-
-/// Names a viewer among those that one subscriber serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ViewerId(pub u64);
-
-/// One message from a stream to a subscriber. A subscriber gets them in the order in which they were sent.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "()")]
-pub enum StreamEvent {
-    /// The stream goes on.
-    Media {
-        /// The next media.
-        batches: Batches,
-        /// Media before it did not fit the mailbox. It starts where decoding can.
-        after_gap: bool,
-    },
-    /// What a new viewer starts with; the media after it comes as [`StreamEvent::Media`].
-    Join {
-        /// Who asked.
-        viewer: ViewerId,
-        /// Cached media and its headers.
-        point: JoinPoint,
-    },
-    /// A publisher has the room from here on, on this node or on another one. Its media need not continue what came
-    /// before.
-    PublisherCame(Source),
-    /// The publisher is gone. Another one may come within the grace.
-    PublisherLeft,
-    /// The stream is over.
-    End(EndReason),
-}
-
-/// Why a stream is over for its subscribers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndReason {
-    /// Its publisher left and nobody came in its place within the grace.
-    PublisherLeft,
-}
-
-impl fmt::Display for EndReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            EndReason::PublisherLeft => f.write_str("the publisher left"),
-        }
-    }
-}
+pub use self::{
+    ids::{StreamId, SubscriberId, ViewerId},
+    publisher_event::{Evicted, PublisherEvent},
+    settings::{Flush, PullSettings, StreamSettings},
+    stream_event::{EndReason, MAILBOX_MAX, Source, StreamEvent, StreamState, SubscriberRole},
+};

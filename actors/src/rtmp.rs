@@ -1,3 +1,5 @@
-//! RTMP connections.
+//! RTMP connections: publishers and players.
 
-pub mod connection;
+mod connection;
+
+pub use self::connection::{Admission, NewConnection, RtmpConnectionActor, RtmpSettings};

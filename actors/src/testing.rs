@@ -8,18 +8,24 @@ use std::{path::Path, time::Duration};
 use actix::{Actor, Addr, Context, Handler, Recipient};
 use actix_rt::Arbiter;
 use synctv_media::{
+    access::Secrets,
     flv::tags,
+    hls::{container::Container, segment_name::SegmentName, ts::container::TsContainer},
     samples,
-    stream::{frame::Frame, gop::GopLimits, room::RoomName},
+    stream::{batcher::BatcherConfig, frame::Frame, gop::GopLimits, room::RoomName},
 };
 use tokio::{io::AsyncReadExt, net::TcpStream, sync::mpsc};
 
 use crate::{
-    cluster::{embedded_store::EmbeddedStore, puller::PullSettings, registry::RegistryHandle, store::Store},
+    access::{Grant, NodeKeys, ToPlay, ToPublish},
+    cluster::{embedded_store::EmbeddedStore, registry::RegistryHandle, store::Store},
     directory::StreamDirectory,
-    events::{EndReason, MAILBOX_MAX, StreamEvent, SubscriberId, ViewerId},
+    events::{
+        EndReason, Flush, MAILBOX_MAX, PublisherEvent, PullSettings, StreamEvent, StreamSettings,
+        SubscriberId, SubscriberRole, ViewerId,
+    },
     hls::{HlsMode, HlsSessions, HlsSettings},
-    stream::{Flush, PublisherEvent, StreamHandle, StreamSettings},
+    stream::StreamHandle,
 };
 
 pub(crate) use self::fake_store::{Answers, FakeStore};
@@ -31,10 +37,11 @@ pub(crate) const LINGER: Duration = Duration::from_secs(20);
 pub(crate) fn settings() -> StreamSettings {
     StreamSettings {
         gop: GopLimits { gops_max: 2, size_max_bytes: 1 << 20, window_ms: 1000 },
+        batcher: BatcherConfig::default(),
         flush: Flush::EveryFrame,
         grace: GRACE,
         pull: PullSettings {
-            node_id: "n1".to_owned(),
+            nodes: node_keys(),
             linger: LINGER,
             grace: PULL_GRACE,
             frame_limit_bytes: 1 << 20,
@@ -42,8 +49,27 @@ pub(crate) fn settings() -> StreamSettings {
     }
 }
 
+/// Grants of a room, without a decision.
+pub(crate) fn to_play(room: RoomName) -> Grant<ToPlay> {
+    Grant::of(room)
+}
+
+/// Grants of a room, without a decision.
+pub(crate) fn to_publish(room: RoomName) -> Grant<ToPublish> {
+    Grant::of(room)
+}
+
+/// The keys of the node `n1`.
+pub(crate) fn node_keys() -> NodeKeys {
+    NodeKeys::new("n1", Secrets::parse(&"n".repeat(32)).unwrap())
+}
+
 pub(crate) fn room(name: &str) -> RoomName {
     RoomName::new(name).unwrap()
+}
+
+pub(crate) fn segment_name(sequence: u64) -> SegmentName {
+    SegmentName { sequence, format: TsContainer::FORMAT }
 }
 
 /// A directory and its registry on the current thread.
@@ -66,7 +92,7 @@ pub(crate) fn node_with_hls<S: Store>(
     hls: Option<HlsSessions>,
 ) -> StreamDirectory {
     let registry = RegistryHandle::start_on(&Arbiter::current(), Duration::from_secs(60), store);
-    StreamDirectory::start(settings, registry, rooms_max, hls)
+    StreamDirectory::start(settings, registry, rooms_max, hls.and_then(|hls| hls.observer()))
 }
 
 /// What a [`Probe`] got.
@@ -109,7 +135,7 @@ impl ProbeHandle {
     }
 
     pub fn join(&self, stream: &StreamHandle, viewer: u64) {
-        stream.join(self.id, ViewerId(viewer), self.address.clone().recipient());
+        stream.join(self.id, SubscriberRole::Viewers, ViewerId(viewer), self.address.clone().recipient());
     }
 
     pub async fn next(&mut self) -> Got {
@@ -163,14 +189,9 @@ impl Handler<PublisherEvent> for Probe {
     }
 }
 
-/// Headers, then a keyframe at `at_ms`.
+/// A stream without audio: headers, then a keyframe at `at_ms`.
 pub(crate) fn opening(at_ms: u32) -> Vec<Frame> {
-    vec![
-        samples::metadata(true, true),
-        samples::video_header(),
-        samples::audio_header(),
-        samples::keyframe(at_ms),
-    ]
+    vec![samples::metadata(true, false), samples::video_header(), samples::keyframe(at_ms)]
 }
 
 /// HLS with segments of two seconds in `storage`.

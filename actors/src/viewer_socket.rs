@@ -8,14 +8,14 @@ use std::{
     time::Instant,
 };
 
+use crate::wire::Wire;
 use bytes::Bytes;
-use socket2::SockRef;
 use synctv_media::stream::{
-    batch::{Batch, WireFormat},
+    batch::Batch,
     gop::JoinPoint,
     viewer_queue::{Dropped, LagLimits, ViewerQueue},
+    wire_format::WireFormat,
 };
-use tokio::net::TcpStream;
 
 /// How many parts go into one write.
 const SLICES_MAX: usize = 16;
@@ -23,7 +23,7 @@ const SLICES_MAX: usize = 16;
 /// A socket, and what it has yet to take.
 #[derive(Debug)]
 pub struct ViewerSocket {
-    socket: TcpStream,
+    wire: Wire,
     format: WireFormat,
     queue: ViewerQueue,
     sent_bytes: u64,
@@ -41,14 +41,14 @@ impl<W: Fn() + Send + Sync> Wake for WritableWaker<W> {
 }
 
 impl ViewerSocket {
-    /// An socket of a viewer who has been sent no media yet.
-    pub fn new(socket: TcpStream, format: WireFormat, now: Instant) -> Self {
-        Self { socket, format, queue: ViewerQueue::new(format, now), sent_bytes: 0, awaits_writable: false }
+    /// Makes the socket of a viewer who has been sent no media yet.
+    pub fn new(wire: Wire, format: WireFormat, now: Instant) -> Self {
+        Self { wire, format, queue: ViewerQueue::new(format, now), sent_bytes: 0, awaits_writable: false }
     }
 
-    /// The socket, to read from.
-    pub fn socket(&self) -> &TcpStream {
-        &self.socket
+    /// The connection, to read from.
+    pub fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
     }
 
     /// Sends the stream's next media, or queues what the socket does not take. An error means that the peer is gone.
@@ -76,6 +76,31 @@ impl ViewerSocket {
         self.pump(now)
     }
 
+    /// Drops the media that waits, but for the rest of what was begun. The viewer begins again, as one who has been sent
+    /// nothing yet.
+    pub fn restart(&mut self) {
+        self.queue.restart();
+    }
+
+    /// Sends what ends the media in good order, behind all that waits. Nothing is sent after it.
+    pub fn finish(&mut self, now: Instant) -> io::Result<()> {
+        self.queue.finish(now);
+        self.pump(now)
+    }
+
+    /// Counts from 0 again what is sent and dropped.
+    pub fn forget_counts(&mut self) {
+        self.sent_bytes = 0;
+        self.queue.forget_dropped();
+    }
+
+    /// Has the system find out whether the peer is still there while nothing is sent to it.
+    pub fn keep_alive(&self) {
+        if let Err(error) = self.wire.keep_alive() {
+            log::debug!(reason:% = error; "SO_KEEPALIVE could not be set");
+        }
+    }
+
     /// Batches were lost on their way here.
     pub fn miss(&mut self) {
         self.queue.miss();
@@ -98,7 +123,7 @@ impl ViewerSocket {
         self.awaits_writable = true;
         let waker = Waker::from(Arc::new(WritableWaker(waker())));
         // An error shows at the write that follows.
-        if self.socket.poll_write_ready(&mut task::Context::from_waker(&waker)).is_ready() {
+        if self.wire.poll_write_ready(&mut task::Context::from_waker(&waker)).is_ready() {
             waker.wake();
         }
     }
@@ -113,14 +138,16 @@ impl ViewerSocket {
         self.queue.is_stalled(limits, now)
     }
 
-    /// Whether the peer closed its side; what else it sent is thrown away. Costs a system call only if there is something
+    /// Reads what the peer sent; 0 bytes mean that it sends nothing more. Costs a system call only if there is something
     /// to read.
-    pub fn is_closed_by_peer(&self) -> bool {
-        let mut ignored = [0; 1024];
-        match self.socket.try_read(&mut ignored) {
-            Ok(size_bytes) => size_bytes == 0,
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-        }
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wire.try_read(buffer)
+    }
+
+    /// Fails if the connection broke. A peer that sent its end before is not heard in any other way, unless something is
+    /// sent to it.
+    pub fn take_error(&self) -> io::Result<()> {
+        self.wire.take_error()
     }
 
     /// Bytes that wait and belong to the connection.
@@ -143,7 +170,7 @@ impl ViewerSocket {
         while !self.queue.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let filled = self.queue.fill(&mut slices);
-            match self.socket.try_write_vectored(&slices[..filled]) {
+            match self.wire.try_write_vectored(&slices[..filled]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(sent) => self.advance(sent, now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -175,18 +202,16 @@ impl ViewerSocket {
     }
 
     /// One write, of as much as fits one.
-    fn write_batches(&self, batches: &[Arc<Batch>]) -> io::Result<usize> {
+    fn write_batches(&mut self, batches: &[Arc<Batch>]) -> io::Result<usize> {
         if let [batch] = batches {
-            // Past the runtime, which would look up what it knows of the socket. If the socket is full, the queue asks again
-            // and lets it know.
-            return SockRef::from(&self.socket).send(batch.bytes(self.format));
+            return self.wire.write_direct(batch.bytes(self.format));
         }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let filled = slices.iter_mut().zip(batches).map(|(slice, batch)| {
             *slice = IoSlice::new(batch.bytes(self.format));
         });
         let filled = filled.count();
-        self.socket.try_write_vectored(&slices[..filled])
+        self.wire.try_write_vectored(&slices[..filled])
     }
 
     fn advance(&mut self, sent_bytes: usize, now: Instant) {
@@ -205,7 +230,7 @@ mod tests {
     };
     use tokio::{
         io::AsyncReadExt,
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
         time::{sleep, timeout},
     };
 
@@ -259,7 +284,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let mut viewer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, _) = listener.accept().await.unwrap();
-        let mut socket = ViewerSocket::new(socket, WireFormat::Flv, now());
+        let mut socket = ViewerSocket::new(socket.into(), WireFormat::Flv, now());
         socket.send(&flush([samples::keyframe(0)]), &LIMITS, now()).unwrap();
         receive(&mut viewer, socket.sent_bytes() as usize).await;
         (socket, viewer)

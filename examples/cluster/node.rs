@@ -94,17 +94,10 @@ pub fn serve() -> ExitCode {
         Ok(config) => config,
         Err(stop) => return stop.report(),
     };
-    log::init();
     // Dropped when the server has ended.
     let (_running, ended) = mpsc::channel::<()>();
     thread::spawn(move || stop_with_stdin(&ended));
-    match run(config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    log::run_logged("synctv-stream", || run(config))
 }
 
 /// Ends this process as an operator would, so that it leaves nothing in Redis, once the pipe is closed.

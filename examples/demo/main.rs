@@ -28,14 +28,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(stop) => return stop.report(),
     };
-    log::init();
-    match demo(config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("demo: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    log::run_logged("demo", || demo(config))
 }
 
 fn demo(mut config: Config) -> Result<(), Box<dyn Error>> {

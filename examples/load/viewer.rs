@@ -47,6 +47,7 @@ async fn receive(
     watched: &mut Watched,
 ) -> std::io::Result<()> {
     let mut socket = TcpStream::connect(server).await?;
+    // Of HTTP/1.0, which has no chunks: they cost the server nothing, but the reader something.
     socket.write_all(format!("GET /{room}.flv HTTP/1.0\r\nHost: load\r\n\r\n").as_bytes()).await?;
     let head = receive_head(&mut socket).await.map_err(std::io::Error::other)?;
     let mut scan = Scan::behind_head();

@@ -2,9 +2,12 @@
 //!
 //! Nothing here opens a socket, reads a clock, touches a file or knows of an actor.
 
+pub mod access;
 pub mod cluster;
 pub mod codec;
 pub mod flv;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzzing;
 pub mod hls;
 pub mod rtmp;
 #[cfg(any(test, feature = "testing"))]

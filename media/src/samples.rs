@@ -1,4 +1,4 @@
-//! Small frames for tests: well-formed headers, bodies of no meaning.
+//! Small frames for tests: well-formed headers and NAL units, bodies of no meaning.
 
 use bytes::Bytes;
 
@@ -23,12 +23,12 @@ pub fn audio_header() -> Frame {
 
 /// An H.264 keyframe.
 pub fn keyframe(timestamp_ms: u32) -> Frame {
-    frame(Track::Video, timestamp_ms, b"\x17\x01\x00\x00\x00keyframe")
+    frame(Track::Video, timestamp_ms, b"\x17\x01\0\0\0\0\0\0\x09\x65keyframe")
 }
 
 /// An H.264 picture that needs earlier ones.
 pub fn inter(timestamp_ms: u32) -> Frame {
-    frame(Track::Video, timestamp_ms, b"\x27\x01\x00\x00\x00inter")
+    frame(Track::Video, timestamp_ms, b"\x27\x01\0\0\0\0\0\0\x06\x41inter")
 }
 
 /// A packet of AAC.

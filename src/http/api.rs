@@ -5,21 +5,26 @@ mod rooms;
 use std::{sync::Arc, time::Duration};
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::{StatusCode, header},
 };
 use bytes::Bytes;
 use log::warn;
 use serde::Serialize;
 use synctv_actors::{
+    access::{Gatekeeper, Orders, Protocol, Visible},
     cluster::{origin::PublishedRoom, registry::RegistryHandle},
-    directory::StreamDirectory,
+    directory::{DirectoryEnded, StreamDirectory},
 };
-use synctv_media::stream::room::RoomName;
+use synctv_media::{access::Refusal, stream::room::RoomName};
+use thiserror::Error;
 use tokio::{sync::Mutex, time::Instant};
 
 use self::rooms::{LocalStream, Rooms};
-use super::reply::error;
+use super::{
+    credentials::{self, refused},
+    reply::error,
+};
 
 /// How old an answer may be. However many ask, rooms are listed no more often.
 const FRESH_FOR: Duration = Duration::from_millis(500);
@@ -51,8 +56,17 @@ pub struct Api {
     info: ServerInfo,
     directory: StreamDirectory,
     registry: RegistryHandle,
+    orders: Orders,
     /// Held while rooms are listed, so that those who ask meanwhile wait for the same answer.
     newest: Mutex<Option<Snapshot>>,
+}
+
+/// Whether a room is there.
+#[derive(Debug)]
+pub(super) enum Presence {
+    Present,
+    /// It is not, or nobody knows: the answer that says which.
+    Absent(HttpResponse),
 }
 
 #[derive(Debug)]
@@ -62,10 +76,47 @@ struct Snapshot {
     json: Bytes,
 }
 
+/// Why there is no answer.
+#[derive(Debug, Error)]
+enum Failure {
+    #[error(transparent)]
+    Directory(#[from] DirectoryEnded),
+    #[error("the answer could not be encoded: {0}")]
+    Encoding(#[from] serde_json::Error),
+}
+
+impl Failure {
+    fn response(&self) -> HttpResponse {
+        match self {
+            // The log has it already, from when it ended.
+            Self::Directory(_) => {
+                error(StatusCode::SERVICE_UNAVAILABLE, "directory_ended", &self.to_string())
+            }
+            Self::Encoding(_) => {
+                log::error!(reason:% = self; "the API cannot answer");
+                error(StatusCode::INTERNAL_SERVER_ERROR, "internal", &self.to_string())
+            }
+        }
+    }
+}
+
 impl Api {
     /// Nobody has asked yet.
-    pub fn new(info: ServerInfo, directory: StreamDirectory, registry: RegistryHandle) -> Self {
-        Self { info, directory, registry, newest: Mutex::new(None) }
+    pub fn new(
+        info: ServerInfo,
+        directory: StreamDirectory,
+        registry: RegistryHandle,
+        orders: Orders,
+    ) -> Self {
+        Self { info, directory, registry, orders, newest: Mutex::new(None) }
+    }
+
+    pub(super) fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    pub(super) fn gatekeeper(&self) -> &Gatekeeper {
+        self.orders.gatekeeper()
     }
 
     pub(super) fn info(&self) -> &ServerInfo {
@@ -74,47 +125,79 @@ impl Api {
 
     /// `GET /api/v1/server`.
     pub(super) fn server(&self) -> HttpResponse {
-        json(serde_json::to_string(&self.info).unwrap_or_default())
+        encoded(&self.info)
     }
 
-    /// `GET /api/v1/streams`.
-    pub(super) async fn streams(&self) -> HttpResponse {
-        json(self.newest().await.1)
+    /// `GET /api/v1/streams`: the rooms that the client may see.
+    pub(super) async fn streams(&self, request: &HttpRequest) -> HttpResponse {
+        let visible = match self.visible_rooms(request).await {
+            Ok(visible) => visible,
+            Err(refusal) => return refused(&refusal),
+        };
+        match self.newest().await {
+            Ok((_, everything)) if visible.is_all() => json(everything),
+            Ok((rooms, _)) => encoded(&rooms.visible(&visible)),
+            Err(failure) => failure.response(),
+        }
     }
 
     /// `GET /api/v1/streams?room=ROOM`: for those who want to know whether it is there, and to whom its absence is no
     /// error.
-    pub(super) async fn streams_named(&self, room: &RoomName) -> HttpResponse {
-        let (rooms, _) = self.newest().await;
-        json(serde_json::to_string(&rooms.only(room)).unwrap_or_default())
+    pub(super) async fn streams_named(&self, request: &HttpRequest, room: &RoomName) -> HttpResponse {
+        if let Err(refusal) = self.check(request, room).await {
+            return refused(&refusal);
+        }
+        match self.newest().await {
+            Ok((rooms, _)) => encoded(&rooms.only(room)),
+            Err(failure) => failure.response(),
+        }
     }
 
     /// `GET /api/v1/streams/ROOM`.
-    pub(super) async fn stream(&self, room: &RoomName) -> HttpResponse {
-        let (rooms, _) = self.newest().await;
-        match rooms.get(room) {
-            Some(found) => json(serde_json::to_string(found).unwrap_or_default()),
-            None if rooms.complete => {
-                error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"))
-            }
-            None => unknown(room),
+    pub(super) async fn stream(&self, request: &HttpRequest, room: &RoomName) -> HttpResponse {
+        if let Err(refusal) = self.check(request, room).await {
+            return refused(&refusal);
+        }
+        match self.newest().await {
+            Ok((rooms, _)) => rooms.get(room).map_or_else(|| absent(&rooms, room), encoded),
+            Err(failure) => failure.response(),
         }
     }
 
-    async fn newest(&self) -> (Arc<Rooms>, Bytes) {
+    /// Whether someone publishes a room, on any node.
+    pub(super) async fn presence(&self, room: &RoomName) -> Presence {
+        match self.newest().await {
+            Ok((rooms, _)) if rooms.get(room).is_some() => Presence::Present,
+            Ok((rooms, _)) => Presence::Absent(absent(&rooms, room)),
+            Err(failure) => Presence::Absent(failure.response()),
+        }
+    }
+
+    async fn visible_rooms(&self, request: &HttpRequest) -> Result<Visible, Refusal> {
+        let (authorization, query) = (credentials::authorization(request), request.query_string());
+        self.gatekeeper().visible_rooms(authorization, query, credentials::peer(request)).await
+    }
+
+    /// Decides whether the client may know of a room: who may watch it, or see it in the list.
+    async fn check(&self, request: &HttpRequest, room: &RoomName) -> Result<(), Refusal> {
+        let access = credentials::access_request(request, Protocol::Api, room);
+        self.gatekeeper().admit_reader(&access).await
+    }
+
+    async fn newest(&self) -> Result<(Arc<Rooms>, Bytes), Failure> {
         let mut newest = self.newest.lock().await;
         if let Some(snapshot) = newest.as_ref().filter(|snapshot| snapshot.at.elapsed() < FRESH_FOR) {
-            return (snapshot.rooms.clone(), snapshot.json.clone());
+            return Ok((snapshot.rooms.clone(), snapshot.json.clone()));
         }
-        let rooms = Arc::new(self.list().await);
-        let json = Bytes::from(serde_json::to_string(&*rooms).unwrap_or_default());
+        let rooms = Arc::new(self.list().await?);
+        let json = encode(&*rooms)?;
         *newest = Some(Snapshot { at: Instant::now(), rooms: rooms.clone(), json: json.clone() });
-        (rooms, json)
+        Ok((rooms, json))
     }
 
-    async fn list(&self) -> Rooms {
+    async fn list(&self) -> Result<Rooms, DirectoryEnded> {
         let (published, local) = futures::join!(self.published(), self.local());
-        Rooms::merge(&self.info.node, published, local)
+        Ok(Rooms::merge(&self.info.node, published, local?))
     }
 
     /// The cluster's rooms; `None` if the registry does not tell.
@@ -132,19 +215,31 @@ impl Api {
         }
     }
 
-    async fn local(&self) -> Vec<LocalStream> {
-        let streams = self.directory.streams().await;
+    async fn local(&self) -> Result<Vec<LocalStream>, DirectoryEnded> {
+        let streams = self.directory.streams().await?;
         let asked = streams.into_iter().map(|stream| async move {
             let stats = stream.stats().await?;
             Some(LocalStream { room: stream.room().clone(), viewers: stream.viewers(), stats })
         });
-        futures::future::join_all(asked).await.into_iter().flatten().collect()
+        Ok(futures::future::join_all(asked).await.into_iter().flatten().collect())
     }
 }
 
 /// `GET /api/openapi.json`.
 pub(super) fn description() -> HttpResponse {
     json(Bytes::from_static(include_bytes!("../../assets/openapi.json")))
+}
+
+/// The text of a value. An error must not become an empty answer, which clients would take for one without streams.
+fn encode(value: &impl Serialize) -> Result<Bytes, Failure> {
+    Ok(serde_json::to_string(value)?.into())
+}
+
+fn encoded(value: &impl Serialize) -> HttpResponse {
+    match encode(value) {
+        Ok(text) => json(text),
+        Err(failure) => failure.response(),
+    }
 }
 
 fn json(body: impl Into<Bytes>) -> HttpResponse {
@@ -156,9 +251,63 @@ fn json(body: impl Into<Bytes>) -> HttpResponse {
         .body(body.into())
 }
 
+fn absent(rooms: &Rooms, room: &RoomName) -> HttpResponse {
+    if rooms.complete {
+        return error(StatusCode::NOT_FOUND, "room_not_live", &format!("nobody publishes {room}"));
+    }
+    unknown(room)
+}
+
 fn unknown(room: &RoomName) -> HttpResponse {
     let message = format!("{room} is not on this node, and the registry does not answer");
     let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "registry_unavailable", &message);
     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{body::to_bytes, test::TestRequest};
+    use synctv_actors::access::{AccessSettings, NodeKeys};
+
+    use super::*;
+    use crate::http::health::tests::{Part, actors};
+
+    struct Unencodable;
+
+    impl Serialize for Unencodable {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("for a test"))
+        }
+    }
+
+    async fn code(response: HttpResponse) -> (u16, serde_json::Value) {
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body()).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        (status, body["error"].clone())
+    }
+
+    fn api(directory: StreamDirectory, registry: RegistryHandle) -> Api {
+        let (node, app) = ("n1".to_owned(), "live".to_owned());
+        let info = ServerInfo { node, version: "0", app, rtmp_port: 1, hls_port: None };
+        let gatekeeper = Gatekeeper::new(AccessSettings::OPEN, NodeKeys::random("n1").unwrap());
+        Api::new(info, directory, registry, Orders::new(gatekeeper, None, false))
+    }
+
+    #[actix_rt::test]
+    async fn a_directory_that_died_is_an_error_and_not_an_empty_list() {
+        let (directory, registry) = actors(Some(Part::StreamDirectoryActor));
+        let (api, room) = (api(directory, registry), RoomName::new("r").unwrap());
+        let died = (503, "directory_ended".into());
+        let request = TestRequest::default().to_http_request();
+        assert_eq!(code(api.streams(&request).await).await, died);
+        assert_eq!(code(api.streams_named(&request, &room).await).await, died);
+        assert_eq!(code(api.stream(&request, &room).await).await, died);
+    }
+
+    #[actix_rt::test]
+    async fn what_cannot_be_encoded_is_an_error_and_not_an_empty_answer() {
+        assert_eq!(code(encoded(&Unencodable)).await, (500, "internal".into()));
+    }
 }

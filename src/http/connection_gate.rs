@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 
 use log::debug;
-use synctv_actors::connection_limit::{ConnectionLimit, ConnectionPermit};
+use synctv_actors::{
+    connection_limit::{ConnectionLimit, ConnectionPermit},
+    wire::Wire,
+};
 use tokio::net::TcpStream;
 
-use super::refusal::refuse;
+use super::refusal::{HttpRefusal, refuse};
 use crate::refusal_log::RefusalLog;
 
 /// How many connections over the limit may be told so at once.
@@ -26,9 +29,9 @@ pub(super) struct ConnectionGate {
 #[derive(Debug)]
 pub(super) enum Arrival {
     /// There is room for it.
-    In(ConnectionPermit, TcpStream, SocketAddr),
+    In(ConnectionPermit, Wire, SocketAddr),
     /// It is over the limit, and has its turn to be told so.
-    Over(ConnectionPermit, TcpStream, SocketAddr),
+    Over(ConnectionPermit, Wire, SocketAddr),
 }
 
 impl ConnectionGate {
@@ -38,11 +41,11 @@ impl ConnectionGate {
     }
 
     /// Lets a connection in, if there is room for it and still a peer to serve. Others are told that there is not.
-    pub async fn admit(&self, socket: TcpStream) -> Option<(ConnectionPermit, TcpStream, SocketAddr)> {
+    pub async fn admit(&self, socket: TcpStream) -> Option<(ConnectionPermit, Wire, SocketAddr)> {
         match self.look_at(socket)? {
-            Arrival::In(permit, socket, peer) => Some((permit, socket, peer)),
-            Arrival::Over(_turn, socket, _) => {
-                refuse_over_limit(socket).await;
+            Arrival::In(permit, wire, peer) => Some((permit, wire, peer)),
+            Arrival::Over(_turn, wire, _) => {
+                refuse_over_limit(wire).await;
                 None
             }
         }
@@ -50,19 +53,21 @@ impl ConnectionGate {
 
     /// What becomes of a connection. `None` if there is no peer any more, or nobody to tell it that there is no room.
     pub fn look_at(&self, socket: TcpStream) -> Option<Arrival> {
-        let peer = socket.peer_addr().ok()?;
+        let wire = Wire::from(socket);
+        let peer = wire.peer_addr().ok()?;
         if let Some(permit) = self.permits.take() {
-            if let Err(error) = socket.set_nodelay(true) {
+            if let Err(error) = wire.set_nodelay() {
                 debug!(peer:% = peer, reason:% = error; "TCP_NODELAY could not be set");
             }
-            return Some(Arrival::In(permit, socket, peer));
+            return Some(Arrival::In(permit, wire, peer));
         }
         self.refusals.note(self.port, peer, self.permits.max());
-        Some(Arrival::Over(self.answers.take()?, socket, peer))
+        Some(Arrival::Over(self.answers.take()?, wire, peer))
     }
 }
 
 /// Says 503 for want of room.
-pub(super) async fn refuse_over_limit(socket: TcpStream) {
-    refuse(socket, "too_many_connections", "the server has its limit of connections").await;
+pub(super) async fn refuse_over_limit(wire: Wire) {
+    let message = "the server has its limit of connections";
+    refuse(wire, HttpRefusal::unavailable("too_many_connections", message)).await;
 }

@@ -1,27 +1,54 @@
 //! HTTP-FLV: `GET /ROOM.flv` and `GET /APP/ROOM.flv`.
 
 use std::time::SystemTime;
+use synctv_actors::wire::Wire;
 
 use bytes::Bytes;
-use synctv_media::stream::room::{RoomName, RoomNameError};
-use tokio::net::TcpStream;
+use synctv_media::stream::{
+    room::{RoomName, RoomNameError},
+    wire_format::WireFormat,
+};
+
+use super::{
+    request_head::Request,
+    websocket::{self, Upgrade},
+};
 
 /// The type of a live FLV body.
 pub const CONTENT_TYPE: &str = "video/x-flv";
 
-/// The room that a path asks for: `None` if it is no FLV path, an error if its name is none.
+/// The room that a path asks for: `None` if it is no FLV path, an error if its name is none. Addresses that were put
+/// together of parts have a slash too many now and then.
 pub fn room(path_and_query: &str, app: &str) -> Option<Result<RoomName, RoomNameError>> {
     let path = path_and_query.split('?').next()?;
-    let name = path.strip_suffix(".flv")?.strip_prefix('/')?;
-    let name = name.strip_prefix(app).and_then(|name| name.strip_prefix('/')).unwrap_or(name);
-    Some(RoomName::new(name))
+    let name = path.strip_suffix(".flv")?.strip_prefix('/')?.trim_start_matches('/');
+    let below_app = name.strip_prefix(app).and_then(|name| name.strip_prefix('/'));
+    Some(RoomName::from_address(below_app.map_or(name, |name| name.trim_start_matches('/'))))
 }
 
-/// The head of the response with live media. Its body ends with the connection.
-pub(super) fn response_head() -> Bytes {
+/// Returns the format of the media for a request. Chunks distinguish a body's end from a broken connection; HTTP/1.0 has
+/// none, and other nodes read plain FLV.
+pub(super) fn format(request: &Request) -> WireFormat {
+    match request {
+        Request { pull: Some(_), .. } | Request { is_http_1_1: false, .. } => WireFormat::Flv,
+        Request { upgrade: Upgrade::WebSocket { .. }, .. } => WireFormat::FlvMessages,
+        _ => WireFormat::FlvChunks,
+    }
+}
+
+/// The head of the response with live media. The connection ends with it.
+pub(super) fn response_head(request: &Request) -> Bytes {
+    if let Upgrade::WebSocket { accept } = &request.upgrade {
+        return websocket::response_head(accept);
+    }
+    let encoding = match format(request) {
+        WireFormat::FlvChunks => "Transfer-Encoding: chunked\r\n",
+        _ => "",
+    };
     format!(
         "HTTP/1.1 200 OK\r\n\
          Content-Type: {CONTENT_TYPE}\r\n\
+         {encoding}\
          Cache-Control: no-store\r\n\
          Access-Control-Allow-Origin: *\r\n\
          X-Accel-Buffering: no\r\n\
@@ -33,8 +60,8 @@ pub(super) fn response_head() -> Bytes {
 }
 
 /// Sends a short response to a connection that is dropped next. A socket that cannot take so much has no reader.
-pub(super) fn send_and_close(socket: &TcpStream, response: &[u8]) {
-    let _ = socket.try_write(response);
+pub(super) fn send_and_close(wire: &mut Wire, response: &[u8]) {
+    let _ = wire.try_write(response);
 }
 
 #[allow(clippy::disallowed_methods, reason = "a Date header is the wall clock's")]
@@ -55,6 +82,9 @@ mod tests {
         for path in ["/r1.flv", "/live/r1.flv", "/r1.flv?token=a/b.flv", "/live/r1.flv?"] {
             assert_eq!(named(path), Some(Ok("r1".to_owned())), "{path}");
         }
+        for path in ["//r1.flv", "/live//r1.flv", "///live/r1.flv", "/%721.flv", "/live/r%31.flv"] {
+            assert_eq!(named(path), Some(Ok("r1".to_owned())), "{path}");
+        }
         assert_eq!(named("/live.flv"), Some(Ok("live".to_owned())));
         assert_eq!(named("/a.b.flv"), Some(Ok("a.b".to_owned())));
     }
@@ -64,7 +94,8 @@ mod tests {
         assert_eq!(named("/.flv"), Some(Err(RoomNameError::Empty)));
         assert_eq!(named("/other/r1.flv"), Some(Err(RoomNameError::Character('/'))));
         assert_eq!(named("/../etc.flv"), Some(Err(RoomNameError::Character('/'))));
-        assert_eq!(named("/%2e%2e.flv"), Some(Err(RoomNameError::Character('%'))));
+        assert_eq!(named("/%2e%2e.flv"), Some(Err(RoomNameError::Dots)));
+        assert_eq!(named("/live%2Fr1.flv"), Some(Err(RoomNameError::Character('%'))));
         assert_eq!(named("/r1"), None);
         assert_eq!(named("/"), None);
     }

@@ -11,6 +11,7 @@ use serde_json::json;
 use synctv_actors::{
     cluster::registry::{Readiness, RegistryHandle},
     directory::{DirectoryPhase, StreamDirectory},
+    hls::proxy::HlsProxy,
 };
 
 /// How long an actor may take to answer. One that takes longer does not live.
@@ -21,15 +22,18 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Health {
     directory: StreamDirectory,
     registry: RegistryHandle,
+    /// Unless HLS is off.
+    relay: Option<HlsProxy>,
 }
 
 impl Health {
-    /// The health of the node with this directory and registry.
-    pub fn new(directory: StreamDirectory, registry: RegistryHandle) -> Self {
-        Self { directory, registry }
+    /// The health of the node with these actors.
+    pub fn new(directory: StreamDirectory, registry: RegistryHandle, relay: Option<HlsProxy>) -> Self {
+        Self { directory, registry, relay }
     }
 
-    /// `GET /healthz`: the directory and the registry answer.
+    /// `GET /healthz`: the actors answer that the node has one of. None of them is made anew after a panic, as what it
+    /// knew went with it.
     pub(super) async fn alive(&self) -> HttpResponse {
         match self.ask().await {
             Ok(_) => ok("alive"),
@@ -51,8 +55,14 @@ impl Health {
 
     async fn ask(&self) -> Result<DirectoryPhase, &'static str> {
         let asked = async {
-            let phase = self.directory.phase().await.ok_or("the router does not answer")?;
-            self.registry.is_alive().await.then_some(phase).ok_or("the registry's actor does not answer")
+            let phase = self.directory.phase().await.map_err(|_| "the directory of streams has ended")?;
+            if !self.registry.is_alive().await {
+                return Err("the registry's actor has ended");
+            }
+            match &self.relay {
+                Some(relay) if !relay.is_alive().await => Err("the actor for HLS of other nodes has ended"),
+                _ => Ok(phase),
+            }
         };
         tokio::time::timeout(ANSWER_TIMEOUT, asked).await.unwrap_or(Err("no answer in time"))
     }
@@ -68,4 +78,77 @@ fn unavailable(status: &str, reason: &str) -> HttpResponse {
 
 fn answer(code: StatusCode, body: serde_json::Value) -> HttpResponse {
     HttpResponse::build(code).insert_header((header::CACHE_CONTROL, "no-store")).json(body)
+}
+
+#[cfg(test)]
+pub(in crate::http) mod tests {
+    use std::thread;
+
+    use actix_rt::System;
+    use clap::Parser;
+    use synctv_actors::{access::NodeKeys, cluster::embedded_store::EmbeddedStore};
+
+    use super::*;
+    use crate::config::Config;
+
+    /// An actor that the node has one of.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Part {
+        StreamDirectoryActor,
+        Registry,
+        Relay,
+    }
+
+    /// A directory and its registry, of which one may have ended.
+    pub fn actors(ended: Option<Part>) -> (StreamDirectory, RegistryHandle) {
+        let registry = outlived(ended == Some(Part::Registry), || {
+            RegistryHandle::start(Duration::from_secs(60), || EmbeddedStore::new("n1".to_owned()))
+        });
+        let of_router = registry.clone();
+        let directory = outlived(ended == Some(Part::StreamDirectoryActor), move || {
+            let nodes = NodeKeys::random("n1").unwrap();
+            let settings = Config::parse_from(["synctv-stream"]).stream_settings(&nodes);
+            StreamDirectory::start(settings, of_router, 10, None)
+        });
+        (directory, registry)
+    }
+
+    /// A handle whose actor lives, or has ended with its system.
+    fn outlived<T: Send + 'static>(is_to_end: bool, start: impl FnOnce() -> T + Send + 'static) -> T {
+        if !is_to_end {
+            return start();
+        }
+        let system = move || {
+            let system = System::new();
+            let handle = system.block_on(async { start() });
+            System::current().stop();
+            system.run().unwrap();
+            handle
+        };
+        thread::spawn(system).join().unwrap()
+    }
+
+    async fn statuses(ended: Option<Part>) -> (u16, u16) {
+        let (directory, registry) = actors(ended);
+        let of_relay = registry.clone();
+        let relay = outlived(ended == Some(Part::Relay), move || {
+            let nodes = NodeKeys::random("n1").unwrap();
+            let settings = Config::parse_from(["synctv-stream"]).hls_proxy_settings(&nodes);
+            HlsProxy::start(of_relay, settings)
+        });
+        let health = Health::new(directory, registry, Some(relay));
+        (health.alive().await.status().as_u16(), health.ready().await.status().as_u16())
+    }
+
+    #[actix_rt::test]
+    async fn a_node_is_alive_and_ready_while_its_actors_are() {
+        assert_eq!(statuses(None).await, (200, 200));
+    }
+
+    #[actix_rt::test]
+    async fn a_node_is_dead_without_any_of_its_actors() {
+        for part in [Part::StreamDirectoryActor, Part::Registry, Part::Relay] {
+            assert_eq!(statuses(Some(part)).await, (503, 503));
+        }
+    }
 }

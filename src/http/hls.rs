@@ -1,10 +1,11 @@
 //! The HLS port: playlists and segments, by the web framework.
 
+mod admission;
 pub(super) mod body;
 mod forward;
 mod playlist;
 mod segment;
-mod target;
+pub(super) mod target;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
@@ -18,28 +19,33 @@ use actix_web::{
 };
 use log::debug;
 use synctv_actors::{
+    access::Gatekeeper,
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
     hls::{
         HlsSessions,
         proxy::{HlsProxy, HlsResource, PlaylistAddress},
     },
+    wire::Wire,
 };
-use synctv_media::stream::room::RoomName;
+use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
 use tokio::net::TcpStream;
 
-use self::{forward::Elsewhere, target::TargetError};
+use self::{
+    admission::{Admitted, admit},
+    forward::Elsewhere,
+    target::TargetError,
+};
 use super::{
+    IDLE_TIMEOUT,
     connection_gate::ConnectionGate,
+    credentials::refused,
     reply::{error, not_allowed, preflight},
     write_timeout::WriteTimeout,
 };
 
 /// What a page of another site may read of an answer.
 const EXPOSED_HEADERS: &str = "Content-Length, Content-Range, Date, ETag, Retry-After";
-
-/// How long a connection may wait for its next request. Players ask every few seconds.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// How long a peer may take to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -64,6 +70,8 @@ pub struct HlsSources {
     pub directory: StreamDirectory,
     /// What other nodes publish.
     pub proxy: HlsProxy,
+    /// Who may have it.
+    pub gatekeeper: Gatekeeper,
 }
 
 struct Site {
@@ -100,8 +108,8 @@ async fn worker(
 }
 
 async fn serve(
-    framework: &impl Service<(WriteTimeout<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError>,
-    socket: WriteTimeout<TcpStream>,
+    framework: &impl Service<(WriteTimeout<Wire>, Option<SocketAddr>), Response = (), Error = DispatchError>,
+    socket: WriteTimeout<Wire>,
     peer: SocketAddr,
 ) {
     if let Err(error) = framework.call((socket, Some(peer))).await {
@@ -113,17 +121,17 @@ async fn framework(
     sources: HlsSources,
     port: &HlsPort,
 ) -> Result<
-    impl Service<(WriteTimeout<TcpStream>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
+    impl Service<(WriteTimeout<Wire>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
     let site = web::Data::new(Site { sources, app: port.app.clone() });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
-    HttpService::<WriteTimeout<TcpStream>, _, _>::build()
-        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+    HttpService::<WriteTimeout<Wire>, _, _>::build()
+        .keep_alive(KeepAlive::Timeout(IDLE_TIMEOUT))
         .client_request_timeout(port.head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .h1_allow_half_closed(false)
+        .h1_allow_half_closed(true)
         .h1(app)
         .new_service(())
         .await
@@ -150,47 +158,60 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
 }
 
 async fn find(request: &HttpRequest, sources: &HlsSources, resource: HlsResource) -> HttpResponse {
+    let admitted = match admit(request, &sources.gatekeeper, &resource).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refused(&refusal),
+    };
     match resource {
-        HlsResource::Playlist { room, address } => find_playlist(request, sources, room, address).await,
-        HlsResource::Segment { room, sequence } => find_segment(request, sources, room, sequence).await,
+        HlsResource::Playlist { room, address } => {
+            find_playlist(request, &admitted, sources, room, address).await
+        }
+        HlsResource::Segment { room, name } => {
+            admitted.guard(find_segment(request, &admitted, sources, room, name).await)
+        }
     }
 }
 
 /// Where the publisher is, there is the playlist. What it left here is good for as long as it is nowhere else.
 async fn find_playlist(
     request: &HttpRequest,
+    admitted: &Admitted,
     sources: &HlsSources,
     room: RoomName,
     address: PlaylistAddress,
 ) -> HttpResponse {
-    let session = sources.hls.open(&sources.directory, &room).await;
+    let session = match sources.hls.open(&sources.directory, &admitted.grant).await {
+        Ok(session) => session,
+        Err(ended) => return playlist::directory_ended(ended),
+    };
     let resource = HlsResource::Playlist { room: room.clone(), address };
     let elsewhere = if session.is_some_and(|session| session.is_published()) {
         sources.proxy.forget(resource);
         Elsewhere::Nowhere
     } else {
-        forward::ask(request, &sources.proxy, resource).await
+        forward::ask(request, admitted, &sources.proxy, resource).await
     };
     let absent = match elsewhere {
         Elsewhere::Answered(response) => return response,
         Elsewhere::Nowhere => playlist::not_live(&room),
         Elsewhere::Unknown(refusal) => refusal,
     };
-    playlist::answer(request, &sources.hls, &sources.directory, &room, address).await.unwrap_or(absent)
+    playlist::answer(request, admitted, &sources.hls, &sources.directory, address).await.unwrap_or(absent)
 }
 
 /// No number is used twice, so that what is here is what is meant.
 async fn find_segment(
     request: &HttpRequest,
+    admitted: &Admitted,
     sources: &HlsSources,
     room: RoomName,
-    sequence: u64,
+    name: SegmentName,
 ) -> HttpResponse {
-    if let Some(segment) = sources.hls.segment(&room, sequence) {
+    if let Some(segment) = sources.hls.segment(&admitted.grant, name) {
         return segment::answer(request, &segment).await;
     }
-    let resource = HlsResource::Segment { room, sequence };
-    match forward::ask(request, &sources.proxy, resource).await {
+    let resource = HlsResource::Segment { room, name };
+    match forward::ask(request, admitted, &sources.proxy, resource).await {
         Elsewhere::Answered(response) | Elsewhere::Unknown(response) => response,
         Elsewhere::Nowhere => segment::unknown(),
     }

@@ -1,7 +1,7 @@
 //! The page to watch on: files that are part of the program.
 
 mod asset;
-mod policy;
+pub(super) mod policy;
 
 use std::sync::Arc;
 
@@ -41,9 +41,8 @@ async fn document(
     hls_port: Option<u16>,
     frames: policy::Frames,
 ) -> HttpResponse {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let mut response = HttpResponse::Ok();
-    response.insert_header((header::CONTENT_SECURITY_POLICY, policy::of(host, hls_port, frames)));
+    response.insert_header((header::CONTENT_SECURITY_POLICY, policy::of(hls_port, frames)));
     answer(request, page, response).await
 }
 

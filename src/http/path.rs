@@ -23,6 +23,12 @@ pub(super) enum Target<'a> {
     Streams(Option<Result<RoomName, RoomNameError>>),
     /// One room.
     Stream(Result<RoomName, RoomNameError>),
+    /// A room's publisher, to be disconnected.
+    Publisher(Result<RoomName, RoomNameError>),
+    /// A room's viewers, to be disconnected.
+    Viewers(Result<RoomName, RoomNameError>),
+    /// A token, by its name, to be revoked.
+    Token(&'a str),
     /// The description of the API.
     Description,
     /// Live media.
@@ -35,7 +41,7 @@ pub(super) fn parse<'a>(path: &'a str, query: &str, app: &str) -> Option<Target<
         return api(rest, query);
     }
     if let Some(room) = path.strip_prefix("/watch/") {
-        return Some(Target::Watch(RoomName::new(room)));
+        return Some(Target::Watch(RoomName::from_address(room)));
     }
     if let Some(name) = path.strip_prefix("/assets/") {
         return Some(Target::Asset(name));
@@ -54,13 +60,25 @@ fn api<'a>(path: &'a str, query: &str) -> Option<Target<'a>> {
         "openapi.json" => Some(Target::Description),
         "server" => Some(Target::Server),
         "streams" => Some(Target::Streams(room_in(query))),
-        rest => Some(Target::Stream(RoomName::new(rest.strip_prefix("streams/")?))),
+        rest => match (rest.strip_prefix("streams/"), rest.strip_prefix("tokens/")) {
+            (Some(room), _) => Some(stream(room)),
+            (None, Some(token)) => Some(Target::Token(token)),
+            (None, None) => None,
+        },
     }
 }
 
-/// The room that a query asks for. Names need no escapes, so what has one is no name.
+fn stream<'a>(path: &str) -> Target<'a> {
+    match path.rsplit_once('/') {
+        Some((room, "publisher")) => Target::Publisher(RoomName::from_address(room)),
+        Some((room, "viewers")) => Target::Viewers(RoomName::from_address(room)),
+        _ => Target::Stream(RoomName::from_address(path)),
+    }
+}
+
+/// The room that a query asks for.
 fn room_in(query: &str) -> Option<Result<RoomName, RoomNameError>> {
-    query.split('&').find_map(|pair| pair.strip_prefix("room=")).map(RoomName::new)
+    query.split('&').find_map(|pair| pair.strip_prefix("room=")).map(RoomName::from_address)
 }
 
 #[cfg(test)]
@@ -89,6 +107,10 @@ mod tests {
         assert_eq!(target("/api/v1/streams?a=b&room="), Some(Target::Streams(Some(room("")))));
         assert_eq!(target("/api/v1/streams/r"), Some(Target::Stream(room("r"))));
         assert_eq!(target("/api/streams/r.flv"), Some(Target::Stream(room("r.flv"))));
+        assert_eq!(target("/api/v1/streams/r/publisher"), Some(Target::Publisher(room("r"))));
+        assert_eq!(target("/api/v1/streams/r/viewers?sub=s"), Some(Target::Viewers(room("r"))));
+        assert_eq!(target("/api/v1/streams/publisher"), Some(Target::Stream(room("publisher"))));
+        assert_eq!(target("/api/v1/tokens/a%20b"), Some(Target::Token("a%20b")));
         assert_eq!(target("/api/v1/server"), Some(Target::Server));
         assert_eq!(target("/api/openapi.json"), Some(Target::Description));
     }
@@ -97,6 +119,12 @@ mod tests {
     fn everything_else_is_media_or_nothing() {
         assert_eq!(target("/r.flv"), Some(Target::Flv(room("r"))));
         assert_eq!(target("/live/r.flv"), Some(Target::Flv(room("r"))));
+        for path in ["/my%2Droom.flv", "//my-room.flv", "/live//%6d%79-room.flv"] {
+            assert_eq!(target(path), Some(Target::Flv(room("my-room"))), "{path}");
+        }
+        assert_eq!(target("/watch/my%2Droom"), Some(Target::Watch(room("my-room"))));
+        assert_eq!(target("/api/v1/streams?room=my%2droom"), Some(Target::Streams(Some(room("my-room")))));
+        assert_eq!(target("/api/v1/streams/my%2droom"), Some(Target::Stream(room("my-room"))));
         for path in ["/r", "/watch", "/api", "/api/v2/streams", "/api/", "/index.html"] {
             assert_eq!(target(path), None, "{path}");
         }

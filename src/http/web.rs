@@ -12,21 +12,24 @@ use actix_web::{
 };
 use synctv_actors::cluster::origin::PULL_HEADER;
 use synctv_media::stream::room::{RoomName, RoomNameError};
-use tokio::net::TcpStream;
 
 use super::{
-    HttpSettings,
+    admin,
     api::{self, Api},
     health::Health,
     page,
     path::{self, Target},
-    reply::{error, not_allowed, preflight},
+    reply::{error, not_allowed, not_allowed_but, preflight, preflight_of},
     rewind::Rewind,
+    settings::HttpSettings,
     write_timeout::WriteTimeout,
 };
 
 /// How long a peer may take to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What can be done with what is administered.
+const ADMIN_METHODS: &str = "DELETE, OPTIONS";
 
 struct Site {
     app: String,
@@ -40,18 +43,18 @@ pub(super) async fn service(
     api: Arc<Api>,
     health: Health,
 ) -> Result<
-    impl Service<(WriteTimeout<Rewind<TcpStream>>, Option<SocketAddr>), Response = (), Error = DispatchError>
-    + use<>,
+    impl Service<(WriteTimeout<Rewind>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
     let site = web::Data::new(Site { app: settings.app.clone(), api, health });
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
-    HttpService::<WriteTimeout<Rewind<TcpStream>>, _, _>::build()
-        .keep_alive(KeepAlive::Disabled)
+    HttpService::<WriteTimeout<Rewind>, _, _>::build()
+        // It gets one request at a time, behind which there is nothing to wait for.
+        .keep_alive(KeepAlive::Os)
         .client_request_timeout(settings.head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .h1_allow_half_closed(false)
+        .h1_allow_half_closed(true)
         .h1(app)
         .new_service(())
         .await
@@ -61,6 +64,9 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     match path::parse(request.path(), request.query_string(), &site.app) {
         None => {
             error(StatusCode::NOT_FOUND, "not_found", &nothing_at(request.path(), site.api.info().hls_port))
+        }
+        Some(target @ (Target::Publisher(_) | Target::Viewers(_) | Target::Token(_))) => {
+            administer(&request, &site, target).await
         }
         Some(_) if request.method() == Method::OPTIONS => preflight(),
         Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => not_allowed(),
@@ -78,15 +84,38 @@ async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> HttpResp
         Target::Watch(Ok(_)) => page::watch(request, hls_port).await,
         Target::Asset(name) => page::asset(request, name).await,
         Target::Server => api.server(),
-        Target::Streams(None) => api.streams().await,
-        Target::Streams(Some(Ok(room))) => api.streams_named(&room).await,
-        Target::Stream(Ok(room)) => api.stream(&room).await,
+        Target::Streams(None) => api.streams(request).await,
+        Target::Streams(Some(Ok(room))) => api.streams_named(request, &room).await,
+        Target::Stream(Ok(room)) => api.stream(request, &room).await,
         Target::Description => api::description(),
         Target::Flv(Ok(room)) => not_live(request, &room),
         Target::Watch(Err(bad_name))
         | Target::Streams(Some(Err(bad_name)))
         | Target::Stream(Err(bad_name))
         | Target::Flv(Err(bad_name)) => bad_room(&bad_name),
+        // Answered by `administer`.
+        Target::Publisher(_) | Target::Viewers(_) | Target::Token(_) => not_allowed_but(ADMIN_METHODS),
+    }
+}
+
+/// Without administrators, there is nothing at these paths.
+async fn administer(request: &HttpRequest, site: &Site, target: Target<'_>) -> HttpResponse {
+    if !site.api.gatekeeper().has_administrators() {
+        return error(StatusCode::NOT_FOUND, "not_found", &nothing_at(request.path(), None));
+    }
+    match (request.method(), target) {
+        (&Method::OPTIONS, _) => preflight_of(ADMIN_METHODS),
+        (&Method::DELETE, Target::Publisher(Ok(room))) => {
+            admin::kick_publisher(request, &site.api, &room).await
+        }
+        (&Method::DELETE, Target::Viewers(Ok(room))) => admin::kick_viewers(request, &site.api, &room).await,
+        (&Method::DELETE, Target::Token(token_id)) => {
+            admin::revoke(request, site.api.orders(), token_id).await
+        }
+        (&Method::DELETE, Target::Publisher(Err(bad_name)) | Target::Viewers(Err(bad_name))) => {
+            bad_room(&bad_name)
+        }
+        (_, _) => not_allowed_but(ADMIN_METHODS),
     }
 }
 

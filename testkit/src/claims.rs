@@ -9,8 +9,7 @@ use std::{
 use futures::{FutureExt, future::LocalBoxFuture};
 use synctv_actors::cluster::{
     origin::{NodeAddresses, Origin, PublishedRoom},
-    registry::ClaimError,
-    store::{Claim, Store, StoreError},
+    store::{Claim, ClaimError, Store, StoreError},
 };
 use synctv_media::stream::room::RoomName;
 

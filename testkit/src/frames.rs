@@ -53,6 +53,12 @@ pub fn headers() -> [Frame; 3] {
     [samples::metadata(true, true), samples::video_header(), samples::audio_header()]
 }
 
+/// Metadata and an H.264 header: how an encoder without audio begins.
+pub fn video_headers() -> [Frame; 2] {
+    use synctv_media::samples;
+    [samples::metadata(true, false), samples::video_header()]
+}
+
 /// Whether decoding can start at it.
 pub fn is_keyframe(frame: &Frame) -> bool {
     video_kind(frame) == Some(VideoKind::Keyframe)
@@ -69,12 +75,13 @@ pub fn is_sequence_header(frame: &Frame) -> bool {
     }
 }
 
-/// Whether it is coded audio or video.
+/// Whether it is audio or video, and nothing that configures them.
 pub fn is_coded(frame: &Frame) -> bool {
     match frame.track {
-        // FFmpeg also sends what belongs to no frame, such as colour information.
         Track::Video => matches!(video_kind(frame), Some(VideoKind::Keyframe | VideoKind::Inter)),
-        Track::Audio => !is_sequence_header(frame),
+        Track::Audio => {
+            AudioHeader::parse(&frame.payload).is_ok_and(|header| header.kind == AudioKind::Coded)
+        }
         Track::Data => false,
     }
 }
@@ -102,10 +109,13 @@ fn video_kind(frame: &Frame) -> Option<VideoKind> {
     VideoHeader::parse(&frame.payload).ok().map(|header| header.kind)
 }
 
+/// A tag with one NAL unit, which is a slice.
 fn video_frame(timestamp_ms: u32, first: u8, number: u32, size_bytes: usize) -> Frame {
-    let mut payload = vec![first, 1, 0, 0, 0];
-    payload.extend_from_slice(&number.to_be_bytes());
+    const BEFORE_UNIT_BYTES: usize = 9;
+    let slice = if first >> 4 == 1 { 0x65 } else { 0x41 };
+    let mut unit = [&[slice][..], &number.to_be_bytes()].concat();
     let filler = number as u8;
-    payload.resize(size_bytes.max(payload.len()), filler);
-    frame(Track::Video, timestamp_ms, payload)
+    unit.resize(size_bytes.saturating_sub(BEFORE_UNIT_BYTES).max(unit.len()), filler);
+    let length = (unit.len() as u32).to_be_bytes();
+    frame(Track::Video, timestamp_ms, [&[first, 1, 0, 0, 0][..], &length, &unit].concat())
 }

@@ -99,10 +99,11 @@ pub fn send_get(socket: &mut TcpStream, path: &str) {
 
 /// Reads a response's head, and what of the body came with it.
 pub fn read_head(socket: &mut TcpStream) -> Response {
-    read_head_behind(socket, Vec::new())
+    read_rest_of_head(socket, Vec::new())
 }
 
-fn read_head_behind(socket: &mut TcpStream, mut read: Vec<u8>) -> Response {
+/// Reads the rest of a response's head, of which `read` has the beginning, and what of the body came with it.
+pub fn read_rest_of_head(socket: &mut TcpStream, mut read: Vec<u8>) -> Response {
     loop {
         if let Some(found) = Response::parse(&read).expect("the server speaks HTTP") {
             return found;
@@ -120,7 +121,7 @@ fn read_head_behind(socket: &mut TcpStream, mut read: Vec<u8>) -> Response {
 /// Reads a response, of which `read` has the beginning; what follows it on the connection stays there. The response to a
 /// HEAD has no body.
 pub fn read_response(socket: &mut TcpStream, read: &mut Vec<u8>, is_head: bool) -> Response {
-    let mut response = read_head_behind(socket, std::mem::take(read));
+    let mut response = read_rest_of_head(socket, std::mem::take(read));
     let mut body = std::mem::take(&mut response.body);
     match body_end(&response, is_head) {
         BodyEnd::Bytes(size) => {

@@ -1,6 +1,12 @@
 //! Nodes in this process, each with its own threads and ports, that share claims in memory.
 
-use std::{io::Write, net::SocketAddr, sync::mpsc, thread::JoinHandle, time::Duration};
+use std::{
+    io::Write,
+    net::SocketAddr,
+    sync::mpsc,
+    thread::JoinHandle,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use actix_server::ServerHandle;
 use clap::Parser;
@@ -8,6 +14,7 @@ use synctv_actors::cluster::{
     origin::{NodeAddresses, PULL_HEADER},
     registry::RegistryHandle,
 };
+use synctv_media::access::{NodeRequest, Secret};
 use synctv_stream::{Place, config::Config, listeners::Listeners, start};
 use tempfile::TempDir;
 
@@ -22,6 +29,23 @@ use crate::{
 };
 
 const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// The secret of the nodes of a [`TestCluster`]. A server that is to be one of them gets it as its `--cluster-secret`.
+pub const CLUSTER_SECRET: &str = "a secret that test nodes share with 32 bytes or more";
+
+/// Signs a request as a node of a [`TestCluster`] does: the value of its `Synctv-Pull` header.
+pub fn pull_signature(method: &str, host: &str, path: &str) -> String {
+    let secret = Secret::new(CLUSTER_SECRET.as_bytes()).expect("it is long enough");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    NodeRequest { method, host, path }.sign(&secret, "other", now.as_secs())
+}
+
+/// Returns the request of a node that pulls a room.
+pub fn pull_request(room: &str) -> String {
+    let path = format!("/{room}.flv");
+    let signature = pull_signature("GET", "n", &path);
+    format!("GET {path} HTTP/1.1\r\nHost: n\r\n{PULL_HEADER}: {signature}\r\n\r\n")
+}
 
 /// The nodes' common memory, and where they are started.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +84,7 @@ impl TestCluster {
 
     fn start(&self, name: &str, flags: &[&str], storage: Option<TempDir>) -> TestNode {
         let fixed = ["synctv-stream", "--rtmp-addr", "127.0.0.1:0", "--httpflv-addr", "127.0.0.1:0"];
-        let own = ["--workers", "2", "--node-id", name];
+        let own = ["--workers", "2", "--node-id", name, "--cluster-secret", CLUSTER_SECRET];
         let config = Config::parse_from(fixed.iter().chain(&own).chain(flags));
         let listeners = Listeners::bind(&config).expect("ports are free");
         let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
@@ -95,8 +119,8 @@ fn run(
     let thread = std::thread::spawn(move || {
         actix_rt::System::new().block_on(async move {
             let registry = RegistryHandle::start(HEARTBEAT, move || store);
-            let server = start(&config, listeners, Place { node_id, in_cluster: true, registry });
-            let server = server.expect("the listeners are good");
+            let place = Place { node_id, in_cluster: true, registry, access: None };
+            let server = start(&config, listeners, place).await.expect("the listeners are good");
             started.send(server.handle()).expect("the test waits");
             server.await.expect("the server ends well");
         });
@@ -150,8 +174,7 @@ impl TestNode {
     /// Watches as another node does.
     pub fn pull(&self, room: &str) -> FlvViewer {
         let mut socket = dial(self.http);
-        let request = format!("GET /{room}.flv HTTP/1.1\r\nHost: n\r\n{PULL_HEADER}: other\r\n\r\n");
-        socket.write_all(request.as_bytes()).expect("the node takes the request");
+        socket.write_all(pull_request(room).as_bytes()).expect("the node takes the request");
         FlvViewer::of(socket)
     }
 

@@ -24,7 +24,7 @@ impl PublisherScript {
     /// Publishes `room` with frames of this size, and sends the first one.
     pub fn start(server: &TestServer, room: &str, size_bytes: usize) -> Self {
         let mut publisher = RtmpPeer::publish(server, room);
-        publisher.send_all(&frames::headers());
+        publisher.send_all(&frames::video_headers());
         let viewer = FlvViewer::open(server, room);
         let mut script = Self { publisher, viewer, size_bytes, next: 0 };
         script.step();

@@ -132,18 +132,19 @@ impl TestServer {
 
     /// Waits until a publisher of `room` was accepted.
     pub fn wait_for_publisher(&self, room: &str) -> LogLine {
-        self.log.find("publisher came", |line| line.says("publisher came", room))
+        self.log.find("publisher connected", |line| line.says("publisher connected", room))
     }
 
     /// Waits until a publisher of `room` left.
     pub fn wait_for_publisher_leaving(&self, room: &str) -> LogLine {
-        self.log.find("publisher left", |line| line.says("publisher left", room))
+        self.log.find("publisher disconnected", |line| line.says("publisher disconnected", room))
     }
 
     /// Waits until a viewer of `room` left, over this protocol.
     pub fn wait_for_viewer_leaving(&self, room: &str, protocol: &str) -> LogLine {
-        self.log
-            .find("viewer left", |line| line.says("viewer left", room) && line.text("protocol") == protocol)
+        self.log.find("viewer disconnected", |line| {
+            line.says("viewer disconnected", room) && line.text("protocol") == protocol
+        })
     }
 
     /// Sends a signal, such as `TERM`.

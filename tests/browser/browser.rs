@@ -83,6 +83,11 @@ impl Browser {
         self.command("/url", &json!({ "url": url }));
     }
 
+    /// Runs a script in each page from now on, before the page's own scripts.
+    pub fn prepare(&self, script: &str) {
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": script }));
+    }
+
     /// What a function's body gives in the page.
     pub fn run(&self, body: &str) -> Value {
         self.command("/execute/sync", &json!({ "script": body, "args": [] }))

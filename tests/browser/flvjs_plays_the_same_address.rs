@@ -1,4 +1,4 @@
-//! A page of another site that uses flv.js plays what the server's own page plays.
+//! A page of another site that uses flv.js plays what the server's own page plays, over HTTP and over a WebSocket.
 
 use synctv_testkit::{server::TestServer, tools::push_clip};
 
@@ -15,9 +15,12 @@ fn flvjs_decodes_it() {
         ("/", "text/html", PAGE.to_owned()),
         ("/flv.js", "text/javascript", SCRIPT.to_owned()),
     ]);
-    let browser = Browser::start();
-    browser.open(&site.url(&format!("/?url={}", server.flv_url("demo"))));
-    browser.until("video.currentTime > 2 && video.getVideoPlaybackQuality().totalVideoFrames >= 45");
-    assert_eq!(browser.run("return document.querySelector('video').videoWidth"), 640);
-    browser.assert_quiet();
+    let url = server.flv_url("demo");
+    for url in [url.replace("http://", "ws://"), url] {
+        let browser = Browser::start();
+        browser.open(&site.url(&format!("/?url={url}")));
+        browser.until("video.currentTime > 2 && video.getVideoPlaybackQuality().totalVideoFrames >= 45");
+        assert_eq!(browser.run("return document.querySelector('video').videoWidth"), 640);
+        browser.assert_quiet();
+    }
 }

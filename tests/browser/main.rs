@@ -1,12 +1,18 @@
 //! The page in a real browser: one module a promise. Needs Chromium and its driver.
 
+mod a_proxy_may_add_a_prefix;
 mod browser;
+mod clips;
 mod flvjs_plays_the_same_address;
 mod frames_of_other_sites_can_watch;
 mod pages_fit_their_window;
+mod pauses_hold;
+mod phones_play_hls_themselves;
 mod playback_goes_on_by_itself;
+mod prefix_proxy;
 mod rooms_are_listed;
 mod rooms_play;
 mod site;
+mod tracks_come_and_go;
 mod trouble_is_explained;
 mod what_fails_is_tried_again;

@@ -23,7 +23,7 @@ fn nothing_sticks_out() {
     browser.until("text('facts').includes('1 viewer')");
     take(&browser, "watch");
     browser.open(&server.url("/watch/nobody"));
-    browser.until("text('message') === 'Nobody is live here yet'");
+    browser.until("text('message') === 'This room is not live yet'");
     take(&browser, "waiting");
     browser.assert_quiet();
 }

@@ -21,7 +21,7 @@ fn assert_plays_on(browser: &Browser) {
 
 #[test]
 fn a_publisher_that_comes_back_within_the_grace_is_followed() {
-    plays_on_when_the_publisher_is_back(&["--publisher-grace-s", "600"], "The publisher is away");
+    plays_on_when_the_publisher_is_back(&["--publisher-grace-s", "600"], "The publisher is disconnected");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_room_that_is_opened_before_it_is_live_begins_with_it() {
     let browser = Browser::start();
     browser.open(&server.url("/watch/demo"));
     browser.run("globalThis.isTheSamePage = true");
-    browser.until("text('message') === 'Nobody is live here yet'");
+    browser.until("text('message') === 'This room is not live yet'");
     let _publisher = push_clip(&server, "demo");
     assert_plays_on(&browser);
     browser.assert_quiet();

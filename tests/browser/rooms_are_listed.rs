@@ -55,3 +55,22 @@ fn the_keyboard_is_enough_and_keeps_its_place() {
     browser.until("!video.paused && text('pause') === 'Pause'");
     browser.assert_quiet();
 }
+
+/// Answers the list of rooms as a node does whose registry does not answer and that has no rooms itself.
+const WITHOUT_REGISTRY: &str = "
+    const real = globalThis.fetch;
+    globalThis.fetch = async (url, options) =>
+      String(url).includes('/streams') ? Response.json({ complete: false, streams: [] }) : real(url, options);";
+
+#[test]
+fn an_incomplete_list_is_not_called_empty() {
+    let server = TestServer::with_hls(&[]);
+    let browser = Browser::start();
+    browser.prepare(WITHOUT_REGISTRY);
+    browser.open(&server.url("/"));
+    browser.until("text('trouble') === 'The registry does not answer: rooms of other nodes are missing.'");
+    assert_eq!(browser.run("return document.getElementById('empty').hidden"), true);
+    browser.open(&server.url("/watch/demo"));
+    browser.until("text('message') === 'This room may be live on another node'");
+    browser.assert_quiet();
+}

@@ -24,7 +24,7 @@ fn http_flv_plays_less_than_a_second_and_a_half_behind_live() {
     assert_eq!(browser.run("return document.querySelector('video').muted"), true);
     browser.until("document.getElementById('facts').textContent.includes('1 viewer')");
     browser.press(&["m"]);
-    browser.until("!video.muted && !video.paused && text('mute') === 'Sound on'");
+    browser.until("!video.muted && !video.paused && text('mute') === 'Mute'");
     browser.assert_quiet();
 }
 

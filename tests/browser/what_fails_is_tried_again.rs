@@ -44,7 +44,7 @@ const TAKE_NO_MEDIA: &str = "
 fn wait_with(server: &TestServer, broken: &str) -> Browser {
     let browser = Browser::start();
     browser.open(&server.url("/watch/demo"));
-    browser.until("text('message') === 'Nobody is live here yet'");
+    browser.until("text('message') === 'This room is not live yet'");
     browser.run(broken);
     browser
 }

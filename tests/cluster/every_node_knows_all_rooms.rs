@@ -53,7 +53,7 @@ fn a_room_is_listed_by_all_nodes_with_the_one_that_has_it() {
     let mut redis = Redis::start(&[]);
     let [n1, n2] = ["n1", "n2"].map(|id| node(id, &redis.url(), &[]));
     let mut publisher = RtmpPeer::publish(&n1, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::keyframe(0, 0));
     for server in [&n1, &n2] {
         let list = listed(server);

@@ -17,7 +17,7 @@ fn its_publisher_moves_and_its_viewers_follow() {
     let flags = [LONG_LEASE, ["--drain-timeout-s", "60"]].concat();
     let (n1, n2) = (node("n1", &redis.url(), &flags), node("n2", &redis.url(), &flags));
     let mut publisher = RtmpPeer::publish(&n1, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::keyframe(5000, 1));
     let mut viewer = FlvViewer::open(&n1, "r");
     let mut seen = viewer.frames_until(&frames::keyframe(5000, 1));
@@ -25,7 +25,7 @@ fn its_publisher_moves_and_its_viewers_follow() {
     n1.signal("TERM");
     publisher.wait_for_status("NetStream.Failed");
     let mut publisher = publish_when_free(&n2, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::keyframe(0, 2));
     seen.extend(viewer.frames_until(&frames::keyframe(0, 2)));
     frames::assert_never_back(&seen);
@@ -56,6 +56,25 @@ fn its_viewers_are_disconnected_at_the_drain_timeout() {
     assert!(viewer.frames_to_the_end().is_empty());
     publisher.send(&frames::keyframe(40, 2));
     FlvViewer::open(&n2, "r").frames_until(&frames::keyframe(40, 2));
+}
+
+#[test]
+fn a_second_signal_cuts_the_waiting_short() {
+    let redis = Redis::start(&[]);
+    let (n1, n2) = (node("n1", &redis.url(), &["--drain-timeout-s", "3600"]), node("n2", &redis.url(), &[]));
+    let mut publisher = RtmpPeer::publish(&n2, "r");
+    publisher.send(&frames::keyframe(0, 1));
+    let mut viewer = FlvViewer::open(&n1, "r");
+    viewer.frames_until(&frames::keyframe(0, 1));
+    n1.signal("TERM");
+    // It has given its rooms back, and waits for the viewer.
+    poll_until("it drains", || status(&n1, "/readyz").1.contains("draining").then_some(()));
+    n1.signal("INT");
+    let log = n1.log.clone();
+    assert_eq!(n1.wait_for_exit().code(), Some(0));
+    assert!(viewer.frames_to_the_end().is_empty());
+    let stopped = log.find("stopping at once", |line| line.text("msg") == "stopping at once");
+    assert_eq!(stopped.text("signal"), "SIGINT");
 }
 
 #[test]

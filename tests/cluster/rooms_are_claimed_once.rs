@@ -87,7 +87,7 @@ fn a_node_that_is_cut_off_keeps_what_is_live_and_gives_up_what_others_took() {
     let _second = publish_when_free(&n2, "taken");
     let refused = RtmpPeer::try_publish(&n1, "new").expect_err("it cannot know");
     assert_ne!(refused.code, "NetStream.Publish.BadName");
-    assert_eq!(n1.log.count(|line| line.text("msg") == "publisher left"), 0);
+    assert_eq!(n1.log.count(|line| line.text("msg") == "publisher disconnected"), 0);
     proxy.mend();
     first.wait_for_status("NetStream.Failed");
     let _new = publish_when_free(&n1, "new");

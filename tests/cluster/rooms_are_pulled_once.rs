@@ -16,7 +16,7 @@ const CLOCK_STEP: Duration = Duration::from_millis(1);
 const LINGER: Duration = Duration::from_secs(2);
 
 fn pulls_that_came(origin: &TestServer) -> usize {
-    origin.log.count(|line| line.says("viewer came", "r") && line.text("protocol") == "pull")
+    origin.log.count(|line| line.says("viewer connected", "r") && line.text("protocol") == "pull")
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn for_fifty_viewers_who_come_at_once() {
     let first = frames::keyframe(0, 0);
     let mut publisher = RtmpPeer::publish(&n1, "r");
     publisher.send_all(&frames::headers());
-    publisher.send(&first);
+    publisher.send_all(&[frames::audio(0, 999), first.clone()]);
     FlvViewer::open(&n1, "r").frames_until(&first);
 
     let asked = (0..50).map(|_| {
@@ -58,7 +58,7 @@ fn until_a_while_after_the_last_viewer_left() {
     let n2 = node("n2", &redis.url(), &["--pull-linger-s", &LINGER.as_secs().to_string()]);
     let first = frames::keyframe(0, 0);
     let mut publisher = RtmpPeer::publish(&n1, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&first);
     FlvViewer::open(&n1, "r").frames_until(&first);
 
@@ -69,7 +69,7 @@ fn until_a_while_after_the_last_viewer_left() {
     assert_eq!(pulls_that_came(&n1), 1, "it was still there");
 
     drop(back);
-    let left = n2.log.find_nth(2, "the last viewer left", |line| line.says("viewer left", "r"));
+    let left = n2.log.find_nth(2, "the last viewer left", |line| line.says("viewer disconnected", "r"));
     let ended = n2.log.find("the pull is over", |line| line.says("stream ended", "r"));
     let lasted = ended.time_since(&left);
     assert!(lasted >= LINGER - CLOCK_STEP, "{lasted:?}");

@@ -32,7 +32,11 @@ fn when_redis_comes_back_empty() {
     poll_until("new rooms are taken", || RtmpPeer::try_publish(&n2, "new").ok());
     let refused = RtmpPeer::try_publish(&n2, "a").expect_err("the first node has it");
     assert_eq!(refused.code, "NetStream.Publish.BadName");
-    assert_eq!(n1.log.count(|line| line.text("msg") == "publisher left"), 0, "what is live stays live");
+    assert_eq!(
+        n1.log.count(|line| line.text("msg") == "publisher disconnected"),
+        0,
+        "what is live stays live"
+    );
 }
 
 #[test]

@@ -45,6 +45,16 @@ fn a_name_in_use_ends_it_with_the_addresses_of_its_holder() {
 }
 
 #[test]
+fn a_start_that_fails_gives_the_name_back() {
+    let redis = Redis::start(&[]);
+    let hls = ["--hls", "always", "--hls-addr", "127.0.0.1:0", "--hls-storage", "/dev/null/hls"];
+    let ended = run(&[&hls[..], &["--node-id", "n1", "--redis-url", &redis.url()]].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("HLS_STORAGE=/dev/null/hls: "), "{ended:?}");
+    assert_eq!(redis.number(&["EXISTS", "node:n1"]), 0);
+}
+
+#[test]
 fn one_line_of_the_log_is_about_whether_it_is_alone() {
     let says = |server: &TestServer, what: &str| server.log.count(|line| line.text("msg").contains(what));
     let alone = TestServer::start(&["--redis-url", "off"]);

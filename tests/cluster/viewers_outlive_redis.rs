@@ -30,7 +30,7 @@ struct Broadcast {
 impl Broadcast {
     fn start(origin: &TestServer, watched_on: &[&TestServer]) -> Self {
         let mut publisher = RtmpPeer::publish(origin, "r");
-        publisher.send_all(&frames::headers());
+        publisher.send_all(&frames::video_headers());
         let first = frames::keyframe(0, 0);
         publisher.send(&first);
         let open = |server: &&TestServer| {

@@ -5,7 +5,7 @@ use synctv_actors::cluster::origin::NodeAddresses;
 use synctv_media::stream::frame::{Frame, Track};
 use synctv_testkit::{
     hls::{HlsClient, Playlist},
-    nodes::{TestCluster, TestNode},
+    nodes::{CLUSTER_SECRET, TestCluster, TestNode, pull_signature},
     rtmp::RtmpPeer,
     server::TestServer,
     tools::Encoded,
@@ -84,7 +84,9 @@ fn an_answer_is_the_same_from_every_node() {
 fn a_node_asks_for_another_node_only_for_what_it_has_itself() {
     let (_server, edge, segment) = cluster();
     for path in ["/live/r/index.m3u8", "/live/r.m3u8", &segment] {
-        assert_eq!(edge.hls().request("GET", path, &[("Synctv-Pull", "n3")]).status, 404);
+        let signature = pull_signature("GET", "localhost", path);
+        assert_eq!(edge.hls().request("GET", path, &[("Synctv-Pull", &signature)]).status, 404);
+        assert_eq!(edge.hls().request("GET", path, &[("Synctv-Pull", "n3")]).status, 403);
         assert_eq!(edge.hls().request("GET", path, &[]).status, 200);
     }
 }
@@ -110,7 +112,7 @@ fn five_hundred_viewers_of_another_node_get_every_segment() {
 
 #[test]
 fn a_codec_that_segments_cannot_carry_is_refused_by_every_node() {
-    let server = TestServer::with_hls(&[]);
+    let server = TestServer::with_hls(&["--cluster-secret", CLUSTER_SECRET]);
     let edge = Edge::start(&server);
     let mut publisher = RtmpPeer::publish(&server, "r");
     let payload = Bytes::from_static(b"\x90av01\x81\0\0\0");
@@ -138,7 +140,8 @@ fn a_node_that_died_is_an_error_that_says_when_to_ask_again() {
 
 #[test]
 fn when_the_publisher_moves_viewers_go_on_above_what_they_had() {
-    let settings = [&LONG_GRACE[..], &["--hls-target-ms", "500"]].concat();
+    let settings =
+        [&LONG_GRACE[..], &["--cluster-secret", CLUSTER_SECRET, "--hls-target-ms", "500"]].concat();
     let (old, new) = (TestServer::with_hls(&settings), TestServer::with_hls(&settings));
     let edge = Edge::start(&old);
     let source = Encoded::new(5, "-c:v libx264 -preset ultrafast -g 25 -sc_threshold 0", "-c:a aac");
@@ -160,7 +163,7 @@ fn when_the_publisher_moves_viewers_go_on_above_what_they_had() {
 
 #[test]
 fn on_demand_a_request_to_any_node_begins_it() {
-    let server = TestServer::with_hls(&["--hls", "on-demand"]);
+    let server = TestServer::with_hls(&["--cluster-secret", CLUSTER_SECRET, "--hls", "on-demand"]);
     let edge = Edge::start(&server);
     let playlist = ask_while_publishing(&server, || edge.hls().playlist("r"));
     assert!(!playlist.segments.is_empty());

@@ -1,8 +1,14 @@
-//! A disk that fails costs the files, not the stream. Segments that a dead process left are cleared.
+//! A directory that cannot be used ends the start; a disk that fails later costs the files, not the stream. What a dead
+//! process left is cleared.
 
 use std::fs;
 
-use synctv_testkit::{server::TestServer, tools::Encoded, wait::poll_until};
+use synctv_testkit::{
+    process::run_to_end,
+    server::{self, TestServer},
+    tools::Encoded,
+    wait::poll_until,
+};
 
 use crate::{LONG_GRACE, clip};
 
@@ -66,14 +72,29 @@ fn a_room_that_cannot_be_written_is_served_from_memory_with_one_warning() {
 }
 
 #[test]
-fn a_storage_that_cannot_be_used_at_all_is_a_warning_and_no_exit() {
+fn a_storage_that_cannot_be_used_ends_the_start_with_its_name() {
     let directory = tempfile::tempdir().unwrap();
-    let storage = directory.path().join("hls");
-    fs::write(&storage, "not a directory").unwrap();
-    let mut server = TestServer::with_hls_storage(&storage, &[]);
+    let file = directory.path().join("hls");
+    fs::write(&file, "not a directory").unwrap();
+    for storage in [file.clone(), file.join("below"), "/proc/hls".into()] {
+        let mut program = server::program();
+        program.env("HLS", "always").env("HLS_STORAGE", &storage);
+        let ended = run_to_end(program);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        let last = ended.stderr.lines().last().unwrap_or_default();
+        assert!(last.contains(&format!("HLS_STORAGE={}: ", storage.display())), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_storage_that_goes_while_the_server_runs_is_a_warning_and_no_exit() {
+    let mut server = TestServer::with_hls(&[]);
+    fs::remove_dir_all(server.storage()).unwrap();
+    fs::write(server.storage(), "not a directory").unwrap();
     clip(12).push(&server.rtmp_url("r"));
     assert_eq!(server.hls().whole_stream("r").segments.len(), 6);
-    assert_eq!(server.log.count(|line| line.mentions("HLS_STORAGE cannot be used")), 1);
+    server.log.find("a warning", |line| line.mentions(OUTAGE));
+    assert_eq!(server.log.count(|line| line.mentions(OUTAGE)), 1);
     server.assert_unhurt();
 }
 

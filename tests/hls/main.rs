@@ -8,7 +8,9 @@ mod first_requests_wait_for_segments;
 mod http_answers;
 mod playlists_go_on_after_a_reconnect;
 
-use synctv_testkit::{flv::FlvViewer, rtmp::RtmpPeer, server::TestServer, tools::Encoded};
+use synctv_testkit::{
+    flv::FlvViewer, nodes::CLUSTER_SECRET, rtmp::RtmpPeer, server::TestServer, tools::Encoded,
+};
 
 /// Outlasts every test.
 const LONG_GRACE: [&str; 2] = ["--publisher-grace-s", "600"];
@@ -20,7 +22,8 @@ fn clip(duration_s: u32) -> Encoded {
 
 /// A server with a room `r` that has three segments, and the path of the second one. Its publisher may come back.
 fn server_with_segments() -> (TestServer, String) {
-    let server = TestServer::with_hls(&LONG_GRACE);
+    // So that a node beside it may ask it.
+    let server = TestServer::with_hls(&[&LONG_GRACE[..], &["--cluster-secret", CLUSTER_SECRET]].concat());
     clip(6).push(&server.rtmp_url("r"));
     let playlist = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 3);
     let segment = format!("/live/r/{}", playlist.segments[1].uri);

@@ -38,7 +38,7 @@ fn a_cold_pull_begins_with_the_cached_gop() {
     let cluster = TestCluster::default();
     let (origin, edge) = (cluster.node("n1", &[]), cluster.node("n2", &[]));
     let mut publisher = origin.publish("r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send_all(&[frames::keyframe(0, 0), frames::inter(40, 1)]);
     origin.watch("r").frames_until(&frames::inter(40, 1));
     // The publisher sends nothing more: what comes is cached.

@@ -7,13 +7,14 @@ use synctv_testkit::{
     flv::FlvViewer,
     frames,
     http::{exchange, request},
-    nodes::TestCluster,
+    nodes::{CLUSTER_SECRET, TestCluster, pull_request},
     rtmp::RtmpPeer,
     server::TestServer,
     socket::dial,
 };
 
-const PULL: &[u8] = b"GET /r.flv HTTP/1.1\r\nHost: n\r\nSynctv-Pull: n3\r\n\r\n";
+/// What anyone can send.
+const STRANGER: &[u8] = b"GET /r.flv HTTP/1.1\r\nHost: n\r\nSynctv-Pull: n3\r\n\r\n";
 
 #[test]
 fn a_pull_from_a_pull_is_refused() {
@@ -22,7 +23,7 @@ fn a_pull_from_a_pull_is_refused() {
     let mut publisher = origin.publish("r");
     publisher.send_all(&[frames::video_header(1), frames::keyframe(0, 0)]);
     edge.watch("r").frames_until(&frames::keyframe(0, 0));
-    let refused = exchange(edge.http, PULL);
+    let refused = exchange(edge.http, pull_request("r").as_bytes());
     assert_eq!(refused.status, 404);
     assert!(refused.text().contains("not_published_here"), "{}", refused.text());
 }
@@ -47,14 +48,26 @@ fn a_pull_ends_with_its_publisher_while_viewers_stay() {
 
 #[test]
 fn the_log_names_pulls_as_such() {
-    let server = TestServer::start(&[]);
+    let server = TestServer::start(&["--cluster-secret", CLUSTER_SECRET]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     let frame = frames::keyframe(0, 0);
     publisher.send_all(&[frames::video_header(1), frame.clone()]);
     let mut socket = dial(server.http);
-    socket.write_all(PULL).expect("the server takes the request");
+    socket.write_all(pull_request("r").as_bytes()).expect("the server takes the request");
     FlvViewer::of(socket).frames_until(&frame);
     server.wait_for_viewer_leaving("r", "pull");
+}
+
+#[test]
+fn a_stranger_that_calls_itself_a_node_gets_nothing() {
+    let server = TestServer::start(&[]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    publisher.send_all(&[frames::video_header(1), frames::keyframe(0, 0)]);
+    for request in [STRANGER, pull_request("r").as_bytes()] {
+        let refused = exchange(server.http, request);
+        assert_eq!(refused.status, 403);
+        assert_eq!(refused.json()["error"], "not_a_node");
+    }
 }
 
 #[test]

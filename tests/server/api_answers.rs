@@ -42,7 +42,7 @@ fn parsed(response: &Response) -> Value {
 fn publish(server: &TestServer, room: &str) -> RtmpPeer {
     let mut publisher = RtmpPeer::publish(server, room);
     publisher.send_all(&frames::headers());
-    publisher.send(&frames::keyframe(0, 0));
+    publisher.send_all(&[frames::keyframe(0, 0), frames::audio(0, 1)]);
     FlvViewer::open(server, room).frames_until(&frames::keyframe(0, 0));
     server.wait_for_viewer_leaving(room, "http-flv");
     publisher

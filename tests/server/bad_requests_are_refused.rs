@@ -5,6 +5,7 @@ use synctv_testkit::{
     rtmp::{Refused, RtmpPeer},
     server::TestServer,
     socket::dial,
+    tools,
 };
 
 fn refused(server: &TestServer, client: Client) -> Refused {
@@ -14,13 +15,41 @@ fn refused(server: &TestServer, client: Client) -> Refused {
 #[test]
 fn another_app_is_named_in_the_refusal() {
     let server = TestServer::start(&[]);
-    for client in [Client::publisher("studio", "r"), Client::player("studio", "r")] {
+    for (client, code) in [
+        (Client::publisher("studio", "r"), "NetStream.Publish.Denied"),
+        (Client::player("studio", "r"), "NetStream.Play.StreamNotFound"),
+    ] {
         let refused = refused(&server, client);
-        assert_eq!(refused.code, "NetConnection.Connect.Rejected");
-        assert!(refused.description.contains("studio"), "{refused:?}");
+        assert_eq!(refused.code, code);
+        assert!(
+            refused.description.contains("studio") && refused.description.contains("/live/"),
+            "{refused:?}"
+        );
     }
     let closed = server.log.find("the reason", |line| line.text("msg") == "RTMP connection closed");
     assert!(closed.text("why").contains("studio"));
+}
+
+#[test]
+fn ffmpeg_shows_what_is_wrong_with_the_address() {
+    let server = TestServer::start(&[]);
+    let file = tools::media_file(tools::Media::AudioVideo);
+    for program in [tools::ffmpeg, tools::new_ffmpeg] {
+        for (address, reason) in [
+            ("studio/r", "the app \"studio\" is not served here, only \"live\""),
+            ("r", "the app \"r\" is not served here"),
+            ("live/a/b", "the room name has the character '/'"),
+            ("live/a,b", "the room name has the character ','"),
+        ] {
+            let url = format!("rtmp://{}/{address}", server.rtmp);
+            let mut push = program();
+            let output = push.args(["-re", "-i"]).arg(file).args(["-c", "copy", "-f", "flv", &url]).output();
+            let output = output.expect("FFmpeg runs");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success() && said.contains(reason), "{address}: {said}");
+            assert!(!said.contains("authentication"), "{address}: {said}");
+        }
+    }
 }
 
 #[test]

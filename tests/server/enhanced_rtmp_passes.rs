@@ -124,7 +124,7 @@ fn hevc_and_opus_from_a_new_ffmpeg() {
     let server = TestServer::start(&[]);
     let mut viewers = WaitingViewers::of(&server, "r");
     let push = push(new_ffmpeg(), file, &server.rtmp_url("r"));
-    server.log.find_nth(2, "FFmpeg publishes", |line| line.says("publisher came", "r"));
+    server.log.find_nth(2, "FFmpeg publishes", |line| line.says("publisher connected", "r"));
     // The same FFmpeg decodes it too; for less than all, as it takes the end of a live body for an error.
     let mut decode = new_ffmpeg();
     decode.args(["-xerror", "-i", &server.flv_url("r"), "-t", "2", "-f", "null", "-"]);

@@ -40,7 +40,7 @@ fn frames_of_megabytes_arrive_whole() {
     const SIZE_BYTES: usize = 3 * 1024 * 1024;
     let server = TestServer::start(&["--viewer-queue-mb", "64"]);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     let mut viewer = FlvViewer::open(&server, "r");
     let mut player = RtmpPeer::play(&server, "r");
     let sent = [

@@ -3,7 +3,7 @@
 //! The bytes are random, from fixed seeds, so that a failure comes again.
 
 use std::{
-    io::{self, Write},
+    io::{self, Read, Write},
     net::TcpStream,
     thread,
 };
@@ -15,6 +15,9 @@ use synctv_testkit::{
     server::TestServer,
     socket::dial,
 };
+
+/// As much as an attacker takes of what comes back.
+const ANSWER_MAX_BYTES: u64 = 20_000;
 
 /// Attackers of each kind.
 const ROUNDS: u64 = 40;
@@ -49,7 +52,8 @@ fn throw(mut socket: TcpStream, bytes: &[u8]) {
     // The server may close at any byte.
     let _ = socket.write_all(bytes);
     let _ = socket.shutdown(std::net::Shutdown::Write);
-    let _ = io::copy(&mut socket, &mut io::sink());
+    // Some of it is a request, which is answered for as long as the stream runs.
+    let _ = io::copy(&mut socket.take(ANSWER_MAX_BYTES), &mut io::sink());
 }
 
 fn attack(server: &TestServer, kind: u64, seed: u64) {

@@ -11,7 +11,7 @@ use synctv_testkit::{
 fn by_the_next_publisher_and_viewers_go_on() {
     let server = TestServer::start(&["--publisher-timeout-s", "3"]);
     let mut dead = RtmpPeer::publish(&server, "r");
-    dead.send_all(&frames::headers());
+    dead.send_all(&frames::video_headers());
     dead.send(&frames::keyframe(5000, 1));
     let mut viewer = FlvViewer::open(&server, "r");
     viewer.frames_until(&frames::keyframe(5000, 1));

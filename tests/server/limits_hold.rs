@@ -1,6 +1,6 @@
 //! Each limit refuses what is over it, with a reason for the peer and in the log, and the server serves everyone else.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use synctv_media::rtmp::amf0::Value;
 use synctv_testkit::{
@@ -11,7 +11,10 @@ use synctv_testkit::{
     publisher_script::PublisherScript,
     rtmp::{
         RtmpPeer,
-        raw::{FIRST_CHUNK_SIZE, PING_REQUEST, RawRtmp, SET_CHUNK_SIZE, USER_CONTROL, command, message},
+        raw::{
+            FIRST_CHUNK_SIZE, PING_REQUEST, RawRtmp, SET_CHUNK_SIZE, USER_CONTROL, c0_and_c1, command,
+            message,
+        },
     },
     server::TestServer,
     socket::{dial, read_to_close},
@@ -34,28 +37,79 @@ fn connections_over_both_ports() {
     assert_eq!(refused.status, 503);
     assert_eq!(refused.header("retry-after"), "5");
     assert!(refused.text().contains("too_many_connections"));
-    read_to_close(&mut dial(server.rtmp));
-    assert_eq!(request(server.http, "GET", "/healthz").status, 200, "it is alive");
-    assert_eq!(request(server.http, "GET", "/readyz").status, 503, "but takes no new peers");
-    for port in ["httpflv", "rtmp"] {
-        let says = |line: &LogLine| line.text("msg").starts_with("connections refused");
-        let line = server.log.find(port, |line| says(line) && line.text("port") == port);
-        assert_eq!(line.number("limit"), 2);
-    }
+    let refused = RtmpPeer::try_play(&server, "r").expect_err("there is no place for a player");
+    assert_eq!(refused.code, "NetStream.Play.Failed");
+    assert!(refused.description.contains("limit of 2 connections"), "{refused:?}");
+    assert_eq!(request(server.http, "GET", "/healthz").status, 200, "it lives");
+    assert_eq!(request(server.http, "GET", "/readyz").status, 503, "but takes nobody");
+    find(&server, "play refused", "limit of 2 connections");
+    assert_refused(&server, "httpflv", 2);
 
     // A place is free again when someone has left.
     drop(viewer);
     server.wait_for_viewer_leaving("r", "http-flv");
     publisher.send(&frames::keyframe(40, 1));
-    // The line in the log may be there a moment before.
-    let mut next = poll_until("the place is free", || match FlvViewer::try_open(&server, "r") {
+    open_when_there_is_room(&server).frames_until(&frames::keyframe(40, 1));
+}
+
+/// Asserts that the log says that connections were refused.
+fn assert_refused(server: &TestServer, port: &str, limit: u64) {
+    let says = |line: &LogLine| line.text("msg").starts_with("connections refused");
+    let line = server.log.find(port, |line| says(line) && line.text("port") == port);
+    assert_eq!(line.number("limit"), limit);
+}
+
+#[test]
+fn a_publisher_finds_a_way_back_over_the_limit() {
+    let server = TestServer::start(&["--max-connections", "2"]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    publisher.send(&frames::keyframe(0, 0));
+    let mut viewer = FlvViewer::open(&server, "r");
+    assert_eq!(FlvViewer::try_open(&server, "r").expect_err("it is full").status, 503);
+    // Its line is dead, and someone else takes its place before it is back.
+    publisher.reset();
+    server.wait_for_publisher_leaving("r");
+    let mut second = open_when_there_is_room(&server);
+    assert_eq!(FlvViewer::try_open(&server, "r").expect_err("it is full again").status, 503);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    publisher.send(&frames::keyframe(0, 1));
+    for viewer in [&mut viewer, &mut second] {
+        viewer.frames_until(&frames::keyframe(0, 1));
+    }
+}
+
+#[test]
+fn the_reserve_for_publishers() {
+    /// More than the reserve of two worker threads.
+    const MANY: usize = 100;
+    let server = TestServer::start(&["--max-connections", "1", "--handshake-timeout-s", "1"]);
+    let _publisher = RtmpPeer::publish(&server, "r");
+    let mut silent: Vec<_> = (0..MANY).map(|_| dial(server.rtmp)).collect();
+    assert_refused(&server, "rtmp", 1);
+    // The reserve is free again when those who do nothing with it were disconnected.
+    for socket in &mut silent {
+        read_to_close(socket);
+    }
+    drop(silent);
+    poll_until("the reserve is free again", || is_greeted(&server).then_some(()));
+    RtmpPeer::publish(&server, "another");
+}
+
+/// Whether the server shakes hands with one more.
+fn is_greeted(server: &TestServer) -> bool {
+    let mut socket = dial(server.rtmp);
+    socket.write_all(&c0_and_c1()).and_then(|()| socket.read_exact(&mut [0; 1])).is_ok()
+}
+
+/// The line about a viewer that left may be there a moment before the place is free.
+fn open_when_there_is_room(server: &TestServer) -> FlvViewer {
+    poll_until("a place is free", || match FlvViewer::try_open(server, "r") {
         Ok(viewer) => Some(viewer),
         Err(refused) => {
             assert_eq!(refused.status, 503);
             None
         }
-    });
-    next.frames_until(&frames::keyframe(40, 1));
+    })
 }
 
 #[test]
@@ -171,5 +225,5 @@ fn replies_that_are_not_read() {
         }
     }
     let left = server.wait_for_publisher_leaving("r");
-    assert_eq!(left.text("why"), "it does not read its replies");
+    assert_eq!(left.text("why"), "replies are not read");
 }

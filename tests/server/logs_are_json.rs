@@ -64,11 +64,11 @@ fn a_line_about_a_peer_that_left_has_reason_duration_and_bytes() {
     let began = now();
     let server = TestServer::start(&[]);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    publisher.send_all(&frames::headers());
+    publisher.send_all(&frames::video_headers());
     publisher.send(&frames::sized_keyframe(0, 0, 5000));
     let mut viewer = FlvViewer::open(&server, "r");
     viewer.frames_until(&frames::sized_keyframe(0, 0, 5000));
-    let came = server.log.find("viewer came", |line| line.says("viewer came", "r"));
+    let came = server.log.find("viewer connected", |line| line.says("viewer connected", "r"));
     assert_eq!(came.text("protocol"), "http-flv");
     let publisher_address = publisher.address().to_string();
     drop(viewer);
@@ -83,7 +83,7 @@ fn a_line_about_a_peer_that_left_has_reason_duration_and_bytes() {
     let left = server.wait_for_publisher_leaving("r");
     assert_eq!(left.text("peer"), publisher_address);
     assert!(left.number("bytes") > 5000 && left.number("seconds") <= began.elapsed().as_secs());
-    assert_eq!(left.text("why"), "it closed the connection");
+    assert_eq!(left.text("why"), "connection closed by the peer");
 }
 
 #[test]

@@ -40,9 +40,7 @@ fn reads(media: Media, codecs: &[&str]) {
 
 fn codec_names(probed: &Value) -> Vec<&str> {
     let streams = probed["streams"].as_array().into_iter().flatten();
-    // FFmpeg takes the server's own data messages for RTMP players for a text track.
-    let media = streams.filter(|stream| stream["codec_name"] != "text");
-    let mut names: Vec<&str> = media.filter_map(|stream| stream["codec_name"].as_str()).collect();
+    let mut names: Vec<&str> = streams.filter_map(|stream| stream["codec_name"].as_str()).collect();
     names.sort_unstable();
     names
 }

@@ -109,12 +109,12 @@ fn assert_skipped(seen: &Seen) {
     frames::assert_never_back(&coded(&seen.came, Track::Video));
 }
 
-/// Behind a gap comes a keyframe, with metadata and both sequence headers in front.
+/// Behind a gap comes a keyframe, with metadata and its sequence header in front.
 fn assert_headers_before(came: &[Frame], frame: &Frame) {
     assert!(frames::is_keyframe(frame), "at {} ms", frame.timestamp_ms);
     let at = came.iter().position(|other| other == frame).expect("it came");
-    let before = frames::payloads(&came[at - 3..at]);
-    assert_eq!(before, frames::payloads(&frames::headers()));
+    let before = frames::payloads(&came[at - 2..at]);
+    assert_eq!(before, frames::payloads(&frames::video_headers()));
 }
 
 fn assert_counted(left: &LogLine) {
@@ -137,5 +137,7 @@ fn one_that_falls_behind_in_time_skips_too_however_small_the_frames() {
 
 fn wait_for_viewer(server: &TestServer, socket: &TcpStream) {
     let address = socket.local_addr().expect("a connected socket has an address").to_string();
-    server.log.find("viewer came", |line| line.says("viewer came", "r") && line.text("peer") == address);
+    server
+        .log
+        .find("viewer connected", |line| line.says("viewer connected", "r") && line.text("peer") == address);
 }

@@ -35,12 +35,12 @@ fn over_rtmp() {
 
 /// The stream goes on for the others until the stalled viewer is disconnected.
 fn step_until_disconnected(server: &TestServer, mut script: PublisherScript, peer: &str) -> LogLine {
-    let is_it = |line: &LogLine| line.says("viewer left", "r") && line.text("peer") == peer;
+    let is_it = |line: &LogLine| line.says("viewer disconnected", "r") && line.text("peer") == peer;
     while server.log.count(is_it) == 0 {
         script.step();
     }
-    let left = server.log.find("viewer left", is_it);
-    assert_eq!(left.text("why"), "it took nothing for 2 s");
+    let left = server.log.find("viewer disconnected", is_it);
+    assert_eq!(left.text("why"), "stalled: no bytes accepted for 2 s");
     script.steps(3);
     left
 }

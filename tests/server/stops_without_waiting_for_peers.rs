@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT end the server with exit code 0, without waiting until peers disconnect.
+//! SIGTERM and SIGINT end the server with exit code 0, without waiting until peers disconnect; SIGHUP does not end it.
 
 use synctv_testkit::{
     flv::FlvViewer, frames, http::request, publisher_script::PublisherScript, rtmp::RtmpPeer,
@@ -19,6 +19,17 @@ fn on_sigterm_with_peers_of_every_kind() {
     let status = server.wait_for_exit();
     assert_eq!(status.code(), Some(0));
     while viewer.next_frame().is_some() {}
+}
+
+#[test]
+fn on_sighup_it_goes_on() {
+    let server = TestServer::start(&[]);
+    let mut script = PublisherScript::start(&server, "r", 100);
+    server.signal("HUP");
+    server.log.find("signal ignored", |line| line.text("signal") == "SIGHUP");
+    script.steps(2);
+    server.signal("TERM");
+    assert_eq!(server.wait_for_exit().code(), Some(0));
 }
 
 #[test]

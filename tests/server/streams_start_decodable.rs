@@ -41,8 +41,13 @@ fn audio_without_video() {
 
 #[test]
 fn a_publisher_that_announces_nothing() {
-    let sent =
-        [frames::video_header(0x1f), samples::audio_header(), frames::keyframe(0, 0), frames::inter(40, 2)];
+    let sent = [
+        frames::video_header(0x1f),
+        samples::audio_header(),
+        frames::keyframe(0, 0),
+        frames::audio(10, 1),
+        frames::inter(40, 2),
+    ];
     starts_with(&sent, (true, true));
 }
 

@@ -13,10 +13,9 @@ use synctv_media::{
 
 use super::{
     origin::{Origin, PublishedRoom},
-    registry::ClaimError,
     store::{Claim, Store, StoreError},
 };
-use crate::hls::unix_ms;
+use crate::{clock::unix_ms, cluster::store::ClaimError};
 
 /// Claims of one process, gone with it. Cloning gives another handle to the same claims.
 #[derive(Debug, Clone)]

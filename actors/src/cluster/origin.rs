@@ -3,8 +3,9 @@
 pub use synctv_media::cluster::claims::NodeAddresses;
 use synctv_media::stream::room::RoomName;
 
-/// The request header by which a node asks for what its own viewers want; its value is that node's name. It is answered
-/// only from what is published here, so that no room goes round in circles.
+/// The request header by which a node asks for what its own viewers want; its value is that node's name and signature
+/// ([`NodeKeys::sign`](crate::access::NodeKeys::sign)). It is answered only from what is published here, so that no room
+/// goes round in circles.
 pub const PULL_HEADER: &str = "synctv-pull";
 
 /// The node that publishes a room, seen from another one.

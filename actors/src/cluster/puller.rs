@@ -2,26 +2,19 @@
 
 mod connection;
 
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, WrapFuture,
 };
-use log::{debug, info};
-use synctv_media::stream::{frame::Frame, publication_resume::PublicationResume, room::RoomName};
+use log::{debug, error, info};
+use synctv_media::stream::{publication_resume::PublicationResume, room::RoomName};
 use tokio::time::{Instant, sleep, timeout};
 
 use self::connection::{OriginConnection, PullError, Request};
 use crate::{
     cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
-    stream::StreamSettings,
+    events::{Dismissed, FromOrigin, PullerId, StreamSettings, Update},
 };
 
 /// How long to wait before the registry is asked again, at the first attempt and at each further one.
@@ -39,17 +32,10 @@ const SILENCES_MAX: usize = 4;
 /// How long the registry may take to say where a room is.
 const LOCATE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What all pulls have in common.
-#[derive(Debug, Clone)]
-pub struct PullSettings {
-    /// This node's name, which origins are told.
-    pub node_id: String,
-    /// How long a pull goes on when nobody watches any more.
-    pub linger: Duration,
-    /// How long viewers are kept while no node publishes the room.
-    pub grace: Duration,
-    /// The size of the largest frame that is taken from an origin, in bytes.
-    pub frame_limit_bytes: usize,
+/// Reads the head of an origin's answer.
+#[cfg(any(test, feature = "testing"))]
+pub fn fuzz_head(data: &[u8]) {
+    connection::fuzz_head(data);
 }
 
 /// The actor. A child of its stream, on the stream's thread.
@@ -61,37 +47,6 @@ pub(crate) struct PullerHandle {
     id: PullerId,
     address: Addr<PullerActor>,
 }
-
-/// Tells the pullers of a process apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PullerId(u64);
-
-/// What a puller tells its stream. The answer is awaited before anything more is read from the origin.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<(), Dismissed>")]
-pub(crate) struct FromOrigin {
-    pub(crate) puller: PullerId,
-    pub(crate) update: Update,
-}
-
-#[derive(Debug)]
-pub(crate) enum Update {
-    /// The origin answered; its media follows.
-    Connected { node: String },
-    Media {
-        frames: Vec<Frame>,
-        /// They do not continue what came before.
-        after_hole: bool,
-    },
-    /// The connection broke. The publication may go on, there or elsewhere.
-    Broken,
-    /// The publication is over: nobody has the room, or someone else has.
-    Over,
-}
-
-/// The stream has no use for the puller any more.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Dismissed;
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -155,9 +110,7 @@ impl Pull {
         registry: RegistryHandle,
         stream: Recipient<FromOrigin>,
     ) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let id = PullerId(NEXT.fetch_add(1, Ordering::Relaxed));
-        Self { id, room, settings, registry, stream }
+        Self { id: PullerId::unique(), room, settings, registry, stream }
     }
 
     /// Feeds the stream until it has no use for that any more.
@@ -206,7 +159,7 @@ impl Pull {
         let opened = OriginConnection::open(Request {
             address: &address,
             room,
-            node_id: &settings.pull.node_id,
+            nodes: &settings.pull.nodes,
             frame_limit_bytes: settings.pull.frame_limit_bytes,
         });
         let connection = match opened.await {
@@ -272,6 +225,16 @@ impl Pull {
 
     async fn tell(&self, update: Update) -> Result<(), Dismissed> {
         self.stream.send(FromOrigin { puller: self.id, update }).await.unwrap_or(Err(Dismissed))
+    }
+}
+
+/// A puller that panicked is a broken connection: otherwise its stream would stay live and silent for ever.
+impl Drop for Pull {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!(room = self.room.as_str(); "pull ended");
+            self.stream.do_send(FromOrigin { puller: self.id, update: Update::Broken });
+        }
     }
 }
 

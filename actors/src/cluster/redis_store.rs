@@ -1,7 +1,9 @@
 //! The store that nodes share: claims and leases in Redis.
 
+mod access;
 mod join;
 mod leases;
+mod membership;
 mod pending_releases;
 mod pool;
 mod scripts;
@@ -16,10 +18,11 @@ use std::{
 };
 
 use futures::{FutureExt, future::LocalBoxFuture};
+use log::warn;
 use redis::{RedisError, aio::MultiplexedConnection};
 use synctv_media::{
     cluster::{
-        claims::{ClaimAnswer, ClaimRequest, Lease, LeaseAnswer, NodeAddresses, Process, RenewAnswer},
+        claims::{ClaimAnswer, ClaimRequest, Lease, LeaseAnswer, RenewAnswer},
         leases::{HeldRoom, assess_holder},
     },
     stream::room::RoomName,
@@ -27,15 +30,18 @@ use synctv_media::{
 use tokio::time::Instant;
 
 pub use self::{
+    access::RedisAccess,
     join::{JoinError, Joined, join},
+    membership::Membership,
     url::{RedisUrl, RedisUrlError},
 };
 use self::{leases::LeaseCache, pending_releases::PendingReleases, pool::RedisPool};
 use super::{
     origin::{Origin, PublishedRoom},
-    registry::{CLAIM_TIMEOUT, ClaimError},
+    registry::CLAIM_TIMEOUT,
     store::{Claim, Store, StoreError},
 };
+use crate::cluster::store::ClaimError;
 
 /// How long a heartbeat's request may be granted, from when it is sent.
 const RENEW_VALID_MS: u64 = 3000;
@@ -46,27 +52,8 @@ const CLAIM_LINKS_MAX: u32 = 4;
 /// Look-ups that are under way at once.
 const LOOKUP_LINKS_MAX: u32 = 4;
 
-/// A node of the cluster, and how it takes part.
-#[derive(Debug, Clone)]
-pub struct Membership {
-    /// Where the table is.
-    pub url: RedisUrl,
-    /// Who this is.
-    pub process: Process,
-    /// Where others reach it.
-    pub addresses: NodeAddresses,
-    /// How long the node counts as alive after it last said so.
-    pub lease_ttl: Duration,
-    /// How long a claim stays that is not renewed.
-    pub claim_ttl: Duration,
-}
-
-impl Membership {
-    /// How long one answer of Redis may take: several fit into a claim's time, and into a lease's.
-    fn response_timeout(&self) -> Duration {
-        (self.lease_ttl / 3).min(Duration::from_secs(1))
-    }
-}
+/// How often keys are logged that cannot be read.
+const UNREADABLE_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The store of a node that shares its rooms with others.
 #[derive(Clone)]
@@ -86,6 +73,8 @@ struct Inner {
     pending_releases: RefCell<PendingReleases>,
     /// The lease had been gone, and the claims were not renewed since.
     returned: Cell<bool>,
+    /// When a key that cannot be read was logged last.
+    unreadable_logged: Cell<Option<Instant>>,
 }
 
 /// Why a bid was not made or not granted.
@@ -106,6 +95,7 @@ impl RedisStore {
             leases: RefCell::default(),
             pending_releases: RefCell::default(),
             returned: Cell::new(false),
+            unreadable_logged: Cell::new(None),
         }))
     }
 
@@ -210,7 +200,7 @@ impl Inner {
         let process = &self.membership.process;
         let released =
             self.pool.run(async |link| table::release(link, process, claims.iter().map(parts)).await).await;
-        self.pending_releases.borrow_mut().released(claims, released.as_ref().ok().copied());
+        self.pending_releases.borrow_mut().released(claims, released.as_ref().ok().copied().flatten());
         released.map(drop)
     }
 
@@ -247,7 +237,7 @@ impl Inner {
         room: &RoomName,
         fresh: bool,
     ) -> Result<Option<Origin>, RedisError> {
-        let row = table::rows(link, &[room]).await?.pop().flatten();
+        let row = table::rows(link, &[room]).await?.pop().transpose()?.flatten();
         let Some(row) = row.filter(|row| row.node != self.membership.process.node) else {
             return Ok(None);
         };
@@ -271,31 +261,44 @@ impl Inner {
     }
 
     async fn rooms(&self) -> Result<Vec<PublishedRoom>, StoreError> {
-        self.lookup_links.run(async |link| published_rooms(link).await).await
+        self.lookup_links.run(async |link| self.published_rooms(link).await).await
     }
-}
 
-/// The rooms whose nodes are alive.
-async fn published_rooms(link: &mut MultiplexedConnection) -> Result<Vec<PublishedRoom>, RedisError> {
-    let names = table::room_names(link).await?;
-    let rows = table::rows(link, &names.iter().collect::<Vec<_>>()).await?;
-    let nodes: HashSet<&str> = rows.iter().flatten().map(|row| row.node.as_str()).collect();
-    let nodes: Vec<&str> = nodes.into_iter().collect();
-    let leases = table::leases(link, &nodes).await?;
-    let alive: HashSet<(&str, u64)> = nodes
-        .iter()
-        .zip(&leases)
-        .filter_map(|(node, lease)| Some((*node, lease.as_ref()?.incarnation)))
-        .collect();
-    let published = names.iter().zip(&rows).filter_map(|(room, row)| {
-        let row = row.as_ref()?;
-        alive.contains(&(row.node.as_str(), row.incarnation)).then(|| PublishedRoom {
+    /// The rooms whose nodes are alive. A key that cannot be read is left out and reported: it must not hide the others.
+    async fn published_rooms(
+        &self,
+        link: &mut MultiplexedConnection,
+    ) -> Result<Vec<PublishedRoom>, RedisError> {
+        let names = table::room_names(link).await?;
+        let rows = table::rows(link, &names.iter().collect::<Vec<_>>()).await?;
+        let rows = names.into_iter().zip(rows);
+        let rows: Vec<_> =
+            rows.filter_map(|(room, row)| self.readable(room.as_str(), row).map(|row| (room, row))).collect();
+        let nodes: HashSet<&str> = rows.iter().map(|(_, row)| row.node.as_str()).collect();
+        let nodes: Vec<&str> = nodes.into_iter().collect();
+        let leases = nodes.iter().zip(table::leases(link, &nodes).await?);
+        let alive: HashSet<(&str, u64)> = leases
+            .filter_map(|(node, lease)| Some((*node, self.readable(node, lease)?.incarnation)))
+            .collect();
+        let published = rows.iter().filter(|(_, row)| alive.contains(&(row.node.as_str(), row.incarnation)));
+        let published = published.map(|(room, row)| PublishedRoom {
             room: room.clone(),
             node: row.node.clone(),
             since_unix_ms: row.since_unix_ms,
-        })
-    });
-    Ok(published.collect())
+        });
+        Ok(published.collect())
+    }
+
+    /// What a key holds, if it is there and ours. One that is not is logged now and then.
+    fn readable<T>(&self, name: &str, read: table::Read<T>) -> Option<T> {
+        let Err(error) = read else { return read.ok().flatten() };
+        let now = Instant::now();
+        if self.unreadable_logged.get().is_none_or(|logged| now - logged >= UNREADABLE_LOG_INTERVAL) {
+            self.unreadable_logged.set(Some(now));
+            warn!(name = name, reason:% = error; "a key in Redis cannot be read and is left out");
+        }
+        None
+    }
 }
 
 fn unavailable(reason: &str) -> ClaimError {

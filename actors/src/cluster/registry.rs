@@ -1,64 +1,26 @@
 //! Who publishes what: the node's claims on rooms, its lease, and the heartbeats that keep them.
 
 mod actor;
+mod lease_keeper;
 mod lookups;
+mod messages;
 
 use std::time::Duration;
 
-use actix::{Addr, Arbiter, Message, Recipient, Supervisor};
+use actix::{Addr, Arbiter, Recipient, Supervisor};
 use actix_rt::ArbiterHandle;
+use log::warn;
 use synctv_media::stream::room::RoomName;
-use thiserror::Error;
 
-pub use self::actor::RegistryActor;
-use self::actor::{AskReadiness, ClaimRoom, Leave, ListRooms, Locate, Ping, ReleaseRoom};
+pub use self::messages::{CLAIM_TIMEOUT, ClaimLost, LEAVE_TIMEOUT, Readiness};
+use self::{
+    actor::RegistryActor,
+    messages::{AskReadiness, ClaimRoom, Leave, ListRooms, Locate, Ping, ReleaseRoom},
+};
 use crate::cluster::{
     origin::{Origin, PublishedRoom},
-    store::{Claim, Store, StoreError},
+    store::{Claim, ClaimError, Store, StoreError},
 };
-
-/// How long a claim may take before it counts as refused. Publishers wait for it.
-pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How long giving everything back may take when the node stops. What is left then expires.
-pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Why a room could not be claimed.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ClaimError {
-    /// Someone publishes this room.
-    #[error("the room is published through node {node}")]
-    Taken {
-        /// The node of the one who does.
-        node: String,
-    },
-    /// The registry cannot say.
-    #[error("the registry does not take new rooms now: {reason}")]
-    Unavailable {
-        /// What went wrong.
-        reason: String,
-    },
-}
-
-/// Told to the owner of a claim that is no longer its own.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct ClaimLost {
-    /// The claim's epoch.
-    pub epoch: u64,
-}
-
-/// Whether new rooms are taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Readiness {
-    /// They are.
-    Ready,
-    /// They are not, for now.
-    NotReady {
-        /// Why.
-        reason: String,
-    },
-}
 
 /// Talks to the [`RegistryActor`].
 #[derive(Debug, Clone)]
@@ -124,8 +86,9 @@ impl RegistryHandle {
     /// Gives all claims and the node's lease back, and takes no new ones. Returns when that is done, or after
     /// [`LEAVE_TIMEOUT`]. The claims' owners are not told.
     pub async fn leave(&self) {
-        // Without a registry there is nothing to give back.
-        let _ = self.0.send(Leave).await;
+        if let Err(ended) = self.0.send(Leave).await {
+            warn!(reason:% = ended; "claims and lease expire instead of being given back");
+        }
     }
 }
 

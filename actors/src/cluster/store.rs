@@ -9,10 +9,7 @@ use futures::{
 use synctv_media::{cluster::claims::LeaseAnswer, stream::room::RoomName};
 use thiserror::Error;
 
-use super::{
-    origin::{Origin, PublishedRoom},
-    registry::ClaimError,
-};
+use super::origin::{Origin, PublishedRoom};
 
 /// A room, taken by one node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,6 +24,23 @@ pub struct Claim {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct StoreError(pub String);
+
+/// Why a room could not be claimed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ClaimError {
+    /// Someone publishes this room.
+    #[error("the room is published through node {node}")]
+    Taken {
+        /// The node of the one who does.
+        node: String,
+    },
+    /// The registry cannot say.
+    #[error("the registry does not take new rooms now: {reason}")]
+    Unavailable {
+        /// What went wrong.
+        reason: String,
+    },
+}
 
 /// Keeps claims for all nodes that share it.
 ///

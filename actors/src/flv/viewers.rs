@@ -1,5 +1,7 @@
 //! The HTTP-FLV viewers of one room on one worker thread: one actor writes to all their sockets.
 
+mod inbox;
+
 use std::{
     io,
     net::SocketAddr,
@@ -7,57 +9,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::Bytes;
-use log::{debug, info};
-use synctv_media::stream::{
-    batch::{Batches, WireFormat},
-    gop::JoinPoint,
-    room::RoomName,
-    viewer_queue::LagLimits,
-};
-use tokio::net::TcpStream;
+use log::debug;
+use synctv_media::stream::{batch::Batches, gop::JoinPoint, viewer_queue::LagLimits};
 
-pub use crate::flv::viewer_pool::{PoolEntry, ViewerPool};
+use self::inbox::Inbox;
+use super::{
+    messages::{Admit, ViewerGuard, ViewerKind, Writable},
+    pool_state::PoolKey,
+};
 use crate::{
     connection_limit::ConnectionPermit,
-    events::{EndReason, MAILBOX_MAX, StreamEvent, ViewerId},
-    flv::viewer_pool::{PoolKey, ViewerGuard},
-    stream::{CountedViewer, StreamHandle},
+    events::{EndReason, StreamEvent, SubscriberRole, ViewerId},
+    stream::StreamHandle,
+    subscription::Subscription,
+    viewer_session::{LeaveReason, ViewerSession},
     viewer_socket::ViewerSocket,
+    wire::Wire,
 };
 
 /// How often viewers are looked at that take nothing, or went while there was nothing to send.
 const STALL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A viewer who asked for a stream, with the request already read off the socket.
-#[derive(Debug)]
-pub struct NewViewer {
-    /// The viewer's socket, with TCP_NODELAY set.
-    pub socket: TcpStream,
-    /// Who it is.
-    pub peer: SocketAddr,
-    /// The head of the response, to be sent before the media.
-    pub head: Bytes,
-    /// Counts the connection for as long as it lasts.
-    pub permit: ConnectionPermit,
-    /// Whom it serves.
-    pub kind: ViewerKind,
-}
-
-/// Who watches over HTTP-FLV.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ViewerKind {
-    /// Someone who stays while the publisher is away for a moment.
-    Viewer,
-    /// A node that pulls for its own viewers. It is let go as soon as nobody publishes here, to look elsewhere.
-    Node,
-}
-
 /// Serves the viewers of one stream on one thread.
 #[derive(Debug)]
-pub struct FlvViewersActor {
-    stream: StreamHandle,
+pub(super) struct FlvViewersActor {
+    subscription: Subscription,
     key: PoolKey,
     limits: Arc<LagLimits>,
     /// In the order of their ids.
@@ -77,46 +55,30 @@ enum ViewersPhase {
 struct Viewer {
     id: ViewerId,
     socket: ViewerSocket,
-    /// Apart, so that what each picture needs of the viewers is close together.
-    about: Box<About>,
+    /// Apart, so that what each frame needs of the viewers is close together in memory.
+    details: Box<ViewerDetails>,
 }
 
 #[derive(Debug)]
-struct About {
-    peer: SocketAddr,
-    since: Instant,
+struct ViewerDetails {
+    session: ViewerSession,
     kind: ViewerKind,
+    inbox: Inbox,
     _permit: ConnectionPermit,
     _guard: ViewerGuard,
-    /// Another node that pulls is none itself.
-    _counted: Option<CountedViewer>,
 }
-
-/// Why a viewer is no longer served.
-#[derive(Debug)]
-enum LeaveReason {
-    Gone(io::Error),
-    Stalled(Duration),
-    Ended(EndReason),
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Admit {
-    pub viewer: NewViewer,
-    pub guard: ViewerGuard,
-    /// Another thread accepted it.
-    pub is_from_elsewhere: bool,
-}
-
-/// A socket that took no more may take more now.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Writable(ViewerId);
 
 impl FlvViewersActor {
     pub(super) fn new(stream: StreamHandle, key: PoolKey, limits: Arc<LagLimits>) -> Self {
-        Self { stream, key, limits, viewers: Vec::new(), next_viewer: 0, phase: ViewersPhase::Streaming }
+        let subscription = Subscription::new(stream, SubscriberRole::Viewers);
+        Self {
+            subscription,
+            key,
+            limits,
+            viewers: Vec::new(),
+            next_viewer: 0,
+            phase: ViewersPhase::Streaming,
+        }
     }
 
     /// Takes the viewer in, and gives the head of its response. `None` if it is gone.
@@ -125,32 +87,36 @@ impl FlvViewersActor {
         id: ViewerId,
         Admit { viewer: new, guard, is_from_elsewhere }: Admit,
     ) -> Option<Bytes> {
-        let socket = if is_from_elsewhere { settle(new.socket, new.peer)? } else { new.socket };
-        info!(room = self.stream.room().as_str(), peer:% = new.peer, protocol = new.kind.protocol(); "viewer came");
+        let wire = if is_from_elsewhere { settle(new.wire, new.peer)? } else { new.wire };
+        let session =
+            ViewerSession::begin(self.stream(), new.peer, new.kind.protocol(new.format), new.access);
         self.viewers.push(Viewer {
             id,
-            socket: ViewerSocket::new(socket, WireFormat::Flv, now()),
-            about: Box::new(About {
-                peer: new.peer,
-                since: now(),
+            socket: ViewerSocket::new(wire, new.format, now()),
+            details: Box::new(ViewerDetails {
+                session,
                 kind: new.kind,
+                inbox: Inbox::new(new.kind, new.format),
                 _permit: new.permit,
                 _guard: guard,
-                _counted: (new.kind == ViewerKind::Viewer).then(|| self.stream.count_viewer()),
             }),
         });
         Some(new.head)
     }
 
+    fn stream(&self) -> &StreamHandle {
+        self.subscription.stream()
+    }
+
     fn media(&mut self, batches: &Batches, after_gap: bool, ctx: &mut Context<Self>) {
         let now = now();
-        let (room, limits) = (self.stream.room(), &self.limits);
+        let limits = &self.limits;
         self.viewers.retain_mut(|viewer| {
             if after_gap {
                 viewer.socket.miss();
             }
             let sent = viewer.socket.send(batches, limits, now);
-            viewer.stays(sent, room, ctx)
+            viewer.stays(sent, ctx)
         });
     }
 
@@ -158,20 +124,19 @@ impl FlvViewersActor {
         self.update(id, ctx, |viewer, now| viewer.socket.join(point, now));
     }
 
-    fn end(&mut self, reason: EndReason) {
+    fn end(&mut self, reason: EndReason, ctx: &Context<Self>) {
         self.phase = ViewersPhase::Draining(reason);
-        self.let_go();
+        self.close_finished(ctx);
     }
 
     fn check(&mut self, ctx: &mut Context<Self>) {
         // It ended, or broke, while this subscription was on its way.
-        if self.phase == ViewersPhase::Streaming && !self.stream.is_alive() {
+        if self.phase == ViewersPhase::Streaming && !self.stream().is_alive() {
             self.phase = ViewersPhase::Draining(EndReason::PublisherLeft);
         }
-        self.let_go();
+        self.close_finished(ctx);
         // A viewer may be on its way, from any thread: then the share is not empty.
         if self.viewers.is_empty() && self.key.close_if_empty() {
-            self.stream.leave(self.key.id());
             ctx.stop();
         }
     }
@@ -190,7 +155,7 @@ impl FlvViewersActor {
             return;
         };
         let changed = change(viewer, now());
-        if !viewer.stays(changed, self.stream.room(), ctx) {
+        if !viewer.stays(changed, ctx) {
             self.viewers.remove(at);
         }
     }
@@ -198,45 +163,37 @@ impl FlvViewersActor {
     /// For other nodes the stream is over when it is not published here any more.
     fn phase_of_nodes(&self) -> ViewersPhase {
         match self.phase {
-            ViewersPhase::Streaming if !self.stream.is_published_here() => {
+            ViewersPhase::Streaming if !self.stream().is_published_here() => {
                 ViewersPhase::Draining(EndReason::PublisherLeft)
             }
             phase => phase,
         }
     }
 
-    /// Lets those go who take nothing, and at the end of the stream those who have everything.
-    fn let_go(&mut self) {
+    /// Disconnects viewers that accept nothing or close their side, and at the end of the stream those that have everything.
+    fn close_finished(&mut self, ctx: &Context<Self>) {
         let now = now();
-        let (room, limits) = (self.stream.room(), &self.limits);
+        let limits = &self.limits;
         let (phase, of_nodes) = (self.phase, self.phase_of_nodes());
-        let phase_of = |viewer: &Viewer| match viewer.about.kind {
-            ViewerKind::Viewer => phase,
-            ViewerKind::Node => of_nodes,
-        };
-        self.viewers.retain(|viewer| match viewer.reason_to_go(phase_of(viewer), limits, now) {
-            Some(reason) => {
-                viewer.log_leave(&reason, room);
-                false
+        self.viewers.retain_mut(|viewer| {
+            let phase = match viewer.details.kind {
+                ViewerKind::Viewer => phase,
+                ViewerKind::Node => of_nodes,
+            };
+            match viewer.leave_reason(phase, limits, now) {
+                Some(reason) => {
+                    viewer.details.session.end(&reason, &viewer.socket);
+                    false
+                }
+                None => viewer.stays(Ok(()), ctx),
             }
-            None => true,
         });
-    }
-}
-
-impl ViewerKind {
-    /// As the log calls it.
-    fn protocol(self) -> &'static str {
-        match self {
-            ViewerKind::Viewer => "http-flv",
-            ViewerKind::Node => "pull",
-        }
     }
 }
 
 impl Viewer {
     /// Whether the viewer is still there after something was sent. If so, its socket is watched.
-    fn stays(&mut self, sent: io::Result<()>, room: &RoomName, ctx: &Context<FlvViewersActor>) -> bool {
+    fn stays(&mut self, sent: io::Result<()>, ctx: &Context<FlvViewersActor>) -> bool {
         match sent {
             Ok(()) => {
                 let id = self.id;
@@ -247,45 +204,34 @@ impl Viewer {
                 true
             }
             Err(error) => {
-                self.log_leave(&LeaveReason::Gone(error), room);
+                self.details.session.end(&LeaveReason::Disconnected(error), &self.socket);
                 false
             }
         }
     }
 
-    fn reason_to_go(&self, phase: ViewersPhase, limits: &LagLimits, now: Instant) -> Option<LeaveReason> {
-        match phase {
-            ViewersPhase::Draining(reason) if self.socket.is_empty() => Some(LeaveReason::Ended(reason)),
-            _ if self.socket.is_stalled(limits, now) => Some(LeaveReason::Stalled(limits.stall_max)),
-            _ if self.socket.is_closed_by_peer() => {
-                Some(LeaveReason::Gone(io::ErrorKind::ConnectionAborted.into()))
-            }
-            _ => None,
+    fn leave_reason(&mut self, phase: ViewersPhase, limits: &LagLimits, now: Instant) -> Option<LeaveReason> {
+        if let Some(cut) = self.details.session.cut() {
+            return Some(LeaveReason::Closed(cut.to_string()));
         }
-    }
-
-    fn log_leave(&self, reason: &LeaveReason, room: &RoomName) {
-        let (about, dropped) = (&self.about, self.socket.dropped());
-        let why = match reason {
-            LeaveReason::Gone(error) => format!("the viewer left: {error}"),
-            LeaveReason::Stalled(stall_max) => format!("it took nothing for {} s", stall_max.as_secs()),
-            LeaveReason::Ended(reason) => reason.to_string(),
-        };
-        let level =
-            if matches!(reason, LeaveReason::Stalled(_)) { log::Level::Warn } else { log::Level::Info };
-        log::log!(level,
-            room = room.as_str(), peer:% = about.peer, why = why.as_str(), protocol = about.kind.protocol(),
-            seconds = about.since.elapsed().as_secs(), bytes = self.socket.sent_bytes(),
-            dropped_tags = dropped.tags, skips = dropped.skips;
-            "viewer left");
+        if let ViewersPhase::Draining(reason) = phase {
+            match self.socket.finish(now) {
+                Err(error) => return Some(LeaveReason::Disconnected(error)),
+                Ok(()) if self.socket.is_empty() => return Some(LeaveReason::Ended(reason)),
+                Ok(()) => {}
+            }
+        }
+        if self.socket.is_stalled(limits, now) {
+            return Some(LeaveReason::Stalled(limits.stall_max));
+        }
+        self.details.inbox.check(&mut self.socket, limits, now).err().map(LeaveReason::Disconnected)
     }
 }
 
-/// Has a socket of another thread watched by this one.
-fn settle(socket: TcpStream, peer: SocketAddr) -> Option<TcpStream> {
-    let settled = socket.into_std().and_then(TcpStream::from_std);
-    settled
-        .inspect_err(|error| debug!(peer:% = peer, reason:% = error; "a viewer is lost between threads"))
+/// Brings a connection that another thread accepted to this one.
+fn settle(wire: Wire, peer: SocketAddr) -> Option<Wire> {
+    wire.into_current_thread()
+        .inspect_err(|error| debug!(peer:% = peer, reason:% = error; "viewer lost between threads"))
         .ok()
 }
 
@@ -298,7 +244,7 @@ impl Actor for FlvViewersActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        Subscription::prepare(ctx);
         ctx.run_interval(STALL_CHECK_INTERVAL, Self::check);
     }
 }
@@ -312,7 +258,7 @@ impl Handler<Admit> for FlvViewersActor {
         let Some(head) = self.admit(id, admit) else { return };
         self.update(id, ctx, |viewer, now| viewer.socket.send_control(head, now));
         if self.phase == ViewersPhase::Streaming {
-            self.stream.join(self.key.id(), id, ctx.address().recipient());
+            self.subscription.join(id, ctx.address().recipient());
         }
     }
 }
@@ -325,8 +271,8 @@ impl Handler<StreamEvent> for FlvViewersActor {
             StreamEvent::Media { batches, after_gap } => self.media(&batches, after_gap, ctx),
             StreamEvent::Join { viewer, point } => self.join(viewer, &point, ctx),
             StreamEvent::PublisherCame(_) => {}
-            StreamEvent::PublisherLeft => self.let_go(),
-            StreamEvent::End(reason) => self.end(reason),
+            StreamEvent::PublisherLeft => self.close_finished(ctx),
+            StreamEvent::End(reason) => self.end(reason, ctx),
         }
     }
 }
@@ -337,7 +283,7 @@ impl Handler<Writable> for FlvViewersActor {
     fn handle(&mut self, Writable(id): Writable, ctx: &mut Self::Context) {
         self.update(id, ctx, |viewer, now| viewer.socket.resume(now));
         if self.phase_of_nodes() != ViewersPhase::Streaming {
-            self.let_go();
+            self.close_finished(ctx);
         }
     }
 }

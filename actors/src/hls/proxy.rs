@@ -9,6 +9,7 @@ mod origins;
 mod resource;
 mod response_cache;
 mod segment_cache;
+mod settings;
 mod upstream;
 
 use std::{
@@ -28,6 +29,7 @@ use tokio::{sync::oneshot, time::Instant};
 pub use self::{
     answer::{Answer, HlsProxyError, Outcome, Refusal},
     resource::{HlsResource, PlaylistAddress},
+    settings::HlsProxySettings,
 };
 use self::{
     origins::Origins,
@@ -42,17 +44,6 @@ const WAITERS_MAX: usize = 20_000;
 
 /// How often what is no longer of use is forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
-
-/// What the HLS proxy needs to know.
-#[derive(Debug, Clone)]
-pub struct HlsProxySettings {
-    /// This node's name, told to the nodes that are asked.
-    pub node_id: String,
-    /// The app of HLS addresses, the same on all nodes.
-    pub app: String,
-    /// How much memory segments of other nodes may take, in bytes.
-    pub cache_max_bytes: usize,
-}
 
 /// Talks to the [`HlsProxyActor`].
 #[derive(Debug, Clone)]
@@ -76,6 +67,10 @@ struct Fetch(HlsResource);
 #[derive(Message)]
 #[rtype(result = "()")]
 struct RemoveResource(HlsResource);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Ping;
 
 impl HlsProxy {
     /// Starts the HLS proxy on a thread of its own.
@@ -103,6 +98,11 @@ impl HlsProxy {
         self.0.do_send(RemoveResource(resource));
     }
 
+    /// Whether the actor answers.
+    pub async fn is_alive(&self) -> bool {
+        self.0.send(Ping).await.is_ok()
+    }
+
     /// What the node that publishes the room says. Nothing here waits without a limit.
     pub async fn fetch(&self, resource: HlsResource) -> Outcome {
         self.0.send(Fetch(resource)).await.unwrap_or(Err(HlsProxyError::Stopped))
@@ -124,8 +124,8 @@ impl Actor for HlsProxyActor {
 impl HlsProxyActor {
     fn remembered(&self, resource: &HlsResource) -> Option<Outcome> {
         match resource {
-            HlsResource::Segment { room, sequence } => {
-                self.segments.get(room, *sequence).map(|segment| Ok(Answer::Segment(segment)))
+            HlsResource::Segment { room, name } => {
+                self.segments.get(room, *name).map(|segment| Ok(Answer::Segment(segment)))
             }
             HlsResource::Playlist { .. } => None,
         }
@@ -215,6 +215,12 @@ impl Handler<RemoveResource> for HlsProxyActor {
         self.origins.forget(resource.room());
         self.response_cache.forget(&resource);
     }
+}
+
+impl Handler<Ping> for HlsProxyActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Context<Self>) {}
 }
 
 #[cfg(test)]

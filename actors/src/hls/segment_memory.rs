@@ -79,9 +79,10 @@ mod tests {
     use bytes::Bytes;
 
     use super::{super::stored_segment::SegmentPlace, *};
+    use crate::testing::segment_name;
 
     fn segment(sequence: u64) -> Arc<StoredSegment> {
-        Arc::new(StoredSegment::new(sequence, Bytes::from_static(&[0; 100])))
+        Arc::new(StoredSegment::new(segment_name(sequence), Bytes::from_static(&[0; 100])))
     }
 
     fn places(segments: &[Arc<StoredSegment>]) -> String {
@@ -98,7 +99,7 @@ mod tests {
         let segments: Vec<_> = (0..8).map(segment).collect();
         for segment in &segments {
             memory.add(segment.clone());
-            if written(segment.sequence()) {
+            if written(segment.name().sequence) {
                 segment.note_written(Path::new("x").into());
             }
         }

@@ -7,27 +7,32 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
 use bytes::Bytes;
-use log::{debug, info, warn};
+use log::{debug, error, info, warn};
 use synctv_media::{
     flv,
     hls::{
-        container::{Codec, ContainerError},
+        container::{ContainerError, Unsupported},
+        interleaver::SKEW_MAX_MS,
         segment::{Segment, SegmentError},
         segmenter::Segmenter,
+        wall_clock::WallClock,
     },
     stream::{
-        batch::{Batch, WireFormat},
+        batch::Batch,
         frame::Track,
         gop::JoinPoint,
         headers::SharedHeaders,
         metadata::{Metadata, is_metadata},
+        wire_format::WireFormat,
     },
 };
 
+use super::{session::HlsSession, session_store::SessionStore, settings::HlsMode};
 use crate::{
-    events::{MAILBOX_MAX, StreamEvent, SubscriberId, ViewerId},
-    hls::{HlsSession, HlsSessions, unix_ms},
-    stream::{Source, StreamHandle},
+    clock::unix_ms,
+    events::{Source, StreamEvent, SubscriberRole, ViewerId},
+    stream::StreamHandle,
+    subscription::Subscription,
 };
 
 /// The segmenter is the only viewer of its subscription.
@@ -38,17 +43,18 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The actor. It outlives its stream for as long as the ended playlist is kept.
 pub(crate) struct SegmenterActor {
-    hls: HlsSessions,
+    store: SessionStore,
     stream: StreamHandle,
-    id: SubscriberId,
+    /// Until another node cuts the room.
+    subscription: Option<Subscription>,
     phase: SegmenterPhase,
     segmenter: Segmenter,
     /// What the metadata says of video.
     announced_video: Option<bool>,
-    /// The wall clock minus the stream's timeline, in milliseconds, as it was when the publisher's first media came.
-    wall_offset_ms: Option<i64>,
+    wall_clock: WallClock,
     unreadable_frames: u64,
     warned_of_cut: bool,
+    warned_of_skew: bool,
 }
 
 enum SegmenterPhase {
@@ -65,35 +71,35 @@ enum SegmenterPhase {
 impl SegmenterActor {
     /// Starts to cut `stream`, on its thread; `session` is there already if a viewer asked for it.
     pub(crate) fn start(
-        hls: HlsSessions,
+        store: SessionStore,
         stream: StreamHandle,
         session: Option<Arc<HlsSession>>,
     ) -> Recipient<StreamEvent> {
-        let thread = stream.thread().clone();
-        let (id, of_stream) = (SubscriberId::unique(), stream.clone());
-        let segmenter = hls.segmenter();
-        let address = Self::start_in_arbiter(thread.arbiter(), move |_| Self {
-            hls,
+        let subscription = Subscription::new(stream.clone(), SubscriberRole::Segmenter);
+        let (id, segmenter, of_stream) = (subscription.id(), store.segmenter(), stream.clone());
+        let address = Self::start_in_arbiter(stream.thread().arbiter(), move |_| Self {
+            store,
             stream: of_stream,
-            id,
+            subscription: Some(subscription),
             phase: session.map_or(SegmenterPhase::Idle, SegmenterPhase::Cutting),
             segmenter,
             announced_video: None,
-            wall_offset_ms: None,
+            wall_clock: WallClock::default(),
             unreadable_frames: 0,
             warned_of_cut: false,
+            warned_of_skew: false,
         });
         // From here and not from `started`, so that it comes before anyone publishes.
-        stream.join_segmenter(id, VIEWER, address.clone().recipient());
+        stream.join(id, SubscriberRole::Segmenter, VIEWER, address.clone().recipient());
         address.recipient()
     }
 
     fn publisher_came(&mut self) {
         self.splice();
         self.announced_video = None;
-        self.wall_offset_ms = None;
+        self.wall_clock.restart();
         self.phase = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
-            SegmenterPhase::Idle => SegmenterPhase::Cutting(self.hls.begin(self.stream.room())),
+            SegmenterPhase::Idle => SegmenterPhase::Cutting(self.store.begin(self.stream.room())),
             SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => {
                 session.resume();
                 SegmenterPhase::Cutting(session)
@@ -112,8 +118,10 @@ impl SegmenterActor {
     /// Another node cuts the room from here on. Whatever is cut here later is another session, by another segmenter.
     fn hand_over(&mut self, ctx: &mut Context<Self>) {
         if let SegmenterPhase::Cutting(_) | SegmenterPhase::Refusing(_) = self.phase {
-            self.stream.leave(self.id);
-            self.hls.stream_started(&self.stream);
+            self.subscription = None;
+            if self.store.mode() == HlsMode::Always {
+                Self::start(self.store.clone(), self.stream.clone(), None);
+            }
             self.end(ctx);
         }
     }
@@ -124,25 +132,25 @@ impl SegmenterActor {
             self.segmenter.set_tracks(self.announced_video);
             self.headers(batches.first().and_then(|batch| batch.start.as_ref()));
         }
+        self.date(batches);
         batches.iter().for_each(|batch| self.batch(batch));
     }
 
     fn join(&mut self, point: &JoinPoint) {
         self.headers(Some(&point.headers));
-        if let Some(newest) = point.batches.last() {
-            self.anchor(newest);
-        }
+        self.date(&point.batches);
         point.batches.iter().for_each(|batch| self.batch(batch));
     }
 
     fn batch(&mut self, batch: &Batch) {
-        self.anchor(batch);
         self.feed(&batch.flv, batch.first_ms);
     }
 
     /// The newest media is live now.
-    fn anchor(&mut self, batch: &Batch) {
-        self.wall_offset_ms.get_or_insert_with(|| unix_ms().cast_signed().saturating_sub(batch.last_ms));
+    fn date(&mut self, batches: &[Arc<Batch>]) {
+        if let Some(newest) = batches.last() {
+            self.wall_clock.note(newest.last_ms, unix_ms().cast_signed());
+        }
     }
 
     /// Headers have no time of their own that would matter.
@@ -173,43 +181,59 @@ impl SegmenterActor {
 
     fn frame(&mut self, track: Track, time_ms: i64, payload: &Bytes) {
         match self.segmenter.push(track, time_ms, payload) {
-            Ok(segment) => self.publish(segment),
-            Err(SegmentError::Container(ContainerError::UnsupportedCodec(codec))) => self.refuse(codec),
+            Ok(()) => self.publish_finished(),
+            Err(SegmentError::Container(reason @ ContainerError::UnsupportedCodec(codec))) => {
+                self.refuse(Unsupported { codec, reason });
+            }
+            Err(SegmentError::Unsupported(unsupported)) => self.refuse_for_now(unsupported),
             Err(error) => self.note_unreadable(&error),
         }
     }
 
     /// What comes next does not continue what came.
     fn splice(&mut self) {
-        let finished = self.segmenter.discontinuity();
-        self.publish(finished);
+        self.segmenter.discontinuity();
+        self.publish_finished();
     }
 
-    fn publish(&mut self, segment: Option<Segment>) {
-        let (Some(segment), SegmenterPhase::Cutting(session)) = (segment, &self.phase) else {
-            return;
-        };
+    fn publish_finished(&mut self) {
+        if self.segmenter.late_frames() > 0 && !self.warned_of_skew {
+            self.warned_of_skew = true;
+            warn!(room = self.stream.room().as_str(), skew_max_ms = SKEW_MAX_MS;
+                "HLS: audio and video are sent too far apart to be put in order; players may stutter");
+        }
+        while let Some(segment) = self.segmenter.next_segment() {
+            self.publish(segment);
+        }
+    }
+
+    fn publish(&mut self, segment: Segment) {
+        let SegmenterPhase::Cutting(session) = &self.phase else { return };
         if segment.forced_cut && !self.warned_of_cut {
             self.warned_of_cut = true;
             warn!(room = self.stream.room().as_str(), duration_ms = segment.duration_ms;
                 "HLS: no keyframe for too long, segments are cut without; players may not be able to start");
         }
-        let wall_ms = segment.first_ms.saturating_add(self.wall_offset_ms.unwrap_or_default());
-        let program_date_time_ms = u64::try_from(wall_ms).unwrap_or_default();
-        self.hls.publish(session, segment, program_date_time_ms);
+        let program_date_time_ms = self.wall_clock.date_ms(segment.first_ms);
+        self.store.publish(session, segment, program_date_time_ms);
     }
 
-    fn refuse(&mut self, codec: Codec) {
+    fn refuse(&mut self, unsupported: Unsupported) {
         self.splice();
+        self.refuse_for_now(unsupported);
         self.phase = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
-            SegmenterPhase::Cutting(session) => {
-                info!(room = self.stream.room().as_str(), codec:% = codec;
-                    "HLS: the codec does not fit MPEG-TS, the playlist is refused");
-                session.refuse(codec);
-                SegmenterPhase::Refusing(session)
-            }
+            SegmenterPhase::Cutting(session) => SegmenterPhase::Refusing(session),
             phase => phase,
         };
+    }
+
+    /// The first segment takes it back: another track or another header may come.
+    fn refuse_for_now(&mut self, unsupported: Unsupported) {
+        let SegmenterPhase::Cutting(session) = &self.phase else { return };
+        if session.refuse(unsupported) {
+            info!(room = self.stream.room().as_str(), codec:% = unsupported.codec, reason:% = unsupported.reason;
+                "HLS: the codec does not fit MPEG-TS, the playlist is refused");
+        }
     }
 
     fn note_unreadable(&mut self, error: &SegmentError) {
@@ -221,12 +245,12 @@ impl SegmenterActor {
     }
 
     fn end(&mut self, ctx: &mut Context<Self>) {
-        let finished = self.segmenter.finish();
-        self.publish(finished);
+        self.segmenter.finish();
+        self.publish_finished();
         match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
             SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) if session.end() => {
                 self.phase = SegmenterPhase::Ended(session);
-                ctx.run_later(self.hls.keep_ended(), |_, ctx| ctx.stop());
+                ctx.run_later(self.store.keep_ended(), |_, ctx| ctx.stop());
             }
             phase => {
                 self.phase = phase;
@@ -240,9 +264,8 @@ impl SegmenterActor {
             SegmenterPhase::Ended(_) => {}
             _ if !self.stream.is_alive() => self.end(ctx),
             SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session)
-                if self.hls.is_idle(session) =>
+                if self.store.is_idle(session) =>
             {
-                self.stream.leave(self.id);
                 ctx.stop();
             }
             SegmenterPhase::Idle | SegmenterPhase::Cutting(_) | SegmenterPhase::Refusing(_) => {}
@@ -261,17 +284,23 @@ impl Actor for SegmenterActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        Subscription::prepare(ctx);
         ctx.run_interval(CHECK_INTERVAL, |segmenter, ctx| segmenter.check(ctx));
     }
+}
 
-    fn stopped(&mut self, _: &mut Self::Context) {
+/// After a panic as well: a playlist to which nothing is added any more would keep its viewers for nothing.
+impl Drop for SegmenterActor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!(room = self.stream.room().as_str(); "HLS: the stream is no longer cut into segments");
+        }
         match &self.phase {
             SegmenterPhase::Idle => {}
             SegmenterPhase::Cutting(session)
             | SegmenterPhase::Refusing(session)
             | SegmenterPhase::Ended(session) => {
-                self.hls.remove(session);
+                self.store.remove(session);
             }
         }
     }

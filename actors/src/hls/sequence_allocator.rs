@@ -1,10 +1,7 @@
 //! Where a playlist's numbers begin, so that they never go back: not when a room is published again, and not when the
 //! server was started anew in between.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// 2020-01-01. Counted from here, numbers stay below 2^31 until 2037, beyond which old players do not count.
 const EPOCH_UNIX_MS: u64 = 1_577_836_800_000;
@@ -59,11 +56,6 @@ impl SequenceAllocator {
     clippy::disallowed_methods,
     reason = "what is dated for viewers and over restarts is the wall clock's"
 )]
-pub(crate) fn unix_ms() -> u64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,10 +14,12 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use log::error;
 use synctv_media::{
+    access::{SignedKey, sign_playlist},
     hls::{
-        container::Codec,
+        container::Unsupported,
         playlist::{Playlist, PlaylistConfig, SegmentInfo},
         segment::Segment,
+        segment_name::SegmentName,
     },
     stream::room::RoomName,
 };
@@ -42,7 +44,7 @@ pub enum PlaylistState {
     /// The playlist.
     Ready(Arc<Playlists>),
     /// The publisher's codec does not fit the container.
-    Unsupported(Codec),
+    Unsupported(Unsupported),
     /// The session is over.
     Gone,
 }
@@ -63,7 +65,10 @@ pub struct PlaylistText {
     pub plain: Bytes,
     /// Differs from that of every other text of this address.
     pub tag: String,
-    gzip: OnceLock<Bytes>,
+    /// `None` if it cannot be compressed.
+    gzip: OnceLock<Option<Bytes>>,
+    /// The text with the newest key that was asked for.
+    signed: Mutex<Option<(SignedKey, Arc<PlaylistText>)>>,
 }
 
 #[derive(Debug)]
@@ -126,8 +131,9 @@ impl HlsSession {
     }
 
     /// A segment that has not expired.
-    pub fn segment(&self, sequence: u64) -> Option<Arc<StoredSegment>> {
-        self.state().segments.get(&sequence).cloned()
+    pub fn segment(&self, name: SegmentName) -> Option<Arc<StoredSegment>> {
+        let state = self.state();
+        state.segments.get(&name.sequence).filter(|segment| segment.name() == name).cloned()
     }
 
     /// Whether its publisher is here.
@@ -166,9 +172,10 @@ impl HlsSession {
             .ok()
     }
 
-    /// The publisher's codec does not fit.
-    pub(crate) fn refuse(&self, codec: Codec) {
-        self.playlist_state.send_replace(PlaylistState::Unsupported(codec));
+    /// The publisher's codec does not fit. Returns whether that is news.
+    pub(crate) fn refuse(&self, unsupported: Unsupported) -> bool {
+        let before = self.playlist_state.send_replace(PlaylistState::Unsupported(unsupported));
+        !matches!(before, PlaylistState::Unsupported(_))
     }
 
     /// The publisher left.
@@ -222,7 +229,8 @@ impl HlsSession {
 
 impl SessionState {
     fn add(&mut self, segment: Segment, program_date_time_ms: u64, now_ms: u64) -> Result<Change, String> {
-        let sequence = self.playlist.next_sequence();
+        let name = self.playlist.next_name();
+        let sequence = name.sequence;
         let info = SegmentInfo {
             sequence,
             duration_ms: segment.duration_ms,
@@ -232,7 +240,7 @@ impl SessionState {
             size_bytes: segment.bytes.len(),
         };
         self.playlist.push(info, now_ms).map_err(|error| error.to_string())?;
-        let published = Arc::new(StoredSegment::new(sequence, segment.bytes));
+        let published = Arc::new(StoredSegment::new(name, segment.bytes));
         self.segments.insert(sequence, published.clone());
         let expired = self.playlist.expired(now_ms);
         Ok(Change {
@@ -260,7 +268,7 @@ impl SessionState {
 impl PlaylistText {
     /// A text with its tag.
     pub(crate) fn new(plain: Bytes, tag: String) -> Self {
-        Self { plain, tag, gzip: OnceLock::new() }
+        Self { plain, tag, gzip: OnceLock::new(), signed: Mutex::default() }
     }
 
     /// Whether it says that no more segments will come.
@@ -268,13 +276,30 @@ impl PlaylistText {
         self.plain.ends_with(b"#EXT-X-ENDLIST\n")
     }
 
-    /// The text, compressed for the first who asks.
-    pub fn gzip(&self) -> &Bytes {
-        self.gzip.get_or_init(|| {
+    /// The text with `key` in the address of each segment, made for the first who asks with that key. Its tag differs
+    /// from that of the same text with another key.
+    pub fn signed(&self, key: &SignedKey) -> Arc<Self> {
+        let mut signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, text)) = signed.as_ref().filter(|(known, _)| known.is(key)) {
+            return text.clone();
+        }
+        let plain = sign_playlist(&String::from_utf8_lossy(&self.plain), key);
+        let tag = format!("{}-{:x}", self.tag, key.expires_unix_s());
+        let text = Arc::new(Self::new(plain.into(), tag));
+        *signed = Some((*key, text.clone()));
+        text
+    }
+
+    /// The text, compressed for the first who asks. `None` if that failed: an empty text would be a playlist without
+    /// segments.
+    pub fn gzip(&self) -> Option<&Bytes> {
+        let compress = || {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-            // Writing to a Vec cannot fail.
-            let _ = encoder.write_all(&self.plain);
-            encoder.finish().unwrap_or_default().into()
-        })
+            let compressed = encoder.write_all(&self.plain).and_then(|()| encoder.finish());
+            let failed =
+                |error: &std::io::Error| error!(reason:% = error; "a playlist could not be compressed");
+            compressed.inspect_err(failed).ok().map(Bytes::from)
+        };
+        self.gzip.get_or_init(compress).as_ref()
     }
 }

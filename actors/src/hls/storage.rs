@@ -4,6 +4,7 @@ mod directory;
 mod outages;
 
 use std::{
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -12,6 +13,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, Arbiter, Context, Handler, Message};
+use actix_rt::ArbiterHandle;
 use log::{debug, warn};
 use synctv_media::stream::room::RoomName;
 
@@ -62,9 +64,17 @@ struct Vacate(RoomName);
 #[rtype(result = "()")]
 struct Clear;
 
+#[derive(Message)]
+#[rtype(result = "io::Result<()>")]
+struct Open;
+
 impl StorageHandle {
     /// Whatever is in a file may leave `memory`.
     pub fn start(path: PathBuf, memory: Arc<SegmentMemory>) -> Self {
+        Self::start_on(&Arbiter::new().handle(), path, memory)
+    }
+
+    fn start_on(arbiter: &ArbiterHandle, path: PathBuf, memory: Arc<SegmentMemory>) -> Self {
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let outages = Arc::new(Outages::default());
         let storage = Storage {
@@ -74,15 +84,20 @@ impl StorageHandle {
             queued_bytes: queued_bytes.clone(),
             outages: outages.clone(),
         };
-        Self {
-            address: Storage::start_in_arbiter(&Arbiter::new().handle(), |_| storage),
-            queued_bytes,
-            outages,
-        }
+        Self { address: Storage::start_in_arbiter(arbiter, |_| storage), queued_bytes, outages }
+    }
+
+    /// Takes the directory and clears what a process that died left there. Fails if it can never be written to; a full
+    /// disk may have room later.
+    pub async fn open(&self) -> io::Result<()> {
+        self.address.send(Open).await.unwrap_or_else(|ended| Err(io::Error::other(ended)))
     }
 
     /// Writes a segment, unless the disk is too far behind.
     pub fn write(&self, room: &RoomName, segment: Arc<StoredSegment>) {
+        if !self.address.connected() {
+            return self.outages.failed(room, &"the actor that writes files has ended");
+        }
         let size_bytes = segment.size_bytes();
         let queued_bytes = self.queued_bytes.fetch_add(size_bytes, Ordering::AcqRel);
         if queued_bytes > QUEUE_MAX_BYTES {
@@ -115,7 +130,7 @@ impl StorageHandle {
 }
 
 impl Storage {
-    fn open(&mut self) -> std::io::Result<&Directory> {
+    fn open(&mut self) -> io::Result<&Directory> {
         match &mut self.directory {
             Some(directory) => Ok(directory),
             closed => Ok(closed.insert(Directory::open(&self.path)?)),
@@ -125,7 +140,7 @@ impl Storage {
     fn write(&mut self, room: &RoomName, segment: &StoredSegment) {
         // It may have expired while it waited.
         let Some(bytes) = segment.bytes() else { return };
-        let written = self.open().and_then(|directory| directory.write(room, segment.sequence(), &bytes));
+        let written = self.open().and_then(|directory| directory.write(room, segment.name(), &bytes));
         match written {
             Ok(path) => {
                 if segment.note_written(path.clone()) {
@@ -142,12 +157,19 @@ impl Storage {
 
 impl Actor for Storage {
     type Context = Context<Self>;
+}
 
-    fn started(&mut self, _: &mut Self::Context) {
-        let path = self.path.clone();
-        if let Err(error) = self.open() {
-            warn!(path:% = path.display(), reason:% = error;
-                "HLS_STORAGE cannot be used: segments are kept in memory only");
+impl Handler<Open> for Storage {
+    type Result = io::Result<()>;
+
+    fn handle(&mut self, _: Open, _: &mut Self::Context) -> Self::Result {
+        match self.open().map(drop) {
+            Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                warn!(path:% = self.path.display(), reason:% = error;
+                    "HLS_STORAGE is full: segments are kept in memory only");
+                Ok(())
+            }
+            opened => opened,
         }
     }
 }
@@ -193,5 +215,83 @@ impl Handler<Clear> for Storage {
 fn delete(path: &Path) {
     if let Err(error) = std::fs::remove_file(path) {
         debug!(path:% = path.display(), reason:% = error; "a segment's file could not be deleted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{
+        super::{segment_memory::MemoryLimits, stored_segment::SegmentPlace},
+        *,
+    };
+    use crate::testing::{room, segment_name};
+
+    const SEGMENT: &[u8] = &[7; 1000];
+
+    /// A storage on the test's own thread: it writes when the test waits.
+    fn storage(path: &Path) -> StorageHandle {
+        // Whatever is in a file leaves memory.
+        let memory = Arc::new(SegmentMemory::new(MemoryLimits::new(0)));
+        StorageHandle::start_on(&Arbiter::current(), path.to_owned(), memory)
+    }
+
+    fn segment(sequence: u64) -> Arc<StoredSegment> {
+        Arc::new(StoredSegment::new(segment_name(sequence), Bytes::from_static(SEGMENT)))
+    }
+
+    fn is_in_memory(segment: &StoredSegment) -> bool {
+        matches!(segment.place(), Some(SegmentPlace::Memory(_)))
+    }
+
+    #[actix_rt::test]
+    async fn segments_that_a_slow_disk_has_no_queue_for_stay_in_memory_until_it_follows_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let (storage, room) = (storage(directory.path()), room("r"));
+        let path = |sequence: u64| directory.path().join(format!("r/seg-{sequence}.ts"));
+        // What waits already leaves room for one.
+        storage.queued_bytes.store(QUEUE_MAX_BYTES, Ordering::Release);
+        let (last, refused) = (segment(1), segment(2));
+        storage.write(&room, last.clone());
+        storage.write(&room, refused.clone());
+        assert!(storage.outages.is_out(&room));
+        storage.open().await.unwrap();
+        assert!(path(1).exists() && !path(2).exists());
+        assert!(is_in_memory(&refused), "its viewers get it all the same");
+        assert_eq!(
+            storage.queued_bytes.load(Ordering::Acquire),
+            QUEUE_MAX_BYTES,
+            "what was refused does not count"
+        );
+        storage.queued_bytes.store(0, Ordering::Release);
+        (3..8).for_each(|sequence| storage.write(&room, segment(sequence)));
+        storage.open().await.unwrap();
+        assert!((3..8).all(|sequence| path(sequence).exists()) && !storage.outages.is_out(&room));
+        assert_eq!(storage.queued_bytes.load(Ordering::Acquire), 0);
+    }
+
+    #[actix_rt::test]
+    async fn without_its_actor_segments_stay_in_memory_and_nothing_waits() {
+        let directory = tempfile::tempdir().unwrap();
+        let (storage, room) = (storage(directory.path()), room("r"));
+        assert!(storage.address.send(Panic).await.is_err());
+        let kept = segment(1);
+        storage.write(&room, kept.clone());
+        assert!(is_in_memory(&kept) && storage.outages.is_out(&room));
+        assert_eq!(storage.queued_bytes.load(Ordering::Acquire), 0);
+        assert!(storage.open().await.is_err());
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Panic;
+
+    impl Handler<Panic> for Storage {
+        type Result = ();
+
+        fn handle(&mut self, _: Panic, _: &mut Self::Context) {
+            panic!("for a test");
+        }
     }
 }

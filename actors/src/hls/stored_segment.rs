@@ -6,11 +6,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use synctv_media::hls::segment_name::SegmentName;
 
 /// A segment. Its bytes are in memory until they are in a file and memory is needed for newer ones.
 #[derive(Debug)]
 pub struct StoredSegment {
-    sequence: u64,
+    name: SegmentName,
     size_bytes: usize,
     state: Mutex<State>,
 }
@@ -33,13 +34,13 @@ pub enum SegmentPlace {
 
 impl StoredSegment {
     /// A segment in memory.
-    pub(crate) fn new(sequence: u64, bytes: Bytes) -> Self {
-        Self { sequence, size_bytes: bytes.len(), state: Mutex::new(State::Memory { bytes, file: None }) }
+    pub(crate) fn new(name: SegmentName, bytes: Bytes) -> Self {
+        Self { name, size_bytes: bytes.len(), state: Mutex::new(State::Memory { bytes, file: None }) }
     }
 
-    /// Its sequence number.
-    pub fn sequence(&self) -> u64 {
-        self.sequence
+    /// Its name.
+    pub fn name(&self) -> SegmentName {
+        self.name
     }
 
     /// Its size.

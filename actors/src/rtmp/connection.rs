@@ -1,34 +1,44 @@
 //! One RTMP connection: it negotiates, then publishes a room or plays one.
 
+mod admission;
+mod applicant;
+mod play;
 mod read_coalescing;
 mod read_loop;
 mod role;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    task::{self, Poll},
+    time::Duration,
+};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use log::{debug, info, warn};
 use synctv_media::{
-    rtmp::session::{Event, Phase, Refusal, Session, SessionConfig, SessionError, StreamRequest},
-    stream::{
-        batch::{Batches, WireFormat},
-        frame::Frame,
-        viewer_queue::LagLimits,
-    },
+    rtmp::session::{Event, Phase, Session, SessionConfig, SessionError, StreamRequest},
+    stream::{batch::Batches, frame::Frame, viewer_queue::LagLimits, wire_format::WireFormat},
 };
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
+pub use self::admission::Admission;
 use self::{
+    applicant::{Applicant, NotAdmitted},
     read_coalescing::{ReadCoalescing, Readiness},
-    read_loop::{ReadFlow, ReadLoop},
-    role::{Playing, Publishing, Role},
+    read_loop::{ReadFlow, ReadLoop, ReadSide},
+    role::{Publishing, Role},
 };
 use crate::{
-    connection_limit::ConnectionPermit,
-    directory::{OpenError, StreamDirectory},
-    events::{EndReason, MAILBOX_MAX, StreamEvent},
-    stream::{Evicted, Publication, PublishError, PublisherEvent, Refused, StreamHandle},
+    access::{Gatekeeper, Session as AccessSession},
+    directory::StreamDirectory,
+    events::{EndReason, Evicted, PublisherEvent, StreamEvent},
+    stream::{Publication, PublishError, Refused},
+    subscription::Subscription,
+    viewer_session::LeaveReason,
     viewer_socket::ViewerSocket,
+    wire::Wire,
 };
 
 /// How much may wait for a peer that makes us answer and does not read, in bytes.
@@ -61,12 +71,12 @@ pub struct RtmpSettings {
 /// A connection that was just accepted.
 #[derive(Debug)]
 pub struct NewConnection {
-    /// Its socket.
-    pub socket: TcpStream,
+    /// The connection itself.
+    pub wire: Wire,
     /// Who it is.
     pub peer: SocketAddr,
     /// Counts it for as long as it lasts.
-    pub permit: ConnectionPermit,
+    pub admission: Admission,
 }
 
 /// The actor of one connection. It reads, lets what was read take effect, then reads on: a stream that cannot follow
@@ -75,6 +85,7 @@ pub struct RtmpConnectionActor {
     peer: SocketAddr,
     settings: Arc<RtmpSettings>,
     directory: StreamDirectory,
+    gatekeeper: Gatekeeper,
     read_flow: ReadFlow,
     read_coalescing: ReadCoalescing,
     session: Session,
@@ -84,7 +95,7 @@ pub struct RtmpConnectionActor {
     socket: ViewerSocket,
     last_received: Instant,
     received_bytes: u64,
-    _permit: ConnectionPermit,
+    admission: Admission,
 }
 
 /// The socket may take more of what waits.
@@ -94,8 +105,13 @@ struct Writable;
 
 impl RtmpConnectionActor {
     /// Serves a connection on the current thread.
-    pub fn serve(new: NewConnection, directory: StreamDirectory, settings: Arc<RtmpSettings>) {
-        if let Err(error) = new.socket.set_nodelay(true) {
+    pub fn serve(
+        new: NewConnection,
+        directory: StreamDirectory,
+        gatekeeper: Gatekeeper,
+        settings: Arc<RtmpSettings>,
+    ) {
+        if let Err(error) = new.wire.set_nodelay() {
             warn!(peer:% = new.peer, reason:% = error; "TCP_NODELAY could not be set");
         }
         let now = Instant::now();
@@ -105,39 +121,16 @@ impl RtmpConnectionActor {
             session: Session::new(settings.session.clone()),
             next_event: None,
             role: Role::Negotiating { since: now },
-            socket: ViewerSocket::new(new.socket, WireFormat::RtmpChunks, now.into_std()),
+            socket: ViewerSocket::new(new.wire, WireFormat::RtmpChunks, now.into_std()),
             last_received: now,
             received_bytes: 0,
             peer: new.peer,
-            _permit: new.permit,
+            admission: new.admission,
             settings,
             directory,
+            gatekeeper,
         };
         connection.start();
-    }
-
-    /// Reads what the peer has sent. An error in it is the peer's, and inside.
-    fn receive(&mut self, readiness: Readiness) -> io::Result<Result<(), SessionError>> {
-        let (session, received_bytes) = (&mut self.session, &mut self.received_bytes);
-        let is_closing = matches!(self.role, Role::Closing { .. });
-        let fed = read_loop::receive(self.socket.socket(), readiness, |bytes| {
-            *received_bytes += bytes.len() as u64;
-            match bytes {
-                [] => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-                _ if is_closing => Ok(Ok(())),
-                _ => Ok(session.feed(bytes)),
-            }
-        })??;
-        self.last_received = Instant::now();
-        Ok(fed)
-    }
-
-    fn take_effect(&mut self, fed: Result<(), SessionError>, ctx: &mut Context<Self>) {
-        self.send_replies(ctx);
-        match fed.err().map(|error| error.to_string()).or_else(|| self.unread_replies()) {
-            None => self.proceed(ctx),
-            Some(why) => self.close(&why, ctx),
-        }
     }
 
     /// Goes on after something that the connection waited for.
@@ -158,8 +151,13 @@ impl RtmpConnectionActor {
                 }
                 Some(Event::Publish(request)) => self.ask_to_publish(request, ctx),
                 Some(Event::Play(request)) => self.ask_to_play(request, ctx),
-                Some(Event::Unpublish) => self.leave_role("it unpublished"),
-                Some(Event::Stop) => self.leave_role("it stopped playing"),
+                Some(Event::Unpublish) => self.leave_role(&LeaveReason::Closed("unpublished".to_owned())),
+                Some(Event::Stop) => self.stop_play(ctx),
+                Some(Event::Pause) => self.pause_play(ctx),
+                Some(Event::Resume) => self.resume_play(ctx),
+                Some(Event::Unreadable(error)) => {
+                    warn!(peer:% = self.peer, why:% = error; "RTMP command ignored: it cannot be read");
+                }
                 None => return,
             }
         }
@@ -188,24 +186,35 @@ impl RtmpConnectionActor {
 
     fn ask_to_publish(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
         self.read_flow.pause();
-        let (directory, events) = (self.directory.clone(), ctx.address().recipient());
-        let room = request.room.clone();
-        let asked = async move { directory.publish(room, events).await };
-        ctx.spawn(asked.into_actor(self).map(|answer, connection, ctx| match answer {
-            Ok(publication) => connection.begin_publish(request, publication, ctx),
+        let (applicant, events) = (self.applicant(request), ctx.address().recipient());
+        let asked = async move { (applicant.publish(events).await, applicant.request) };
+        ctx.spawn(asked.into_actor(self).map(|(answer, request), connection, ctx| match answer {
+            Ok((publication, access)) => connection.begin_publish(request, publication, access, ctx),
             Err(error) => connection.refuse_publish(&request, &error, ctx),
         }));
     }
 
-    fn begin_publish(&mut self, request: StreamRequest, publication: Publication, ctx: &mut Context<Self>) {
+    fn applicant(&self, request: StreamRequest) -> Applicant {
+        let (gatekeeper, directory) = (self.gatekeeper.clone(), self.directory.clone());
+        Applicant { gatekeeper, directory, peer: self.peer, request }
+    }
+
+    fn begin_publish(
+        &mut self,
+        request: StreamRequest,
+        publication: Publication,
+        access: Option<AccessSession>,
+        ctx: &mut Context<Self>,
+    ) {
         if let Role::Closing { .. } = self.role {
             return self.read_flow.resume();
         }
-        info!(room = request.room.as_str(), peer:% = self.peer; "publisher came");
+        info!(room = request.room.as_str(), peer:% = self.peer; "publisher connected");
         let (since, bytes_before) = (Instant::now(), self.received_bytes);
         self.role = Role::Publishing(Publishing {
             room: request.room,
             publication,
+            access,
             since,
             bytes_before,
             pinged: false,
@@ -228,44 +237,16 @@ impl RtmpConnectionActor {
         }));
     }
 
-    fn refuse_publish(&mut self, request: &StreamRequest, error: &PublishError, ctx: &mut Context<Self>) {
-        let description = error.to_string();
-        warn!(room = request.room.as_str(), peer:% = self.peer, why = description.as_str(); "publish refused");
-        self.session.refuse(&match error {
-            PublishError::Busy => Refusal::BadName { description },
-            _ => Refusal::Denied { description },
-        });
-        self.linger(ctx);
-        self.read_flow.resume();
-    }
-
-    fn ask_to_play(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
-        self.read_flow.pause();
-        let (directory, room) = (self.directory.clone(), request.room.clone());
-        let asked = async move { directory.open(room).await };
-        ctx.spawn(asked.into_actor(self).map(move |found, connection, ctx| match found {
-            Ok(stream) => connection.begin_play(stream, ctx),
-            Err(error) => connection.refuse_play(&request, &error, ctx),
-        }));
-    }
-
-    fn begin_play(&mut self, stream: StreamHandle, ctx: &mut Context<Self>) {
-        if let Role::Closing { .. } = self.role {
-            return self.read_flow.resume();
+    fn refuse_publish(
+        &mut self,
+        request: &StreamRequest,
+        error: &NotAdmitted<PublishError>,
+        ctx: &mut Context<Self>,
+    ) {
+        if let NotAdmitted::Room(error) = error {
+            warn!(room = request.room.as_str(), peer:% = self.peer, why:% = error; "publish refused");
         }
-        info!(room = stream.room().as_str(), peer:% = self.peer, protocol = "rtmp"; "viewer came");
-        self.session.accept();
-        self.send_replies(ctx);
-        let playing = Playing::new(stream);
-        playing.join(ctx.address().recipient());
-        self.role = Role::Playing(playing);
-        self.go_on(ctx);
-    }
-
-    fn refuse_play(&mut self, request: &StreamRequest, error: &OpenError, ctx: &mut Context<Self>) {
-        let description = error.to_string();
-        info!(room = request.room.as_str(), peer:% = self.peer, why = description.as_str(); "play refused");
-        self.session.refuse(&Refusal::StreamNotFound { description });
+        self.session.refuse(&error.to_rtmp());
         self.linger(ctx);
         self.read_flow.resume();
     }
@@ -288,7 +269,7 @@ impl RtmpConnectionActor {
 
     fn after_write(&mut self, sent: io::Result<()>, ctx: &mut Context<Self>) {
         if let Err(error) = sent {
-            return self.peer_gone(&error, ctx);
+            return self.peer_gone(error, ctx);
         }
         if self.socket.is_empty() {
             return self.finish_sending();
@@ -300,25 +281,30 @@ impl RtmpConnectionActor {
     }
 
     /// The last reply is out: the peer sees the end, and has [`LINGER`] to close its side.
-    fn finish_sending(&self) {
+    fn finish_sending(&mut self) {
         if let Role::Closing { .. } = self.role {
             // A peer that is gone already needs no goodbye.
-            let _ = socket2::SockRef::from(self.socket.socket()).shutdown(std::net::Shutdown::Write);
+            let _ = self.socket.wire().shutdown_write();
         }
     }
 
     fn evicted(&mut self, evicted: Evicted, ctx: &mut Context<Self>) {
         if let Role::Publishing(_) = self.role {
-            let why = evicted.to_string();
-            self.leave_role(&why);
-            self.session.end_publish(&why);
-            self.linger(ctx);
+            self.cut(&evicted.to_string(), ctx);
         }
     }
 
-    fn stream_ended(&mut self, why: &str, ctx: &mut Context<Self>) {
-        self.leave_role(why);
+    /// Ends what the connection does, for a reason that is not the peer's.
+    fn cut(&mut self, why: &str, ctx: &mut Context<Self>) {
+        self.leave_role(&LeaveReason::Closed(why.to_owned()));
+        self.session.end_publish(why);
         self.session.end_play(why);
+        self.linger(ctx);
+    }
+
+    fn stream_ended(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
+        self.leave_role(&LeaveReason::Ended(reason));
+        self.session.end_play(&reason.to_string());
         self.linger(ctx);
     }
 
@@ -334,72 +320,68 @@ impl RtmpConnectionActor {
     }
 
     /// Ends the connection because of what the peer did or did not do.
-    fn close(&mut self, why: &str, ctx: &mut Context<Self>) {
+    fn close(&mut self, reason: &LeaveReason, ctx: &mut Context<Self>) {
         if let Role::Negotiating { .. } = self.role {
-            info!(peer:% = self.peer, why = why; "RTMP connection closed");
+            info!(peer:% = self.peer, why:% = reason; "RTMP connection closed");
         }
-        self.leave_role(why);
+        self.leave_role(reason);
         self.linger(ctx);
     }
 
-    fn peer_gone(&mut self, error: &io::Error, ctx: &mut Context<Self>) {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => self.leave_role("it closed the connection"),
-            _ => self.leave_role(&error.to_string()),
-        }
-        debug!(peer:% = self.peer, reason:% = error; "RTMP connection gone");
-        ctx.stop();
-    }
-
     /// Stops publishing or playing, and says so in the log.
-    fn leave_role(&mut self, why: &str) {
+    fn leave_role(&mut self, reason: &LeaveReason) {
         let left = std::mem::replace(&mut self.role, Role::Negotiating { since: Instant::now() });
-        self.read_coalescing.announce_each(self.socket.socket());
+        self.read_coalescing.announce_each(self.socket.wire());
         match left {
-            Role::Publishing(publishing) => publishing.leave(why, self.peer, self.received_bytes),
-            Role::Playing(playing) => playing.log_leave(why, self.peer, &self.socket),
+            Role::Publishing(publishing) => publishing.leave(reason, self.peer, self.received_bytes),
+            Role::Playing(playing) => playing.leave(reason, &self.socket),
             Role::Negotiating { .. } | Role::Closing { .. } => self.role = left,
         }
     }
 
     fn check(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
+        // If none is free now, it is asked again.
+        let _ = self.admission.require_regular();
         match &self.role {
             Role::Closing { since } if now - *since >= LINGER => return ctx.stop(),
             Role::Closing { .. } => return,
             // It ended, or broke, while the player joined.
             Role::Playing(playing) if !playing.is_stream_alive() => {
-                return self.stream_ended(&EndReason::PublisherLeft.to_string(), ctx);
+                return self.stream_ended(EndReason::PublisherLeft, ctx);
             }
             _ => {}
         }
+        if let Some(cut) = self.role.cut() {
+            return self.cut(&cut.to_string(), ctx);
+        }
         match self.overdue(now) {
-            Some(why) => self.close(&why, ctx),
+            Some(reason) => self.close(&reason, ctx),
             None => self.ping_if_silent(now, ctx),
         }
     }
 
     /// Why the connection has to go, if it has to.
-    fn overdue(&self, now: Instant) -> Option<String> {
+    fn overdue(&self, now: Instant) -> Option<LeaveReason> {
         let settings = &self.settings;
         let (publisher_timeout, stall_max) = (settings.publisher_timeout, settings.lag.stall_max);
         match &self.role {
             Role::Negotiating { since } => too_slow(self.session.phase(), now - *since, settings),
             Role::Publishing(_) if now - self.last_received >= publisher_timeout => {
-                Some(format!("silent for {} s", publisher_timeout.as_secs()))
+                Some(LeaveReason::Closed(format!("silent for {} s", publisher_timeout.as_secs())))
             }
             Role::Playing(_) if self.socket.is_stalled(&settings.lag, now.into_std()) => {
-                Some(format!("it took nothing for {} s", stall_max.as_secs()))
+                Some(LeaveReason::Stalled(stall_max))
             }
             _ => None,
         }
     }
 
     /// Why the connection has to go if more replies wait for it than may.
-    fn unread_replies(&self) -> Option<String> {
+    fn unread_replies(&self) -> Option<LeaveReason> {
         let is_over =
             !matches!(self.role, Role::Closing { .. }) && self.socket.control_bytes() > CONTROL_MAX_BYTES;
-        is_over.then(|| "it does not read its replies".to_owned())
+        is_over.then(|| LeaveReason::Closed("replies are not read".to_owned()))
     }
 
     fn ping_if_silent(&mut self, now: Instant, ctx: &mut Context<Self>) {
@@ -413,17 +395,60 @@ impl RtmpConnectionActor {
     }
 }
 
-fn too_slow(phase: Phase, waited: Duration, settings: &RtmpSettings) -> Option<String> {
+fn too_slow(phase: Phase, waited: Duration, settings: &RtmpSettings) -> Option<LeaveReason> {
     match phase {
-        Phase::Handshake if waited >= settings.handshake_timeout => {
-            Some(format!("no handshake within {} s", settings.handshake_timeout.as_secs()))
-        }
+        Phase::Handshake if waited >= settings.handshake_timeout => Some(LeaveReason::Closed(format!(
+            "no handshake within {} s",
+            settings.handshake_timeout.as_secs()
+        ))),
         // The answer to a pending request is ours to give.
         Phase::PublishPending | Phase::PlayPending => None,
-        _ if waited >= settings.idle_timeout => {
-            Some(format!("neither publish nor play within {} s", settings.idle_timeout.as_secs()))
-        }
+        _ if waited >= settings.idle_timeout => Some(LeaveReason::Closed(format!(
+            "neither publish nor play within {} s",
+            settings.idle_timeout.as_secs()
+        ))),
         _ => None,
+    }
+}
+
+impl ReadSide for RtmpConnectionActor {
+    /// An error is the peer's violation of the protocol.
+    type Received = Result<(), SessionError>;
+
+    fn poll_readable(&mut self, task: &mut task::Context<'_>) -> Poll<io::Result<Readiness>> {
+        task::ready!(self.read_flow.poll_open(task));
+        self.read_coalescing.poll(self.socket.wire(), task)
+    }
+
+    /// Reads what the peer has sent. An error in it is the peer's, and inside.
+    fn receive(&mut self, readiness: Readiness) -> io::Result<Self::Received> {
+        let (session, received_bytes) = (&mut self.session, &mut self.received_bytes);
+        let is_closing = matches!(self.role, Role::Closing { .. });
+        let fed = read_loop::receive(self.socket.wire(), readiness, |bytes| {
+            *received_bytes += bytes.len() as u64;
+            match bytes {
+                [] => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+                _ if is_closing => Ok(Ok(())),
+                _ => Ok(session.feed(bytes)),
+            }
+        })??;
+        self.last_received = Instant::now();
+        Ok(fed)
+    }
+
+    fn take_effect(&mut self, fed: Self::Received, ctx: &mut Context<Self>) {
+        self.send_replies(ctx);
+        let violation = fed.err().map(|error| LeaveReason::Closed(error.to_string()));
+        match violation.or_else(|| self.unread_replies()) {
+            None => self.proceed(ctx),
+            Some(reason) => self.close(&reason, ctx),
+        }
+    }
+
+    fn peer_gone(&mut self, error: io::Error, ctx: &mut Context<Self>) {
+        debug!(peer:% = self.peer, reason:% = error; "RTMP connection lost");
+        self.leave_role(&LeaveReason::Disconnected(error));
+        ctx.stop();
     }
 }
 
@@ -431,7 +456,7 @@ impl Actor for RtmpConnectionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        Subscription::prepare(ctx);
         let of_publisher = self.settings.publisher_timeout / CHECKS_PER_PUBLISHER_TIMEOUT;
         ctx.run_interval(CHECK_INTERVAL.min(of_publisher), |connection, ctx| connection.check(ctx));
         ctx.spawn(ReadLoop);
@@ -442,7 +467,7 @@ impl Handler<StreamEvent> for RtmpConnectionActor {
     type Result = ();
 
     fn handle(&mut self, event: StreamEvent, ctx: &mut Self::Context) {
-        if !matches!(self.role, Role::Playing(_)) {
+        if !matches!(&self.role, Role::Playing(playing) if playing.is_subscribed()) {
             return;
         }
         match event {
@@ -452,7 +477,7 @@ impl Handler<StreamEvent> for RtmpConnectionActor {
                 self.after_write(sent, ctx);
             }
             StreamEvent::PublisherCame(_) | StreamEvent::PublisherLeft => {}
-            StreamEvent::End(reason) => self.stream_ended(&reason.to_string(), ctx),
+            StreamEvent::End(reason) => self.stream_ended(reason, ctx),
         }
     }
 }
@@ -472,8 +497,8 @@ impl Handler<PublisherEvent> for RtmpConnectionActor {
     fn handle(&mut self, notice: PublisherEvent, ctx: &mut Self::Context) {
         match notice {
             PublisherEvent::Evicted(evicted) => self.evicted(evicted, ctx),
-            PublisherEvent::Watched => self.read_coalescing.announce_each(self.socket.socket()),
-            PublisherEvent::Unwatched => self.read_coalescing.coalesce(self.socket.socket()),
+            PublisherEvent::Watched => self.read_coalescing.announce_each(self.socket.wire()),
+            PublisherEvent::Unwatched => self.read_coalescing.coalesce(self.socket.wire()),
         }
     }
 }

@@ -1,38 +1,25 @@
 //! How others talk to a stream.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
-use actix::{Actor, Addr, Recipient, prelude::SendError};
-use synctv_media::stream::{frame::Frame, room::RoomName};
+use actix::{Actor, Addr, Recipient};
+use synctv_media::stream::room::RoomName;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    Attach, CountedViewer, Detach, Evicted, Join, Leave, Media, PublishError, PublisherEvent, PublisherId,
-    ReleasePublisher, StreamActor, StreamSettings, StreamState, StreamStats, ViewerCount,
-    edge::{Follow, ORIGIN_WAIT},
-    ingest::Source,
-    stats::GetStats,
+    actor::StreamActor,
+    ingest::ORIGIN_WAIT,
+    messages::{Attach, Follow, GetStats, Join, Leave, Publication, PublishError, ReleasePublisher},
+    stats::{CountedViewer, StreamStats, ViewerCount},
 };
 use crate::{
     cluster::{origin::Origin, registry::RegistryHandle},
-    directory::StreamEnded,
-    events::{StreamEvent, SubscriberId, SubscriberRole, ViewerId},
+    events::{
+        PublisherEvent, Source, StreamEnded, StreamEvent, StreamId, StreamSettings, StreamState,
+        SubscriberId, SubscriberRole, ViewerId,
+    },
     thread::ActorThread,
 };
-
-/// Tells streams apart, also successive ones of one room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct StreamId(u64);
-
-impl StreamId {
-    fn unique() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-}
 
 /// Talks to a [`StreamActor`].
 #[derive(Debug, Clone)]
@@ -142,19 +129,15 @@ impl StreamHandle {
     }
 
     /// Asks for the media that `viewer`, served by `subscriber`, starts with, and subscribes `subscriber` to what
-    /// follows if it is not yet.
-    pub fn join(&self, subscriber: SubscriberId, viewer: ViewerId, recipient: Recipient<StreamEvent>) {
-        self.address.do_send(Join { subscriber, role: SubscriberRole::Viewers, viewer, recipient });
-    }
-
-    /// Joins as [`join`](Self::join) does, to cut the media into segments: that alone keeps no pull going.
-    pub(crate) fn join_segmenter(
+    /// follows if it is not yet. A segmenter alone keeps no pull going.
+    pub fn join(
         &self,
         subscriber: SubscriberId,
+        role: SubscriberRole,
         viewer: ViewerId,
         recipient: Recipient<StreamEvent>,
     ) {
-        self.address.do_send(Join { subscriber, role: SubscriberRole::Segmenter, viewer, recipient });
+        self.address.do_send(Join { subscriber, role, viewer, recipient });
     }
 
     /// Counts a viewer for as long as the value lives.
@@ -173,51 +156,13 @@ impl StreamHandle {
     }
 
     /// Ends a subscription.
-    pub fn leave(&self, subscriber: SubscriberId) {
+    pub(crate) fn leave(&self, subscriber: SubscriberId) {
         self.address.do_send(Leave(subscriber));
     }
-}
 
-/// Why a stream did not take frames.
-#[derive(Debug)]
-pub enum Refused {
-    /// It has too much to do. The frames are still to be sent, before any other.
-    Busy(Vec<Frame>),
-    /// It is gone.
-    Gone,
-}
-
-/// The right to feed a stream. Dropping it lets the next publisher in; an answer with one in it that finds its asker
-/// gone does so too.
-#[derive(Debug)]
-pub struct Publication {
-    stream: Addr<StreamActor>,
-    publisher: PublisherId,
-}
-
-impl Publication {
-    pub(super) fn new(stream: Addr<StreamActor>, publisher: PublisherId) -> Self {
-        Self { stream, publisher }
-    }
-
-    /// Feeds the stream, if it follows.
-    pub fn try_send(&self, frames: Vec<Frame>) -> Result<(), Refused> {
-        self.stream.try_send(Media { publisher: self.publisher, frames }).map_err(|refused| match refused {
-            SendError::Full(media) => Refused::Busy(media.frames),
-            SendError::Closed(_) => Refused::Gone,
-        })
-    }
-
-    /// Feeds the stream as soon as it follows. Await the answer before reading more of the publisher, so that TCP slows
-    /// it down. An error says that the room is no longer this publisher's, or that the stream is gone.
-    pub fn send(&self, frames: Vec<Frame>) -> impl Future<Output = Result<(), Evicted>> + 'static {
-        let taken = self.stream.send(Media { publisher: self.publisher, frames });
-        async move { taken.await.unwrap_or(Err(Evicted::StreamGone)) }
-    }
-}
-
-impl Drop for Publication {
-    fn drop(&mut self) {
-        self.stream.do_send(Detach(self.publisher));
+    /// Ends a subscription. When this returns, the stream has sent its last delivery to it.
+    pub(crate) async fn leave_and_wait(&self, subscriber: SubscriberId) {
+        // An ended stream sends nothing.
+        let _ = self.address.send(Leave(subscriber)).await;
     }
 }

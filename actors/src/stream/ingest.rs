@@ -5,31 +5,10 @@ use std::time::Duration;
 use actix::Recipient;
 use tokio::time::Instant;
 
-use super::{PublisherEvent, PublisherId};
-use crate::cluster::{
-    puller::{PullerHandle, PullerId},
-    store::Claim,
+use crate::{
+    cluster::{puller::PullerHandle, store::Claim},
+    events::{PublisherEvent, PublisherId, PullerId},
 };
-
-/// Where a stream's media comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// A publisher of this node.
-    Local,
-    /// The node of its publisher.
-    Remote,
-}
-
-/// How far a stream is, as others see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamState {
-    /// Nobody has fed it yet: no viewer is to wait for it.
-    Starting,
-    /// It is fed.
-    Live(Source),
-    /// It was fed, and waits out its grace.
-    Waiting,
-}
 
 pub(super) enum Ingest {
     /// Nobody, since then. The stream ends when that has lasted for `patience`.
@@ -55,6 +34,9 @@ pub(super) enum Admission {
         lost_epoch: Option<u64>,
     },
 }
+
+/// How long a stream that was started for a pull waits for the origin's first answer.
+pub(crate) const ORIGIN_WAIT: Duration = Duration::from_secs(5);
 
 impl Admission {
     pub fn has_lost(self, claim: &Claim) -> bool {

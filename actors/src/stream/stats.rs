@@ -5,16 +5,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use actix::{Handler, Message, MessageResult};
 use synctv_media::{
     codec::frame_size::FrameSize,
     flv::{audio::AudioCodec, video::VideoCodec},
-    stream::bitrate::BitrateMeter,
+    stream::{batcher::Batcher, bitrate::BitrateMeter},
 };
 use tokio::time::Instant;
 
-use super::{StreamActor, StreamState};
-use crate::hls::unix_ms;
+use crate::clock::unix_ms;
 
 /// A stream as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +21,13 @@ pub struct StreamStats {
     pub origin: Option<String>,
     /// When its publisher came, in milliseconds since 1970, UTC. `None` while it waits for one.
     pub since_unix_ms: Option<u64>,
-    /// The codec of its video, if it has any.
+    /// The codec of its video, if any comes.
     pub video: Option<VideoCodec>,
     /// The size of its pictures, if they say it.
     pub frame_size: Option<FrameSize>,
-    /// The codec of its audio, if it has any.
+    /// Viewers who join start without a keyframe, because none has come for too long.
+    pub lacks_keyframes: bool,
+    /// The codec of its audio, if any comes.
     pub audio: Option<AudioCodec>,
     /// The mean over the last seconds, in kbit/s, once there is one.
     pub bitrate_kbps: Option<u64>,
@@ -58,6 +58,20 @@ impl StatsMeter {
     /// Counts media that goes out.
     pub fn count(&mut self, size_bytes: usize) {
         self.bitrate.add(self.now_ms(), size_bytes);
+    }
+
+    /// Describes a stream with this media. What only a publisher can have is left out while there is none.
+    pub fn report(&self, media: &Batcher, is_fed: bool) -> StreamStats {
+        let (headers, tracks) = (media.headers(), media.tracks());
+        StreamStats {
+            origin: self.origin.clone(),
+            since_unix_ms: self.since_unix_ms.filter(|_| is_fed),
+            video: headers.video_codec().filter(|_| tracks.video),
+            frame_size: headers.frame_size().filter(|_| tracks.video),
+            lacks_keyframes: media.lacks_keyframes(),
+            audio: headers.audio_codec().filter(|_| tracks.audio),
+            bitrate_kbps: self.kbps().filter(|_| is_fed),
+        }
     }
 
     fn kbps(&self) -> Option<u64> {
@@ -96,46 +110,9 @@ impl Drop for CountedViewer {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "StreamStats")]
-pub(super) struct GetStats;
-
-impl Handler<GetStats> for StreamActor {
-    type Result = MessageResult<GetStats>;
-
-    fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
-        let headers = self.batcher.headers();
-        let is_fed = matches!(self.state(), StreamState::Live(_));
-        MessageResult(StreamStats {
-            origin: self.stats.origin.clone(),
-            since_unix_ms: self.stats.since_unix_ms.filter(|_| is_fed),
-            video: headers.video_codec(),
-            frame_size: headers.frame_size(),
-            audio: headers.audio_codec(),
-            bitrate_kbps: self.stats.kbps().filter(|_| is_fed),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{ProbeHandle, node, opening, room, settings};
-
-    #[actix_rt::test]
-    async fn a_stream_tells_what_it_has_and_nothing_of_it_when_its_publisher_is_gone() {
-        let directory = node(settings(), 10);
-        let probe = ProbeHandle::start();
-        let publication = directory.publish(room("r"), probe.events()).await.unwrap();
-        publication.send(opening(0)).await.unwrap();
-        let stream = directory.open(room("r")).await.unwrap();
-        let stats = stream.stats().await.unwrap();
-        assert!(stats.since_unix_ms.is_some());
-        assert_eq!((stats.video, stats.audio), (Some(VideoCodec::H264), Some(AudioCodec::Aac)));
-        drop(publication);
-        let stats = stream.stats().await.unwrap();
-        assert_eq!((stats.since_unix_ms, stats.video, stats.bitrate_kbps), (None, None, None));
-    }
 
     #[test]
     fn viewers_are_counted_while_they_are_there() {

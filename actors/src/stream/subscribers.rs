@@ -122,8 +122,11 @@ mod tests {
 
     const V: u8 = 9;
 
+    /// Frames of a stream that has begun.
     fn flush(frames: impl IntoIterator<Item = Frame>) -> Batches {
         let mut batcher = Batcher::default();
+        batcher.push(samples::keyframe(0)).unwrap();
+        batcher.flush();
         for frame in frames {
             batcher.push(frame).unwrap();
         }

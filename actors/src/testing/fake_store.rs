@@ -12,8 +12,7 @@ use tokio::sync::Notify;
 
 use crate::cluster::{
     origin::{Origin, PublishedRoom},
-    registry::ClaimError,
-    store::{Claim, Store, StoreError},
+    store::{Claim, ClaimError, Store, StoreError},
 };
 
 /// A store that takes every claim under epoch 1, loses none and knows of no other node, unless told otherwise. Clones share

@@ -1,7 +1,12 @@
-//! The header that makes an AAC frame stand alone (ADTS, ISO/IEC 14496-3, section 1.A.2.2), from an AAC sequence header
-//! (AudioSpecificConfig, section 1.6.2.1).
+//! The header that makes an AAC frame stand alone (ADTS, ISO/IEC 14496-3, section 1.A.2.2).
 
 use thiserror::Error;
+
+use crate::codec::aac::{
+    AacChannels, AacConfig, AacConfigError,
+    ChannelElement::{self, Pair, Single},
+    ProgramConfig, indexed_rate_hz, sampling_index,
+};
 
 /// Bytes of a header without a checksum.
 pub const ADTS_HEADER_BYTES: usize = 7;
@@ -11,13 +16,6 @@ pub const AAC_FRAME_MAX_BYTES: usize = 0x1FFF - ADTS_HEADER_BYTES;
 
 /// Samples of one AAC frame, at the core's rate.
 pub const AAC_FRAME_SAMPLES: u32 = 1024;
-
-const SAMPLE_RATES_HZ: [u32; 13] =
-    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
-const EXPLICIT_RATE: u32 = 15;
-const OBJECT_TYPE_ESCAPE: u32 = 31;
-const OBJECT_TYPE_SBR: u32 = 5;
-const OBJECT_TYPE_PS: u32 = 29;
 
 /// What ADTS can say of an AAC stream.
 ///
@@ -32,21 +30,18 @@ pub struct AdtsConfig {
 /// Why AAC cannot be told in ADTS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AdtsError {
-    /// The configuration ends before what it announces.
-    #[error("the AAC configuration is cut short")]
-    Truncated,
-    /// An audio object type other than the four of MPEG-2.
-    #[error("ADTS has no AAC object type {0}")]
-    ObjectType(u32),
+    /// The sequence header cannot be used.
+    #[error(transparent)]
+    Config(#[from] AacConfigError),
     /// A sampling frequency that is not within 2 % of one that has an index.
     #[error("ADTS has no sampling frequency {0} Hz")]
     SampleRate(u32),
-    /// An index that the format reserves.
-    #[error("sampling frequency index {0} is reserved")]
-    SampleRateIndex(u32),
-    /// A channel configuration outside 1 to 7; 0 means a layout of its own.
+    /// A channel configuration outside 1 to 7.
     #[error("ADTS has no channel configuration {0}")]
-    Channels(u32),
+    Channels(u8),
+    /// A program config element whose layout has no channel configuration.
+    #[error("ADTS has no channel configuration for the layout in the program config element")]
+    Layout,
     /// Frames of 960 samples.
     #[error("ADTS has no frames of 960 samples")]
     FrameLength,
@@ -56,26 +51,21 @@ pub enum AdtsError {
 }
 
 impl AdtsConfig {
-    /// Reads an AudioSpecificConfig.
+    /// Reads an AAC sequence header.
     pub fn parse(config: &[u8]) -> Result<Self, AdtsError> {
-        let mut bits = BitReader { bytes: config, at: 0 };
-        let mut object_type = read_object_type(&mut bits)?;
-        let sampling_index = read_sampling_index(&mut bits)?;
-        let channels = bits.read(4)?;
-        if object_type == OBJECT_TYPE_SBR || object_type == OBJECT_TYPE_PS {
-            read_sampling_index(&mut bits)?;
-            object_type = read_object_type(&mut bits)?;
-        }
-        if !(1..=4).contains(&object_type) {
-            return Err(AdtsError::ObjectType(object_type));
-        }
-        if !(1..=7).contains(&channels) {
-            return Err(AdtsError::Channels(channels));
-        }
-        if bits.read(1)? == 1 {
+        Self::new(&AacConfig::parse(config)?)
+    }
+
+    fn new(config: &AacConfig) -> Result<Self, AdtsError> {
+        if config.frame_samples != AAC_FRAME_SAMPLES {
             return Err(AdtsError::FrameLength);
         }
-        Ok(Self { profile: object_type as u8 - 1, sampling_index, channels: channels as u8 })
+        let sampling_index = sampling_index(config.sample_rate_hz);
+        Ok(Self {
+            profile: config.object_type.saturating_sub(1),
+            sampling_index: sampling_index.ok_or(AdtsError::SampleRate(config.sample_rate_hz))?,
+            channels: channel_configuration(&config.channels)?,
+        })
     }
 
     /// The header of a frame of `frame_bytes`.
@@ -95,48 +85,37 @@ impl AdtsConfig {
         ])
     }
 
-    /// The core's sampling frequency.
+    /// The sampling frequency that the header names.
     pub fn sample_rate_hz(&self) -> u32 {
-        SAMPLE_RATES_HZ.get(usize::from(self.sampling_index)).copied().unwrap_or(SAMPLE_RATES_HZ[0])
+        indexed_rate_hz(self.sampling_index).unwrap_or_default()
     }
 }
 
-fn read_object_type(bits: &mut BitReader<'_>) -> Result<u32, AdtsError> {
-    match bits.read(5)? {
-        OBJECT_TYPE_ESCAPE => Ok(32 + bits.read(6)?),
-        object_type => Ok(object_type),
+/// The header's three bits. Some encoders describe every layout in a program config element, also one that has a channel
+/// configuration: frames are the same then, and any player knows the configuration.
+fn channel_configuration(channels: &AacChannels) -> Result<u8, AdtsError> {
+    match channels {
+        AacChannels::Configuration(configuration @ 1..=7) => Ok(*configuration),
+        AacChannels::Configuration(other) => Err(AdtsError::Channels(*other)),
+        AacChannels::Program(program) => program_configuration(program).ok_or(AdtsError::Layout),
     }
 }
 
-fn read_sampling_index(bits: &mut BitReader<'_>) -> Result<u8, AdtsError> {
-    match bits.read(4)? {
-        EXPLICIT_RATE => nearest_index(bits.read(24)?),
-        index if (index as usize) < SAMPLE_RATES_HZ.len() => Ok(index as u8),
-        index => Err(AdtsError::SampleRateIndex(index)),
-    }
-}
-
-fn nearest_index(rate_hz: u32) -> Result<u8, AdtsError> {
-    let index = SAMPLE_RATES_HZ.iter().position(|known_hz| known_hz.abs_diff(rate_hz) * 50 <= *known_hz);
-    index.map(|index| index as u8).ok_or(AdtsError::SampleRate(rate_hz))
-}
-
-struct BitReader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl BitReader<'_> {
-    /// The next `count` bits, at most 32.
-    fn read(&mut self, count: usize) -> Result<u32, AdtsError> {
-        let mut value = 0;
-        for at in self.at..self.at + count {
-            let byte = self.bytes.get(at / 8).ok_or(AdtsError::Truncated)?;
-            value = value << 1 | u32::from(byte >> (7 - at % 8) & 1);
-        }
-        self.at += count;
-        Ok(value)
-    }
+/// The channel configuration with the same elements in the same order (ISO/IEC 14496-3, table 1.19).
+fn program_configuration(program: &ProgramConfig) -> Option<u8> {
+    const LAYOUTS: [(u8, &[ChannelElement], &[ChannelElement], u32); 7] = [
+        (1, &[Single], &[], 0),
+        (2, &[Pair], &[], 0),
+        (3, &[Single, Pair], &[], 0),
+        (4, &[Single, Pair], &[Single], 0),
+        (5, &[Single, Pair], &[Pair], 0),
+        (6, &[Single, Pair], &[Pair], 1),
+        (7, &[Single, Pair, Pair], &[Pair], 1),
+    ];
+    let found = LAYOUTS.iter().find(|(_, front, surround, lfe_count)| {
+        program.front == *front && program.surround == *surround && program.lfe_count == *lfe_count
+    });
+    found.map(|(configuration, ..)| *configuration)
 }
 
 #[cfg(test)]
@@ -181,18 +160,31 @@ mod tests {
     }
 
     #[test]
+    fn a_layout_that_has_a_configuration_gets_it_however_it_was_described() {
+        let program = |front: &[ChannelElement], surround: &[ChannelElement], lfe_count| {
+            let (front, surround) = (front.to_vec(), surround.to_vec());
+            channel_configuration(&AacChannels::Program(ProgramConfig { front, surround, lfe_count }))
+        };
+        assert_eq!(program(&[Single], &[], 0), Ok(1));
+        assert_eq!(program(&[Pair], &[], 0), Ok(2));
+        assert_eq!(program(&[Single, Pair], &[Pair], 1), Ok(6));
+        assert_eq!(program(&[Single, Pair, Pair], &[Pair], 1), Ok(7));
+        assert_eq!(program(&[Pair], &[Pair], 0), Err(AdtsError::Layout));
+        assert_eq!(program(&[Pair], &[], 1), Err(AdtsError::Layout));
+        assert_eq!(program(&[], &[], 0), Err(AdtsError::Layout));
+    }
+
+    #[test]
     fn what_adts_cannot_tell_is_refused() {
-        assert_eq!(AdtsConfig::parse(&[]), Err(AdtsError::Truncated));
-        assert_eq!(AdtsConfig::parse(&[0x12]), Err(AdtsError::Truncated));
-        assert_eq!(AdtsConfig::parse(&[0x12, 0x00]), Err(AdtsError::Channels(0)));
+        assert_eq!(AdtsConfig::parse(&[]), Err(AacConfigError::Truncated.into()));
         assert_eq!(AdtsConfig::parse(&[0x12, 0x14]), Err(AdtsError::FrameLength));
-        assert_eq!(AdtsConfig::parse(&[0x16, 0x90]), Err(AdtsError::SampleRateIndex(13)));
-        assert_eq!(AdtsConfig::parse(&[0xF8, 0xE6, 0x40, 0x00]), Err(AdtsError::ObjectType(39)));
+        assert_eq!(AdtsConfig::parse(&[0x12, 0x58]), Err(AdtsError::Channels(11)));
+        assert_eq!(AdtsConfig::parse(&[0xF8, 0xE6, 0x40, 0x00]), Err(AacConfigError::ObjectType(39).into()));
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_parsed_or_refused(config in proptest::collection::vec(any::<u8>(), 0..16), size: usize) {
+        fn any_bytes_are_parsed_or_refused(config in proptest::collection::vec(any::<u8>(), 0..32), size: usize) {
             if let Ok(config) = AdtsConfig::parse(&config) {
                 let _ = config.header(size);
             }

@@ -4,22 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use thiserror::Error;
 
-use super::nal::NalConfig;
+use super::nal::{AccessUnitError, NalConfig, units};
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
-
-/// Why an access unit cannot be rewritten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum AnnexBError {
-    /// A NAL unit's length goes beyond the access unit.
-    #[error("a NAL unit is longer than its access unit")]
-    Length,
-    /// The access unit has no NAL unit.
-    #[error("the access unit is empty")]
-    Empty,
-}
 
 /// An access unit that was read to its end and can be rewritten, with the configuration that counted when it came.
 #[derive(Debug, Clone)]
@@ -33,8 +21,13 @@ pub struct AccessUnit {
 }
 
 impl AccessUnit {
-    /// Reads length-prefixed NAL units, without a copy.
-    pub fn read(config: &Arc<NalConfig>, nals: Bytes, keyframe: bool) -> Result<Self, AnnexBError> {
+    /// Reads length-prefixed NAL units, without a copy. `None` if there is no slice among them, and so nothing to show:
+    /// encoders send access units with nothing but a delimiter, parameter sets or messages.
+    pub fn read(
+        config: &Arc<NalConfig>,
+        nals: Bytes,
+        keyframe: bool,
+    ) -> Result<Option<Self>, AccessUnitError> {
         let mut types = 0;
         let mut size_max_bytes = nal_bytes(config.syntax.delimiter());
         for nal in units(config.length_bytes, &nals) {
@@ -42,14 +35,14 @@ impl AccessUnit {
             types |= config.syntax.type_of(nal).map_or(0, |nal_type| 1_u64 << nal_type);
             size_max_bytes += nal_bytes(nal);
         }
-        if types == 0 {
-            return Err(AnnexBError::Empty);
+        if types & config.syntax.slice_types() == 0 {
+            return Ok(None);
         }
         let lacks_sets = keyframe && !has_full_set(config, types);
         if lacks_sets {
             size_max_bytes += config.parameter_sets.iter().map(|set| nal_bytes(set)).sum::<usize>();
         }
-        Ok(Self { config: config.clone(), nals, keyframe, lacks_sets, size_max_bytes })
+        Ok(Some(Self { config: config.clone(), nals, keyframe, lacks_sets, size_max_bytes }))
     }
 
     /// The configuration that it was read with.
@@ -101,30 +94,6 @@ fn has_full_set(config: &NalConfig, types: u64) -> bool {
     config.syntax.parameter_set_types().iter().all(|nal_type| types & 1 << nal_type != 0)
 }
 
-/// The NAL units of a length-prefixed access unit, without the empty ones; ends after an error.
-fn units(length_bytes: usize, access_unit: &[u8]) -> impl Iterator<Item = Result<&[u8], AnnexBError>> {
-    let mut rest = access_unit;
-    std::iter::from_fn(move || {
-        while !rest.is_empty() {
-            let Some((nal, behind)) = split_nal(length_bytes, rest) else {
-                rest = &[];
-                return Some(Err(AnnexBError::Length));
-            };
-            rest = behind;
-            if !nal.is_empty() {
-                return Some(Ok(nal));
-            }
-        }
-        None
-    })
-}
-
-fn split_nal(length_bytes: usize, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_at_checked(length_bytes)?;
-    let size_bytes = length.iter().fold(0_usize, |size, byte| size << 8 | usize::from(*byte));
-    rest.split_at_checked(size_bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -158,7 +127,7 @@ mod tests {
 
     fn put(config: &Arc<NalConfig>, nals: &[&[u8]], keyframe: bool) -> Vec<u8> {
         let nals = prefixed(config.length_bytes, nals);
-        let unit = AccessUnit::read(config, nals.into(), keyframe).unwrap();
+        let unit = AccessUnit::read(config, nals.into(), keyframe).unwrap().unwrap();
         let mut out = Vec::new();
         unit.put(&mut out);
         assert!(out.len() <= unit.size_max_bytes());
@@ -204,13 +173,16 @@ mod tests {
 
     #[test]
     fn a_malformed_unit_is_refused_when_it_is_read() {
-        for (bytes, error) in [
-            (&b"\0\0\0\x05\x65abc"[..], AnnexBError::Length),
-            (b"\0\0\0\x01\x65\0\0", AnnexBError::Length),
-            (b"\0\0\0\0", AnnexBError::Empty),
-            (b"", AnnexBError::Empty),
-        ] {
-            assert_eq!(AccessUnit::read(&avc(4), Bytes::from_static(bytes), true).err(), Some(error));
+        for bytes in [&b"\0\0\0\x05\x65abc"[..], b"\0\0\0\x01\x65\0\0"] {
+            let error = AccessUnit::read(&avc(4), Bytes::from_static(bytes), true).err();
+            assert_eq!(error, Some(AccessUnitError::Length));
+        }
+    }
+
+    #[test]
+    fn an_access_unit_without_a_slice_is_none() {
+        for nals in [&[][..], &[AUD], &[AUD, SPS, PPS], &[b"\x06sei"]] {
+            assert!(AccessUnit::read(&avc(4), prefixed(4, nals).into(), true).unwrap().is_none());
         }
     }
 
@@ -230,7 +202,7 @@ mod tests {
         fn any_bytes_are_rewritten_or_refused(
             bytes in proptest::collection::vec(any::<u8>(), 0..300), keyframe: bool, length_bytes in 1_usize..=4,
         ) {
-            if let Ok(unit) = AccessUnit::read(&avc(length_bytes), bytes.into(), keyframe) {
+            if let Ok(Some(unit)) = AccessUnit::read(&avc(length_bytes), bytes.into(), keyframe) {
                 let mut out = Vec::new();
                 unit.put(&mut out);
                 prop_assert!(out.len() <= unit.size_max_bytes());

@@ -1,5 +1,6 @@
 //! Parsers for the configuration records and bitstreams of codecs.
 
+pub mod aac;
 pub mod adts;
 pub mod annex_b;
 pub mod avc;
@@ -7,3 +8,4 @@ mod bits;
 pub mod frame_size;
 pub mod hevc;
 pub mod nal;
+pub(crate) mod slices;

@@ -1,8 +1,10 @@
 //! The FLV container (FLV v10.1, annex E): the file header, tags, and the tags of a contiguous run of them.
 
 pub mod audio;
+pub mod http_chunk;
 pub mod reader;
 pub mod video;
+pub mod websocket;
 
 use bytes::Bytes;
 

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use thiserror::Error;
 
 /// A video codec that RTMP and FLV can carry.
@@ -58,7 +59,9 @@ pub enum VideoError {
 }
 
 const EX_HEADER: u8 = 0x80;
+const FRAME_TYPE_MASK: u8 = 0x70;
 const FRAME_TYPE_KEY: u8 = 1;
+const FRAME_TYPE_INTER: u8 = 2;
 const FRAME_TYPE_COMMAND: u8 = 5;
 const CODEC_ID_AVC: u8 = 7;
 const CODEC_ID_HEVC: u8 = 12;
@@ -67,6 +70,7 @@ mod packet_type {
     pub const SEQUENCE_START: u8 = 0;
     pub const CODED_FRAMES: u8 = 1;
     pub const CODED_FRAMES_X: u8 = 3;
+    pub const METADATA: u8 = 4;
     pub const MULTITRACK: u8 = 6;
     pub const MOD_EX: u8 = 7;
 }
@@ -109,6 +113,11 @@ fn parse_enhanced(first: u8, body: &[u8]) -> Result<VideoHeader, VideoError> {
     let frame_type = (first >> 4) & 0x07;
     let (packet_type, at) =
         skip_mod_ex(body, first & 0x0F, packet_type::MOD_EX).ok_or(VideoError::Truncated)?;
+    if frame_type == FRAME_TYPE_COMMAND && packet_type != packet_type::METADATA {
+        // A command has no codec.
+        let codec = VideoCodec::FourCc([0; 4]);
+        return Ok(VideoHeader { codec, kind: VideoKind::Other, composition_time_ms: 0, data_offset: at });
+    }
     let codec = VideoCodec::from_four_cc(four_cc_at(body, at).ok_or(VideoError::Truncated)?);
     let other = VideoHeader { codec, kind: VideoKind::Other, composition_time_ms: 0, data_offset: at + 4 };
     match packet_type {
@@ -126,6 +135,41 @@ fn parse_enhanced(first: u8, body: &[u8]) -> Result<VideoHeader, VideoError> {
         packet_type::MULTITRACK => Ok(VideoHeader { data_offset: body.len(), ..other }),
         _ => Ok(other),
     }
+}
+
+/// A copy of a video tag's body with another composition time; `None` if its header has no place for one, or the time
+/// does not fit it.
+pub fn with_composition_time(body: &[u8], composition_time_ms: i64) -> Option<Bytes> {
+    let at = composition_time_at(body)?;
+    let time_ms = i32::try_from(composition_time_ms).ok().filter(|ms| (-1 << 23..1 << 23).contains(ms))?;
+    let [_, high, mid, low] = time_ms.to_be_bytes();
+    let mut copy = body.to_vec();
+    copy.get_mut(at..at + 3)?.copy_from_slice(&[high, mid, low]);
+    Some(copy.into())
+}
+
+/// A copy of a video tag's body that says whether it is a keyframe.
+pub fn with_keyframe_flag(body: &[u8], is_keyframe: bool) -> Bytes {
+    let frame_type = if is_keyframe { FRAME_TYPE_KEY } else { FRAME_TYPE_INTER };
+    let mut copy = body.to_vec();
+    if let Some(first) = copy.first_mut() {
+        *first = *first & !FRAME_TYPE_MASK | frame_type << 4;
+    }
+    copy.into()
+}
+
+fn composition_time_at(body: &[u8]) -> Option<usize> {
+    let header = VideoHeader::parse(body).ok()?;
+    let is_coded = matches!(header.kind, VideoKind::Keyframe | VideoKind::Inter);
+    if !is_coded || !header.codec.has_composition_time() {
+        return None;
+    }
+    let first = *body.first()?;
+    if first & EX_HEADER == 0 {
+        return Some(2);
+    }
+    let (packet_type, at) = skip_mod_ex(body, first & 0x0F, packet_type::MOD_EX)?;
+    (packet_type == packet_type::CODED_FRAMES).then_some(at + 4)
 }
 
 impl VideoCodec {
@@ -230,12 +274,37 @@ mod tests {
         assert_eq!(parsed(b"\x91avc1\x00\x00\x00"), (H264, Keyframe, 0, 8));
         assert_eq!(parsed(b"\x94av01..."), (Av1, Other, 0, 5));
         assert_eq!(parsed(b"\x91zzzz"), (FourCc(*b"zzzz"), Keyframe, 0, 5));
+        assert_eq!(parsed(b"\xD1\x00"), (FourCc([0; 4]), Other, 0, 1), "a command");
+        assert_eq!(parsed(b"\xD4hvc1"), (H265, Other, 0, 5), "metadata with the frame type of a command");
     }
 
     #[test]
     fn modifiers_before_the_packet_type_are_passed_over() {
         let body = b"\x97\x02\x01\x02\x03\x01hvc1\x00\x00\x05";
         assert_eq!(parsed(body), (VideoCodec::H265, VideoKind::Keyframe, 5, 13));
+    }
+
+    #[test]
+    fn composition_times_are_replaced_where_there_are_any() {
+        let replaced = |body: &[u8], ms| with_composition_time(body, ms).map(|body| parsed(&body).2);
+        assert_eq!(replaced(b"\x27\x01\0\0\0abc", -40), Some(-40));
+        assert_eq!(replaced(b"\x91hvc1\0\0\x50abc", 8_000_000), Some(8_000_000));
+        assert_eq!(replaced(b"\x97\x02\x01\x02\x03\x01hvc1\0\0\x05", 7), Some(7));
+        assert_eq!(replaced(b"\x27\x01\0\0\0", 1 << 23), None);
+        for body in [&b"\xA3hvc1abc"[..], b"\xA1av01abc", b"\x17\0\0\0\0", b"\x12abc", b""] {
+            assert_eq!(replaced(body, 7), None, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn the_keyframe_flag_can_be_put_right() {
+        for body in [&b"\x17\x01\0\0\x50abc"[..], b"\x91hvc1\0\0\x50abc", b"\x12abc"] {
+            let (codec, kind, composition_time_ms, at) = parsed(body);
+            assert_eq!(kind, VideoKind::Keyframe);
+            let inter = with_keyframe_flag(body, false);
+            assert_eq!(parsed(&inter), (codec, VideoKind::Inter, composition_time_ms, at));
+            assert_eq!(with_keyframe_flag(&inter, true), body);
+        }
     }
 
     #[test]

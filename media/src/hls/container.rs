@@ -6,7 +6,10 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::{
-    codec::{adts::AdtsError, annex_b::AnnexBError, nal::NalConfigError},
+    codec::{
+        adts::AdtsError,
+        nal::{AccessUnitError, NalConfigError},
+    },
     flv::{
         audio::AudioCodec,
         video::{VideoCodec, VideoHeader},
@@ -20,6 +23,15 @@ pub enum Lead {
     Video,
     /// There is no video: cut by time.
     Audio,
+}
+
+/// A frame that was read, and when it is decoded.
+#[derive(Debug)]
+pub struct Timed<F> {
+    /// The decoding time, in milliseconds.
+    pub time_ms: i64,
+    /// The frame.
+    pub frame: F,
 }
 
 /// A codec of either track.
@@ -40,18 +52,38 @@ pub enum ContainerError {
     /// The codec's sequence header has not come yet, or could not be read.
     #[error("a frame without a sequence header")]
     NoHeader,
-    /// A video sequence header that cannot be read.
+    /// A video sequence header, or parameter sets in band, that cannot be used.
     #[error(transparent)]
     VideoHeader(#[from] NalConfigError),
     /// An access unit that cannot be read.
     #[error(transparent)]
-    AccessUnit(#[from] AnnexBError),
+    AccessUnit(#[from] AccessUnitError),
     /// An AAC configuration or frame that cannot be told.
     #[error(transparent)]
     Aac(#[from] AdtsError),
     /// An audio frame that is larger than any real one, in bytes.
     #[error("an audio frame of {0} bytes")]
     AudioFrameSize(usize),
+}
+
+/// A codec that cannot be in segments, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub struct Unsupported {
+    /// The codec.
+    pub codec: Codec,
+    /// Why its sequence header was refused.
+    pub reason: ContainerError,
+}
+
+/// The form in which players get a container's segments.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct SegmentFormat {
+    /// The extension of files and addresses.
+    pub extension: &'static str,
+    /// The media type, for `Content-Type`.
+    pub content_type: &'static str,
+    /// The lowest EXT-X-VERSION of playlists that list such segments (RFC 8216, section 7).
+    pub playlist_version: u8,
 }
 
 /// Turns the frames of FLV tags into the bytes of segments.
@@ -63,6 +95,12 @@ pub trait Container {
     /// A frame that was read. It shares the memory of the tag that it came in.
     type Frame: fmt::Debug;
 
+    /// The form of its segments.
+    const FORMAT: &'static SegmentFormat;
+
+    /// How far a frame may be behind those before it in a segment, in milliseconds.
+    const LATE_MAX_MS: i64;
+
     /// The most that a segment takes beside its frames, in bytes.
     const SEGMENT_OVERHEAD_BYTES: usize;
 
@@ -72,20 +110,32 @@ pub trait Container {
     /// Takes an audio sequence header; an empty one for codecs that have none. After an error there is none.
     fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), ContainerError>;
 
-    /// Reads a picture; `data` is what follows `header` in the tag.
-    fn video(&self, header: &VideoHeader, dts_ms: i64, data: Bytes) -> Result<Self::Frame, ContainerError>;
+    /// Reads a frame of video; `data` is what follows `header` in the tag. `None` if it has nothing to show.
+    fn video(&mut self, header: &VideoHeader, data: Bytes) -> Result<Option<Self::Frame>, ContainerError>;
 
-    /// Reads a frame of audio, without the tag's own header.
-    fn audio(&self, codec: AudioCodec, time_ms: i64, data: Bytes) -> Result<Self::Frame, ContainerError>;
+    /// Reads a frame of audio, without the tag's own header. `None` if it has nothing to play.
+    fn audio(&self, codec: AudioCodec, data: Bytes) -> Result<Option<Self::Frame>, ContainerError>;
+
+    /// Whether a frame is the first of another sequence, though no sequence header came: its parameter sets came in band.
+    fn begins_sequence(frame: &Self::Frame) -> bool;
 
     /// The most that a frame takes in a segment, in bytes.
     fn size_max_bytes(frame: &Self::Frame) -> usize;
 
     /// Appends a segment to `out`: the frames in their order. True if its tracks are not those of the segment before it.
-    fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[Self::Frame]) -> bool;
+    fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[Timed<Self::Frame>]) -> bool;
 
     /// The next segment does not continue the last one.
     fn discontinuity(&mut self);
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            ContainerError::UnsupportedCodec(codec) => write!(f, "HLS segments cannot carry {codec}"),
+            reason => write!(f, "HLS segments cannot carry this {}: {reason}", self.codec),
+        }
+    }
 }
 
 impl fmt::Display for Codec {

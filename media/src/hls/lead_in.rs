@@ -3,6 +3,9 @@
 /// Without a word about video, sound alone for so long means that there is none.
 const UNKNOWN_WAIT_MS: i64 = 1_000;
 
+/// Video that was announced is waited for, but not longer.
+const VIDEO_WAIT_MS: i64 = 11_000;
+
 /// AudioFrame that is held back meanwhile; twice what the shortest common frames need.
 const HELD_MAX: usize = 256;
 
@@ -15,6 +18,17 @@ pub(super) enum Expectation {
     Video,
     /// There is none: the metadata says so.
     AudioOnly,
+}
+
+impl Expectation {
+    /// How long one track alone waits for the other, in milliseconds.
+    pub(super) const fn other_track_wait_ms(self) -> i64 {
+        match self {
+            Expectation::Unknown => UNKNOWN_WAIT_MS,
+            Expectation::Video => VIDEO_WAIT_MS,
+            Expectation::AudioOnly => 0,
+        }
+    }
 }
 
 /// What to do with a frame of audio.
@@ -39,20 +53,11 @@ impl<F> LeadIn<F> {
         Self { since_ms: None, held: Vec::new() }
     }
 
-    /// A frame of audio came. Video that was announced and does not come is waited for during `video_wait_ms`.
-    pub(super) fn audio(
-        &mut self,
-        time_ms: i64,
-        frame: F,
-        expectation: Expectation,
-        video_wait_ms: i64,
-    ) -> LeadInStep<F> {
+    /// A frame of audio came.
+    pub(super) fn audio(&mut self, time_ms: i64, frame: F, expectation: Expectation) -> LeadInStep<F> {
         let waited_ms = time_ms.saturating_sub(*self.since_ms.get_or_insert(time_ms));
-        let begins = match expectation {
-            Expectation::Unknown => waited_ms >= UNKNOWN_WAIT_MS || self.held.len() >= HELD_MAX,
-            Expectation::Video => waited_ms >= video_wait_ms,
-            Expectation::AudioOnly => true,
-        };
+        let begins = waited_ms >= expectation.other_track_wait_ms()
+            || (expectation == Expectation::Unknown && self.held.len() >= HELD_MAX);
         if !begins && expectation != Expectation::Unknown {
             return LeadInStep::Drop;
         }
@@ -72,7 +77,7 @@ mod tests {
     use super::*;
 
     fn step(lead_in: &mut LeadIn<char>, time_ms: i64, expectation: Expectation) -> LeadInStep<char> {
-        lead_in.audio(time_ms, 'a', expectation, 11_000)
+        lead_in.audio(time_ms, 'a', expectation)
     }
 
     #[test]

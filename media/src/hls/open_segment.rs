@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     buffer_pool::BufferPool,
-    container::{Container, Lead},
+    container::{Container, Lead, Timed},
     segment::SEGMENT_MAX_BYTES,
 };
 use crate::flv::TAG_OVERHEAD_BYTES;
@@ -17,9 +17,11 @@ use crate::flv::TAG_OVERHEAD_BYTES;
 pub(super) struct OpenSegment<F> {
     pub(super) lead: Lead,
     pub(super) first_ms: i64,
+    /// The same on the stream's timeline.
+    pub(super) stream_ms: i64,
     pub(super) discontinuity: bool,
     pub(super) independent: bool,
-    frames: Vec<F>,
+    frames: Vec<Timed<F>>,
     /// What the frames take once they are written, at most.
     size_max_bytes: usize,
     /// What the frames keep in memory, at most: the batches that they are slices of, with all that is not in the segment.
@@ -33,12 +35,13 @@ pub(super) struct Written {
 }
 
 impl<F> OpenSegment<F> {
-    pub(super) fn new(lead: Lead, first_ms: i64, discontinuity: bool, independent: bool) -> Self {
+    pub(super) fn new(lead: Lead, first_ms: i64, stream_ms: i64) -> Self {
         Self {
             lead,
             first_ms,
-            discontinuity,
-            independent,
+            stream_ms,
+            discontinuity: false,
+            independent: true,
             frames: Vec::new(),
             size_max_bytes: 0,
             kept_max_bytes: 0,
@@ -58,9 +61,9 @@ impl<F> OpenSegment<F> {
         self.kept_max_bytes = self.kept_max_bytes.saturating_add(TAG_OVERHEAD_BYTES + body_bytes);
     }
 
-    pub(super) fn hold<C: Container<Frame = F>>(&mut self, frame: F) {
+    pub(super) fn hold<C: Container<Frame = F>>(&mut self, time_ms: i64, frame: F) {
         self.size_max_bytes = self.size_max_bytes.saturating_add(C::size_max_bytes(&frame));
-        self.frames.push(frame);
+        self.frames.push(Timed { time_ms, frame });
     }
 
     pub(super) fn write<C: Container<Frame = F>>(&self, container: &mut C, buffers: &BufferPool) -> Written {

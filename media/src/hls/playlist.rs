@@ -4,6 +4,8 @@ use std::{collections::VecDeque, fmt::Write};
 
 use thiserror::Error;
 
+use super::{container::SegmentFormat, segment_name::SegmentName};
+
 /// The first segment may be this much shorter than later ones before the target duration has to be raised.
 const HEADROOM_MS: u64 = 250;
 
@@ -13,9 +15,17 @@ const TOLERANCE_MS: u64 = 50;
 /// Segments shorter than the target are listed beyond the window, but no more than so many windows.
 const WINDOWS_MAX: usize = 4;
 
+/// A target duration that was raised is lowered when no segment has needed it for so long, in milliseconds of media.
+const CALM_MS: u64 = 60_000;
+
+/// The most that leave the playlist for one that comes: viewers may be as far behind as an earlier target duration said.
+const LEAVE_MAX: usize = 2;
+
 /// What a playlist is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlaylistConfig {
+    /// The form of the segments.
+    pub format: &'static SegmentFormat,
     /// How many segments are listed; at least 3 are.
     pub window: usize,
     /// The segmenter's target, in milliseconds.
@@ -66,7 +76,8 @@ pub enum PlaylistError {
 /// and the first one tells. It is the nearest second to that segment and 250 ms more, as it also is what players wait
 /// between two looks at the playlist and a third of what they keep between themselves and the live edge. RFC 8216
 /// (section 6.2.1) forbids to change it and (section 4.3.3.1) forbids longer segments. Should a longer one come later, it
-/// is raised, once and for good: players read it anew with every playlist, but refuse or stall on segments beyond it.
+/// is raised, as players read it anew with every playlist, but refuse or stall on segments beyond it. It is lowered again
+/// when none has needed it for a minute: every viewer who comes meanwhile starts three target durations behind.
 #[derive(Debug)]
 pub struct Playlist {
     config: PlaylistConfig,
@@ -74,6 +85,9 @@ pub struct Playlist {
     next_sequence: u64,
     discontinuity_sequence: u64,
     target_s: u64,
+    /// The target duration that the first segment decided.
+    first_target_s: u64,
+    calm: Calm,
     listed: VecDeque<Listed>,
     gone: VecDeque<Gone>,
 }
@@ -82,6 +96,13 @@ pub struct Playlist {
 enum State {
     Live,
     Ended,
+}
+
+/// The segments since the last one that needed the target duration.
+#[derive(Debug, Default)]
+struct Calm {
+    played_ms: u64,
+    longest_s: u64,
 }
 
 #[derive(Debug)]
@@ -106,6 +127,8 @@ impl Playlist {
             next_sequence: config.first_sequence,
             discontinuity_sequence: config.first_discontinuity_sequence,
             target_s: 0,
+            first_target_s: 0,
+            calm: Calm::default(),
             listed: VecDeque::new(),
             gone: VecDeque::new(),
         }
@@ -123,7 +146,8 @@ impl Playlist {
         self.next_sequence = self.next_sequence.saturating_add(1);
         self.raise_target(info.duration_ms);
         self.listed.push_back(Listed { info, longest_ms: 0 });
-        let left = std::iter::from_fn(|| self.remove_oldest(now_ms)).collect();
+        let left = std::iter::from_fn(|| self.remove_oldest(now_ms)).take(LEAVE_MAX).collect();
+        self.lower_target(info.duration_ms);
         let duration_ms = self.duration_ms();
         self.listed.iter_mut().for_each(|listed| listed.longest_ms = listed.longest_ms.max(duration_ms));
         Ok(left)
@@ -137,6 +161,11 @@ impl Playlist {
     /// The sequence number that the next segment must have.
     pub fn next_sequence(&self) -> u64 {
         self.next_sequence
+    }
+
+    /// The name of the segment that the next one will be.
+    pub fn next_name(&self) -> SegmentName {
+        self.name(self.next_sequence)
     }
 
     /// The discontinuity sequence number of the newest segment.
@@ -169,7 +198,7 @@ impl Playlist {
         let first = self.listed.front()?;
         let mut text = String::with_capacity(200 + self.listed.len() * (100 + uri_prefix.len()));
         self.render_head(&mut text, first.info.sequence);
-        self.segments().for_each(|info| render_segment(&mut text, info, uri_prefix));
+        self.segments().for_each(|info| self.render_segment(&mut text, info, uri_prefix));
         if self.state == State::Ended {
             text.push_str("#EXT-X-ENDLIST\n");
         }
@@ -178,15 +207,31 @@ impl Playlist {
 
     fn render_head(&self, text: &mut String, media_sequence: u64) {
         let (target_s, discontinuity_sequence) = (self.target_s, self.discontinuity_sequence);
+        let version = self.config.format.playlist_version;
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{target_s}\n#EXT-X-MEDIA-SEQUENCE:{media_sequence}\n\
+            "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{target_s}\n#EXT-X-MEDIA-SEQUENCE:{media_sequence}\n\
              #EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}\n"
         );
         if self.segments().all(|info| info.independent) {
             text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
         }
+    }
+
+    fn render_segment(&self, text: &mut String, info: &SegmentInfo, uri_prefix: &str) {
+        if info.discontinuity {
+            text.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        text.push_str("#EXT-X-PROGRAM-DATE-TIME:");
+        put_date_time(text, info.program_date_time_ms);
+        let (whole_s, rest_ms) = (info.duration_ms / 1_000, info.duration_ms % 1_000);
+        let name = self.name(info.sequence);
+        let _ = write!(text, "\n#EXTINF:{whole_s}.{rest_ms:03},\n{uri_prefix}{name}\n");
+    }
+
+    fn name(&self, sequence: u64) -> SegmentName {
+        SegmentName { sequence, format: self.config.format }
     }
 
     fn raise_target(&mut self, duration_ms: u64) {
@@ -195,6 +240,24 @@ impl Playlist {
             _ => to_seconds(duration_ms),
         };
         self.target_s = self.target_s.max(needed_s);
+        if self.first_target_s == 0 {
+            self.first_target_s = self.target_s;
+        }
+    }
+
+    fn lower_target(&mut self, last_ms: u64) {
+        let needed_s = to_seconds(last_ms);
+        if needed_s >= self.target_s || self.target_s == self.first_target_s {
+            self.calm = Calm::default();
+            return;
+        }
+        self.calm.played_ms = self.calm.played_ms.saturating_add(last_ms);
+        self.calm.longest_s = self.calm.longest_s.max(needed_s);
+        let listed_s = self.segments().map(|info| to_seconds(info.duration_ms)).max().unwrap_or(0);
+        if self.calm.played_ms >= CALM_MS && listed_s < self.target_s {
+            self.target_s = self.calm.longest_s.max(listed_s).max(self.first_target_s);
+            self.calm = Calm::default();
+        }
     }
 
     /// How long segments will be, told by the first one: it may be a single GOP, of which a regular segment has as many
@@ -232,17 +295,6 @@ impl Playlist {
     }
 }
 
-fn render_segment(text: &mut String, info: &SegmentInfo, uri_prefix: &str) {
-    if info.discontinuity {
-        text.push_str("#EXT-X-DISCONTINUITY\n");
-    }
-    text.push_str("#EXT-X-PROGRAM-DATE-TIME:");
-    put_date_time(text, info.program_date_time_ms);
-    let (whole_s, rest_ms) = (info.duration_ms / 1_000, info.duration_ms % 1_000);
-    let name = segment_name(info.sequence);
-    let _ = write!(text, "\n#EXTINF:{whole_s}.{rest_ms:03},\n{uri_prefix}{name}\n");
-}
-
 /// The nearest whole second, as RFC 8216 compares durations with the target (section 4.3.3.1).
 const fn to_seconds(duration_ms: u64) -> u64 {
     duration_ms.saturating_add(500) / 1_000
@@ -274,31 +326,25 @@ const fn civil_date(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
-/// The name of a segment: `seg-<sequence>.ts`.
-pub fn segment_name(sequence: u64) -> String {
-    format!("seg-{sequence}.ts")
-}
-
-/// The sequence number in a name that [`segment_name`] could have made; `None` for every other text.
-pub fn parse_segment_name(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix("seg-")?.strip_suffix(".ts")?;
-    let sequence = digits.parse().ok()?;
-    (segment_name(sequence) == name).then_some(sequence)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hls::{container::Container, ts::container::TsContainer};
 
-    fn playlist(first_sequence: u64) -> Playlist {
-        Playlist::new(PlaylistConfig {
+    fn config(first_sequence: u64) -> PlaylistConfig {
+        PlaylistConfig {
+            format: TsContainer::FORMAT,
             window: 6,
             target_ms: 2_000,
             first_sequence,
             first_discontinuity_sequence: 0,
-        })
+        }
+    }
+
+    fn playlist(first_sequence: u64) -> Playlist {
+        Playlist::new(config(first_sequence))
     }
 
     fn info(sequence: u64, duration_ms: u64) -> SegmentInfo {
@@ -348,6 +394,32 @@ mod tests {
         assert_eq!(filled(&[0]).target_s(), 2);
         assert_eq!(filled(&[2_000, 2_500]).target_s(), 3);
         assert_eq!(filled(&[2_000, 10_000, 2_000]).target_s(), 10);
+    }
+
+    #[test]
+    fn a_target_that_was_raised_is_lowered_after_a_minute_in_which_nothing_needed_it() {
+        let mut playlist = filled(&[2_000, 10_000]);
+        let targets: Vec<_> = (2..34)
+            .map(|at| {
+                playlist.push(info(at, if at == 20 { 3_000 } else { 2_000 }), 0).unwrap();
+                playlist.target_s()
+            })
+            .collect();
+        assert_eq!((targets[28], targets[29], targets[31]), (10, 3, 3));
+        let listed: Vec<_> = (34..70)
+            .map(|at| {
+                playlist.push(info(at, 2_000), 0).unwrap();
+                playlist.segments().count()
+            })
+            .collect();
+        assert!(listed.windows(2).all(|pair| pair[1] + 1 >= pair[0]), "viewers further behind have a moment");
+        assert_eq!((playlist.target_s(), playlist.segments().count()), (2, 6));
+    }
+
+    #[test]
+    fn a_target_that_is_needed_again_and_again_stays() {
+        let durations_ms: Vec<_> = (0..100).map(|at| if at % 12 == 5 { 8_000 } else { 2_000 }).collect();
+        assert_eq!(filled(&durations_ms).target_s(), 8);
     }
 
     #[test]
@@ -410,45 +482,15 @@ mod tests {
         }
     }
 
-    #[test]
-    fn only_our_own_names_are_names_of_segments() {
-        assert_eq!(parse_segment_name("seg-0.ts"), Some(0));
-        assert_eq!(parse_segment_name("seg-18446744073709551615.ts"), Some(u64::MAX));
-        for name in [
-            "",
-            "seg-.ts",
-            "seg-+1.ts",
-            "seg-01.ts",
-            "seg-1.ts ",
-            "seg-1.TS",
-            "SEG-1.ts",
-            "seg-1.ts.tmp",
-            "seg--1.ts",
-            "seg-18446744073709551616.ts",
-            "../seg-1.ts",
-            "seg-1",
-            "1.ts",
-            "seg-１.ts",
-        ] {
-            assert_eq!(parse_segment_name(name), None, "{name}");
-        }
-    }
-
     proptest! {
-        #[test]
-        fn names_come_back(sequence: u64, text in ".{0,12}") {
-            prop_assert_eq!(parse_segment_name(&segment_name(sequence)), Some(sequence));
-            prop_assert_eq!(parse_segment_name(&text), None);
-        }
-
         #[test]
         fn what_a_player_relies_on_holds(
             segments in proptest::collection::vec((prop_oneof![0..12_000_u64, Just(2_000), any::<u64>()], any::<bool>()), 1..60),
             first_sequence in 0..u64::MAX / 2,
             window in 0..10_usize,
         ) {
-            let mut playlist = Playlist::new(PlaylistConfig { window, target_ms: 2_000, first_sequence, first_discontinuity_sequence: 7 });
-            let (mut last_media_sequence, mut last_target_s, mut left_count) = (0, 0, 0);
+            let mut playlist = Playlist::new(PlaylistConfig { window, first_discontinuity_sequence: 7, ..config(first_sequence) });
+            let (mut last_media_sequence, mut left_count) = (0, 0);
             let mut discontinuities = Vec::new();
             for (at, (duration_ms, discontinuity)) in segments.iter().enumerate() {
                 let sequence = first_sequence + at as u64;
@@ -458,7 +500,7 @@ mod tests {
                 let listed: Vec<_> = playlist.segments().copied().collect();
                 let media_sequence = listed[0].sequence;
                 prop_assert_eq!(media_sequence, first_sequence + left_count as u64);
-                prop_assert!(media_sequence >= last_media_sequence && playlist.target_s() >= last_target_s);
+                prop_assert!(media_sequence >= last_media_sequence);
                 prop_assert!(listed.iter().all(|info| to_seconds(info.duration_ms) <= playlist.target_s()));
                 prop_assert!(listed.len() <= window.max(3) * WINDOWS_MAX);
                 let counted = discontinuities[..left_count].iter().filter(|discontinuity| **discontinuity).count();
@@ -466,7 +508,7 @@ mod tests {
                 let of_newest = discontinuities.iter().filter(|discontinuity| **discontinuity).count();
                 prop_assert_eq!(playlist.last_discontinuity_sequence(), 7 + of_newest as u64);
                 prop_assert!(playlist.render("").is_some());
-                (last_media_sequence, last_target_s) = (media_sequence, playlist.target_s());
+                last_media_sequence = media_sequence;
             }
             prop_assert_eq!(playlist.expired(u64::MAX).len(), left_count);
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::container::ContainerError;
+use super::container::{ContainerError, Unsupported};
 use crate::flv::{audio::AudioError, video::VideoError};
 
 /// A segment that may reach this size, or whose frames keep so much in memory, is cut wherever it is. The frame that crosses
@@ -32,6 +32,9 @@ pub struct Segment {
 /// Why a frame was left out. The stream goes on without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SegmentError {
+    /// Nothing of the stream can be in segments, unless other sequence headers come.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
     /// The container does not take it; for [`ContainerError::UnsupportedCodec`] it never will.
     #[error(transparent)]
     Container(#[from] ContainerError),

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use super::container::ContainerError;
+
 /// Plays as long as a frame whose own span nothing tells.
 const FRAME_FALLBACK_MS: i64 = 40;
 
@@ -21,14 +23,32 @@ pub(super) enum Gate {
 #[derive(Debug)]
 pub(super) struct SegmentTrack<C> {
     header: Option<(C, Bytes)>,
+    /// No frame has come since the header did.
+    header_is_new: bool,
+    fault: Option<HeaderFault>,
     pub(super) gate: Gate,
     last_ms: Option<i64>,
     frame_ms: i64,
 }
 
+/// A sequence header that the container refused.
+#[derive(Debug, Clone, Copy)]
+struct HeaderFault {
+    reason: ContainerError,
+    /// The first frame that lacked it.
+    since_ms: Option<i64>,
+}
+
 impl<C: Copy + PartialEq> SegmentTrack<C> {
     pub(super) fn new(gate: Gate) -> Self {
-        Self { header: None, gate, last_ms: None, frame_ms: FRAME_FALLBACK_MS }
+        Self {
+            header: None,
+            header_is_new: false,
+            fault: None,
+            gate,
+            last_ms: None,
+            frame_ms: FRAME_FALLBACK_MS,
+        }
     }
 
     /// Whether this is the sequence header that counts already.
@@ -39,13 +59,36 @@ impl<C: Copy + PartialEq> SegmentTrack<C> {
     pub(super) fn set_header(&mut self, codec: C, header: &[u8]) {
         // A copy, as a slice would keep the whole buffer that it was read into.
         self.header = Some((codec, Bytes::copy_from_slice(header)));
+        self.header_is_new = true;
+        self.fault = None;
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.header.is_some()
+    }
+
+    /// The track's newest header was refused.
+    pub(super) fn set_fault(&mut self, reason: ContainerError) {
+        self.fault = Some(HeaderFault { reason, since_ms: None });
+    }
+
+    /// Why the newest header was refused, once frames have come without one for `wait_ms`.
+    pub(super) fn header_fault(&mut self, time_ms: i64, wait_ms: i64) -> Option<ContainerError> {
+        let fault = self.fault.as_mut()?;
+        let since_ms = *fault.since_ms.get_or_insert(time_ms);
+        (time_ms.saturating_sub(since_ms) >= wait_ms).then_some(fault.reason)
+    }
+
+    /// Whether the next frame is the first one behind a new header.
+    pub(super) fn take_new_header(&mut self) -> bool {
+        std::mem::take(&mut self.header_is_new)
     }
 
     pub(super) fn forget_header(&mut self) {
         self.header = None;
     }
 
-    /// A frame of the track was written.
+    /// A frame of the track went into a segment.
     pub(super) fn note_frame(&mut self, time_ms: i64) {
         let since_last_ms = self.last_ms.map(|last_ms| time_ms.saturating_sub(last_ms));
         if let Some(frame_ms) = since_last_ms.filter(|frame_ms| (1..=FRAME_MAX_MS).contains(frame_ms)) {
@@ -54,7 +97,7 @@ impl<C: Copy + PartialEq> SegmentTrack<C> {
         self.last_ms = Some(time_ms);
     }
 
-    /// The last frame that was written since the last discontinuity.
+    /// The last frame that went into a segment since the last discontinuity.
     pub(super) fn last_ms(&self) -> Option<i64> {
         self.last_ms
     }

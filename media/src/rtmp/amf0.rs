@@ -135,6 +135,14 @@ impl Value {
             _ => None,
         }
     }
+
+    /// The boolean, if this is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Value::Boolean(boolean) => Some(*boolean),
+            _ => None,
+        }
+    }
 }
 
 /// Reads one value and moves `input` behind it.
@@ -149,6 +157,32 @@ pub fn read_all(mut input: &[u8]) -> Result<Vec<Value>, Amf0Error> {
         values.push(read(&mut input)?);
     }
     Ok(values)
+}
+
+/// Reads values up to the first that cannot be read, and returns them with the error if there is one.
+///
+/// Encoders leave bytes behind a command's last argument, or an object without its end. What comes before is intact: an
+/// object that is cut off keeps the properties that were read.
+pub fn read_readable(mut input: &[u8]) -> (Vec<Value>, Option<Amf0Error>) {
+    let mut values = Vec::new();
+    while !input.is_empty() {
+        if let Err(error) = read_readable_value(&mut input, &mut values) {
+            return (values, Some(error));
+        }
+    }
+    (values, None)
+}
+
+fn read_readable_value(input: &mut &[u8], values: &mut Vec<Value>) -> Result<(), Amf0Error> {
+    if input.first() != Some(&marker::OBJECT) {
+        values.push(read(input)?);
+        return Ok(());
+    }
+    input.advance(1);
+    let mut properties = Vec::new();
+    let outcome = read_properties_into(&mut properties, input, 0);
+    values.push(Value::Object(properties));
+    outcome
 }
 
 fn read_value(input: &mut &[u8], depth: usize) -> Result<Value, Amf0Error> {
@@ -179,11 +213,21 @@ fn read_value(input: &mut &[u8], depth: usize) -> Result<Value, Amf0Error> {
 
 fn read_properties(input: &mut &[u8], depth: usize) -> Result<Properties, Amf0Error> {
     let mut properties = Vec::new();
+    read_properties_into(&mut properties, input, depth)?;
+    Ok(properties)
+}
+
+/// Appends properties up to the object's end. After an error, `properties` has those before it.
+fn read_properties_into(
+    properties: &mut Properties,
+    input: &mut &[u8],
+    depth: usize,
+) -> Result<(), Amf0Error> {
     loop {
         let name = read_short(input)?;
         if name.is_empty() && input.first() == Some(&marker::OBJECT_END) {
             input.advance(1);
-            return Ok(properties);
+            return Ok(());
         }
         properties.push((name, read_value(input, depth + 1)?));
     }
@@ -366,7 +410,19 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(prop_oneof![0..=0x11_u8, any::<u8>()], 0..512)) {
-            let _ = read_all(&bytes);
+            match (read_all(&bytes), read_readable(&bytes)) {
+                (Ok(all), (readable, None)) => prop_assert_eq!(format!("{all:?}"), format!("{readable:?}")),
+                (Err(error), (_, Some(same))) => prop_assert_eq!(error, same),
+                (all, readable) => prop_assert!(false, "{all:?} but {readable:?}"),
+            }
+        }
+
+        #[test]
+        fn what_comes_before_unreadable_bytes_is_read(values in prop::collection::vec(any_value(), 0..4)) {
+            let mut out = Vec::new();
+            write_all(&values, &mut out);
+            out.extend([0x11, 6, 3, b'x']);
+            prop_assert_eq!(read_readable(&out), (values, Some(Amf0Error::Marker(0x11))));
         }
     }
 
@@ -384,6 +440,16 @@ mod tests {
         assert_eq!(read_all(&nested(MAX_DEPTH + 1)), Err(Amf0Error::Depth));
         assert_eq!(read_all(&nested(20_000)), Err(Amf0Error::Depth));
         assert_eq!(read_all(&[0x0A, 0, 0, 0, 1].repeat(20_000)), Err(Amf0Error::Depth));
+    }
+
+    #[test]
+    fn an_object_without_its_end_keeps_its_properties() {
+        let expected = Value::object([("a", Value::Null), ("b", Value::Boolean(true))]);
+        let whole = written(&expected);
+        for cut_bytes in 1..=3 {
+            let read = read_readable(&whole[..whole.len() - cut_bytes]);
+            assert_eq!(read, (vec![expected.clone()], Some(Amf0Error::Truncated)));
+        }
     }
 
     #[test]

@@ -4,13 +4,17 @@
 //! A payload byte is copied once out of the caller's buffer, and on the average less than once more when a message
 //! outgrows its buffer. Memory follows what has arrived, not what was announced.
 
+mod chunk_stream;
 mod header;
 
 use bytes::{Buf, Bytes};
 use thiserror::Error;
 
+use self::{
+    chunk_stream::{ChunkStream, find},
+    header::{Header, parse_header},
+};
 use super::{DEFAULT_CHUNK_SIZE, rtmp_crate::msg_type_id};
-use header::{Header, parse_header};
 
 /// How many chunk streams a peer may use. Encoders use 3 to 6.
 pub const MAX_CHUNK_STREAMS: usize = 64;
@@ -105,21 +109,6 @@ pub enum ChunkError {
         /// The message type.
         type_id: u8,
     },
-}
-
-/// What one chunk stream remembers (section 5.3.1.2): the last header, and the message that is arriving.
-#[derive(Debug)]
-struct ChunkStream {
-    csid: u32,
-    type_id: u8,
-    stream_id: u32,
-    len_bytes: usize,
-    timestamp_ms: u32,
-    /// What a type 3 chunk that starts a message adds again.
-    delta_ms: u32,
-    /// The extended field of the last type 0, 1 or 2 chunk, which type 3 chunks repeat.
-    extended: Option<u32>,
-    arrived: Option<Vec<u8>>,
 }
 
 /// Where the reader stands in the byte stream.
@@ -386,10 +375,6 @@ impl ChunkStream {
             payload: self.arrived.take()?.into(),
         })
     }
-}
-
-fn find(streams: &[ChunkStream], csid: u32) -> Option<usize> {
-    streams.iter().position(|stream| stream.csid == csid)
 }
 
 fn control_value(message: &Message) -> Result<u32, ChunkError> {

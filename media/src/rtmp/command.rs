@@ -78,8 +78,15 @@ pub enum Command {
         /// To be answered.
         transaction: f64,
     },
-    /// `pause`, `seek`, `receiveAudio`, `receiveVideo` (section 7.2.2): a live stream has nothing to do for them.
-    Playback,
+    /// `pause` (section 7.2.2.9), also as Flash sends it, `pauseRaw`.
+    Pause {
+        /// False to play on.
+        is_pause: bool,
+    },
+    /// `seek` (section 7.2.2.8). Players wait for its answer, and throw away what comes before.
+    Seek,
+    /// `receiveAudio`, `receiveVideo` (sections 7.2.2.4 and 7.2.2.5): a live stream is sent as it is.
+    Receive,
     /// `_result`, `_error` or `onStatus`: an answer to nothing that was asked.
     Answer,
     /// Anything else.
@@ -112,7 +119,14 @@ pub enum CommandError {
 
 impl Command {
     /// Reads the payload of a message of type 20, or of type 17, whose AMF0 values follow a byte of 0.
-    pub fn parse(type_id: u8, payload: &[u8], limit_bytes: usize) -> Result<Self, CommandError> {
+    ///
+    /// Values behind the first that cannot be read count as absent, and the error is returned beside the command: one
+    /// encoder in a few leaves something behind the last argument.
+    pub fn parse(
+        type_id: u8,
+        payload: &[u8],
+        limit_bytes: usize,
+    ) -> Result<(Self, Option<Amf0Error>), CommandError> {
         if payload.len() > limit_bytes {
             return Err(CommandError::TooLong { len_bytes: payload.len(), limit_bytes });
         }
@@ -120,33 +134,51 @@ impl Command {
             [0, values @ ..] if type_id == msg_type_id::COMMAND_AMF3 => values,
             values => values,
         };
-        Self::from_values(&amf0::read_all(values)?)
+        let (values, unreadable) = amf0::read_readable(values);
+        match (values.first().and_then(Value::as_str), unreadable) {
+            (Some(name), unreadable) => Ok((Self::from_values(name, &values), unreadable)),
+            (None, Some(error)) if values.is_empty() => Err(error.into()),
+            (None, _) => Err(CommandError::NoName),
+        }
     }
 
     /// The values are name, transaction, command object, then the command's own.
-    fn from_values(values: &[Value]) -> Result<Self, CommandError> {
-        let name = values.first().and_then(Value::as_str).ok_or(CommandError::NoName)?;
+    fn from_values(name: &str, values: &[Value]) -> Self {
         let transaction = values.get(1).and_then(Value::as_number).unwrap_or(0.0);
         let property = |key| text(values.get(2).and_then(|object| object.get(key)));
-        let stream_name = || text(values.get(3));
-        Ok(match name {
+        let arguments = arguments(values);
+        let stream_name = || text(arguments.first());
+        match name {
             "connect" => Self::Connect { transaction, app: property("app"), tc_url: property("tcUrl") },
             "createStream" => Self::CreateStream { transaction },
             "releaseStream" => Self::ReleaseStream { transaction },
             "FCPublish" => Self::FcPublish { transaction, stream_name: stream_name() },
             "FCUnpublish" => Self::FcUnpublish { transaction, stream_name: stream_name() },
             "FCSubscribe" => Self::FcSubscribe { transaction },
-            "publish" => Self::Publish { transaction, stream_name: stream_name(), kind: text(values.get(4)) },
+            "publish" => {
+                Self::Publish { transaction, stream_name: stream_name(), kind: text(arguments.get(1)) }
+            }
             "play" => Self::Play { transaction, stream_name: stream_name() },
             "deleteStream" => Self::DeleteStream,
             "closeStream" => Self::CloseStream,
             "getStreamLength" => Self::GetStreamLength { transaction },
             "_checkbw" => Self::CheckBandwidth { transaction },
-            "pause" | "pauseRaw" | "seek" | "receiveAudio" | "receiveVideo" => Self::Playback,
+            "pause" | "pauseRaw" => {
+                Self::Pause { is_pause: arguments.first().and_then(Value::as_bool).unwrap_or(true) }
+            }
+            "seek" => Self::Seek,
+            "receiveAudio" | "receiveVideo" => Self::Receive,
             "_result" | "_error" | "onStatus" => Self::Answer,
             _ => Self::Other { name: name.to_owned(), transaction },
-        })
+        }
     }
+}
+
+/// What follows the command object. Some encoders leave that out; an argument that comes in its place is a string, a
+/// number or a boolean, which it never is.
+fn arguments(values: &[Value]) -> &[Value] {
+    let lacks_object = matches!(values.get(2), Some(Value::String(_) | Value::Number(_) | Value::Boolean(_)));
+    values.get(if lacks_object { 2 } else { 3 }..).unwrap_or_default()
 }
 
 fn text(value: Option<&Value>) -> String {
@@ -161,9 +193,25 @@ mod tests {
     const LIMIT_BYTES: usize = 64 * 1024;
 
     fn parse(type_id: u8, values: &[Value]) -> Result<Command, CommandError> {
+        let (command, unreadable) = parse_with(type_id, values, &[])?;
+        assert_eq!(unreadable, None);
+        Ok(command)
+    }
+
+    /// A command with some bytes behind its values.
+    fn parse_with(
+        type_id: u8,
+        values: &[Value],
+        behind: &[u8],
+    ) -> Result<(Command, Option<Amf0Error>), CommandError> {
         let mut payload = if type_id == 17 { vec![0] } else { vec![] };
         amf0::write_all(values, &mut payload);
+        payload.extend(behind);
         Command::parse(type_id, &payload, LIMIT_BYTES)
+    }
+
+    fn publish(stream_name: &str) -> Command {
+        Command::Publish { transaction: 5.0, stream_name: stream_name.into(), kind: "live".into() }
     }
 
     #[test]
@@ -202,8 +250,40 @@ mod tests {
     }
 
     #[test]
+    fn bytes_behind_the_last_argument_change_nothing() {
+        let values = ["publish", "room", "live"].map(Value::text);
+        let [name, room, kind] = &values;
+        let values = [name.clone(), Value::Number(5.0), Value::Null, room.clone(), kind.clone()];
+        for behind in [&[0][..], &[0x11, 6, 3, b'x'], &[2, 0, 9, b'x'], &[3, 0, 1, b'a', 5], &[0xFF; 40]] {
+            let (command, unreadable) = parse_with(20, &values, behind).unwrap();
+            assert_eq!(command, publish("room"));
+            assert!(unreadable.is_some());
+        }
+    }
+
+    #[test]
+    fn a_missing_command_object_changes_nothing() {
+        let values = [Value::text("publish"), Value::Number(5.0), Value::text("room"), Value::text("live")];
+        assert_eq!(parse(20, &values), Ok(publish("room")));
+        let pause = [Value::text("pause"), Value::Number(0.0), Value::Boolean(false), Value::Number(1.0)];
+        assert_eq!(parse(20, &pause), Ok(Command::Pause { is_pause: false }));
+    }
+
+    #[test]
+    fn a_connect_whose_object_has_no_end_keeps_its_app() {
+        let mut payload = Vec::new();
+        let object = Value::object([("app", Value::text("live"))]);
+        amf0::write_all(&[Value::text("connect"), Value::Number(1.0), object], &mut payload);
+        payload.truncate(payload.len() - 3);
+        let (command, unreadable) = Command::parse(20, &payload, LIMIT_BYTES).unwrap();
+        assert_eq!(command, Command::Connect { transaction: 1.0, app: "live".into(), tc_url: "".into() });
+        assert_eq!(unreadable, Some(Amf0Error::Truncated));
+    }
+
+    #[test]
     fn what_is_no_command_is_refused() {
         assert_eq!(parse(20, &[]), Err(CommandError::NoName));
+        assert_eq!(parse(17, &[]), Err(CommandError::NoName));
         assert_eq!(parse(20, &[Value::Number(1.0)]), Err(CommandError::NoName));
         assert!(matches!(
             Command::parse(20, &[0x0A, 0xFF, 0xFF, 0xFF, 0xFF], 64),

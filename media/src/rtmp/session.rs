@@ -17,13 +17,17 @@ use thiserror::Error;
 use super::{
     MESSAGE_STREAM_ID,
     chunk_reader::{ChunkError, ChunkLimits, ChunkReader, Message},
-    command::{Command, CommandError},
+    command::CommandError,
     control,
     handshake::{Handshake, HandshakeError},
     rtmp_crate::{RTMP_EVENT_PING, msg_type_id},
 };
-use crate::stream::{frame::Frame, room::RoomNameError};
+use crate::{
+    access::Confidential,
+    stream::{frame::Frame, room::RoomNameError},
+};
 use reply::Output;
+use request::App;
 pub use request::StreamRequest;
 
 /// How many commands a peer may send before its publish or play is accepted. Encoders send fewer than ten.
@@ -67,6 +71,8 @@ pub enum Phase {
     PlayPending,
     /// Playing.
     Playing,
+    /// Playing, but no media is wanted for now.
+    Paused,
     /// Refused or failed: what is left is to send the output and close.
     Closed,
 }
@@ -81,6 +87,7 @@ impl fmt::Display for Phase {
             Phase::Publishing => "publishing",
             Phase::PlayPending => "about to play",
             Phase::Playing => "playing",
+            Phase::Paused => "paused",
             Phase::Closed => "closed",
         })
     }
@@ -99,6 +106,12 @@ pub enum Event {
     Unpublish,
     /// It ended its play, or took back its request to.
     Stop,
+    /// It wants no media for now.
+    Pause,
+    /// It wants media again, from where the stream is.
+    Resume,
+    /// It sent a command that cannot be read, or not to its end. Reported once a connection.
+    Unreadable(CommandError),
 }
 
 /// Why a publish or play is not allowed. The description is shown to the peer's user.
@@ -130,14 +143,13 @@ pub enum SessionError {
     /// The chunks cannot be followed.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
-    /// A command cannot be read.
-    #[error(transparent)]
-    Command(#[from] CommandError),
     /// Another app than the one that is served.
-    #[error("the app {app:?} is not served here")]
+    #[error("the app {app:?} is not served here, only {served:?}: rtmp://HOST/{served}/ROOM")]
     App {
         /// What was asked for, without its query, and cut if it is long.
         app: String,
+        /// The app of this server.
+        served: String,
     },
     /// The stream name is no room name.
     #[error("the stream name {stream_name:?} is no room: {reason}")]
@@ -193,9 +205,13 @@ pub struct Session {
     handshake: Handshake,
     reader: ChunkReader,
     received: Received,
-    /// What followed `?` in the app of the connect command.
-    app_query: String,
+    app: App,
     commands_left: u32,
+    /// The pending publish or play was ended before its answer, which is awaited nevertheless: it would meet the next
+    /// request.
+    is_taken_back: bool,
+    has_played: bool,
+    has_noted_unreadable: bool,
     events: VecDeque<Event>,
     output: Output,
 }
@@ -221,8 +237,11 @@ impl Session {
             handshake: Handshake::new(),
             reader: ChunkReader::new(limits),
             received: Received { total_bytes: 0, acknowledged_bytes: 0, window_bytes },
-            app_query: String::new(),
+            app: App::Served { query: Confidential::default(), is_unnamed: true },
             commands_left: COMMANDS_MAX,
+            is_taken_back: false,
+            has_played: false,
+            has_noted_unreadable: false,
             events: VecDeque::new(),
             output: Output::new(),
         }
@@ -265,6 +284,7 @@ impl Session {
             }
             Phase::PlayPending => {
                 self.phase = Phase::Playing;
+                self.has_played = true;
                 self.output.control(control::stream_begin(MESSAGE_STREAM_ID));
                 self.output.status("NetStream.Play.Reset", "Playing and resetting.");
                 self.output.status("NetStream.Play.Start", "Playing.");
@@ -273,10 +293,15 @@ impl Session {
             _ => return,
         }
         self.commands_left = COMMANDS_MAX;
+        if std::mem::take(&mut self.is_taken_back) {
+            self.on_unpublish();
+            self.on_stop();
+        }
     }
 
-    /// Says no to the last [`Event::Publish`] or [`Event::Play`], after which the connection is to be closed. Does
-    /// nothing if none is pending.
+    /// Says no to the last [`Event::Publish`] or [`Event::Play`]. Then the phase is [`Phase::Closed`], and the connection
+    /// is to be closed, unless it has played before: such a player looks for another room. Does nothing if nothing is
+    /// pending.
     pub fn refuse(&mut self, refusal: &Refusal) {
         let (Refusal::BadName { description }
         | Refusal::Denied { description }
@@ -289,7 +314,9 @@ impl Session {
             _ => return,
         };
         self.output.error_status(code, description);
-        self.phase = Phase::Closed;
+        let looks_on = self.phase == Phase::PlayPending && self.has_played;
+        self.phase = if looks_on { Phase::Idle } else { Phase::Closed };
+        self.is_taken_back = false;
     }
 
     /// Ends the peer's publish, after which the connection is to be closed. Does nothing if it does not publish.
@@ -303,7 +330,7 @@ impl Session {
 
     /// Ends the peer's play. It may ask for another one. Does nothing if it does not play.
     pub fn end_play(&mut self, description: &str) {
-        if self.phase == Phase::Playing {
+        if matches!(self.phase, Phase::Playing | Phase::Paused) {
             self.output.control(control::stream_eof(MESSAGE_STREAM_ID));
             self.output.status("NetStream.Play.UnpublishNotify", description);
             self.output.status("NetStream.Play.Stop", description);
@@ -327,27 +354,29 @@ impl Session {
             }
         }
         if self.phase == Phase::Handshake {
-            return self.output.check();
+            return self.check_output();
         }
         while let Some(message) = self.reader.next_message(&mut input)? {
             self.on_message(message)?;
-            self.output.check()?;
+            self.check_output()?;
         }
         if let Some(total_bytes) = self.received.due() {
             self.output.control(control::acknowledgement(total_bytes));
         }
-        self.output.check()
+        self.check_output()
+    }
+
+    /// A peer that makes this side reply without reading would make it hold the replies.
+    fn check_output(&self) -> Result<(), SessionError> {
+        if self.output.is_full() { Err(SessionError::OutputFull) } else { Ok(()) }
     }
 
     fn on_message(&mut self, message: Message) -> Result<(), SessionError> {
         match message.type_id {
-            msg_type_id::COMMAND_AMF0 | msg_type_id::COMMAND_AMF3 => {
-                let limit_bytes = self.config.command_limit_bytes;
-                self.on_command(Command::parse(message.type_id, &message.payload, limit_bytes)?)?;
-            }
+            msg_type_id::COMMAND_AMF0 | msg_type_id::COMMAND_AMF3 => self.on_command_message(&message)?,
             msg_type_id::WIN_ACKNOWLEDGEMENT_SIZE => self.on_window(&message.payload),
             msg_type_id::USER_CONTROL_EVENT => self.on_user_control(&message.payload),
-            _ if matches!(self.phase, Phase::PublishPending | Phase::Publishing) => {
+            _ if matches!(self.phase, Phase::PublishPending | Phase::Publishing) && !self.is_taken_back => {
                 media::frames_of(&message, |frame| self.events.push_back(Event::Frame(frame)));
             }
             _ => {}

@@ -4,16 +4,18 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::{rtmp::mux::flv_to_chunks, stream::headers::SharedHeaders};
-
-/// How a viewer wants its media.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WireFormat {
-    /// FLV tags (HTTP-FLV).
-    Flv,
-    /// RTMP chunks of the size that our sessions announce.
-    RtmpChunks,
-}
+use crate::{
+    flv::{
+        http_chunk::{self, Chunk},
+        put_tag, tags,
+    },
+    stream::{
+        frame::Track,
+        headers::SharedHeaders,
+        tracks::Tracks,
+        wire_format::{Encodings, WireFormat},
+    },
+};
 
 /// What goes out at one flush of a stream, in order and shared by everyone who gets it: more than one batch if decoding can
 /// start within it.
@@ -24,8 +26,7 @@ pub type Batches = Arc<[Arc<Batch>]>;
 pub struct Batch {
     /// Whole tags, contiguous.
     pub flv: Bytes,
-    /// The same media as RTMP chunks, made for the first who asks.
-    chunks: OnceLock<Bytes>,
+    encodings: Encodings,
     /// If decoding can start at the first tag: what the decoder must have first.
     pub start: Option<SharedHeaders>,
     /// The earliest decoding time of its tags, in milliseconds.
@@ -34,25 +35,78 @@ pub struct Batch {
     pub last_ms: i64,
     /// How many tags it has.
     pub tag_count: u32,
+    /// Which of audio and video is in it.
+    pub tracks: Tracks,
+    /// The audio alone, made for the first who waits for a keyframe.
+    audio: OnceLock<Option<Arc<Batch>>>,
 }
 
 impl Batch {
-    /// A batch of the tags in `flv`.
+    /// A batch of the tags in `chunk`.
     pub fn new(
-        flv: Bytes,
+        chunk: Chunk,
         start: Option<SharedHeaders>,
         first_ms: i64,
         last_ms: i64,
         tag_count: u32,
+        tracks: Tracks,
     ) -> Self {
-        Self { flv, chunks: OnceLock::new(), start, first_ms, last_ms, tag_count }
+        let Chunk { whole, content } = chunk;
+        Self {
+            flv: content,
+            encodings: Encodings::of_http_chunk(whole),
+            start,
+            first_ms,
+            last_ms,
+            tag_count,
+            tracks,
+            audio: OnceLock::new(),
+        }
+    }
+
+    /// Its audio alone, if it has any: for those who wait for a keyframe. Encoded at most once, whatever their number.
+    pub fn audio(&self) -> Option<&Arc<Self>> {
+        self.audio.get_or_init(|| self.make_audio().map(Arc::new)).as_ref()
+    }
+
+    fn make_audio(&self) -> Option<Self> {
+        let (mut flv, mut tag_count) = (http_chunk::begin(0), 0);
+        for tag in tags(&self.flv).filter(|tag| tag.type_id == Track::Audio.type_id()) {
+            put_tag(&mut flv, Track::Audio, tag.timestamp_ms.into(), tag.body);
+            tag_count += 1;
+        }
+        let tracks = Tracks { video: false, ..self.tracks };
+        let batch = || Self::new(http_chunk::end(flv), None, self.first_ms, self.last_ms, tag_count, tracks);
+        (tag_count > 0).then(batch)
     }
 
     /// The media in a viewer's format. Encoded at most once, whatever the number of viewers.
     pub fn bytes(&self, format: WireFormat) -> &Bytes {
-        match format {
-            WireFormat::Flv => &self.flv,
-            WireFormat::RtmpChunks => self.chunks.get_or_init(|| flv_to_chunks(&self.flv)),
+        self.encodings.get(format, &self.flv)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{samples, stream::batcher::Batcher};
+
+    #[test]
+    fn the_audio_of_a_batch_can_be_had_alone() {
+        let mut batcher = Batcher::default();
+        batcher.push(samples::audio_header()).unwrap();
+        for frame in [samples::keyframe(0), samples::audio(10), samples::inter(33), samples::audio(35)] {
+            batcher.push(frame).unwrap();
         }
+        let batches = batcher.flush();
+        let [_, media] = &batches[..] else { panic!("{batches:?}") };
+        assert_eq!(media.tracks, Tracks::ALL);
+        let audio = media.audio().unwrap();
+        let times: Vec<_> = tags(&audio.flv).map(|tag| (tag.type_id, tag.timestamp_ms)).collect();
+        assert_eq!(times, [(8, 10), (8, 35)]);
+        assert_eq!((audio.tag_count, audio.start.is_some(), audio.tracks.video), (2, false, false));
+        assert!(Arc::ptr_eq(audio, media.audio().unwrap()), "made once");
+        batcher.push(samples::inter(66)).unwrap();
+        assert!(batcher.flush()[0].audio().is_none());
     }
 }

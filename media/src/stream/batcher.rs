@@ -1,60 +1,93 @@
-//! Makes batches of a stream's frames: places them on the timeline, keeps the headers, cuts at keyframes.
+//! Makes batches of a stream's frames: places them on the timeline, keeps the headers, cuts where viewers can begin.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use thiserror::Error;
 
+pub use crate::stream::frame_class::FrameError;
 use crate::{
     flv::{
         TAG_OVERHEAD_BYTES,
-        audio::{AudioError, AudioHeader, AudioKind},
-        put_tag,
-        video::{VideoError, VideoHeader, VideoKind},
+        audio::AudioHeader,
+        http_chunk, put_tag,
+        video::{VideoHeader, with_composition_time},
     },
     stream::{
         batch::Batch,
         frame::{Frame, Track},
-        headers::{HEADER_MAX_BYTES, HeaderSet, SharedHeaders},
-        metadata::is_metadata,
-        timeline::Timeline,
+        frame_class::FrameClass,
+        headers::{HeaderSet, SharedHeaders},
+        opening::Opening,
+        timeline::{Placed, Timeline},
+        track_watch::{Appearance, TrackWatch},
+        tracks::Tracks,
+        video_entry::{Entry, EntryChange, FrameKind, VideoEntry},
+        video_frame::{VideoContent, VideoFrames},
     },
 };
 
 /// Decoding of a stream without video can start anywhere; this often, in milliseconds, a batch says so.
 pub const AUDIO_START_INTERVAL_MS: i64 = 1_000;
 
-/// How much audio to wait through, in milliseconds, before a stream that did not announce what it has counts as one
-/// without video.
-pub const VIDEO_WAIT_MS: i64 = 1_000;
+/// Audio and video that are further apart than this, in milliseconds, are worth a line in the log: players hold one back
+/// until the other is there, and have only so much room for it.
+pub const APART_MAX_MS: i64 = 2_000;
 
-/// A stream whose pictures stopped for so long, in milliseconds, counts as one without video until they come again.
-pub const VIDEO_ABSENT_MS: i64 = 10_000;
+/// So many frames of video in a row that are apart from the audio make it certain.
+const APART_FRAMES: u32 = 50;
 
-/// Why a frame was left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum FrameError {
-    /// Its video header cannot be read.
-    #[error(transparent)]
-    Video(#[from] VideoError),
-    /// Its audio header cannot be read.
-    #[error(transparent)]
-    Audio(#[from] AudioError),
-    /// Metadata or a sequence header over [`HEADER_MAX_BYTES`].
-    #[error("metadata or a sequence header of {0} bytes, the limit is {HEADER_MAX_BYTES}")]
-    HeaderTooLarge(usize),
+/// What a batcher is told of the stream that it works for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatcherConfig {
+    /// How long a keyframe is waited for before viewers begin without one, in milliseconds.
+    pub keyframe_wait_ms: i64,
+}
+
+impl Default for BatcherConfig {
+    fn default() -> Self {
+        Self { keyframe_wait_ms: 15_000 }
+    }
+}
+
+/// What happens in a stream that its operator may want to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamNote {
+    /// Viewers begin at other places than before.
+    Entry(EntryChange),
+    /// A track came after the first viewers were told what there is.
+    TrackCame(Track),
+    /// A track's frames stopped, while the other one goes on.
+    TrackPaused(Track),
+    /// A track's frames come again.
+    TrackResumed(Track),
+    /// What is presented together is sent so many milliseconds apart; negative if the audio is ahead.
+    Apart(i64),
+    /// The timeline started over near 0.
+    Restarted,
 }
 
 /// Gathers frames until the next flush.
 #[derive(Debug, Default)]
 pub struct Batcher {
+    config: BatcherConfig,
     timeline: Timeline,
     headers: HeaderSet,
+    phase: Phase,
     pending: Vec<PendingTag>,
-    /// The first audio of the stream, while it is not known whether video will come.
-    first_audio_ms: Option<i64>,
+    audio: TrackWatch,
+    video: TrackWatch,
+    video_frames: VideoFrames,
+    entry: VideoEntry,
     last_audio_start_ms: Option<i64>,
-    last_picture_ms: Option<i64>,
+    apart_frames: u32,
+    notes: Vec<StreamNote>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// It is not known yet which tracks come.
+    Opening(Opening),
+    Open,
 }
 
 #[derive(Debug)]
@@ -62,18 +95,60 @@ struct PendingTag {
     track: Track,
     time_ms: i64,
     payload: Bytes,
+    kind: TagKind,
     start: Option<SharedHeaders>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TagKind {
+    Coded,
+    /// Is at 0 always: FFmpeg takes it for a text track at any other time.
+    Metadata,
+    Other,
+}
+
+impl Default for Phase {
+    fn default() -> Self {
+        Self::Opening(Opening::default())
+    }
+}
+
 impl Batcher {
-    /// Takes the next frame. Headers that only repeat what is known are passed over. Tells whether a flush is best made with
-    /// it: what else there is rides along with pictures, or with sound if there are none.
+    /// A batcher of a stream that nobody has published yet.
+    pub fn new(config: BatcherConfig) -> Self {
+        Self { config, ..Self::default() }
+    }
+
+    /// Takes the next frame. Headers that only repeat what is known are passed over. Returns whether a flush is best made
+    /// with it: what else there is rides along with video, or with audio if there is none.
     pub fn push(&mut self, frame: Frame) -> Result<bool, FrameError> {
-        match frame.track {
-            Track::Video => self.push_video(frame),
-            Track::Audio => self.push_audio(frame),
-            Track::Data => self.push_data(frame).map(|()| false),
+        match FrameClass::of(&frame)? {
+            FrameClass::Video(header) => self.push_video(frame, &header),
+            FrameClass::Audio(header) => self.push_audio(frame, &header),
+            class if class.is_header() => self.push_header(class, frame),
+            FrameClass::Private => Ok(false),
+            _ => Ok(self.push_other(frame)),
         }
+    }
+
+    /// Waits no longer for tracks that have not come.
+    pub fn open(&mut self) {
+        let Phase::Opening(opening) = std::mem::replace(&mut self.phase, Phase::Open) else { return };
+        let came = opening.came();
+        self.audio = if came.audio { TrackWatch::present() } else { TrackWatch::default() };
+        self.video = if came.video { TrackWatch::present() } else { TrackWatch::default() };
+        for (track, payload) in self.headers.tags_for(came) {
+            self.append_header(track, payload);
+        }
+        for frame in opening.into_frames() {
+            // It was read before it was held.
+            let _ = self.push(frame);
+        }
+    }
+
+    /// Whether audio or video is held until it is known which tracks come.
+    pub fn is_opening(&self) -> bool {
+        matches!(&self.phase, Phase::Opening(opening) if opening.has_media())
     }
 
     /// The frames since the last flush, as batches that start where decoding can.
@@ -95,13 +170,15 @@ impl Batcher {
         !self.pending.is_empty()
     }
 
-    /// The publisher is gone; the next one has a clock and headers of its own.
+    /// The publisher left; the next one has a clock, tracks and headers of its own.
     pub fn end_publisher(&mut self) {
         self.timeline.end_clock();
-        self.headers = HeaderSet::default();
-        self.first_audio_ms = None;
-        self.last_audio_start_ms = None;
-        self.last_picture_ms = None;
+        *self = Self {
+            timeline: std::mem::take(&mut self.timeline),
+            pending: std::mem::take(&mut self.pending),
+            notes: std::mem::take(&mut self.notes),
+            ..Self::new(self.config)
+        };
     }
 
     /// The stream's headers so far.
@@ -109,271 +186,223 @@ impl Batcher {
         &self.headers
     }
 
+    /// The tracks whose frames come.
+    pub fn tracks(&self) -> Tracks {
+        Tracks { audio: self.audio.is_present(), video: self.video.is_present() }
+    }
+
+    /// Whether viewers begin without a keyframe, because none has come for too long.
+    pub fn lacks_keyframes(&self) -> bool {
+        self.video.is_present() && self.entry.is_anywhere()
+    }
+
+    /// What a viewer begins with for whom no media is kept, if that is better than to wait: audio at once, video later.
+    pub fn headers_for_audio_first(&self) -> Option<SharedHeaders> {
+        let waits = self.entry.keeps_waiting() && self.tracks() == Tracks::ALL;
+        waits.then(|| Arc::new(self.headers.at(self.timeline.now_ms(), Tracks::ALL)))
+    }
+
+    /// The GOP that is open is too large to be kept for viewers who join.
+    pub fn gop_outgrown(&mut self) {
+        self.entry.outgrow();
+    }
+
     /// The time of the newest frame, if there was one.
     pub fn newest_ms(&self) -> Option<i64> {
         self.timeline.newest_ms()
     }
 
-    fn push_video(&mut self, frame: Frame) -> Result<bool, FrameError> {
-        let header = VideoHeader::parse(&frame.payload)?;
-        // Such as several tracks in one, which are of no one codec.
-        if header.kind != VideoKind::Other {
-            self.headers.see_video(header.codec);
-        }
-        if header.kind == VideoKind::SequenceHeader {
-            check_header(&frame.payload)?;
-            if self.headers.set_video(&frame.payload) {
-                self.append_data(frame);
-            }
-            return Ok(false);
-        }
-        let time_ms = self.timeline.place(Track::Video, frame.timestamp_ms);
-        self.last_picture_ms = Some(time_ms);
-        let start = (header.kind == VideoKind::Keyframe).then(|| Arc::new(self.headers.at(time_ms)));
-        self.append(frame, time_ms, start);
-        Ok(true)
+    /// What happened since the last call.
+    pub fn take_notes(&mut self) -> Vec<StreamNote> {
+        std::mem::take(&mut self.notes)
     }
 
-    fn push_audio(&mut self, frame: Frame) -> Result<bool, FrameError> {
-        let header = AudioHeader::parse(&frame.payload)?;
-        if header.kind != AudioKind::Other {
-            self.headers.see_audio(header.codec);
+    fn push_header(&mut self, class: FrameClass, frame: Frame) -> Result<bool, FrameError> {
+        let Frame { track, payload, .. } = frame;
+        let is_late = matches!(&self.phase, Phase::Opening(opening) if opening.came().contains(track));
+        if is_late && track != Track::Data {
+            // The frames that are held are those of the header before.
+            self.open();
         }
-        if header.kind == AudioKind::SequenceHeader {
-            check_header(&frame.payload)?;
-            if self.headers.set_audio(&frame.payload) {
-                self.append_data(frame);
+        let (changed, is_wanted) = match class {
+            FrameClass::VideoHeader(header) => {
+                (self.headers.set_video(&header, &payload)?, self.video.is_present())
             }
-            return Ok(false);
+            FrameClass::AudioHeader(header) => {
+                (self.headers.set_audio(&header, &payload)?, self.audio.is_present())
+            }
+            FrameClass::Extra(key) => {
+                let is_wanted = !key.is_of_main_track() || self.tracks().contains(track);
+                (self.headers.set_extra(key, &payload)?, is_wanted)
+            }
+            _ => (self.headers.set_metadata(&payload)?, true),
+        };
+        match self.phase {
+            Phase::Open if changed && class == FrameClass::Metadata => self.append_metadata(),
+            Phase::Open if changed && is_wanted => self.append_header(track, payload),
+            _ => {}
         }
-        let time_ms = self.timeline.place(Track::Audio, frame.timestamp_ms);
-        let start = self.is_audio_start(time_ms).then(|| Arc::new(self.headers.at(time_ms)));
-        self.append(frame, time_ms, start);
-        Ok(self.headers.video_codec().is_none())
+        Ok(is_late)
     }
 
-    fn push_data(&mut self, frame: Frame) -> Result<(), FrameError> {
-        if is_metadata(&frame.payload) {
-            check_header(&frame.payload)?;
-            if !self.headers.set_metadata(&frame.payload) {
-                return Ok(());
-            }
+    fn push_video(&mut self, frame: Frame, header: &VideoHeader) -> Result<bool, FrameError> {
+        let wants_recovery_points = self.entry.wants_recovery_points();
+        let nal_length_bytes = self.headers.nal_length_bytes();
+        let Frame { track, timestamp_ms, payload } = frame;
+        let read = self.video_frames.read(header, payload, nal_length_bytes, wants_recovery_points)?;
+        let Some(content) = read else { return Ok(false) };
+        if let Phase::Opening(_) = self.phase {
+            return Ok(self.hold(Frame { track, timestamp_ms, payload: content.payload }, Some(track)));
         }
-        self.append_data(frame);
-        Ok(())
+        self.headers.see_video(header.codec);
+        self.restart_timeline_at(content.kind == FrameKind::Keyframe || self.entry.is_anywhere());
+        let placed = self.timeline.place_decoded(track, timestamp_ms);
+        self.watch_distance(placed.time_ms);
+        let appearance = self.video.frame(placed.time_ms);
+        if self.audio.other_frame(placed.time_ms) {
+            self.notes.push(StreamNote::TrackPaused(Track::Audio));
+        }
+        self.welcome(track, appearance);
+        Ok(self.append_video(content, header, placed))
     }
 
-    fn append_data(&mut self, frame: Frame) {
+    /// Appends a frame of video if it is of use to anyone. Returns whether it is.
+    fn append_video(&mut self, content: VideoContent, header: &VideoHeader, placed: Placed) -> bool {
+        let Placed { time_ms, presented_later_ms } = placed;
+        let (entry, change) = self.entry.next(content.kind, time_ms, self.config.keyframe_wait_ms);
+        self.notes.extend(change.map(StreamNote::Entry));
+        if entry == Entry::NotYet {
+            return false;
+        }
+        let start = (entry == Entry::Here).then(|| Arc::new(self.headers.at(time_ms, self.tracks())));
+        let moved = match presented_later_ms {
+            0 => None,
+            _ => {
+                let composition_time_ms = i64::from(header.composition_time_ms) + presented_later_ms;
+                with_composition_time(&content.payload, composition_time_ms)
+            }
+        };
+        let payload = moved.unwrap_or(content.payload);
+        self.pending.push(PendingTag { track: Track::Video, time_ms, payload, kind: TagKind::Coded, start });
+        true
+    }
+
+    fn push_audio(&mut self, frame: Frame, header: &AudioHeader) -> Result<bool, FrameError> {
+        if let Phase::Opening(_) = self.phase {
+            return Ok(self.hold(frame, Some(Track::Audio)));
+        }
+        self.headers.see_audio(header.codec);
+        self.restart_timeline_at(!self.video.is_present());
+        let Frame { track, timestamp_ms, payload } = frame;
+        let time_ms = self.timeline.place(track, timestamp_ms);
+        let appearance = self.audio.frame(time_ms);
+        if self.video.other_frame(time_ms) {
+            self.notes.push(StreamNote::TrackPaused(Track::Video));
+        }
+        self.welcome(track, appearance);
+        let start = self.is_audio_start(time_ms).then(|| Arc::new(self.headers.at(time_ms, self.tracks())));
+        self.pending.push(PendingTag { track, time_ms, payload, kind: TagKind::Coded, start });
+        Ok(!self.video.is_present())
+    }
+
+    /// Passes on what is neither header nor of a main track.
+    fn push_other(&mut self, frame: Frame) -> bool {
+        if let Phase::Opening(_) = self.phase {
+            return self.hold(frame, None);
+        }
+        let Frame { track, timestamp_ms, payload } = frame;
+        let time_ms = match track {
+            Track::Data => self.timeline.now_ms(),
+            Track::Audio | Track::Video => self.timeline.beside(track, timestamp_ms),
+        };
+        self.pending.push(PendingTag { track, time_ms, payload, kind: TagKind::Other, start: None });
+        false
+    }
+
+    /// Holds a frame for as long as it is not known which tracks come. Returns whether that is over.
+    fn hold(&mut self, frame: Frame, track: Option<Track>) -> bool {
+        let Phase::Opening(opening) = &mut self.phase else { return false };
+        opening.hold(frame, track);
+        let is_over = opening.is_over(&self.headers);
+        if is_over {
+            self.open();
+        }
+        is_over
+    }
+
+    /// Puts the headers of a track that was not there in front of its frame: they were kept from those who came
+    /// meanwhile.
+    fn welcome(&mut self, track: Track, appearance: Appearance) {
+        match appearance {
+            Appearance::Usual => return,
+            Appearance::First => self.notes.push(StreamNote::TrackCame(track)),
+            Appearance::Again => self.notes.push(StreamNote::TrackResumed(track)),
+        }
+        if self.headers.metadata().announced().contains(track) {
+            self.append_metadata();
+        }
+        for payload in self.headers.of_track(track) {
+            self.append_header(track, payload);
+        }
+    }
+
+    fn append_metadata(&mut self) {
+        if let Some(payload) = self.headers.metadata_for(self.tracks()) {
+            self.append_header(Track::Data, payload);
+        }
+    }
+
+    fn append_header(&mut self, track: Track, payload: Bytes) {
+        let kind = if track == Track::Data { TagKind::Metadata } else { TagKind::Other };
         let time_ms = self.timeline.now_ms();
-        self.append(frame, time_ms, None);
-    }
-
-    fn append(&mut self, frame: Frame, time_ms: i64, start: Option<SharedHeaders>) {
-        self.pending.push(PendingTag { track: frame.track, time_ms, payload: frame.payload, start });
+        self.pending.push(PendingTag { track, time_ms, payload, kind, start: None });
     }
 
     fn is_audio_start(&mut self, time_ms: i64) -> bool {
-        let lacks_video = match self.last_picture_ms {
-            Some(last_ms) => time_ms - last_ms >= VIDEO_ABSENT_MS,
-            None => self.is_known_to_lack_video(time_ms),
-        };
-        if !lacks_video {
-            return false;
-        }
-        let due = self.last_audio_start_ms.is_none_or(|last_ms| time_ms >= last_ms + AUDIO_START_INTERVAL_MS);
-        if due {
+        let is_due = !self.video.is_present()
+            && self
+                .last_audio_start_ms
+                .is_none_or(|last_ms| !(last_ms..last_ms + AUDIO_START_INTERVAL_MS).contains(&time_ms));
+        if is_due {
             self.last_audio_start_ms = Some(time_ms);
         }
-        due
+        is_due
     }
 
-    fn is_known_to_lack_video(&mut self, time_ms: i64) -> bool {
-        let metadata = self.headers.metadata();
-        let announced_alone = metadata.announces_audio && !metadata.announces_video;
-        let first_ms = *self.first_audio_ms.get_or_insert(time_ms);
-        announced_alone || time_ms - first_ms >= VIDEO_WAIT_MS
+    fn restart_timeline_at(&mut self, can_start: bool) {
+        if can_start && self.timeline.restart_if_due() {
+            self.notes.push(StreamNote::Restarted);
+        }
+    }
+
+    fn watch_distance(&mut self, video_ms: i64) {
+        let Some(audio_ms) = self.audio.newest_ms() else { return };
+        let behind_ms = video_ms - audio_ms;
+        self.apart_frames =
+            if behind_ms.abs() > APART_MAX_MS { self.apart_frames.saturating_add(1) } else { 0 };
+        if self.apart_frames == APART_FRAMES {
+            self.notes.push(StreamNote::Apart(behind_ms));
+        }
     }
 }
 
 fn encode(tags: &[PendingTag]) -> Batch {
-    let mut flv = Vec::with_capacity(tags.iter().map(|tag| TAG_OVERHEAD_BYTES + tag.payload.len()).sum());
+    let size_bytes = tags.iter().map(|tag| TAG_OVERHEAD_BYTES + tag.payload.len()).sum();
+    let mut flv = http_chunk::begin(size_bytes);
     let (mut first_ms, mut last_ms) = (i64::MAX, i64::MIN);
+    let mut tracks = Tracks::default();
     for tag in tags {
-        put_tag(&mut flv, tag.track, tag.time_ms, &tag.payload);
+        let stamp_ms = if tag.kind == TagKind::Metadata { 0 } else { tag.time_ms };
+        put_tag(&mut flv, tag.track, stamp_ms, &tag.payload);
         first_ms = first_ms.min(tag.time_ms);
         last_ms = last_ms.max(tag.time_ms);
+        if tag.kind == TagKind::Coded {
+            tracks.insert(tag.track);
+        }
     }
     let start = tags.first().and_then(|tag| tag.start.clone());
-    Batch::new(flv.into(), start, first_ms, last_ms, tags.len() as u32)
-}
-
-fn check_header(payload: &[u8]) -> Result<(), FrameError> {
-    if payload.len() > HEADER_MAX_BYTES {
-        return Err(FrameError::HeaderTooLarge(payload.len()));
-    }
-    Ok(())
+    Batch::new(http_chunk::end(flv), start, first_ms, last_ms, tags.len() as u32, tracks)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{flv::tags, samples, stream::batch::WireFormat};
-
-    fn batcher_with(frames: impl IntoIterator<Item = Frame>) -> Batcher {
-        let mut batcher = Batcher::default();
-        for frame in frames {
-            batcher.push(frame).unwrap();
-        }
-        batcher
-    }
-
-    fn summary(batches: &[Arc<Batch>]) -> Vec<(bool, Vec<(u8, u32)>)> {
-        batches
-            .iter()
-            .map(|batch| {
-                (batch.start.is_some(), tags(&batch.flv).map(|tag| (tag.type_id, tag.timestamp_ms)).collect())
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_flush_is_cut_where_decoding_can_start() {
-        let mut batcher = batcher_with([
-            samples::inter(0),
-            samples::audio(10),
-            samples::keyframe(33),
-            samples::audio(40),
-            samples::inter(66),
-        ]);
-        assert_eq!(
-            summary(&batcher.flush()),
-            [(false, vec![(9, 0), (8, 10)]), (true, vec![(9, 33), (8, 40), (9, 66)])]
-        );
-        assert!(batcher.flush().is_empty());
-    }
-
-    #[test]
-    fn headers_carry_the_time_of_their_keyframe_and_come_in_a_players_order() {
-        let mut batcher = batcher_with([
-            samples::metadata(true, true),
-            samples::audio_header(),
-            samples::video_header(),
-            samples::keyframe(500),
-        ]);
-        let batches = batcher.flush();
-        let headers = batches.last().and_then(|batch| batch.start.clone()).unwrap();
-        let found: Vec<_> =
-            tags(&headers.bytes(WireFormat::Flv)).map(|tag| (tag.type_id, tag.timestamp_ms)).collect();
-        assert_eq!(found, [(18, 500), (9, 500), (8, 500)]);
-        assert_eq!(headers.preamble(WireFormat::Flv)[4], 5);
-    }
-
-    #[test]
-    fn headers_that_repeat_are_passed_over_and_new_ones_are_not() {
-        let mut batcher = batcher_with([samples::video_header(), samples::keyframe(0)]);
-        batcher.flush();
-        batcher.push(samples::video_header()).unwrap();
-        assert!(!batcher.has_pending());
-        let changed = Frame { payload: Bytes::from_static(b"\x17\0\0\0\0\x02"), ..samples::video_header() };
-        batcher.push(changed).unwrap();
-        assert_eq!(summary(&batcher.flush()), [(false, vec![(9, 0)])]);
-    }
-
-    #[test]
-    fn announced_audio_alone_starts_at_once_and_every_second() {
-        let mut batcher = batcher_with([samples::metadata(false, true), samples::audio_header()]);
-        for at in (0..2500).step_by(23) {
-            batcher.push(samples::audio(at)).unwrap();
-        }
-        let starts: Vec<_> =
-            batcher.flush().iter().filter(|batch| batch.start.is_some()).map(|b| b.first_ms).collect();
-        assert_eq!(starts, [0, 1012, 2024]);
-    }
-
-    #[test]
-    fn audio_that_announced_nothing_waits_for_video_first() {
-        let mut batcher = Batcher::default();
-        for at in (0..1100).step_by(100) {
-            batcher.push(samples::audio(at)).unwrap();
-        }
-        let starts: Vec<_> =
-            batcher.flush().iter().filter(|batch| batch.start.is_some()).map(|b| b.first_ms).collect();
-        assert_eq!(starts, [1000]);
-    }
-
-    #[test]
-    fn the_next_publisher_brings_headers_of_its_own() {
-        let mut batcher =
-            batcher_with([samples::video_header(), samples::audio_header(), samples::keyframe(90)]);
-        batcher.flush();
-        batcher.end_publisher();
-        batcher.push(samples::video_header()).unwrap();
-        batcher.push(samples::keyframe(0)).unwrap();
-        let batches = batcher.flush();
-        let start = batches.iter().find_map(|batch| batch.start.clone()).unwrap();
-        assert_eq!(start.preamble(WireFormat::Flv)[4], 1, "the first publisher's audio is forgotten");
-        assert!(batches.iter().all(|batch| batch.first_ms >= 90));
-    }
-
-    #[test]
-    fn sound_starts_groups_again_once_the_pictures_have_stopped() {
-        let mut batcher = batcher_with([samples::keyframe(0)]);
-        for at in (0..12_000).step_by(500) {
-            batcher.push(samples::audio(at)).unwrap();
-        }
-        let starts: Vec<_> =
-            batcher.flush().iter().filter(|batch| batch.start.is_some()).map(|b| b.first_ms).collect();
-        assert_eq!(starts, [0, 10_000, 11_000]);
-    }
-
-    #[test]
-    fn a_flush_is_best_made_with_a_picture_or_with_sound_where_there_are_none() {
-        let mut batcher = Batcher::default();
-        let cases = [
-            (samples::metadata(true, true), false),
-            (samples::audio_header(), false),
-            (samples::audio(0), true),
-            (samples::video_header(), false),
-            (samples::audio(23), false),
-            (samples::keyframe(33), true),
-            (samples::video_header(), false),
-            (samples::inter(66), true),
-        ];
-        for (frame, expected) in cases {
-            assert_eq!(batcher.push(frame.clone()), Ok(expected), "{frame:?}");
-        }
-    }
-
-    #[test]
-    fn several_tracks_in_one_do_not_hide_the_codec_of_the_one() {
-        let mut batcher = batcher_with([samples::keyframe(0), samples::audio(0)]);
-        let codecs = |batcher: &Batcher| (batcher.headers().video_codec(), batcher.headers().audio_codec());
-        let before = codecs(&batcher);
-        for (frame, payload) in
-            [(samples::audio(23), b"\x95\x01mp4a\0"), (samples::inter(33), b"\x96\x01avc1\0")]
-        {
-            batcher.push(Frame { payload: Bytes::from_static(payload), ..frame }).unwrap();
-        }
-        assert_eq!(codecs(&batcher), before);
-    }
-
-    #[test]
-    fn headers_over_the_limit_are_left_out() {
-        let mut batcher = Batcher::default();
-        for header in [samples::metadata(true, true), samples::video_header(), samples::audio_header()] {
-            let payload = [&header.payload[..], &[0; HEADER_MAX_BYTES]].concat().into();
-            let refused = batcher.push(Frame { payload, ..header });
-            assert!(matches!(refused, Err(FrameError::HeaderTooLarge(_))));
-        }
-        assert!(!batcher.has_pending());
-    }
-
-    #[test]
-    fn a_frame_that_cannot_be_read_is_an_error_and_nothing_else_is_lost() {
-        let mut batcher = batcher_with([samples::keyframe(0)]);
-        let broken = Frame { payload: Bytes::from_static(b"\x17"), ..samples::keyframe(33) };
-        assert!(batcher.push(broken).is_err());
-        batcher.push(samples::inter(66)).unwrap();
-        assert_eq!(summary(&batcher.flush()), [(true, vec![(9, 0), (9, 66)])]);
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::stream::{batch::Batch, headers::SharedHeaders};
+use crate::stream::{batch::Batch, headers::SharedHeaders, tracks::Tracks};
 
 /// How much of a stream is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,8 @@ pub struct GopLimits {
 pub struct JoinPoint {
     /// Metadata and sequence headers, stamped with the time of the first frame.
     pub headers: SharedHeaders,
-    /// From a keyframe to the newest media.
+    /// From a keyframe to the newest media. Empty if nothing is kept and a keyframe may be long in coming: the viewer
+    /// begins with the audio then.
     pub batches: Vec<Arc<Batch>>,
 }
 
@@ -50,6 +51,8 @@ struct Gop {
     batches: Vec<Arc<Batch>>,
     size_bytes: usize,
     first_ms: i64,
+    /// Which of audio and video is in it.
+    tracks: Tracks,
 }
 
 impl GopCache {
@@ -70,6 +73,7 @@ impl GopCache {
             return Kept::No;
         };
         gop.batches.push(batch.clone());
+        gop.tracks = gop.tracks.union(batch.tracks);
         gop.size_bytes += batch.flv.len();
         self.size_bytes += batch.flv.len();
         while self.gops.len() > 1 && (self.is_too_large() || self.is_oldest_past(batch.last_ms)) {
@@ -82,10 +86,16 @@ impl GopCache {
         Kept::Yes
     }
 
-    /// The oldest cached keyframe: of the window, or else the newest one.
-    pub fn join(&self) -> Option<JoinPoint> {
+    /// The oldest cached keyframe: of the window, or else the newest one. The viewer is to expect the tracks that are in
+    /// the cache, and those that come, which are `now`.
+    pub fn join(&mut self, now: Tracks) -> Option<JoinPoint> {
+        let tracks = self.gops.iter().fold(now, |tracks, gop| tracks.union(gop.tracks));
+        let oldest = self.gops.front_mut()?;
+        if oldest.headers.tracks() != tracks {
+            oldest.headers = Arc::new(oldest.headers.announcing(tracks));
+        }
         Some(JoinPoint {
-            headers: self.gops.front()?.headers.clone(),
+            headers: oldest.headers.clone(),
             batches: self.gops.iter().flat_map(|gop| gop.batches.iter().cloned()).collect(),
         })
     }
@@ -111,10 +121,20 @@ impl GopCache {
     }
 
     fn begin_gop(&mut self, headers: SharedHeaders, first_ms: i64) {
+        if self.gops.back().is_some_and(|newest| newest.first_ms > first_ms) {
+            // The timeline started over.
+            self.clear();
+        }
         while self.gops.len() >= self.limits.gops_max {
             self.drop_oldest();
         }
-        self.gops.push_back(Gop { headers, batches: Vec::new(), size_bytes: 0, first_ms });
+        self.gops.push_back(Gop {
+            headers,
+            batches: Vec::new(),
+            size_bytes: 0,
+            first_ms,
+            tracks: Tracks::default(),
+        });
     }
 
     fn drop_oldest(&mut self) {
@@ -133,7 +153,13 @@ mod tests {
 
     fn batch(at_ms: u32, keyframe: bool) -> Arc<Batch> {
         let mut batcher = Batcher::default();
-        batcher.push(if keyframe { samples::keyframe(at_ms) } else { samples::inter(at_ms) }).unwrap();
+        batcher.push(samples::keyframe(0)).unwrap();
+        let kept = batcher.flush().remove(0);
+        let frame = if keyframe { samples::keyframe(at_ms) } else { samples::inter(at_ms) };
+        if keyframe && at_ms == 0 {
+            return kept;
+        }
+        batcher.push(frame).unwrap();
         batcher.flush().remove(0)
     }
 
@@ -143,17 +169,17 @@ mod tests {
         GopCache::new(GopLimits { gops_max, size_max_bytes, window_ms })
     }
 
-    fn joined_ms(cache: &GopCache) -> Option<Vec<i64>> {
-        Some(cache.join()?.batches.iter().map(|batch| batch.first_ms).collect())
+    fn joined_ms(cache: &mut GopCache) -> Option<Vec<i64>> {
+        Some(cache.join(Tracks::default())?.batches.iter().map(|batch| batch.first_ms).collect())
     }
 
     #[test]
     fn nothing_is_kept_before_a_keyframe() {
         let mut cache = cache(2, 1000, WINDOW_MS);
         assert_eq!(cache.push(&batch(0, false)), Kept::No);
-        assert_eq!(joined_ms(&cache), None);
+        assert_eq!(joined_ms(&mut cache), None);
         assert_eq!(cache.push(&batch(33, true)), Kept::Yes);
-        assert_eq!(joined_ms(&cache), Some(vec![33]));
+        assert_eq!(joined_ms(&mut cache), Some(vec![33]));
     }
 
     #[test]
@@ -163,7 +189,7 @@ mod tests {
             for (at_ms, keyframe) in [(0, true), (500, false), (1000, true), (1500, true), (1800, false)] {
                 cache.push(&batch(at_ms, keyframe));
             }
-            joined_ms(&cache)
+            joined_ms(&mut cache)
         };
         assert_eq!(joined(1000), Some(vec![1000, 1500, 1800]));
         assert_eq!(joined(5000), Some(vec![0, 500, 1000, 1500, 1800]));
@@ -176,10 +202,11 @@ mod tests {
         for (at_ms, keyframe) in [(0, true), (900, true), (1000, false)] {
             cache.push(&batch(at_ms, keyframe));
         }
-        assert_eq!(joined_ms(&cache), Some(vec![0, 900, 1000]));
+        assert_eq!(joined_ms(&mut cache), Some(vec![0, 900, 1000]));
         cache.push(&batch(1001, false));
-        assert_eq!(joined_ms(&cache), Some(vec![900, 1000, 1001]));
-        let kept: usize = cache.join().unwrap().batches.iter().map(|batch| batch.flv.len()).sum();
+        assert_eq!(joined_ms(&mut cache), Some(vec![900, 1000, 1001]));
+        let kept: usize =
+            cache.join(Tracks::default()).unwrap().batches.iter().map(|batch| batch.flv.len()).sum();
         assert_eq!(cache.size_bytes(), kept);
     }
 
@@ -189,7 +216,7 @@ mod tests {
         for at_ms in [0, 1000, 2000] {
             cache.push(&batch(at_ms, true));
         }
-        assert_eq!(joined_ms(&cache), Some(vec![1000, 2000]));
+        assert_eq!(joined_ms(&mut cache), Some(vec![1000, 2000]));
     }
 
     #[test]
@@ -199,7 +226,7 @@ mod tests {
         for at_ms in [0, 1000, 2000] {
             assert_eq!(cache.push(&batch(at_ms, true)), Kept::Yes);
         }
-        assert_eq!(joined_ms(&cache), Some(vec![1000, 2000]));
+        assert_eq!(joined_ms(&mut cache), Some(vec![1000, 2000]));
     }
 
     #[test]
@@ -209,7 +236,7 @@ mod tests {
         assert_eq!(cache.push(&batch(0, true)), Kept::Yes);
         assert_eq!(cache.push(&batch(33, false)), Kept::GopTooLarge);
         assert_eq!(cache.push(&batch(66, false)), Kept::No);
-        assert_eq!(joined_ms(&cache), None);
+        assert_eq!(joined_ms(&mut cache), None);
         assert_eq!(cache.push(&batch(99, true)), Kept::Yes);
     }
 
@@ -218,6 +245,28 @@ mod tests {
         let mut cache = cache(0, 1000, WINDOW_MS);
         assert_eq!(cache.push(&batch(0, true)), Kept::No);
         assert_eq!(cache.size_bytes(), 0);
+    }
+
+    #[test]
+    fn a_viewer_expects_what_is_cached_and_what_comes() {
+        const VIDEO: Tracks = Tracks { audio: false, video: true };
+        let mut cache = cache(2, 10_000, WINDOW_MS);
+        cache.push(&batch(0, true));
+        let mut expected = |now| cache.join(now).unwrap().headers;
+        let video = expected(VIDEO);
+        assert_eq!(video.tracks(), VIDEO);
+        assert!(Arc::ptr_eq(&video, &expected(VIDEO)), "one encoding for all");
+        assert_eq!(expected(Tracks::default()).tracks(), VIDEO, "it is in the cache");
+        assert_eq!(expected(Tracks { audio: true, video: false }).tracks(), Tracks::ALL);
+    }
+
+    #[test]
+    fn a_timeline_that_starts_over_leaves_nothing_of_before() {
+        let mut cache = cache(9, 10_000, WINDOW_MS);
+        for at_ms in [1000, 2000, 500] {
+            cache.push(&batch(at_ms, true));
+        }
+        assert_eq!(joined_ms(&mut cache), Some(vec![500]));
     }
 
     proptest! {
@@ -233,7 +282,7 @@ mod tests {
                 let batch = batch(at as u32 * 33, keyframe);
                 cache.push(&batch);
                 prop_assert!(cache.size_bytes() <= size_max_bytes);
-                if let Some(join) = cache.join() {
+                if let Some(join) = cache.join(Tracks::default()) {
                     prop_assert!(join.batches[0].start.is_some());
                     prop_assert!(Arc::ptr_eq(join.batches.last().unwrap(), &batch));
                     let newest_ms = batch.last_ms;

@@ -1,6 +1,11 @@
 //! What a publisher announces in onMetaData (FLV v10.1 E.5).
 
-use crate::rtmp::amf0::{self, Value};
+use bytes::Bytes;
+
+use crate::{
+    rtmp::amf0::{self, Properties, Value},
+    stream::tracks::Tracks,
+};
 
 /// The announcements that the server itself uses; the payload goes to viewers as it came.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -30,6 +35,56 @@ impl Metadata {
             height: pixels("height"),
         }
     }
+}
+
+impl Metadata {
+    /// The tracks that are announced.
+    pub fn announced(&self) -> Tracks {
+        Tracks { audio: self.announces_audio, video: self.announces_video }
+    }
+}
+
+/// A data message without what it announces beyond `tracks`; `None` if it cannot be read. Players wait for what is
+/// announced, whatever the file's header says.
+pub fn announcing(payload: &[u8], tracks: Tracks) -> Option<Bytes> {
+    let mut values = amf0::read_all(payload).ok()?;
+    let (Value::Object(properties) | Value::EcmaArray(properties) | Value::TypedObject { properties, .. }) =
+        values.get_mut(1)?
+    else {
+        return None;
+    };
+    if !tracks.video {
+        withdraw(properties, "hasVideo", is_about_video);
+    }
+    if !tracks.audio {
+        withdraw(properties, "hasAudio", is_about_audio);
+    }
+    let mut out = Vec::with_capacity(payload.len());
+    amf0::write_all(&values, &mut out);
+    Some(out.into())
+}
+
+fn withdraw(properties: &mut Properties, flag: &str, is_about: impl Fn(&str) -> bool) {
+    properties.retain(|(name, _)| name == flag || !is_about(name));
+    let flags = properties.iter_mut().filter(|(name, _)| name == flag);
+    flags.for_each(|(_, value)| *value = Value::Boolean(false));
+}
+
+fn is_about_video(name: &str) -> bool {
+    const OTHERS: [&str; 8] =
+        ["width", "height", "displayWidth", "displayHeight", "framerate", "fps", "avcprofile", "avclevel"];
+    name.starts_with("video") || OTHERS.contains(&name)
+}
+
+fn is_about_audio(name: &str) -> bool {
+    name.starts_with("audio") || ["stereo", "aacaot"].contains(&name)
+}
+
+/// Whether a data message allows Flash to look into what it plays. It belongs to an RTMP session; FFmpeg opens a stream
+/// for it.
+pub fn is_sample_access(payload: &[u8]) -> bool {
+    const SAMPLE_ACCESS: &[u8] = b"\x02\x00\x11|RtmpSampleAccess";
+    payload.starts_with(SAMPLE_ACCESS)
 }
 
 /// Whether a data message is onMetaData.
@@ -83,6 +138,33 @@ mod tests {
             ("audiocodecid", Value::Number(0.0)),
         ]));
         assert_eq!(read, Metadata::default());
+    }
+
+    fn names(payload: &[u8]) -> Vec<String> {
+        let values = amf0::read_all(payload).unwrap();
+        let Some(Value::EcmaArray(properties)) = values.into_iter().nth(1) else { panic!("no array") };
+        properties.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn what_does_not_come_is_withdrawn_and_the_rest_stays() {
+        let all = payload(&[
+            ("duration", Value::Number(0.0)),
+            ("width", Value::Number(1280.0)),
+            ("videocodecid", Value::Number(7.0)),
+            ("audiocodecid", Value::Number(10.0)),
+            ("stereo", Value::Boolean(true)),
+            ("hasVideo", Value::Boolean(true)),
+            ("encoder", Value::text("e")),
+        ]);
+        let audio = announcing(&all, Tracks { audio: true, video: false }).unwrap();
+        assert_eq!(names(&audio), ["duration", "audiocodecid", "stereo", "hasVideo", "encoder"]);
+        assert_eq!(Metadata::parse(&audio).announced(), Tracks { audio: true, video: false });
+        let video = announcing(&all, Tracks { audio: false, video: true }).unwrap();
+        assert_eq!(names(&video), ["duration", "width", "videocodecid", "hasVideo", "encoder"]);
+        assert_eq!(Metadata::parse(&video).announced(), Tracks { audio: false, video: true });
+        assert_eq!(announcing(&all, Tracks::ALL).unwrap(), all);
+        assert_eq!(announcing(b"\xFF", Tracks::ALL), None);
     }
 
     #[test]

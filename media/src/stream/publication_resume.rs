@@ -1,16 +1,17 @@
 //! Goes on with a publication that is pulled from another node when the connection broke: the new connection begins at a
 //! keyframe of the cache there, and what came over the last one is not taken twice.
 
-use crate::{
-    flv::{
-        audio::{AudioHeader, AudioKind},
-        video::{VideoHeader, VideoKind},
-    },
-    stream::{
-        frame::{Frame, Track},
-        metadata::is_metadata,
-    },
+use crate::stream::{
+    frame::{Frame, Track},
+    frame_class::FrameClass,
+    headers::EXTRAS_MAX,
 };
+
+/// A time that is further back than this, in milliseconds, is no repetition: the timeline of the other node started over.
+const REPEATED_MAX_MS: i32 = 1 << 30;
+
+/// The most headers that are held: metadata, two sequence headers, and what there is of further tracks.
+const HELD_MAX: usize = 3 + EXTRAS_MAX;
 
 /// How far one publication was taken, over however many connections.
 #[derive(Debug, Default)]
@@ -40,13 +41,9 @@ enum ResumePhase {
     Repeating(HeldHeaders),
 }
 
-/// The newest of each kind.
+/// The newest of each kind, in the order in which they came first.
 #[derive(Debug, Default)]
-struct HeldHeaders {
-    metadata: Option<Frame>,
-    video: Option<Frame>,
-    audio: Option<Frame>,
-}
+struct HeldHeaders(Vec<(FrameClass, Frame)>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -120,40 +117,33 @@ impl PublicationResume {
             Track::Video => self.video_ms.or(self.audio_ms),
             Track::Data => None,
         };
-        last_ms.is_some_and(|last_ms| frame.timestamp_ms.wrapping_sub(last_ms) as i32 <= 0)
+        let ahead_ms = last_ms.map(|last_ms| frame.timestamp_ms.wrapping_sub(last_ms) as i32);
+        ahead_ms.is_some_and(|ahead_ms| (-REPEATED_MAX_MS..=0).contains(&ahead_ms))
     }
 }
 
 impl HeldHeaders {
     fn keep(&mut self, frame: Frame) {
-        let slot = match frame.track {
-            Track::Data => &mut self.metadata,
-            Track::Video => &mut self.video,
-            Track::Audio => &mut self.audio,
-        };
-        *slot = Some(frame);
+        let Ok(class) = FrameClass::of(&frame) else { return };
+        let is_full = self.0.len() >= HELD_MAX;
+        match self.0.iter_mut().find(|(held, _)| held.configures_the_same(class)) {
+            Some(held) => *held = (class, frame),
+            None if is_full => {}
+            None => self.0.push((class, frame)),
+        }
     }
 
     fn frames(self) -> impl Iterator<Item = Frame> {
-        [self.metadata, self.video, self.audio].into_iter().flatten()
+        self.0.into_iter().map(|(_, frame)| frame)
     }
 }
 
 impl Kind {
     fn of(frame: &Frame) -> Self {
-        let is_header = match frame.track {
-            Track::Data => return if is_metadata(&frame.payload) { Kind::Header } else { Kind::Other },
-            Track::Video => {
-                VideoHeader::parse(&frame.payload).map(|header| header.kind == VideoKind::SequenceHeader).ok()
-            }
-            Track::Audio => {
-                AudioHeader::parse(&frame.payload).map(|header| header.kind == AudioKind::SequenceHeader).ok()
-            }
-        };
-        match is_header {
-            Some(true) => Kind::Header,
-            Some(false) => Kind::Coded,
-            None => Kind::Other,
+        match FrameClass::of(frame) {
+            Ok(class) if class.is_header() => Kind::Header,
+            Ok(FrameClass::Video(_) | FrameClass::Audio(_) | FrameClass::Beside) => Kind::Coded,
+            _ => Kind::Other,
         }
     }
 }
@@ -241,6 +231,30 @@ mod tests {
         resume.reconnected();
         let taken = resume.take(stream.to_vec());
         assert_eq!(taken, Taken { frames: vec![level(2), samples::inter(80)], after_hole: false });
+    }
+
+    #[test]
+    fn headers_that_come_once_are_held_with_the_others() {
+        let colour = |depth: u8| Frame {
+            payload: Bytes::from(vec![0x94, b'h', b'v', b'c', b'1', depth]),
+            ..samples::keyframe(0)
+        };
+        let stream = |depth, at_ms| [samples::video_header(), colour(depth), samples::keyframe(at_ms)];
+        let mut resume = PublicationResume::default();
+        resume.take(stream(8, 0).to_vec());
+        resume.reconnected();
+        let frames: Vec<Frame> = stream(8, 0).into_iter().chain(stream(10, 40)).collect();
+        let taken = resume.take(frames);
+        assert_eq!(taken, Taken { frames: stream(10, 40).to_vec(), after_hole: false });
+    }
+
+    #[test]
+    fn a_timeline_that_started_over_is_a_hole() {
+        let mut resume = PublicationResume::default();
+        resume.take(vec![samples::keyframe(u32::MAX / 2 - 1000)]);
+        resume.reconnected();
+        let taken = resume.take(vec![samples::keyframe(500)]);
+        assert_eq!(taken, Taken { frames: vec![samples::keyframe(500)], after_hole: true });
     }
 
     #[test]

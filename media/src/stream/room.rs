@@ -1,6 +1,10 @@
 //! The name of a room: what publishers push to and viewers ask for.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt,
+    sync::Arc,
+};
 
 use thiserror::Error;
 
@@ -48,10 +52,36 @@ impl RoomName {
         Ok(Self(name.into()))
     }
 
+    /// Checks a name as it comes in an address, where any of its characters may be escaped (RFC 3986 section 2.1).
+    ///
+    /// Only escapes of characters that a name can have are resolved: none can stand for a separator.
+    pub fn from_address(text: &str) -> Result<Self, RoomNameError> {
+        Self::new(&unescaped(text))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn unescaped(text: &str) -> Cow<'_, str> {
+    let Some((plain, escaped)) = text.split_once('%') else { return Cow::Borrowed(text) };
+    let mut out = plain.to_owned();
+    for part in escaped.split('%') {
+        let escape = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).map(char::from);
+        match (escape.filter(|c| is_allowed(*c)), part.get(2..)) {
+            (Some(c), Some(rest)) => {
+                out.push(c);
+                out.push_str(rest);
+            }
+            _ => {
+                out.push('%');
+                out.push_str(part);
+            }
+        }
+    }
+    Cow::Owned(out)
 }
 
 fn is_allowed(c: char) -> bool {
@@ -97,5 +127,16 @@ mod tests {
         assert_eq!(RoomName::new("<img src=x>"), Err(RoomNameError::Character('<')));
         assert_eq!(RoomName::new("é"), Err(RoomNameError::Character('é')));
         assert_eq!(RoomName::new(&"x".repeat(129)), Err(RoomNameError::TooLong(129)));
+    }
+
+    #[test]
+    fn escapes_stand_for_characters_of_names_only() {
+        for (text, name) in [("my%2Droom", "my-room"), ("%61%2db", "a-b"), ("plain", "plain"), ("%41", "A")] {
+            assert_eq!(RoomName::from_address(text).unwrap().as_str(), name);
+        }
+        assert_eq!(RoomName::from_address("%2e%2E"), Err(RoomNameError::Dots));
+        for text in ["a%2Fb", "a%20b", "%", "a%2", "a%zz", "a%+1", "%25", "%2%44", "%c3%a9", "a%2é"] {
+            assert_eq!(RoomName::from_address(text), Err(RoomNameError::Character('%')), "{text}");
+        }
     }
 }

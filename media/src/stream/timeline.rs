@@ -1,28 +1,56 @@
 //! One timeline per stream: publishers' timestamps wrap and start over, what viewers see never goes back.
 
-use crate::stream::frame::Track;
+use crate::stream::{
+    decode_order::{DecodeOrder, DecodeTime},
+    frame::Track,
+};
 
 /// A step back by more than this is a new start of the publisher's clock; less is how tracks are interleaved.
 pub const STEP_BACK_MAX_MS: i64 = 1_000;
 
-/// A step forward by more than this is a new clock as well: a live stream has no such hole that is worth showing.
+/// A frame further ahead of the stream than this has a new clock as well: a live stream has no such hole that is worth
+/// showing.
 pub const STEP_FORWARD_MAX_MS: i64 = 10_000;
 
 /// How far behind the last frame the first one of a new clock is placed: about a picture's duration.
 pub const SPLICE_STEP_MS: i64 = 33;
 
+/// A stream whose first time is not later than this begins there.
+pub const BEGIN_MAX_MS: i64 = 10_000;
+
+/// Where other streams begin: not at 0, because the other track may begin a little before the first frame.
+pub const BEGIN_MS: i64 = 500;
+
+/// Where the timeline starts over, at the next frame that decoding can start at. FLV's times are signed 32-bit numbers
+/// (FLV v10.1 E.4.1), and browsers' players stand still where they turn negative, after 24.8 days.
+pub const RESTART_MS: i64 = LAST_MS - 3_600_000;
+
+/// The last time that players can read; the timeline starts over at whatever frame would be later.
+const LAST_MS: i64 = i32::MAX as i64;
+
 /// Unwraps 32-bit timestamps and joins the clocks of successive publishers into one timeline, in milliseconds.
 ///
-/// The first publisher's times are kept as they are. Each track's times never decrease, and no time is before the
-/// last publisher's newest. A jump is judged against the same track: encoders put sound and pictures seconds apart.
+/// It begins near 0 whatever the first publisher's clock says. Each track's times never decrease, and no time is before
+/// the last publisher's newest. Whether a clock jumps is judged against its own track backwards, because encoders put
+/// audio and video seconds apart, and against the whole stream forwards, because a track may pause.
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
     /// The latest time given to any frame.
     newest_ms: Option<i64>,
     /// No frame of this publisher is placed before it.
-    floor_ms: Option<i64>,
+    floor_ms: i64,
     audio: TrackClock,
     video: TrackClock,
+    video_order: DecodeOrder,
+}
+
+/// A frame's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// When it is decoded.
+    pub time_ms: i64,
+    /// How much later its presentation is than its header says, if the encoder stamps with presentation times.
+    pub presented_later_ms: i64,
 }
 
 /// A track's clock, as its publisher runs it.
@@ -42,30 +70,46 @@ struct Reading {
 }
 
 impl Timeline {
-    /// Gives a frame of sound or pictures its time. Frames of other tracks are placed at [`now_ms`](Self::now_ms).
+    /// Gives a frame of audio or video its time. Frames of other tracks are placed at [`now_ms`](Self::now_ms).
     pub fn place(&mut self, track: Track, timestamp_ms: u32) -> i64 {
+        self.place_decoded(track, timestamp_ms).time_ms
+    }
+
+    /// Places a frame as [`place`](Self::place) does, and says how far off the presentation is that its header gives.
+    pub fn place_decoded(&mut self, track: Track, timestamp_ms: u32) -> Placed {
         let (own, other) = match track {
             Track::Audio => (self.audio, self.video),
             Track::Video => (self.video, self.audio),
-            Track::Data => return self.now_ms(),
+            Track::Data => return Placed { time_ms: self.now_ms(), presented_later_ms: 0 },
         };
-        let reading = own
-            .continued(timestamp_ms)
+        let reading = self
+            .continued(own, timestamp_ms)
             .or_else(|| self.with_other_track(own, other, timestamp_ms))
             .unwrap_or_else(|| self.spliced(timestamp_ms));
-        let bounds = [self.floor_ms, own.last_ms].into_iter().flatten();
-        let time_ms = bounds.fold(reading.unwrapped_ms + reading.offset_ms, i64::max);
-        let clock = TrackClock { reading: Some(reading), last_ms: Some(time_ms) };
+        let placed = self.decoded(track, own, reading);
+        let clock = TrackClock { reading: Some(reading), last_ms: Some(placed.time_ms) };
         match track {
             Track::Audio => self.audio = clock,
             _ => self.video = clock,
         }
-        self.newest_ms = Some(self.newest_ms.map_or(time_ms, |newest_ms| newest_ms.max(time_ms)));
-        time_ms
+        self.newest_ms = self.newest_ms.max(Some(placed.time_ms));
+        if placed.time_ms > LAST_MS {
+            return self.restarted(placed);
+        }
+        placed
     }
 
-    /// Where the stream is now: the time of what has none of its own, such as metadata and sequence headers, which
-    /// encoders stamp with anything.
+    /// The time of a frame that runs beside a track's own, such as one of a further track: by the same clock, and never
+    /// before the track's last frame.
+    pub fn beside(&self, track: Track, timestamp_ms: u32) -> i64 {
+        let clock = if track == Track::Audio { self.audio } else { self.video };
+        let reading = self.continued(clock, timestamp_ms);
+        let time_ms = reading.map_or(self.now_ms(), Reading::stamp_ms);
+        time_ms.max(self.floor_ms).max(clock.last_ms.unwrap_or(0))
+    }
+
+    /// Where the stream is now: the time of what has none of its own, such as sequence headers, which encoders stamp with
+    /// anything.
     pub fn now_ms(&self) -> i64 {
         self.newest_ms.unwrap_or(0)
     }
@@ -74,7 +118,8 @@ impl Timeline {
     pub fn end_clock(&mut self) {
         self.audio.reading = None;
         self.video.reading = None;
-        self.floor_ms = self.newest_ms.map(|newest_ms| newest_ms + SPLICE_STEP_MS);
+        self.video_order = DecodeOrder::default();
+        self.floor_ms = self.newest_ms.map_or(0, |newest_ms| newest_ms + SPLICE_STEP_MS);
     }
 
     /// The latest time of any frame so far.
@@ -82,30 +127,82 @@ impl Timeline {
         self.newest_ms
     }
 
+    /// Starts over near 0 if the timeline is past [`RESTART_MS`]; all clocks run on in step. Tells whether it did.
+    pub fn restart_if_due(&mut self) -> bool {
+        let is_due = self.newest_ms.is_some_and(|newest_ms| newest_ms >= RESTART_MS);
+        if is_due {
+            self.restart();
+        }
+        is_due
+    }
+
+    /// Goes on with a track's clock, unless it went back or is too far ahead of the stream.
+    fn continued(&self, own: TrackClock, timestamp_ms: u32) -> Option<Reading> {
+        let last = own.reading?;
+        let next = last.at(timestamp_ms);
+        let is_back = next.unwrapped_ms - last.unwrapped_ms < -STEP_BACK_MAX_MS;
+        let ahead_ms = next.stamp_ms() - self.newest_ms?;
+        (!is_back && ahead_ms <= STEP_FORWARD_MAX_MS).then_some(next)
+    }
+
     /// A track that begins, or jumps after the other one did, runs with the other's clock if that puts it near the
     /// newest frame: so both stay in step.
     fn with_other_track(&self, own: TrackClock, other: TrackClock, timestamp_ms: u32) -> Option<Reading> {
         let reading = other.reading?.at(timestamp_ms);
-        let ahead_ms = reading.unwrapped_ms + reading.offset_ms - self.newest_ms?;
+        let ahead_ms = reading.stamp_ms() - self.newest_ms?;
         let back_max_ms = if own.reading.is_some() { STEP_BACK_MAX_MS } else { STEP_FORWARD_MAX_MS };
         (-back_max_ms..=STEP_FORWARD_MAX_MS).contains(&ahead_ms).then_some(reading)
     }
 
-    /// A clock that continues nothing, set behind the newest frame.
+    /// A clock that continues nothing: set behind the newest frame, or near 0 at the stream's beginning.
     fn spliced(&self, timestamp_ms: u32) -> Reading {
         let unwrapped_ms = i64::from(timestamp_ms);
-        let begin_ms = self.newest_ms.map_or(unwrapped_ms, |newest_ms| newest_ms + SPLICE_STEP_MS);
+        let begin_ms = match self.newest_ms {
+            Some(newest_ms) => newest_ms + SPLICE_STEP_MS,
+            None if unwrapped_ms <= BEGIN_MAX_MS => unwrapped_ms,
+            None => BEGIN_MS,
+        };
         Reading { wrapped_ms: timestamp_ms, unwrapped_ms, offset_ms: begin_ms - unwrapped_ms }
     }
-}
 
-impl TrackClock {
-    /// The clock at the track's next timestamp, or `None` if that is no continuation.
-    fn continued(&self, timestamp_ms: u32) -> Option<Reading> {
-        let last = self.reading?;
-        let next = last.at(timestamp_ms);
-        let step_ms = next.unwrapped_ms - last.unwrapped_ms;
-        (-STEP_BACK_MAX_MS..=STEP_FORWARD_MAX_MS).contains(&step_ms).then_some(next)
+    /// When a frame with this reading is decoded: not before the floor, and not before the track's last frame. Frames
+    /// whose own times go back are kept apart.
+    fn decoded(&mut self, track: Track, own: TrackClock, reading: Reading) -> Placed {
+        let stamp_ms = reading.stamp_ms().max(self.floor_ms);
+        let order = match track {
+            Track::Video => self.video_order.next(reading.stamp_ms()),
+            _ => DecodeTime::Stamped,
+        };
+        let due_ms = match order {
+            DecodeTime::Stamped => stamp_ms,
+            DecodeTime::At(at_ms) => at_ms.max(self.floor_ms),
+        };
+        let is_repeated = own.reading.is_some_and(|last| last.stamp_ms() == reading.stamp_ms());
+        let time_ms = match own.last_ms {
+            Some(last_ms) if due_ms > last_ms || (due_ms == last_ms && is_repeated) => due_ms,
+            Some(last_ms) => last_ms + 1,
+            None => due_ms,
+        };
+        let presented_later_ms = if order == DecodeTime::Stamped { 0 } else { stamp_ms - time_ms };
+        Placed { time_ms, presented_later_ms }
+    }
+
+    fn restarted(&mut self, placed: Placed) -> Placed {
+        let by_ms = self.restart();
+        Placed { time_ms: placed.time_ms + by_ms, ..placed }
+    }
+
+    /// Moves everything back so that the newest frame is near 0. Gives by how much.
+    fn restart(&mut self) -> i64 {
+        let by_ms = BEGIN_MS - self.now_ms();
+        for clock in [&mut self.audio, &mut self.video] {
+            clock.last_ms = clock.last_ms.map(|last_ms| (last_ms + by_ms).max(0));
+            clock.reading = clock.reading.map(|last| Reading { offset_ms: last.offset_ms + by_ms, ..last });
+        }
+        self.video_order.shift(by_ms);
+        self.floor_ms = 0;
+        self.newest_ms = Some(BEGIN_MS);
+        by_ms
     }
 }
 
@@ -114,6 +211,11 @@ impl Reading {
     fn at(self, timestamp_ms: u32) -> Self {
         let step_ms = i64::from(timestamp_ms.wrapping_sub(self.wrapped_ms) as i32);
         Self { wrapped_ms: timestamp_ms, unwrapped_ms: self.unwrapped_ms + step_ms, ..self }
+    }
+
+    /// Its time on the timeline.
+    fn stamp_ms(self) -> i64 {
+        self.unwrapped_ms + self.offset_ms
     }
 }
 
@@ -128,25 +230,42 @@ mod tests {
     }
 
     #[test]
-    fn the_first_publishers_times_are_kept() {
-        assert_eq!(times(&mut Timeline::default(), &[5_000_000, 5_000_033]), [5_000_000, 5_000_033]);
+    fn a_stream_begins_near_0_whatever_the_clock_says() {
+        for (first_ms, begin_ms) in
+            [(0, 0), (10_000, 10_000), (10_001, 500), (1 << 31, 500), (u32::MAX - 9, 500)]
+        {
+            let second_ms = first_ms.wrapping_add(33);
+            let found = times(&mut Timeline::default(), &[first_ms, second_ms]);
+            assert_eq!(found, [begin_ms, begin_ms + 33], "{first_ms}");
+        }
+    }
+
+    #[test]
+    fn a_track_that_begins_before_the_first_frame_is_in_step_with_it() {
+        let mut timeline = Timeline::default();
+        assert_eq!(timeline.place(Track::Audio, 3_000_000_000), 500);
+        assert_eq!(timeline.place(Track::Video, 2_999_999_600), 100);
+    }
+
+    #[test]
+    fn no_time_is_below_0() {
+        let mut timeline = Timeline::default();
+        assert_eq!(timeline.place(Track::Audio, 3_000_000_000), 500);
+        assert_eq!(times(&mut timeline, &[2_999_999_000, 2_999_999_040, 2_999_999_540]), [0, 1, 40]);
     }
 
     #[test]
     fn times_go_on_where_32_bits_wrap() {
         let last = u32::MAX - 9;
-        assert_eq!(
-            times(&mut Timeline::default(), &[last, 0, 30]),
-            [i64::from(last), i64::from(last) + 10, i64::from(last) + 40]
-        );
+        assert_eq!(times(&mut Timeline::default(), &[last, 0, 30]), [500, 510, 540]);
     }
 
     #[test]
     fn another_publisher_goes_on_behind_the_last_frame() {
         let mut timeline = Timeline::default();
-        times(&mut timeline, &[1000, 1033]);
+        times(&mut timeline, &[400, 433]);
         timeline.end_clock();
-        let begin_ms = 1033 + SPLICE_STEP_MS;
+        let begin_ms = 433 + SPLICE_STEP_MS;
         assert_eq!(timeline.place(Track::Video, 80), begin_ms);
         assert_eq!(timeline.place(Track::Audio, 0), begin_ms, "not before the first publisher's last");
         assert_eq!(timeline.place(Track::Audio, 100), begin_ms + 20, "in step with the pictures");
@@ -156,18 +275,18 @@ mod tests {
     #[test]
     fn a_clock_that_jumps_is_spliced_in_both_directions() {
         let mut timeline = Timeline::default();
-        assert_eq!(times(&mut timeline, &[60_000, 0, 33]), [60_000, 60_033, 60_066]);
-        assert_eq!(times(&mut timeline, &[4_000_000, 4_000_033]), [60_099, 60_132]);
+        assert_eq!(times(&mut timeline, &[60_000, 0, 33]), [500, 533, 566]);
+        assert_eq!(times(&mut timeline, &[4_000_000, 4_000_033]), [599, 632]);
     }
 
     #[test]
     fn tracks_that_jump_together_stay_in_step() {
         let mut timeline = Timeline::default();
-        assert_eq!(timeline.place(Track::Video, 60_000), 60_000);
-        assert_eq!(timeline.place(Track::Audio, 60_010), 60_010);
-        assert_eq!(timeline.place(Track::Video, 0), 60_043);
-        assert_eq!(timeline.place(Track::Audio, 10), 60_053);
-        assert_eq!(timeline.place(Track::Video, 33), 60_076);
+        assert_eq!(timeline.place(Track::Video, 60_000), 500);
+        assert_eq!(timeline.place(Track::Audio, 60_010), 510);
+        assert_eq!(timeline.place(Track::Video, 0), 543);
+        assert_eq!(timeline.place(Track::Audio, 10), 553);
+        assert_eq!(timeline.place(Track::Video, 33), 576);
     }
 
     #[test]
@@ -185,7 +304,7 @@ mod tests {
         for at in (0..100).map(|at| at * 33) {
             let video_ms = timeline.place(Track::Video, 3_600_000 + at);
             let audio_ms = timeline.place(Track::Audio, at);
-            assert_eq!(video_ms, 3_600_000 + i64::from(at));
+            assert_eq!(video_ms, BEGIN_MS + i64::from(at));
             assert_eq!(audio_ms, video_ms + SPLICE_STEP_MS);
         }
     }
@@ -197,6 +316,79 @@ mod tests {
         assert_eq!(timeline.place(Track::Audio, 420), 420);
         assert_eq!(timeline.place(Track::Audio, 443), 443);
         assert_eq!(timeline.place(Track::Video, 533), 533);
+    }
+
+    #[test]
+    fn a_track_comes_back_from_a_pause_where_the_other_one_is() {
+        for lag_ms in [0, 1_500] {
+            for pause_ms in [8_000, 12_000, 120_000] {
+                let mut timeline = Timeline::default();
+                timeline.place(Track::Video, 1_500);
+                for at in (1_500..=1_500 + pause_ms + lag_ms).step_by(20) {
+                    timeline.place(Track::Audio, at);
+                }
+                let back_ms = 1_500 + pause_ms;
+                let what = format!("{lag_ms} ms behind after {pause_ms} ms");
+                assert_eq!(timeline.place(Track::Video, back_ms), i64::from(back_ms), "{what}");
+                assert_eq!(
+                    timeline.place(Track::Audio, back_ms + lag_ms + 20),
+                    i64::from(back_ms + lag_ms + 20)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_every_15_s_is_in_step_with_the_audio_between() {
+        let mut timeline = Timeline::default();
+        for at in (0..60_000).step_by(20) {
+            assert_eq!(timeline.place(Track::Audio, at), i64::from(at));
+            if at % 15_000 == 0 {
+                assert_eq!(timeline.place(Track::Video, at), i64::from(at));
+            }
+        }
+    }
+
+    #[test]
+    fn frames_that_go_back_are_kept_apart() {
+        let mut timeline = Timeline::default();
+        assert_eq!(times(&mut timeline, &[0, 120, 40, 80, 160]), [0, 120, 121, 122, 160]);
+    }
+
+    #[test]
+    fn presentation_times_become_decoding_times_and_the_distance_to_them() {
+        let mut timeline = Timeline::default();
+        let stamps = (0..30).flat_map(|group| [3, 1, 2].map(|at| (group * 3 + at) * 40));
+        let placed: Vec<(Placed, i64)> =
+            stamps.map(|at| (timeline.place_decoded(Track::Video, at), i64::from(at))).collect();
+        let settled = &placed[12..];
+        assert!(settled.windows(2).all(|two| two[1].0.time_ms - two[0].0.time_ms == 40), "{settled:?}");
+        let presented = |placed: &Placed| placed.time_ms + placed.presented_later_ms;
+        assert!(settled.iter().all(|(placed, stamp_ms)| presented(placed) == *stamp_ms), "{settled:?}");
+    }
+
+    #[test]
+    fn the_timeline_starts_over_before_players_lose_it() {
+        let mut timeline = Timeline::default();
+        let mut at = 0_u32;
+        while timeline.now_ms() < RESTART_MS {
+            assert!(!timeline.restart_if_due());
+            at = at.wrapping_add(10_000);
+            timeline.place(Track::Video, at);
+            timeline.place(Track::Audio, at - 20);
+        }
+        assert!(timeline.restart_if_due());
+        assert_eq!(timeline.place(Track::Video, at + 40), BEGIN_MS + 40);
+        assert_eq!(timeline.place(Track::Audio, at + 40), BEGIN_MS + 40, "still in step");
+    }
+
+    #[test]
+    fn no_time_is_past_31_bits() {
+        let mut timeline = Timeline::default();
+        for at in (0..300_000_u32).map(|at| at.wrapping_mul(10_000)) {
+            let time_ms = timeline.place(Track::Audio, at);
+            assert!((0..=i64::from(i32::MAX)).contains(&time_ms), "{time_ms}");
+        }
     }
 
     proptest! {

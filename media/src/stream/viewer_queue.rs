@@ -8,16 +8,13 @@ use std::{
 
 use bytes::{Buf, Bytes};
 
-use crate::stream::{
-    batch::{Batch, WireFormat},
-    gop::JoinPoint,
-    headers::SharedHeaders,
-};
+use crate::stream::{batch::Batch, gop::JoinPoint, headers::SharedHeaders, wire_format::WireFormat};
 
 /// How far a viewer may fall behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LagLimits {
-    /// Bytes of live media that may wait.
+    /// Bytes of live media that may wait, not counting the batch that was begun and the newest one that decoding can start
+    /// at: a viewer gets every GOP's start, however large that is.
     pub queue_max_bytes: usize,
     /// Milliseconds of live media that may wait.
     pub queue_max_ms: i64,
@@ -45,10 +42,14 @@ pub struct ViewerQueue {
 enum Flow {
     /// Nothing was sent; the first media will be a batch that decoding can start at.
     Joining,
+    /// The audio of every batch goes to the viewer; the first video will be a batch that decoding can start at.
+    AudioFirst,
     /// Every batch goes to the viewer.
     Flowing,
     /// The viewer fell behind; batches are dropped up to one that decoding can start at.
     Skipping,
+    /// Nothing follows what waits.
+    Ended,
 }
 
 #[derive(Debug)]
@@ -103,12 +104,15 @@ impl ViewerQueue {
         control.map(|item| item.bytes.len()).sum()
     }
 
-    /// Takes the media to begin with. Without any, the viewer begins at the next batch that decoding can start at.
+    /// Takes the media to begin with. If that has no batches, the viewer begins with the audio of the next one.
     pub fn join(&mut self, join: &JoinPoint, now: Instant) {
-        if self.flow != Flow::Joining || join.batches.is_empty() {
+        if self.flow != Flow::Joining {
             return;
         }
         self.begin(&join.headers, now);
+        if join.batches.is_empty() {
+            self.flow = Flow::AudioFirst;
+        }
         for batch in &join.batches {
             self.enqueue_media(batch, 0, false, now);
         }
@@ -130,8 +134,14 @@ impl ViewerQueue {
         match (self.flow, &batch.start) {
             (Flow::Flowing, _) => {}
             (Flow::Joining, Some(headers)) => self.begin(headers, now),
-            (Flow::Skipping, Some(headers)) => self.resume(headers, now),
-            (Flow::Joining, None) => return,
+            (Flow::Skipping | Flow::AudioFirst, Some(headers)) => self.resume(headers, now),
+            (Flow::Joining, None) | (Flow::Ended, _) => return,
+            (Flow::AudioFirst, None) => {
+                if let Some(audio) = batch.audio() {
+                    self.enqueue_media(audio, 0, true, now);
+                }
+                return;
+            }
             (Flow::Skipping, None) => {
                 self.dropped.tags += u64::from(batch.tag_count);
                 return;
@@ -143,7 +153,7 @@ impl ViewerQueue {
     /// Moves a viewer that is over the limits on to the newest keyframe that waits; if even that is too much, or none
     /// waits, to the next one that comes. Tells whether it did.
     pub fn enforce(&mut self, limits: &LagLimits) -> bool {
-        let over = self.is_over(limits);
+        let over = self.flow != Flow::Ended && self.is_over(limits);
         if over {
             self.skip(limits);
         }
@@ -156,6 +166,26 @@ impl ViewerQueue {
             self.flow = Flow::Skipping;
             self.dropped.skips += 1;
         }
+    }
+
+    /// Drops the media that waits, but for the rest of what was begun: the viewer begins again, as a new one does.
+    pub fn restart(&mut self) {
+        self.items.retain(|item| !item.can_go());
+        self.live_bytes = self.items.iter().map(Item::live_bytes).sum();
+        self.flow = Flow::Joining;
+    }
+
+    /// Ends the media behind what waits, in the way of its format. Does nothing the second time.
+    pub fn finish(&mut self, now: Instant) {
+        if self.flow != Flow::Ended {
+            self.flow = Flow::Ended;
+            self.enqueue(self.format.end(), Kind::Control, now);
+        }
+    }
+
+    /// Counts what is left out from 0 again.
+    pub fn forget_dropped(&mut self) {
+        self.dropped = Dropped::default();
     }
 
     /// Whether everything was sent.
@@ -239,7 +269,16 @@ impl ViewerQueue {
     }
 
     fn is_over(&self, limits: &LagLimits) -> bool {
-        self.live_bytes > limits.queue_max_bytes || self.live_span_ms() > limits.queue_max_ms
+        let is_too_large =
+            self.live_bytes > limits.queue_max_bytes && self.skippable_bytes() > limits.queue_max_bytes;
+        is_too_large || self.live_span_ms() > limits.queue_max_ms
+    }
+
+    /// Bytes of live media that a skip could leave out.
+    fn skippable_bytes(&self) -> usize {
+        let begun = self.items.iter().filter(|item| item.begun).map(Item::live_bytes).sum::<usize>();
+        let newest_start = self.items.iter().rev().find(|item| item.start().is_some());
+        self.live_bytes - begun - newest_start.map_or(0, Item::live_bytes)
     }
 
     fn live_span_ms(&self) -> i64 {
@@ -332,7 +371,7 @@ mod tests {
     use crate::{
         flv::{FILE_HEADER_BYTES, tags},
         samples,
-        stream::batcher::Batcher,
+        stream::{batcher::Batcher, frame::Frame, headers::HeaderSet, tracks::Tracks},
     };
 
     const LIMITS: LagLimits =
@@ -342,7 +381,6 @@ mod tests {
     fn stream(pattern: &str) -> Vec<Arc<Batch>> {
         let mut batcher = Batcher::default();
         batcher.push(samples::video_header()).unwrap();
-        batcher.flush();
         let frame = |(at, letter)| match letter {
             'K' => samples::keyframe(at as u32 * 100),
             _ => samples::inter(at as u32 * 100),
@@ -354,6 +392,7 @@ mod tests {
                 batcher.push(frame(at)).unwrap();
                 batcher.flush()
             })
+            .filter(|batch| batch.tracks.video)
             .collect()
     }
 
@@ -405,10 +444,10 @@ mod tests {
     #[test]
     fn a_viewer_without_a_join_point_begins_at_the_next_keyframe() {
         let (mut queue, now) = queue();
-        for batch in stream("ppKp") {
-            queue.push(&batch, now);
+        for batch in &stream("KppKp")[1..] {
+            queue.push(batch, now);
         }
-        assert_eq!(seen(&send_all(&mut queue, now)), "H2 K2 p3 ");
+        assert_eq!(seen(&send_all(&mut queue, now)), "H3 K3 p4 ");
         assert_eq!(queue.dropped(), Dropped::default());
     }
 
@@ -485,6 +524,55 @@ mod tests {
     }
 
     #[test]
+    fn the_start_of_a_gop_may_be_larger_than_the_queue() {
+        let (mut queue, now) = queue();
+        let batches = stream("KppKpp");
+        let limits = LagLimits { queue_max_bytes: batches[1].flv.len() * 2, ..LIMITS };
+        assert!(batches[0].flv.len() + batches[1].flv.len() > limits.queue_max_bytes);
+        let mut sent = Vec::new();
+        for batch in &batches[..3] {
+            queue.push(batch, now);
+            sent.extend(send(&mut queue, 1, now));
+            assert!(!queue.enforce(&limits));
+        }
+        for batch in &batches[3..] {
+            queue.push(batch, now);
+            queue.enforce(&limits);
+        }
+        sent.extend(send_all(&mut queue, now));
+        assert!(seen(&sent).ends_with("H3 K3 p4 p5 "), "{}", seen(&sent));
+    }
+
+    #[test]
+    fn a_viewer_for_whom_no_gop_is_kept_begins_with_the_audio() {
+        let (mut queue, now) = queue();
+        let mut batcher = Batcher::default();
+        let mut flush = |frames: &[Frame]| {
+            for frame in frames {
+                batcher.push(frame.clone()).unwrap();
+            }
+            batcher.flush()
+        };
+        flush(&[samples::audio_header(), samples::video_header(), samples::keyframe(0), samples::audio(0)]);
+        let headers = Arc::new(HeaderSet::default().at(0, Tracks::ALL));
+        queue.join(&JoinPoint { headers, batches: Vec::new() }, now);
+        for frames in [
+            &[samples::inter(100), samples::audio(100)][..],
+            &[samples::inter(200)],
+            &[samples::keyframe(300), samples::audio(300)],
+            &[samples::inter(400)],
+        ] {
+            flush(frames).iter().for_each(|batch| queue.push(batch, now));
+        }
+        let sent = send_all(&mut queue, now);
+        assert_eq!(sent[4], 5, "both are announced");
+        let kinds: Vec<_> =
+            tags(&sent[FILE_HEADER_BYTES..]).map(|tag| (tag.type_id, tag.timestamp_ms)).collect();
+        assert_eq!(kinds, [(8, 100), (9, 300), (8, 300), (9, 300), (8, 300), (9, 400)]);
+        assert_eq!(queue.dropped(), Dropped::default());
+    }
+
+    #[test]
     fn batches_lost_on_the_way_make_a_viewer_wait_for_a_keyframe() {
         let (mut queue, now) = queue();
         let batches = stream("KppKp");
@@ -495,6 +583,77 @@ mod tests {
         }
         assert_eq!(seen(&send_all(&mut queue, now)), "H0 K0 H3 K3 p4 ");
         assert_eq!(queue.dropped(), Dropped { tags: 1, skips: 1 });
+    }
+
+    #[test]
+    fn a_viewer_that_begins_again_gets_headers_and_a_keyframe_behind_what_was_begun() {
+        let (mut queue, now) = queue();
+        let batches = stream("KpppKp");
+        let headers_bytes = batches[0].start.as_ref().unwrap().bytes(WireFormat::Flv).len();
+        for batch in &batches[..3] {
+            queue.push(batch, now);
+        }
+        let mut sent = send(&mut queue, FILE_HEADER_BYTES + headers_bytes + 5, now);
+        queue.restart();
+        queue.push(&batches[3], now);
+        assert!(!queue.is_direct(), "the next media needs a start");
+        sent.extend(send_all(&mut queue, now));
+        assert_eq!(seen(&sent), "H0 K0 ");
+        for batch in &batches[4..] {
+            queue.push(batch, now);
+        }
+        assert_eq!(seen(&send_all(&mut queue, now)), "H4 K4 p5 ");
+        assert_eq!(queue.live_bytes, 0);
+    }
+
+    /// The body of chunks, and whether it was ended.
+    fn dechunked(mut bytes: &[u8]) -> (Vec<u8>, bool) {
+        let mut body = Vec::new();
+        while let Some(at) = bytes.windows(2).position(|two| two == b"\r\n") {
+            let size = usize::from_str_radix(std::str::from_utf8(&bytes[..at]).unwrap(), 16).unwrap();
+            if size == 0 {
+                assert_eq!(bytes, b"0\r\n\r\n");
+                return (body, true);
+            }
+            body.extend(&bytes[at + 2..at + 2 + size]);
+            assert_eq!(&bytes[at + 2 + size..at + 4 + size], b"\r\n");
+            bytes = &bytes[at + 4 + size..];
+        }
+        assert!(bytes.is_empty(), "a chunk is cut off");
+        (body, false)
+    }
+
+    #[test]
+    fn chunks_stay_whole_over_a_skip_and_an_end() {
+        let now = epoch();
+        let mut queue = ViewerQueue::new(WireFormat::FlvChunks, now);
+        let limits = LagLimits { queue_max_ms: 200, ..LIMITS };
+        let mut sent = Vec::new();
+        for (batch, room) in stream("KppppKpp").iter().zip([60, 40, 1, 0, 0, 0, 30, 1000]) {
+            queue.push(batch, now);
+            sent.extend(send(&mut queue, room, now));
+            queue.enforce(&limits);
+        }
+        queue.finish(now);
+        queue.finish(now);
+        queue.push(&stream("K")[0], now);
+        assert!(!queue.enforce(&LagLimits { queue_max_bytes: 0, ..LIMITS }));
+        sent.extend(send_all(&mut queue, now));
+        let (body, is_ended) = dechunked(&sent);
+        assert_eq!((seen(&body).as_str(), is_ended), ("H0 K0 H5 K5 p6 p7 ", true));
+    }
+
+    #[test]
+    fn nothing_follows_the_end() {
+        for format in [WireFormat::Flv, WireFormat::FlvMessages] {
+            let now = epoch();
+            let mut queue = ViewerQueue::new(format, now);
+            queue.finish(now);
+            queue.push(&stream("K")[0], now);
+            queue.miss();
+            queue.push(&stream("K")[0], now);
+            assert_eq!(send_all(&mut queue, now), format.end());
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
-use synctv_actors::{cluster::origin::PublishedRoom, stream::StreamStats};
+use synctv_actors::{access::Visible, cluster::origin::PublishedRoom, stream::StreamStats};
 use synctv_media::{
     flv::{audio::AudioCodec, video::VideoCodec},
     stream::room::RoomName,
@@ -26,9 +26,9 @@ pub(super) struct Rooms {
     streams: BTreeMap<String, Room>,
 }
 
-/// [`Rooms`] with one room, or none.
+/// [`Rooms`] with some of its rooms.
 #[derive(Debug, Serialize)]
-pub(super) struct OneRoom<'a> {
+pub(super) struct SomeRooms<'a> {
     complete: bool,
     streams: Vec<&'a Room>,
 }
@@ -66,6 +66,8 @@ struct Video {
     codec: String,
     width: Option<u32>,
     height: Option<u32>,
+    /// None has come for so long that viewers begin without one.
+    lacks_keyframes: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -95,8 +97,15 @@ impl Rooms {
     }
 
     /// The list without other rooms.
-    pub fn only(&self, room: &RoomName) -> OneRoom<'_> {
-        OneRoom { complete: self.complete, streams: self.get(room).into_iter().collect() }
+    pub fn only(&self, room: &RoomName) -> SomeRooms<'_> {
+        SomeRooms { complete: self.complete, streams: self.get(room).into_iter().collect() }
+    }
+
+    /// The list of rooms that someone may see.
+    pub fn visible(&self, visible: &Visible) -> SomeRooms<'_> {
+        let is_visible = |name: &str| RoomName::new(name).is_ok_and(|room| visible.sees(&room));
+        let streams = self.streams.iter().filter(|(name, _)| is_visible(name)).map(|(_, room)| room);
+        SomeRooms { complete: self.complete, streams: streams.collect() }
     }
 
     /// What is said of one room.
@@ -120,11 +129,12 @@ impl Room {
 
 impl Details {
     fn of(stream: &LocalStream) -> Self {
-        let StreamStats { video, frame_size, audio, bitrate_kbps, .. } = stream.stats;
+        let StreamStats { video, frame_size, lacks_keyframes, audio, bitrate_kbps, .. } = stream.stats;
         let video = video.map(|codec| Video {
             codec: video_name(codec),
             width: frame_size.map(|size| size.width),
             height: frame_size.map(|size| size.height),
+            lacks_keyframes,
         });
         let audio = audio.map(|codec| Audio { codec: audio_name(codec) });
         Self { video, audio, bitrate_kbps, viewers: stream.viewers }
@@ -175,6 +185,7 @@ mod tests {
             since_unix_ms,
             video: Some(VideoCodec::H264),
             frame_size: Some(FrameSize { width: 640, height: 360 }),
+            lacks_keyframes: false,
             audio: Some(AudioCodec::Aac),
             bitrate_kbps: Some(900),
         };
@@ -183,7 +194,7 @@ mod tests {
 
     fn details() -> serde_json::Value {
         json!({
-            "video": { "codec": "H.264", "width": 640, "height": 360 },
+            "video": { "codec": "H.264", "width": 640, "height": 360, "lacks_keyframes": false },
             "audio": { "codec": "AAC" },
             "bitrate_kbps": 900,
             "viewers": 3,

@@ -4,12 +4,9 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
 };
-use synctv_actors::{
-    cluster::origin::PULL_HEADER,
-    hls::proxy::{Answer, HlsProxy, HlsProxyError, HlsResource, Outcome, Refusal},
-};
+use synctv_actors::hls::proxy::{Answer, HlsProxy, HlsProxyError, HlsResource, Outcome, Refusal};
 
-use super::{super::reply::error, playlist, segment};
+use super::{super::reply::error, admission::Admitted, playlist, segment};
 
 /// When to ask again if the publisher's node does not answer, in seconds.
 const RETRY_AFTER_S: u32 = 1;
@@ -25,18 +22,23 @@ pub(super) enum Elsewhere {
 }
 
 /// Asks the publisher's node. Another node is told of nothing but what is here.
-pub(super) async fn ask(request: &HttpRequest, proxy: &HlsProxy, resource: HlsResource) -> Elsewhere {
-    if request.headers().contains_key(PULL_HEADER) {
+pub(super) async fn ask(
+    request: &HttpRequest,
+    admitted: &Admitted,
+    proxy: &HlsProxy,
+    resource: HlsResource,
+) -> Elsewhere {
+    if admitted.is_node {
         return Elsewhere::Nowhere;
     }
-    outcome(request, proxy.fetch(resource).await).await
+    outcome(request, admitted, proxy.fetch(resource).await).await
 }
 
-async fn outcome(request: &HttpRequest, outcome: Outcome) -> Elsewhere {
+async fn outcome(request: &HttpRequest, admitted: &Admitted, outcome: Outcome) -> Elsewhere {
     Elsewhere::Answered(match outcome {
         Ok(Answer::Nowhere) => return Elsewhere::Nowhere,
         Err(error @ HlsProxyError::Registry) => return Elsewhere::Unknown(failure(&error)),
-        Ok(Answer::Playlist(text)) => playlist::text(request, &text),
+        Ok(Answer::Playlist(text)) => playlist::text(request, admitted, &text),
         Ok(Answer::Segment(stored)) => segment::answer(request, &stored).await,
         Ok(Answer::Refused(refused)) => refusal(&refused),
         Err(error) => failure(&error),

@@ -15,8 +15,6 @@ use synctv_actors::hls::{SegmentFile, SegmentPlace, StoredSegment};
 
 use super::{super::reply::error, body};
 
-const CONTENT_TYPE: &str = "video/mp2t";
-
 /// A sequence number is not used twice, and so a segment's address never means another one. A day, because a cache can
 /// have no use of it for longer.
 const CACHE_CONTROL: &str = "public, max-age=86400, immutable";
@@ -33,10 +31,10 @@ enum Part {
 /// A segment, wherever it is from.
 pub(super) async fn answer(request: &HttpRequest, segment: &StoredSegment) -> HttpResponse {
     let size_bytes = segment.size_bytes();
-    let tag = EntityTag::new_strong(format!("{}-{size_bytes:x}", segment.sequence()));
+    let tag = EntityTag::new_strong(format!("{}-{size_bytes:x}", segment.name().sequence));
     let part = part(request, &tag, size_bytes);
     let range = match &part {
-        _ if is_known(request, &tag) => return head(StatusCode::NOT_MODIFIED, &tag).finish(),
+        _ if is_known(request, &tag) => return head(StatusCode::NOT_MODIFIED, segment, &tag).finish(),
         Part::Nothing => return out_of_range(size_bytes),
         Part::Whole => 0..size_bytes,
         Part::Range(range) => range.clone(),
@@ -47,10 +45,10 @@ pub(super) async fn answer(request: &HttpRequest, segment: &StoredSegment) -> Ht
     };
     let Some(body) = body else { return unknown() };
     match part {
-        Part::Range(range) => head(StatusCode::PARTIAL_CONTENT, &tag)
+        Part::Range(range) => head(StatusCode::PARTIAL_CONTENT, segment, &tag)
             .insert_header((header::CONTENT_RANGE, content_range(&range, size_bytes)))
             .body(body),
-        _ => head(StatusCode::OK, &tag).body(body),
+        _ => head(StatusCode::OK, segment, &tag).body(body),
     }
 }
 
@@ -72,10 +70,10 @@ async fn content(segment: &StoredSegment, range: Range<usize>) -> Option<BoxBody
     }
 }
 
-fn head(status: StatusCode, tag: &EntityTag) -> actix_web::HttpResponseBuilder {
+fn head(status: StatusCode, segment: &StoredSegment, tag: &EntityTag) -> actix_web::HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response
-        .insert_header((header::CONTENT_TYPE, CONTENT_TYPE))
+        .insert_header((header::CONTENT_TYPE, segment.name().format.content_type))
         .insert_header((header::CACHE_CONTROL, CACHE_CONTROL))
         .insert_header((header::ETAG, tag.to_string()))
         .insert_header((header::ACCEPT_RANGES, "bytes"))

@@ -2,19 +2,19 @@
 
 use synctv_actors::hls::proxy::{HlsResource, PlaylistAddress};
 use synctv_media::{
-    hls::playlist::parse_segment_name,
+    hls::segment_name::SegmentName,
     stream::room::{RoomName, RoomNameError},
 };
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum TargetError {
+pub(in crate::http) enum TargetError {
     /// Neither a playlist's path nor a segment's.
     Unknown,
     /// It would be, if that were a room.
     Room(RoomNameError),
 }
 
-pub(super) fn parse(path: &str, app: &str) -> Result<HlsResource, TargetError> {
+pub(in crate::http) fn parse(path: &str, app: &str) -> Result<HlsResource, TargetError> {
     let below_app = path
         .strip_prefix('/')
         .and_then(|path| path.strip_prefix(app)?.strip_prefix('/'))
@@ -30,14 +30,14 @@ pub(super) fn parse(path: &str, app: &str) -> Result<HlsResource, TargetError> {
 }
 
 fn playlist(room: &str, address: PlaylistAddress) -> Result<HlsResource, TargetError> {
-    let room = RoomName::new(room)?;
+    let room = RoomName::from_address(room)?;
     Ok(HlsResource::Playlist { room, address })
 }
 
 fn segment(room: &str, file: &str) -> Result<HlsResource, TargetError> {
-    let sequence = parse_segment_name(file).ok_or(TargetError::Unknown)?;
-    let room = RoomName::new(room)?;
-    Ok(HlsResource::Segment { room, sequence })
+    let name = SegmentName::parse(file).ok_or(TargetError::Unknown)?;
+    let room = RoomName::from_address(room)?;
+    Ok(HlsResource::Segment { room, name })
 }
 
 impl From<RoomNameError> for TargetError {
@@ -48,6 +48,8 @@ impl From<RoomNameError> for TargetError {
 
 #[cfg(test)]
 mod tests {
+    use synctv_media::hls::{container::Container, ts::container::TsContainer};
+
     use super::*;
 
     fn room(name: &str) -> RoomName {
@@ -65,7 +67,14 @@ mod tests {
         assert_eq!(target("/live/r1.m3u8"), playlist("r1", PlaylistAddress::Flat));
         assert_eq!(target("/live/a.m3u8/index.m3u8"), playlist("a.m3u8", PlaylistAddress::Index));
         assert_eq!(target("/live/index.m3u8"), playlist("index", PlaylistAddress::Flat));
-        assert_eq!(target("/live/r1/seg-42.ts"), Ok(HlsResource::Segment { room: room("r1"), sequence: 42 }));
+        assert_eq!(target("/live/%72%31/index.m3u8"), playlist("r1", PlaylistAddress::Index));
+        assert_eq!(
+            target("/live/r1/seg-42.ts"),
+            Ok(HlsResource::Segment {
+                room: room("r1"),
+                name: SegmentName { sequence: 42, format: TsContainer::FORMAT }
+            })
+        );
     }
 
     #[test]

@@ -55,15 +55,31 @@ macro_rules! asset {
 
 pub(super) static HOME: Asset = asset!("index.html", HTML, Revalidated);
 pub(super) static WATCH: Asset = asset!("watch.html", HTML, Revalidated);
-pub(super) static ASSETS: [Asset; 10] = [
+pub(super) static ASSETS: [Asset; 26] = [
     asset!("style.css", CSS, Revalidated),
     asset!("icon.svg", SVG, Revalidated),
     asset!("api.js", JAVASCRIPT, Revalidated),
-    asset!("index.js", JAVASCRIPT, Revalidated),
-    asset!("watch.js", JAVASCRIPT, Revalidated),
-    asset!("playback.js", JAVASCRIPT, Revalidated),
     asset!("codecs.js", JAVASCRIPT, Revalidated),
+    asset!("dom.js", JAVASCRIPT, Revalidated),
+    asset!("index.js", JAVASCRIPT, Revalidated),
+    asset!("playback.js", JAVASCRIPT, Revalidated),
+    asset!("playback/flv-cache.js", JAVASCRIPT, Revalidated),
+    asset!("playback/flv-request.js", JAVASCRIPT, Revalidated),
+    asset!("playback/flv-still.js", JAVASCRIPT, Revalidated),
+    asset!("playback/flv-tags.js", JAVASCRIPT, Revalidated),
+    asset!("playback/flv.js", JAVASCRIPT, Revalidated),
+    asset!("playback/hls.js", JAVASCRIPT, Revalidated),
+    asset!("playback/library.js", JAVASCRIPT, Revalidated),
+    asset!("playback/live-edge.js", JAVASCRIPT, Revalidated),
+    asset!("playback/mpegts-loader.js", JAVASCRIPT, Revalidated),
+    asset!("playback/native-hls.js", JAVASCRIPT, Revalidated),
+    asset!("playback/track-watch.js", JAVASCRIPT, Revalidated),
     asset!("retry.js", JAVASCRIPT, Revalidated),
+    asset!("situation.js", JAVASCRIPT, Revalidated),
+    asset!("still.js", JAVASCRIPT, Revalidated),
+    asset!("text.js", JAVASCRIPT, Revalidated),
+    asset!("watch-view.js", JAVASCRIPT, Revalidated),
+    asset!("watch.js", JAVASCRIPT, Revalidated),
     asset!("players/mpegts-1.8.2.js", JAVASCRIPT, Immutable),
     asset!("players/hls-light-1.7.4.js", JAVASCRIPT, Immutable),
 ];
@@ -108,15 +124,51 @@ fn gzip(bytes: &[u8]) -> Option<Bytes> {
 mod tests {
     use super::*;
 
+    fn text(asset: &Asset) -> &str {
+        std::str::from_utf8(asset.bytes).unwrap()
+    }
+
+    fn is_asset(name: &str) -> bool {
+        ASSETS.iter().any(|asset| asset.name == name)
+    }
+
+    /// A proxy may serve all this under a prefix, so no address begins with a slash.
     #[test]
-    fn pages_ask_for_nothing_that_is_not_here() {
-        for page in [&HOME, &WATCH] {
-            let html = std::str::from_utf8(page.bytes).unwrap();
-            let named = html.split('"').filter_map(|part| part.strip_prefix("/assets/"));
-            let missing: Vec<_> =
-                named.filter(|name| !ASSETS.iter().any(|asset| asset.name == *name)).collect();
-            assert!(missing.is_empty(), "{}: {missing:?}", page.name);
+    fn pages_ask_only_for_files_that_are_here_by_relative_addresses() {
+        for (page, assets) in [(&HOME, "assets/"), (&WATCH, "../assets/")] {
+            let html = text(page);
+            let named: Vec<_> = html.split('"').filter_map(|part| part.strip_prefix(assets)).collect();
+            assert_eq!(named.len(), html.matches("assets/").count(), "{}", page.name);
+            assert!(named.iter().all(|name| is_asset(name)), "{}: {named:?}", page.name);
+            assert!(!html.contains("=\"/"), "{}", page.name);
+        }
+    }
+
+    #[test]
+    fn pages_have_no_inline_script_or_style() {
+        for html in [text(&HOME), text(&WATCH)] {
             assert!(!html.contains("<style") && !html.contains(" style=") && !html.contains(" onclick="));
+        }
+    }
+
+    /// A file that is missing here would fail only in a browser. Types are for the checker and not served.
+    #[test]
+    fn scripts_ask_only_for_files_that_are_here() {
+        for asset in ASSETS.iter().filter(|asset| !asset.name.starts_with("players/")) {
+            let folder = asset.name.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let code = text(asset).lines().filter(|line| !line.contains("@import"));
+            for name in code.flat_map(|line| line.split('"')).filter(|part| part.ends_with(".js")) {
+                assert!(is_asset(&resolve(folder, name)), "{} asks for {name}", asset.name);
+            }
+        }
+    }
+
+    /// The asset that a script in `folder` means: `./NAME`, `../NAME`, or the name of a library.
+    fn resolve(folder: &str, name: &str) -> String {
+        match name.strip_prefix("./") {
+            Some(name) if !folder.is_empty() => format!("{folder}/{name}"),
+            Some(name) => name.to_owned(),
+            None => name.trim_start_matches("../").to_owned(),
         }
     }
 

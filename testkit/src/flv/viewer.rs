@@ -11,7 +11,7 @@ use synctv_media::{
 };
 
 use crate::{
-    http::{Dechunker, Response, read_head, send_get},
+    http::{Dechunker, Response, read_rest_of_head, send_get},
     room_history::{self, FrameSource},
     server::TestServer,
     socket::{dial, is_timeout, receive, wait_no_longer_than},
@@ -70,8 +70,17 @@ impl FlvViewer {
         Self::try_of(socket)
     }
 
-    fn try_of(mut socket: TcpStream) -> Result<Self, Response> {
-        let head = read_head(&mut socket);
+    /// Watches over `socket`, of whose response `read` is the beginning.
+    pub fn of_begun(socket: TcpStream, read: Vec<u8>) -> Self {
+        Self::try_of_begun(socket, read).unwrap_or_else(|head| panic!("no stream, but {head:?}"))
+    }
+
+    fn try_of(socket: TcpStream) -> Result<Self, Response> {
+        Self::try_of_begun(socket, Vec::new())
+    }
+
+    fn try_of_begun(mut socket: TcpStream, read: Vec<u8>) -> Result<Self, Response> {
+        let head = read_rest_of_head(&mut socket, read);
         if head.status != 200 {
             return Err(head);
         }
@@ -89,7 +98,7 @@ impl FlvViewer {
         }
     }
 
-    /// Whether the body came to an end that differs from a broken connection.
+    /// Whether the body ended in good order, with its last chunk.
     pub fn is_ended(&self) -> bool {
         self.chunks.as_ref().is_some_and(|chunks| chunks.is_ended)
     }
@@ -147,8 +156,8 @@ impl FlvViewer {
     }
 }
 
-/// The server sees at once that a dropped viewer has disconnected, and not only when it sends something: a viewer that
-/// merely closes its writing half may still read.
+/// Disconnects with a reset, which the server notices at once. After a mere FIN the viewer might still read, and the server
+/// finds out with its next writes.
 impl Drop for FlvViewer {
     fn drop(&mut self) {
         // It may be closed already.

@@ -6,6 +6,7 @@ use std::{io, time::Duration};
 
 use bytes::BytesMut;
 use synctv_media::{
+    access::NodeRequest,
     flv::reader::{FlvError, FlvReader},
     stream::{frame::Frame, room::RoomName},
 };
@@ -16,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::cluster::origin::PULL_HEADER;
+use crate::{access::NodeKeys, cluster::origin::PULL_HEADER};
 
 /// How long it may take to connect and to be answered.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -54,8 +55,8 @@ pub(super) struct Request<'a> {
     /// The origin's HTTP-FLV port, as `HOST:PORT`.
     pub address: &'a str,
     pub room: &'a RoomName,
-    /// The node that asks.
-    pub node_id: &'a str,
+    /// Sign the request.
+    pub nodes: &'a NodeKeys,
     /// The size of the largest frame that is taken, in bytes.
     pub frame_limit_bytes: usize,
 }
@@ -93,9 +94,11 @@ impl OriginConnection {
     }
 
     async fn ask(request: Request<'_>) -> Result<Self, PullError> {
-        let Request { address, room, node_id, frame_limit_bytes } = request;
+        let Request { address, room, nodes, frame_limit_bytes } = request;
         let mut socket = TcpStream::connect(address).await?;
-        let text = format!("GET /{room}.flv HTTP/1.1\r\nHost: {address}\r\n{PULL_HEADER}: {node_id}\r\n\r\n");
+        let path = format!("/{room}.flv");
+        let signature = nodes.sign(&NodeRequest { method: "GET", host: address, path: &path });
+        let text = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{PULL_HEADER}: {signature}\r\n\r\n");
         socket.write_all(text.as_bytes()).await?;
         let mut bytes = BytesMut::with_capacity(1024);
         let head = loop {
@@ -126,6 +129,13 @@ impl OriginConnection {
 struct ResponseHead {
     status: u16,
     size_bytes: usize,
+}
+
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn fuzz_head(data: &[u8]) {
+    if let Ok(Some(head)) = parse_head(data) {
+        assert!(head.size_bytes <= data.len());
+    }
 }
 
 /// `None` while the head is not complete.

@@ -5,6 +5,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use futures::{FutureExt, future::join_all};
 use synctv_media::{
+    access::NodeRequest,
     flv::{file_header, put_tag},
     samples,
 };
@@ -13,16 +14,18 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+use synctv_media::stream::frame::Frame;
+
 use super::*;
 use crate::{
-    cluster::{origin::NodeAddresses, registry::ClaimError},
+    cluster::{origin::NodeAddresses, store::ClaimError},
     directory::{OpenError, StreamDirectory},
-    events::EndReason,
+    events::{EndReason, Flush, Source, StreamSettings, StreamState},
     hls::{HlsMode, HlsSessions},
-    stream::{Flush, PublishError, Source, StreamHandle, StreamSettings, StreamState},
+    stream::{PublishError, StreamHandle},
     testing::{
-        FakeStore, GRACE, Got, LINGER, PULL_GRACE, ProbeHandle, hls_settings, node_with_hls, opening,
-        request_head, room, settings,
+        FakeStore, GRACE, Got, LINGER, PULL_GRACE, ProbeHandle, hls_settings, node_keys, node_with_hls,
+        opening, request_head, room, settings, to_play, to_publish,
     },
 };
 
@@ -101,6 +104,10 @@ struct Bench {
 }
 
 impl Bench {
+    async fn watch(&self) -> Result<StreamHandle, OpenError> {
+        self.directory.open(&to_play(room("r"))).await
+    }
+
     async fn new() -> Self {
         Self::with(settings(), None).await
     }
@@ -117,7 +124,7 @@ impl Bench {
 
     /// A viewer's stream, pulled from the port, which sends `frames` first.
     async fn open(&self, frames: Vec<Frame>) -> (StreamHandle, Pulled) {
-        let (stream, pulled) = tokio::join!(self.directory.open(room("r")), self.port.serve(frames));
+        let (stream, pulled) = tokio::join!(self.watch(), self.port.serve(frames));
         (stream.unwrap(), pulled)
     }
 
@@ -189,21 +196,24 @@ async fn what_another_node_merged_is_one_flush_here_too() {
 async fn the_origin_is_told_that_a_node_asks() {
     let bench = Bench::new().await;
     let ((_, head), _) = tokio::join!(bench.port.request(), async {
-        let _ = bench.directory.open(room("r")).now_or_never();
-        tokio::time::timeout(Duration::from_secs(1), bench.directory.open(room("r"))).await
+        let _ = bench.watch().now_or_never();
+        tokio::time::timeout(Duration::from_secs(1), bench.watch()).await
     });
     assert!(head.starts_with("GET /r.flv HTTP/1.1\r\n"), "{head}");
-    assert!(head.contains("\r\nsynctv-pull: n1\r\n"), "{head}");
+    let signature = head.lines().find_map(|line| line.strip_prefix("synctv-pull: ")).unwrap();
+    let host = head.lines().find_map(|line| line.strip_prefix("Host: ")).unwrap();
+    let request = NodeRequest { method: "GET", host, path: "/r.flv" };
+    assert_eq!(node_keys().verify(&request, signature), Ok(()));
 }
 
 #[actix_rt::test]
 async fn however_many_come_at_once_the_origin_is_asked_once() {
     let bench = Bench::new().await;
-    let viewers = join_all((0..50).map(|_| bench.directory.open(room("r"))));
+    let viewers = join_all((0..50).map(|_| bench.watch()));
     let (opened, _pulled) = tokio::join!(viewers, bench.port.serve(opening(0)));
     let ids: Vec<_> = opened.into_iter().map(|stream| stream.unwrap().id()).collect();
     assert!(ids.iter().all(|id| *id == ids[0]));
-    assert!(bench.directory.open(room("r")).await.is_ok());
+    assert!(bench.watch().await.is_ok());
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(bench.port.0.accept().now_or_never().is_none(), "nobody else asked");
 }
@@ -215,7 +225,7 @@ async fn a_room_that_is_gone_when_its_node_is_asked_is_not_live() {
         bench.port.refuse("404 Not Found").await;
         bench.store.locate_at(Ok(None));
     };
-    let (opened, ()) = tokio::join!(bench.directory.open(room("r")), refused);
+    let (opened, ()) = tokio::join!(bench.watch(), refused);
     assert_eq!(opened.unwrap_err(), OpenError::NotLive(room("r")));
 }
 
@@ -226,18 +236,18 @@ async fn a_node_that_cannot_be_reached_is_named_after_a_few_seconds() {
     drop(bench.port);
     bench.store.locate_at(Ok(Some(origin)));
     let began = Instant::now();
-    let opened = bench.directory.open(room("r")).await;
+    let opened = bench.directory.open(&to_play(room("r"))).await;
     assert_eq!(opened.unwrap_err(), OpenError::OriginSilent { node: "n2".to_owned() });
     assert!(began.elapsed() <= Duration::from_secs(6));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(bench.directory.find(room("r")).await.is_none());
+    assert!(bench.directory.find(room("r")).await.unwrap().is_none());
 }
 
 #[actix_rt::test]
 async fn a_registry_that_does_not_answer_is_no_missing_room() {
     let bench = Bench::new().await;
     bench.store.locate_at(Err(StoreError("down".to_owned())));
-    let opened = bench.directory.open(room("r")).await;
+    let opened = bench.watch().await;
     assert_eq!(opened.unwrap_err(), OpenError::Registry(StoreError("down".to_owned())));
 }
 
@@ -245,9 +255,9 @@ async fn a_registry_that_does_not_answer_is_no_missing_room() {
 async fn pulled_rooms_count_as_rooms_of_this_node() {
     let bench = Bench::new().await;
     let publisher = ProbeHandle::start();
-    let _a = bench.directory.publish(room("a"), publisher.events()).await.unwrap();
-    let _b = bench.directory.publish(room("b"), publisher.events()).await.unwrap();
-    assert_eq!(bench.directory.open(room("r")).await.unwrap_err(), OpenError::RoomLimit { max: 2 });
+    let _a = bench.directory.publish(&to_publish(room("a")), publisher.events()).await.unwrap();
+    let _b = bench.directory.publish(&to_publish(room("b")), publisher.events()).await.unwrap();
+    assert_eq!(bench.watch().await.unwrap_err(), OpenError::RoomLimit { max: 2 });
 }
 
 #[actix_rt::test]
@@ -321,7 +331,7 @@ async fn a_pull_that_nobody_watches_ends_after_the_linger() {
     let closed = actix_rt::spawn(pulled.talk());
     stream.leave(viewer.id);
     tokio::time::sleep(LINGER - Duration::from_secs(1)).await;
-    let again = bench.directory.open(room("r")).await.unwrap();
+    let again = bench.watch().await.unwrap();
     assert_eq!(again.id(), stream.id(), "it still runs");
     let mut viewer = ProbeHandle::start();
     viewer.join(&stream, 0);
@@ -332,7 +342,7 @@ async fn a_pull_that_nobody_watches_ends_after_the_linger() {
     stream.leave(viewer.id);
     closed.await.unwrap();
     assert!(left.elapsed() >= LINGER && left.elapsed() < LINGER + Duration::from_secs(1));
-    assert!(bench.directory.find(room("r")).await.is_none());
+    assert!(bench.directory.find(room("r")).await.unwrap().is_none());
 }
 
 #[actix_rt::test]
@@ -349,7 +359,7 @@ async fn a_publisher_of_this_node_takes_over_from_a_pull_and_viewers_stay() {
     let bench = Bench::new().await;
     let (mut viewer, stream, mut pulled) = bench.watched().await;
     let publisher = ProbeHandle::start();
-    let publication = bench.directory.publish(room("r"), publisher.events()).await.unwrap();
+    let publication = bench.directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
     assert!(stream.is_published_here());
     assert!(pulled.is_closed().await);
     publication.send(opening(0)).await.unwrap();
@@ -371,10 +381,11 @@ async fn is_cut_once_it_is_published_here(mode: HlsMode) {
     let hls = HlsSessions::start(hls_settings(mode, storage.path()));
     let bench = Bench::with(settings(), Some(hls.clone())).await;
     let (_viewer, _stream, _pulled) = bench.watched().await;
-    assert!(hls.open(&bench.directory, &room("r")).await.is_none());
-    let publication = bench.directory.publish(room("r"), ProbeHandle::start().events()).await.unwrap();
+    assert!(hls.open(&bench.directory, &to_play(room("r"))).await.unwrap().is_none());
+    let publication =
+        bench.directory.publish(&to_publish(room("r")), ProbeHandle::start().events()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
-    assert!(hls.open(&bench.directory, &room("r")).await.is_some());
+    assert!(hls.open(&bench.directory, &to_play(room("r"))).await.unwrap().is_some());
 }
 
 #[actix_rt::test]
@@ -382,12 +393,16 @@ async fn a_room_that_waits_for_its_publisher_is_not_cut_on_demand() {
     let storage = tempfile::tempdir().unwrap();
     let hls = HlsSessions::start(hls_settings(HlsMode::OnDemand, storage.path()));
     let bench = Bench::with(settings(), Some(hls.clone())).await;
-    let publication = bench.directory.publish(room("r"), ProbeHandle::start().events()).await.unwrap();
+    let publication =
+        bench.directory.publish(&to_publish(room("r")), ProbeHandle::start().events()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
     drop(publication);
     tokio::time::sleep(Duration::from_millis(1)).await;
-    assert!(bench.directory.find(room("r")).await.is_some(), "it waits");
-    assert!(hls.open(&bench.directory, &room("r")).await.is_none(), "another node may have it by now");
+    assert!(bench.directory.find(room("r")).await.unwrap().is_some(), "it waits");
+    assert!(
+        hls.open(&bench.directory, &to_play(room("r"))).await.unwrap().is_none(),
+        "another node may have it by now"
+    );
 }
 
 #[actix_rt::test]
@@ -395,7 +410,7 @@ async fn a_publisher_who_is_refused_leaves_the_pull_as_it_is() {
     let bench = Bench::new().await;
     let (mut viewer, _stream, mut pulled) = bench.watched().await;
     bench.store.claim_as(Err(ClaimError::Taken { node: "n2".to_owned() }));
-    let refused = bench.directory.publish(room("r"), ProbeHandle::start().events()).await;
+    let refused = bench.directory.publish(&to_publish(room("r")), ProbeHandle::start().events()).await;
     assert_eq!(refused.unwrap_err(), PublishError::Busy);
     pulled.send(vec![samples::inter(33)]).await;
     assert_eq!(all_video(&mut viewer, 33).await, [33]);
@@ -406,8 +421,8 @@ async fn viewers_of_a_publisher_who_went_to_another_node_follow() {
     let bench = Bench::new().await;
     bench.store.locate_at(Ok(None));
     let publisher = ProbeHandle::start();
-    let publication = bench.directory.publish(room("r"), publisher.events()).await.unwrap();
-    let stream = bench.directory.open(room("r")).await.unwrap();
+    let publication = bench.directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
+    let stream = bench.watch().await.unwrap();
     let mut viewer = ProbeHandle::start();
     viewer.join(&stream, 0);
     publication.send(opening(1_000)).await.unwrap();
@@ -423,12 +438,13 @@ async fn viewers_of_a_publisher_who_went_to_another_node_follow() {
 #[actix_rt::test]
 async fn nobody_looks_for_a_room_that_nobody_watches() {
     let bench = Bench::new().await;
-    let publication = bench.directory.publish(room("r"), ProbeHandle::start().events()).await.unwrap();
+    let publication =
+        bench.directory.publish(&to_publish(room("r")), ProbeHandle::start().events()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
     drop(publication);
     tokio::time::sleep(2 * GRACE).await;
     assert_eq!(bench.store.lookups(), 0);
-    assert!(bench.directory.find(room("r")).await.is_none());
+    assert!(bench.directory.find(room("r")).await.unwrap().is_none());
 }
 
 #[actix_rt::test]
@@ -483,8 +499,39 @@ async fn an_origin_that_sends_something_else_is_not_asked_all_the_time() {
             let _ = socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n<html>").await;
         }
     });
-    let stream = bench.directory.open(room("r")).await.unwrap();
+    let stream = bench.directory.open(&to_play(room("r"))).await.unwrap();
     ProbeHandle::start().join(&stream, 0);
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!((15..30).contains(&*asked.borrow()), "{}", asked.borrow());
+}
+
+/// A stream's side of a puller.
+struct Fed(tokio::sync::mpsc::UnboundedSender<Update>);
+
+impl Actor for Fed {
+    type Context = Context<Self>;
+}
+
+impl Handler<FromOrigin> for Fed {
+    type Result = Result<(), Dismissed>;
+
+    fn handle(&mut self, FromOrigin { update, .. }: FromOrigin, _: &mut Self::Context) -> Self::Result {
+        let _ = self.0.send(update);
+        Ok(())
+    }
+}
+
+#[actix_rt::test]
+async fn a_puller_that_panics_is_a_broken_connection_to_its_stream() {
+    let (sender, mut updates) = tokio::sync::mpsc::unbounded_channel();
+    let registry =
+        RegistryHandle::start_on(&actix_rt::Arbiter::current(), Duration::from_secs(60), FakeStore::new);
+    let stream = Fed(sender).start().recipient();
+    let pull = Pull::new(room("r"), Arc::new(settings()), registry, stream);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _pull = pull;
+        panic!("for a test");
+    }));
+    assert!(panicked.is_err());
+    assert!(matches!(updates.recv().await, Some(Update::Broken)));
 }

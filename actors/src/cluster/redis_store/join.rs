@@ -8,11 +8,11 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    Membership,
+    access::RedisAccess,
     pool::{RedisPool, shown},
     table,
 };
-use crate::cluster::store::StoreError;
+use crate::cluster::{redis_store::membership::Membership, store::StoreError};
 
 /// How long to wait before another try.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
@@ -56,6 +56,11 @@ impl Joined {
     /// As what it joined.
     pub fn membership(&self) -> &Membership {
         &self.membership
+    }
+
+    /// The part of access that nodes share.
+    pub fn access(&self) -> RedisAccess {
+        RedisAccess::new(self.pool(1))
     }
 
     /// Up to `max` connections.

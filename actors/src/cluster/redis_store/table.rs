@@ -16,6 +16,9 @@ use super::scripts::{EPOCH_KEY, SCRIPTS, node_key, room_key};
 /// turn in between.
 const PIPELINE_MAX: usize = 1000;
 
+/// How much an error shows of a value that is not understood.
+const SHOWN_MAX_CHARS: usize = 40;
+
 /// A new epoch, and what the node has to know before it bids with it.
 pub(super) struct EpochTicket {
     pub epoch: u64,
@@ -24,6 +27,9 @@ pub(super) struct EpochTicket {
     /// The incarnation that the node's lease has, if there is a lease.
     pub own_lease: Option<u64>,
 }
+
+/// What a key holds. An error says that it is not ours, or was changed by somebody else.
+pub(super) type Read<T> = Result<Option<T>, RedisError>;
 
 /// A room as it stands in the table.
 pub(super) struct Row {
@@ -60,9 +66,9 @@ pub(super) async fn try_claim(
         ["won"] => Ok(ClaimAnswer::Granted),
         ["late"] => Ok(ClaimAnswer::Late),
         ["held", node, incarnation, epoch, lease_generation] => Ok(ClaimAnswer::Held(Holder {
-            process: Process { node: node.to_owned(), incarnation: number(incarnation) },
-            epoch: number(epoch),
-            lease_generation: number(lease_generation),
+            process: Process { node: node.to_owned(), incarnation: number("incarnation", incarnation)? },
+            epoch: number("epoch", epoch)?,
+            lease_generation: number("returns", lease_generation)?,
         })),
         _ => Err(unexpected()),
     }
@@ -94,15 +100,15 @@ fn renew_answer(text: &str) -> Result<RenewAnswer, RedisError> {
     }
 }
 
-/// Frees what is still the process's. Gives the table's clock after it.
+/// Frees what is still the process's. Gives the table's clock after it, if there was anything to free.
 pub(super) async fn release(
     link: &mut MultiplexedConnection,
     process: &Process,
     claims: impl IntoIterator<Item = (&RoomName, u64)>,
-) -> Result<u64, RedisError> {
+) -> Result<Option<u64>, RedisError> {
     let mut calls = claims.into_iter().map(|(room, epoch)| SCRIPTS.release.call_room(room, process, epoch));
     let times: Vec<u64> = all(link, &mut calls).await?;
-    Ok(times.last().copied().unwrap_or_default())
+    Ok(times.last().copied())
 }
 
 pub(super) async fn renew_lease(
@@ -121,7 +127,7 @@ pub(super) async fn renew_lease(
         ["kept"] => Ok(LeaseAnswer::Kept),
         ["taken"] => Ok(LeaseAnswer::Taken),
         ["usurped", incarnation, rtmp, httpflv, hls] => {
-            Ok(LeaseAnswer::Lost(lease_of(incarnation, rtmp, httpflv, hls)))
+            Ok(LeaseAnswer::Lost(lease_of(incarnation, rtmp, httpflv, hls)?))
         }
         _ => Err(unexpected()),
     }
@@ -134,14 +140,14 @@ pub(super) async fn end_lease(link: &mut MultiplexedConnection, process: &Proces
 
 /// A node's lease, unless it has lapsed.
 pub(super) async fn lease(link: &mut MultiplexedConnection, node: &str) -> Result<Option<Lease>, RedisError> {
-    Ok(leases(link, &[node]).await?.pop().flatten())
+    Ok(leases(link, &[node]).await?.pop().transpose()?.flatten())
 }
 
 /// The leases of `nodes`, in their order.
 pub(super) async fn leases(
     link: &mut MultiplexedConnection,
     nodes: &[&str],
-) -> Result<Vec<Option<Lease>>, RedisError> {
+) -> Result<Vec<Read<Lease>>, RedisError> {
     type Fields = (Option<String>, Option<String>, Option<String>, Option<String>);
     let mut calls = nodes.iter().map(|node| {
         let mut call = cmd("HMGET");
@@ -149,8 +155,11 @@ pub(super) async fn leases(
         call
     });
     let rows: Vec<Fields> = all(link, &mut calls).await?;
-    let lease = |(incarnation, rtmp, httpflv, hls): Fields| {
-        Some(lease_of(&incarnation?, &rtmp?, &httpflv?, &hls.unwrap_or_default()))
+    let lease = |fields: Fields| match fields {
+        (Some(incarnation), Some(rtmp), Some(httpflv), hls) => {
+            lease_of(&incarnation, &rtmp, &httpflv, &hls.unwrap_or_default()).map(Some)
+        }
+        _ => Ok(None),
     };
     Ok(rows.into_iter().map(lease).collect())
 }
@@ -158,14 +167,19 @@ pub(super) async fn leases(
 /// How long a lease has left, in milliseconds; 0 if there is none.
 pub(super) async fn lease_left_ms(link: &mut MultiplexedConnection, node: &str) -> Result<u64, RedisError> {
     let left_ms: i64 = cmd("PTTL").arg(node_key(node)).query_async(link).await?;
-    Ok(u64::try_from(left_ms).unwrap_or(0))
+    match u64::try_from(left_ms) {
+        Ok(left_ms) => Ok(left_ms),
+        // Leases have an expiry: whoever waits for this one to lapse would wait for ever.
+        Err(_) if left_ms == -1 => Err(not_ours(format!("{} has no expiry", node_key(node)))),
+        Err(_) => Ok(0),
+    }
 }
 
 /// The rooms' rows, in their order.
 pub(super) async fn rows(
     link: &mut MultiplexedConnection,
     rooms: &[&RoomName],
-) -> Result<Vec<Option<Row>>, RedisError> {
+) -> Result<Vec<Read<Row>>, RedisError> {
     type Fields = (Option<String>, Option<String>, Option<String>, Option<String>);
     let mut calls = rooms.iter().map(|room| {
         let mut call = cmd("HMGET");
@@ -173,13 +187,14 @@ pub(super) async fn rows(
         call
     });
     let rows: Vec<Fields> = all(link, &mut calls).await?;
-    let row = |(node, incarnation, epoch, since): Fields| {
-        Some(Row {
-            node: node?,
-            incarnation: number(&incarnation?),
-            epoch: number(&epoch?),
-            since_unix_ms: number(&since.unwrap_or_default()),
-        })
+    let row = |fields: Fields| match fields {
+        (Some(node), Some(incarnation), Some(epoch), Some(since)) => Ok(Some(Row {
+            node,
+            incarnation: number("incarnation", &incarnation)?,
+            epoch: number("epoch", &epoch)?,
+            since_unix_ms: number("since", &since)?,
+        })),
+        _ => Ok(None),
     };
     Ok(rows.into_iter().map(row).collect())
 }
@@ -225,15 +240,22 @@ async fn all<T: FromRedisValue>(
     }
 }
 
-fn lease_of(incarnation: &str, rtmp: &str, httpflv: &str, hls: &str) -> Lease {
+fn lease_of(incarnation: &str, rtmp: &str, httpflv: &str, hls: &str) -> Result<Lease, RedisError> {
     let hls = (!hls.is_empty()).then(|| hls.to_owned());
     let addresses = NodeAddresses { rtmp: rtmp.to_owned(), httpflv: httpflv.to_owned(), hls };
-    Lease { incarnation: number(incarnation), addresses }
+    Ok(Lease { incarnation: number("incarnation", incarnation)?, addresses })
 }
 
-/// A number that a script wrote. Somebody else's text is a number that nobody has.
-fn number(text: &str) -> u64 {
-    text.parse().unwrap_or(0)
+/// A number that a script wrote. Somebody else's text is none, and must not pass for one.
+fn number(field: &str, text: &str) -> Result<u64, RedisError> {
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().take(SHOWN_MAX_CHARS).collect();
+        not_ours(format!("{field} is {shown:?}, which is no number"))
+    })
+}
+
+fn not_ours(detail: String) -> RedisError {
+    (redis::ErrorKind::UnexpectedReturnType, "a key has what this server did not write", detail).into()
 }
 
 fn millis(duration: Duration) -> u64 {

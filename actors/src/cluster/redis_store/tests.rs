@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix::{Actor, Context, Handler};
-use synctv_media::cluster::claims::{ClaimTable, Holder};
+use synctv_media::cluster::claims::{ClaimTable, Holder, NodeAddresses, Process};
 
 use super::*;
 use crate::{
@@ -113,6 +113,38 @@ impl Handler<ClaimLost> for Owner {
 
 fn is_unavailable(answer: &Result<Claim, ClaimError>) -> bool {
     matches!(answer, Err(ClaimError::Unavailable { .. }))
+}
+
+#[actix_rt::test]
+async fn what_is_no_number_is_an_error_that_names_it_and_no_zero() {
+    let redis = Redis::start().await;
+    let store = redis.node("n1", 1).await;
+    let _other = redis.node("n2", 2).await;
+    let row = "HSET stream:r publisher_node n2 incarnation 2 epoch x since 7 returns 0";
+    let () = query(&store, row).await;
+    let located = store.locate(&room("r")).await.unwrap_err();
+    assert!(located.0.contains("epoch is \"x\""), "{located}");
+    match store.claim(&room("r")).await {
+        Err(ClaimError::Unavailable { reason }) => assert!(reason.contains("epoch is \"x\""), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    let () = query(&store, "HSET stream:s publisher_node n2 incarnation 2 epoch 5 since 7 returns 0").await;
+    let listed: Vec<_> = store.rooms().await.unwrap().into_iter().map(|listed| listed.room).collect();
+    assert_eq!(listed, [room("s")], "what cannot be read hides no other room");
+    let () = query(&store, "HSET node:n2 incarnation y").await;
+    let located = store.locate_fresh(&room("s")).await.unwrap_err();
+    assert!(located.0.contains("incarnation is \"y\""), "{located}");
+}
+
+#[actix_rt::test]
+async fn a_name_whose_lease_never_lapses_is_an_error_and_not_waited_for() {
+    let redis = Redis::start().await;
+    let store = redis.node("n1", 1).await;
+    let () = query(&store, "PERSIST node:n1").await;
+    let other = NodeAddresses { rtmp: "x:1".to_owned(), ..redis.membership("n1", 2).addresses };
+    let membership = Membership { addresses: other, ..redis.membership("n1", 2) };
+    let refused = join(membership, Instant::now() + Duration::from_secs(5)).await.unwrap_err();
+    assert!(refused.to_string().contains("node:n1 has no expiry"), "{refused}");
 }
 
 #[actix_rt::test]

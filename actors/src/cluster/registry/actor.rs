@@ -5,7 +5,7 @@ mod lease;
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture, Supervised,
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseActFuture, Supervised,
     WrapFuture, fut,
 };
 use futures::{FutureExt, future::Shared};
@@ -16,15 +16,21 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use self::lease::LeaseKeeper;
-use super::{CLAIM_TIMEOUT, ClaimError, ClaimLost, LEAVE_TIMEOUT, Readiness, lookups::Lookups};
+use super::{
+    lease_keeper::LeaseKeeper,
+    lookups::Lookups,
+    messages::{
+        AskReadiness, CLAIM_TIMEOUT, ClaimLost, ClaimRoom, LEAVE_TIMEOUT, Leave, ListRooms, Locate, Ping,
+        Readiness, ReleaseRoom,
+    },
+};
 use crate::cluster::{
     origin::{Origin, PublishedRoom},
-    store::{Claim, Store, StoreError},
+    store::{Claim, ClaimError, Store, StoreError},
 };
 
 /// The node's registry. Supervised, on an arbiter of its own, so that no stream's work delays a heartbeat.
-pub struct RegistryActor {
+pub(super) struct RegistryActor {
     store: Rc<dyn Store>,
     heartbeat: Duration,
     claims: HashMap<RoomName, Held>,
@@ -57,44 +63,10 @@ enum Renewal {
     UnderWay { ended: Gate, again: bool },
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<Claim, ClaimError>")]
-pub(super) struct ClaimRoom {
-    pub room: RoomName,
-    pub owner: Recipient<ClaimLost>,
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct ReleaseRoom(pub Claim);
-
-#[derive(Message)]
-#[rtype(result = "Result<Option<Origin>, StoreError>")]
-pub(super) struct Locate {
-    pub room: RoomName,
-    pub fresh: bool,
-}
-
-#[derive(Message)]
-#[rtype(result = "Result<Vec<PublishedRoom>, StoreError>")]
-pub(super) struct ListRooms;
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Ping;
-
-#[derive(Message)]
-#[rtype(result = "Readiness")]
-pub(super) struct AskReadiness;
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Leave;
-
 type ClaimFuture = ResponseActFuture<RegistryActor, Result<Claim, ClaimError>>;
 
 impl RegistryActor {
-    pub(super) fn new<S: Store>(store: S, heartbeat: Duration) -> Self {
+    pub fn new<S: Store>(store: S, heartbeat: Duration) -> Self {
         Self {
             lease: store.lease_ttl().map(LeaseKeeper::new),
             store: Rc::new(store),
@@ -173,6 +145,11 @@ impl RegistryActor {
     fn claim(&mut self, request: ClaimRoom, deadline: Instant, ctx: &mut Context<Self>) -> ClaimFuture {
         if let Err(refused) = self.may_claim() {
             return Box::pin(fut::ready(Err(refused)));
+        }
+        // A stream that panicked gave nothing back.
+        let held = self.claims.get(&request.room);
+        if let Some(orphan) = held.filter(|held| !held.owner.connected()).map(|held| held.claim.clone()) {
+            self.release(orphan, ctx);
         }
         if let Some(gate) = self.busy.get(&request.room) {
             let free = timeout_at(deadline, gate.clone()).into_actor(self);

@@ -1,4 +1,4 @@
-use actix::{Actor, Context, Handler};
+use actix::{Actor, ActorContext, Context, Handler, Message};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -19,6 +19,18 @@ impl Handler<ClaimLost> for Owner {
 
     fn handle(&mut self, lost: ClaimLost, _: &mut Self::Context) {
         let _ = self.0.send(lost.epoch);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Stop;
+
+impl Handler<Stop> for Owner {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 
@@ -46,6 +58,19 @@ async fn a_room_is_claimed_once_and_again_after_its_release_with_a_higher_epoch(
     assert!(second.epoch > first.epoch);
     registry.release(first);
     assert!(registry.claim(room("r"), owner).await.is_err(), "a late release frees nothing");
+}
+
+#[actix_rt::test]
+async fn a_room_whose_owner_died_is_free_for_the_next_one_at_once() {
+    let registry = registry(|| EmbeddedStore::new("n1".to_owned()));
+    let (sender, _losses) = mpsc::unbounded_channel();
+    let dying = Owner(sender).start();
+    let first = registry.claim(room("r"), dying.clone().recipient()).await.unwrap();
+    dying.send(Stop).await.unwrap();
+    let (next, _losses) = owner();
+    let second = registry.claim(room("r"), next.clone()).await.unwrap();
+    assert!(second.epoch > first.epoch);
+    assert!(matches!(registry.claim(room("r"), next).await, Err(ClaimError::Taken { .. })));
 }
 
 #[actix_rt::test]

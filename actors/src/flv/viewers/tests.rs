@@ -9,12 +9,15 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use synctv_media::stream::wire_format::WireFormat;
+
 use super::*;
+use crate::flv::{NewViewer, PoolEntry, ViewerPool};
 use crate::{
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
     stream::Publication,
-    testing::{ProbeHandle, node, opening, room, settings},
+    testing::{ProbeHandle, node, opening, room, settings, to_play, to_publish},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,9 +40,9 @@ impl Live {
         let limits =
             LagLimits { queue_max_bytes: 2 * FLOOD_BYTES, queue_max_ms: 60_000, stall_max: PATIENCE };
         let (directory, publisher) = (node(settings(), 10), ProbeHandle::start());
-        let publication = directory.publish(room("r"), publisher.events()).await.unwrap();
+        let publication = directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
         publication.send(opening(0)).await.unwrap();
-        let stream = directory.open(room("r")).await.unwrap();
+        let stream = directory.open(&to_play(room("r"))).await.unwrap();
         let (pool, permits) = (ViewerPool::new(Arc::new(limits)), ConnectionLimit::new(100));
         Self { pool, stream, publication, permits, _router: directory, _publisher: publisher }
     }
@@ -51,7 +54,11 @@ impl Live {
         client.set_nonblocking(true).unwrap();
         let (socket, peer) = listener.accept().await.unwrap();
         let permit = permits.take().unwrap();
-        (NewViewer { socket, peer, head: Bytes::new(), permit, kind: ViewerKind::Viewer }, client)
+        let (kind, format) = (ViewerKind::Viewer, WireFormat::Flv);
+        (
+            NewViewer { wire: socket.into(), peer, head: Bytes::new(), permit, kind, format, access: None },
+            client,
+        )
     }
 
     /// A viewer whom the test's thread accepts.
@@ -144,7 +151,7 @@ async fn a_slow_viewer_outlives_the_thread_that_accepted_it() {
     let _entrance = live.pool.open_entry();
     let other = Arbiter::new();
     let mut client = live.admit_on(&other.handle()).await;
-    client.wait_for(&opening(0)[3]).await;
+    client.wait_for(&opening(0)[2]).await;
     other.stop();
     other.join().unwrap();
     let flood = Frame { payload: vec![0x27; FLOOD_BYTES / 4].into(), ..samples::inter(33) };
@@ -162,7 +169,7 @@ async fn a_viewer_on_its_way_keeps_its_actor_from_stopping() {
     let mut client = live.admit(&entry).await;
     let key = live.pool.only_key();
     assert!(!key.close_if_empty());
-    client.wait_for(&opening(0)[3]).await;
+    client.wait_for(&opening(0)[2]).await;
 }
 
 #[actix_rt::test]
@@ -176,11 +183,11 @@ async fn a_viewer_who_comes_to_a_closed_share_gets_another_one() {
     assert!(first.close_if_empty());
     let mut client = live.admit(&entry).await;
     let second = live.pool.only_key();
-    assert_ne!(second.id(), first.id());
+    assert_ne!(second.id, first.id);
     // The late end of the first one does not take the second one's place away.
     drop(first);
     assert_eq!(live.pool.shares(), [1]);
-    client.wait_for(&opening(0)[3]).await;
+    client.wait_for(&opening(0)[2]).await;
 }
 
 #[actix_rt::test]
@@ -197,4 +204,16 @@ async fn nothing_is_kept_of_viewers_who_left_and_of_threads_that_ended() {
     drop(entry);
     assert!(live.pool.workers().is_empty());
     other.stop();
+}
+
+#[actix_rt::test]
+async fn a_node_that_closes_its_side_leaves_though_nothing_is_sent_to_it() {
+    let live = Live::start().await;
+    let entry = live.pool.open_entry();
+    let (viewer, client) = Live::viewer(&live.permits).await;
+    entry.admit(&live.stream, NewViewer { kind: ViewerKind::Node, ..viewer });
+    let mut client = Client::new(client);
+    client.wait_for(&opening(0)[2]).await;
+    drop(client);
+    poll_until(|| live.permits.held() == 0).await;
 }

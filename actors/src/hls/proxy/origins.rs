@@ -78,3 +78,40 @@ impl Origins {
         self.last.retain(|_, last| last.until > now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        cluster::origin::NodeAddresses,
+        hls::{PlaylistText, proxy::PlaylistAddress},
+        testing::room,
+    };
+
+    fn playlist(room: RoomName) -> HlsResource {
+        HlsResource::Playlist { room, address: PlaylistAddress::Index }
+    }
+
+    #[test]
+    fn rooms_and_nodes_are_remembered_up_to_a_number_and_for_a_time() {
+        let (mut origins, now) = (Origins::default(), Instant::now());
+        let addresses = NodeAddresses { rtmp: String::new(), httpflv: String::new(), hls: None };
+        let origin = Origin { node: "n2".to_owned(), epoch: 1, addresses };
+        let found: Outcome = Ok(Answer::Playlist(Arc::new(PlaylistText::new(Bytes::new(), "1".to_owned()))));
+        for at in 0..ROOMS_MAX + 10 {
+            origins.note(&playlist(room(&format!("r{at}"))), &origin, &found, now);
+        }
+        assert_eq!(origins.last.len(), ROOMS_MAX);
+        assert_eq!(origins.last(&room("r0"), now), Some(origin.clone()));
+        let later = now + LAST_ORIGIN_MAX;
+        origins.note(&playlist(room("r0")), &origin, &found, later);
+        origins.sweep(later);
+        assert_eq!(origins.last.len(), 1, "the one that was found again");
+        assert_eq!((0..LOST_MAX + 10).filter(|at| origins.lost(&format!("n{at}"))).count(), LOST_MAX);
+        assert!(!origins.lost("n0") && origins.found("n0") && origins.lost("n0"));
+    }
+}

@@ -1,6 +1,6 @@
 //! What can be asked for over HLS.
 
-use synctv_media::{hls::playlist::segment_name, stream::room::RoomName};
+use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
 
 /// A playlist or a segment of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -16,8 +16,8 @@ pub enum HlsResource {
     Segment {
         /// The room.
         room: RoomName,
-        /// The segment's number.
-        sequence: u64,
+        /// The segment's name.
+        name: SegmentName,
     },
 }
 
@@ -43,7 +43,7 @@ impl HlsResource {
         match self {
             Self::Playlist { room, address: PlaylistAddress::Index } => format!("/{app}/{room}/index.m3u8"),
             Self::Playlist { room, address: PlaylistAddress::Flat } => format!("/{app}/{room}.m3u8"),
-            Self::Segment { room, sequence } => format!("/{app}/{room}/{}", segment_name(*sequence)),
+            Self::Segment { room, name } => format!("/{app}/{room}/{name}"),
         }
     }
 }

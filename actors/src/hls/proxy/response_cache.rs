@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use crate::{
         hls::proxy::{HlsProxyError, PlaylistAddress, Refusal},
-        testing::room,
+        testing::{room, segment_name},
     };
 
     fn resource(name: &str) -> HlsResource {
@@ -220,7 +220,7 @@ mod tests {
         let (mut response_cache, start) = (ResponseCache::default(), Instant::now());
         let _ = response_cache.settle(&resource("old"), playlist("1", ""), start);
         for sequence in 0..ANSWERS_MAX as u64 {
-            let segment = HlsResource::Segment { room: room("old"), sequence };
+            let segment = HlsResource::Segment { room: room("old"), name: segment_name(sequence) };
             let _ = response_cache.settle(&segment, refusal(404), start);
         }
         assert_eq!(response_cache.0.len(), ANSWERS_MAX);

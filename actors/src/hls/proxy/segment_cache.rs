@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use synctv_media::stream::room::RoomName;
+use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
 
 use crate::hls::StoredSegment;
 
-type Key = (RoomName, u64);
+type Key = (RoomName, SegmentName);
 
 /// Segments in memory, up to a number of bytes; the ones that were fetched first leave first. Viewers of a live stream ask
 /// for the same segment at about the same time, so that the newest are the ones of use.
@@ -26,13 +26,13 @@ impl SegmentCache {
         Self { max_bytes, size_bytes: 0, segments: HashMap::new(), order: VecDeque::new() }
     }
 
-    pub fn get(&self, room: &RoomName, sequence: u64) -> Option<Arc<StoredSegment>> {
-        self.segments.get(&(room.clone(), sequence)).cloned()
+    pub fn get(&self, room: &RoomName, name: SegmentName) -> Option<Arc<StoredSegment>> {
+        self.segments.get(&(room.clone(), name)).cloned()
     }
 
     /// Takes a segment in, unless it is larger than all that may be kept.
     pub fn add(&mut self, room: RoomName, segment: Arc<StoredSegment>) {
-        let (key, added_bytes) = ((room, segment.sequence()), segment.size_bytes());
+        let (key, added_bytes) = ((room, segment.name()), segment.size_bytes());
         if added_bytes > self.max_bytes || self.segments.contains_key(&key) {
             return;
         }
@@ -52,17 +52,17 @@ impl SegmentCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::room;
+    use crate::testing::{room, segment_name as name};
 
     fn segment(sequence: u64, size_bytes: usize) -> Arc<StoredSegment> {
-        Arc::new(StoredSegment::new(sequence, vec![0; size_bytes].into()))
+        Arc::new(StoredSegment::new(name(sequence), vec![0; size_bytes].into()))
     }
 
     #[test]
     fn the_oldest_leave_when_there_are_too_many_bytes() {
         let mut cache = SegmentCache::new(250);
         let kept = |cache: &SegmentCache| -> Vec<u64> {
-            (0..10).filter(|sequence| cache.get(&room("r"), *sequence).is_some()).collect()
+            (0..10).filter(|sequence| cache.get(&room("r"), name(*sequence)).is_some()).collect()
         };
         for sequence in 0..5 {
             cache.add(room("r"), segment(sequence, 100));
@@ -74,6 +74,6 @@ mod tests {
         cache.add(room("r"), segment(6, 251));
         assert_eq!(kept(&cache), [5]);
         assert_eq!((cache.segments.len(), cache.order.len()), (1, 1));
-        assert!(cache.get(&room("other"), 5).is_none());
+        assert!(cache.get(&room("other"), name(5)).is_none());
     }
 }

@@ -11,14 +11,17 @@ use tokio::{
     sync::watch,
 };
 
-use super::*;
+use super::{
+    upstream::{PLAYLIST_MAX_BYTES, REFUSAL_MAX_BYTES, REQUESTS_MAX},
+    *,
+};
 use crate::{
     cluster::{
         origin::{NodeAddresses, Origin},
         store::StoreError,
     },
     hls::SegmentPlace,
-    testing::{Answers, FakeStore, request_head, room},
+    testing::{Answers, FakeStore, node_keys, request_head, room, segment_name},
 };
 
 const PLAYLIST: &str = "#EXTM3U\nseg-7.ts\n";
@@ -142,7 +145,7 @@ fn relay_with_cache(cache_max_bytes: usize) -> HlsProxy {
     let arbiter = Arbiter::current();
     let registry =
         RegistryHandle::start_on(&arbiter, Duration::from_secs(60), || STORE.with(FakeStore::clone));
-    let settings = HlsProxySettings { node_id: "n1".to_owned(), app: "live".to_owned(), cache_max_bytes };
+    let settings = HlsProxySettings { nodes: node_keys(), app: "live".to_owned(), cache_max_bytes };
     HlsProxy::start_on(&arbiter, registry, settings)
 }
 
@@ -151,7 +154,7 @@ fn playlist() -> HlsResource {
 }
 
 fn segment(sequence: u64) -> HlsResource {
-    HlsResource::Segment { room: room("r"), sequence }
+    HlsResource::Segment { room: room("r"), name: segment_name(sequence) }
 }
 
 /// Goes on when what was remembered a moment ago is asked for anew.
@@ -167,7 +170,7 @@ fn said(outcome: Outcome) -> String {
         }
         Ok(Answer::Segment(segment)) => match segment.place() {
             Some(SegmentPlace::Memory(bytes)) => {
-                format!("{} {}", segment.sequence(), String::from_utf8_lossy(&bytes))
+                format!("{} {}", segment.name().sequence, String::from_utf8_lossy(&bytes))
             }
             place => format!("{place:?}"),
         },
@@ -192,7 +195,7 @@ async fn fifty_who_ask_at_once_cause_one_request() {
     let heads = node.heads.borrow().clone();
     assert!(heads[0].starts_with("get /live/r/index.m3u8 http/1.1\r\n"), "{}", heads[0]);
     assert!(heads[1].starts_with("get /live/r/seg-7.ts http/1.1\r\n"), "{}", heads[1]);
-    assert!(heads.iter().all(|head| head.contains("\r\nsynctv-pull: n1\r\n")));
+    assert!(heads.iter().all(|head| head.contains("\r\nsynctv-pull: n1;")));
 }
 
 #[actix_rt::test]
@@ -371,4 +374,41 @@ async fn more_than_may_wait_are_told_so_at_once() {
     while tokio::time::timeout(Duration::from_millis(1), proxy.fetch(segment(1))).await.map(said) != busy {}
     assert_eq!(crowd.await.unwrap().len(), WAITERS_MAX);
     assert_eq!(said(proxy.fetch(segment(2)).await), "n2 fails", "there is room again");
+}
+
+#[actix_rt::test]
+async fn requests_beyond_those_that_may_be_on_their_way_wait_for_their_turn_and_then_give_up() {
+    let (node, proxy) = (Node::start(Reply::Silence).await, proxy());
+    let mut heads = node.heads.clone();
+    tokio::time::pause();
+    // A request that is not answered takes 4 s of the 10 s that the others wait: three rounds have their turn.
+    let all = actix_rt::spawn(async move {
+        join_all((0..4 * REQUESTS_MAX as u64).map(|sequence| proxy.fetch(segment(sequence)))).await
+    });
+    heads.wait_for(|heads| heads.len() == REQUESTS_MAX).await.unwrap();
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(node.requests(), REQUESTS_MAX, "the next ones wait");
+    let said: Vec<_> = all.await.unwrap().into_iter().map(said).collect();
+    let count = |text: &str| said.iter().filter(|said| *said == text).count();
+    assert_eq!(count("n2 fails"), 3 * REQUESTS_MAX);
+    assert_eq!(count(&HlsProxyError::Busy.to_string()), REQUESTS_MAX);
+    assert_eq!(node.requests(), 3 * REQUESTS_MAX);
+}
+
+#[actix_rt::test]
+async fn an_answer_that_is_too_large_is_an_error() {
+    let (node, proxy) = (Node::start(Reply::Silence).await, proxy());
+    let of = |size_bytes: usize| "x".repeat(size_bytes);
+    let address =
+        |at: usize| HlsResource::Playlist { room: room(&format!("r{at}")), address: PlaylistAddress::Index };
+    node.will(ok(&of(PLAYLIST_MAX_BYTES)));
+    assert!(matches!(proxy.fetch(address(0)).await, Ok(Answer::Playlist(_))));
+    node.will(ok(&of(PLAYLIST_MAX_BYTES + 1)));
+    assert_eq!(said(proxy.fetch(address(1)).await), "n2 fails");
+    node.will(Reply::Answer(answer("404 Not Found", "", &of(REFUSAL_MAX_BYTES))));
+    assert_eq!(said(proxy.fetch(address(2)).await), "404");
+    node.will(Reply::Answer(answer("404 Not Found", "", &of(REFUSAL_MAX_BYTES + 1))));
+    assert_eq!(said(proxy.fetch(address(3)).await), "n2 fails");
 }

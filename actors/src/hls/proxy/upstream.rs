@@ -11,10 +11,14 @@ use awc::{
 };
 use bytes::Bytes;
 use log::debug;
-use synctv_media::{hls::segment::SEGMENT_MAX_BYTES, stream::room::RoomName};
+use synctv_media::{access::NodeRequest, hls::segment::SEGMENT_MAX_BYTES, stream::room::RoomName};
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{Answer, HlsProxyError, HlsProxySettings, HlsResource, Outcome, Refusal};
+use super::{
+    answer::{Answer, HlsProxyError, Outcome, Refusal},
+    resource::HlsResource,
+    settings::HlsProxySettings,
+};
 use crate::{
     cluster::{
         origin::{Origin, PULL_HEADER},
@@ -24,7 +28,7 @@ use crate::{
 };
 
 /// Requests on their way at once; further ones wait for their turn.
-const REQUESTS_MAX: usize = 256;
+pub(super) const REQUESTS_MAX: usize = 256;
 
 /// How long a request waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,8 +54,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(4);
 const PLAYLIST_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 const SEGMENT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-const PLAYLIST_MAX_BYTES: usize = 1024 * 1024;
-const REFUSAL_MAX_BYTES: usize = 64 * 1024;
+pub(super) const PLAYLIST_MAX_BYTES: usize = 1024 * 1024;
+pub(super) const REFUSAL_MAX_BYTES: usize = 64 * 1024;
 
 /// The frame that makes a segment too large is still in it.
 const LAST_FRAME_MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -124,10 +128,12 @@ impl Upstream {
     }
 
     async fn ask(&self, address: &str, resource: &HlsResource, limits: &Limits) -> Result<Answer, String> {
+        let path = resource.path(&self.settings.app);
+        let signature = self.settings.nodes.sign(&NodeRequest { method: "GET", host: address, path: &path });
         let request = self
             .client
-            .get(format!("http://{address}{}", resource.path(&self.settings.app)))
-            .insert_header((PULL_HEADER, self.settings.node_id.as_str()))
+            .get(format!("http://{address}{path}"))
+            .insert_header((PULL_HEADER, signature))
             .insert_header((header::ACCEPT_ENCODING, "identity"))
             .timeout(limits.head_timeout);
         let mut response = request.send().await.map_err(|error| error.to_string())?;
@@ -146,8 +152,8 @@ impl Upstream {
         check_length(&head, body.len())?;
         match (status, resource) {
             (StatusCode::OK, HlsResource::Playlist { .. }) => playlist(&head, body),
-            (StatusCode::OK, HlsResource::Segment { sequence, .. }) => {
-                Ok(Answer::Segment(Arc::new(StoredSegment::new(*sequence, body))))
+            (StatusCode::OK, HlsResource::Segment { name, .. }) => {
+                Ok(Answer::Segment(Arc::new(StoredSegment::new(*name, body))))
             }
             (status, _) => Ok(Answer::Refused(Arc::new(refusal(status, &head, body)))),
         }

@@ -8,11 +8,12 @@ use synctv_media::{
 use tokio::time::{advance, pause};
 
 use super::*;
+use crate::hls::HlsSessions;
 use crate::{
     events::EndReason,
     hls::{HlsMode, HlsSettings, PlaylistState, SegmentPlace},
     stream::Publication,
-    testing::{self, ProbeHandle, hls_settings, node, settings},
+    testing::{self, ProbeHandle, hls_settings, node, segment_name, settings, to_play, to_publish},
 };
 
 /// A segmenter and the stream's side of it.
@@ -38,11 +39,12 @@ impl Bench {
         let storage = tempfile::tempdir().unwrap();
         let hls = HlsSessions::start(HlsSettings { in_cluster, ..hls_settings(mode, storage.path()) });
         let directory = node(settings(), 1);
-        let publication = directory.publish(room(), ProbeHandle::start().events()).await.unwrap();
-        let stream = directory.open(room()).await.unwrap();
-        let session = (mode == HlsMode::OnDemand).then(|| hls.begin(&room()));
+        let publication =
+            directory.publish(&to_publish(room()), ProbeHandle::start().events()).await.unwrap();
+        let stream = directory.open(&to_play(room())).await.unwrap();
+        let session = (mode == HlsMode::OnDemand).then(|| hls.0.begin(&room()));
         Self {
-            segmenter: SegmenterActor::start(hls.clone(), stream.clone(), session),
+            segmenter: SegmenterActor::start(hls.0.clone(), stream.clone(), session),
             hls,
             stream,
             batcher: Batcher::default(),
@@ -84,7 +86,7 @@ impl Bench {
 
     async fn session(&self) -> Option<Arc<HlsSession>> {
         let directory = node(settings(), 1);
-        self.hls.open(&directory, &room()).await
+        self.hls.open(&directory, &to_play(room())).await.unwrap()
     }
 
     async fn playlist(&self) -> String {
@@ -105,7 +107,8 @@ async fn text(session: &HlsSession) -> String {
 /// A picture with one NAL unit, as the container wants it.
 fn readable(frame: Frame) -> Frame {
     let mut payload = frame.payload[..5].to_vec();
-    payload.extend_from_slice(&[0, 0, 0, 2, 0x65, 1]);
+    let unit_type = if payload[0] == 0x17 { 0x65 } else { 0x41 };
+    payload.extend_from_slice(&[0, 0, 0, 2, unit_type, 1]);
     Frame { payload: payload.into(), ..frame }
 }
 
@@ -132,7 +135,9 @@ async fn the_first_segment_is_one_gop_and_the_rest_reach_the_target() {
     let mut checker = TsChecker::new();
     let first = value(&playlist, "#EXT-X-MEDIA-SEQUENCE:");
     for sequence in first..first + 3 {
-        let Some(SegmentPlace::Memory(bytes)) = bench.hls.segment(&room(), sequence).unwrap().place() else {
+        let Some(SegmentPlace::Memory(bytes)) =
+            bench.hls.segment(&to_play(room()), segment_name(sequence)).unwrap().place()
+        else {
             panic!("the newest segments are in memory");
         };
         assert!(checker.segment(&bytes).unwrap().starts_with_keyframe);
@@ -230,10 +235,13 @@ async fn an_ended_playlist_says_so_and_goes_after_half_a_minute() {
     let sequence = value(&playlist, "#EXT-X-MEDIA-SEQUENCE:");
     advance(Duration::from_secs(29)).await;
     actix_rt::task::yield_now().await;
-    assert!(bench.hls.segment(&room(), sequence).is_some());
+    assert!(bench.hls.segment(&to_play(room()), segment_name(sequence)).is_some());
     let session = bench.session().await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert!(bench.session().await.is_none() && bench.hls.segment(&room(), sequence).is_none());
+    assert!(
+        bench.session().await.is_none()
+            && bench.hls.segment(&to_play(room()), segment_name(sequence)).is_none()
+    );
     assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Gone));
 }
 
@@ -245,7 +253,7 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
     bench.end().await;
     let before = bench.playlist().await;
     let old_sequence = value(&before, "#EXT-X-MEDIA-SEQUENCE:");
-    bench.segmenter = SegmenterActor::start(bench.hls.clone(), bench.stream.clone(), None);
+    bench.segmenter = SegmenterActor::start(bench.hls.0.clone(), bench.stream.clone(), None);
     bench.publisher_comes().await;
     let session = bench.session().await.unwrap();
     assert!(
@@ -258,7 +266,10 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
     let number = "#EXT-X-DISCONTINUITY-SEQUENCE:";
     assert!(value(&after, number) > value(&before, number));
     assert_eq!(after.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
-    assert!(bench.hls.segment(&room(), old_sequence).is_some(), "old segments are still there");
+    assert!(
+        bench.hls.segment(&to_play(room()), segment_name(old_sequence)).is_some(),
+        "old segments are still there"
+    );
 }
 
 #[actix::test]
@@ -280,9 +291,12 @@ async fn a_room_that_goes_to_another_node_ends_here_and_begins_anew_when_it_is_b
     let next = bench.session().await.unwrap();
     assert!(matches!(next.playlist_state(Duration::ZERO).await, PlaylistState::Pending));
     let sequence = value(&before, "#EXT-X-MEDIA-SEQUENCE:");
-    assert!(bench.hls.segment(&room(), sequence).is_some(), "old segments are still there");
+    assert!(
+        bench.hls.segment(&to_play(room()), segment_name(sequence)).is_some(),
+        "old segments are still there"
+    );
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert!(bench.hls.segment(&room(), sequence).is_none());
+    assert!(bench.hls.segment(&to_play(room()), segment_name(sequence)).is_none());
 }
 
 #[actix::test]
@@ -293,11 +307,38 @@ async fn a_codec_that_does_not_fit_is_named_until_another_publisher_comes() {
     let av1 = Frame { payload: Bytes::from_static(b"\x90av01x"), ..samples::video_header() };
     bench.send([av1, samples::keyframe(3_000)]).await;
     let session = bench.session().await.unwrap();
-    let PlaylistState::Unsupported(codec) = session.playlist_state(Duration::ZERO).await else { panic!() };
-    assert_eq!(codec.to_string(), "av1");
+    let PlaylistState::Unsupported(unsupported) = session.playlist_state(Duration::ZERO).await else {
+        panic!()
+    };
+    assert_eq!(unsupported.codec.to_string(), "av1");
+    assert_eq!(unsupported.to_string(), "HLS segments cannot carry av1");
     bench.publisher_comes().await;
     bench.pictures(51).await;
     assert_eq!(durations(&bench.playlist().await).len(), 3);
+}
+
+#[actix::test]
+async fn a_header_that_does_not_fit_is_refused_with_the_reason_until_a_segment_comes() {
+    let quad = Frame {
+        payload: b"\xAF\0\x12\0\x05\x04\x04\0\x21\x10\x0D".as_slice().into(),
+        ..samples::audio_header()
+    };
+    let mut bench = Bench::new(HlsMode::Always).await;
+    bench.batcher.end_publisher();
+    bench.tell(StreamEvent::PublisherCame(Source::Local)).await;
+    bench.send([quad]).await;
+    bench.send((0..60).map(|at| samples::audio(at * 23))).await;
+    let session = bench.session().await.unwrap();
+    let PlaylistState::Unsupported(unsupported) = session.playlist_state(Duration::ZERO).await else {
+        panic!()
+    };
+    assert_eq!(
+        unsupported.to_string(),
+        "HLS segments cannot carry this aac: ADTS has no channel configuration for the layout in the program config element"
+    );
+    bench.send([samples::video_header()]).await;
+    bench.pictures(26).await;
+    assert_eq!(durations(&bench.playlist().await), ["1.000,"]);
 }
 
 #[actix::test]
@@ -314,4 +355,29 @@ async fn a_stream_that_nobody_watches_is_not_cut_on_demand() {
     tokio::time::sleep(Duration::from_secs(70)).await;
     assert!(bench.session().await.is_none());
     assert!(!bench.segmenter.connected());
+}
+
+#[actix::test]
+async fn a_segmenter_that_panics_leaves_no_playlist_to_wait_for() {
+    let bench = Bench::new(HlsMode::Always).await;
+    let session = bench.hls.0.begin(&room());
+    let segmenter = SegmenterActor {
+        store: bench.hls.0.clone(),
+        stream: bench.stream.clone(),
+        subscription: None,
+        phase: SegmenterPhase::Cutting(session.clone()),
+        segmenter: bench.hls.0.segmenter(),
+        announced_video: None,
+        wall_clock: WallClock::default(),
+        warned_of_skew: false,
+        unreadable_frames: 0,
+        warned_of_cut: false,
+    };
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _segmenter = segmenter;
+        panic!("for a test");
+    }));
+    assert!(panicked.is_err());
+    assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Gone));
+    assert!(bench.session().await.is_none());
 }

@@ -1,4 +1,4 @@
-//! A directory with segments: HLS_STORAGE/ROOM/seg-N.ts.
+//! A directory with segments: HLS_STORAGE/ROOM/SEGMENT.
 //!
 //! Each process has its own, known by a lock that the system takes back when the process dies. The first one that is
 //! given HLS_STORAGE gets the directory itself; one that comes while the lock is held gets a directory within it, named
@@ -13,15 +13,14 @@ use std::{
 };
 
 use log::info;
-use synctv_media::{
-    hls::playlist::{parse_segment_name, segment_name},
-    stream::room::RoomName,
-};
+use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
 
 /// Processes that may share an HLS_STORAGE.
 const PROCESSES_MAX: usize = 64;
 
 const LOCK_NAME: &str = "@lock";
+
+const PROBE_NAME: &str = "@probe";
 
 /// Behind the name of a file that is being written.
 const UNFINISHED: &str = ".tmp";
@@ -61,15 +60,25 @@ impl Directory {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let directory = Self { path, _lock: lock };
+        directory.probe()?;
         if was_used {
             directory.clear();
         }
         Ok(Some(directory))
     }
 
+    /// Makes a directory, as rooms need one: a lock that is there already says nothing of that.
+    fn probe(&self) -> io::Result<()> {
+        let path = self.path.join(PROBE_NAME);
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => fs::remove_dir(path),
+        }
+    }
+
     /// Writes a segment. It has its name only when it is complete.
-    pub fn write(&self, room: &RoomName, sequence: u64, bytes: &[u8]) -> io::Result<Arc<Path>> {
-        let path = self.room(room).join(segment_name(sequence));
+    pub fn write(&self, room: &RoomName, name: SegmentName, bytes: &[u8]) -> io::Result<Arc<Path>> {
+        let path = self.room(room).join(name.to_string());
         let mut unfinished = path.clone().into_os_string();
         unfinished.push(UNFINISHED);
         let written =
@@ -141,12 +150,18 @@ fn is_own_file(entry: &fs::DirEntry) -> bool {
     let name = entry.file_name();
     let Some(name) = name.to_str() else { return false };
     let name = name.strip_suffix(UNFINISHED).unwrap_or(name);
-    parse_segment_name(name).is_some() && entry.file_type().is_ok_and(|file_type| file_type.is_file())
+    SegmentName::parse(name).is_some() && entry.file_type().is_ok_and(|file_type| file_type.is_file())
 }
 
 #[cfg(test)]
 mod tests {
+    use synctv_media::hls::{container::Container, ts::container::TsContainer};
+
     use super::*;
+
+    fn name(sequence: u64) -> SegmentName {
+        SegmentName { sequence, format: TsContainer::FORMAT }
+    }
 
     fn room(name: &str) -> RoomName {
         RoomName::new(name).unwrap()
@@ -171,7 +186,7 @@ mod tests {
     fn a_segment_is_written_whole_and_its_room_goes_when_it_is_empty() {
         let base = tempfile::tempdir().unwrap();
         let directory = Directory::open(base.path()).unwrap();
-        let path = directory.write(&room("r"), 7, b"abc").unwrap();
+        let path = directory.write(&room("r"), name(7), b"abc").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"abc");
         assert_eq!(tree(base.path()), ["@lock", "r", "r/seg-7.ts"]);
         directory.vacate(&room("r"));
@@ -238,9 +253,9 @@ mod tests {
     fn a_second_process_does_not_touch_the_files_of_the_first() {
         let base = tempfile::tempdir().unwrap();
         let first = Directory::open(base.path()).unwrap();
-        let path = first.write(&room("r"), 1, b"first").unwrap();
+        let path = first.write(&room("r"), name(1), b"first").unwrap();
         let second = Directory::open(base.path()).unwrap();
-        let other = second.write(&room("r"), 1, b"second").unwrap();
+        let other = second.write(&room("r"), name(1), b"second").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(other.strip_prefix(base.path()).unwrap(), Path::new("@2/r/seg-1.ts"));
         drop(first);
@@ -253,9 +268,9 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let directory = Directory::open(base.path()).unwrap();
         fs::write(base.path().join("r"), "a file").unwrap();
-        assert!(directory.write(&room("r"), 1, b"x").is_err());
+        assert!(directory.write(&room("r"), name(1), b"x").is_err());
         fs::create_dir_all(base.path().join("s/seg-1.ts")).unwrap();
-        assert!(directory.write(&room("s"), 1, b"x").is_err());
+        assert!(directory.write(&room("s"), name(1), b"x").is_err());
         assert_eq!(tree(base.path()), ["@lock", "r", "s", "s/seg-1.ts"]);
     }
 }

@@ -42,6 +42,12 @@ impl Outages {
         self.rooms().remove(room);
     }
 
+    /// Whether an outage of the room lasts.
+    #[cfg(test)]
+    pub fn is_out(&self, room: &RoomName) -> bool {
+        self.rooms().contains_key(room)
+    }
+
     fn rooms(&self) -> MutexGuard<'_, HashMap<RoomName, u32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

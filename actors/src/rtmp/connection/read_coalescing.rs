@@ -11,11 +11,9 @@ use std::{
     time::Duration,
 };
 
-use nix::{libc, setsockopt_impl, sockopt_impl, sys::socket::setsockopt};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, Sleep, sleep},
-};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::wire::Wire;
 
 /// The longest that something waits to be read while nobody watches.
 ///
@@ -24,15 +22,6 @@ const COALESCING_TIME: Duration = Duration::from_millis(75);
 
 /// So much is read at once, whenever it is there: a fast publisher does not wait for the time to pass. In bytes.
 const COALESCING_MAX_BYTES: i32 = 32 * 1024;
-
-sockopt_impl!(
-    /// How much there has to be for a socket to count as readable, in bytes.
-    ReceiveLowWater,
-    SetOnly,
-    libc::SOL_SOCKET,
-    libc::SO_RCVLOWAT,
-    i32
-);
 
 /// Why there may be something to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,39 +43,39 @@ pub(super) enum ReadCoalescing {
 
 impl ReadCoalescing {
     /// Waits for anything at all from now on. What has come already is announced.
-    pub fn announce_each(&mut self, socket: &TcpStream) {
+    pub fn announce_each(&mut self, wire: &Wire) {
         if let Self::Coalesced(_) = self
-            && set_low_water(socket, 1)
+            && set_low_water(wire, 1)
         {
             *self = Self::Each;
         }
     }
 
     /// Waits for a lot from now on, if the system can.
-    pub fn coalesce(&mut self, socket: &TcpStream) {
+    pub fn coalesce(&mut self, wire: &Wire) {
         if let Self::Each = self
-            && set_low_water(socket, COALESCING_MAX_BYTES)
+            && set_low_water(wire, COALESCING_MAX_BYTES)
         {
             *self = Self::Coalesced(Box::pin(sleep(COALESCING_TIME)));
         }
     }
 
     /// Ready when it is time to read. An end or an error of the connection is announced at once.
-    pub fn poll(&mut self, socket: &TcpStream, task: &mut task::Context<'_>) -> Poll<io::Result<Readiness>> {
+    pub fn poll(&mut self, wire: &Wire, task: &mut task::Context<'_>) -> Poll<io::Result<Readiness>> {
         let Self::Coalesced(due) = self else {
-            return socket.poll_read_ready(task).map_ok(|()| Readiness::Announced);
+            return wire.poll_read_ready(task).map_ok(|()| Readiness::Announced);
         };
         let arrived = match due.as_mut().poll(task) {
             Poll::Ready(()) => Ok(Readiness::Unannounced),
-            Poll::Pending => task::ready!(socket.poll_read_ready(task)).map(|()| Readiness::Announced),
+            Poll::Pending => task::ready!(wire.poll_read_ready(task)).map(|()| Readiness::Announced),
         };
         due.as_mut().reset(Instant::now() + COALESCING_TIME);
         Poll::Ready(arrived)
     }
 }
 
-fn set_low_water(socket: &TcpStream, size_bytes: i32) -> bool {
-    let set = setsockopt(socket, ReceiveLowWater, &size_bytes);
+fn set_low_water(wire: &Wire, size_bytes: i32) -> bool {
+    let set = wire.set_receive_low_water(size_bytes);
     set.inspect_err(|error| log::debug!(reason:% = error; "SO_RCVLOWAT could not be set")).is_ok()
 }
 
@@ -96,7 +85,7 @@ mod tests {
 
     use tokio::{
         io::AsyncWriteExt,
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
         time::{Instant, timeout},
     };
 
@@ -105,72 +94,73 @@ mod tests {
     /// Long enough for anything that is not waited out on purpose.
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    async fn connection() -> (TcpStream, TcpStream) {
+    async fn connection() -> (TcpStream, Wire) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, _) = listener.accept().await.unwrap();
+        let mut wire = Wire::from(socket);
         // A new socket counts as readable until the first attempt.
-        drain(&socket);
-        (peer, socket)
+        drain(&mut wire);
+        (peer, wire)
     }
 
-    fn drain(socket: &TcpStream) {
-        while socket.try_read(&mut [0; 4096]).is_ok() {}
+    fn drain(wire: &mut Wire) {
+        while wire.try_read(&mut [0; 4096]).is_ok() {}
     }
 
-    async fn next(read_coalescing: &mut ReadCoalescing, socket: &TcpStream) -> Readiness {
-        let arrived = poll_fn(|task| read_coalescing.poll(socket, task));
+    async fn next(read_coalescing: &mut ReadCoalescing, wire: &Wire) -> Readiness {
+        let arrived = poll_fn(|task| read_coalescing.poll(wire, task));
         timeout(PATIENCE, arrived).await.expect("nothing arrived").unwrap()
     }
 
     #[actix_rt::test]
     async fn each_message_is_announced_unless_told_otherwise() {
-        let (mut peer, socket) = connection().await;
+        let (mut peer, wire) = connection().await;
         peer.write_all(b"x").await.unwrap();
-        assert_eq!(next(&mut ReadCoalescing::Each, &socket).await, Readiness::Announced);
+        assert_eq!(next(&mut ReadCoalescing::Each, &wire).await, Readiness::Announced);
     }
 
     #[actix_rt::test]
     async fn small_messages_wait_for_the_time_to_pass() {
-        let (mut peer, socket) = connection().await;
+        let (mut peer, wire) = connection().await;
         let mut read_coalescing = ReadCoalescing::Each;
         let begun = Instant::now();
-        read_coalescing.coalesce(&socket);
+        read_coalescing.coalesce(&wire);
         peer.write_all(b"x").await.unwrap();
-        assert_eq!(next(&mut read_coalescing, &socket).await, Readiness::Unannounced);
+        assert_eq!(next(&mut read_coalescing, &wire).await, Readiness::Unannounced);
         assert!(begun.elapsed() >= COALESCING_TIME);
     }
 
     #[actix_rt::test]
     async fn a_lot_is_announced_before_its_time() {
-        let (mut peer, socket) = connection().await;
+        let (mut peer, mut wire) = connection().await;
         let mut read_coalescing = ReadCoalescing::Each;
-        read_coalescing.coalesce(&socket);
+        read_coalescing.coalesce(&wire);
         for _ in 0..3 {
             peer.write_all(&vec![0; COALESCING_MAX_BYTES as usize]).await.unwrap();
             let announced =
-                async { while next(&mut read_coalescing, &socket).await != Readiness::Announced {} };
+                async { while next(&mut read_coalescing, &wire).await != Readiness::Announced {} };
             timeout(PATIENCE, announced).await.expect("it is never announced");
-            drain(&socket);
+            drain(&mut wire);
         }
     }
 
     #[actix_rt::test]
     async fn an_end_is_announced_at_once() {
-        let (peer, socket) = connection().await;
+        let (peer, wire) = connection().await;
         let mut read_coalescing = ReadCoalescing::Each;
-        read_coalescing.coalesce(&socket);
+        read_coalescing.coalesce(&wire);
         drop(peer);
-        assert_eq!(next(&mut read_coalescing, &socket).await, Readiness::Announced);
+        assert_eq!(next(&mut read_coalescing, &wire).await, Readiness::Announced);
     }
 
     #[actix_rt::test]
     async fn what_waits_is_announced_when_each_message_is_again() {
-        let (mut peer, socket) = connection().await;
+        let (mut peer, wire) = connection().await;
         let mut read_coalescing = ReadCoalescing::Each;
-        read_coalescing.coalesce(&socket);
+        read_coalescing.coalesce(&wire);
         peer.write_all(b"x").await.unwrap();
-        read_coalescing.announce_each(&socket);
-        assert_eq!(next(&mut read_coalescing, &socket).await, Readiness::Announced);
+        read_coalescing.announce_each(&wire);
+        assert_eq!(next(&mut read_coalescing, &wire).await, Readiness::Announced);
     }
 }

@@ -2,16 +2,15 @@
 
 use std::{
     cell::RefCell,
-    io::{self, Read},
+    io,
     pin::Pin,
     task::{self, Poll, Waker},
 };
 
-use actix::{ActorFuture, Context};
-use socket2::SockRef;
-use tokio::{io::Interest, net::TcpStream};
+use actix::{Actor, ActorFuture, Context};
 
-use super::{RtmpConnectionActor, read_coalescing::Readiness};
+use super::read_coalescing::Readiness;
+use crate::wire::Wire;
 
 /// The most that is read at once, in bytes.
 const READ_MAX_BYTES: usize = 64 * 1024;
@@ -49,7 +48,7 @@ impl ReadFlow {
     }
 
     /// Ready when the connection may be read from.
-    fn poll_open(&mut self, task: &task::Context<'_>) -> Poll<()> {
+    pub fn poll_open(&mut self, task: &task::Context<'_>) -> Poll<()> {
         match self {
             ReadFlow::Open => Poll::Ready(()),
             ReadFlow::Paused(waker) => {
@@ -62,54 +61,56 @@ impl ReadFlow {
 
 /// Reads what is there and hands it to `take`; nothing at all is the end of what the peer sends.
 pub(super) fn receive<T>(
-    socket: &TcpStream,
+    wire: &mut Wire,
     readiness: Readiness,
     take: impl FnOnce(&[u8]) -> T,
 ) -> io::Result<T> {
     READ_BUFFER.with_borrow_mut(|buffer| {
         let read = match readiness {
-            Readiness::Announced => read_announced(socket, buffer),
-            Readiness::Unannounced => (&*SockRef::from(socket)).read(buffer),
+            Readiness::Announced => wire.read_announced(buffer),
+            Readiness::Unannounced => wire.read_unannounced(buffer),
         };
         read.map(|size_bytes| take(&buffer[..size_bytes]))
     })
 }
 
-fn read_announced(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut received = Err(io::ErrorKind::WouldBlock.into());
-    // What it is told is only whether to wait for the socket: a read that leaves room has drained it, and said so it
-    // saves the call that would find nothing.
-    let _ = socket.try_io(Interest::READABLE, || {
-        received = (&*SockRef::from(socket)).read(buffer);
-        match &received {
-            Ok(size_bytes) if *size_bytes == buffer.len() => Ok(()),
-            Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(error) => Err(error.kind().into()),
-        }
-    });
-    received
+/// A connection that a [`ReadLoop`] reads.
+pub(super) trait ReadSide: Actor<Context = Context<Self>> {
+    /// The effect of what one read received.
+    type Received;
+
+    /// Ready when there may be something to read and it may be read.
+    fn poll_readable(&mut self, task: &mut task::Context<'_>) -> Poll<io::Result<Readiness>>;
+
+    /// Reads once.
+    fn receive(&mut self, readiness: Readiness) -> io::Result<Self::Received>;
+
+    /// Lets what was received take effect.
+    fn take_effect(&mut self, received: Self::Received, ctx: &mut Self::Context);
+
+    /// Ends the connection: reading failed, or the peer closed its side.
+    fn peer_gone(&mut self, error: io::Error, ctx: &mut Self::Context);
 }
 
-/// Reads a connection until it is gone.
+/// Reads a connection until it ends.
 pub(super) struct ReadLoop;
 
-impl ActorFuture<RtmpConnectionActor> for ReadLoop {
+impl<C: ReadSide> ActorFuture<C> for ReadLoop {
     type Output = ();
 
     fn poll(
         self: Pin<&mut Self>,
-        connection: &mut RtmpConnectionActor,
-        ctx: &mut Context<RtmpConnectionActor>,
+        connection: &mut C,
+        ctx: &mut Context<C>,
         task: &mut task::Context<'_>,
     ) -> Poll<()> {
         for _ in 0..READS_MAX {
-            task::ready!(connection.read_flow.poll_open(task));
-            let arrived = task::ready!(connection.read_coalescing.poll(connection.socket.socket(), task));
-            match arrived.and_then(|readiness| connection.receive(readiness)) {
+            let readable = task::ready!(connection.poll_readable(task));
+            match readable.and_then(|readiness| connection.receive(readiness)) {
                 Ok(received) => connection.take_effect(received, ctx),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
-                    connection.peer_gone(&error, ctx);
+                    connection.peer_gone(error, ctx);
                     return Poll::Ready(());
                 }
             }

@@ -8,8 +8,11 @@ use synctv_media::stream::room::RoomName;
 use tokio::time::Instant;
 
 use crate::{
-    events::{StreamEvent, SubscriberId, ViewerId},
-    stream::{CountedViewer, Publication, StreamHandle},
+    access::{Cut, Session as AccessSession},
+    events::{StreamEvent, SubscriberRole, ViewerId},
+    stream::{Publication, StreamHandle},
+    subscription::Subscription,
+    viewer_session::{LeaveReason, ViewerProtocol, ViewerSession},
     viewer_socket::ViewerSocket,
 };
 
@@ -29,9 +32,22 @@ pub(super) enum Role {
     },
 }
 
+impl Role {
+    /// Why it is not allowed any longer, if it is not.
+    pub fn cut(&self) -> Option<Cut> {
+        match self {
+            Self::Publishing(publishing) => publishing.access.as_ref()?.cut(),
+            Self::Playing(playing) => playing.session.cut(),
+            Self::Negotiating { .. } | Self::Closing { .. } => None,
+        }
+    }
+}
+
 pub(super) struct Publishing {
     pub room: RoomName,
     pub publication: Publication,
+    /// What may cut it.
+    pub access: Option<AccessSession>,
     pub since: Instant,
     /// What the connection had received before.
     pub bytes_before: u64,
@@ -49,48 +65,54 @@ impl Publishing {
     }
 
     /// Gives the room back, then says so: who reads it can count on the room.
-    pub fn leave(self, why: &str, peer: SocketAddr, received_bytes: u64) {
+    pub fn leave(self, reason: &LeaveReason, peer: SocketAddr, received_bytes: u64) {
         drop(self.publication);
         info!(
-            room = self.room.as_str(), peer:% = peer, why = why, seconds = self.since.elapsed().as_secs(),
+            room = self.room.as_str(), peer:% = peer, why:% = reason, seconds = self.since.elapsed().as_secs(),
             bytes = received_bytes - self.bytes_before;
-            "publisher left");
+            "publisher disconnected");
     }
 }
 
 pub(super) struct Playing {
     stream: StreamHandle,
-    subscriber: SubscriberId,
-    since: Instant,
-    _counted: CountedViewer,
+    /// None while it is paused.
+    subscription: Option<Subscription>,
+    session: ViewerSession,
 }
 
 impl Playing {
-    pub fn new(stream: StreamHandle) -> Self {
-        let _counted = stream.count_viewer();
-        Self { stream, subscriber: SubscriberId::unique(), since: Instant::now(), _counted }
+    pub fn new(stream: StreamHandle, peer: SocketAddr, access: Option<AccessSession>) -> Self {
+        let session = ViewerSession::begin(&stream, peer, ViewerProtocol::Rtmp, access);
+        Self { stream, subscription: None, session }
+    }
+
+    pub fn is_subscribed(&self) -> bool {
+        self.subscription.is_some()
     }
 
     pub fn is_stream_alive(&self) -> bool {
         self.stream.is_alive()
     }
 
-    pub fn join(&self, recipient: Recipient<StreamEvent>) {
-        self.stream.join(self.subscriber, PLAYER, recipient);
+    pub fn subscribe(&mut self, recipient: Recipient<StreamEvent>) {
+        let subscription = Subscription::new(self.stream.clone(), SubscriberRole::Viewers);
+        subscription.join(PLAYER, recipient);
+        self.subscription = Some(subscription);
     }
 
-    pub fn log_leave(&self, why: &str, peer: SocketAddr, socket: &ViewerSocket) {
-        let dropped = socket.dropped();
-        info!(
-            room = self.stream.room().as_str(), peer:% = peer, why = why, protocol = "rtmp",
-            seconds = self.since.elapsed().as_secs(), bytes = socket.sent_bytes(),
-            dropped_tags = dropped.tags, skips = dropped.skips;
-            "viewer left");
+    /// Ends the subscription: events that are on their way are not for this play any more. The future ends when the stream
+    /// sends no more of them.
+    pub fn unsubscribe(&mut self) -> impl Future<Output = ()> + use<> {
+        let subscription = self.subscription.take();
+        async move {
+            if let Some(subscription) = subscription {
+                subscription.leave().await;
+            }
+        }
     }
-}
 
-impl Drop for Playing {
-    fn drop(&mut self) {
-        self.stream.leave(self.subscriber);
+    pub fn leave(self, reason: &LeaveReason, socket: &ViewerSocket) {
+        self.session.end(reason, socket);
     }
 }

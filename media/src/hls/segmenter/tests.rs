@@ -90,15 +90,33 @@ impl Source {
     }
 }
 
+fn segmenter() -> Segmenter {
+    Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20))
+}
+
 fn feed(segmenter: &mut Segmenter, messages: &[Message]) -> Vec<Segment> {
-    let push = |(track, time_ms, payload): &Message| segmenter.push(*track, *time_ms, payload).unwrap();
-    messages.iter().filter_map(push).collect()
+    for (track, time_ms, payload) in messages {
+        segmenter.push(*track, *time_ms, payload).unwrap();
+    }
+    taken(segmenter)
+}
+
+fn finished(segmenter: &mut Segmenter) -> Vec<Segment> {
+    segmenter.finish();
+    taken(segmenter)
+}
+
+fn taken(segmenter: &mut Segmenter) -> Vec<Segment> {
+    std::iter::from_fn(|| segmenter.next_segment()).collect()
 }
 
 fn cut(messages: &[Message]) -> Vec<Segment> {
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
-    let mut segments = feed(&mut segmenter, messages);
-    segments.extend(segmenter.finish());
+    cut_by(&mut segmenter(), messages)
+}
+
+fn cut_by(segmenter: &mut Segmenter, messages: &[Message]) -> Vec<Segment> {
+    let mut segments = feed(segmenter, messages);
+    segments.extend(finished(segmenter));
     segments
 }
 
@@ -113,6 +131,12 @@ fn durations_ms(segments: &[Segment]) -> Vec<u64> {
 
 fn ticks(time_ms: i64) -> u64 {
     (time_ms as u64).wrapping_mul(90).wrapping_add(LEAD_TICKS) & ((1 << 33) - 1)
+}
+
+/// How far a time on the wire is from one in milliseconds.
+fn off_ticks(wire: u64, time_ms: i64) -> u64 {
+    let off = wire.wrapping_sub(ticks(time_ms)) & ((1 << 33) - 1);
+    off.min((1 << 33) - off)
 }
 
 fn of_track(messages: &[Message], track: Track) -> Vec<&Message> {
@@ -136,7 +160,7 @@ fn assert_holds(segments: &[Segment], media: &[Message]) {
     for packet in packets {
         for (at, frame) in adts_frames(&packet.payload).unwrap().into_iter().enumerate() {
             let (_, time_ms, body) = sounds.next().unwrap();
-            assert!(at > 0 || packet.pts == ticks(*time_ms));
+            assert!(at > 0 || off_ticks(packet.pts, *time_ms) <= 90, "{time_ms}");
             assert_eq!(frame[7..], body[2..]);
         }
     }
@@ -209,6 +233,54 @@ fn sound_alone_is_cut_by_time() {
 }
 
 #[test]
+fn audio_packets_follow_each_other_to_the_sample() {
+    for rate_hz in [44_100, 48_000] {
+        for gop_ms in [None, Some(2_000)] {
+            let source = Source { gop_ms, sample_rate_hz: Some(rate_hz), ..SOURCE };
+            let checked = checked(&cut(&source.all()));
+            let packets: Vec<_> = checked.iter().flat_map(|segment| &segment.audio).collect();
+            let mut samples = 0;
+            for packet in packets {
+                assert_eq!(packet.pts, LEAD_TICKS + samples * 90_000 / rate_hz as u64);
+                samples += 1_024 * adts_frames(&packet.payload).unwrap().len() as u64;
+            }
+            assert_eq!(samples / 1_024, of_track(&source.media(), Track::Audio).len() as u64);
+        }
+    }
+}
+
+#[test]
+fn mp3_of_a_lower_sampling_frequency_is_audio_of_mpeg_2() {
+    for (first_two, stream_type) in [(b"\xFF\xFB", 0x03), (b"\xFF\xF3", 0x04), (b"\xFF\xE3", 0x04)] {
+        let frame =
+            |at| (Track::Audio, at * 52, Bytes::from([&b"\x2F"[..], first_two, b"\x80\xC4mp3"].concat()));
+        let frames: Vec<_> = (0..60_i64).map(frame).collect();
+        let segments = cut(&frames);
+        assert!(!segments.is_empty() && segments.iter().all(|segment| !segment.discontinuity));
+        assert!(checked(&segments).iter().all(|segment| segment.audio_type == Some(stream_type)));
+    }
+}
+
+#[test]
+fn tags_without_data_leave_no_trace() {
+    let source = Source { gop_ms: Some(2_000), ..SOURCE };
+    let mut messages = source.all();
+    let is_real = |message: &Message| message.2.len() > 30;
+    let empty = |message: &Message| {
+        let kept = if message.0 == Track::Audio { 2 } else { 5 };
+        (message.0, message.1, message.2.slice(..kept))
+    };
+    messages = messages
+        .iter()
+        .flat_map(|message| [Some(message.clone()), is_real(message).then(|| empty(message))])
+        .flatten()
+        .collect();
+    let mut segmenter = segmenter();
+    assert_eq!(cut_by(&mut segmenter, &messages), cut(&source.all()));
+    assert_eq!(segmenter.dropped_frames(), 0);
+}
+
+#[test]
 fn video_alone() {
     let source = Source { sample_rate_hz: None, ..SOURCE };
     let segments = cut(&source.all());
@@ -238,48 +310,138 @@ fn nothing_comes_before_the_first_keyframe() {
 }
 
 #[test]
-fn ten_seconds_without_a_keyframe_are_cut_and_told() {
-    let segments = cut(&Source { gop_ms: Some(14_000), length_ms: 30_000, ..SOURCE }.all());
-    assert_eq!(durations_ms(&segments), [10_000, 4_000, 10_000, 4_000, 2_000]);
-    assert_eq!(
-        segments.iter().map(|segment| segment.forced_cut).collect::<Vec<_>>(),
-        [true, false, true, false, false]
-    );
-    assert_eq!(
-        segments.iter().map(|segment| segment.independent).collect::<Vec<_>>(),
-        [true, false, true, false, true]
-    );
-    assert_eq!(
-        checked(&segments).iter().map(|segment| segment.starts_with_keyframe).collect::<Vec<_>>(),
-        [true, false, true, false, true]
-    );
+fn keyframes_that_are_far_apart_begin_segments_all_the_same() {
+    for (gop_ms, expected_ms) in [(10_400, [10_400; 3]), (14_000, [14_000; 3]), (30_000, [30_000; 3])] {
+        let source = Source { gop_ms: Some(gop_ms), length_ms: 3 * gop_ms, ..SOURCE };
+        let segments = cut(&source.all());
+        assert_eq!(durations_ms(&segments), expected_ms);
+        assert!(segments.iter().all(|segment| segment.independent && !segment.forced_cut));
+        assert!(checked(&segments).iter().all(|segment| segment.starts_with_keyframe));
+    }
 }
 
 #[test]
-fn a_segment_begins_at_the_first_keyframe_behind_a_forced_cut() {
-    let segments = cut(&Source { gop_ms: Some(10_400), length_ms: 31_200, ..SOURCE }.all());
-    assert_eq!(durations_ms(&segments), [10_000, 400, 10_000, 400, 10_000, 400]);
+fn without_keyframes_for_too_long_segments_of_the_target_s_length_go_on() {
+    let config = SegmenterConfig { gop_max_ms: 10_000, ..SegmenterConfig::default() };
+    let mut segmenter = Segmenter::new(config, BufferPool::new(1 << 20));
+    let source = Source { gop_ms: Some(15_000), length_ms: 17_000, ..SOURCE };
+    let segments = cut_by(&mut segmenter, &source.all());
+    assert_eq!(durations_ms(&segments), [10_000, 2_000, 2_000, 1_000, 2_000]);
     assert_eq!(
-        checked(&segments).iter().map(|segment| segment.starts_with_keyframe).collect::<Vec<_>>(),
-        [true, false, true, false, true, false]
+        segments.iter().map(|segment| (segment.forced_cut, segment.independent)).collect::<Vec<_>>(),
+        [(true, true), (false, false), (false, false), (false, false), (false, true)]
     );
+    assert_holds(&segments, &source.media());
+}
+
+/// A stream of which one track is left out between two times.
+fn with_pause(source: Source, track: Track, from_ms: i64, to_ms: i64) -> Vec<Message> {
+    let mut messages = source.all();
+    messages.retain(|message| message.0 != track || message.1 < from_ms || message.1 >= to_ms);
+    messages
 }
 
 #[test]
-fn a_gop_of_exactly_ten_seconds_is_not_forced() {
-    let segments = cut(&Source { gop_ms: Some(10_000), length_ms: 40_000, ..SOURCE }.all());
-    assert_eq!(durations_ms(&segments), [10_000; 4]);
-    assert!(segments.iter().all(|segment| !segment.forced_cut));
-}
-
-#[test]
-fn video_that_stops_does_not_stop_the_sound() {
-    let mut messages = SOURCE.all();
-    messages.retain(|message| message.0 == Track::Audio || message.1 < 4_000);
+fn audio_goes_on_in_regular_segments_while_video_pauses() {
+    let source = Source { gop_ms: Some(1_000), length_ms: 40_000, ..SOURCE };
+    let messages = with_pause(source, Track::Video, 11_960, 32_000);
     let segments = cut(&messages);
-    assert_eq!(segments.len(), 3);
-    assert!((11_000..11_025).contains(&segments[1].duration_ms) && segments[1].forced_cut);
-    checked(&segments);
+    assert!(segments.iter().all(|segment| segment.duration_ms < 2_050 && !segment.forced_cut));
+    assert!(segments.iter().all(|segment| !segment.discontinuity));
+    let is_independent = |segment: &&Segment| segment.independent;
+    assert_eq!(segments.iter().filter(is_independent).count(), 6 + 4);
+    let back = segments.iter().position(|segment| segment.first_ms == 32_000).unwrap();
+    assert!(segments[back].independent && checked(&segments)[back].starts_with_keyframe);
+    assert_adjacent(&segments);
+    assert_holds(&segments, &messages[2..]);
+}
+
+#[test]
+fn a_segment_ends_a_second_after_video_paused_in_it_and_not_later() {
+    let source = Source { gop_ms: Some(1_000), length_ms: 12_000, ..SOURCE };
+    let mut segmenter = segmenter();
+    let messages = with_pause(source, Track::Video, 3_960, i64::MAX);
+    let until = messages.iter().position(|message| message.1 > 5_100).unwrap();
+    assert_eq!(durations_ms(&feed(&mut segmenter, &messages[..until])), [2_000, 2_017]);
+}
+
+#[test]
+fn video_goes_on_in_regular_segments_while_audio_pauses() {
+    let source = Source { gop_ms: Some(1_000), length_ms: 40_000, ..SOURCE };
+    let messages = with_pause(source, Track::Audio, 12_000, 32_000);
+    let segments = cut(&messages);
+    assert_eq!(durations_ms(&segments), [2_000; 20]);
+    assert!(segments.iter().all(|segment| segment.independent && !segment.discontinuity));
+    assert_holds(&segments, &messages[2..]);
+}
+
+#[test]
+fn a_picture_every_fifteen_seconds_does_not_hold_audio_up() {
+    let source = Source { gop_ms: Some(15_000), length_ms: 60_000, ..SOURCE };
+    let mut messages = source.all();
+    messages.retain(|message| message.0 == Track::Audio || message.1 % 15_000 == 0);
+    let segments = cut(&messages);
+    assert!(segments.iter().all(|segment| segment.duration_ms < 2_050));
+    let checked = checked(&segments);
+    assert_eq!(checked.iter().filter(|segment| segment.starts_with_keyframe).count(), 4);
+    assert_holds(&segments, &messages[2..]);
+}
+
+#[test]
+fn a_hole_of_eight_seconds_takes_no_time_of_a_segment() {
+    for sample_rate_hz in [Some(44_100), None] {
+        let source = Source { gop_ms: Some(1_000), length_ms: 26_000, sample_rate_hz, ..SOURCE };
+        let mut messages = source.all();
+        messages.retain(|message| message.1 < 11_480 || message.1 >= 19_480);
+        let segments = cut(&messages);
+        assert!(segments.iter().all(|segment| segment.duration_ms < 2_100 && !segment.discontinuity));
+        assert!(checked(&segments).iter().all(|segment| segment.starts_with_keyframe));
+        let after = segments.iter().find(|segment| segment.first_ms >= 19_480).unwrap();
+        assert_eq!(after.first_ms, 20_000, "on the stream's own timeline");
+        let pictures: usize = checked(&segments).iter().map(|segment| segment.video.len()).sum();
+        assert_eq!(pictures, of_track(&messages[1..], Track::Video).len());
+    }
+}
+
+/// A stream whose audio is sent before the video of its time, or behind it.
+fn with_skew(source: Source, ahead_ms: i64) -> Vec<Message> {
+    let mut media = source.media();
+    media.sort_by_key(|(track, time_ms, _)| time_ms - if *track == Track::Audio { ahead_ms } else { 0 });
+    [source.headers(), media].concat()
+}
+
+#[test]
+fn tracks_that_are_sent_apart_are_put_in_order() {
+    for ahead_ms in [300, 1_500, 2_900, -300, -1_500, -2_900] {
+        let mut segmenter = segmenter();
+        let segments = cut_by(&mut segmenter, &with_skew(SOURCE, ahead_ms));
+        assert_eq!(durations_ms(&segments)[..9], [2_000; 9]);
+        assert_eq!((segmenter.late_frames(), segmenter.dropped_frames()), (0, u64::from(ahead_ms > 0)));
+        for segment in checked(&segments) {
+            assert!(segment.starts_with_keyframe && segment.video.len() == 50);
+            let (audio, first) = (&segment.audio, segment.video[0].pts);
+            assert!(audio[0].pts - first < 30 * 90 && audio[audio.len() - 1].pts - first < 2_000 * 90);
+        }
+    }
+}
+
+#[test]
+fn tracks_that_are_sent_too_far_apart_are_counted() {
+    let mut segmenter = segmenter();
+    let segments = cut_by(&mut segmenter, &with_skew(Source { length_ms: 40_000, ..SOURCE }, -8_000));
+    assert!(segmenter.late_frames() > 1_000, "{}", segmenter.late_frames());
+    assert_eq!(durations_ms(&segments)[..19], [2_000; 19]);
+}
+
+#[test]
+fn a_keyframe_that_comes_late_still_begins_the_segment() {
+    let source = Source { gop_ms: Some(2_000), length_ms: 12_000, ..SOURCE };
+    let mut messages = source.all();
+    let is_late = |message: &Message| message.0 == Track::Video && (6_000..7_200).contains(&message.1);
+    messages.sort_by_key(|message| if is_late(message) { 7_200 } else { message.1 });
+    let segments = cut(&messages);
+    assert!(segments.iter().all(|segment| segment.independent), "{:?}", durations_ms(&segments));
+    assert_eq!(segments.len(), 6);
 }
 
 #[test]
@@ -305,13 +467,34 @@ fn a_repeated_header_changes_nothing_and_another_one_cuts() {
 }
 
 #[test]
+fn parameter_sets_that_change_in_band_are_a_discontinuity() {
+    let source = Source { gop_ms: Some(1_000), length_ms: 6_000, ..SOURCE };
+    let other_sets = b"\0\0\0\x04\x67\x64\0\x28\0\0\0\x03\x68\xEB\xE3";
+    let in_band = |(track, time_ms, body): Message| match (track, time_ms) {
+        (Track::Video, 3_000) => (track, time_ms, [&body[..5], other_sets, &body[5..]].concat().into()),
+        _ => (track, time_ms, body),
+    };
+    let segments = cut(&source.all().into_iter().map(in_band).collect::<Vec<_>>());
+    assert_eq!(durations_ms(&segments), [2_000, 1_000, 2_000, 1_000]);
+    let discontinuities: Vec<_> = segments.iter().map(|segment| segment.discontinuity).collect();
+    assert_eq!(discontinuities, [false, false, true, false]);
+    for segment in &checked(&segments)[2..] {
+        let keyframes = segment.video.iter().filter(|picture| picture.random_access);
+        assert!(
+            keyframes.into_iter().all(|picture| picture.payload[13] == 0x28),
+            "later keyframes get them as well"
+        );
+    }
+}
+
+#[test]
 fn another_header_of_the_sound_waits_for_the_next_keyframe() {
     let mut messages = Source { gop_ms: Some(1_000), length_ms: 6_000, ..SOURCE }.all();
     let at = messages.iter().position(|message| message.1 >= 2_500).unwrap();
     messages.insert(at, (Track::Audio, 2_500, Bytes::from_static(AAC_48000)));
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
+    let mut segmenter = segmenter();
     let mut segments = feed(&mut segmenter, &messages);
-    segments.extend(segmenter.finish());
+    segments.extend(finished(&mut segmenter));
     assert_eq!(durations_ms(&segments), [2_000, 1_000, 2_000, 1_000]);
     assert!(segments[2].discontinuity && (21..=22).contains(&segmenter.dropped_frames()));
     checked(&segments);
@@ -355,9 +538,11 @@ fn a_header_that_cannot_be_read_takes_nothing_from_the_frames_before_it() {
     let mut messages = Source { length_ms: 1_000, ..SOURCE }.all();
     let intact = cut(&messages);
     messages.push((Track::Video, 1_000, Bytes::from_static(b"\x17\0\0\0\0\x02")));
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
-    messages.iter().for_each(|(track, time_ms, payload)| drop(segmenter.push(*track, *time_ms, payload)));
-    assert_eq!(segmenter.finish().as_ref(), intact.first());
+    let mut segmenter = segmenter();
+    for (track, time_ms, payload) in &messages {
+        let _ = segmenter.push(*track, *time_ms, payload);
+    }
+    assert_eq!(finished(&mut segmenter), intact);
 }
 
 /// An eighth of what a segment may have.
@@ -394,12 +579,12 @@ fn what_is_left_out_counts_as_frames_beside_it_may_keep_it_in_memory() {
 
 #[test]
 fn a_segment_holds_no_frame_in_memory_when_it_is_cut() {
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
+    let mut segmenter = segmenter();
     let messages = SOURCE.all();
     let second = messages.iter().position(|message| message.1 >= 2_000).unwrap();
     assert!(feed(&mut segmenter, &messages[..second]).is_empty());
-    assert!(messages[2..second].iter().all(|message| !message.2.is_unique()));
-    feed(&mut segmenter, &messages[second..=second]);
+    assert!(messages[4..second].iter().all(|message| !message.2.is_unique()));
+    assert_eq!(feed(&mut segmenter, &messages[second..second + 3]).len(), 1);
     assert!(messages[2..second].iter().all(|message| message.2.is_unique()));
 }
 
@@ -440,24 +625,26 @@ fn video_that_comes_late_begins_at_its_keyframe() {
 fn a_hint_saves_the_wait() {
     let source = Source { gop_ms: None, length_ms: 300, ..SOURCE };
     assert!(cut(&source.all()).is_empty());
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
+    let mut segmenter = segmenter();
     segmenter.set_tracks(Some(false));
     assert!(feed(&mut segmenter, &source.all()).is_empty());
-    assert_holds(&[segmenter.finish().unwrap()], &source.media());
+    assert_holds(&finished(&mut segmenter), &source.media());
 }
 
 #[test]
 fn another_publisher_is_a_discontinuity() {
     let first = Source { length_ms: 3_000, ..SOURCE };
     let second = Source { start_ms: 5_000, length_ms: 4_000, ..SOURCE };
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
-    assert_eq!(segmenter.discontinuity(), None);
+    let mut segmenter = segmenter();
+    segmenter.discontinuity();
     let mut segments = feed(&mut segmenter, &first.all());
-    segments.extend(segmenter.discontinuity());
-    assert_eq!(segmenter.discontinuity(), None);
+    segmenter.discontinuity();
+    segments.extend(taken(&mut segmenter));
+    segmenter.discontinuity();
+    assert_eq!(segmenter.next_segment(), None);
     segments.extend(feed(&mut segmenter, &second.all()));
-    segments.extend(segmenter.finish());
-    assert_eq!(segmenter.finish(), None);
+    segments.extend(finished(&mut segmenter));
+    assert_eq!(finished(&mut segmenter), []);
     assert_eq!(durations_ms(&segments), [2_000, 1_000, 2_000, 2_000]);
     assert_eq!(
         segments.iter().map(|segment| segment.discontinuity).collect::<Vec<_>>(),
@@ -469,12 +656,13 @@ fn another_publisher_is_a_discontinuity() {
 #[test]
 fn a_publisher_without_video_may_follow_one_with_it() {
     let second = Source { start_ms: 5_000, length_ms: 4_000, gop_ms: None, ..SOURCE };
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
+    let mut segmenter = segmenter();
     let mut segments = feed(&mut segmenter, &SOURCE.all()[..100]);
-    segments.extend(segmenter.discontinuity());
+    segmenter.discontinuity();
+    segments.extend(taken(&mut segmenter));
     let before = segments.len();
     segments.extend(feed(&mut segmenter, &second.all()));
-    segments.extend(segmenter.finish());
+    segments.extend(finished(&mut segmenter));
     let checked = checked(&segments);
     assert_eq!((checked[before].video_type, checked[before].audio_type), (None, Some(0x0F)));
     assert!(segments[before].discontinuity && segments[before].first_ms == 5_000);
@@ -491,7 +679,7 @@ fn a_leap_is_a_discontinuity_and_no_long_segment() {
 
 #[test]
 fn codecs_that_do_not_fit_are_named() {
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
+    let mut segmenter = segmenter();
     let mut name = |track, body: &'static [u8]| match segmenter.push(track, 0, &Bytes::from_static(body)) {
         Err(SegmentError::Container(ContainerError::UnsupportedCodec(codec))) => (codec, codec.to_string()),
         other => panic!("{other:?}"),
@@ -505,9 +693,42 @@ fn codecs_that_do_not_fit_are_named() {
     assert_eq!(name(Track::Audio, b"\x72").1, "flv-audio-7");
 }
 
+/// AAC in a layout that has no channel configuration.
+const AAC_QUAD: &[u8] = b"\xAF\0\x12\0\x05\x04\x04\0\x21\x10\x0D";
+
+#[test]
+fn a_stream_whose_only_header_is_refused_is_refused_with_the_reason() {
+    let refused_ms = |has_video: Option<bool>, headers: &[Message], track: Track| {
+        let mut segmenter = segmenter();
+        segmenter.set_tracks(has_video);
+        for (track, time_ms, payload) in headers {
+            let _ = segmenter.push(*track, *time_ms, payload);
+        }
+        let media = of_track(&SOURCE.media(), track).into_iter().cloned().collect::<Vec<_>>();
+        media.iter().find_map(|(track, time_ms, payload)| match segmenter.push(*track, *time_ms, payload) {
+            Err(SegmentError::Unsupported(unsupported)) => Some((*time_ms, unsupported.to_string())),
+            other => other.map(|()| None).unwrap(),
+        })
+    };
+    let quad = || (Track::Audio, 0, Bytes::from_static(AAC_QUAD));
+    let bad_avcc = || (Track::Video, 0, Bytes::from_static(b"\x17\0\0\0\0\x02"));
+    let (time_ms, text) = refused_ms(None, &[quad()], Track::Audio).unwrap();
+    assert!(
+        (1_000..1_024).contains(&time_ms) && text.contains("aac: ADTS has no channel configuration"),
+        "{text}"
+    );
+    let (time_ms, text) = refused_ms(None, &[bad_avcc(), quad()], Track::Video).unwrap();
+    assert!(time_ms == 1_000 && text.contains("h264: the decoder configuration record"), "{text}");
+    let announced = refused_ms(Some(true), &[quad()], Track::Audio).unwrap();
+    assert!((11_000..11_024).contains(&announced.0));
+    let avcc = || (Track::Video, 0, Bytes::from_static(AVCC));
+    assert_eq!(refused_ms(None, &[quad(), avcc()], Track::Audio), None, "video may be enough");
+    assert_eq!(refused_ms(None, &[], Track::Audio), None, "a header may still come");
+}
+
 #[test]
 fn frames_without_a_header_are_counted_and_malformed_ones_refused() {
-    let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
+    let mut segmenter = segmenter();
     let source = Source { length_ms: 2_000, ..SOURCE };
     assert!(feed(&mut segmenter, &source.media()).is_empty());
     assert_eq!(segmenter.dropped_frames(), source.media().len() as u64);
@@ -515,7 +736,7 @@ fn frames_without_a_header_are_counted_and_malformed_ones_refused() {
     assert!(!push(AVCC));
     assert!(push(b"\x17\x01\0\0\0\0\0\0\x09\x65"));
     assert!(push(b"\x17"));
-    assert_eq!(segmenter.finish(), None);
+    assert_eq!(finished(&mut segmenter), []);
 }
 
 #[test]
@@ -554,7 +775,7 @@ fn any_message() -> impl Strategy<Value = Message> {
 proptest! {
     #[test]
     fn any_feed_is_cut_or_refused(messages in proptest::collection::vec(any_message(), 0..60), at in 0..60_usize) {
-        let mut segmenter = Segmenter::new(SegmenterConfig::default(), BufferPool::new(1 << 20));
+        let mut segmenter = segmenter();
         for (index, (track, time_ms, payload)) in messages.iter().enumerate() {
             let _ = segmenter.push(*track, *time_ms, payload);
             if index == at {
@@ -596,7 +817,7 @@ proptest! {
         assert_holds(&segments, &media);
         let played_ms: u64 = durations_ms(&segments).iter().sum();
         prop_assert_eq!(played_ms, gop_frames.iter().sum::<i64>() as u64 * 40);
-        prop_assert!(segments.iter().all(|segment| segment.duration_ms <= 12_000));
+        prop_assert!(segments.iter().all(|segment| segment.duration_ms < 2_000 + 12_000));
     }
 }
 
@@ -607,6 +828,6 @@ fn sound_that_is_held_back_does_not_keep_its_batch_in_memory() {
     let batch = Bytes::from(vec![[0xAF, 1]; 1_000].concat());
     segmenter.push(Track::Audio, 0, &batch.slice(..20)).unwrap();
     assert!(batch.is_unique());
-    assert!(segmenter.finish().is_none(), "it was still held");
+    assert_eq!(finished(&mut segmenter), [], "it was still held");
     assert_eq!(segmenter.dropped_frames(), 1);
 }

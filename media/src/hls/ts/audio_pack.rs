@@ -1,6 +1,7 @@
 //! Audio frames that wait to share one PES packet: alone, each would waste most of a transport packet.
 
 use super::psi::AudioStream;
+use crate::hls::audio_clock::{AudioTime, FrameSpan};
 
 /// The most that a pack plays.
 const SPAN_MAX_MS: i64 = 90;
@@ -8,24 +9,23 @@ const SPAN_MAX_MS: i64 = 90;
 /// A pack this much older than the video beside it is not waited for any longer.
 const AGE_MAX_MS: i64 = 200;
 
-/// A frame is presented where those before it in the pack end. If its own time is further off, it begins another pack.
-const DRIFT_MAX_MS: i64 = 10;
-
 const PACK_MAX_BYTES: usize = 16 * 1024;
 
 /// Consecutive frames, of which the first has a time.
 #[derive(Debug, Default)]
 pub(super) struct AudioPack {
-    first: Option<(AudioStream, i64)>,
+    first: Option<PackStart>,
     frame_count: i64,
     bytes: Vec<u8>,
 }
 
-/// How long a frame of this stream plays, as a fraction of a second.
+/// The first frame of a pack.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FrameSpan {
-    pub(super) samples: u32,
-    pub(super) rate_hz: u32,
+pub(super) struct PackStart {
+    pub(super) stream: AudioStream,
+    pub(super) time_ms: i64,
+    /// The same counted in samples, for streams whose frames' span is known.
+    pub(super) counted: Option<AudioTime>,
 }
 
 impl FrameSpan {
@@ -36,27 +36,20 @@ impl FrameSpan {
 
 impl AudioPack {
     /// Whether a frame can join. Nothing joins a stream whose frames' span is not known.
-    pub(super) fn has_room(
-        &self,
-        stream: AudioStream,
-        time_ms: i64,
-        size_bytes: usize,
-        span: Option<FrameSpan>,
-    ) -> bool {
-        let Some((first_stream, first_ms)) = self.first else {
-            return true;
+    pub(super) fn has_room(&self, next: PackStart, size_bytes: usize, span: Option<FrameSpan>) -> bool {
+        let Some(first) = self.first else { return true };
+        let (Some(first_time), Some(next_time), Some(span)) = (first.counted, next.counted, span) else {
+            return false;
         };
-        let Some(span) = span else { return false };
-        let drift_ms = time_ms.saturating_sub(first_ms.saturating_add(span.times(self.frame_count)));
-        stream == first_stream
-            && drift_ms.saturating_abs() <= DRIFT_MAX_MS
+        next.stream == first.stream
+            && next_time.continues(first_time)
             && span.times(self.frame_count + 1) <= SPAN_MAX_MS
             && self.bytes.len() + size_bytes <= PACK_MAX_BYTES
     }
 
     /// Adds a frame behind its header; check [`has_room`](Self::has_room) first.
-    pub(super) fn push(&mut self, stream: AudioStream, time_ms: i64, header: &[u8], frame: &[u8]) {
-        self.first.get_or_insert((stream, time_ms));
+    pub(super) fn push(&mut self, next: PackStart, header: &[u8], frame: &[u8]) {
+        self.first.get_or_insert(next);
         self.frame_count += 1;
         self.bytes.extend_from_slice(header);
         self.bytes.extend_from_slice(frame);
@@ -64,13 +57,13 @@ impl AudioPack {
 
     /// Whether it should go before video of this time.
     pub(super) fn is_old(&self, now_ms: i64) -> bool {
-        self.first.is_some_and(|(_, first_ms)| now_ms.saturating_sub(first_ms) > AGE_MAX_MS)
+        self.first.is_some_and(|first| now_ms.saturating_sub(first.time_ms) > AGE_MAX_MS)
     }
 
-    /// What it holds, to be written: stream, time of the first frame, frames. Empties it.
-    pub(super) fn take(&mut self, write: impl FnOnce(AudioStream, i64, &[u8])) {
-        if let Some((stream, first_ms)) = self.first.take() {
-            write(stream, first_ms, &self.bytes);
+    /// What it holds, to be written. Empties it.
+    pub(super) fn take(&mut self, write: impl FnOnce(PackStart, &[u8])) {
+        if let Some(first) = self.first.take() {
+            write(first, &self.bytes);
         }
         self.frame_count = 0;
         self.bytes.clear();

@@ -176,7 +176,7 @@ impl Open {
             let pid = Some(u16::from_be_bytes([high & 0x1F, *low]));
             match stream_type {
                 0x1B | 0x24 => (self.segment.video_type, self.video_pid) = (Some(*stream_type), pid),
-                0x0F | 0x03 => (self.segment.audio_type, self.audio_pid) = (Some(*stream_type), pid),
+                0x0F | 0x03 | 0x04 => (self.segment.audio_type, self.audio_pid) = (Some(*stream_type), pid),
                 other => return Err(format!("stream type {other:#x}")),
             }
         }

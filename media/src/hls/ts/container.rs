@@ -1,13 +1,11 @@
 //! MPEG-TS as the container of segments: H.264 and H.265 in Annex B, AAC in ADTS, MP3 as it is.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::{
-    audio_pack::{AudioPack, FrameSpan},
+    audio_pack::{AudioPack, PackStart},
     psi::{AudioStream, VideoStream},
-    writer::{TABLES_BYTES, TsWriter, audio_max_bytes, video_max_bytes},
+    writer::{LEAD_MS, TABLES_BYTES, TICKS_A_SECOND, Ticks, TsWriter, audio_max_bytes, video_max_bytes},
 };
 use crate::{
     codec::{
@@ -15,13 +13,17 @@ use crate::{
         annex_b::AccessUnit,
         avc::parse_avcc,
         hevc::parse_hvcc,
-        nal::{NalConfig, NalSyntax},
+        nal::{ActiveConfig, NalSyntax},
     },
     flv::{
         audio::AudioCodec,
         video::{VideoCodec, VideoHeader, VideoKind},
     },
-    hls::container::{Codec, Container, ContainerError, Lead},
+    hls::{
+        audio_clock::{AudioClock, FrameSpan},
+        container::{Codec, Container, ContainerError, Lead, SegmentFormat, Timed},
+        mp3,
+    },
 };
 
 /// The largest audio frame, in bytes; those of MP3 and AAC are a fraction of it.
@@ -31,7 +33,8 @@ pub const AUDIO_FRAME_MAX_BYTES: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub struct TsContainer {
     writer: TsWriter,
-    video: Option<Arc<NalConfig>>,
+    clock: AudioClock,
+    video: Option<ActiveConfig>,
     audio: Option<AudioConfig>,
 }
 
@@ -44,19 +47,19 @@ pub enum TsFrame {
     Audio(AudioFrame),
 }
 
-/// A picture and its times, in milliseconds.
+/// A picture, and how long after its decoding it is presented.
 #[derive(Debug)]
 pub struct VideoFrame {
     unit: AccessUnit,
-    dts_ms: i64,
-    pts_ms: i64,
+    begins_sequence: bool,
+    composition_time_ms: i32,
 }
 
-/// A frame of audio and its time, in milliseconds.
+/// A frame of audio.
 #[derive(Debug)]
 pub struct AudioFrame {
-    config: AudioConfig,
-    time_ms: i64,
+    stream: AudioStream,
+    span: Option<FrameSpan>,
     adts: Option<[u8; ADTS_HEADER_BYTES]>,
     data: Bytes,
 }
@@ -70,6 +73,7 @@ enum AudioConfig {
 /// The segment that is being written, and what is written late or in pieces.
 struct Mux<'a> {
     writer: &'a mut TsWriter,
+    clock: &'a mut AudioClock,
     out: &'a mut Vec<u8>,
     pack: AudioPack,
     annex_b: Vec<u8>,
@@ -78,11 +82,18 @@ struct Mux<'a> {
 impl Container for TsContainer {
     type Frame = TsFrame;
 
+    /// Version 3 is for durations with a fraction; MPEG-TS asks for none.
+    const FORMAT: &'static SegmentFormat =
+        &SegmentFormat { extension: "ts", content_type: "video/mp2t", playlist_version: 3 };
+
+    /// Nothing may come when the clock has reached its time.
+    const LATE_MAX_MS: i64 = LEAD_MS;
+
     const SEGMENT_OVERHEAD_BYTES: usize = TABLES_BYTES;
 
     fn set_video(&mut self, codec: VideoCodec, header: &[u8]) -> Result<(), ContainerError> {
         self.video = None;
-        self.video = Some(Arc::new(match video_syntax(codec)? {
+        self.video = Some(ActiveConfig::new(match video_syntax(codec)? {
             NalSyntax::H264 => parse_avcc(header)?,
             NalSyntax::H265 => parse_hvcc(header)?,
         }));
@@ -91,34 +102,42 @@ impl Container for TsContainer {
 
     fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), ContainerError> {
         self.audio = None;
-        self.audio = Some(match audio_stream(codec)? {
-            AudioStream::Aac => AudioConfig::Aac(AdtsConfig::parse(header)?),
-            AudioStream::Mp3 => AudioConfig::Mp3,
+        self.audio = Some(match codec {
+            AudioCodec::Aac => AudioConfig::Aac(AdtsConfig::parse(header)?),
+            AudioCodec::Mp3 => AudioConfig::Mp3,
+            other => return Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
         });
         Ok(())
     }
 
-    fn video(&self, header: &VideoHeader, dts_ms: i64, data: Bytes) -> Result<TsFrame, ContainerError> {
+    fn video(&mut self, header: &VideoHeader, data: Bytes) -> Result<Option<TsFrame>, ContainerError> {
         let syntax = video_syntax(header.codec)?;
-        let config = self.video.as_ref().filter(|config| config.syntax == syntax);
-        let config = config.ok_or(ContainerError::NoHeader)?;
-        let unit = AccessUnit::read(config, data, header.kind == VideoKind::Keyframe)?;
-        let pts_ms = dts_ms.saturating_add(i64::from(header.composition_time_ms));
-        Ok(TsFrame::Video(VideoFrame { unit, dts_ms, pts_ms }))
+        let active = self.video.as_mut().filter(|active| active.config().syntax == syntax);
+        let active = active.ok_or(ContainerError::NoHeader)?;
+        active.update(&data)?;
+        let is_keyframe = header.kind == VideoKind::Keyframe;
+        let Some(unit) = AccessUnit::read(active.config(), data, is_keyframe)? else { return Ok(None) };
+        let begins_sequence = is_keyframe && active.take_change();
+        let composition_time_ms = header.composition_time_ms;
+        Ok(Some(TsFrame::Video(VideoFrame { unit, begins_sequence, composition_time_ms })))
     }
 
-    fn audio(&self, codec: AudioCodec, time_ms: i64, data: Bytes) -> Result<TsFrame, ContainerError> {
-        let stream = audio_stream(codec)?;
+    fn audio(&self, codec: AudioCodec, data: Bytes) -> Result<Option<TsFrame>, ContainerError> {
         if data.len() > AUDIO_FRAME_MAX_BYTES {
             return Err(ContainerError::AudioFrameSize(data.len()));
         }
-        let config = self.audio.filter(|config| config.stream() == stream);
-        let config = config.ok_or(ContainerError::NoHeader)?;
-        let adts = match config {
-            AudioConfig::Aac(aac) => Some(aac.header(data.len())?),
-            AudioConfig::Mp3 => None,
+        let sound = match (codec, self.audio) {
+            (AudioCodec::Aac, Some(AudioConfig::Aac(config))) => aac_frame(config, data)?,
+            (AudioCodec::Mp3, Some(AudioConfig::Mp3)) => mp3_frame(data),
+            (AudioCodec::Aac | AudioCodec::Mp3, _) => return Err(ContainerError::NoHeader),
+            (other, _) => return Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
         };
-        Ok(TsFrame::Audio(AudioFrame { config, time_ms, adts, data }))
+        // Some encoders send tags without data; to a player, an ADTS header alone is a frame that cannot be decoded.
+        Ok((!sound.data.is_empty()).then_some(TsFrame::Audio(sound)))
+    }
+
+    fn begins_sequence(frame: &TsFrame) -> bool {
+        matches!(frame, TsFrame::Video(VideoFrame { begins_sequence: true, .. }))
     }
 
     fn size_max_bytes(frame: &TsFrame) -> usize {
@@ -128,14 +147,14 @@ impl Container for TsContainer {
         }
     }
 
-    fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[TsFrame]) -> bool {
+    fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[Timed<TsFrame>]) -> bool {
         self.writer.begin_segment(out, lead);
         let (pack, annex_b) = (AudioPack::default(), Vec::new());
-        let mut mux = Mux { writer: &mut self.writer, out, pack, annex_b };
-        for frame in frames {
+        let mut mux = Mux { writer: &mut self.writer, clock: &mut self.clock, out, pack, annex_b };
+        for Timed { time_ms, frame } in frames {
             match frame {
-                TsFrame::Video(picture) => mux.video(picture),
-                TsFrame::Audio(sound) => mux.audio(sound),
+                TsFrame::Video(picture) => mux.video(*time_ms, picture),
+                TsFrame::Audio(sound) => mux.audio(*time_ms, sound),
             }
         }
         mux.flush_pack();
@@ -144,13 +163,15 @@ impl Container for TsContainer {
 
     fn discontinuity(&mut self) {
         self.writer.discontinuity();
+        self.clock.reset();
     }
 }
 
 impl Mux<'_> {
-    fn video(&mut self, picture: &VideoFrame) {
-        let VideoFrame { unit, dts_ms, pts_ms } = picture;
-        if self.pack.is_old(*dts_ms) {
+    fn video(&mut self, dts_ms: i64, picture: &VideoFrame) {
+        let VideoFrame { unit, composition_time_ms, .. } = picture;
+        let pts_ms = dts_ms.saturating_add(i64::from(*composition_time_ms));
+        if self.pack.is_old(dts_ms) {
             self.flush_pack();
         }
         let stream = match unit.config().syntax {
@@ -159,39 +180,40 @@ impl Mux<'_> {
         };
         self.annex_b.clear();
         unit.put(&mut self.annex_b);
-        self.writer.video(self.out, stream, *dts_ms, *pts_ms, unit.is_keyframe(), &self.annex_b);
+        self.writer.video(self.out, stream, dts_ms, pts_ms, unit.is_keyframe(), &self.annex_b);
     }
 
-    fn audio(&mut self, sound: &AudioFrame) {
-        let AudioFrame { config, time_ms, adts, data } = sound;
-        let (stream, header) = (config.stream(), adts.as_ref().map_or(&[][..], |adts| &adts[..]));
-        if !self.pack.has_room(stream, *time_ms, header.len() + data.len(), config.span()) {
+    fn audio(&mut self, time_ms: i64, sound: &AudioFrame) {
+        let AudioFrame { stream, span, adts, data } = sound;
+        let counted = span.map(|span| self.clock.place(time_ms, span));
+        let next = PackStart { stream: *stream, time_ms, counted };
+        let header = adts.as_ref().map_or(&[][..], |adts| &adts[..]);
+        if !self.pack.has_room(next, header.len() + data.len(), *span) {
             self.flush_pack();
         }
-        self.pack.push(stream, *time_ms, header, data);
+        self.pack.push(next, header, data);
     }
 
     fn flush_pack(&mut self) {
-        self.pack.take(|stream, first_ms, frames| self.writer.audio(self.out, stream, first_ms, frames));
+        self.pack.take(|first, frames| self.writer.audio(self.out, first.stream, ticks(first), frames));
     }
 }
 
-impl AudioConfig {
-    fn stream(self) -> AudioStream {
-        match self {
-            AudioConfig::Aac(_) => AudioStream::Aac,
-            AudioConfig::Mp3 => AudioStream::Mp3,
-        }
-    }
+fn ticks(PackStart { time_ms, counted, .. }: PackStart) -> Ticks {
+    let Some(counted) = counted else { return Ticks::from_ms(time_ms) };
+    let ticks = i64::try_from(counted.counted(TICKS_A_SECOND)).unwrap_or(i64::MAX);
+    Ticks::from_ms(counted.from_ms).plus(ticks)
+}
 
-    fn span(self) -> Option<FrameSpan> {
-        match self {
-            AudioConfig::Aac(aac) => {
-                Some(FrameSpan { samples: AAC_FRAME_SAMPLES, rate_hz: aac.sample_rate_hz() })
-            }
-            AudioConfig::Mp3 => None,
-        }
-    }
+fn aac_frame(config: AdtsConfig, data: Bytes) -> Result<AudioFrame, ContainerError> {
+    let span = Some(FrameSpan { samples: AAC_FRAME_SAMPLES, rate_hz: config.sample_rate_hz() });
+    let adts = Some(config.header(data.len())?);
+    Ok(AudioFrame { stream: AudioStream::Aac, span, adts, data })
+}
+
+fn mp3_frame(data: Bytes) -> AudioFrame {
+    let stream = if mp3::is_low_rate(&data) { AudioStream::Mpeg2 } else { AudioStream::Mpeg1 };
+    AudioFrame { stream, span: None, adts: None, data }
 }
 
 fn video_syntax(codec: VideoCodec) -> Result<NalSyntax, ContainerError> {
@@ -199,14 +221,6 @@ fn video_syntax(codec: VideoCodec) -> Result<NalSyntax, ContainerError> {
         VideoCodec::H264 => Ok(NalSyntax::H264),
         VideoCodec::H265 => Ok(NalSyntax::H265),
         other => Err(ContainerError::UnsupportedCodec(Codec::Video(other))),
-    }
-}
-
-fn audio_stream(codec: AudioCodec) -> Result<AudioStream, ContainerError> {
-    match codec {
-        AudioCodec::Aac => Ok(AudioStream::Aac),
-        AudioCodec::Mp3 => Ok(AudioStream::Mp3),
-        other => Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
     }
 }
 
@@ -225,7 +239,7 @@ mod tests {
         container
     }
 
-    fn picture(container: &TsContainer, time_ms: i64, size_bytes: usize) -> TsFrame {
+    fn picture(container: &mut TsContainer, time_ms: i64, size_bytes: usize) -> Timed<TsFrame> {
         let kind = if size_bytes.is_multiple_of(7) { VideoKind::Keyframe } else { VideoKind::Inter };
         let header = VideoHeader {
             codec: VideoCodec::H264,
@@ -234,7 +248,29 @@ mod tests {
             data_offset: 0,
         };
         let data = [&(size_bytes as u32).to_be_bytes()[..], &vec![0x41; size_bytes]].concat();
-        container.video(&header, time_ms, data.into()).unwrap()
+        Timed { time_ms, frame: container.video(&header, data.into()).unwrap().unwrap() }
+    }
+
+    fn sound(container: &TsContainer, time_ms: i64, size_bytes: usize) -> Timed<TsFrame> {
+        let frame = container.audio(AudioCodec::Aac, vec![1; size_bytes].into()).unwrap().unwrap();
+        Timed { time_ms, frame }
+    }
+
+    #[test]
+    fn what_has_nothing_to_show_or_play_is_no_frame() {
+        let mut container = container();
+        assert!(container.audio(AudioCodec::Aac, Bytes::new()).unwrap().is_none());
+        container.set_audio(AudioCodec::Mp3, &[]).unwrap();
+        assert!(container.audio(AudioCodec::Mp3, Bytes::new()).unwrap().is_none());
+        let header = VideoHeader {
+            codec: VideoCodec::H264,
+            kind: VideoKind::Keyframe,
+            composition_time_ms: 0,
+            data_offset: 0,
+        };
+        for data in [&b""[..], b"\0\0\0\0", b"\0\0\0\x02\x09\xF0", b"\0\0\0\x02\x09\xF0\0\0\0\x02\x06\x05"] {
+            assert!(container.video(&header, Bytes::from_static(data)).unwrap().is_none(), "{data:?}");
+        }
     }
 
     proptest! {
@@ -247,11 +283,11 @@ mod tests {
         ) {
             let mut container = container();
             let frame = |(at, (is_video, size_bytes)): (usize, (bool, usize))| match is_video {
-                true => picture(&container, at as i64 * step_ms, size_bytes),
-                false => container.audio(AudioCodec::Aac, at as i64 * step_ms, vec![1; size_bytes].into()).unwrap(),
+                true => picture(&mut container, at as i64 * step_ms, size_bytes),
+                false => sound(&container, at as i64 * step_ms, size_bytes),
             };
             let frames: Vec<_> = sizes.into_iter().enumerate().map(frame).collect();
-            let size_max_bytes = frames.iter().map(TsContainer::size_max_bytes).sum::<usize>();
+            let size_max_bytes = frames.iter().map(|timed| TsContainer::size_max_bytes(&timed.frame)).sum::<usize>();
             let mut out = Vec::new();
             container.write_segment(&mut out, lead, &frames);
             prop_assert!(out.len() <= TsContainer::SEGMENT_OVERHEAD_BYTES + size_max_bytes);

@@ -32,7 +32,9 @@ pub enum AudioStream {
     /// AAC in ADTS, stream type 0x0F.
     Aac,
     /// MPEG-1 audio, stream type 0x03.
-    Mp3,
+    Mpeg1,
+    /// Audio of the lower sampling frequencies of MPEG-2, stream type 0x04.
+    Mpeg2,
 }
 
 /// The tracks of the program.
@@ -59,7 +61,8 @@ impl AudioStream {
     pub const fn stream_type(self) -> u8 {
         match self {
             AudioStream::Aac => 0x0F,
-            AudioStream::Mp3 => 0x03,
+            AudioStream::Mpeg1 => 0x03,
+            AudioStream::Mpeg2 => 0x04,
         }
     }
 }
@@ -130,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_pmt_names_the_tracks_and_the_clock() {
-        let tracks = Tracks { video: Some(VideoStream::H265), audio: Some(AudioStream::Mp3) };
+        let tracks = Tracks { video: Some(VideoStream::H265), audio: Some(AudioStream::Mpeg1) };
         let packet = pmt_packet(0, 3, tracks, Lead::Video);
         assert_eq!(packet[..17], *b"\x47\x50\x00\x10\x00\x02\xB0\x17\x00\x01\xC7\x00\x00\xE1\x00\xF0\x00");
         assert_eq!(packet[17..27], *b"\x24\xE1\x00\xF0\x00\x03\xE1\x01\xF0\x00");

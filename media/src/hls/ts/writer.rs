@@ -15,6 +15,10 @@ pub const LEAD_MS: i64 = 500;
 /// Video that comes less often does not carry the clock often enough, so that packets with nothing else are put in.
 pub const CLOCK_INTERVAL_MS: i64 = 90;
 
+/// A time on the stream's timeline in 90 kHz, the unit of the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticks(i64);
+
 /// The most audio in one PES packet: what its 16-bit length can tell, without its header.
 pub const PES_AUDIO_MAX_BYTES: usize = 0xFFFF - (PES_HEADER_PTS_BYTES - PES_PREFIX_BYTES);
 
@@ -30,6 +34,10 @@ const STREAM_ID_VIDEO: u8 = 0xE0;
 const STREAM_ID_AUDIO: u8 = 0xC0;
 const RANDOM_ACCESS: u8 = 0x40;
 const HAS_CLOCK: u8 = 0x10;
+/// Ticks of the wire's clock per second.
+pub const TICKS_A_SECOND: u32 = 90_000;
+
+const TICKS_A_MS: i64 = TICKS_A_SECOND as i64 / 1_000;
 const TICKS_MASK: u64 = (1 << 33) - 1;
 
 /// The most that a call of [`TsWriter::video`] appends, in bytes.
@@ -49,7 +57,7 @@ const fn packets_bytes(pes_bytes: usize) -> usize {
 
 /// Writes a stream's segments one after the other. The continuity counters live as long as the writer.
 ///
-/// Times are in milliseconds of a timeline of 64 bits; on the wire they are in 90 kHz and wrap at 2^33 (26.5 h).
+/// Times are of a timeline of 64 bits; on the wire they wrap at 2^33 (26.5 h).
 #[derive(Debug)]
 pub struct TsWriter {
     lead: Lead,
@@ -59,11 +67,27 @@ pub struct TsWriter {
     pmt_version: u8,
     /// Where the open segment's PMT is, which is written again once its tracks are known.
     pmt_at: usize,
-    clock_ms: Option<i64>,
+    clock: Option<Ticks>,
     pat_counter: u8,
     pmt_counter: u8,
     video_counter: u8,
     audio_counter: u8,
+}
+
+impl Ticks {
+    /// A time in milliseconds. As 2^33 divides 2^64, a multiplication that wraps does no harm.
+    pub const fn from_ms(time_ms: i64) -> Self {
+        Self(time_ms.wrapping_mul(TICKS_A_MS))
+    }
+
+    /// So many ticks later.
+    pub const fn plus(self, ticks: i64) -> Self {
+        Self(self.0.wrapping_add(ticks))
+    }
+
+    const fn on_wire(self) -> u64 {
+        self.0 as u64 & TICKS_MASK
+    }
 }
 
 impl Default for TsWriter {
@@ -81,7 +105,7 @@ impl TsWriter {
             declared: None,
             pmt_version: 0,
             pmt_at: 0,
-            clock_ms: None,
+            clock: None,
             pat_counter: 0,
             pmt_counter: 0,
             video_counter: 0,
@@ -116,7 +140,7 @@ impl TsWriter {
     /// Forgets the tracks: segments from now on declare only what comes from now on.
     pub fn discontinuity(&mut self) {
         self.tracks = Tracks::default();
-        self.clock_ms = None;
+        self.clock = None;
     }
 
     /// Puts one access unit in Annex B. A presentation before the decoding is moved to it.
@@ -130,46 +154,46 @@ impl TsWriter {
         annex_b: &[u8],
     ) {
         self.tracks.video = Some(stream);
-        let clock = (self.lead == Lead::Video).then(|| self.advance_clock(dts_ms));
+        let (dts, pts) = (Ticks::from_ms(dts_ms), Ticks::from_ms(pts_ms));
+        let clock = (self.lead == Lead::Video).then(|| self.advance_clock(dts));
         let adaptation = Adaptation::new(keyframe, clock);
         // Length 0, "until the next one", is allowed for video and the only choice over 64 KiB.
         if pts_ms > dts_ms {
             let mut header = pes_header::<PES_HEADER_PTS_DTS_BYTES>(STREAM_ID_VIDEO, 0, 0xC0);
-            put_time(&mut header, 9, 0x30, pts_ms);
-            put_time(&mut header, 14, 0x10, dts_ms);
+            put_time(&mut header, 9, 0x30, pts);
+            put_time(&mut header, 14, 0x10, dts);
             put_pes(out, VIDEO_PID, &mut self.video_counter, &adaptation, &header, annex_b);
         } else {
             let mut header = pes_header::<PES_HEADER_PTS_BYTES>(STREAM_ID_VIDEO, 0, 0x80);
-            put_time(&mut header, 9, 0x20, dts_ms);
+            put_time(&mut header, 9, 0x20, dts);
             put_pes(out, VIDEO_PID, &mut self.video_counter, &adaptation, &header, annex_b);
         }
     }
 
-    /// Puts one PES packet with whole audio frames, of which the first is presented at `pts_ms`. Over
+    /// Puts one PES packet with whole audio frames, of which the first is presented at `pts`. Over
     /// [`PES_AUDIO_MAX_BYTES`] they are left out, as the format cannot tell it.
-    pub fn audio(&mut self, out: &mut Vec<u8>, stream: AudioStream, pts_ms: i64, frames: &[u8]) {
+    pub fn audio(&mut self, out: &mut Vec<u8>, stream: AudioStream, pts: Ticks, frames: &[u8]) {
         if frames.len() > PES_AUDIO_MAX_BYTES {
             return;
         }
         self.tracks.audio = Some(stream);
         let adaptation = match self.lead {
-            Lead::Audio => Adaptation::new(true, Some(self.advance_clock(pts_ms))),
+            Lead::Audio => Adaptation::new(true, Some(self.advance_clock(pts))),
             Lead::Video => {
-                self.put_clock_if_due(out, pts_ms);
+                self.put_clock_if_due(out, pts);
                 Adaptation::new(false, None)
             }
         };
         let length = frames.len() + PES_HEADER_PTS_BYTES - PES_PREFIX_BYTES;
         let mut header = pes_header::<PES_HEADER_PTS_BYTES>(STREAM_ID_AUDIO, length as u16, 0x80);
-        put_time(&mut header, 9, 0x20, pts_ms);
+        put_time(&mut header, 9, 0x20, pts);
         put_pes(out, AUDIO_PID, &mut self.audio_counter, &adaptation, &header, frames);
     }
 
-    fn put_clock_if_due(&mut self, out: &mut Vec<u8>, now_ms: i64) {
-        let is_due =
-            self.clock_ms.is_none_or(|clock_ms| now_ms.saturating_sub(clock_ms) >= CLOCK_INTERVAL_MS);
+    fn put_clock_if_due(&mut self, out: &mut Vec<u8>, now: Ticks) {
+        let is_due = self.clock.is_none_or(|clock| now >= clock.plus(CLOCK_INTERVAL_MS * TICKS_A_MS));
         if is_due {
-            let adaptation = Adaptation::new(false, Some(self.advance_clock(now_ms)));
+            let adaptation = Adaptation::new(false, Some(self.advance_clock(now)));
             // The counter counts packets with payload only, so this one repeats the last.
             put_packet(
                 out,
@@ -181,15 +205,12 @@ impl TsWriter {
         }
     }
 
-    /// The clock at `now_ms`, or where it is if audio was ahead of video and moved it already. Further back than the
-    /// lead, it is another clock.
-    fn advance_clock(&mut self, now_ms: i64) -> i64 {
-        let clock_ms = match self.clock_ms {
-            Some(clock_ms) if clock_ms > now_ms && clock_ms.saturating_sub(now_ms) < LEAD_MS => clock_ms,
-            _ => now_ms,
-        };
-        self.clock_ms = Some(clock_ms);
-        clock_ms
+    /// The clock at `now`, or where it is if the other track moved it further. It does not go back (ISO/IEC 13818-1,
+    /// section 2.4.2.2).
+    fn advance_clock(&mut self, now: Ticks) -> Ticks {
+        let clock = self.clock.map_or(now, |clock| clock.max(now));
+        self.clock = Some(clock);
+        clock
     }
 }
 
@@ -200,12 +221,12 @@ struct Adaptation {
 }
 
 impl Adaptation {
-    fn new(random_access: bool, clock_ms: Option<i64>) -> Self {
+    fn new(random_access: bool, clock: Option<Ticks>) -> Self {
         let flags = if random_access { RANDOM_ACCESS } else { 0 };
-        let Some(clock_ms) = clock_ms else {
+        let Some(clock) = clock else {
             return Self { bytes: [flags, 0, 0, 0, 0, 0, 0], size_bytes: usize::from(random_access) };
         };
-        let ticks = ticks(clock_ms);
+        let ticks = clock.on_wire();
         let [.., a, b, c, d] = (ticks >> 1).to_be_bytes();
         // The low bit of the base, six reserved bits, and nine bits of an extension that milliseconds do not need.
         let low = (ticks as u8 & 1) << 7 | 0x7E;
@@ -231,8 +252,8 @@ fn pes_header<const N: usize>(stream_id: u8, length: u16, time_flags: u8) -> [u8
     header
 }
 
-fn put_time(header: &mut [u8], at: usize, prefix: u8, time_ms: i64) {
-    let ticks = ticks(time_ms.wrapping_add(LEAD_MS));
+fn put_time(header: &mut [u8], at: usize, prefix: u8, time: Ticks) {
+    let ticks = time.plus(LEAD_MS * TICKS_A_MS).on_wire();
     let bytes = [
         prefix | (ticks >> 29) as u8 & 0x0E | 1,
         (ticks >> 22) as u8,
@@ -241,11 +262,6 @@ fn put_time(header: &mut [u8], at: usize, prefix: u8, time_ms: i64) {
         (ticks << 1) as u8 | 1,
     ];
     header.iter_mut().skip(at).zip(bytes).for_each(|(to, from)| *to = from);
-}
-
-/// Milliseconds in 90 kHz, modulo 2^33. As this divides 2^64, a multiplication that wraps does no harm.
-const fn ticks(time_ms: i64) -> u64 {
-    (time_ms as u64).wrapping_mul(90) & TICKS_MASK
 }
 
 const fn next(counter: u8) -> u8 {
@@ -309,6 +325,14 @@ mod tests {
 
     const WRAP_MS: i64 = (1 << 33) / 90;
 
+    fn ms(time_ms: i64) -> Ticks {
+        Ticks::from_ms(time_ms)
+    }
+
+    fn ticks(time_ms: i64) -> u64 {
+        ms(time_ms).on_wire()
+    }
+
     fn segment(writer: &mut TsWriter, lead: Lead, put: impl FnOnce(&mut TsWriter, &mut Vec<u8>)) -> Vec<u8> {
         let mut out = Vec::new();
         writer.begin_segment(&mut out, lead);
@@ -339,8 +363,8 @@ mod tests {
     #[test]
     fn audio_alone_carries_the_clock() {
         let bytes = segment(&mut TsWriter::new(), Lead::Audio, |writer, out| {
-            writer.audio(out, AudioStream::Aac, 0, b"one");
-            writer.audio(out, AudioStream::Aac, 93, b"two");
+            writer.audio(out, AudioStream::Aac, ms(0), b"one");
+            writer.audio(out, AudioStream::Aac, ms(93), b"two");
         });
         let segment = checked(&bytes);
         assert_eq!(segment.clocks, [0, 93 * 90]);
@@ -352,7 +376,7 @@ mod tests {
     fn slow_video_s_clock_goes_on_beside_the_audio() {
         let bytes = segment(&mut TsWriter::new(), Lead::Video, |writer, out| {
             writer.video(out, VideoStream::H264, 0, 0, true, b"picture");
-            (0..5).for_each(|at| writer.audio(out, AudioStream::Mp3, at * 93, b"sound"));
+            (0..5).for_each(|at| writer.audio(out, AudioStream::Mpeg1, ms(at * 93), b"sound"));
             writer.video(out, VideoStream::H264, 350, 350, false, b"picture");
         });
         assert_eq!(checked(&bytes).clocks, [0, 93, 186, 279, 372, 372].map(|clock_ms| clock_ms * 90));
@@ -368,7 +392,7 @@ mod tests {
         assert_eq!(checked(&out).audio_type, None);
         out.clear();
         writer.begin_segment(&mut out, Lead::Video);
-        writer.audio(&mut out, AudioStream::Aac, 0, b"sound");
+        writer.audio(&mut out, AudioStream::Aac, ms(0), b"sound");
         assert!(writer.end_segment(&mut out));
         assert_eq!((checked(&out).video_type, checked(&out).audio_type), (Some(0x24), Some(0x0F)));
         writer.begin_segment(&mut out, Lead::Video);
@@ -378,10 +402,10 @@ mod tests {
     #[test]
     fn audio_that_the_format_cannot_tell_is_left_out() {
         let mut out = Vec::new();
-        TsWriter::new().audio(&mut out, AudioStream::Mp3, 0, &[0; PES_AUDIO_MAX_BYTES + 1]);
+        TsWriter::new().audio(&mut out, AudioStream::Mpeg1, ms(0), &[0; PES_AUDIO_MAX_BYTES + 1]);
         assert!(out.is_empty());
         let bytes = segment(&mut TsWriter::new(), Lead::Audio, |writer, out| {
-            writer.audio(out, AudioStream::Mp3, 0, &[7; PES_AUDIO_MAX_BYTES]);
+            writer.audio(out, AudioStream::Mpeg1, ms(0), &[7; PES_AUDIO_MAX_BYTES]);
         });
         assert_eq!(checked(&bytes).audio[0].payload, [7; PES_AUDIO_MAX_BYTES]);
     }
@@ -421,7 +445,7 @@ mod tests {
                         if *is_video {
                             writer.video(out, VideoStream::H264, dts_ms, dts_ms + offset_ms, true, &payload);
                         } else {
-                            writer.audio(out, AudioStream::Aac, dts_ms, payload.get(..60_000).unwrap_or(&payload));
+                            writer.audio(out, AudioStream::Aac, ms(dts_ms), payload.get(..60_000).unwrap_or(&payload));
                         }
                     }
                 });
@@ -444,7 +468,7 @@ mod tests {
         fn any_times_are_written(dts_ms: i64, pts_ms: i64, other_ms: i64) {
             let bytes = segment(&mut TsWriter::new(), Lead::Video, |writer, out| {
                 writer.video(out, VideoStream::H264, dts_ms, pts_ms, true, b"picture");
-                writer.audio(out, AudioStream::Aac, other_ms, b"sound");
+                writer.audio(out, AudioStream::Aac, ms(other_ms), b"sound");
             });
             prop_assert_eq!(bytes.len() % PACKET_BYTES, 0);
         }

@@ -2,7 +2,7 @@
 
 use bytes::Buf;
 
-use super::{ChunkStream, find};
+use super::chunk_stream::{ChunkStream, find};
 use crate::rtmp::chunk_writer::EXTENDED_FROM_MS;
 
 /// One chunk's header, with what its type leaves out left out.

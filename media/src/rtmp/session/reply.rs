@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use super::SessionError;
 use crate::rtmp::{
     COMMAND_CSID, DATA_CSID, MESSAGE_STREAM_ID, OUT_CHUNK_SIZE_BYTES,
     amf0::{self, Value},
@@ -58,12 +57,9 @@ impl Output {
         &mut self.bytes
     }
 
-    /// Whether too much waits.
-    pub fn check(&self) -> Result<(), SessionError> {
-        if self.bytes.len() > OUTPUT_LIMIT_BYTES {
-            return Err(SessionError::OutputFull);
-        }
-        Ok(())
+    /// Whether more waits than a peer that reads its replies would let wait.
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() > OUTPUT_LIMIT_BYTES
     }
 
     /// A control message: short enough for every chunk size.
@@ -122,9 +118,10 @@ impl Output {
         self.command(MESSAGE_STREAM_ID, values);
     }
 
-    /// A call without arguments, such as onFCPublish.
-    pub fn call(&mut self, name: &str) {
-        self.command(0, [Value::text(name), Value::Number(0.0), Value::Null]);
+    /// A call with an information object, such as onFCPublish: an encoder waits for the object.
+    pub fn call(&mut self, name: &str, code: &str, description: &str) {
+        let information = information("status", code, description);
+        self.command(0, [Value::text(name), Value::Number(0.0), Value::Null, information]);
     }
 
     /// Allows the player to look into what it plays; Flash-based players wait for it.

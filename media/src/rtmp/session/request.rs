@@ -1,33 +1,138 @@
 //! What a client names when it publishes or plays.
+//!
+//! A client cuts its address in two, an app and a stream name, and clients do not agree where: FFmpeg cuts at the second
+//! slash, even one in the query. Both parts are read together, and every spelling with one meaning is accepted.
 
-use crate::stream::room::{RoomName, RoomNameError};
+use crate::{
+    access::Confidential,
+    stream::room::{RoomName, RoomNameError},
+};
+
+/// The length from which on a stream name may have been cut, in bytes: OBS sends no longer one, and FFmpeg cuts at 1,017.
+const CUT_FROM_BYTES: usize = 976;
 
 /// The room that is to be published or played.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamRequest {
     /// The stream name without its query.
     pub room: RoomName,
-    /// What followed `?` after the app and after the stream name, joined by `&`; empty if nothing did.
-    pub query: String,
+    /// What followed `?` after the stream name and after the app, joined by `&`; empty if nothing did.
+    pub query: Confidential,
+    /// The stream name is so long that the encoder may have cut it.
+    pub may_be_cut: bool,
 }
 
-impl StreamRequest {
-    /// Splits a stream name such as `room?key=value`; `app_query` is what the app carried.
-    pub(super) fn parse(app_query: &str, stream_name: &str) -> Result<Self, RoomNameError> {
-        let (room, query) = split_query(stream_name);
-        let query = [app_query, query].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
-        Ok(Self { room: RoomName::new(room)?, query: query.join("&") })
+/// The app that a client connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum App {
+    /// The one that is served, or none at all, which can only mean the same.
+    Served {
+        /// What followed `?`.
+        query: Confidential,
+        /// None was named: the stream name may begin with it.
+        is_unnamed: bool,
+    },
+    /// The one that is served, with one more segment behind it: the room, if no other follows as the stream name.
+    WithRoom {
+        /// The segment.
+        room: String,
+        /// What followed `?`; `None` if there is no `?`.
+        query: Option<Confidential>,
+    },
+    /// Another one, by its name without the query.
+    Other(String),
+}
+
+/// Why a publish or play names no room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NotARoom {
+    /// The app is another one, of this name.
+    App(String),
+    /// This is no room's name.
+    Name(String, RoomNameError),
+}
+
+/// The instance that servers of the Flash era take when an address names none.
+const DEFAULT_INSTANCE: &str = "_definst_";
+
+/// What Flash-style clients put before a stream name to say what kind of file it is. FFmpeg does so by its extension.
+const KIND_PREFIXES: [&str; 3] = ["mp4:", "flv:", "mp3:"];
+
+impl App {
+    /// Reads the app of a connect command, such as `live`, `live/` or `live?key=value`. `served` is the app of this
+    /// server.
+    pub fn parse(app: &str, served: &str) -> Self {
+        let app = app.trim();
+        let (path, query) = split_query(app);
+        let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        match segments[..] {
+            [] => Self::Served { query: Confidential::new(trimmed_query(query)), is_unnamed: true },
+            [name] | [name, DEFAULT_INSTANCE] if name == served => {
+                Self::Served { query: Confidential::new(trimmed_query(query)), is_unnamed: false }
+            }
+            [name, room] if name == served => Self::WithRoom {
+                room: room.to_owned(),
+                query: app.contains('?').then(|| Confidential::new(query)),
+            },
+            _ => Self::Other(path.trim_matches('/').to_owned()),
+        }
+    }
+
+    /// Finds the room that `stream_name` means behind this app.
+    pub fn request(&self, stream_name: &str, served: &str) -> Result<StreamRequest, NotARoom> {
+        let stream_name = stream_name.trim();
+        let may_be_cut = stream_name.len() >= CUT_FROM_BYTES;
+        let request = self.meant(stream_name, served)?;
+        Ok(StreamRequest { may_be_cut, ..request })
+    }
+
+    fn meant(&self, stream_name: &str, served: &str) -> Result<StreamRequest, NotARoom> {
+        match self {
+            Self::Served { query, is_unnamed } => {
+                let (room, own_query) = split_query(stream_name);
+                let room = room.trim_matches(['/', ' ']);
+                let below_app = room.strip_prefix(served).and_then(|below| below.strip_prefix('/'));
+                let room = below_app.filter(|_| *is_unnamed).unwrap_or(room);
+                StreamRequest::new(room, &[own_query, query.expose()])
+            }
+            Self::WithRoom { room, query: None } => match stream_name.strip_prefix('?') {
+                Some(query) => StreamRequest::new(room, &[query]),
+                None if stream_name.is_empty() => StreamRequest::new(room, &[]),
+                None => StreamRequest::new(&format!("{room}/{}", split_query(stream_name).0), &[]),
+            },
+            // The stream name is what followed a slash within the query.
+            Self::WithRoom { room, query: Some(begin) } if !stream_name.is_empty() => {
+                StreamRequest::new(room, &[&format!("{}/{stream_name}", begin.expose())])
+            }
+            Self::WithRoom { room, query: Some(query) } => {
+                StreamRequest::new(room, &[trimmed_query(query.expose())])
+            }
+            Self::Other(name) => Err(NotARoom::App(name.clone())),
+        }
     }
 }
 
-/// The name and the query of an app such as `live`, `live/` or `live?key=value`.
-pub(super) fn split_app(app: &str) -> (&str, &str) {
-    let (name, query) = split_query(app);
-    (name.trim_matches('/'), query.trim_end_matches('/'))
+impl StreamRequest {
+    fn new(room: &str, queries: &[&str]) -> Result<Self, NotARoom> {
+        let of_kind = KIND_PREFIXES.iter().find_map(|prefix| room.strip_prefix(prefix));
+        let room = of_kind.unwrap_or(room);
+        match RoomName::from_address(room) {
+            Ok(room) => {
+                let query = Confidential::join(queries.iter().copied());
+                Ok(Self { room, query, may_be_cut: false })
+            }
+            Err(reason) => Err(NotARoom::Name(room.to_owned(), reason)),
+        }
+    }
+}
+
+/// The query of an app, without the slash that some clients put between app and stream name.
+fn trimmed_query(query: &str) -> &str {
+    query.trim_end_matches('/')
 }
 
 /// What comes before the first `?`, and what after it.
-pub(super) fn split_query(text: &str) -> (&str, &str) {
+fn split_query(text: &str) -> (&str, &str) {
     text.split_once('?').unwrap_or((text, ""))
 }
 
@@ -35,22 +140,79 @@ pub(super) fn split_query(text: &str) -> (&str, &str) {
 mod tests {
     use super::*;
 
+    /// The room and the query that an app and a stream name mean.
+    fn meant(app: &str, stream_name: &str) -> Result<(String, String), NotARoom> {
+        let request = App::parse(app, "live").request(stream_name, "live")?;
+        Ok((request.room.to_string(), request.query.expose().to_owned()))
+    }
+
+    fn room(name: &str, query: &str) -> Result<(String, String), NotARoom> {
+        Ok((name.to_owned(), query.to_owned()))
+    }
+
     #[test]
-    fn apps_may_carry_slashes_and_a_query() {
-        assert_eq!(split_app("live"), ("live", ""));
-        assert_eq!(split_app("live/"), ("live", ""));
-        assert_eq!(split_app("/live/?key=v"), ("live", "key=v"));
-        assert_eq!(split_app("live?key=v/"), ("live", "key=v"));
-        assert_eq!(split_app("live/room"), ("live/room", ""));
+    fn slashes_blanks_and_an_instance_change_nothing() {
+        for app in ["live", "live/", "/live", "//live//", " live", "live/_definst_", "", "/"] {
+            for name in ["room", "/room", "room/", "room ", " room\r\n", "//room/ ", "mp4:room", "%72oom"] {
+                assert_eq!(meant(app, name), room("room", ""), "{app:?} {name:?}");
+            }
+        }
+        assert_eq!(meant("live", "clip.mp4"), room("clip.mp4", ""));
     }
 
     #[test]
     fn queries_of_app_and_stream_are_kept() {
-        let query = |app_query, name| StreamRequest::parse(app_query, name).unwrap().query;
-        assert_eq!(query("", "room"), "");
-        assert_eq!(query("", "room?a=1&b=2"), "a=1&b=2");
-        assert_eq!(query("key=v", "room"), "key=v");
-        assert_eq!(query("key=v", "room?a=1?"), "key=v&a=1?");
-        assert_eq!(StreamRequest::parse("", "?a"), Err(RoomNameError::Empty));
+        assert_eq!(meant("live", "room?a=1&b=2"), room("room", "a=1&b=2"));
+        assert_eq!(meant("live?key=v", "room"), room("room", "key=v"));
+        assert_eq!(meant("live?key=v/", "room"), room("room", "key=v"));
+        assert_eq!(meant("/live/?key=v", "room"), room("room", "key=v"));
+        assert_eq!(meant("live?key=v", "room?a=1?"), room("room", "a=1?&key=v"));
+        assert_eq!(meant("live", "room?token=a/b"), room("room", "token=a/b"));
+        assert_eq!(meant("live", "/room/?token=a/b/ "), room("room", "token=a/b/"));
+    }
+
+    #[test]
+    fn the_room_may_come_with_the_app() {
+        assert_eq!(meant("live/room", ""), room("room", ""));
+        assert_eq!(meant("/live/room", " "), room("room", ""));
+        assert_eq!(meant("live/room/", ""), room("room", ""));
+        assert_eq!(meant("live/room?token=a", ""), room("room", "token=a"));
+        assert_eq!(meant("live/room", "?token=a"), room("room", "token=a"));
+        assert_eq!(meant("", "live/room?a=1"), room("room", "a=1"));
+    }
+
+    #[test]
+    fn a_slash_within_the_query_does_not_end_it() {
+        assert_eq!(meant("live/room?token=a", "b"), room("room", "token=a/b"));
+        assert_eq!(meant("live/room?token=a", "b/c=="), room("room", "token=a/b/c=="));
+        assert_eq!(meant("live/room?token=a", "/b?c"), room("room", "token=a//b?c"));
+        assert_eq!(meant("live?token=a/b", "room"), room("room", "token=a/b"));
+    }
+
+    #[test]
+    fn a_long_stream_name_may_be_cut() {
+        let may_be_cut = |length| {
+            let name = format!("room?token={}", "x".repeat(length - "room?token=".len()));
+            App::parse("live", "live").request(&name, "live").unwrap().may_be_cut
+        };
+        assert!(!may_be_cut(975) && may_be_cut(976));
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_refused_by_name() {
+        for (app, name) in
+            [("vod", "vod"), ("vod/room", "vod/room"), ("room?a=b", "room"), ("live/a/b", "live/a/b")]
+        {
+            assert_eq!(meant(app, "room"), Err(NotARoom::App(name.to_owned())));
+        }
+        let refused = |name: &str, reason| Err(NotARoom::Name(name.to_owned(), reason));
+        for app in ["live", ""] {
+            assert_eq!(meant(app, ""), refused("", RoomNameError::Empty));
+            assert_eq!(meant(app, "?a"), refused("", RoomNameError::Empty));
+            assert_eq!(meant(app, "a/b?c"), refused("a/b", RoomNameError::Character('/')));
+        }
+        assert_eq!(meant("live/a", "b?c"), refused("a/b", RoomNameError::Character('/')));
+        assert_eq!(meant("live", "live/room"), refused("live/room", RoomNameError::Character('/')));
+        assert_eq!(meant("live", "a%2Fb"), refused("a%2Fb", RoomNameError::Character('%')));
     }
 }

@@ -2,64 +2,18 @@
 
 use std::time::Duration;
 
-use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use log::{error, info, warn};
-use synctv_media::cluster::{
-    claims::LeaseAnswer,
-    leases::{LeaseChange, NodeLease},
-};
-use tokio::time::Instant;
+use synctv_media::cluster::{claims::LeaseAnswer, leases::LeaseChange};
 
 use super::{RegistryActor, Renewal};
-use crate::cluster::store::{Claim, StoreError};
+use crate::cluster::{
+    registry::{lease_keeper::Next, messages::ClaimLost},
+    store::{Claim, StoreError},
+};
 
 /// How soon a renewal that failed is tried again, at the latest.
 const RETRY_INTERVAL_MAX: Duration = Duration::from_secs(1);
-
-/// The lease, and when it is renewed next.
-pub(super) struct LeaseKeeper {
-    node_lease: NodeLease,
-    /// Times of [`NodeLease`] are counted from here.
-    origin: Instant,
-    next: Next,
-    /// Why the last renewal failed.
-    failure: Option<String>,
-}
-
-enum Next {
-    /// Not before it is asked for.
-    Unset,
-    /// At a timer.
-    Timer(SpawnHandle),
-    /// One is under way.
-    UnderWay,
-}
-
-impl LeaseKeeper {
-    pub fn new(ttl: Duration) -> Self {
-        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        Self {
-            node_lease: NodeLease::new(ttl_ms, 0),
-            origin: Instant::now(),
-            next: Next::Unset,
-            failure: None,
-        }
-    }
-
-    /// Why no room can be claimed now.
-    pub fn obstacle(&self) -> Option<String> {
-        let not_claiming = self.node_lease.may_claim(self.now_ms()).err().map(|reason| reason.to_string());
-        self.failure.clone().or(not_claiming)
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn interval(&self) -> Duration {
-        Duration::from_millis(self.node_lease.renewal_interval_ms())
-    }
-}
 
 impl RegistryActor {
     /// Renews the lease, if there is one, and goes on doing so.
@@ -130,19 +84,9 @@ impl RegistryActor {
         let owners: Vec<_> =
             self.claims.values().map(|held| (held.claim.clone(), held.owner.clone())).collect();
         for (claim, owner) in owners {
-            owner.do_send(super::ClaimLost { epoch: claim.epoch });
+            owner.do_send(ClaimLost { epoch: claim.epoch });
             let claim: Claim = claim;
             self.release(claim, ctx);
         }
-    }
-}
-
-impl LeaseKeeper {
-    /// An outage is logged once.
-    fn note_failure(&mut self, error: StoreError) {
-        if self.failure.is_none() {
-            warn!(reason:% = error; "the store of claims does not answer: what is live stays live, new rooms are refused");
-        }
-        self.failure = Some(error.0);
     }
 }

@@ -1,9 +1,20 @@
 use std::time::Duration;
 
-use synctv_media::{samples, stream::gop::GopLimits};
+use synctv_media::{
+    flv::{audio::AudioCodec, video::VideoCodec},
+    samples,
+    stream::gop::GopLimits,
+};
 
 use super::{flush::AUDIO_WAIT, *};
-use crate::testing::{Answers, FakeStore, GRACE, Got, ProbeHandle, node, node_with, opening, room, settings};
+use crate::{
+    events::{Flush, ViewerId},
+    stream::{Refused, StreamHandle},
+    testing::{
+        Answers, FakeStore, GRACE, Got, ProbeHandle, node, node_with, opening, room, settings, to_play,
+        to_publish,
+    },
+};
 
 const V: u8 = 9;
 const A: u8 = 8;
@@ -28,9 +39,9 @@ async fn live_with_store(store: FakeStore) -> Live {
 
 async fn live_on(directory: crate::directory::StreamDirectory) -> Live {
     let mut publisher = ProbeHandle::start();
-    let publication = directory.publish(room("r"), publisher.events()).await.unwrap();
+    let publication = directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
     assert_eq!(publisher.next().await, Got::PublisherEvent(PublisherEvent::Unwatched));
-    let stream = directory.open(room("r")).await.unwrap();
+    let stream = directory.open(&to_play(room("r"))).await.unwrap();
     Live { directory, stream, publication, publisher }
 }
 
@@ -87,6 +98,11 @@ async fn sound_rides_along_with_the_next_picture_and_waits_no_longer_than_the_li
     assert!(waited >= AUDIO_WAIT && waited < AUDIO_WAIT + Duration::from_millis(10), "{waited:?}");
 }
 
+/// A keyframe first, then frames that need it.
+fn video(at_ms: u32) -> Frame {
+    if at_ms == 0 { samples::keyframe(0) } else { samples::inter(at_ms) }
+}
+
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// A viewer of a stream that merges its media.
@@ -103,7 +119,7 @@ async fn an_interval_ends_with_the_picture_that_completes_it() {
     let start = Instant::now();
     let mut flushes = Vec::new();
     for at_ms in (0..1000).step_by(33) {
-        for frame in [samples::inter(at_ms), samples::audio(at_ms + 10)] {
+        for frame in [video(at_ms), samples::audio(at_ms + 10)] {
             tokio::time::sleep_until(start + Duration::from_millis(frame.timestamp_ms.into())).await;
             live.publication.send(vec![frame]).await.unwrap();
             if !viewer.is_quiet().await {
@@ -124,7 +140,7 @@ async fn a_short_interval_is_kept_as_well() {
     let start = Instant::now();
     for picture in 0..60 {
         tokio::time::sleep_until(start + Duration::from_secs(picture) / 60).await;
-        live.publication.send(vec![samples::inter(picture as u32 * 16)]).await.unwrap();
+        live.publication.send(vec![video(picture as u32 * 16)]).await.unwrap();
         while viewer.try_next().is_some() {
             flushes += 1;
         }
@@ -140,16 +156,16 @@ async fn headers_alone_begin_no_interval() {
         tokio::time::sleep(INTERVAL / 5).await;
     }
     let sent = Instant::now();
-    live.publication.send(vec![samples::keyframe(0)]).await.unwrap();
+    live.publication.send(vec![samples::audio(0), samples::keyframe(0)]).await.unwrap();
     let Got::Media { tags, .. } = viewer.next().await else { panic!("it is media") };
-    assert_eq!((tags.len(), tags.last()), (4, Some(&(V, 0))));
+    assert_eq!((tags.len(), tags.last()), (5, Some(&(V, 0))));
     assert!(sent.elapsed() < Duration::from_millis(10), "{:?}", sent.elapsed());
 }
 
 #[actix_rt::test]
 async fn nothing_waits_long_past_its_interval_for_a_picture() {
     let (live, mut viewer) = merged().await;
-    live.publication.send(vec![samples::inter(0)]).await.unwrap();
+    live.publication.send(vec![video(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 0)]));
     let flushed = Instant::now();
     tokio::time::sleep(INTERVAL * 8 / 10).await;
@@ -162,6 +178,7 @@ async fn nothing_waits_long_past_its_interval_for_a_picture() {
 #[actix_rt::test]
 async fn sound_alone_is_merged_as_well() {
     let (live, mut viewer) = merged().await;
+    live.publication.send(vec![samples::metadata(false, true)]).await.unwrap();
     let mut received = Vec::new();
     for at_ms in (0..500).step_by(20) {
         live.publication.send(vec![samples::audio(at_ms)]).await.unwrap();
@@ -171,18 +188,19 @@ async fn sound_alone_is_merged_as_well() {
             received.push(tags.len());
         }
     }
-    assert_eq!(received, [1, 5, 5, 5, 5]);
+    assert_eq!(received, [2, 5, 5, 5, 5], "the metadata first");
 }
 
 #[actix_rt::test]
 async fn a_keyframe_within_an_interval_goes_out_with_it_and_a_viewer_can_start_there() {
     let (live, mut viewer) = merged().await;
-    live.publication.send(vec![samples::inter(0)]).await.unwrap();
+    live.publication.send(vec![video(0)]).await.unwrap();
     viewer.next().await;
-    live.publication.send(vec![samples::inter(33), samples::keyframe(66), samples::inter(99)]).await.unwrap();
-    assert_eq!(viewer.next().await, media(&[(V, 33), (V, 66), (V, 99)]));
+    let frames = vec![samples::inter(2033), samples::keyframe(2066), samples::inter(2099)];
+    live.publication.send(frames).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 2033), (V, 2066), (V, 2099)]));
     viewer.join(&live.stream, 1);
-    assert_eq!(viewer.next().await, Got::Join { viewer: 1, tags: vec![(V, 66), (V, 99)] });
+    assert_eq!(viewer.next().await, Got::Join { viewer: 1, tags: vec![(V, 2066), (V, 2099)] });
 }
 
 #[actix_rt::test]
@@ -190,15 +208,56 @@ async fn every_tag_goes_out_at_once_if_so_set() {
     let live = live_with(StreamSettings { flush: Flush::EveryTag, ..settings() }).await;
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
-    live.publication.send(vec![samples::audio(0)]).await.unwrap();
-    assert_eq!(viewer.next().await, media(&[(A, 0)]));
+    live.publication.send(vec![video(0)]).await.unwrap();
+    live.publication.send(vec![samples::audio(10)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(V, 0)]));
+    assert_eq!(viewer.next().await, media(&[(A, 10)]));
+}
+
+#[actix_rt::test]
+async fn a_track_that_is_announced_and_does_not_come_is_waited_for_a_second() {
+    let live = live().await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    let frames = [samples::metadata(true, true), samples::video_header(), samples::keyframe(0)];
+    live.publication.send(frames.to_vec()).await.unwrap();
+    let sent = Instant::now();
+    assert_eq!(viewer.next().await, media(&[(18, 0), (V, 0), (V, 0)]));
+    assert!(sent.elapsed() >= Duration::from_secs(1), "{:?}", sent.elapsed());
+    live.publication.send(vec![samples::audio_header(), samples::audio(1500)]).await.unwrap();
+    assert_eq!(viewer.next().await, media(&[(18, 0), (A, 1500), (A, 1500)]), "with what announces it");
+}
+
+#[actix_rt::test]
+async fn what_a_publisher_sent_before_it_left_is_not_lost_with_it() {
+    let live = live().await;
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 0);
+    let frames = [samples::metadata(true, true), samples::video_header(), samples::keyframe(0)];
+    live.publication.send(frames.to_vec()).await.unwrap();
+    drop(live.publication);
+    assert_eq!(viewer.next().await, media(&[(18, 0), (V, 0), (V, 0)]));
+}
+
+#[actix_rt::test]
+async fn a_viewer_for_whom_no_gop_is_kept_gets_audio_at_once() {
+    let gop = GopLimits { gops_max: 2, size_max_bytes: 100, window_ms: 0 };
+    let live = live_with(StreamSettings { gop, ..settings() }).await;
+    live.publication.send(opening(0)).await.unwrap();
+    live.publication.send(vec![samples::audio(10)]).await.unwrap();
+    for at_ms in (33..330).step_by(33) {
+        live.publication.send(vec![samples::inter(at_ms)]).await.unwrap();
+    }
+    let mut viewer = ProbeHandle::start();
+    viewer.join(&live.stream, 7);
+    assert_eq!(viewer.next().await, Got::Join { viewer: 7, tags: vec![] });
 }
 
 #[actix_rt::test]
 async fn a_second_publisher_is_refused_and_the_first_goes_on() {
     let mut live = live().await;
     let second = ProbeHandle::start();
-    let refused = live.directory.publish(room("r"), second.events()).await;
+    let refused = live.directory.publish(&to_publish(room("r")), second.events()).await;
     assert_eq!(refused.unwrap_err(), PublishError::Busy);
     live.publication.send(opening(0)).await.unwrap();
     assert!(live.publisher.is_quiet().await, "the first was not evicted");
@@ -214,7 +273,7 @@ async fn viewers_go_on_with_the_next_publisher_and_their_time_never_goes_back() 
     drop(live.publication);
     tokio::time::sleep(GRACE - Duration::from_secs(1)).await;
 
-    let again = live.directory.publish(room("r"), live.publisher.events()).await.unwrap();
+    let again = live.directory.publish(&to_publish(room("r")), live.publisher.events()).await.unwrap();
     again.send(vec![samples::video_header(), samples::keyframe(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 5000), (V, 5033)]), "the new sequence header first");
     tokio::time::sleep(2 * GRACE).await;
@@ -232,8 +291,8 @@ async fn viewers_are_let_go_after_the_grace_and_the_room_is_gone() {
     let left = Instant::now();
     assert_eq!(viewer.next().await, Got::End(EndReason::PublisherLeft));
     assert!(left.elapsed() >= GRACE);
-    assert!(live.directory.open(room("r")).await.is_err());
-    assert!(live.directory.publish(room("r"), live.publisher.events()).await.is_ok());
+    assert!(live.directory.open(&to_play(room("r"))).await.is_err());
+    assert!(live.directory.publish(&to_publish(room("r")), live.publisher.events()).await.is_ok());
 }
 
 #[actix_rt::test]
@@ -244,7 +303,7 @@ async fn a_viewer_who_comes_in_the_grace_waits_for_the_next_publisher() {
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
     assert!(viewer.is_quiet().await, "what the last publisher sent is past");
-    let again = live.directory.publish(room("r"), live.publisher.events()).await.unwrap();
+    let again = live.directory.publish(&to_publish(room("r")), live.publisher.events()).await.unwrap();
     again.send(vec![samples::keyframe(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 33)]));
 }
@@ -256,7 +315,7 @@ async fn a_publication_whose_asker_is_gone_does_not_block_the_room() {
     drop(live.publication);
     let asked = live.stream.publish(live.publisher.events());
     assert!(futures::FutureExt::now_or_never(asked).is_none(), "the asker gave up");
-    assert!(live.directory.publish(room("r"), live.publisher.events()).await.is_ok());
+    assert!(live.directory.publish(&to_publish(room("r")), live.publisher.events()).await.is_ok());
 }
 
 #[actix_rt::test]
@@ -265,9 +324,13 @@ async fn a_late_frame_of_an_earlier_publisher_is_turned_down() {
     live.publication.send(opening(0)).await.unwrap();
     let late = live.publication.send(opening(0));
     drop(live.publication);
-    let _now = live.directory.publish(room("r"), live.publisher.events()).await.unwrap();
+    let _now = live.directory.publish(&to_publish(room("r")), live.publisher.events()).await.unwrap();
     late.await.unwrap();
-    let stale = Publication::new(live.stream.address().clone(), PublisherId(1));
+    let stale = Publication::new(
+        live.stream.address().clone().recipient(),
+        live.stream.address().clone().recipient(),
+        PublisherId(1),
+    );
     assert!(stale.send(opening(0)).await.is_err());
 }
 
@@ -298,7 +361,7 @@ async fn a_lost_claim_evicts_the_publisher_and_frees_the_room() {
     live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
     assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::Evicted(Evicted::TakenOver)));
     assert!(live.publication.send(opening(0)).await.is_err());
-    assert!(live.directory.publish(room("r"), live.publisher.events()).await.is_ok());
+    assert!(live.directory.publish(&to_publish(room("r")), live.publisher.events()).await.is_ok());
 }
 
 #[actix_rt::test]
@@ -328,7 +391,7 @@ async fn a_stream_without_media_has_nothing_to_wait_for() {
     drop(live.publication);
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert!(!live.stream.is_alive());
-    assert!(live.directory.open(room("r")).await.is_err());
+    assert!(live.directory.open(&to_play(room("r"))).await.is_err());
 }
 
 #[actix_rt::test]
@@ -387,7 +450,7 @@ async fn a_publisher_whose_viewers_are_there_before_it_is_told_so() {
     viewer.join(&live.stream, 0);
     drop(live.publication);
     let mut next = ProbeHandle::start();
-    let _again = live.directory.publish(room("r"), next.events()).await.unwrap();
+    let _again = live.directory.publish(&to_publish(room("r")), next.events()).await.unwrap();
     assert_eq!(next.next().await, Got::PublisherEvent(PublisherEvent::Watched));
 }
 
@@ -395,6 +458,27 @@ async fn a_publisher_whose_viewers_are_there_before_it_is_told_so() {
 async fn segments_are_no_reason_for_haste() {
     let mut live = live().await;
     let segmenter = ProbeHandle::start();
-    live.stream.join_segmenter(segmenter.id, ViewerId(0), segmenter.address.clone().recipient());
+    live.stream.join(
+        segmenter.id,
+        SubscriberRole::Segmenter,
+        ViewerId(0),
+        segmenter.address.clone().recipient(),
+    );
     assert!(live.publisher.is_quiet().await);
+}
+
+#[actix_rt::test]
+async fn a_stream_tells_what_it_has_and_nothing_of_it_when_its_publisher_is_gone() {
+    let directory = node(settings(), 10);
+    let probe = ProbeHandle::start();
+    let publication = directory.publish(&to_publish(room("r")), probe.events()).await.unwrap();
+    publication.send(opening(0)).await.unwrap();
+    publication.send(vec![samples::audio(0)]).await.unwrap();
+    let stream = directory.open(&to_play(room("r"))).await.unwrap();
+    let stats = stream.stats().await.unwrap();
+    assert!(stats.since_unix_ms.is_some());
+    assert_eq!((stats.video, stats.audio), (Some(VideoCodec::H264), Some(AudioCodec::Aac)));
+    drop(publication);
+    let stats = stream.stats().await.unwrap();
+    assert_eq!((stats.since_unix_ms, stats.video, stats.bitrate_kbps), (None, None, None));
 }

@@ -2,28 +2,18 @@
 
 use std::time::Duration;
 
-use actix::{AsyncContext, Context, Handler, Message};
+use actix::{AsyncContext, Context, Handler};
 use tokio::time::Instant;
 
-use super::{
-    StreamActor,
-    ingest::{Ingest, Source, StreamState},
-};
+use super::StreamActor;
 use crate::{
-    cluster::{
-        origin::Origin,
-        puller::{Dismissed, FromOrigin, Pull, PullerHandle, Update},
+    cluster::puller::{Pull, PullerHandle},
+    events::{Dismissed, FromOrigin, Source, StreamEvent, StreamState, Update},
+    stream::{
+        ingest::{Ingest, ORIGIN_WAIT},
+        messages::Follow,
     },
-    events::StreamEvent,
 };
-
-/// How long a stream that was started for a pull waits for the origin's first answer.
-pub(super) const ORIGIN_WAIT: Duration = Duration::from_secs(5);
-
-/// Another node publishes the room. A stream that is fed already goes on as it is.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Follow(pub Origin);
 
 impl StreamActor {
     /// While the stream waits, looks for a node that publishes the room if someone would watch it.
@@ -36,7 +26,7 @@ impl StreamActor {
         };
         if puller.is_none() {
             // Whoever looks again does not know how far the last one was.
-            self.end_publication();
+            self.end_publication(ctx);
         }
         if let Ingest::Vacant { seeker, .. } = &mut self.ingest {
             *seeker = puller;
@@ -84,7 +74,7 @@ impl StreamActor {
     }
 
     fn over(&mut self, ctx: &mut Context<Self>) {
-        self.end_publication();
+        self.end_publication(ctx);
         if self.state() == StreamState::Starting {
             self.ingest = Ingest::vacant(Duration::ZERO);
             self.end_when_due(ctx);
@@ -119,7 +109,7 @@ impl Handler<FromOrigin> for StreamActor {
             Update::Connected { node } => self.connected(node, ctx),
             Update::Media { frames, after_hole } => {
                 if after_hole {
-                    self.end_publication();
+                    self.end_publication(ctx);
                 }
                 self.take(frames, ctx);
                 self.viewers_changed(ctx);

@@ -10,7 +10,11 @@ use synctv_media::stream::{
 };
 use tokio::time::Instant;
 
-use super::{StreamActor, ingest::Ingest};
+use super::StreamActor;
+use crate::{
+    events::Flush,
+    stream::{flush_timer::FlushTimer, ingest::Ingest},
+};
 
 /// How long sound waits for a picture to ride along with, when media is flushed with every picture.
 pub(super) const AUDIO_WAIT: Duration = Duration::from_millis(100);
@@ -18,29 +22,12 @@ pub(super) const AUDIO_WAIT: Duration = Duration::from_millis(100);
 /// Pictures do not come to the millisecond: one that comes in the last tenth of an interval ends it, up to so long before.
 const EARLY_PICTURE_MAX: Duration = Duration::from_millis(10);
 
+/// How long a publisher's first frames wait for a track that was announced. Encoders send all within a tenth of that; a
+/// microphone that is off never does.
+const OPENING_WAIT: Duration = Duration::from_secs(1);
+
 /// So long after its end, an interval is ended without the picture that might have ended it.
 const LATE_PICTURE: Duration = Duration::from_millis(5);
-
-/// When a stream's media goes to its subscribers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flush {
-    /// As it arrives: the lowest delay, the most writes.
-    EveryTag,
-    /// With every picture; sound rides along.
-    EveryFrame,
-    /// At this interval: the fewest writes.
-    Every(Duration),
-}
-
-/// Whether a flush is due.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum FlushTimer {
-    Idle,
-    /// A timer runs, for media that goes out at this time at the latest.
-    Armed(Instant),
-    /// A timer runs, but its media went out already.
-    Spent,
-}
 
 impl StreamActor {
     /// Sends what waits if it is time to. `is_flush_point` if frames came that a flush is best made with.
@@ -50,6 +37,18 @@ impl StreamActor {
             Flush::EveryFrame if is_flush_point => self.flush(),
             Flush::EveryFrame => self.arm_flush(Instant::now() + AUDIO_WAIT, ctx),
             Flush::Every(interval) => self.flush_at_interval(interval, is_flush_point, ctx),
+        }
+    }
+
+    /// Sees to it that the first frames do not wait forever for what may not come.
+    pub(super) fn arm_opening(&mut self, ctx: &mut Context<Self>) {
+        if self.opening_timer.is_none() {
+            self.opening_timer = Some(ctx.run_later(OPENING_WAIT, |stream, _| {
+                stream.opening_timer = None;
+                stream.batcher.open();
+                stream.flush();
+                stream.log_notes();
+            }));
         }
     }
 
@@ -106,10 +105,11 @@ impl StreamActor {
 
     fn keep(&mut self, batch: &Arc<Batch>) {
         if self.gops.push(batch) == Kept::GopTooLarge {
+            self.batcher.gop_outgrown();
             self.oversized_gops += 1;
             if self.oversized_gops == 1 {
                 warn!(room = self.room.as_str(), limit_bytes = self.settings.gop.size_max_bytes;
-                    "a GOP is larger than the cache: viewers wait for the next keyframe");
+                    "a GOP is larger than the cache: video waits for the next keyframe");
             }
         }
     }

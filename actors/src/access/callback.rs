@@ -1,0 +1,139 @@
+//! The HTTP callback that decides where no valid token does, and a cache of its answers.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sha2::{Digest, Sha256};
+use synctv_media::access::{Action, Refusal};
+use tokio::time::Instant;
+
+use super::{
+    agent::AgentHandle,
+    callback_message::{Approval, Question, YES_MAX},
+    request::AccessRequest,
+};
+
+/// How long a no counts.
+const NO_FRESH: Duration = Duration::from_secs(5);
+
+/// Answers that are remembered.
+const ANSWERS_MAX: usize = 10_000;
+
+/// What identifies a question: whatever the answer may depend on.
+pub(super) type QuestionKey = [u8; 32];
+
+/// Asks the callback, and remembers its answers.
+pub(super) struct Callback {
+    agent: AgentHandle,
+    node: String,
+    answers: Mutex<HashMap<QuestionKey, Remembered>>,
+}
+
+struct Remembered {
+    answer: Result<Approval, Refusal>,
+    fresh_until: Instant,
+    /// While the callback does not answer.
+    usable_until: Instant,
+}
+
+impl Callback {
+    pub fn new(agent: AgentHandle, node: &str) -> Self {
+        Self { agent, node: node.to_owned(), answers: Mutex::default() }
+    }
+
+    /// The answer that is remembered of a request.
+    pub fn fresh(&self, key: &QuestionKey, now: Instant) -> Option<Result<Approval, Refusal>> {
+        let answers = self.answers();
+        answers.get(key).filter(|known| known.fresh_until > now).map(|known| known.answer.clone())
+    }
+
+    /// Asks. A yes of a while ago stands in for a callback that does not answer.
+    pub async fn ask(
+        &self,
+        key: QuestionKey,
+        action: Action,
+        request: &AccessRequest<'_>,
+    ) -> Result<Approval, Refusal> {
+        let answer = self.agent.ask(self.question(action, request)).await;
+        let now = Instant::now();
+        if answer == Err(Refusal::Unavailable) {
+            return self.stand_in(&key, now).ok_or(Refusal::Unavailable);
+        }
+        self.remember(key, answer.clone(), now);
+        answer
+    }
+
+    fn question(&self, action: Action, request: &AccessRequest<'_>) -> Question {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Question {
+            id: format!("{}-{}", self.node, NEXT.fetch_add(1, Ordering::Relaxed)),
+            action: action.as_str(),
+            room: request.room.to_string(),
+            protocol: request.protocol.as_str(),
+            peer: request.peer.ip().to_canonical().to_string(),
+            node: self.node.clone(),
+            query: request.query.to_owned(),
+            authorization: request.authorization.map(ToOwned::to_owned),
+            user_agent: request.user_agent.map(ToOwned::to_owned),
+        }
+    }
+
+    fn stand_in(&self, key: &QuestionKey, now: Instant) -> Option<Approval> {
+        let answers = self.answers();
+        answers.get(key).filter(|known| known.usable_until > now)?.answer.clone().ok()
+    }
+
+    fn remember(&self, key: QuestionKey, answer: Result<Approval, Refusal>, now: Instant) {
+        let (fresh, usable) = match &answer {
+            Ok(approval) => (approval.fresh_for, YES_MAX),
+            Err(_) => (NO_FRESH, Duration::ZERO),
+        };
+        let mut answers = self.answers();
+        if answers.len() >= ANSWERS_MAX {
+            answers.retain(|_, known| known.fresh_until > now || known.usable_until > now);
+        }
+        if answers.len() >= ANSWERS_MAX {
+            answers.retain(|_, known| known.fresh_until > now);
+        }
+        if answers.len() < ANSWERS_MAX || answers.contains_key(&key) {
+            let (fresh_until, usable_until) = (now + fresh, now + usable);
+            answers.insert(key, Remembered { answer, fresh_until, usable_until });
+        }
+    }
+
+    fn answers(&self) -> MutexGuard<'_, HashMap<QuestionKey, Remembered>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callback").finish_non_exhaustive()
+    }
+}
+
+/// The key of a request's question. The address is part of it: a callback may decide by that alone.
+pub(super) fn question_key(action: Action, request: &AccessRequest<'_>) -> QuestionKey {
+    let mut hash = Sha256::new();
+    let address = request.peer.ip().to_canonical().to_string();
+    let parts = [
+        action.as_str(),
+        request.room.as_str(),
+        &address,
+        request.protocol.as_str(),
+        request.authorization.unwrap_or_default(),
+        request.query,
+    ];
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
+}

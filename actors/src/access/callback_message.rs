@@ -1,0 +1,93 @@
+//! What the HTTP callback is asked, and what it answers.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use synctv_media::access::Refusal;
+
+/// How long a yes counts if the callback does not say.
+const YES_FRESH: Duration = Duration::from_secs(5);
+
+/// The longest that a yes may count, and for how long one stands in while the callback does not answer.
+pub(super) const YES_MAX: Duration = Duration::from_secs(300);
+
+/// What the callback is asked. It holds credentials, so it has no `Debug`.
+#[derive(Clone, Serialize)]
+pub(super) struct Question {
+    pub id: String,
+    pub action: &'static str,
+    pub room: String,
+    pub protocol: &'static str,
+    pub peer: String,
+    pub node: String,
+    pub query: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+}
+
+/// A yes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Approval {
+    /// When what runs is cut, in seconds since 1970.
+    pub until_unix_s: Option<u64>,
+    /// How many connections there may be with the same credential on this node.
+    pub connections_max: Option<u32>,
+    pub fresh_for: Duration,
+}
+
+#[derive(Deserialize)]
+struct ApprovalBody {
+    until: Option<u64>,
+    cache_s: Option<u64>,
+    max: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct DenialBody {
+    message: String,
+}
+
+/// Reads an answer of the callback.
+pub(super) fn read_answer(status: u16, body: &[u8]) -> Result<Approval, Refusal> {
+    match status {
+        200..=299 => Ok(approval(body)),
+        401 | 403 => Err(match serde_json::from_slice::<DenialBody>(body) {
+            Ok(denial) => Refusal::denied(&denial.message),
+            Err(_) => Refusal::NotAllowed,
+        }),
+        _ => Err(Refusal::Unavailable),
+    }
+}
+
+/// Services answer a yes with any body: one that is not ours means nothing.
+fn approval(body: &[u8]) -> Approval {
+    let body = serde_json::from_slice::<ApprovalBody>(body).ok();
+    let asked = body.as_ref().and_then(|body| body.cache_s).map(Duration::from_secs);
+    Approval {
+        until_unix_s: body.as_ref().and_then(|body| body.until),
+        connections_max: body.and_then(|body| body.max),
+        fresh_for: asked.unwrap_or(YES_FRESH).min(YES_MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_by_its_status() {
+        let yes = |body: &str| read_answer(200, body.as_bytes()).unwrap();
+        assert_eq!(yes(""), Approval { fresh_for: YES_FRESH, ..Approval::default() });
+        assert_eq!(yes("OK"), yes(""));
+        let limited = yes(r#"{"until": 100, "cache_s": 9000, "max": 2, "more": []}"#);
+        let expected = Approval { until_unix_s: Some(100), connections_max: Some(2), fresh_for: YES_MAX };
+        assert_eq!(limited, expected);
+        assert_eq!(read_answer(401, b"go away"), Err(Refusal::NotAllowed));
+        assert_eq!(read_answer(403, br#"{"message":"no"}"#), Err(Refusal::Denied("no".to_owned())));
+        for status in [302, 404, 429, 500, 503] {
+            assert_eq!(read_answer(status, b"{}"), Err(Refusal::Unavailable), "{status}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What nodes share about access through Redis: their secret, and administrators' orders.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use log::{info, warn};
+use synctv_media::{access::Secrets, stream::room::RoomName};
+use thiserror::Error;
+use tokio::time::{sleep, timeout};
+
+use super::{
+    gatekeeper::Gatekeeper,
+    judge::Administrator,
+    orders::{NAME_MAX_BYTES, Order},
+};
+use crate::{
+    clock::unix_ms,
+    cluster::{redis_store::RedisAccess, store::StoreError},
+};
+
+/// How often a node looks at what is shared. Revoked tokens are cut within this and a second.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long one look may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The longest that a room is blocked.
+const BLOCK_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// How long an order to disconnect is passed on.
+const KICK_LASTS: Duration = Duration::from_secs(60);
+
+/// How long a token is revoked. Tokens that are valid for longer are to be signed with another secret.
+const REVOKED_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Why an order was not given.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum OrderError {
+    /// There are as many as are kept.
+    #[error("the limit of administrators' orders is reached")]
+    TooMany,
+    /// A name is longer than any that is kept.
+    #[error("the name is empty or has more than {NAME_MAX_BYTES} bytes")]
+    Name,
+    /// This node obeys it; the others will when the registry answers.
+    #[error("this node obeys, the others will as soon as the registry answers")]
+    NotPassedOn(#[source] StoreError),
+}
+
+/// Gives administrators' orders, to this node and to the others.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    gatekeeper: Gatekeeper,
+    cluster: Option<Arc<ClusterSync>>,
+}
+
+#[derive(Debug)]
+struct ClusterSync {
+    redis: RedisAccess,
+    /// The secret is set, and the same on all nodes: what Redis has of it does not count.
+    has_fixed_secret: bool,
+    /// The last version of the shared orders that was read; `None` if they are to be read whatever it is.
+    version: Mutex<Option<String>>,
+    /// A failure was logged, and no success since.
+    is_failing: AtomicBool,
+}
+
+impl Orders {
+    /// Orders for this node, and for all that share its Redis, if it shares one. Follows what is there. To be called on a
+    /// thread of the actor system.
+    pub fn new(gatekeeper: Gatekeeper, redis: Option<RedisAccess>, has_fixed_secret: bool) -> Self {
+        let cluster = redis.map(|redis| {
+            Arc::new(ClusterSync {
+                redis,
+                has_fixed_secret,
+                version: Mutex::default(),
+                is_failing: AtomicBool::new(false),
+            })
+        });
+        let orders = Self { gatekeeper, cluster };
+        if orders.cluster.is_some() {
+            let follower = orders.clone();
+            actix_rt::spawn(async move {
+                loop {
+                    sleep(INTERVAL).await;
+                    follower.synchronize().await;
+                }
+            });
+        }
+        orders
+    }
+
+    /// Looks once at what is shared. Returns when the nodes' secret is known, or could not be read in time.
+    pub async fn synchronize(&self) {
+        let Some(sync) = &self.cluster else { return };
+        let looked = timeout(TIMEOUT, self.follow(sync)).await;
+        let looked = looked.unwrap_or_else(|_| Err(StoreError("no answer in time".to_owned())));
+        let was_failing = sync.is_failing.swap(looked.is_err(), Ordering::Relaxed);
+        if let Err(error) = &looked
+            && !was_failing
+        {
+            warn!(reason:% = error; "the nodes' secret and orders cannot be read");
+        }
+    }
+
+    /// The gatekeeper of this node.
+    pub fn gatekeeper(&self) -> &Gatekeeper {
+        &self.gatekeeper
+    }
+
+    /// Disconnects the publisher of `room`, and keeps the room from being published for as long as `block` says.
+    pub async fn kick_publisher(
+        &self,
+        _by: &Administrator,
+        room: &RoomName,
+        block: Option<Duration>,
+    ) -> Result<(), OrderError> {
+        let kick = Order::KickPublisher { room: room.clone(), nonce: unix_ms() };
+        let mut orders = vec![(kick, KICK_LASTS)];
+        if let Some(block) = block.filter(|block| !block.is_zero()) {
+            // First, or the publisher is back before.
+            orders.insert(0, (Order::Block { room: room.clone() }, block.min(BLOCK_MAX)));
+        }
+        self.give(orders).await
+    }
+
+    /// Disconnects the viewers of `room` whose tokens have the subject.
+    pub async fn kick_viewers(
+        &self,
+        _by: &Administrator,
+        room: &RoomName,
+        subject: &str,
+    ) -> Result<(), OrderError> {
+        let subject = checked(subject)?;
+        self.give(vec![(Order::KickViewers { room: room.clone(), subject, nonce: unix_ms() }, KICK_LASTS)])
+            .await
+    }
+
+    /// Revokes the tokens of a name.
+    pub async fn revoke(&self, _by: &Administrator, token_id: &str) -> Result<(), OrderError> {
+        self.give(vec![(Order::Revoke { token_id: checked(token_id)? }, REVOKED_FOR)]).await
+    }
+
+    async fn give(&self, orders: Vec<(Order, Duration)>) -> Result<(), OrderError> {
+        let mut texts = Vec::new();
+        for (order, lasts) in orders {
+            let ends_unix_ms = unix_ms() + u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+            if !self.gatekeeper.obey(&order, ends_unix_ms) {
+                return Err(OrderError::TooMany);
+            }
+            texts.push((order.to_text(), ends_unix_ms));
+        }
+        let Some(sync) = &self.cluster else { return Ok(()) };
+        let pushed = timeout(TIMEOUT, sync.redis.push_orders(&texts)).await;
+        pushed.unwrap_or_else(|_| Err(StoreError("no answer in time".to_owned()))).map_err(|error| {
+            // The next look passes on what is missing there.
+            sync.set_version(None);
+            OrderError::NotPassedOn(error)
+        })
+    }
+
+    async fn follow(&self, sync: &ClusterSync) -> Result<(), StoreError> {
+        let nodes = self.gatekeeper.nodes();
+        let shared = sync.redis.look(nodes.current().expose()).await?;
+        if !sync.has_fixed_secret {
+            match Secrets::parse(&shared.secret) {
+                Ok(secret) => nodes.replace(secret),
+                Err(error) => return Err(StoreError(format!("cluster_secret: {error}"))),
+            }
+        }
+        if sync.version().as_ref() == Some(&shared.version) {
+            return Ok(());
+        }
+        let theirs = sync.redis.orders(unix_ms()).await?;
+        for (text, ends_unix_ms) in &theirs {
+            if let Some(order) = Order::parse(text) {
+                self.gatekeeper.obey(&order, *ends_unix_ms);
+            }
+        }
+        // What an emptied Redis forgot.
+        let mut missing = self.gatekeeper.orders();
+        missing.retain(|(text, _)| !theirs.iter().any(|(theirs, _)| theirs == text));
+        if !missing.is_empty() {
+            info!(orders = missing.len(); "orders passed on");
+            sync.redis.push_orders(&missing).await?;
+        }
+        sync.set_version(Some(shared.version));
+        Ok(())
+    }
+}
+
+impl ClusterSync {
+    fn version(&self) -> Option<String> {
+        self.version.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_version(&self, version: Option<String>) {
+        *self.version.lock().unwrap_or_else(PoisonError::into_inner) = version;
+    }
+}
+
+fn checked(name: &str) -> Result<String, OrderError> {
+    match name.len() {
+        1..=NAME_MAX_BYTES => Ok(name.to_owned()),
+        _ => Err(OrderError::Name),
+    }
+}

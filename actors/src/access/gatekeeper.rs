@@ -1,0 +1,321 @@
+//! The decision.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use log::{info, warn};
+use synctv_media::{
+    access::{Action, AddressKey, Credential, FailureBuckets, NodeRequest, Openness, Policy, Refusal},
+    stream::room::RoomName,
+};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    about::About,
+    agent::{AgentHandle, AgentSettings},
+    callback::{Callback, question_key},
+    callback_message::Approval,
+    grant::{Grant, ToPlay, ToPublish, ToPull},
+    judge::{Administrator, Identity, Judge, hex},
+    node_keys::NodeKeys,
+    orders::Order,
+    request::AccessRequest,
+    sessions::{Session, Sessions},
+    settings::AccessSettings,
+    tokens::{KeySet, TokenHash, token_hash},
+    visible::Visible,
+};
+use crate::clock::{unix_ms, unix_s};
+
+/// How late a refusal comes to an address that has failed too often.
+const SLOWED_BY: Duration = Duration::from_secs(1);
+
+/// Decides who may publish, watch and administer. Clones share what they know.
+#[derive(Clone)]
+pub struct Gatekeeper(Arc<Inner>);
+
+struct Inner {
+    judge: Judge,
+    callback: Option<Callback>,
+    has_administrators: bool,
+    nodes: NodeKeys,
+    failures: Mutex<FailureBuckets>,
+    /// `None` if nothing can cut a connection, limit it or wants to know of it.
+    sessions: Option<Sessions>,
+    since: Instant,
+}
+
+impl Gatekeeper {
+    /// A gatekeeper of the node that has `nodes` as its keys.
+    pub fn new(settings: AccessSettings, nodes: NodeKeys) -> Self {
+        let keys = settings.token_keys.as_ref().map(|_| Arc::new(KeySet::default()));
+        let judge = Judge::new(&settings, keys.clone());
+        let (has_callback, has_events) = (settings.callback.is_some(), settings.events.is_some());
+        let has_administrators = settings.admin_token.is_some();
+        let has_sessions = settings.policy != Policy::OPEN || has_events || has_administrators;
+        let agent = AgentSettings {
+            keys: settings.token_keys.zip(keys),
+            callback: settings.callback,
+            events: settings.events,
+            node: nodes.node().to_owned(),
+        };
+        let agent = agent.is_needed().then(|| AgentHandle::start(agent));
+        let of_callback = agent.clone().filter(|_| has_callback);
+        Self(Arc::new(Inner {
+            judge,
+            callback: of_callback.map(|agent| Callback::new(agent, nodes.node())),
+            has_administrators,
+            sessions: has_sessions.then(|| Sessions::new(agent.filter(|_| has_events))),
+            nodes,
+            failures: Mutex::default(),
+            since: Instant::now(),
+        }))
+    }
+
+    /// The keys that this node signs and verifies with.
+    pub fn nodes(&self) -> &NodeKeys {
+        &self.0.nodes
+    }
+
+    /// Reports whether watching needs a credential.
+    pub fn is_play_closed(&self) -> bool {
+        self.0.judge.policy.play == Openness::Closed
+    }
+
+    /// Reports whether anything can be administered.
+    pub fn has_administrators(&self) -> bool {
+        self.0.has_administrators
+    }
+
+    /// Decides whether a client may publish.
+    pub async fn admit_publisher(&self, request: &AccessRequest<'_>) -> Result<Grant<ToPublish>, Refusal> {
+        self.admit(Action::Publish, request).await
+    }
+
+    /// Decides whether a client may watch.
+    pub async fn admit_viewer(&self, request: &AccessRequest<'_>) -> Result<Grant<ToPlay>, Refusal> {
+        self.admit(Action::Play, request).await
+    }
+
+    /// Decides whether a client may have a segment: with the key that playlists name, or as a viewer.
+    pub async fn admit_segment(&self, request: &AccessRequest<'_>) -> Result<Grant<ToPlay>, Refusal> {
+        if let Some(Credential::Key(key)) = Credential::in_query(request.query)
+            && self.is_play_closed()
+        {
+            match self.0.nodes.verify_segment(&key, request.room) {
+                Ok(()) => return Ok(Grant::new(request.room, None, None)),
+                // A key of an older playlist is told from one that never was.
+                Err(Refusal::TokenExpired) if request.authorization.is_none() => {
+                    return Err(self.refused(Action::Segment, request, Refusal::TokenExpired).await);
+                }
+                Err(_) => {}
+            }
+        }
+        self.admit_viewer(request).await
+    }
+
+    /// Decides whether a request for `room` comes from a node of the cluster, by its signature.
+    pub fn admit_node(
+        &self,
+        room: &RoomName,
+        request: &NodeRequest<'_>,
+        signature: &str,
+        peer: SocketAddr,
+    ) -> Result<Grant<ToPull>, Refusal> {
+        let verified = self.0.nodes.verify(request, signature);
+        if let Err(refusal) = &verified
+            && !self.count_failure(peer)
+        {
+            warn!(room = room.as_str(), peer:% = peer, action = Action::Pull.as_str(), code = refusal.code();
+                "access refused");
+        }
+        verified.map(|()| Grant::new(room, None, None))
+    }
+
+    /// Decides whether a client may administer: `room`, or all that there is.
+    pub async fn admit_administrator(
+        &self,
+        authorization: Option<&str>,
+        room: Option<&RoomName>,
+        peer: SocketAddr,
+    ) -> Result<Administrator, Refusal> {
+        let decided = self.0.judge.administrator(authorization, room);
+        if let Err(refusal) = &decided {
+            self.refused_everywhere(Action::Admin, refusal, peer).await;
+        }
+        decided
+    }
+
+    /// Counts and logs a refusal that is not about one room.
+    async fn refused_everywhere(&self, action: Action, refusal: &Refusal, peer: SocketAddr) {
+        if self.count_failure(peer) {
+            sleep(SLOWED_BY).await;
+        } else {
+            warn!(peer:% = peer, action = action.as_str(), code = refusal.code(); "access refused");
+        }
+    }
+
+    /// Decides whether a client may read about a room: with what lets it list the room, or else watch it.
+    pub async fn admit_reader(&self, request: &AccessRequest<'_>) -> Result<(), Refusal> {
+        match self.0.judge.visible_rooms(request.authorization, request.query) {
+            Ok(visible) if visible.sees(request.room) => Ok(()),
+            _ => self.admit_viewer(request).await.map(drop),
+        }
+    }
+
+    /// Decides which rooms a client sees in the list of rooms.
+    pub async fn visible_rooms(
+        &self,
+        authorization: Option<&str>,
+        query: &str,
+        peer: SocketAddr,
+    ) -> Result<Visible, Refusal> {
+        let decided = self.0.judge.visible_rooms(authorization, query);
+        if let Err(refusal) = &decided {
+            self.refused_everywhere(Action::List, refusal, peer).await;
+        }
+        decided
+    }
+
+    async fn admit<A>(&self, action: Action, request: &AccessRequest<'_>) -> Result<Grant<A>, Refusal> {
+        let granted = match self.identify(action, request).await {
+            Ok(identity) => self.open_session(action, request, identity),
+            Err(refusal) => Err(refusal),
+        };
+        match granted {
+            Ok(session) => Ok(Grant::new(request.room, Some(request.peer.ip().into()), session)),
+            Err(refusal) => Err(self.refused(action, request, refusal).await),
+        }
+    }
+
+    async fn identify(&self, action: Action, request: &AccessRequest<'_>) -> Result<Identity, Refusal> {
+        let inner = &self.0;
+        if action == Action::Publish && inner.judge.is_blocked(request.room) {
+            return Err(Refusal::Blocked);
+        }
+        if inner.judge.policy.is_open(action) {
+            return Ok(Identity::default());
+        }
+        match (inner.judge.identify(action, request), &inner.callback) {
+            (
+                Err(refusal @ (Refusal::TokenMissing | Refusal::TokenInvalid | Refusal::TokenCut)),
+                Some(callback),
+            ) => self.ask(callback, action, request, refusal).await,
+            (judged, _) => judged,
+        }
+    }
+
+    /// Asks the callback, unless its answer is known or the address has failed too often to be worth a question.
+    async fn ask(
+        &self,
+        callback: &Callback,
+        action: Action,
+        request: &AccessRequest<'_>,
+        without: Refusal,
+    ) -> Result<Identity, Refusal> {
+        let key = question_key(action, request);
+        let answer = match callback.fresh(&key, Instant::now()) {
+            Some(known) => known,
+            None if self.has_failed_too_often(request.peer) => Err(without),
+            None => callback.ask(key, action, request).await,
+        };
+        let Approval { until_unix_s, connections_max, .. } = answer?;
+        if until_unix_s.is_some_and(|until| until <= unix_s()) {
+            return Err(Refusal::TokenExpired);
+        }
+        let limit = connections_max.map(|max| (hex(&key), max));
+        Ok(Identity { ends_unix_s: until_unix_s, limit, ..Identity::default() })
+    }
+
+    fn open_session(
+        &self,
+        action: Action,
+        request: &AccessRequest<'_>,
+        identity: Identity,
+    ) -> Result<Option<Session>, Refusal> {
+        let Some(sessions) = self.0.sessions.as_ref().filter(|_| request.protocol.has_sessions()) else {
+            return Ok(None);
+        };
+        let Identity { subject, token_id, ends_unix_s, limit } = identity;
+        let (room, protocol, peer) = (request.room.clone(), request.protocol, request.peer);
+        sessions.open(About { action, room, protocol, peer, subject, token_id, ends_unix_s, limit }).map(Some)
+    }
+
+    /// Counts and logs a refusal. One of an address that has failed too often comes late, and is not logged.
+    async fn refused(&self, action: Action, request: &AccessRequest<'_>, refusal: Refusal) -> Refusal {
+        if refusal.is_clients_fault() && self.count_failure(request.peer) {
+            sleep(SLOWED_BY).await;
+            return refusal;
+        }
+        let token = match &request.credential {
+            Some(Credential::Token(token)) => short(&token_hash(token)),
+            _ => String::new(),
+        };
+        warn!(
+            room = request.room.as_str(), peer:% = request.peer, protocol = request.protocol.as_str(),
+            action = action.as_str(), code = refusal.code(), token = token.as_str();
+            "access refused");
+        refusal
+    }
+
+    fn has_failed_too_often(&self, peer: SocketAddr) -> bool {
+        self.0.failures().is_empty(AddressKey::from(peer.ip()), self.0.now_ms())
+    }
+
+    /// Returns whether the address had failed too often already.
+    fn count_failure(&self, peer: SocketAddr) -> bool {
+        let (address, now_ms) = (AddressKey::from(peer.ip()), self.0.now_ms());
+        let mut failures = self.0.failures();
+        let is_slowed = failures.is_empty(address, now_ms);
+        failures.fail(address, now_ms);
+        is_slowed
+    }
+
+    /// Gives an order, on this node. Returns whether there was room for it.
+    pub(super) fn obey(&self, order: &Order, ends_unix_ms: u64) -> bool {
+        let added = self.0.judge.orders().add(order, ends_unix_ms, unix_ms());
+        if added == Ok(true) {
+            info!(order = order.to_text().as_str(); "administrator's order");
+            if let Some(sessions) = &self.0.sessions {
+                sessions.obey(order);
+            }
+        }
+        added.is_ok()
+    }
+
+    /// The orders in force.
+    pub(super) fn orders(&self) -> Vec<(String, u64)> {
+        let mut orders = self.0.judge.orders();
+        orders.sweep(unix_ms());
+        orders.all()
+    }
+}
+
+impl Inner {
+    /// Milliseconds of a clock that does not go back.
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn failures(&self) -> MutexGuard<'_, FailureBuckets> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Enough of a hash to find a token in two logs, and too little to find the token by.
+fn short(hash: &TokenHash) -> String {
+    hex(&hash[..4])
+}
+
+impl fmt::Debug for Gatekeeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gatekeeper").field("policy", &self.0.judge.policy).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! Proofs that access was decided.
+
+use std::{fmt, marker::PhantomData};
+
+use synctv_media::{access::AddressKey, stream::room::RoomName};
+
+use super::sessions::Session;
+
+/// The right to publish a room.
+#[derive(Debug, Clone, Copy)]
+pub enum ToPublish {}
+
+/// The right to watch a room.
+#[derive(Debug, Clone, Copy)]
+pub enum ToPlay {}
+
+/// The right to fetch, as another node, what is published on this one.
+#[derive(Debug, Clone, Copy)]
+pub enum ToPull {}
+
+/// A decision that allows one action in one room. Only the [`Gatekeeper`](super::Gatekeeper) makes it, so that whatever
+/// needs one cannot be reached without a decision.
+pub struct Grant<Action> {
+    room: RoomName,
+    address: Option<AddressKey>,
+    session: Option<Session>,
+    action: PhantomData<fn() -> Action>,
+}
+
+impl<Action> Grant<Action> {
+    pub(super) fn new(room: &RoomName, address: Option<AddressKey>, session: Option<Session>) -> Self {
+        Self { room: room.clone(), address, session, action: PhantomData }
+    }
+
+    /// A grant that was not decided on.
+    #[cfg(test)]
+    pub(crate) fn of(room: RoomName) -> Self {
+        Self::new(&room, None, None)
+    }
+
+    /// The grant, for a client at an address.
+    #[cfg(test)]
+    pub(crate) fn from_address(self, address: AddressKey) -> Self {
+        Self { address: Some(address), ..self }
+    }
+
+    /// The room.
+    pub fn room(&self) -> &RoomName {
+        &self.room
+    }
+
+    /// The client's address, as far as it tells clients apart.
+    pub(crate) fn address(&self) -> Option<AddressKey> {
+        self.address
+    }
+
+    /// Begins what was granted. The session is to be kept for as long as that lasts, and asked whether it was cut; there
+    /// is none if nothing can cut it.
+    pub fn begin(self) -> Option<Session> {
+        self.session.inspect(Session::begin)
+    }
+}
+
+/// A node watches what it pulls.
+impl From<Grant<ToPull>> for Grant<ToPlay> {
+    fn from(pull: Grant<ToPull>) -> Self {
+        Self { room: pull.room, address: pull.address, session: pull.session, action: PhantomData }
+    }
+}
+
+impl<Action> fmt::Debug for Grant<Action> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grant")
+            .field("room", &self.room)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,65 @@
+//! The node's lease, and the timer of its next renewal.
+
+use std::time::Duration;
+
+use actix::SpawnHandle;
+use log::warn;
+use synctv_media::cluster::leases::NodeLease;
+use tokio::time::Instant;
+
+use crate::cluster::store::StoreError;
+
+/// The lease, and when it is renewed next.
+pub(super) struct LeaseKeeper {
+    pub node_lease: NodeLease,
+    /// Times of [`NodeLease`] are counted from here.
+    pub origin: Instant,
+    pub next: Next,
+    /// Why the last renewal failed.
+    pub failure: Option<String>,
+}
+
+pub(super) enum Next {
+    /// Not before it is asked for.
+    Unset,
+    /// At a timer.
+    Timer(SpawnHandle),
+    /// One is under way.
+    UnderWay,
+}
+
+impl LeaseKeeper {
+    pub fn new(ttl: Duration) -> Self {
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            node_lease: NodeLease::new(ttl_ms, 0),
+            origin: Instant::now(),
+            next: Next::Unset,
+            failure: None,
+        }
+    }
+
+    /// Why no room can be claimed now.
+    pub fn obstacle(&self) -> Option<String> {
+        let not_claiming = self.node_lease.may_claim(self.now_ms()).err().map(|reason| reason.to_string());
+        self.failure.clone().or(not_claiming)
+    }
+
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub fn interval(&self) -> Duration {
+        Duration::from_millis(self.node_lease.renewal_interval_ms())
+    }
+}
+
+impl LeaseKeeper {
+    /// An outage is logged once.
+    pub fn note_failure(&mut self, error: StoreError) {
+        if self.failure.is_none() {
+            warn!(reason:% = error; "the store of claims does not answer: what is live stays live, new rooms are refused");
+        }
+        self.failure = Some(error.0);
+    }
+}

@@ -1,0 +1,71 @@
+//! The messages that the registry takes, and those that it sends.
+
+use std::time::Duration;
+
+use actix::{Message, Recipient};
+use synctv_media::stream::room::RoomName;
+
+use crate::cluster::{
+    origin::{Origin, PublishedRoom},
+    store::{Claim, ClaimError, StoreError},
+};
+
+/// How long a claim may take before it counts as refused. Publishers wait for it.
+pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long giving everything back may take when the node stops. What is left then expires.
+pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Told to the owner of a claim that is no longer its own.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct ClaimLost {
+    /// The claim's epoch.
+    pub epoch: u64,
+}
+
+/// Whether new rooms are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// They are.
+    Ready,
+    /// They are not, for now.
+    NotReady {
+        /// Why.
+        reason: String,
+    },
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<Claim, ClaimError>")]
+pub(super) struct ClaimRoom {
+    pub room: RoomName,
+    pub owner: Recipient<ClaimLost>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct ReleaseRoom(pub Claim);
+
+#[derive(Message)]
+#[rtype(result = "Result<Option<Origin>, StoreError>")]
+pub(super) struct Locate {
+    pub room: RoomName,
+    pub fresh: bool,
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<Vec<PublishedRoom>, StoreError>")]
+pub(super) struct ListRooms;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Ping;
+
+#[derive(Message)]
+#[rtype(result = "Readiness")]
+pub(super) struct AskReadiness;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Leave;

@@ -1,0 +1,46 @@
+//! Names of streams, and of those who feed and watch them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Names a subscriber of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SubscriberId(u64);
+
+impl SubscriberId {
+    /// An id that no other subscriber of this process has.
+    pub fn unique() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Names a viewer among those that one subscriber serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ViewerId(pub u64);
+
+/// Tells streams apart, also successive ones of one room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StreamId(u64);
+
+impl StreamId {
+    pub(crate) fn unique() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Counts a stream's publishers, so that a late message of an earlier one is told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PublisherId(pub(crate) u64);
+
+/// Tells the pullers of a process apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PullerId(u64);
+
+impl PullerId {
+    /// Returns an id that no other puller of this process has.
+    pub(crate) fn unique() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,91 @@
+//! What a stream sends to its subscribers.
+
+use std::fmt;
+
+use actix::Message;
+use synctv_media::stream::{batch::Batches, gop::JoinPoint, room::RoomName};
+
+use super::ids::{StreamId, ViewerId};
+
+/// How many deliveries may wait in a subscriber's mailbox. A subscriber that is behind by more loses batches up to the
+/// next keyframe, and is told so.
+pub const MAILBOX_MAX: usize = 256;
+
+/// Where a stream's media comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A publisher of this node.
+    Local,
+    /// The node of its publisher.
+    Remote,
+}
+
+/// How far a stream is, as others see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamState {
+    /// Nobody has fed it yet: no viewer is to wait for it.
+    Starting,
+    /// It is fed.
+    Live(Source),
+    /// It was fed, and waits out its grace.
+    Waiting,
+}
+
+/// What a subscriber does with a stream's media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriberRole {
+    /// Serves viewers. Another node's media is pulled for them.
+    Viewers,
+    /// Cuts what is published on this node.
+    Segmenter,
+}
+
+/// One message from a stream to a subscriber. A subscriber gets them in the order in which they were sent.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub enum StreamEvent {
+    /// The stream goes on.
+    Media {
+        /// The next media.
+        batches: Batches,
+        /// Media before it did not fit the mailbox. It starts where decoding can.
+        after_gap: bool,
+    },
+    /// What a new viewer starts with; the media after it comes as [`StreamEvent::Media`].
+    Join {
+        /// Who asked.
+        viewer: ViewerId,
+        /// Cached media and its headers.
+        point: JoinPoint,
+    },
+    /// A publisher has the room from here on, on this node or on another one. Its media need not continue what came
+    /// before.
+    PublisherCame(Source),
+    /// The publisher is gone. Another one may come within the grace.
+    PublisherLeft,
+    /// The stream is over.
+    End(EndReason),
+}
+
+/// Why a stream is over for its subscribers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReason {
+    /// Its publisher left and nobody came in its place within the grace.
+    PublisherLeft,
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EndReason::PublisherLeft => f.write_str("the publisher left"),
+        }
+    }
+}
+
+/// A stream tells the directory that it is over.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub(crate) struct StreamEnded {
+    pub(crate) room: RoomName,
+    pub(crate) id: StreamId,
+}

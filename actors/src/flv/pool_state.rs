@@ -1,0 +1,122 @@
+//! How many viewers of each room every worker thread serves.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::ThreadId,
+};
+
+use actix::Recipient;
+
+use super::{
+    messages::Admit,
+    placement::{Load, place},
+};
+use crate::{
+    events::StreamId,
+    stream::{StreamHandle, ViewerCount},
+    thread::ActorThread,
+};
+
+/// The state that all entries of a pool share.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SharedPool(Arc<Mutex<PoolState>>);
+
+#[derive(Debug, Default)]
+pub(super) struct PoolState {
+    pub workers: Vec<Arc<Worker>>,
+    pub shares: HashMap<(StreamId, ThreadId), ThreadShare>,
+}
+
+/// A thread that serves viewers.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub thread: ActorThread,
+    pub viewers: ViewerCount,
+}
+
+/// A stream's viewers on one thread.
+#[derive(Debug)]
+pub(super) struct ThreadShare {
+    pub id: ShareId,
+    pub viewers: ViewerCount,
+    pub address: Recipient<Admit>,
+}
+
+/// Tells the successive shares of a stream on one thread apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ShareId(u64);
+
+impl ShareId {
+    pub fn unique() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// By which a share's actor is known. Nobody is sent to it once this is dropped.
+#[derive(Debug)]
+pub(super) struct PoolKey {
+    pub pool: SharedPool,
+    pub stream: StreamId,
+    pub thread: ThreadId,
+    pub id: ShareId,
+}
+
+impl SharedPool {
+    pub fn lock(&self) -> MutexGuard<'_, PoolState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PoolState {
+    /// Who is to serve the stream's next viewer: `accepting` if it is not known of anyone else.
+    pub fn worker_for(&self, stream: &StreamHandle, accepting: &Arc<Worker>) -> Arc<Worker> {
+        let loads: Vec<Load> = self.workers.iter().map(|worker| self.load(worker, stream)).collect();
+        let chosen = place(&loads).and_then(|at| self.workers.get(at));
+        chosen.unwrap_or(accepting).clone()
+    }
+
+    fn load(&self, worker: &Worker, stream: &StreamHandle) -> Load {
+        let thread = worker.thread.id();
+        let share = self.shares.get(&(stream.id(), thread));
+        Load {
+            of_room: share.map_or(0, |share| share.viewers.get()),
+            total: worker.viewers.get(),
+            has_stream: stream.thread().id() == thread,
+        }
+    }
+}
+
+impl PoolKey {
+    /// Closes the share if nobody is in it or on the way to it. Counting and closing are under one lock: whoever is
+    /// counted finds the actor there, and whoever comes later gets another one.
+    pub fn close_if_empty(&self) -> bool {
+        let mut state = self.pool.lock();
+        let is_empty = self.share(&state).is_none_or(|share| share.viewers.get() == 0);
+        if is_empty {
+            self.close(&mut state);
+        }
+        is_empty
+    }
+
+    fn share<'s>(&self, state: &'s PoolState) -> Option<&'s ThreadShare> {
+        state.shares.get(&(self.stream, self.thread)).filter(|share| share.id == self.id)
+    }
+
+    fn close(&self, state: &mut PoolState) {
+        if self.share(state).is_some() {
+            state.shares.remove(&(self.stream, self.thread));
+        }
+    }
+}
+
+impl Drop for PoolKey {
+    /// After a panic, the actor is gone without having closed its share.
+    fn drop(&mut self) {
+        self.close(&mut self.pool.lock());
+    }
+}

@@ -1,0 +1,220 @@
+//! The HLS sessions of this node's rooms, and the memory and files behind them.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Duration,
+};
+
+use synctv_media::{
+    hls::{
+        buffer_pool::BufferPool,
+        container::Container,
+        playlist::PlaylistConfig,
+        segment::Segment,
+        segment_name::SegmentName,
+        segmenter::{Segmenter, SegmenterConfig},
+        ts::container::TsContainer,
+    },
+    stream::room::RoomName,
+};
+use tokio::time::Instant;
+
+use super::{
+    segment_memory::{MemoryLimits, SegmentMemory},
+    sequence_allocator::SequenceAllocator,
+    session::HlsSession,
+    settings::{HlsMode, HlsSettings},
+    storage::StorageHandle,
+    stored_segment::StoredSegment,
+};
+use crate::clock::unix_ms;
+
+/// The first segment ends at the first keyframe at or after this age, in milliseconds, so that the first viewers wait
+/// for one GOP and not for the target.
+const FIRST_TARGET_MS: u32 = 500;
+
+/// Sessions of one room that have ended and are kept. A publisher who comes and goes all the time makes more; the oldest
+/// go before their time.
+const ENDED_SESSIONS_MAX: usize = 4;
+
+/// A quarter of the segments' memory is for buffers that wait for new ones, and no more than this.
+const BUFFERS_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The sessions of all rooms. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionStore(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    settings: HlsSettings,
+    /// The sessions of each room, oldest first. Only the last one may be live.
+    rooms: RwLock<HashMap<RoomName, Vec<Arc<HlsSession>>>>,
+    storage: StorageHandle,
+    memory: Arc<SegmentMemory>,
+    buffers: BufferPool,
+    sequences: SequenceAllocator,
+    since: Instant,
+}
+
+impl SessionStore {
+    /// Starts a thread for the files.
+    pub fn start(settings: HlsSettings) -> Self {
+        let buffers_max_bytes = BUFFERS_MAX_BYTES.min(settings.memory_max_bytes / 4);
+        let limits = MemoryLimits::new(settings.memory_max_bytes - buffers_max_bytes);
+        let memory = Arc::new(SegmentMemory::new(limits));
+        Self(Arc::new(Shared {
+            storage: StorageHandle::start(settings.storage.clone(), memory.clone()),
+            memory,
+            buffers: BufferPool::new(buffers_max_bytes),
+            settings,
+            rooms: RwLock::default(),
+            sequences: SequenceAllocator::default(),
+            since: Instant::now(),
+        }))
+    }
+
+    /// Takes the directory for the files. Fails if it can never be written to.
+    pub async fn open_storage(&self) -> io::Result<()> {
+        self.0.storage.open().await
+    }
+
+    /// A segment of `room`, listed or no longer listed but not expired.
+    pub fn segment(&self, room: &RoomName, name: SegmentName) -> Option<Arc<StoredSegment>> {
+        let rooms = self.rooms();
+        let sessions = rooms.get(room)?;
+        sessions.iter().rev().find_map(|session| session.segment(name))
+    }
+
+    /// Deletes all files. Called when the server stops: nothing can be published after it.
+    pub async fn clear(&self) {
+        self.0.storage.clear().await;
+    }
+
+    /// Which streams are cut.
+    pub fn mode(&self) -> HlsMode {
+        self.0.settings.mode
+    }
+
+    /// The room's newest session.
+    pub fn newest(&self, room: &RoomName) -> Option<Arc<HlsSession>> {
+        self.rooms().get(room)?.last().cloned()
+    }
+
+    /// Notes that a viewer asked for the session.
+    pub fn touch(&self, session: &HlsSession) {
+        session.touch(self.now_ms());
+    }
+
+    /// Begins a session of `room`.
+    pub fn begin(&self, room: &RoomName) -> Arc<HlsSession> {
+        let (session, retired) = self.begin_in(&mut self.rooms_mut(), room);
+        self.retire(retired);
+        session
+    }
+
+    /// Lists a segment, and takes care of its bytes and of those of segments that expired.
+    pub fn publish(&self, session: &Arc<HlsSession>, segment: Segment, program_date_time_ms: u64) {
+        let Some(change) = session.publish(segment, program_date_time_ms, self.now_ms()) else {
+            return;
+        };
+        self.0.sequences.note(change.next_sequence);
+        self.0.memory.add(change.published.clone());
+        let room = session.room();
+        self.0.storage.write(room, change.published);
+        self.0.storage.delete(&change.expired);
+    }
+
+    /// The session is over: its playlist, its segments and their files go.
+    pub fn remove(&self, session: &Arc<HlsSession>) {
+        let mut rooms = self.rooms_mut();
+        if let Some(sessions) = rooms.get_mut(session.room()) {
+            sessions.retain(|other| !Arc::ptr_eq(other, session));
+            if sessions.is_empty() {
+                rooms.remove(session.room());
+            }
+        }
+        drop(rooms);
+        self.retire(Some(session.clone()));
+    }
+
+    /// Cuts one stream.
+    pub fn segmenter(&self) -> Segmenter {
+        let target_ms = self.0.settings.target_ms;
+        let gop_max_ms = SegmenterConfig::default().gop_max_ms;
+        let config = SegmenterConfig {
+            target_ms,
+            first_target_ms: FIRST_TARGET_MS.min(target_ms),
+            gop_max_ms: gop_max_ms.max(target_ms),
+        };
+        Segmenter::new(config, self.0.buffers.clone())
+    }
+
+    pub fn keep_ended(&self) -> Duration {
+        self.0.settings.keep_ended
+    }
+
+    /// Whether the session is cut only for viewers, of whom none was seen for too long.
+    pub fn is_idle(&self, session: &HlsSession) -> bool {
+        self.0.settings.mode == HlsMode::OnDemand
+            && session.is_idle(self.now_ms(), self.0.settings.idle_timeout)
+    }
+
+    /// Begins a session of `room` unless one is live. Returns the live one, and whether it is new: two viewers who ask at
+    /// once get the same session.
+    pub fn begin_unless_live(&self, room: &RoomName) -> (Arc<HlsSession>, bool) {
+        let mut rooms = self.rooms_mut();
+        let newest = rooms.get(room).and_then(|sessions| sessions.last());
+        if let Some(live) = newest.filter(|session| session.is_live()) {
+            return (live.clone(), false);
+        }
+        let (session, retired) = self.begin_in(&mut rooms, room);
+        drop(rooms);
+        self.retire(retired);
+        session.touch(self.now_ms());
+        (session, true)
+    }
+
+    fn begin_in(
+        &self,
+        rooms: &mut HashMap<RoomName, Vec<Arc<HlsSession>>>,
+        room: &RoomName,
+    ) -> (Arc<HlsSession>, Option<Arc<HlsSession>>) {
+        let sessions = rooms.entry(room.clone()).or_default();
+        let last_discontinuity = sessions.last().map(|session| session.last_discontinuity_sequence());
+        let first = self.0.sequences.first(unix_ms(), last_discontinuity);
+        let config = PlaylistConfig {
+            format: TsContainer::FORMAT,
+            window: self.0.settings.window,
+            target_ms: self.0.settings.target_ms,
+            first_sequence: first.sequence,
+            first_discontinuity_sequence: first.discontinuity,
+        };
+        let follows = self.0.settings.in_cluster || !sessions.is_empty();
+        let session = Arc::new(HlsSession::new(room.clone(), config, follows));
+        let retired = (sessions.len() > ENDED_SESSIONS_MAX).then(|| sessions.remove(0));
+        sessions.push(session.clone());
+        (session, retired)
+    }
+
+    fn retire(&self, sessions: impl IntoIterator<Item = Arc<HlsSession>>) {
+        for session in sessions {
+            self.0.storage.delete(&session.retire());
+            self.0.storage.vacate(session.room());
+        }
+    }
+
+    /// Milliseconds since the start, of a clock that does not go back.
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.0.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn rooms(&self) -> RwLockReadGuard<'_, HashMap<RoomName, Vec<Arc<HlsSession>>>> {
+        self.0.rooms.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rooms_mut(&self) -> RwLockWriteGuard<'_, HashMap<RoomName, Vec<Arc<HlsSession>>>> {
+        self.0.rooms.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

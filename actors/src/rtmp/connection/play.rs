@@ -1,0 +1,100 @@
+//! Playing: a subscription to a stream, which a pause or another play ends and which begins again behind it.
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use log::info;
+use synctv_media::rtmp::session::{Phase, Refusal, StreamRequest};
+use tokio::time::Instant;
+
+use super::role::{Playing, Role};
+use crate::{
+    access::Session as AccessSession, rtmp::RtmpConnectionActor, stream::StreamHandle,
+    viewer_session::LeaveReason,
+};
+
+/// Nothing that a stream sent to an ended subscription is on its way any more.
+///
+/// The stream's answer alone does not say that: it does not pass through the mailbox, in which deliveries may wait. This
+/// message is put there behind them.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Unsubscribed;
+
+impl RtmpConnectionActor {
+    pub(super) fn ask_to_play(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
+        if let Err(full) = self.admission.require_regular() {
+            return self.refuse_play(&request, &Refusal::Denied { description: full.to_string() }, ctx);
+        }
+        self.read_flow.pause();
+        let applicant = self.applicant(request);
+        let asked = async move { (applicant.play().await, applicant.request) };
+        ctx.spawn(asked.into_actor(self).map(move |(found, request), connection, ctx| match found {
+            Ok((stream, access)) => connection.begin_play(stream, access, ctx),
+            Err(error) => connection.refuse_play(&request, &error.to_rtmp(), ctx),
+        }));
+    }
+
+    fn begin_play(&mut self, stream: StreamHandle, access: Option<AccessSession>, ctx: &mut Context<Self>) {
+        if let Role::Closing { .. } = self.role {
+            return self.read_flow.resume();
+        }
+        self.session.accept();
+        self.send_replies(ctx);
+        let mut playing = Playing::new(stream, self.peer, access);
+        playing.subscribe(ctx.address().recipient());
+        self.role = Role::Playing(playing);
+        self.go_on(ctx);
+    }
+
+    fn refuse_play(&mut self, request: &StreamRequest, refusal: &Refusal, ctx: &mut Context<Self>) {
+        let (Refusal::Denied { description }
+        | Refusal::StreamNotFound { description }
+        | Refusal::BadName { description }) = refusal;
+        info!(room = request.room.as_str(), peer:% = self.peer, why = description.as_str(); "play refused");
+        self.session.refuse(refusal);
+        match self.session.phase() {
+            Phase::Closed => self.linger(ctx),
+            _ => {
+                self.role = Role::Negotiating { since: Instant::now() };
+                self.send_replies(ctx);
+            }
+        }
+        self.go_on(ctx);
+    }
+
+    pub(super) fn pause_play(&mut self, ctx: &mut Context<Self>) {
+        let Role::Playing(playing) = &mut self.role else { return };
+        let unsubscribed = playing.unsubscribe();
+        self.socket.keep_alive();
+        self.settle(unsubscribed, ctx);
+    }
+
+    pub(super) fn resume_play(&mut self, ctx: &mut Context<Self>) {
+        if let Role::Playing(playing) = &mut self.role {
+            playing.subscribe(ctx.address().recipient());
+        }
+    }
+
+    pub(super) fn stop_play(&mut self, ctx: &mut Context<Self>) {
+        let Role::Playing(playing) = &mut self.role else { return };
+        let unsubscribed = playing.unsubscribe();
+        self.leave_role(&LeaveReason::Stopped);
+        self.socket.forget_counts();
+        self.settle(unsubscribed, ctx);
+    }
+
+    /// Drops the media that waits, and does nothing else until no more of it can come: what the next subscription gets
+    /// begins with a keyframe and its headers.
+    fn settle(&mut self, unsubscribed: impl Future<Output = ()> + 'static, ctx: &mut Context<Self>) {
+        self.socket.restart();
+        self.read_flow.pause();
+        ctx.spawn(unsubscribed.into_actor(self).map(|(), _, ctx| ctx.address().do_send(Unsubscribed)));
+    }
+}
+
+impl Handler<Unsubscribed> for RtmpConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Unsubscribed, ctx: &mut Self::Context) {
+        self.go_on(ctx);
+    }
+}

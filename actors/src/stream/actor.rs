@@ -1,0 +1,363 @@
+//! A live stream: its headers, its cached GOPs, its timeline, and who is subscribed to it.
+
+mod edge;
+mod flush;
+mod notes;
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient,
+    ResponseActFuture, SpawnHandle, WrapFuture, fut,
+};
+use log::info;
+use synctv_media::stream::{
+    batcher::Batcher,
+    frame::Frame,
+    gop::{GopCache, JoinPoint},
+    room::RoomName,
+};
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    flush_timer::FlushTimer,
+    ingest::{Admission, Ingest},
+    messages::{Attach, Detach, GetStats, Join, Leave, Media, Publication, PublishError, ReleasePublisher},
+    stats::StatsMeter,
+    subscribers::Subscribers,
+};
+use crate::{
+    cluster::{
+        registry::{ClaimLost, RegistryHandle},
+        store::Claim,
+    },
+    events::{
+        EndReason, Evicted, PublisherEvent, PublisherId, Source, StreamEnded, StreamEvent, StreamId,
+        StreamSettings, StreamState, SubscriberRole,
+    },
+};
+
+/// How long a new stream waits for the publisher that it was started for.
+const FIRST_PUBLISHER_WAIT: Duration = Duration::from_secs(10);
+
+/// The actor. It outlives its publisher by the grace.
+pub struct StreamActor {
+    id: StreamId,
+    room: RoomName,
+    settings: Arc<StreamSettings>,
+    registry: RegistryHandle,
+    /// Told when the stream is over.
+    directory: Recipient<StreamEnded>,
+    state: watch::Sender<StreamState>,
+    ingest: Ingest,
+    admission: Admission,
+    last_publisher: u64,
+    batcher: Batcher,
+    gops: GopCache,
+    subscribers: Subscribers,
+    /// When the last viewer left, if none has come since.
+    unwatched_since: Option<Instant>,
+    end_timer: Option<SpawnHandle>,
+    flush_timer: FlushTimer,
+    /// Ends the wait for tracks that a publisher announced.
+    opening_timer: Option<SpawnHandle>,
+    last_flush: Option<Instant>,
+    stats: StatsMeter,
+    unreadable_frames: u64,
+    oversized_gops: u64,
+}
+
+impl StreamActor {
+    pub(super) fn new(
+        id: StreamId,
+        room: RoomName,
+        settings: Arc<StreamSettings>,
+        registry: RegistryHandle,
+        directory: Recipient<StreamEnded>,
+        state: watch::Sender<StreamState>,
+    ) -> Self {
+        Self {
+            id,
+            room,
+            registry,
+            directory,
+            state,
+            ingest: Ingest::vacant(FIRST_PUBLISHER_WAIT),
+            admission: Admission::Idle,
+            last_publisher: 0,
+            batcher: Batcher::new(settings.batcher),
+            gops: GopCache::new(settings.gop),
+            subscribers: Subscribers::default(),
+            unwatched_since: Some(Instant::now()),
+            end_timer: None,
+            flush_timer: FlushTimer::Idle,
+            opening_timer: None,
+            last_flush: None,
+            stats: StatsMeter::default(),
+            unreadable_frames: 0,
+            oversized_gops: 0,
+            settings,
+        }
+    }
+
+    fn take(&mut self, frames: Vec<Frame>, ctx: &mut Context<Self>) {
+        let mut is_flush_point = false;
+        for frame in frames {
+            match self.batcher.push(frame) {
+                Ok(is_point) => is_flush_point |= is_point,
+                Err(error) => self.note_unreadable(&error),
+            }
+        }
+        if self.batcher.has_pending() {
+            self.flush_when_due(is_flush_point, ctx);
+        } else if self.batcher.is_opening() {
+            self.arm_opening(ctx);
+        }
+        self.log_notes();
+    }
+
+    /// The claim is this stream's: the publisher may begin.
+    fn go_live(
+        &mut self,
+        claim: Claim,
+        events: Recipient<PublisherEvent>,
+        ctx: &mut Context<Self>,
+    ) -> Publication {
+        self.last_publisher += 1;
+        let publisher = PublisherId(self.last_publisher);
+        // Another node's media may have come up to now.
+        self.end_publication(ctx);
+        self.ingest = Ingest::Published { publisher, claim, events };
+        self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);
+        self.notify_publisher();
+        self.stats.publisher_came(None);
+        self.set_state(StreamState::Live(Source::Local));
+        self.subscribers.tell(&StreamEvent::PublisherCame(Source::Local));
+        Publication::new(ctx.address().recipient(), ctx.address().recipient(), publisher)
+    }
+
+    fn notify_publisher(&self) {
+        if let Ingest::Published { events, .. } = &self.ingest {
+            let is_watched = self.subscribers.are_watching();
+            events.do_send(if is_watched { PublisherEvent::Watched } else { PublisherEvent::Unwatched });
+        }
+    }
+
+    /// Lets the publisher go. Its room can be claimed by anyone from here on.
+    fn become_vacant(&mut self, ctx: &mut Context<Self>) {
+        self.end_publication(ctx);
+        // Nobody has seen anything that could go on.
+        let is_blank = self.batcher.newest_ms().is_none();
+        let vacant = Ingest::vacant(if is_blank { Duration::ZERO } else { self.settings.grace });
+        if let Ingest::Published { claim, .. } = std::mem::replace(&mut self.ingest, vacant) {
+            self.registry.release(claim);
+        }
+        self.set_state(StreamState::Waiting);
+        self.subscribers.tell(&StreamEvent::PublisherLeft);
+        self.seek_if_watched(ctx);
+        self.end_when_due(ctx);
+    }
+
+    /// What comes next has a clock and headers of its own.
+    fn end_publication(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.opening_timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.batcher.open();
+        self.flush();
+        self.log_notes();
+        self.batcher.end_publisher();
+        self.gops.clear();
+        self.oversized_gops = 0;
+    }
+
+    /// When the stream ends if nothing changes.
+    fn ends_at(&self) -> Option<Instant> {
+        match (&self.ingest, self.admission) {
+            (_, Admission::Asked { .. }) | (Ingest::Published { .. }, _) => None,
+            (Ingest::Vacant { since, patience, .. }, _) => Some(*since + *patience),
+            (Ingest::Pulled(_), _) => Some(self.unwatched_since? + self.settings.pull.linger),
+        }
+    }
+
+    fn end_when_due(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.end_timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let Some(ends_at) = self.ends_at() else { return };
+        let remaining = ends_at.saturating_duration_since(Instant::now());
+        if remaining.is_zero() {
+            ctx.stop();
+        } else {
+            self.end_timer = Some(ctx.run_later(remaining, Self::end_when_due));
+        }
+    }
+
+    /// What a viewer who comes now begins with; `None` if it is best to wait for a keyframe.
+    fn join_point(&mut self) -> Option<JoinPoint> {
+        let cached = self.gops.join(self.batcher.tracks());
+        let audio_first = || {
+            let headers = self.batcher.headers_for_audio_first()?;
+            Some(JoinPoint { headers, batches: Vec::new() })
+        };
+        cached.or_else(audio_first)
+    }
+
+    fn state(&self) -> StreamState {
+        *self.state.borrow()
+    }
+
+    fn set_state(&self, state: StreamState) {
+        self.state.send_replace(state);
+    }
+
+    /// The registry refused: the stream is what it was before, and over if there is nothing to wait for.
+    fn claim_refused(&mut self, ctx: &mut Context<Self>) {
+        if let (StreamState::Starting, Ingest::Vacant { patience, seeker: None, .. }) =
+            (self.state(), &mut self.ingest)
+        {
+            *patience = Duration::ZERO;
+        }
+        self.end_when_due(ctx);
+    }
+
+    fn claim(&mut self, events: Recipient<PublisherEvent>, ctx: &mut Context<Self>) -> AttachFuture {
+        self.admission = Admission::Asked { lost_epoch: None };
+        let registry = self.registry.clone();
+        let (room, owner) = (self.room.clone(), ctx.address().recipient());
+        let claimed = async move { registry.claim(room, owner).await };
+        Box::pin(claimed.into_actor(self).map(move |claimed, stream, ctx| {
+            let admission = std::mem::replace(&mut stream.admission, Admission::Idle);
+            match claimed {
+                Ok(claim) if admission.has_lost(&claim) => {
+                    stream.claim_refused(ctx);
+                    Err(PublishError::Busy)
+                }
+                Ok(claim) => Ok(stream.go_live(claim, events, ctx)),
+                Err(error) => {
+                    stream.claim_refused(ctx);
+                    Err(error.into())
+                }
+            }
+        }))
+    }
+}
+
+type AttachFuture = ResponseActFuture<StreamActor, Result<Publication, PublishError>>;
+
+impl Actor for StreamActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.end_when_due(ctx);
+    }
+
+    /// Runs after a panic as well: neither the room nor its viewers hang on a stream that is gone.
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let vacant = Ingest::vacant(Duration::ZERO);
+        if let Ingest::Published { claim, events, .. } = std::mem::replace(&mut self.ingest, vacant) {
+            events.do_send(PublisherEvent::Evicted(Evicted::StreamGone));
+            self.registry.release(claim);
+        }
+        self.subscribers.end(EndReason::PublisherLeft);
+        self.directory.do_send(StreamEnded { room: self.room.clone(), id: self.id });
+        if self.state() != StreamState::Starting {
+            info!(room = self.room.as_str(), publishers = self.last_publisher; "stream ended");
+        }
+    }
+}
+
+impl Handler<Attach> for StreamActor {
+    type Result = AttachFuture;
+
+    fn handle(&mut self, Attach { events }: Attach, ctx: &mut Self::Context) -> Self::Result {
+        match (&self.ingest, self.admission) {
+            (_, Admission::Asked { .. }) | (Ingest::Published { .. }, _) => {
+                Box::pin(fut::ready(Err(PublishError::Busy)))
+            }
+            (Ingest::Vacant { .. } | Ingest::Pulled(_), _) => self.claim(events, ctx),
+        }
+    }
+}
+
+impl Handler<Media> for StreamActor {
+    type Result = Result<(), Evicted>;
+
+    fn handle(&mut self, Media { publisher, frames }: Media, ctx: &mut Self::Context) -> Self::Result {
+        if !self.ingest.is_publisher(publisher) {
+            return Err(Evicted::TakenOver);
+        }
+        self.take(frames, ctx);
+        Ok(())
+    }
+}
+
+impl Handler<Detach> for StreamActor {
+    type Result = ();
+
+    fn handle(&mut self, Detach(publisher): Detach, ctx: &mut Self::Context) {
+        if self.ingest.is_publisher(publisher) {
+            self.become_vacant(ctx);
+        }
+    }
+}
+
+impl Handler<ClaimLost> for StreamActor {
+    type Result = ();
+
+    fn handle(&mut self, lost: ClaimLost, ctx: &mut Self::Context) {
+        match (&self.ingest, &mut self.admission) {
+            (Ingest::Published { claim, events, .. }, _) if claim.epoch == lost.epoch => {
+                events.do_send(PublisherEvent::Evicted(Evicted::TakenOver));
+                self.become_vacant(ctx);
+            }
+            (_, Admission::Asked { lost_epoch }) => *lost_epoch = Some(lost.epoch),
+            _ => {}
+        }
+    }
+}
+
+impl Handler<ReleasePublisher> for StreamActor {
+    type Result = ();
+
+    fn handle(&mut self, _: ReleasePublisher, ctx: &mut Self::Context) {
+        if let Ingest::Published { events, .. } = &self.ingest {
+            events.do_send(PublisherEvent::Evicted(Evicted::Draining));
+            self.become_vacant(ctx);
+        }
+    }
+}
+
+impl Handler<Join> for StreamActor {
+    type Result = ();
+
+    fn handle(&mut self, Join { subscriber, role, viewer, recipient }: Join, ctx: &mut Self::Context) {
+        if role == SubscriberRole::Segmenter && self.state() == StreamState::Live(Source::Local) {
+            recipient.do_send(StreamEvent::PublisherCame(Source::Local));
+        }
+        let point = self.join_point();
+        self.subscribers.join(subscriber, role, viewer, recipient, point);
+        self.viewers_changed(ctx);
+    }
+}
+
+impl Handler<Leave> for StreamActor {
+    type Result = ();
+
+    fn handle(&mut self, Leave(subscriber): Leave, ctx: &mut Self::Context) {
+        self.subscribers.leave(subscriber);
+        self.viewers_changed(ctx);
+    }
+}
+
+impl Handler<GetStats> for StreamActor {
+    type Result = MessageResult<GetStats>;
+
+    fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
+        let is_fed = matches!(self.state(), StreamState::Live(_));
+        MessageResult(self.stats.report(&self.batcher, is_fed))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! The messages that a stream takes, and the right to send it media.
+
+use actix::{Message, Recipient, prelude::SendError};
+use synctv_media::stream::frame::Frame;
+use thiserror::Error;
+
+use super::stats::StreamStats;
+use crate::{
+    cluster::{origin::Origin, store::ClaimError},
+    events::{Evicted, PublisherEvent, PublisherId, StreamEvent, SubscriberId, SubscriberRole, ViewerId},
+};
+
+#[derive(Message)]
+#[rtype(result = "Result<Publication, PublishError>")]
+pub(crate) struct Attach {
+    pub events: Recipient<PublisherEvent>,
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<(), Evicted>")]
+pub(crate) struct Media {
+    pub publisher: PublisherId,
+    pub frames: Vec<Frame>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Detach(pub PublisherId);
+
+/// Another node publishes the room. A stream that is fed already goes on as it is.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Follow(pub Origin);
+
+/// The node stops: its publishers go, so that they can publish elsewhere.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ReleasePublisher;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Join {
+    pub subscriber: SubscriberId,
+    pub role: SubscriberRole,
+    pub viewer: ViewerId,
+    pub recipient: Recipient<StreamEvent>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Leave(pub SubscriberId);
+
+#[derive(Message)]
+#[rtype(result = "StreamStats")]
+pub(crate) struct GetStats;
+
+/// Why a publisher was not attached to a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PublishError {
+    /// Someone publishes this room, here or on another node.
+    #[error("someone publishes this room")]
+    Busy,
+    /// The registry did not say yes.
+    #[error(transparent)]
+    Registry(ClaimError),
+    /// The node has as many rooms as it may.
+    #[error("this node has its limit of {max} rooms")]
+    RoomLimit {
+        /// The limit.
+        max: usize,
+    },
+    /// Publishers of the same address left as many rooms as may wait for them.
+    #[error("{max} rooms wait for publishers of this address, the limit for one more")]
+    LeftRooms {
+        /// The limit.
+        max: usize,
+    },
+    /// The stream ended while the publisher came.
+    #[error("the stream just ended")]
+    Ended,
+    /// The node takes nobody any more.
+    #[error("this node stops: connect again")]
+    Draining,
+    /// Nothing is known of the node's rooms until its process is started again.
+    #[error("this node's directory of streams has ended")]
+    DirectoryEnded,
+}
+
+impl From<ClaimError> for PublishError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Taken { .. } => PublishError::Busy,
+            ClaimError::Unavailable { .. } => PublishError::Registry(error),
+        }
+    }
+}
+
+/// Why a stream did not take frames.
+#[derive(Debug)]
+pub enum Refused {
+    /// It has too much to do. The frames are still to be sent, before any other.
+    Busy(Vec<Frame>),
+    /// It is gone.
+    Gone,
+}
+
+/// The right to feed a stream. Dropping it lets the next publisher in; an answer with one in it that finds its asker
+/// gone does so too.
+#[derive(Debug)]
+pub struct Publication {
+    media: Recipient<Media>,
+    detach: Recipient<Detach>,
+    publisher: PublisherId,
+}
+
+impl Publication {
+    /// Makes the right of `publisher` to feed the stream at `media` and `detach`.
+    pub(crate) fn new(media: Recipient<Media>, detach: Recipient<Detach>, publisher: PublisherId) -> Self {
+        Self { media, detach, publisher }
+    }
+
+    /// Feeds the stream, if it follows.
+    pub fn try_send(&self, frames: Vec<Frame>) -> Result<(), Refused> {
+        self.media.try_send(Media { publisher: self.publisher, frames }).map_err(|refused| match refused {
+            SendError::Full(media) => Refused::Busy(media.frames),
+            SendError::Closed(_) => Refused::Gone,
+        })
+    }
+
+    /// Feeds the stream as soon as it follows. Await the answer before reading more of the publisher, so that TCP slows
+    /// it down. An error says that the room is no longer this publisher's, or that the stream is gone.
+    pub fn send(&self, frames: Vec<Frame>) -> impl Future<Output = Result<(), Evicted>> + 'static {
+        let taken = self.media.send(Media { publisher: self.publisher, frames });
+        async move { taken.await.unwrap_or(Err(Evicted::StreamGone)) }
+    }
+}
+
+impl Drop for Publication {
+    fn drop(&mut self) {
+        self.detach.do_send(Detach(self.publisher));
+    }
+}

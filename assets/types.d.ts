@@ -1,0 +1,138 @@
+// Types that several scripts share, and those of the libraries in `players/`. For the type checker only: not served.
+
+/** `GET /api/v1/server`; `openapi.json` describes the fields. */
+export interface Server {
+  node: string;
+  version: string;
+  app: string;
+  rtmp_port: number;
+  hls_port: number | null;
+}
+
+export interface VideoDetails {
+  codec: string;
+  width: number | null;
+  height: number | null;
+}
+
+export interface AudioDetails {
+  codec: string;
+}
+
+export interface Details {
+  video: VideoDetails | null;
+  audio: AudioDetails | null;
+  bitrate_kbps: number | null;
+  viewers: number;
+}
+
+export interface Stream {
+  room: string;
+  state: "live" | "interrupted";
+  node: string;
+  since_unix_ms?: number;
+  details: Details | null;
+}
+
+/** `GET /api/v1/streams`. */
+export interface Streams {
+  complete: boolean;
+  streams: Stream[];
+}
+
+export type Protocol = "flv" | "hls";
+export type Kind = "audio" | "video";
+export type Tracks = Record<Kind, boolean>;
+
+/** A reason that playback is impossible, as a title and a sentence. */
+export interface Obstacle {
+  title: string;
+  text: string;
+}
+
+/** The end of a playback. Only what is undecodable stays so however often it is tried. */
+export interface EndReport {
+  why: "over" | "broken" | "undecodable";
+  title?: string;
+  text: string;
+}
+
+/** One attached player: each way of playing has a module whose `open` returns one. */
+export interface Player {
+  /** Seconds behind live; undefined while that is not known. */
+  readonly latency: number | undefined;
+  /** The tracks that play; undefined while that is not known. */
+  readonly tracks: Tracks | undefined;
+  /** Codec of audio that is left out because the browser cannot decode it. */
+  readonly undecodableAudio: string | undefined;
+  /** Jumps to the newest media if playback is far behind it. */
+  goLive(): void;
+  /** Called several times a second while the viewer is not paused. */
+  keepUp(): void;
+  destroy(): void;
+}
+
+/** What a player is given, and what it reports to. */
+export interface Host {
+  readonly video: HTMLVideoElement;
+  readonly url: string;
+  /** Plays the video element unless the viewer has paused. */
+  play(): void;
+  /** Keeps the frame that an element shows in view until the video element has another one. */
+  hold(shown: HTMLVideoElement): void;
+  /** Reports an error that may leave playback intact: it counts only if nothing plays. */
+  doubt(text: string): void;
+  /** Reports the end, once. */
+  end(report: EndReport): void;
+}
+
+export type Open = (host: Host) => Promise<Player>;
+
+/** mpegts.js, as far as the page uses it. */
+export interface Mpegts {
+  LoggingControl: { enableAll: boolean };
+  Events: Record<"ERROR", string>;
+  ErrorDetails: Record<"MEDIA_MSE_ERROR", string>;
+  LoaderStatus: Record<"kIdle" | "kBuffering" | "kComplete", number>;
+  BaseLoader: new (name: string) => MpegtsLoader;
+  createPlayer(source: object, config: object): MpegtsPlayer;
+}
+
+export interface MpegtsLoader {
+  _status: number;
+  _onDataArrival: ((chunk: ArrayBufferLike, start: number, received: number) => void) | null;
+  _onComplete: ((from: number, to: number) => void) | null;
+}
+
+export interface MpegtsPlayer {
+  on(event: string, listener: (type: string, detail: string, info?: { msg?: string }) => void): void;
+  attachMediaElement(video: HTMLVideoElement): void;
+  load(): void;
+  destroy(): void;
+}
+
+/** hls.js, as far as the page uses it. */
+export interface HlsConstructor {
+  new (config: object): HlsInstance;
+  Events: Record<"ERROR" | "MANIFEST_PARSED" | "BUFFER_CODECS" | "BUFFER_APPENDED" | "FRAG_BUFFERED", string>;
+  ErrorDetails: Record<string, string>;
+}
+
+/** What events carry: each has some of it. */
+export interface HlsData {
+  fatal: boolean;
+  details: string;
+  audio?: object;
+  video?: object;
+  timeRanges?: { [kind in Kind]?: TimeRanges };
+}
+
+export interface HlsInstance {
+  readonly latency: number;
+  readonly liveSyncPosition: number | null;
+  on(event: string, listener: (event: string, data: HlsData) => void): void;
+  loadSource(url: string): void;
+  attachMedia(video: HTMLVideoElement): void;
+  stopLoad(): void;
+  destroy(): void;
+}

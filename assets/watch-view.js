@@ -1,0 +1,97 @@
+// The document of a room's page: writes what is known into it.
+
+import { addresses } from "./api.js";
+import { at, write } from "./dom.js";
+import { describeAudio, describeBitrate, describeSince, describeVideo, describeViewers } from "./text.js";
+
+/** @import { Protocol, Server, Stream } from "./types.js" */
+/** @import { Situation } from "./situation.js" */
+
+/** @param {Situation} situation */
+export function showSituation({ state, title, text, note }) {
+  at("stage", HTMLElement).dataset.state = state;
+  write(at("message", HTMLElement), title);
+  write(at("explanation", HTMLElement), text);
+  write(at("note", HTMLElement), note);
+}
+
+/** @param {number | undefined} seconds */
+export function showLatency(seconds) {
+  const latency = at("latency", HTMLElement);
+  latency.hidden = seconds === undefined;
+  if (seconds === undefined) return;
+  latency.dataset.seconds = seconds.toFixed(3);
+  write(latency, `${seconds.toFixed(1)} s behind live`);
+}
+
+/** @param {{ isMuted: boolean, isPaused: boolean, canUnmute: boolean }} controls */
+export function showControls({ isMuted, isPaused, canUnmute }) {
+  at("unmute", HTMLButtonElement).hidden = !canUnmute;
+  write(at("mute", HTMLButtonElement), isMuted ? "Unmute" : "Mute");
+  write(at("pause", HTMLButtonElement), isPaused ? "Play" : "Pause");
+}
+
+const STATES = { live: "live", interrupted: "waiting" };
+
+/** @param {Stream | undefined} stream */
+export function showFacts(stream) {
+  const state = at("state", HTMLElement);
+  write(state, stream ? STATES[stream.state] : "not live");
+  state.dataset.state = stream?.state ?? "absent";
+  const facts = stream
+    ? [
+        ["Video", describeVideo(stream.details)],
+        ["Audio", describeAudio(stream.details)],
+        ["Bitrate", describeBitrate(stream.details)],
+        ["Watching", describeViewers(stream.details)],
+        ["Time", describeSince(stream.since_unix_ms)],
+        ["Node", stream.node],
+      ]
+    : [];
+  const list = at("facts", HTMLElement);
+  const shown = facts.filter(([, text]) => text !== "");
+  while (list.children.length > shown.length) list.lastElementChild?.remove();
+  shown.forEach(([name, text], index) => showFact(list, index, name, text));
+}
+
+/**
+ * @param {HTMLElement} list
+ * @param {number} index
+ * @param {string} name
+ * @param {string} text
+ */
+function showFact(list, index, name, text) {
+  if (!list.children[index]) {
+    const fact = document.createElement("div");
+    fact.append(document.createElement("dt"), document.createElement("dd"));
+    list.append(fact);
+  }
+  const [term, value] = list.children[index].children;
+  write(term, name);
+  write(value, text);
+}
+
+/**
+ * @param {string} room
+ * @param {Server} server
+ */
+export function showAddresses(room, server) {
+  const { flv, hls, rtmp, page } = addresses(server);
+  write(at("address-flv", HTMLElement), flv(room));
+  write(at("address-hls", HTMLElement), hls(room) ?? "");
+  write(at("address-rtmp", HTMLElement), rtmp(room));
+  const frame = `<iframe src="${page(room)}" allow="autoplay; fullscreen" width="640" height="360"></iframe>`;
+  write(at("address-frame", HTMLElement), frame);
+  const hasHls = server.hls_port !== null;
+  for (const element of document.querySelectorAll(".hls-only")) element.toggleAttribute("hidden", !hasHls);
+  for (const choice of choices()) if (choice.value === "hls") choice.disabled = !hasHls;
+}
+
+/** The radio buttons of the protocols. */
+export const choices = () =>
+  /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=protocol]"));
+
+/** @param {Protocol} protocol */
+export function showProtocol(protocol) {
+  for (const choice of choices()) choice.checked = choice.value === protocol;
+}

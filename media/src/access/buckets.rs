@@ -1,0 +1,116 @@
+//! Failed attempts, counted by address.
+
+use std::{collections::HashMap, net::IpAddr};
+
+/// Failures that an address may have at once.
+const CAPACITY: u64 = 10;
+
+/// The time after which one more failure is allowed, in milliseconds.
+const REFILL_MS: u64 = 6_000;
+
+/// Addresses that are remembered. Further ones share one bucket.
+const ADDRESSES_MAX: usize = 10_000;
+
+/// An address as far as it tells clients apart: a whole IPv4 address, or the network of an IPv6 address, of which one
+/// client has 2^64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AddressKey(u64);
+
+impl From<IpAddr> for AddressKey {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self(u64::from(address.to_bits())),
+            IpAddr::V6(address) => Self((address.to_bits() >> 64) as u64 | 1 << 63),
+        }
+    }
+}
+
+/// A bucket of allowed failures for each address. A full one is not kept.
+#[derive(Debug, Default)]
+pub struct FailureBuckets {
+    /// When each bucket will be full again, in milliseconds of the caller's clock.
+    full_at_ms: HashMap<AddressKey, u64>,
+    /// The bucket of all addresses that there is no room for.
+    shared_full_at_ms: u64,
+}
+
+impl FailureBuckets {
+    /// Reports whether `address` has failed so often that it is to be slowed down.
+    pub fn is_empty(&self, address: AddressKey, now_ms: u64) -> bool {
+        let full_at_ms = match self.full_at_ms.get(&address) {
+            Some(full_at_ms) => *full_at_ms,
+            None if self.full_at_ms.len() >= ADDRESSES_MAX => self.shared_full_at_ms,
+            None => return false,
+        };
+        missing(full_at_ms, now_ms) >= CAPACITY
+    }
+
+    /// Counts a failure of `address`.
+    pub fn fail(&mut self, address: AddressKey, now_ms: u64) {
+        if self.full_at_ms.len() >= ADDRESSES_MAX {
+            self.full_at_ms.retain(|_, full_at_ms| *full_at_ms > now_ms);
+        }
+        let has_room = self.full_at_ms.len() < ADDRESSES_MAX || self.full_at_ms.contains_key(&address);
+        let full_at_ms = match has_room {
+            true => self.full_at_ms.entry(address).or_default(),
+            false => &mut self.shared_full_at_ms,
+        };
+        if missing(*full_at_ms, now_ms) < CAPACITY {
+            *full_at_ms = (*full_at_ms).max(now_ms).saturating_add(REFILL_MS);
+        }
+    }
+}
+
+/// How much a bucket lacks, rounded up.
+fn missing(full_at_ms: u64, now_ms: u64) -> u64 {
+    full_at_ms.saturating_sub(now_ms).div_ceil(REFILL_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START_MS: u64 = 1_000_000;
+
+    fn address(text: &str) -> AddressKey {
+        AddressKey::from(text.parse::<IpAddr>().unwrap())
+    }
+
+    #[test]
+    fn ten_failures_empty_a_bucket_and_six_seconds_give_one_back() {
+        let (mut buckets, bad) = (FailureBuckets::default(), address("10.0.0.1"));
+        for _ in 0..CAPACITY {
+            assert!(!buckets.is_empty(bad, START_MS));
+            buckets.fail(bad, START_MS);
+        }
+        assert!(buckets.is_empty(bad, START_MS));
+        assert!(!buckets.is_empty(address("10.0.0.2"), START_MS));
+        // Failures of an empty bucket do not count, or it would never fill again.
+        (0..100).for_each(|_| buckets.fail(bad, START_MS));
+        assert!(buckets.is_empty(bad, START_MS + REFILL_MS - 1));
+        assert!(!buckets.is_empty(bad, START_MS + REFILL_MS));
+        buckets.fail(bad, START_MS + REFILL_MS);
+        assert!(buckets.is_empty(bad, START_MS + REFILL_MS));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_client() {
+        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:2"));
+        assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
+        assert_eq!(address("::ffff:10.0.0.1"), address("10.0.0.1"));
+    }
+
+    #[test]
+    fn the_number_of_addresses_is_bounded() {
+        let mut buckets = FailureBuckets::default();
+        for at in 0..ADDRESSES_MAX as u32 {
+            buckets.fail(AddressKey::from(IpAddr::from(at.to_be_bytes())), START_MS);
+        }
+        let late = address("11.0.0.1");
+        (0..CAPACITY).for_each(|_| buckets.fail(late, START_MS));
+        assert!(buckets.is_empty(late, START_MS));
+        assert_eq!(buckets.full_at_ms.len(), ADDRESSES_MAX);
+        buckets.fail(late, START_MS + REFILL_MS);
+        assert_eq!(buckets.full_at_ms.len(), 1);
+    }
+}

@@ -1,0 +1,38 @@
+//! Access: who may publish, watch and administer, as a pure decision.
+//!
+//! Credentials are texts that a client presents: a token, whose signature is verified elsewhere and whose [`Claims`]
+//! are judged here, or a [`SignedKey`]. Time is a parameter, in seconds since 1970, so that every rule can be tested at
+//! every moment.
+
+mod action;
+mod buckets;
+mod claims;
+mod credential;
+mod mac;
+mod node_signature;
+mod policy;
+mod refusal;
+mod room_pattern;
+mod secret;
+mod segment_key;
+mod signed_key;
+
+pub use self::{
+    action::{Action, Actions},
+    buckets::{AddressKey, FailureBuckets},
+    claims::Claims,
+    credential::{Confidential, Credential},
+    node_signature::{NODE_SIGNATURE_MAX_AGE_S, NodeRequest},
+    policy::{Openness, Policy},
+    refusal::Refusal,
+    room_pattern::{RoomPattern, RoomPatternError},
+    secret::{SECRET_MAX_BYTES, SECRET_MIN_BYTES, Secret, SecretError, Secrets},
+    segment_key::{SEGMENT_KEY_STEP_S, segment_key, segment_key_expiry, sign_playlist},
+    signed_key::SignedKey,
+};
+
+/// How far two clocks may differ before a time limit counts, in seconds.
+pub const LEEWAY_S: u64 = 30;
+
+#[cfg(test)]
+mod tests;

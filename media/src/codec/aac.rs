@@ -1,0 +1,230 @@
+//! The body of an AAC sequence header: AudioSpecificConfig (ISO/IEC 14496-3, section 1.6.2.1).
+
+use thiserror::Error;
+
+use crate::codec::bits::BitReader;
+
+const SAMPLE_RATES_HZ: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+const EXPLICIT_RATE: u32 = 15;
+const OBJECT_TYPE_ESCAPE: u32 = 31;
+const OBJECT_TYPE_SBR: u32 = 5;
+const OBJECT_TYPE_PS: u32 = 29;
+
+/// The core of an AAC stream. HE-AAC is described by its core as well: decoders find the extension in the frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AacConfig {
+    /// The audio object type, 1 to 4; 2 is AAC-LC.
+    pub object_type: u8,
+    /// The sampling frequency, in Hz.
+    pub sample_rate_hz: u32,
+    /// Samples per frame and channel: 1024 or 960.
+    pub frame_samples: u32,
+    /// The channels.
+    pub channels: AacChannels,
+}
+
+/// The channels of an AAC stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AacChannels {
+    /// A channel configuration of table 1.19; never 0.
+    Configuration(u8),
+    /// A program config element, which describes any layout.
+    Program(ProgramConfig),
+}
+
+/// The syntactic elements of each frame, by where their channels are heard (section 4.5.1.2).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProgramConfig {
+    /// Elements in front of the listener, in their order.
+    pub front: Vec<ChannelElement>,
+    /// Elements beside and behind the listener, in their order.
+    pub surround: Vec<ChannelElement>,
+    /// The number of channels for low frequencies.
+    pub lfe_count: u32,
+}
+
+/// One or two channels that are coded together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChannelElement {
+    /// One channel.
+    Single,
+    /// Two channels.
+    Pair,
+}
+
+/// Why an AudioSpecificConfig cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AacConfigError {
+    /// The configuration ends before what it announces.
+    #[error("the AAC configuration is cut short")]
+    Truncated,
+    /// An audio object type other than the four of MPEG-2.
+    #[error("AAC object type {0} is not supported")]
+    ObjectType(u32),
+    /// An index that the format reserves.
+    #[error("sampling frequency index {0} is reserved")]
+    SampleRateIndex(u32),
+}
+
+impl AacConfig {
+    /// Reads an AudioSpecificConfig.
+    pub fn parse(config: &[u8]) -> Result<Self, AacConfigError> {
+        let mut reader = ConfigReader(BitReader::new(config));
+        let mut object_type = reader.object_type()?;
+        let sample_rate_hz = reader.sample_rate_hz()?;
+        let configuration = reader.read(4)?;
+        if object_type == OBJECT_TYPE_SBR || object_type == OBJECT_TYPE_PS {
+            reader.sample_rate_hz()?;
+            object_type = reader.object_type()?;
+        }
+        if !(1..=4).contains(&object_type) {
+            return Err(AacConfigError::ObjectType(object_type));
+        }
+        let frame_samples = if reader.flag()? { 960 } else { 1024 };
+        let channels = match configuration {
+            0 => AacChannels::Program(reader.program_behind_frame_length()?),
+            configuration => AacChannels::Configuration(configuration as u8),
+        };
+        Ok(Self { object_type: object_type as u8, sample_rate_hz, frame_samples, channels })
+    }
+}
+
+/// The index of a sampling frequency (table 1.18), or of the one within 2 % of it.
+pub fn sampling_index(rate_hz: u32) -> Option<u8> {
+    let index = SAMPLE_RATES_HZ.iter().position(|known_hz| known_hz.abs_diff(rate_hz) * 50 <= *known_hz);
+    index.map(|index| index as u8)
+}
+
+/// The sampling frequency of an index, in Hz.
+pub fn indexed_rate_hz(index: u8) -> Option<u32> {
+    SAMPLE_RATES_HZ.get(usize::from(index)).copied()
+}
+
+struct ConfigReader<'a>(BitReader<'a>);
+
+impl ConfigReader<'_> {
+    fn read(&mut self, count: usize) -> Result<u32, AacConfigError> {
+        self.0.bits(count).ok_or(AacConfigError::Truncated)
+    }
+
+    fn flag(&mut self) -> Result<bool, AacConfigError> {
+        self.0.flag().ok_or(AacConfigError::Truncated)
+    }
+
+    fn object_type(&mut self) -> Result<u32, AacConfigError> {
+        match self.read(5)? {
+            OBJECT_TYPE_ESCAPE => Ok(32 + self.read(6)?),
+            object_type => Ok(object_type),
+        }
+    }
+
+    fn sample_rate_hz(&mut self) -> Result<u32, AacConfigError> {
+        match self.read(4)? {
+            EXPLICIT_RATE => self.read(24),
+            index => indexed_rate_hz(index as u8).ok_or(AacConfigError::SampleRateIndex(index)),
+        }
+    }
+
+    /// Reads the rest of a GASpecificConfig (section 4.4.1) up to the elements of its program.
+    fn program_behind_frame_length(&mut self) -> Result<ProgramConfig, AacConfigError> {
+        if self.flag()? {
+            const CORE_CODER_DELAY_BITS: usize = 14;
+            self.read(CORE_CODER_DELAY_BITS)?;
+        }
+        self.flag()?;
+        self.program_config()
+    }
+
+    /// Reads a program_config_element (section 4.4.1.1) up to its channels.
+    fn program_config(&mut self) -> Result<ProgramConfig, AacConfigError> {
+        const TAG_OBJECT_TYPE_AND_RATE_BITS: usize = 4 + 2 + 4;
+        self.read(TAG_OBJECT_TYPE_AND_RATE_BITS)?;
+        let (front_count, side_count, back_count) = (self.read(4)?, self.read(4)?, self.read(4)?);
+        let lfe_count = self.read(2)?;
+        const ASSOCIATED_DATA_AND_COUPLING_BITS: usize = 3 + 4;
+        self.read(ASSOCIATED_DATA_AND_COUPLING_BITS)?;
+        for mixdown_bits in [4, 4, 3] {
+            if self.flag()? {
+                self.read(mixdown_bits)?;
+            }
+        }
+        let front = self.elements(front_count)?;
+        let surround = self.elements(side_count + back_count)?;
+        Ok(ProgramConfig { front, surround, lfe_count })
+    }
+
+    fn elements(&mut self, count: u32) -> Result<Vec<ChannelElement>, AacConfigError> {
+        (0..count).map(|_| self.element()).collect()
+    }
+
+    fn element(&mut self) -> Result<ChannelElement, AacConfigError> {
+        let element = if self.flag()? { ChannelElement::Pair } else { ChannelElement::Single };
+        const TAG_BITS: usize = 4;
+        self.read(TAG_BITS)?;
+        Ok(element)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_channel_configuration_is_read() {
+        let expected = AacConfig {
+            object_type: 2,
+            sample_rate_hz: 44_100,
+            frame_samples: 1024,
+            channels: AacChannels::Configuration(2),
+        };
+        assert_eq!(AacConfig::parse(&[0x12, 0x10]), Ok(expected));
+    }
+
+    #[test]
+    fn he_aac_is_described_by_its_core() {
+        for config in [[0x2B, 0x92, 0x08, 0x00], [0xEB, 0x92, 0x08, 0x00]] {
+            let config = AacConfig::parse(&config).unwrap();
+            assert_eq!((config.object_type, config.sample_rate_hz), (2, 22_050));
+        }
+    }
+
+    /// What FFmpeg's encoder writes with `-aac_pce 1`, for stereo and for 7.1.
+    #[test]
+    fn a_program_config_element_is_read() {
+        use ChannelElement::{Pair, Single};
+        let channels = |config: &[u8]| match AacConfig::parse(config).unwrap().channels {
+            AacChannels::Program(program) => (program.front, program.surround, program.lfe_count),
+            other => panic!("{other:?}"),
+        };
+        let stereo = b"\x12\x00\x05\x04\x00\x00\x20\x00\x0D";
+        assert_eq!(channels(stereo), (vec![Pair], vec![], 0));
+        let surround = b"\x12\x00\x05\x08\x48\x00\x20\x00\xC6\x40\x00";
+        assert_eq!(channels(surround), (vec![Pair, Single], vec![Single, Pair, Pair], 0));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        assert_eq!(AacConfig::parse(&[]), Err(AacConfigError::Truncated));
+        assert_eq!(AacConfig::parse(&[0x12]), Err(AacConfigError::Truncated));
+        assert_eq!(AacConfig::parse(&[0x12, 0x00]), Err(AacConfigError::Truncated));
+        assert_eq!(AacConfig::parse(&[0x16, 0x90]), Err(AacConfigError::SampleRateIndex(13)));
+        assert_eq!(AacConfig::parse(&[0xF8, 0xE6, 0x40, 0x00]), Err(AacConfigError::ObjectType(39)));
+    }
+
+    #[test]
+    fn a_frequency_has_the_index_of_the_nearest_one() {
+        for (rate_hz, index) in [(44_100, Some(4)), (47_952, Some(3)), (40_000, None), (0xFF_FFFF, None)] {
+            assert_eq!(sampling_index(rate_hz), index, "{rate_hz}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_parsed_or_refused(config in proptest::collection::vec(any::<u8>(), 0..32)) {
+            let _ = AacConfig::parse(&config);
+        }
+    }
+}

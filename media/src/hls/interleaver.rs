@@ -1,0 +1,382 @@
+//! Puts the frames of two tracks into the order of their times.
+//!
+//! RTMP has each track in order, and nothing says how far one may be sent ahead of the other. MPEG-TS has one clock for
+//! both, and nothing may arrive behind its own time (ISO/IEC 13818-1, section 2.4.2).
+
+use std::collections::VecDeque;
+
+/// The most that one track is waited for, in milliseconds: how far apart audio and video may be sent.
+pub const SKEW_MAX_MS: i64 = 3_000;
+
+/// A track that sends nothing for so long has paused, in milliseconds of the other track, on top of the longest silence that
+/// is usual for it.
+const PAUSE_MS: i64 = 1_000;
+
+/// What may wait, with the tags that it may keep in memory. Beyond that, frames go out as they came.
+const HELD_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The tracks that a segment has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    Video,
+    Audio,
+}
+
+/// Holds frames until nothing can come that belongs before them.
+#[derive(Debug)]
+pub(super) struct Interleaver<T> {
+    video: LaneState<T>,
+    audio: LaneState<T>,
+    arrivals: u64,
+    /// The latest time that went out.
+    released_ms: Option<i64>,
+    kept_bytes: usize,
+}
+
+/// What goes out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Released<T> {
+    pub lane: Lane,
+    pub time_ms: i64,
+    /// How far it is behind what went out before it.
+    pub late_ms: i64,
+    pub item: T,
+}
+
+#[derive(Debug)]
+struct LaneState<T> {
+    queue: VecDeque<Waiting<T>>,
+    /// Frames will come, as their sequence header did.
+    expected: bool,
+    first_ms: Option<i64>,
+    last_ms: Option<i64>,
+    /// Where the other track was when this one's last frame came.
+    other_at_last_ms: Option<i64>,
+    /// The longest that the other track goes on between two frames of this one. It is forgotten little by little.
+    usual_silence_ms: i64,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    arrival: u64,
+    time_ms: i64,
+    item: T,
+}
+
+impl Lane {
+    const fn other(self) -> Self {
+        match self {
+            Lane::Video => Lane::Audio,
+            Lane::Audio => Lane::Video,
+        }
+    }
+}
+
+impl<T> Interleaver<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            video: LaneState::new(),
+            audio: LaneState::new(),
+            arrivals: 0,
+            released_ms: None,
+            kept_bytes: 0,
+        }
+    }
+
+    /// The track's sequence header came.
+    pub(super) fn announce(&mut self, lane: Lane) {
+        self.lane_mut(lane).expected = true;
+    }
+
+    /// A tag with this body came. What waits may keep it in memory.
+    pub(super) fn note_tag(&mut self, body_bytes: usize) {
+        let is_idle = self.video.queue.is_empty() && self.audio.queue.is_empty();
+        let kept_bytes = if is_idle { 0 } else { self.kept_bytes };
+        self.kept_bytes = kept_bytes.saturating_add(size_of::<Waiting<T>>().saturating_add(body_bytes));
+    }
+
+    /// Takes a frame. The times of a track do not go back.
+    pub(super) fn push(&mut self, lane: Lane, time_ms: i64, item: T) {
+        let other_ms = self.lane(lane.other()).last_ms;
+        let arrival = self.arrivals;
+        self.arrivals += 1;
+        self.lane_mut(lane).push(Waiting { arrival, time_ms, item }, other_ms);
+    }
+
+    /// The next frame, once its place is certain.
+    pub(super) fn pop(&mut self) -> Option<Released<T>> {
+        let lane = self.earliest()?;
+        if self.must_wait(lane) && self.kept_bytes <= HELD_MAX_BYTES {
+            return None;
+        }
+        self.release(lane)
+    }
+
+    /// The next frame, whatever may still come before it.
+    pub(super) fn pop_at_once(&mut self) -> Option<Released<T>> {
+        let lane = self.earliest()?;
+        self.release(lane)
+    }
+
+    /// Whether the track had frames and the other one goes on without it.
+    pub(super) fn is_paused(&self, lane: Lane) -> bool {
+        let state = self.lane(lane);
+        state.queue.is_empty() && state.has_paused(self.lane(lane.other()).last_ms)
+    }
+
+    /// What comes next has other clocks. Empty it first.
+    pub(super) fn reset(&mut self) {
+        *self = Self { arrivals: self.arrivals, ..Self::new() };
+    }
+
+    fn lane(&self, lane: Lane) -> &LaneState<T> {
+        match lane {
+            Lane::Video => &self.video,
+            Lane::Audio => &self.audio,
+        }
+    }
+
+    fn lane_mut(&mut self, lane: Lane) -> &mut LaneState<T> {
+        match lane {
+            Lane::Video => &mut self.video,
+            Lane::Audio => &mut self.audio,
+        }
+    }
+
+    /// The track with the earliest frame; of frames at one time, the one that came first.
+    fn earliest(&self) -> Option<Lane> {
+        let place = |lane: &LaneState<T>| lane.queue.front().map(|head| (head.time_ms, head.arrival));
+        match (place(&self.video), place(&self.audio)) {
+            (Some(video), Some(audio)) => Some(if video < audio { Lane::Video } else { Lane::Audio }),
+            (Some(_), None) => Some(Lane::Video),
+            (None, Some(_)) => Some(Lane::Audio),
+            (None, None) => None,
+        }
+    }
+
+    fn must_wait(&self, lane: Lane) -> bool {
+        let (own, other) = (self.lane(lane), self.lane(lane.other()));
+        let Some(head) = own.queue.front() else { return false };
+        other.queue.is_empty() && other.is_awaited(head.time_ms, own)
+    }
+
+    fn release(&mut self, lane: Lane) -> Option<Released<T>> {
+        let Waiting { time_ms, item, .. } = self.lane_mut(lane).queue.pop_front()?;
+        let released_ms = self.released_ms.map_or(time_ms, |released_ms| released_ms.max(time_ms));
+        self.released_ms = Some(released_ms);
+        Some(Released { lane, time_ms, late_ms: released_ms.saturating_sub(time_ms), item })
+    }
+}
+
+impl<T> LaneState<T> {
+    const fn new() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            expected: false,
+            first_ms: None,
+            last_ms: None,
+            other_at_last_ms: None,
+            usual_silence_ms: 0,
+        }
+    }
+
+    fn push(&mut self, waiting: Waiting<T>, other_ms: Option<i64>) {
+        let silence_ms = self.silence_ms(other_ms);
+        self.usual_silence_ms -= self.usual_silence_ms / 64;
+        if silence_ms <= SKEW_MAX_MS {
+            self.usual_silence_ms = self.usual_silence_ms.max(silence_ms);
+        }
+        self.first_ms.get_or_insert(waiting.time_ms);
+        self.last_ms = Some(waiting.time_ms);
+        self.other_at_last_ms = other_ms;
+        self.queue.push_back(waiting);
+    }
+
+    /// How far the other track has come since the last frame of this one.
+    fn silence_ms(&self, other_ms: Option<i64>) -> i64 {
+        let since_ms = self.other_at_last_ms.or(self.last_ms);
+        other_ms.zip(since_ms).map_or(0, |(other_ms, since_ms)| other_ms.saturating_sub(since_ms))
+    }
+
+    fn has_paused(&self, other_ms: Option<i64>) -> bool {
+        self.last_ms.is_some() && self.silence_ms(other_ms) > PAUSE_MS + self.usual_silence_ms
+    }
+
+    /// Whether a frame of this track may come that belongs before `head_ms` of the other one.
+    fn is_awaited(&self, head_ms: i64, other: &Self) -> bool {
+        match (self.last_ms, other.last_ms) {
+            (Some(last_ms), Some(other_ms)) => {
+                head_ms > last_ms
+                    && other_ms.saturating_sub(last_ms) <= SKEW_MAX_MS
+                    && !self.has_paused(Some(other_ms))
+            }
+            (None, Some(other_ms)) => {
+                let first_ms = other.first_ms.unwrap_or(other_ms);
+                self.expected && other_ms.saturating_sub(first_ms) <= SKEW_MAX_MS
+            }
+            (_, None) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const VIDEO_STEP_MS: i64 = 40;
+    const AUDIO_STEP_MS: i64 = 23;
+
+    /// Frames of both tracks in the order in which they are sent: audio `ahead_ms` before the video of its time.
+    fn sent(length_ms: i64, ahead_ms: i64) -> Vec<(Lane, i64)> {
+        let video = (0..length_ms).step_by(VIDEO_STEP_MS as usize).map(|at_ms| (Lane::Video, at_ms));
+        let audio = (0..length_ms).step_by(AUDIO_STEP_MS as usize).map(|at_ms| (Lane::Audio, at_ms));
+        let mut frames: Vec<_> = video.chain(audio).collect();
+        frames.sort_by_key(|(lane, at_ms)| at_ms - if *lane == Lane::Audio { ahead_ms } else { 0 });
+        frames
+    }
+
+    fn expecting_both() -> Interleaver<()> {
+        let mut interleaver = Interleaver::new();
+        interleaver.announce(Lane::Video);
+        interleaver.announce(Lane::Audio);
+        interleaver
+    }
+
+    /// What goes out, with how long each frame waited for others to come.
+    fn through(interleaver: &mut Interleaver<()>, frames: &[(Lane, i64)]) -> Vec<Released<()>> {
+        let mut released = Vec::new();
+        for (lane, at_ms) in frames {
+            interleaver.push(*lane, *at_ms, ());
+            released.extend(std::iter::from_fn(|| interleaver.pop()));
+        }
+        released.extend(std::iter::from_fn(|| interleaver.pop_at_once()));
+        released
+    }
+
+    fn order(released: &[Released<()>]) -> Vec<(Lane, i64)> {
+        released.iter().map(|released| (released.lane, released.time_ms)).collect()
+    }
+
+    #[test]
+    fn what_comes_in_order_keeps_its_order() {
+        let frames = sent(5_000, 0);
+        assert_eq!(order(&through(&mut expecting_both(), &frames)), frames);
+        let mut tied = vec![(Lane::Video, 0), (Lane::Audio, 0), (Lane::Audio, 40), (Lane::Video, 40)];
+        assert_eq!(order(&through(&mut expecting_both(), &tied)), tied);
+        tied.swap(0, 1);
+        assert_eq!(order(&through(&mut expecting_both(), &tied)), tied);
+    }
+
+    #[test]
+    fn a_track_alone_does_not_wait() {
+        for lane in [Lane::Video, Lane::Audio] {
+            let mut interleaver = Interleaver::new();
+            interleaver.announce(lane);
+            interleaver.push(lane, 7, ());
+            assert_eq!(interleaver.pop().map(|released| released.time_ms), Some(7));
+        }
+    }
+
+    #[test]
+    fn a_track_that_was_announced_and_does_not_come_is_waited_for_once() {
+        let mut interleaver = expecting_both();
+        let mut waited = 0;
+        for at_ms in (0..10_000).step_by(40) {
+            interleaver.push(Lane::Video, at_ms, ());
+            let released: Vec<_> = std::iter::from_fn(|| interleaver.pop()).collect();
+            waited += usize::from(released.is_empty());
+        }
+        assert_eq!(waited as i64, SKEW_MAX_MS / VIDEO_STEP_MS + 1);
+    }
+
+    #[test]
+    fn a_track_that_stops_is_waited_for_a_second() {
+        let mut interleaver = expecting_both();
+        through(&mut interleaver, &sent(4_000, 0));
+        assert!(!interleaver.is_paused(Lane::Video));
+        for at_ms in (4_000..5_100).step_by(23) {
+            interleaver.push(Lane::Audio, at_ms, ());
+        }
+        assert!(interleaver.is_paused(Lane::Video) && !interleaver.is_paused(Lane::Audio));
+        assert_eq!(interleaver.pop().map(|released| released.time_ms), Some(4_000));
+        interleaver.push(Lane::Video, 5_100, ());
+        assert!(!interleaver.is_paused(Lane::Video));
+    }
+
+    #[test]
+    fn a_track_that_is_sent_behind_the_other_has_not_paused() {
+        let mut interleaver = expecting_both();
+        for (lane, at_ms) in sent(20_000, 1_500) {
+            interleaver.push(lane, at_ms, ());
+            while interleaver.pop().is_some() {}
+            let is_steady = (2_000..18_000).contains(&at_ms);
+            assert!(!is_steady || !interleaver.is_paused(Lane::Video), "{at_ms}");
+        }
+    }
+
+    #[test]
+    fn one_frame_a_second_is_no_pause_and_one_every_five_seconds_is() {
+        for (step_ms, expected) in [(1_000, false), (5_000, true)] {
+            let mut interleaver = expecting_both();
+            let mut paused = false;
+            for at_ms in 0..30_000_i64 {
+                if at_ms % step_ms == 0 {
+                    interleaver.push(Lane::Video, at_ms, ());
+                }
+                if at_ms % 23 == 0 {
+                    interleaver.push(Lane::Audio, at_ms, ());
+                }
+                while interleaver.pop().is_some() {}
+                paused |= interleaver.is_paused(Lane::Video);
+            }
+            assert_eq!(paused, expected, "{step_ms}");
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let mut interleaver = expecting_both();
+        let mut held = 0;
+        for _ in 0..40 {
+            interleaver.note_tag(1024 * 1024);
+            interleaver.push(Lane::Video, 0, ());
+            held += 1;
+            while interleaver.pop().is_some() {
+                held -= 1;
+            }
+            assert!(held <= 16);
+        }
+    }
+
+    #[test]
+    fn beyond_the_bound_frames_go_out_late() {
+        let released = through(&mut expecting_both(), &sent(30_000, -5_000));
+        let latest = released.iter().map(|released| released.late_ms).max();
+        assert_eq!(latest, Some(5_000));
+    }
+
+    proptest! {
+        #[test]
+        fn any_skew_up_to_the_bound_is_put_in_order(ahead_ms in 100 - SKEW_MAX_MS..SKEW_MAX_MS - 100) {
+            let frames = sent(20_000, ahead_ms);
+            let released = through(&mut expecting_both(), &frames);
+            prop_assert_eq!(released.len(), frames.len());
+            prop_assert!(released.iter().all(|released| released.late_ms == 0));
+        }
+
+        #[test]
+        fn nothing_is_lost_and_tracks_keep_their_order(
+            frames in proptest::collection::vec((any::<bool>(), any::<i64>()), 0..100),
+        ) {
+            let frames: Vec<_> =
+                frames.into_iter().map(|(video, at_ms)| (if video { Lane::Video } else { Lane::Audio }, at_ms)).collect();
+            let released = order(&through(&mut expecting_both(), &frames));
+            for lane in [Lane::Video, Lane::Audio] {
+                let of_lane = |frames: &[(Lane, i64)]| frames.iter().filter(|(of, _)| *of == lane).copied().collect::<Vec<_>>();
+                prop_assert_eq!(of_lane(&released), of_lane(&frames));
+            }
+        }
+    }
+}

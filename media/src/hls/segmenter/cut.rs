@@ -1,0 +1,245 @@
+//! Where one segment ends and the next begins.
+//!
+//! While video goes on, segments begin with its keyframes, however far apart those are: players that begin elsewhere fail or
+//! play audio alone. While video has paused, audio goes on in segments of the target's length.
+
+use super::{Segmenter, State};
+use crate::hls::{
+    container::{Container, Lead},
+    continuity::Continuity,
+    interleaver::{Lane, Released},
+    lead_in::{Expectation, LeadIn, LeadInStep},
+    open_segment::{OpenSegment, Written},
+    segment::Segment,
+    segment_track::Gate,
+};
+
+/// Timestamps in milliseconds are rounded, so that a GOP of 2 s may be 1,999 ms long.
+const CUT_TOLERANCE_MS: i64 = 50;
+
+/// Timestamps that leap further are a discontinuity.
+const LEAP_MAX_MS: i64 = 10_000;
+
+/// A frame that was read.
+#[derive(Debug)]
+pub(super) struct Arrival<F> {
+    pub(super) frame: F,
+    /// Decoding can start at it.
+    pub(super) keyframe: bool,
+    /// It is the first one behind a new sequence header, or behind parameter sets in its place.
+    pub(super) begins_config: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Regular,
+    Forced,
+}
+
+/// How a segment begins.
+#[derive(Debug, Clone, Copy)]
+struct Beginning {
+    lead: Lead,
+    first_ms: i64,
+    independent: bool,
+}
+
+impl<C: Container> Segmenter<C> {
+    /// Takes the next frame in the order of time.
+    pub(super) fn place(&mut self, released: Released<Arrival<C::Frame>>) {
+        let Released { lane, time_ms, late_ms, item } = released;
+        self.late_frames += u64::from(late_ms > C::LATE_MAX_MS);
+        self.splice_at_leap(lane, time_ms);
+        let time_ms = self.continuity.place(time_ms);
+        match lane {
+            Lane::Video => self.place_video(time_ms, item),
+            Lane::Audio => self.place_audio(time_ms, item),
+        }
+    }
+
+    /// What comes next does not continue what came.
+    pub(super) fn splice(&mut self) {
+        self.close(None, Cut::Regular);
+        self.spliced = true;
+        self.continuity = Continuity::default();
+        self.video.gate = Gate::NextSegment;
+        self.audio.gate = Gate::Open;
+        self.video.forget_frames();
+        self.audio.forget_frames();
+    }
+
+    fn place_video(&mut self, time_ms: i64, arrival: Arrival<C::Frame>) {
+        let Arrival { frame, keyframe, begins_config } = arrival;
+        if begins_config {
+            self.video.gate = Gate::NextSegment;
+        }
+        if !keyframe && self.video.gate == Gate::NextSegment {
+            self.dropped_frames += 1;
+            return;
+        }
+        if let Some(cut) = self.cut_before_video(time_ms, keyframe) {
+            self.turn(cut, Beginning { lead: Lead::Video, first_ms: time_ms, independent: keyframe });
+        }
+        if keyframe {
+            self.video.gate = Gate::Open;
+            self.note_keyframe(time_ms);
+        }
+        self.video.note_frame(time_ms);
+        self.hold(time_ms, frame);
+    }
+
+    /// A keyframe that comes late may be the one for which a segment without one did not wait.
+    fn note_keyframe(&mut self, time_ms: i64) {
+        if let State::Open(open) = &mut self.state {
+            open.independent |= open.age_ms(time_ms) <= 0;
+        }
+    }
+
+    fn place_audio(&mut self, time_ms: i64, arrival: Arrival<C::Frame>) {
+        if arrival.begins_config && self.audio.last_ms().is_some() {
+            self.audio.gate = Gate::NextSegment;
+        }
+        if let State::Waiting(lead_in) = &mut self.state {
+            match lead_in.audio(time_ms, arrival.frame, self.expectation) {
+                LeadInStep::Held => {}
+                LeadInStep::Drop => self.dropped_frames += 1,
+                LeadInStep::Begin(held) => self.begin_with_audio(held),
+            }
+            return;
+        }
+        if let Some((cut, lead)) = self.cut_before_audio(time_ms) {
+            self.turn(cut, Beginning { lead, first_ms: time_ms, independent: lead == Lead::Audio });
+        }
+        self.hold_audio(time_ms, arrival.frame);
+    }
+
+    /// Opens the first segment of a stream without video, with what was held.
+    fn begin_with_audio(&mut self, held: Vec<(i64, C::Frame)>) {
+        let Some((first_ms, _)) = held.first() else { return };
+        self.open(Beginning { lead: Lead::Audio, first_ms: *first_ms, independent: true });
+        held.into_iter().for_each(|(time_ms, frame)| self.hold_audio(time_ms, frame));
+    }
+
+    fn hold_audio(&mut self, time_ms: i64, frame: C::Frame) {
+        if self.audio.gate == Gate::NextSegment {
+            self.dropped_frames += 1;
+            return;
+        }
+        self.audio.note_frame(time_ms);
+        self.hold(time_ms, frame);
+    }
+
+    fn hold(&mut self, time_ms: i64, frame: C::Frame) {
+        if let State::Open(open) = &mut self.state {
+            open.hold::<C>(time_ms, frame);
+        }
+    }
+
+    fn cut_before_video(&self, time_ms: i64, keyframe: bool) -> Option<Cut> {
+        let State::Open(open) = &self.state else {
+            return Some(Cut::Regular);
+        };
+        let age_ms = open.age_ms(time_ms);
+        let has_new_header = self.video.gate == Gate::NextSegment || self.audio.gate == Gate::NextSegment;
+        // Where a segment began without a keyframe, the next keyframe begins another one.
+        if keyframe && (has_new_header || (!open.independent && age_ms > 0) || age_ms >= self.due_ms()) {
+            return Some(Cut::Regular);
+        }
+        if !open.independent && age_ms >= i64::from(self.config.target_ms) {
+            return Some(Cut::Regular);
+        }
+        (age_ms >= i64::from(self.config.gop_max_ms) || open.is_full()).then_some(Cut::Forced)
+    }
+
+    fn cut_before_audio(&self, time_ms: i64) -> Option<(Cut, Lead)> {
+        let State::Open(open) = &self.state else {
+            return None;
+        };
+        let awaits_keyframe =
+            open.lead == Lead::Video && open.independent && !self.interleaver.is_paused(Lane::Video);
+        let is_due = open.age_ms(time_ms) >= i64::from(self.config.target_ms)
+            || (open.lead == Lead::Audio && self.audio.gate == Gate::NextSegment);
+        if is_due && !awaits_keyframe {
+            return Some((Cut::Regular, open.lead));
+        }
+        open.is_full().then_some((Cut::Forced, open.lead))
+    }
+
+    fn due_ms(&self) -> i64 {
+        let target_ms = if self.has_produced { self.config.target_ms } else { self.config.first_target_ms };
+        i64::from(target_ms) - CUT_TOLERANCE_MS
+    }
+
+    /// Ends the open segment, if there is one, and begins the next one.
+    fn turn(&mut self, cut: Cut, next: Beginning) {
+        self.close(Some(next.first_ms), cut);
+        self.open(next);
+    }
+
+    fn open(&mut self, Beginning { lead, first_ms, independent }: Beginning) {
+        let has_new_video = lead == Lead::Video && independent && self.video.gate == Gate::NextSegment;
+        let has_new_audio = self.audio.gate == Gate::NextSegment;
+        let discontinuity = std::mem::take(&mut self.spliced) || has_new_video || has_new_audio;
+        if discontinuity {
+            self.container.discontinuity();
+        }
+        self.audio.gate = Gate::Open;
+        let mut open = OpenSegment::new(lead, first_ms, self.continuity.original_ms(first_ms));
+        open.discontinuity = discontinuity && self.has_produced;
+        open.independent = independent;
+        self.state = State::Open(open);
+    }
+
+    /// Ends the open segment, if there is one, where the next one begins, or else where its own last frame does.
+    fn close(&mut self, next_first_ms: Option<i64>, cut: Cut) {
+        let state = std::mem::replace(&mut self.state, State::Waiting(LeadIn::new()));
+        let open = match state {
+            State::Open(open) => open,
+            State::Waiting(mut lead_in) => {
+                self.dropped_frames += lead_in.drop_held();
+                return;
+            }
+        };
+        let Written { bytes, has_other_tracks } = open.write(&mut self.container, &self.buffers);
+        let end_ms = next_first_ms.unwrap_or_else(|| self.own_end_ms(&open));
+        self.finished.push_back(Segment {
+            bytes,
+            duration_ms: u64::try_from(end_ms.saturating_sub(open.first_ms)).unwrap_or(0),
+            first_ms: open.stream_ms,
+            discontinuity: open.discontinuity || has_other_tracks,
+            forced_cut: cut == Cut::Forced,
+            independent: open.independent,
+        });
+        self.has_produced = true;
+    }
+
+    fn own_end_ms(&self, open: &OpenSegment<C::Frame>) -> i64 {
+        let (video, audio) = (self.video.end_ms(open.first_ms), self.audio.end_ms(open.first_ms));
+        let end_ms = match open.lead {
+            Lead::Video if self.interleaver.is_paused(Lane::Video) => audio.or(video),
+            Lead::Video => video.or(audio),
+            Lead::Audio => audio.or(video),
+        };
+        end_ms.unwrap_or(open.first_ms)
+    }
+
+    /// A leap within the feed is a splice, else one segment would be as long as the leap. A track that comes back after a
+    /// pause goes on beside the other one, and one that is far behind it goes on by itself.
+    fn splice_at_leap(&mut self, lane: Lane, time_ms: i64) {
+        let State::Open(open) = &self.state else { return };
+        let own_ms = match lane {
+            Lane::Video => self.video.last_ms(),
+            Lane::Audio => self.audio.last_ms(),
+        };
+        let own_ms = own_ms.map(|placed_ms| self.continuity.original_ms(placed_ms));
+        let is_near = |known_ms: i64| time_ms.saturating_sub(known_ms).saturating_abs() <= LEAP_MAX_MS;
+        if [own_ms, self.continuity.latest_ms()].into_iter().flatten().any(is_near) {
+            return;
+        }
+        self.expectation = match open.lead {
+            Lead::Video => Expectation::Video,
+            Lead::Audio => Expectation::AudioOnly,
+        };
+        self.splice();
+    }
+}

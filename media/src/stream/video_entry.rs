@@ -1,0 +1,242 @@
+//! Where viewers may begin with a stream's video.
+
+/// Without keyframes, decoding may as well begin anywhere; so often, in milliseconds, the stream offers it.
+pub const ENTRY_INTERVAL_MS: i64 = 1_000;
+
+/// What a frame of video is to a decoder that has seen none before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameKind {
+    /// Decoding can start at it.
+    Keyframe,
+    /// Decoding that starts at it is right after a while.
+    RecoveryPoint,
+    /// It needs earlier frames.
+    Inter,
+}
+
+/// What to do with a frame of video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// Viewers may begin at it.
+    Here,
+    /// It goes to those who have begun.
+    Earlier,
+    /// It goes to nobody: it refers to frames that never came.
+    NotYet,
+}
+
+/// How a stream's keyframes come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VideoEntry {
+    /// The publisher's first one has yet to come. Encoders that reconnect go on in the middle of a GOP.
+    Waiting {
+        /// The time of the first frame that came instead.
+        since_ms: Option<i64>,
+        /// Frames that were left out.
+        dropped_frames: u64,
+    },
+    /// Now and then, as usual.
+    Keyframes {
+        /// The time of the last one.
+        last_ms: i64,
+        /// What came since is more than is kept for viewers who join.
+        is_outgrown: bool,
+    },
+    /// Not for longer than one waits for them: encoders with intra refresh send one, then none.
+    Anywhere {
+        /// Where viewers could last begin.
+        last_ms: i64,
+        /// There are recovery points to begin at.
+        recovers: bool,
+    },
+}
+
+/// What changed, as far as it is worth a line in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryChange {
+    /// The first keyframe came, behind this many frames that were left out.
+    FirstKeyframe {
+        /// How many.
+        dropped_frames: u64,
+    },
+    /// Viewers begin without a keyframe from here on.
+    WithoutKeyframes,
+    /// Keyframes come again.
+    KeyframesAgain,
+}
+
+impl Default for VideoEntry {
+    fn default() -> Self {
+        Self::Waiting { since_ms: None, dropped_frames: 0 }
+    }
+}
+
+impl VideoEntry {
+    /// Decides about the next frame. `wait_ms` is how long a keyframe is waited for.
+    pub fn next(&mut self, kind: FrameKind, time_ms: i64, wait_ms: i64) -> (Entry, Option<EntryChange>) {
+        if kind == FrameKind::Keyframe {
+            return (Entry::Here, self.keyframe(time_ms));
+        }
+        match self {
+            Self::Waiting { since_ms, dropped_frames } => {
+                if !has_passed(*since_ms.get_or_insert(time_ms), time_ms, wait_ms) {
+                    *dropped_frames += 1;
+                    return (Entry::NotYet, None);
+                }
+            }
+            Self::Keyframes { last_ms, is_outgrown } => {
+                if !*is_outgrown || !has_passed(*last_ms, time_ms, wait_ms) {
+                    return (Entry::Earlier, None);
+                }
+            }
+            Self::Anywhere { last_ms, recovers } => {
+                return (next_anywhere(last_ms, recovers, kind, time_ms, wait_ms), None);
+            }
+        }
+        *self = Self::Anywhere { last_ms: time_ms, recovers: kind == FrameKind::RecoveryPoint };
+        (Entry::Here, Some(EntryChange::WithoutKeyframes))
+    }
+
+    /// What came since the last keyframe is more than is kept.
+    pub fn outgrow(&mut self) {
+        if let Self::Keyframes { is_outgrown, .. } = self {
+            *is_outgrown = true;
+        }
+    }
+
+    /// Whether recovery points make a difference.
+    pub fn wants_recovery_points(&self) -> bool {
+        !matches!(self, Self::Keyframes { is_outgrown: false, .. })
+    }
+
+    /// Whether viewers begin without a keyframe.
+    pub fn is_anywhere(&self) -> bool {
+        matches!(self, Self::Anywhere { .. })
+    }
+
+    /// Whether one who joins now has to wait for a keyframe that may be long in coming.
+    pub fn keeps_waiting(&self) -> bool {
+        matches!(self, Self::Waiting { .. } | Self::Keyframes { is_outgrown: true, .. })
+    }
+
+    fn keyframe(&mut self, time_ms: i64) -> Option<EntryChange> {
+        let before = std::mem::replace(self, Self::Keyframes { last_ms: time_ms, is_outgrown: false });
+        match before {
+            Self::Waiting { dropped_frames: 0, .. } | Self::Keyframes { .. } => None,
+            Self::Waiting { dropped_frames, .. } => Some(EntryChange::FirstKeyframe { dropped_frames }),
+            Self::Anywhere { .. } => Some(EntryChange::KeyframesAgain),
+        }
+    }
+}
+
+fn next_anywhere(
+    last_ms: &mut i64,
+    recovers: &mut bool,
+    kind: FrameKind,
+    time_ms: i64,
+    wait_ms: i64,
+) -> Entry {
+    let is_recovery_point = kind == FrameKind::RecoveryPoint;
+    let interval_ms = if *recovers { wait_ms } else { ENTRY_INTERVAL_MS };
+    if !is_recovery_point && !has_passed(*last_ms, time_ms, interval_ms) {
+        return Entry::Earlier;
+    }
+    (*last_ms, *recovers) = (time_ms, is_recovery_point);
+    Entry::Here
+}
+
+/// Whether so much has passed; a time that went back is another timeline's.
+fn has_passed(since_ms: i64, time_ms: i64, duration_ms: i64) -> bool {
+    time_ms < since_ms || time_ms - since_ms >= duration_ms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT_MS: i64 = 10_000;
+
+    /// Frames each 100 ms, a letter each: `K`eyframe, `R`ecovery point, `p`.
+    fn entries(entry: &mut VideoEntry, from_ms: i64, frames: &str) -> (String, Vec<EntryChange>) {
+        let mut changes = Vec::new();
+        let entries = frames.chars().zip((from_ms..).step_by(100)).map(|(letter, time_ms)| {
+            let kind = match letter {
+                'K' => FrameKind::Keyframe,
+                'R' => FrameKind::RecoveryPoint,
+                _ => FrameKind::Inter,
+            };
+            let (found, change) = entry.next(kind, time_ms, WAIT_MS);
+            changes.extend(change);
+            match found {
+                Entry::Here => '!',
+                Entry::Earlier => '.',
+                Entry::NotYet => '-',
+            }
+        });
+        (entries.collect(), changes)
+    }
+
+    fn seconds(count: usize) -> String {
+        "p".repeat(count * 10)
+    }
+
+    #[test]
+    fn a_publisher_that_begins_within_a_gop_is_waited_for() {
+        let mut entry = VideoEntry::default();
+        assert!(entry.keeps_waiting());
+        let (found, changes) = entries(&mut entry, 0, "ppRpKppK");
+        assert_eq!(found, "----!..!");
+        assert_eq!(changes, [EntryChange::FirstKeyframe { dropped_frames: 4 }]);
+    }
+
+    #[test]
+    fn a_publisher_without_any_keyframe_is_not_waited_for_forever() {
+        let mut entry = VideoEntry::default();
+        let (found, changes) = entries(&mut entry, 0, &seconds(12));
+        assert_eq!(found.find('!'), Some(100));
+        assert!(found[..100].chars().all(|step| step == '-'));
+        assert_eq!(changes, [EntryChange::WithoutKeyframes]);
+    }
+
+    #[test]
+    fn a_long_gop_that_is_kept_is_begun_at_its_keyframe() {
+        let mut entry = VideoEntry::default();
+        let (found, changes) = entries(&mut entry, 0, &format!("K{}", seconds(60)));
+        assert_eq!((found.matches('!').count(), changes.len()), (1, 0));
+        assert!(!entry.keeps_waiting());
+    }
+
+    #[test]
+    fn one_that_is_not_kept_is_begun_once_a_second_when_its_keyframe_is_old() {
+        let mut entry = VideoEntry::default();
+        entries(&mut entry, 0, "Kp");
+        entry.outgrow();
+        assert!(entry.keeps_waiting());
+        let (found, changes) = entries(&mut entry, 200, &seconds(12));
+        let found: Vec<_> = found.match_indices('!').map(|(at, _)| at).collect();
+        assert_eq!(found, [98, 108, 118]);
+        assert_eq!(changes, [EntryChange::WithoutKeyframes]);
+        assert!(entry.is_anywhere() && !entry.keeps_waiting());
+        let (found, changes) = entries(&mut entry, 20_000, &format!("K{}", seconds(12)));
+        assert_eq!(found.matches('!').count(), 1);
+        assert_eq!(changes, [EntryChange::KeyframesAgain]);
+    }
+
+    #[test]
+    fn recovery_points_are_preferred_to_other_frames() {
+        let mut entry = VideoEntry::default();
+        entries(&mut entry, 0, "K");
+        entry.outgrow();
+        let (found, _) = entries(&mut entry, 20_000, &format!("R{}R{}R", seconds(3), seconds(3)));
+        let found: Vec<_> = found.match_indices('!').map(|(at, _)| at).collect();
+        assert_eq!(found, [0, 31, 62]);
+        let (found, _) = entries(&mut entry, 30_000, &seconds(12));
+        assert_eq!(found.find('!'), Some(62), "they have stopped as well");
+    }
+
+    #[test]
+    fn a_timeline_that_starts_over_does_not_stop_anything() {
+        let mut entry = VideoEntry::Anywhere { last_ms: 2_000_000_000, recovers: false };
+        assert_eq!(entries(&mut entry, 500, "pp").0, "!.");
+    }
+}

@@ -1,0 +1,115 @@
+//! What this crate reads of a peer's bytes, as functions of any bytes: for `cargo fuzz`, and for the bounded random runs
+//! below.
+//!
+//! Each of [`TARGETS`] has a file of its name in `fuzz/fuzz_targets`.
+
+use synctv_actors::cluster::redis_store::RedisUrl;
+
+use crate::http;
+
+/// A parser and its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 4] = [
+    ("http_head", http_head),
+    ("http_paths", http_paths),
+    ("origin_head", origin_head),
+    ("redis_url", redis_url),
+];
+
+/// The head of a request, and where its path leads.
+pub fn http_head(data: &[u8]) {
+    http::fuzz_head(data);
+}
+
+/// The paths of both HTTP ports, and the name of a host.
+pub fn http_paths(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        http::fuzz_paths(text);
+    }
+}
+
+/// The head of another node's answer to a pull.
+pub fn origin_head(data: &[u8]) {
+    synctv_actors::cluster::puller::fuzz_head(data);
+}
+
+/// The address of a Redis, which never shows its password.
+pub fn redis_url(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(url) = RedisUrl::parse(text) else { return };
+    let shown = url.to_string();
+    assert!(shown.starts_with("redis") && RedisUrl::parse(&shown).is_ok_and(|again| again == url), "{shown}");
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PIECES: &[&str] = &[
+        "GET ",
+        "HEAD ",
+        "/",
+        "live",
+        "/live/",
+        "room",
+        ".flv",
+        ".m3u8",
+        "/index.m3u8",
+        "seg-",
+        "1",
+        ".ts",
+        "?",
+        "a=b",
+        " HTTP/1.1",
+        "\r\n",
+        "Host: ",
+        "a:80",
+        "synctv-pull: n",
+        "http://",
+        "redis://",
+        "rediss://",
+        ":",
+        "@",
+        "#",
+        "/api/v1/",
+        "streams",
+        "/watch/",
+        "..",
+        "%2F",
+        "é",
+        "[::1]",
+        "9999999999",
+    ];
+
+    /// What the parsers look for, in any order.
+    fn any_text() -> impl Strategy<Value = String> {
+        prop::collection::vec(
+            prop_oneof![prop::sample::select(PIECES).prop_map(str::to_owned), ".{0,3}"],
+            0..16,
+        )
+        .prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(data in prop::collection::vec(any::<u8>(), 0..300), text in any_text()) {
+            for (_, target) in TARGETS {
+                target(&data);
+                target(text.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn each_target_has_its_file() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
+        for (name, _) in TARGETS {
+            let text = std::fs::read_to_string(folder.join(format!("{name}.rs"))).unwrap_or_default();
+            assert!(text.contains("fuzz_target!"), "fuzz/fuzz_targets/{name}.rs");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Who may have playlists and segments.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CACHE_CONTROL, HeaderValue},
+};
+use synctv_actors::{
+    access::{Gatekeeper, Grant, Protocol, ToPlay},
+    hls::proxy::HlsResource,
+};
+use synctv_media::access::{Credential, Refusal, SignedKey};
+
+use super::super::credentials;
+
+/// How long the browser that asked may keep a segment that its address alone does not open. Caches that serve others may
+/// not.
+const PRIVATE: HeaderValue = HeaderValue::from_static("private, max-age=86400, immutable");
+
+/// One who was let in.
+pub(super) struct Admitted {
+    /// The right to watch.
+    pub grant: Grant<ToPlay>,
+    /// Another node asks. It is told of nothing but what is here.
+    pub is_node: bool,
+    /// The key that a playlist's segments need.
+    pub segment_key: Option<SignedKey>,
+    is_private: bool,
+}
+
+/// Decides on a request. It is not looked yet whether there is what it asks for.
+pub(super) async fn admit(
+    request: &HttpRequest,
+    gatekeeper: &Gatekeeper,
+    resource: &HlsResource,
+) -> Result<Admitted, Refusal> {
+    let room = resource.room();
+    if let Some(grant) = credentials::node(request, gatekeeper, room) {
+        let grant = grant?.into();
+        return Ok(Admitted { grant, is_node: true, segment_key: None, is_private: false });
+    }
+    let access = credentials::access_request(request, Protocol::Hls, room);
+    let is_closed = gatekeeper.is_play_closed();
+    let (grant, segment_key) = match resource {
+        HlsResource::Playlist { .. } => {
+            let grant = gatekeeper.admit_viewer(&access).await?;
+            (grant, is_closed.then(|| gatekeeper.nodes().segment_key(room)))
+        }
+        HlsResource::Segment { .. } => (gatekeeper.admit_segment(&access).await?, None),
+    };
+    let is_private = is_closed && Credential::in_query(request.query_string()).is_none();
+    Ok(Admitted { grant, is_node: false, segment_key, is_private })
+}
+
+impl Admitted {
+    /// Keeps a segment out of shared caches if its address does not say that it may be had.
+    pub fn guard(&self, mut response: HttpResponse) -> HttpResponse {
+        if self.is_private && response.status().is_success() {
+            response.headers_mut().insert(CACHE_CONTROL, PRIVATE);
+        }
+        response
+    }
+}

@@ -1,0 +1,91 @@
+//! Requests for live media: whether they are granted, and the stream that they get.
+
+use std::net::SocketAddr;
+
+use synctv_actors::{
+    access::{AccessRequest, Gatekeeper, Protocol, Session},
+    directory::{DirectoryEnded, OpenError, StreamDirectory},
+    stream::StreamHandle,
+};
+use synctv_media::{
+    access::{Confidential, NodeRequest, Refusal},
+    stream::room::RoomName,
+};
+
+use super::request_head::{Method, Request};
+
+/// A stream to watch, with what may cut its viewer; none for a request that asks only whether there is one.
+pub(super) type Found = Option<(StreamHandle, Option<Session>)>;
+
+/// Why a request for a room's media is not served.
+pub(super) enum NotServed {
+    /// The client may not. The gatekeeper has logged it.
+    Access(Refusal),
+    /// There is nothing to serve.
+    Room(OpenError),
+}
+
+/// Decides on a request, and only then looks for the room.
+pub(super) async fn find(
+    directory: &StreamDirectory,
+    gatekeeper: &Gatekeeper,
+    request: &Request,
+    room: &RoomName,
+    peer: SocketAddr,
+) -> Result<Found, NotServed> {
+    if let Some(signature) = &request.pull {
+        return find_local(directory, gatekeeper, request, room, peer, signature.expose()).await;
+    }
+    let access = AccessRequest::http(
+        Protocol::HttpFlv,
+        peer,
+        room,
+        request.query.expose(),
+        request.authorization.as_ref().map(Confidential::expose),
+        request.user_agent.as_deref(),
+    );
+    let grant = gatekeeper.admit_viewer(&access).await?;
+    match request.method {
+        Method::Get => {
+            let stream = directory.open(&grant).await?;
+            Ok(Some((stream, grant.begin())))
+        }
+        // Nobody will watch what would be pulled.
+        _ => Ok(directory.look(&grant).await.map(|()| None)?),
+    }
+}
+
+/// The stream for another node. It would be pulled from one node after the other, and in the end from itself, if it were
+/// not published here.
+async fn find_local(
+    directory: &StreamDirectory,
+    gatekeeper: &Gatekeeper,
+    request: &Request,
+    room: &RoomName,
+    peer: SocketAddr,
+    signature: &str,
+) -> Result<Found, NotServed> {
+    let method = if request.method == Method::Get { "GET" } else { "HEAD" };
+    let signed = NodeRequest { method, host: &request.host, path: &request.path };
+    let grant = gatekeeper.admit_node(room, &signed, signature, peer)?;
+    let found = directory.open_local(&grant).await?.ok_or_else(|| OpenError::NotLive(room.clone()))?;
+    Ok((request.method == Method::Get).then_some((found, None)))
+}
+
+impl From<Refusal> for NotServed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Access(refusal)
+    }
+}
+
+impl From<OpenError> for NotServed {
+    fn from(error: OpenError) -> Self {
+        Self::Room(error)
+    }
+}
+
+impl From<DirectoryEnded> for NotServed {
+    fn from(ended: DirectoryEnded) -> Self {
+        Self::Room(ended.into())
+    }
+}

@@ -1,0 +1,12 @@
+//! The ports that the server listens on.
+
+/// The ports that were bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// For RTMP.
+    pub rtmp: u16,
+    /// For HTTP-FLV.
+    pub httpflv: u16,
+    /// For HLS, unless it is off.
+    pub hls: Option<u16>,
+}

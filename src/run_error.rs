@@ -1,0 +1,49 @@
+//! Reasons why the server does not start, or stops.
+
+use std::{io, path::PathBuf};
+
+use synctv_actors::{access::RandomError, cluster::redis_store::JoinError};
+use thiserror::Error;
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// An address cannot be listened on.
+    #[error("{setting}={addr}: {source}")]
+    Listen {
+        /// The setting's name.
+        setting: &'static str,
+        /// The address.
+        addr: std::net::SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The cluster could not be joined.
+    #[error("REDIS_URL: {0}")]
+    Unreachable(JoinError),
+    /// Another process has this one's name.
+    #[error(transparent)]
+    NameInUse(JoinError),
+    /// Secrets need random numbers.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// Segments can never be written to their directory.
+    #[error("HLS_STORAGE={}: {source}", path.display())]
+    Storage {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The threads that serve could not be started.
+    #[error("WORKERS={workers}: not all threads could be started: {reason}")]
+    Workers {
+        /// How many were asked for.
+        workers: usize,
+        /// What the framework panicked with.
+        reason: String,
+    },
+    /// The threads that serve ended badly.
+    #[error("the server stopped: {0}")]
+    Server(io::Error),
+}
