@@ -86,7 +86,7 @@ async fn join_set(
     url: &RedisUrl,
 ) -> Result<Joined, RunError> {
     try_join(config, listeners, node_id, url, PATIENCE).await?.map_err(|error| match error {
-        JoinError::Unreachable { .. } => RunError::Unreachable(error),
+        JoinError::Unreachable { .. } | JoinError::Unsupported { .. } => RunError::Unreachable(error),
         JoinError::NameInUse { .. } => RunError::NameInUse(error),
     })
 }
@@ -101,7 +101,7 @@ async fn join_default(
     match try_join(config, listeners, node_id, &url, DEFAULT_PATIENCE).await? {
         Ok(joined) => Ok(Some(joined)),
         Err(error @ JoinError::NameInUse { .. }) => Err(RunError::NameInUse(error)),
-        Err(JoinError::Unreachable { reason, .. }) => {
+        Err(JoinError::Unreachable { reason, .. } | JoinError::Unsupported { reason, .. }) => {
             info!(node = node_id, reason = reason.as_str();
                 "this node is alone: REDIS_URL is not set, and redis://localhost:6379 cannot be used");
             Ok(None)
@@ -131,6 +131,7 @@ async fn try_join(
     };
     let membership = Membership {
         url: url.clone(),
+        prefix: config.redis_prefix.clone(),
         process: Process { node: node_id.to_owned(), incarnation: incarnation() },
         addresses: NodeAddresses { rtmp: at(rtmp), httpflv: at(httpflv), hls: hls.map(at) },
         lease_ttl: Duration::from_millis(config.lease_ttl_ms.into()),

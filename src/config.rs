@@ -12,7 +12,7 @@ use std::{
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, error::ErrorKind, value_parser};
 use synctv_actors::{
     access::NodeKeys,
-    cluster::redis_store::{RedisUrl, RedisUrlError},
+    cluster::redis_store::{KeyPrefix, RedisUrl, RedisUrlError},
     events::{Flush, PullSettings, StreamSettings},
     hls::{HlsMode, HlsSettings, proxy::HlsProxySettings},
     rtmp::RtmpSettings,
@@ -69,6 +69,10 @@ pub struct Config {
     /// [default: redis://localhost:6379 if it answers at the start, else "off"]
     #[arg(long, env, hide_env_values = true, value_parser = RedisSetting::parse, help_heading = "Cluster")]
     pub redis_url: Option<RedisSetting>,
+
+    /// Prefix of this server's keys in Redis, for a Redis that other applications use; the same on all nodes
+    #[arg(long, env, default_value = "", hide_default_value = true, value_parser = parse_prefix, help_heading = "Cluster")]
+    pub redis_prefix: KeyPrefix,
 
     /// This node's name in the cluster and in logs; no two nodes may have the same
     /// [default: the host's name, and the RTMP port unless that is 1935]
@@ -150,7 +154,8 @@ pub struct Config {
     #[arg(long, env, default_value_t = 6, value_parser = value_parser!(u16).range(3..=100), help_heading = "HLS")]
     pub hls_window: u16,
 
-    /// Memory for the newest segments of all rooms and for buffers of the next, in MiB; older ones are read from their files
+    /// Memory for the newest segments of all rooms, here and on other nodes, and for buffers of the next, in MiB; older ones
+    /// are read from their files
     #[arg(long, env, default_value_t = 16, value_parser = value_parser!(u32).range(1..=65536), help_heading = "HLS")]
     pub hls_memory_mb: u32,
 
@@ -175,7 +180,7 @@ pub struct Config {
     #[arg(long, env, default_value_t = 20_000, value_parser = parse_count, help_heading = "Limits")]
     pub max_connections: usize,
 
-    /// Rooms on this node, published or pulled; more are refused
+    /// Rooms published on this node; more are refused. As many of other nodes may be pulled at a time
     #[arg(long, env, default_value_t = 1000, value_parser = parse_count, help_heading = "Limits")]
     pub max_rooms: usize,
 
@@ -369,11 +374,7 @@ impl Config {
 
     /// What is needed to ask other nodes for HLS.
     pub fn hls_proxy_settings(&self, nodes: &NodeKeys) -> HlsProxySettings {
-        HlsProxySettings {
-            nodes: nodes.clone(),
-            app: self.rtmp_app.clone(),
-            cache_max_bytes: self.hls_memory_mb as usize * MIB,
-        }
+        HlsProxySettings { nodes: nodes.clone(), app: self.rtmp_app.clone() }
     }
 
     /// What the HLS port needs to know.
@@ -460,6 +461,10 @@ fn parse_host(text: &str) -> Result<String, String> {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => parse_name(text),
     }
+}
+
+fn parse_prefix(text: &str) -> Result<KeyPrefix, String> {
+    KeyPrefix::new(text).map_err(|error| error.to_string())
 }
 
 fn parse_flush(text: &str) -> Result<Flush, String> {

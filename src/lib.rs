@@ -142,8 +142,10 @@ impl Node {
             config.max_rooms,
             hls.as_ref().and_then(HlsSessions::observer),
         );
-        let proxy =
-            hls.as_ref().map(|_| HlsProxy::start(place.registry.clone(), config.hls_proxy_settings(&nodes)));
+        let proxy = hls.as_ref().map(|hls| {
+            let settings = config.hls_proxy_settings(&nodes);
+            HlsProxy::start(place.registry.clone(), settings, hls.fetched_memory())
+        });
         let permits = ConnectionLimit::new(config.max_connections);
         Ok(Self { place, orders, directory, hls, proxy, permits })
     }

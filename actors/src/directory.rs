@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     access::{Grant, ToPlay, ToPublish, ToPull},
     cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
-    events::{PublisherEvent, StreamEnded, StreamSettings, StreamState},
+    events::{PublisherEvent, Source, StreamEnded, StreamSettings, StreamState},
     stream::{NotLive, Publication, PublishError, StreamHandle},
     thread::ActorThread,
 };
@@ -63,10 +63,21 @@ pub type StreamObserver = Arc<dyn Fn(&StreamHandle) + Send + Sync>;
 
 struct Entry {
     stream: StreamHandle,
+    /// For whom the stream was asked for last.
+    purpose: Purpose,
     /// A publisher of this node came, and the observer saw the stream.
     is_observed: bool,
     /// The address of its last publisher on this node.
     publisher: Option<AddressKey>,
+}
+
+/// The purpose of a stream. There is a limit for each, so that viewers of other nodes' rooms keep no publisher out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// A publisher of this node.
+    Publish,
+    /// Viewers of a room that another node publishes.
+    Pull,
 }
 
 /// The directory has ended, which only a panic does: nothing is known of the node's rooms until the process is started again.
@@ -268,20 +279,20 @@ impl StreamDirectoryActor {
         &mut self,
         room: &RoomName,
         thread: &ActorThread,
+        purpose: Purpose,
         ctx: &mut Context<Self>,
     ) -> Result<&mut Entry, RoomLimit> {
-        let is_there = self.streams.get(room).is_some_and(|entry| entry.stream.is_alive());
-        if !is_there {
+        let entry = self.streams.get(room).filter(|entry| entry.stream.is_alive());
+        let is_counted = entry.is_some_and(|entry| purpose == Purpose::Pull || entry.purpose() == purpose);
+        if entry.is_none() {
             self.streams.remove(room);
         }
-        if self.streams.len() >= self.rooms_max {
-            self.streams.retain(|_, entry| entry.stream.is_alive());
-        }
-        if !is_there && self.streams.len() >= self.rooms_max {
+        if !is_counted && self.count(purpose) >= self.rooms_max {
             return Err(RoomLimit(self.rooms_max));
         }
         let (settings, registry) = (&self.settings, &self.registry);
         Ok(self.streams.entry(room.clone()).or_insert_with(|| Entry {
+            purpose,
             stream: StreamHandle::start(
                 thread,
                 room.clone(),
@@ -292,6 +303,23 @@ impl StreamDirectoryActor {
             is_observed: false,
             publisher: None,
         }))
+    }
+
+    /// How many streams there are for this purpose.
+    fn count(&self, purpose: Purpose) -> usize {
+        let streams = self.streams.values().filter(|entry| entry.stream.is_alive());
+        streams.filter(|entry| entry.purpose() == purpose).count()
+    }
+}
+
+impl Entry {
+    /// What feeds the stream tells; while nothing does, it is kept for those that it was asked for last.
+    fn purpose(&self) -> Purpose {
+        match self.stream.state() {
+            StreamState::Live(Source::Local) => Purpose::Publish,
+            StreamState::Live(Source::Remote) => Purpose::Pull,
+            StreamState::Starting | StreamState::Waiting => self.purpose,
+        }
     }
 }
 
@@ -339,8 +367,10 @@ impl Handler<OpenForPublisher> for StreamDirectoryActor {
         }
         self.check_left_rooms(&room, address)?;
         let on_published = self.on_published.clone();
-        let entry =
-            self.entry(&room, &thread, ctx).map_err(|RoomLimit(max)| PublishError::RoomLimit { max })?;
+        let entry = self
+            .entry(&room, &thread, Purpose::Publish, ctx)
+            .map_err(|RoomLimit(max)| PublishError::RoomLimit { max })?;
+        entry.purpose = Purpose::Publish;
         entry.publisher = address;
         if let Some(observe) = on_published.filter(|_| !entry.is_observed) {
             entry.is_observed = true;
@@ -357,7 +387,9 @@ impl Handler<ForPull> for StreamDirectoryActor {
         if self.phase == DirectoryPhase::Draining {
             return Err(OpenError::Draining);
         }
-        let entry = self.entry(&room, &thread, ctx).map_err(|RoomLimit(max)| OpenError::RoomLimit { max })?;
+        let entry = self
+            .entry(&room, &thread, Purpose::Pull, ctx)
+            .map_err(|RoomLimit(max)| OpenError::RoomLimit { max })?;
         entry.stream.follow(origin);
         Ok(entry.stream.clone())
     }

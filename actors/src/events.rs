@@ -18,5 +18,5 @@ pub use self::{
     ids::{StreamId, SubscriberId, ViewerId},
     publisher_event::{Evicted, PublisherEvent},
     settings::{Flush, PullSettings, StreamSettings},
-    stream_event::{EndReason, MAILBOX_MAX, Source, StreamEvent, StreamState, SubscriberRole},
+    stream_event::{Arrival, EndReason, MAILBOX_MAX, Source, StreamEvent, StreamState, SubscriberRole},
 };

@@ -7,7 +7,6 @@ pub mod proxy;
 mod segment_file;
 mod segment_memory;
 mod segmenter;
-mod sequence_allocator;
 mod session;
 mod session_store;
 mod settings;
@@ -20,6 +19,7 @@ use synctv_media::hls::segment_name::SegmentName;
 
 pub use self::{
     segment_file::SegmentFile,
+    segment_memory::FetchedMemory,
     session::{HlsSession, PlaylistState, PlaylistText, Playlists},
     settings::{HlsMode, HlsSettings},
     stored_segment::{SegmentPlace, StoredSegment},
@@ -69,6 +69,11 @@ impl HlsSessions {
     /// Returns a segment of the granted room, listed or no longer listed but not expired.
     pub fn segment(&self, grant: &Grant<ToPlay>, name: SegmentName) -> Option<Arc<StoredSegment>> {
         self.0.segment(grant.room(), name)
+    }
+
+    /// The memory for segments of other nodes.
+    pub fn fetched_memory(&self) -> FetchedMemory {
+        self.0.fetched_memory()
     }
 
     /// Deletes all files. Called when the server stops: nothing can be published after it.

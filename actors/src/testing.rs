@@ -208,6 +208,19 @@ pub(crate) fn hls_settings(mode: HlsMode, storage: &Path) -> HlsSettings {
     }
 }
 
+/// How long anything may take that has to happen, on a clock that runs. Only a failing test waits this long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks until it is so. Only for the state of another process or thread, which nothing announces.
+pub(crate) async fn poll_until(mut is_so: impl AsyncFnMut() -> bool) {
+    let polled = tokio::time::timeout(PATIENCE, async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    polled.await.expect("it happens");
+}
+
 /// Reads the head of a request; `None` if the connection ends before it does.
 pub(crate) async fn request_head(socket: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();

@@ -297,7 +297,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_directory_that_died_is_an_error_and_not_an_empty_list() {
-        let (directory, registry) = actors(Some(Part::StreamDirectoryActor));
+        let (directory, registry) = actors(Some(Part::Directory));
         let (api, room) = (api(directory, registry), RoomName::new("r").unwrap());
         let died = (503, "directory_ended".into());
         let request = TestRequest::default().to_http_request();

@@ -86,7 +86,7 @@ pub(in crate::http) mod tests {
 
     use actix_rt::System;
     use clap::Parser;
-    use synctv_actors::{access::NodeKeys, cluster::embedded_store::EmbeddedStore};
+    use synctv_actors::{access::NodeKeys, cluster::embedded_store::EmbeddedStore, hls::FetchedMemory};
 
     use super::*;
     use crate::config::Config;
@@ -94,7 +94,7 @@ pub(in crate::http) mod tests {
     /// An actor that the node has one of.
     #[derive(Clone, Copy, PartialEq, Eq)]
     pub enum Part {
-        StreamDirectoryActor,
+        Directory,
         Registry,
         Relay,
     }
@@ -105,7 +105,7 @@ pub(in crate::http) mod tests {
             RegistryHandle::start(Duration::from_secs(60), || EmbeddedStore::new("n1".to_owned()))
         });
         let of_router = registry.clone();
-        let directory = outlived(ended == Some(Part::StreamDirectoryActor), move || {
+        let directory = outlived(ended == Some(Part::Directory), move || {
             let nodes = NodeKeys::random("n1").unwrap();
             let settings = Config::parse_from(["synctv-stream"]).stream_settings(&nodes);
             StreamDirectory::start(settings, of_router, 10, None)
@@ -134,7 +134,7 @@ pub(in crate::http) mod tests {
         let relay = outlived(ended == Some(Part::Relay), move || {
             let nodes = NodeKeys::random("n1").unwrap();
             let settings = Config::parse_from(["synctv-stream"]).hls_proxy_settings(&nodes);
-            HlsProxy::start(of_relay, settings)
+            HlsProxy::start(of_relay, settings, FetchedMemory::alone(0))
         });
         let health = Health::new(directory, registry, Some(relay));
         (health.alive().await.status().as_u16(), health.ready().await.status().as_u16())
@@ -147,7 +147,7 @@ pub(in crate::http) mod tests {
 
     #[actix_rt::test]
     async fn a_node_is_dead_without_any_of_its_actors() {
-        for part in [Part::StreamDirectoryActor, Part::Registry, Part::Relay] {
+        for part in [Part::Directory, Part::Registry, Part::Relay] {
             assert_eq!(statuses(Some(part)).await, (503, 503));
         }
     }

@@ -193,6 +193,7 @@ async fn find_playlist(
     };
     let absent = match elsewhere {
         Elsewhere::Answered(response) => return response,
+        Elsewhere::Past => return playlist::not_live(&room),
         Elsewhere::Nowhere => playlist::not_live(&room),
         Elsewhere::Unknown(refusal) => refusal,
     };
@@ -213,6 +214,6 @@ async fn find_segment(
     let resource = HlsResource::Segment { room, name };
     match forward::ask(request, admitted, &sources.proxy, resource).await {
         Elsewhere::Answered(response) | Elsewhere::Unknown(response) => response,
-        Elsewhere::Nowhere => segment::unknown(),
+        Elsewhere::Nowhere | Elsewhere::Past => segment::unknown(),
     }
 }

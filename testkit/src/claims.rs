@@ -9,7 +9,7 @@ use std::{
 use futures::{FutureExt, future::LocalBoxFuture};
 use synctv_actors::cluster::{
     origin::{NodeAddresses, Origin, PublishedRoom},
-    store::{Claim, ClaimError, Store, StoreError},
+    store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
 };
 use synctv_media::stream::room::RoomName;
 
@@ -85,11 +85,11 @@ impl SharedStore {
 }
 
 impl Store for SharedStore {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
-        ready(self.take(room)).boxed_local()
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
+        ready(self.take(room).map(Granted::from)).boxed_local()
     }
 
-    fn renew(&self, _: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
         ready(Ok(Vec::new())).boxed_local()
     }
 

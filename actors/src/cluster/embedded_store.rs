@@ -7,15 +7,15 @@ use futures::{
     future::{LocalBoxFuture, ready},
 };
 use synctv_media::{
-    cluster::claims::{ClaimAnswer, ClaimRequest, ClaimTable, Process, RenewAnswer},
+    cluster::claims::{ClaimAnswer, ClaimRequest, ClaimTable, NodeAddresses, Process, RenewAnswer},
     stream::room::RoomName,
 };
 
 use super::{
     origin::{Origin, PublishedRoom},
-    store::{Claim, Store, StoreError},
+    store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
 };
-use crate::{clock::unix_ms, cluster::store::ClaimError};
+use crate::clock::unix_ms;
 
 /// Claims of one process, gone with it. Cloning gives another handle to the same claims.
 #[derive(Debug, Clone)]
@@ -27,26 +27,32 @@ pub struct EmbeddedStore {
 impl EmbeddedStore {
     /// An empty store of the node `node_id`.
     pub fn new(node_id: String) -> Self {
-        Self { process: Process { node: node_id, incarnation: 0 }, table: Rc::default() }
+        let process = Process { node: node_id, incarnation: 0 };
+        let mut table = ClaimTable::default();
+        let nowhere = NodeAddresses { rtmp: String::new(), httpflv: String::new(), hls: None };
+        table.renew_lease(&process, &nowhere, None, u64::MAX, unix_ms());
+        Self { process, table: Rc::new(RefCell::new(table)) }
     }
 
-    fn take(&self, room: &RoomName) -> Result<Claim, ClaimError> {
+    fn take(&self, room: &RoomName) -> Result<Granted, ClaimError> {
         let now_ms = unix_ms();
         let mut table = self.table.borrow_mut();
         // Nobody remembers the epochs of an earlier process, so they can begin at 1.
-        let epoch = table.next_epoch(0);
-        match table.try_claim(&self.try_claim(room, epoch), None, None, now_ms) {
-            ClaimAnswer::Granted => Ok(Claim { room: room.clone(), epoch }),
-            ClaimAnswer::Held(holder) => Err(ClaimError::Taken { node: holder.process.node }),
-            ClaimAnswer::Late => {
-                Err(ClaimError::Unavailable { reason: "the claim came too late".to_owned() })
+        let epoch = table.next_epoch(0, 0);
+        let refused = |reason: &str| Err(ClaimError::Unavailable { reason: reason.to_owned() });
+        match table.try_claim(&self.try_claim(room, epoch), now_ms) {
+            ClaimAnswer::Granted(numbers) => {
+                Ok(Granted { claim: Claim { room: room.clone(), epoch }, numbers })
             }
+            ClaimAnswer::Held(holder) => Err(ClaimError::Taken { node: holder.process.node }),
+            ClaimAnswer::Late => refused("the claim came too late"),
+            ClaimAnswer::NoLease => refused("this node's lease is gone"),
         }
     }
 
-    fn is_lost(&self, claim: &Claim) -> bool {
+    fn is_lost(&self, UsedClaim { claim, used }: &UsedClaim) -> bool {
         let request = self.try_claim(&claim.room, claim.epoch);
-        self.table.borrow_mut().renew(&request, false, None, unix_ms()) == RenewAnswer::Lost
+        self.table.borrow_mut().renew(&request, used, unix_ms()) == RenewAnswer::Lost
     }
 
     /// Nobody else asks, and no request is ever late.
@@ -61,13 +67,21 @@ impl Store for EmbeddedStore {
         self.process.node.clone()
     }
 
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
         ready(self.take(room)).boxed_local()
     }
 
-    fn renew(&self, mut claims: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+    fn renew(&self, mut claims: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
         claims.retain(|claim| self.is_lost(claim));
-        ready(Ok(claims)).boxed_local()
+        ready(Ok(claims.into_iter().map(|lost| lost.claim).collect())).boxed_local()
+    }
+
+    fn reserve(
+        &self,
+        UsedClaim { claim, used }: UsedClaim,
+    ) -> LocalBoxFuture<'static, Result<bool, StoreError>> {
+        let request = self.try_claim(&claim.room, claim.epoch);
+        ready(Ok(self.table.borrow_mut().reserve(&request, &used, unix_ms()))).boxed_local()
     }
 
     fn release(&self, claim: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
@@ -81,7 +95,7 @@ impl Store for EmbeddedStore {
 
     fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
         let table = self.table.borrow();
-        let published = table.rooms(unix_ms()).map(|(room, holder, since_unix_ms)| PublishedRoom {
+        let published = table.rooms().map(|(room, holder, since_unix_ms)| PublishedRoom {
             room: room.clone(),
             node: holder.process.node.clone(),
             since_unix_ms,

@@ -19,6 +19,37 @@ pub struct Origin {
     pub addresses: NodeAddresses,
 }
 
+/// A node that has published a room, as the one that asks sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastOrigin {
+    /// The node's name.
+    pub node: String,
+    /// The HLS port, unless HLS is off there.
+    pub hls: Option<String>,
+    /// Its segments have this number or a higher one.
+    pub first_sequence: u64,
+    /// It is the process that asks.
+    pub is_own: bool,
+    /// It lives, or gave the room back so recently that it may still have what it cut.
+    pub may_answer: bool,
+}
+
+/// Where a room is and was.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trace {
+    /// The other, living node that publishes it.
+    pub current: Option<Origin>,
+    /// The nodes that have published it, oldest first, the current one among them.
+    pub holders: Vec<PastOrigin>,
+}
+
+/// The trace of a store that knows of the present only.
+impl From<Option<Origin>> for Trace {
+    fn from(current: Option<Origin>) -> Self {
+        Self { current, holders: Vec::new() }
+    }
+}
+
 /// A room that someone publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedRoom {

@@ -4,6 +4,7 @@ mod actor;
 mod lease_keeper;
 mod lookups;
 mod messages;
+pub mod numbers;
 
 use std::time::Duration;
 
@@ -12,13 +13,13 @@ use actix_rt::ArbiterHandle;
 use log::warn;
 use synctv_media::stream::room::RoomName;
 
-pub use self::messages::{CLAIM_TIMEOUT, ClaimLost, LEAVE_TIMEOUT, Readiness};
+pub use self::messages::{CLAIM_TIMEOUT, ClaimLost, Claimed, LEAVE_TIMEOUT, Readiness};
 use self::{
     actor::RegistryActor,
-    messages::{AskReadiness, ClaimRoom, Leave, ListRooms, Locate, Ping, ReleaseRoom},
+    messages::{AskReadiness, ClaimRoom, Leave, ListRooms, Locate, Ping, ReleaseRoom, TraceRoom},
 };
 use crate::cluster::{
-    origin::{Origin, PublishedRoom},
+    origin::{Origin, PublishedRoom, Trace},
     store::{Claim, ClaimError, Store, StoreError},
 };
 
@@ -41,7 +42,7 @@ impl RegistryHandle {
     }
 
     /// Claims `room` for `owner`, who is told if the claim is lost later.
-    pub async fn claim(&self, room: RoomName, owner: Recipient<ClaimLost>) -> Result<Claim, ClaimError> {
+    pub async fn claim(&self, room: RoomName, owner: Recipient<ClaimLost>) -> Result<Claimed, ClaimError> {
         let answer = self.0.send(ClaimRoom { room, owner }).await;
         answer.unwrap_or_else(|gone| Err(ClaimError::Unavailable { reason: gone.to_string() }))
     }
@@ -63,6 +64,11 @@ impl RegistryHandle {
 
     async fn look_up(&self, room: RoomName, fresh: bool) -> Result<Option<Origin>, StoreError> {
         self.0.send(Locate { room, fresh }).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+    }
+
+    /// Where `room` is and was. The answer may be a second old.
+    pub async fn trace(&self, room: RoomName) -> Result<Trace, StoreError> {
+        self.0.send(TraceRoom(room)).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
     /// All rooms that are published, on this node and on others, in no order. The answer may be a second old.

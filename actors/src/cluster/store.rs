@@ -6,10 +6,17 @@ use futures::{
     FutureExt,
     future::{LocalBoxFuture, ready, try_join_all},
 };
-use synctv_media::{cluster::claims::LeaseAnswer, stream::room::RoomName};
+use synctv_media::{
+    cluster::{
+        claims::{LeaseAnswer, TableId},
+        numbers::{HlsNumbers, NumberGrant, NumberUse, RESERVE},
+    },
+    stream::room::RoomName,
+};
 use thiserror::Error;
 
-use super::origin::{Origin, PublishedRoom};
+use super::origin::{Origin, PublishedRoom, Trace};
+use crate::clock::unix_ms;
 
 /// A room, taken by one node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,6 +25,52 @@ pub struct Claim {
     pub room: RoomName,
     /// Higher than that of every earlier claim: whoever holds a lower one has lost the room.
     pub epoch: u64,
+}
+
+/// A claim that was won, and the HLS numbers that come with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// The claim.
+    pub claim: Claim,
+    /// Where the room's playlist goes on.
+    pub numbers: NumberGrant,
+}
+
+/// The numbers of a store that keeps none.
+impl From<Claim> for Granted {
+    fn from(claim: Claim) -> Self {
+        let first = HlsNumbers::of_clock(unix_ms());
+        Self { claim, numbers: NumberGrant { first, limit: first.plus(RESERVE), continues: false } }
+    }
+}
+
+/// A claim, and the HLS numbers that are used under it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedClaim {
+    /// The claim.
+    pub claim: Claim,
+    /// The numbers.
+    pub used: NumberUse,
+}
+
+/// A lease that was renewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRenewal {
+    /// What became of it.
+    pub answer: LeaseAnswer,
+    /// The memory of the table that says so.
+    pub table: TableId,
+    /// The store takes no new claims, for lack of room.
+    pub is_full: bool,
+}
+
+/// What a store has under this node's name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Audit {
+    /// Claims of this process.
+    pub claims: Vec<Claim>,
+    /// A claim that this node has is not there, or not shown.
+    pub is_incomplete: bool,
 }
 
 /// Why a store did not do as asked.
@@ -53,13 +106,23 @@ pub trait Store: 'static {
     }
 
     /// Takes `room` for this node, unless someone else has it.
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>>;
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>>;
 
     /// Keeps `claims` alive. Gives those that are no longer this node's.
-    fn renew(&self, claims: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>>;
+    fn renew(&self, claims: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>>;
+
+    /// Reserves HLS numbers of a claim, which may have ended. Says whether they may be used.
+    fn reserve(&self, _: UsedClaim) -> LocalBoxFuture<'static, Result<bool, StoreError>> {
+        ready(Ok(true)).boxed_local()
+    }
 
     /// Gives `claim` back, if it is still this node's. After an error the store keeps trying.
     fn release(&self, claim: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>>;
+
+    /// Compares what the store has under this node's name with `claims`, which are what it knows of.
+    fn audit(&self, claims: Vec<Claim>) -> LocalBoxFuture<'static, Result<Audit, StoreError>> {
+        ready(Ok(Audit { claims, is_incomplete: false })).boxed_local()
+    }
 
     /// The other, living node that publishes `room`, if there is one.
     fn locate(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>>;
@@ -67,6 +130,12 @@ pub trait Store: 'static {
     /// The same, from nothing that was remembered.
     fn locate_fresh(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
         self.locate(room)
+    }
+
+    /// Where `room` is and was; `fresh`: from nothing that was remembered.
+    fn trace(&self, room: &RoomName, fresh: bool) -> LocalBoxFuture<'static, Result<Trace, StoreError>> {
+        let located = if fresh { self.locate_fresh(room) } else { self.locate(room) };
+        located.map(|located| located.map(Trace::from)).boxed_local()
     }
 
     /// All rooms that are published, on this node and on others that are alive.
@@ -77,9 +146,15 @@ pub trait Store: 'static {
         None
     }
 
+    /// The memory of the table that the node joined.
+    fn table_id(&self) -> TableId {
+        TableId::default()
+    }
+
     /// Says that this node is alive.
-    fn renew_lease(&self) -> LocalBoxFuture<'static, Result<LeaseAnswer, StoreError>> {
-        ready(Ok(LeaseAnswer::Kept)).boxed_local()
+    fn renew_lease(&self) -> LocalBoxFuture<'static, Result<LeaseRenewal, StoreError>> {
+        let renewal = LeaseRenewal { answer: LeaseAnswer::Kept, table: self.table_id(), is_full: false };
+        ready(Ok(renewal)).boxed_local()
     }
 
     /// Gives `claims` back and, after them, the lease.

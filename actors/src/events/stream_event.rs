@@ -6,6 +6,7 @@ use actix::Message;
 use synctv_media::stream::{batch::Batches, gop::JoinPoint, room::RoomName};
 
 use super::ids::{StreamId, ViewerId};
+use crate::cluster::registry::numbers::NumberReserve;
 
 /// How many deliveries may wait in a subscriber's mailbox. A subscriber that is behind by more loses batches up to the
 /// next keyframe, and is told so.
@@ -60,11 +61,20 @@ pub enum StreamEvent {
     },
     /// A publisher has the room from here on, on this node or on another one. Its media need not continue what came
     /// before.
-    PublisherCame(Source),
+    PublisherCame(Arrival),
     /// The publisher is gone. Another one may come within the grace.
     PublisherLeft,
     /// The stream is over.
     End(EndReason),
+}
+
+/// The place of a stream's new publisher.
+#[derive(Debug, Clone)]
+pub enum Arrival {
+    /// On this node. HLS of the room goes on with these numbers.
+    Local(NumberReserve),
+    /// On another node.
+    Remote,
 }
 
 /// Why a stream is over for its subscribers.

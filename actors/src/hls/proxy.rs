@@ -8,6 +8,7 @@ mod answer;
 mod origins;
 mod resource;
 mod response_cache;
+mod route;
 mod segment_cache;
 mod settings;
 mod upstream;
@@ -37,7 +38,7 @@ use self::{
     segment_cache::SegmentCache,
     upstream::{FetchResult, Upstream},
 };
-use crate::cluster::registry::RegistryHandle;
+use crate::{cluster::registry::RegistryHandle, hls::FetchedMemory};
 
 /// How many may wait for answers of other nodes. More are refused.
 const WAITERS_MAX: usize = 20_000;
@@ -73,18 +74,19 @@ struct RemoveResource(HlsResource);
 struct Ping;
 
 impl HlsProxy {
-    /// Starts the HLS proxy on a thread of its own.
-    pub fn start(registry: RegistryHandle, settings: HlsProxySettings) -> Self {
-        Self::start_on(&Arbiter::new().handle(), registry, settings)
+    /// Starts the HLS proxy on a thread of its own. Segments are kept in `memory`.
+    pub fn start(registry: RegistryHandle, settings: HlsProxySettings, memory: FetchedMemory) -> Self {
+        Self::start_on(&Arbiter::new().handle(), registry, settings, memory)
     }
 
     pub(crate) fn start_on(
         arbiter: &ArbiterHandle,
         registry: RegistryHandle,
         settings: HlsProxySettings,
+        memory: FetchedMemory,
     ) -> Self {
         Self(HlsProxyActor::start_in_arbiter(arbiter, move |_| HlsProxyActor {
-            segments: SegmentCache::new(settings.cache_max_bytes),
+            segments: SegmentCache::new(memory),
             upstream: Rc::new(Upstream::new(registry, settings)),
             in_flight: HashMap::new(),
             waiters: 0,
@@ -117,6 +119,7 @@ impl Actor for HlsProxyActor {
             let now = Instant::now();
             proxy.response_cache.sweep(now);
             proxy.origins.sweep(now);
+            proxy.segments.trim();
         });
     }
 }

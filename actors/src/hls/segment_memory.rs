@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::stored_segment::StoredSegment;
@@ -24,6 +27,39 @@ pub(super) struct MemoryLimits {
 pub(super) struct SegmentMemory {
     limits: MemoryLimits,
     segments: Mutex<VecDeque<Arc<StoredSegment>>>,
+    /// What they take.
+    own_bytes: AtomicUsize,
+    /// What segments of other nodes take, which are kept elsewhere.
+    fetched_bytes: AtomicUsize,
+}
+
+/// The share of the memory that segments of other nodes may have: what those of this node leave, and half of it in any
+/// case.
+#[derive(Debug, Clone)]
+pub struct FetchedMemory(Arc<SegmentMemory>);
+
+impl FetchedMemory {
+    pub(super) fn of(memory: Arc<SegmentMemory>) -> Self {
+        Self(memory)
+    }
+
+    /// Returns a memory of its own, which no segments of this node share.
+    pub fn alone(max_bytes: usize) -> Self {
+        Self(Arc::new(SegmentMemory::new(MemoryLimits::new(max_bytes))))
+    }
+
+    /// How much it is now.
+    pub(crate) fn limit_bytes(&self) -> usize {
+        let max_bytes = self.0.limits.written_max_bytes;
+        max_bytes - self.0.own_bytes.load(Ordering::Relaxed).min(max_bytes / 2)
+    }
+
+    /// Takes note of what is used. Segments of this node make room.
+    pub(crate) fn set_used(&self, used_bytes: usize) {
+        if self.0.fetched_bytes.swap(used_bytes, Ordering::Relaxed) < used_bytes {
+            self.0.trim();
+        }
+    }
 }
 
 impl MemoryLimits {
@@ -34,7 +70,12 @@ impl MemoryLimits {
 
 impl SegmentMemory {
     pub fn new(limits: MemoryLimits) -> Self {
-        Self { limits, segments: Mutex::default() }
+        Self {
+            limits,
+            segments: Mutex::default(),
+            own_bytes: AtomicUsize::new(0),
+            fetched_bytes: AtomicUsize::new(0),
+        }
     }
 
     /// Takes the newest segment in, and lets old ones go if there are too many.
@@ -53,18 +94,26 @@ impl SegmentMemory {
             total_bytes += size_bytes;
             size_bytes > 0
         });
+        let written_max_bytes = self.written_max_bytes();
         for segment in segments.iter() {
-            if total_bytes <= self.limits.written_max_bytes {
-                return;
+            if total_bytes <= written_max_bytes {
+                break;
             }
             total_bytes -= segment.leave_to_file();
         }
         for segment in segments.iter() {
             if total_bytes <= self.limits.total_max_bytes {
-                return;
+                break;
             }
             total_bytes -= segment.give_up();
         }
+        self.own_bytes.store(total_bytes, Ordering::Relaxed);
+    }
+
+    /// What segments of other nodes leave, and half of it in any case.
+    fn written_max_bytes(&self) -> usize {
+        let max_bytes = self.limits.written_max_bytes;
+        max_bytes - self.fetched_bytes.load(Ordering::Relaxed).min(max_bytes / 2)
     }
 
     fn segments(&self) -> MutexGuard<'_, VecDeque<Arc<StoredSegment>>> {
@@ -128,6 +177,28 @@ mod tests {
             memory.trim();
         }
         assert_eq!(places(&segments), "fffm");
+    }
+
+    #[test]
+    fn segments_of_other_nodes_share_the_memory_and_neither_takes_all_of_it() {
+        let memory = Arc::new(SegmentMemory::new(MemoryLimits::new(400)));
+        let fetched = FetchedMemory::of(memory.clone());
+        assert_eq!(fetched.limit_bytes(), 400);
+        let segments: Vec<_> = (0..4).map(segment).collect();
+        for segment in &segments {
+            memory.add(segment.clone());
+            segment.note_written(Path::new("x").into());
+        }
+        assert_eq!((places(&segments).as_str(), fetched.limit_bytes()), ("mmmm", 200));
+        fetched.set_used(100);
+        assert_eq!((places(&segments).as_str(), fetched.limit_bytes()), ("fmmm", 200));
+        fetched.set_used(200);
+        assert_eq!((places(&segments).as_str(), fetched.limit_bytes()), ("ffmm", 200));
+        fetched.set_used(400);
+        assert_eq!(places(&segments), "ffmm", "half of it stays");
+        segments.iter().for_each(|segment| drop(segment.discard()));
+        memory.trim();
+        assert_eq!(fetched.limit_bytes(), 400);
     }
 
     #[test]

@@ -30,7 +30,8 @@ use synctv_media::{
 use super::{session::HlsSession, session_store::SessionStore, settings::HlsMode};
 use crate::{
     clock::unix_ms,
-    events::{Source, StreamEvent, SubscriberRole, ViewerId},
+    cluster::registry::numbers::NumberReserve,
+    events::{Arrival, StreamEvent, SubscriberRole, ViewerId},
     stream::StreamHandle,
     subscription::Subscription,
 };
@@ -48,6 +49,8 @@ pub(crate) struct SegmenterActor {
     /// Until another node cuts the room.
     subscription: Option<Subscription>,
     phase: SegmenterPhase,
+    /// Sessions that went on elsewhere before the room came back: their segments stay for a while.
+    past: Vec<Arc<HlsSession>>,
     segmenter: Segmenter,
     /// What the metadata says of video.
     announced_video: Option<bool>,
@@ -82,6 +85,7 @@ impl SegmenterActor {
             stream: of_stream,
             subscription: Some(subscription),
             phase: session.map_or(SegmenterPhase::Idle, SegmenterPhase::Cutting),
+            past: Vec::new(),
             segmenter,
             announced_video: None,
             wall_clock: WallClock::default(),
@@ -94,18 +98,35 @@ impl SegmenterActor {
         address.recipient()
     }
 
-    fn publisher_came(&mut self) {
+    fn publisher_came(&mut self, reserve: NumberReserve, ctx: &mut Context<Self>) {
         self.splice();
         self.announced_video = None;
         self.wall_clock.restart();
         self.phase = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
-            SegmenterPhase::Idle => SegmenterPhase::Cutting(self.store.begin(self.stream.room())),
-            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => {
-                session.resume();
+            SegmenterPhase::Idle => SegmenterPhase::Cutting(self.store.begin(self.stream.room(), reserve)),
+            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session)
+                if session.resume(reserve.clone()) =>
+            {
                 SegmenterPhase::Cutting(session)
+            }
+            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => {
+                self.leave_behind(session, ctx);
+                SegmenterPhase::Cutting(self.store.begin(self.stream.room(), reserve))
             }
             phase @ SegmenterPhase::Ended(_) => phase,
         };
+    }
+
+    /// The room was on another node since, with numbers above those of the session.
+    fn leave_behind(&mut self, session: Arc<HlsSession>, ctx: &mut Context<Self>) {
+        if !session.leave_behind() {
+            return self.store.remove(&session);
+        }
+        self.past.push(session.clone());
+        ctx.run_later(self.store.keep_ended(), move |segmenter, _| {
+            segmenter.past.retain(|past| !Arc::ptr_eq(past, &session));
+            segmenter.store.remove(&session);
+        });
     }
 
     fn publisher_left(&mut self) {
@@ -117,13 +138,16 @@ impl SegmenterActor {
 
     /// Another node cuts the room from here on. Whatever is cut here later is another session, by another segmenter.
     fn hand_over(&mut self, ctx: &mut Context<Self>) {
-        if let SegmenterPhase::Cutting(_) | SegmenterPhase::Refusing(_) = self.phase {
-            self.subscription = None;
-            if self.store.mode() == HlsMode::Always {
-                Self::start(self.store.clone(), self.stream.clone(), None);
-            }
-            self.end(ctx);
+        let (SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session)) = &self.phase else {
+            return;
+        };
+        let session = session.clone();
+        self.splice();
+        self.subscription = None;
+        if self.store.mode() == HlsMode::Always {
+            Self::start(self.store.clone(), self.stream.clone(), None);
         }
+        self.stay_ended(session.leave_behind(), session, ctx);
     }
 
     fn media(&mut self, batches: &[Arc<Batch>], after_gap: bool) {
@@ -247,15 +271,22 @@ impl SegmenterActor {
     fn end(&mut self, ctx: &mut Context<Self>) {
         self.segmenter.finish();
         self.publish_finished();
-        match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
-            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) if session.end() => {
-                self.phase = SegmenterPhase::Ended(session);
-                ctx.run_later(self.store.keep_ended(), |_, ctx| ctx.stop());
+        match &self.phase {
+            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => {
+                let session = session.clone();
+                self.stay_ended(session.end(), session, ctx);
             }
-            phase => {
-                self.phase = phase;
-                ctx.stop();
-            }
+            SegmenterPhase::Idle | SegmenterPhase::Ended(_) => ctx.stop(),
+        }
+    }
+
+    /// What there is stays for a while.
+    fn stay_ended(&mut self, has_segments: bool, session: Arc<HlsSession>, ctx: &mut Context<Self>) {
+        if has_segments {
+            self.phase = SegmenterPhase::Ended(session);
+            ctx.run_later(self.store.keep_ended(), |_, ctx| ctx.stop());
+        } else {
+            ctx.stop();
         }
     }
 
@@ -303,6 +334,7 @@ impl Drop for SegmenterActor {
                 self.store.remove(session);
             }
         }
+        self.past.iter().for_each(|session| self.store.remove(session));
     }
 }
 
@@ -313,8 +345,8 @@ impl Handler<StreamEvent> for SegmenterActor {
         match event {
             StreamEvent::Media { batches, after_gap } => self.media(&batches, after_gap),
             StreamEvent::Join { point, .. } => self.join(&point),
-            StreamEvent::PublisherCame(Source::Local) => self.publisher_came(),
-            StreamEvent::PublisherCame(Source::Remote) => self.hand_over(ctx),
+            StreamEvent::PublisherCame(Arrival::Local(reserve)) => self.publisher_came(reserve, ctx),
+            StreamEvent::PublisherCame(Arrival::Remote) => self.hand_over(ctx),
             StreamEvent::PublisherLeft => self.publisher_left(),
             StreamEvent::End(_) => self.end(ctx),
         }

@@ -15,8 +15,9 @@ use flate2::{Compression, write::GzEncoder};
 use log::error;
 use synctv_media::{
     access::{SignedKey, sign_playlist},
+    cluster::numbers::HlsNumbers,
     hls::{
-        container::Unsupported,
+        container::{SegmentFormat, Unsupported},
         playlist::{Playlist, PlaylistConfig, SegmentInfo},
         segment::Segment,
         segment_name::SegmentName,
@@ -26,6 +27,7 @@ use synctv_media::{
 use tokio::sync::watch;
 
 use super::stored_segment::StoredSegment;
+use crate::cluster::registry::numbers::NumberReserve;
 
 /// What a segmenter fills and the HTTP port reads.
 #[derive(Debug)]
@@ -73,11 +75,32 @@ pub struct PlaylistText {
 
 #[derive(Debug)]
 struct SessionState {
-    playlist: Playlist,
+    shape: SessionShape,
+    /// Not before a publisher came with numbers.
+    numbered: Option<Numbered>,
     phase: Phase,
-    /// Another session of the room may have been there before.
-    follows: bool,
     segments: BTreeMap<u64, Arc<StoredSegment>>,
+}
+
+#[derive(Debug)]
+struct Numbered {
+    playlist: Playlist,
+    reserve: NumberReserve,
+}
+
+/// What does not depend on the publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SessionShape {
+    /// How many segments are listed.
+    pub window: usize,
+    /// The segmenter's target, in milliseconds.
+    pub target_ms: u32,
+    /// The form of the segments.
+    pub format: &'static SegmentFormat,
+    /// Another session of the room may have been there before, here or elsewhere: the first segment is a discontinuity.
+    pub follows: bool,
+    /// Numbers that earlier sessions of this process have reached.
+    pub above: HlsNumbers,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +108,8 @@ enum Phase {
     Live,
     /// The publisher left. It may come back, here or through another node.
     Vacant,
+    /// The room was on another node since. Segments stay for those who still want them.
+    Past,
     Ended,
     Gone,
 }
@@ -94,19 +119,17 @@ enum Phase {
 pub(super) struct Change {
     pub published: Arc<StoredSegment>,
     pub expired: Vec<Arc<StoredSegment>>,
-    pub next_sequence: u64,
 }
 
 impl HlsSession {
-    /// A session without segments. If it `follows` another one of the room, here or elsewhere, its first segment is a
-    /// discontinuity.
-    pub(super) fn new(room: RoomName, config: PlaylistConfig, follows: bool) -> Self {
+    /// A session without segments.
+    pub(super) fn new(room: RoomName, shape: SessionShape) -> Self {
         Self {
             room,
             state: Mutex::new(SessionState {
-                playlist: Playlist::new(config),
+                shape,
+                numbered: None,
                 phase: Phase::Live,
-                follows,
                 segments: BTreeMap::new(),
             }),
             playlist_state: watch::Sender::new(PlaylistState::Pending),
@@ -141,9 +164,9 @@ impl HlsSession {
         self.state().phase == Phase::Live
     }
 
-    /// How far the discontinuities are counted.
-    pub(super) fn last_discontinuity_sequence(&self) -> u64 {
-        self.state().playlist.last_discontinuity_sequence()
+    /// Numbers above all that were used.
+    pub(crate) fn next_numbers(&self) -> HlsNumbers {
+        self.state().numbered.as_ref().map(Numbered::next).unwrap_or_default()
     }
 
     /// Whether more segments may come.
@@ -186,13 +209,27 @@ impl HlsSession {
         }
     }
 
-    /// Another publisher came, whose codecs may fit.
-    pub(crate) fn resume(&self) {
+    /// A publisher came, whose codecs may fit. Says whether the session goes on: not if another process has used numbers of
+    /// the room since.
+    pub(crate) fn resume(&self, reserve: NumberReserve) -> bool {
         let mut state = self.state();
+        if !state.take_numbers(reserve) {
+            return false;
+        }
         if state.phase == Phase::Vacant {
             state.phase = Phase::Live;
         }
         self.show(&state);
+        true
+    }
+
+    /// The room is, or was, on another node. Tells whether there is anything to keep.
+    pub(crate) fn leave_behind(&self) -> bool {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Live | Phase::Vacant) {
+            state.phase = Phase::Past;
+        }
+        !state.segments.is_empty()
     }
 
     /// No more segments will come. Tells whether there is anything to keep.
@@ -200,7 +237,9 @@ impl HlsSession {
         let mut state = self.state();
         if matches!(state.phase, Phase::Live | Phase::Vacant) {
             state.phase = Phase::Ended;
-            state.playlist.end();
+            if let Some(numbered) = &mut state.numbered {
+                numbered.playlist.end();
+            }
             self.show(&state);
         }
         !state.segments.is_empty()
@@ -217,7 +256,7 @@ impl HlsSession {
     fn show(&self, state: &SessionState) {
         let shown = match state.phase {
             Phase::Gone => PlaylistState::Gone,
-            Phase::Live | Phase::Vacant | Phase::Ended => state.render(&self.room),
+            Phase::Live | Phase::Vacant | Phase::Past | Phase::Ended => state.render(&self.room),
         };
         self.playlist_state.send_replace(shown);
     }
@@ -227,31 +266,66 @@ impl HlsSession {
     }
 }
 
+impl Numbered {
+    fn next(&self) -> HlsNumbers {
+        HlsNumbers {
+            sequence: self.playlist.next_sequence(),
+            discontinuity: self.playlist.last_discontinuity_sequence().saturating_add(1),
+        }
+    }
+}
+
 impl SessionState {
+    /// Begins the playlist, or goes on with it if that is possible.
+    fn take_numbers(&mut self, reserve: NumberReserve) -> bool {
+        match &mut self.numbered {
+            Some(numbered) if reserve.continues() => numbered.reserve = reserve,
+            Some(_) => return false,
+            None => {
+                let first = reserve.next().max(self.shape.above);
+                let playlist = Playlist::new(PlaylistConfig {
+                    format: self.shape.format,
+                    window: self.shape.window,
+                    target_ms: self.shape.target_ms,
+                    first_sequence: first.sequence,
+                    first_discontinuity_sequence: first.discontinuity,
+                });
+                self.numbered = Some(Numbered { playlist, reserve });
+            }
+        }
+        true
+    }
+
     fn add(&mut self, segment: Segment, program_date_time_ms: u64, now_ms: u64) -> Result<Change, String> {
-        let name = self.playlist.next_name();
+        let Some(numbered) = &mut self.numbered else { return Err("it has no number".to_owned()) };
+        let name = numbered.playlist.next_name();
         let sequence = name.sequence;
+        if !numbered.reserve.may_use(sequence) {
+            return Err(format!("its number {sequence} may be another node's"));
+        }
         let info = SegmentInfo {
             sequence,
             duration_ms: segment.duration_ms,
-            discontinuity: segment.discontinuity || (self.follows && self.segments.is_empty()),
+            discontinuity: segment.discontinuity || (self.shape.follows && self.segments.is_empty()),
             independent: segment.independent,
             program_date_time_ms,
             size_bytes: segment.bytes.len(),
         };
-        self.playlist.push(info, now_ms).map_err(|error| error.to_string())?;
+        numbered.playlist.push(info, now_ms).map_err(|error| error.to_string())?;
+        numbered.reserve.note_next(numbered.next());
         let published = Arc::new(StoredSegment::new(name, segment.bytes));
         self.segments.insert(sequence, published.clone());
-        let expired = self.playlist.expired(now_ms);
+        let expired = numbered.playlist.expired(now_ms);
         Ok(Change {
             published,
             expired: expired.iter().filter_map(|sequence| self.segments.remove(sequence)).collect(),
-            next_sequence: self.playlist.next_sequence(),
         })
     }
 
     fn render(&self, room: &RoomName) -> PlaylistState {
-        let text = |prefix: &str| self.playlist.render(prefix).map(|text| self.tagged(text));
+        let Some(Numbered { playlist, .. }) = &self.numbered else { return PlaylistState::Pending };
+        let next_sequence = playlist.next_sequence();
+        let text = |prefix: &str| playlist.render(prefix).map(|text| self.tagged(text, next_sequence));
         match (text(""), text(&format!("{room}/"))) {
             (Some(index), Some(flat)) => PlaylistState::Ready(Arc::new(Playlists { index, flat })),
             _ => PlaylistState::Pending,
@@ -259,9 +333,9 @@ impl SessionState {
     }
 
     /// A playlist changes with each segment and with its end, and sequence numbers are not used twice.
-    fn tagged(&self, text: String) -> PlaylistText {
+    fn tagged(&self, text: String, next_sequence: u64) -> PlaylistText {
         let ended = if self.phase == Phase::Ended { "e" } else { "" };
-        PlaylistText::new(text.into(), format!("{}{ended}", self.playlist.next_sequence()))
+        PlaylistText::new(text.into(), format!("{next_sequence}{ended}"))
     }
 }
 

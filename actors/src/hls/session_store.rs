@@ -8,10 +8,10 @@ use std::{
 };
 
 use synctv_media::{
+    cluster::numbers::HlsNumbers,
     hls::{
         buffer_pool::BufferPool,
         container::Container,
-        playlist::PlaylistConfig,
         segment::Segment,
         segment_name::SegmentName,
         segmenter::{Segmenter, SegmenterConfig},
@@ -22,14 +22,13 @@ use synctv_media::{
 use tokio::time::Instant;
 
 use super::{
-    segment_memory::{MemoryLimits, SegmentMemory},
-    sequence_allocator::SequenceAllocator,
-    session::HlsSession,
+    segment_memory::{FetchedMemory, MemoryLimits, SegmentMemory},
+    session::{HlsSession, SessionShape},
     settings::{HlsMode, HlsSettings},
     storage::StorageHandle,
     stored_segment::StoredSegment,
 };
-use crate::clock::unix_ms;
+use crate::cluster::registry::numbers::NumberReserve;
 
 /// The first segment ends at the first keyframe at or after this age, in milliseconds, so that the first viewers wait
 /// for one GOP and not for the target.
@@ -54,7 +53,6 @@ struct Shared {
     storage: StorageHandle,
     memory: Arc<SegmentMemory>,
     buffers: BufferPool,
-    sequences: SequenceAllocator,
     since: Instant,
 }
 
@@ -70,7 +68,6 @@ impl SessionStore {
             buffers: BufferPool::new(buffers_max_bytes),
             settings,
             rooms: RwLock::default(),
-            sequences: SequenceAllocator::default(),
             since: Instant::now(),
         }))
     }
@@ -92,6 +89,11 @@ impl SessionStore {
         self.0.storage.clear().await;
     }
 
+    /// The memory for segments of other nodes.
+    pub fn fetched_memory(&self) -> FetchedMemory {
+        FetchedMemory::of(self.0.memory.clone())
+    }
+
     /// Which streams are cut.
     pub fn mode(&self) -> HlsMode {
         self.0.settings.mode
@@ -107,9 +109,11 @@ impl SessionStore {
         session.touch(self.now_ms());
     }
 
-    /// Begins a session of `room`.
-    pub fn begin(&self, room: &RoomName) -> Arc<HlsSession> {
+    /// Begins a session of `room`, which has a publisher with these numbers.
+    pub fn begin(&self, room: &RoomName, reserve: NumberReserve) -> Arc<HlsSession> {
         let (session, retired) = self.begin_in(&mut self.rooms_mut(), room);
+        // It is new, and so continues from any numbers.
+        session.resume(reserve);
         self.retire(retired);
         session
     }
@@ -119,7 +123,6 @@ impl SessionStore {
         let Some(change) = session.publish(segment, program_date_time_ms, self.now_ms()) else {
             return;
         };
-        self.0.sequences.note(change.next_sequence);
         self.0.memory.add(change.published.clone());
         let room = session.room();
         self.0.storage.write(room, change.published);
@@ -182,17 +185,15 @@ impl SessionStore {
         room: &RoomName,
     ) -> (Arc<HlsSession>, Option<Arc<HlsSession>>) {
         let sessions = rooms.entry(room.clone()).or_default();
-        let last_discontinuity = sessions.last().map(|session| session.last_discontinuity_sequence());
-        let first = self.0.sequences.first(unix_ms(), last_discontinuity);
-        let config = PlaylistConfig {
+        let reached = sessions.iter().map(|session| session.next_numbers());
+        let shape = SessionShape {
             format: TsContainer::FORMAT,
             window: self.0.settings.window,
             target_ms: self.0.settings.target_ms,
-            first_sequence: first.sequence,
-            first_discontinuity_sequence: first.discontinuity,
+            follows: self.0.settings.in_cluster || !sessions.is_empty(),
+            above: reached.fold(HlsNumbers::default(), HlsNumbers::max),
         };
-        let follows = self.0.settings.in_cluster || !sessions.is_empty();
-        let session = Arc::new(HlsSession::new(room.clone(), config, follows));
+        let session = Arc::new(HlsSession::new(room.clone(), shape));
         let retired = (sessions.len() > ENDED_SESSIONS_MAX).then(|| sessions.remove(0));
         sessions.push(session.clone());
         (session, retired)

@@ -27,12 +27,9 @@ use super::{
     subscribers::Subscribers,
 };
 use crate::{
-    cluster::{
-        registry::{ClaimLost, RegistryHandle},
-        store::Claim,
-    },
+    cluster::registry::{ClaimLost, Claimed, RegistryHandle},
     events::{
-        EndReason, Evicted, PublisherEvent, PublisherId, Source, StreamEnded, StreamEvent, StreamId,
+        Arrival, EndReason, Evicted, PublisherEvent, PublisherId, Source, StreamEnded, StreamEvent, StreamId,
         StreamSettings, StreamState, SubscriberRole,
     },
 };
@@ -119,7 +116,7 @@ impl StreamActor {
     /// The claim is this stream's: the publisher may begin.
     fn go_live(
         &mut self,
-        claim: Claim,
+        Claimed { claim, numbers }: Claimed,
         events: Recipient<PublisherEvent>,
         ctx: &mut Context<Self>,
     ) -> Publication {
@@ -127,12 +124,12 @@ impl StreamActor {
         let publisher = PublisherId(self.last_publisher);
         // Another node's media may have come up to now.
         self.end_publication(ctx);
-        self.ingest = Ingest::Published { publisher, claim, events };
+        self.ingest = Ingest::Published { publisher, claim, numbers: numbers.clone(), events };
         self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);
         self.notify_publisher();
         self.stats.publisher_came(None);
         self.set_state(StreamState::Live(Source::Local));
-        self.subscribers.tell(&StreamEvent::PublisherCame(Source::Local));
+        self.subscribers.tell(&StreamEvent::PublisherCame(Arrival::Local(numbers)));
         Publication::new(ctx.address().recipient(), ctx.address().recipient(), publisher)
     }
 
@@ -229,11 +226,11 @@ impl StreamActor {
         Box::pin(claimed.into_actor(self).map(move |claimed, stream, ctx| {
             let admission = std::mem::replace(&mut stream.admission, Admission::Idle);
             match claimed {
-                Ok(claim) if admission.has_lost(&claim) => {
+                Ok(claimed) if admission.has_lost(&claimed.claim) => {
                     stream.claim_refused(ctx);
                     Err(PublishError::Busy)
                 }
-                Ok(claim) => Ok(stream.go_live(claim, events, ctx)),
+                Ok(claimed) => Ok(stream.go_live(claimed, events, ctx)),
                 Err(error) => {
                     stream.claim_refused(ctx);
                     Err(error.into())
@@ -332,8 +329,8 @@ impl Handler<Join> for StreamActor {
     type Result = ();
 
     fn handle(&mut self, Join { subscriber, role, viewer, recipient }: Join, ctx: &mut Self::Context) {
-        if role == SubscriberRole::Segmenter && self.state() == StreamState::Live(Source::Local) {
-            recipient.do_send(StreamEvent::PublisherCame(Source::Local));
+        if let (SubscriberRole::Segmenter, Ingest::Published { numbers, .. }) = (role, &self.ingest) {
+            recipient.do_send(StreamEvent::PublisherCame(Arrival::Local(numbers.clone())));
         }
         let point = self.join_point();
         self.subscribers.join(subscriber, role, viewer, recipient, point);

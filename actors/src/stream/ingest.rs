@@ -6,7 +6,7 @@ use actix::Recipient;
 use tokio::time::Instant;
 
 use crate::{
-    cluster::{puller::PullerHandle, store::Claim},
+    cluster::{puller::PullerHandle, registry::numbers::NumberReserve, store::Claim},
     events::{PublisherEvent, PublisherId, PullerId},
 };
 
@@ -21,7 +21,12 @@ pub(super) enum Ingest {
     /// Another node.
     Pulled(PullerHandle),
     /// A publisher of this node.
-    Published { publisher: PublisherId, claim: Claim, events: Recipient<PublisherEvent> },
+    Published {
+        publisher: PublisherId,
+        claim: Claim,
+        numbers: NumberReserve,
+        events: Recipient<PublisherEvent>,
+    },
 }
 
 /// Whether a publisher waits to be let in. The stream is fed, or not, as before while it does.

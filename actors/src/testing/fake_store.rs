@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::cluster::{
     origin::{Origin, PublishedRoom},
-    store::{Claim, ClaimError, Store, StoreError},
+    store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
 };
 
 /// A store that takes every claim under epoch 1, loses none and knows of no other node, unless told otherwise. Clones share
@@ -123,7 +123,7 @@ impl FakeStore {
 }
 
 impl Store for FakeStore {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> {
+    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
         let claimed = {
             let mut script = self.script();
             let next = script.claimed_next.take();
@@ -131,16 +131,17 @@ impl Store for FakeStore {
             next.into_iter().for_each(|next| script.claimed = next);
             claimed
         };
-        self.reply("claim", claimed.map(|epoch| Claim { room: room.clone(), epoch }))
+        self.reply("claim", claimed.map(|epoch| Claim { room: room.clone(), epoch }.into()))
     }
 
-    fn renew(&self, claims: Vec<Claim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
+    fn renew(&self, claims: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
         let (loses_claims, panics) = {
             let script = self.script();
             (script.loses_claims, script.panics)
         };
         assert!(!panics, "as a test wants it");
-        self.reply("renew", Ok(if loses_claims { claims } else { Vec::new() }))
+        let lost = claims.into_iter().filter(|_| loses_claims).map(|used| used.claim);
+        self.reply("renew", Ok(lost.collect()))
     }
 
     fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {

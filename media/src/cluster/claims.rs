@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::numbers::{NumberGrant, NumberHolder, NumberUse, RoomNumbers};
 use crate::stream::room::RoomName;
+
+/// Rooms whose numbers are remembered, beside those that are claimed. Those of further rooms begin at the clock.
+const NUMBERS_MAX: usize = 65_536;
 
 /// Where other nodes reach a node's ports, each as `HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +37,11 @@ pub struct Lease {
     pub addresses: NodeAddresses,
 }
 
+/// Tells one memory of the table from another: a Redis that was restarted, restored or replaced has another id, and may
+/// lack what it was told last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct TableId(pub u64);
+
 /// A room's claim, as the table has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
@@ -40,9 +49,6 @@ pub struct Holder {
     pub process: Process,
     /// Higher than that of every claim before.
     pub epoch: u64,
-    /// How often the process has come back from a lease that had lapsed and found the claim its own. A takeover that
-    /// was decided on before fails.
-    pub lease_generation: u64,
 }
 
 /// A wish for a room.
@@ -61,12 +67,14 @@ pub struct ClaimRequest {
 /// What became of a bid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimAnswer {
-    /// The room is the bidder's.
-    Granted,
-    /// It is somebody's.
+    /// The room is the bidder's, and these are its HLS numbers.
+    Granted(NumberGrant),
+    /// It is that of a process that is alive.
     Held(Holder),
-    /// It is free, but the bid came after its time.
+    /// It is free, but the bid came after its time, or after a later one.
     Late,
+    /// The bidder has no lease.
+    NoLease,
 }
 
 /// What became of a claim that was to be renewed.
@@ -74,11 +82,11 @@ pub enum ClaimAnswer {
 pub enum RenewAnswer {
     /// It was there.
     Kept,
-    /// It was gone, nobody had taken the room, and it is there again.
+    /// It was absent, or an earlier claim was in its place, and it is there again.
     Reasserted,
-    /// It was gone, and the request came after its time.
+    /// It was absent, and the request came after its time.
     Late,
-    /// The room is somebody else's.
+    /// A later claim has the room.
     Lost,
 }
 
@@ -93,12 +101,14 @@ pub enum LeaseAnswer {
     Lost(Lease),
 }
 
-/// Claims and leases, each with its time to live. Times are the table's own clock, in milliseconds.
+/// Claims, leases and HLS numbers. A claim counts for as long as its process's lease does. Times are the table's own clock,
+/// in milliseconds.
 #[derive(Debug, Clone, Default)]
 pub struct ClaimTable {
     last_epoch: u64,
-    rooms: HashMap<RoomName, Expiring<RoomRow>>,
+    rooms: HashMap<RoomName, RoomRow>,
     leases: HashMap<String, Expiring<Lease>>,
+    numbers: HashMap<RoomName, Expiring<RoomNumbers>>,
 }
 
 #[derive(Debug, Clone)]
@@ -110,17 +120,12 @@ struct RoomRow {
 #[derive(Debug, Clone)]
 struct Expiring<T> {
     value: T,
-    /// Not at all if `None`.
-    expires_ms: Option<u64>,
+    expires_ms: u64,
 }
 
 impl<T> Expiring<T> {
-    fn new(value: T, now_ms: u64, ttl_ms: Option<u64>) -> Self {
-        Self { value, expires_ms: ttl_ms.map(|ttl_ms| now_ms + ttl_ms) }
-    }
-
     fn live(&self, now_ms: u64) -> Option<&T> {
-        self.expires_ms.is_none_or(|expires_ms| now_ms < expires_ms).then_some(&self.value)
+        (now_ms < self.expires_ms).then_some(&self.value)
     }
 }
 
@@ -132,79 +137,105 @@ impl Holder {
 }
 
 impl ClaimTable {
-    /// An epoch that was never given before, not even by a table that lost its memory: it is at least the time.
-    pub fn next_epoch(&mut self, now_ms: u64) -> u64 {
-        self.last_epoch = now_ms.max(self.last_epoch + 1);
+    /// An epoch above all that were given, also by a table that has lost its memory: it is at least the time, and above
+    /// `known`, the highest that the node knows of.
+    pub fn next_epoch(&mut self, known: u64, now_ms: u64) -> u64 {
+        self.last_epoch = now_ms.max(self.last_epoch + 1).max(known.saturating_add(1));
         self.last_epoch
     }
 
-    /// Gives the room to the bidder if it is free, or still as it was when the bidder decided to take it `over`.
-    pub fn try_claim(
-        &mut self,
-        request: &ClaimRequest,
-        over: Option<&Holder>,
-        ttl_ms: Option<u64>,
-        now_ms: u64,
-    ) -> ClaimAnswer {
-        match self.holder(&request.room, now_ms) {
-            Some(holder) if over != Some(holder) => return ClaimAnswer::Held(holder.clone()),
+    /// Gives the room to the bidder, unless another node has it that is alive. A claim of the bidder's own node is that of
+    /// an earlier process, or one whose answer was lost.
+    pub fn try_claim(&mut self, request: &ClaimRequest, now_ms: u64) -> ClaimAnswer {
+        if !self.is_alive(&request.process, now_ms) {
+            return ClaimAnswer::NoLease;
+        }
+        match self.holder(&request.room) {
+            Some(holder) if self.stands(holder, request, now_ms) => return ClaimAnswer::Held(holder.clone()),
+            Some(holder) if holder.epoch > request.epoch => return ClaimAnswer::Late,
             _ if now_ms > request.valid_until_ms => return ClaimAnswer::Late,
             _ => {}
         }
-        let holder = Holder { process: request.process.clone(), epoch: request.epoch, lease_generation: 0 };
-        let row = RoomRow { holder, since_ms: now_ms };
-        self.rooms.insert(request.room.clone(), Expiring::new(row, now_ms, ttl_ms));
-        ClaimAnswer::Granted
+        self.put(request, now_ms);
+        let row = self.numbers_of(&request.room, now_ms).cloned();
+        let (row, grant) = RoomNumbers::grant(row, self.number_holder(request), now_ms);
+        self.put_numbers(&request.room, row, now_ms);
+        ClaimAnswer::Granted(grant)
     }
 
-    /// Keeps the claim that `bid` won. `returned`: the process comes back from a lease that had lapsed.
-    pub fn renew(
-        &mut self,
-        request: &ClaimRequest,
-        returned: bool,
-        ttl_ms: Option<u64>,
-        now_ms: u64,
-    ) -> RenewAnswer {
-        let Some(row) = self.row(&request.room, now_ms) else {
-            return self.reassert(request, ttl_ms, now_ms);
+    fn stands(&self, holder: &Holder, request: &ClaimRequest, now_ms: u64) -> bool {
+        holder.process.node != request.process.node && self.is_alive(&holder.process, now_ms)
+    }
+
+    fn put(&mut self, request: &ClaimRequest, since_ms: u64) {
+        let holder = Holder { process: request.process.clone(), epoch: request.epoch };
+        self.rooms.insert(request.room.clone(), RoomRow { holder, since_ms });
+    }
+
+    /// Keeps the claim that `bid` won, and the numbers that are used under it. A later claim counts more, and an earlier
+    /// one less: such a one was put back by a table that lost what came after it.
+    pub fn renew(&mut self, request: &ClaimRequest, used: &NumberUse, now_ms: u64) -> RenewAnswer {
+        let answer = match self.holder(&request.room) {
+            Some(holder) if holder.is(&request.process, request.epoch) => RenewAnswer::Kept,
+            Some(holder) if holder.epoch >= request.epoch => return RenewAnswer::Lost,
+            _ if now_ms > request.valid_until_ms => return RenewAnswer::Late,
+            _ => RenewAnswer::Reasserted,
         };
-        if !row.holder.is(&request.process, request.epoch) {
-            return RenewAnswer::Lost;
+        if answer == RenewAnswer::Reasserted {
+            self.put(request, now_ms.min(request.epoch));
         }
-        let mut row = row.clone();
-        row.holder.lease_generation += u64::from(returned);
-        self.rooms.insert(request.room.clone(), Expiring::new(row, now_ms, ttl_ms));
-        RenewAnswer::Kept
+        self.reserve(request, used, now_ms);
+        answer
     }
 
-    fn reassert(&mut self, request: &ClaimRequest, ttl_ms: Option<u64>, now_ms: u64) -> RenewAnswer {
-        match self.try_claim(request, None, ttl_ms, now_ms) {
-            ClaimAnswer::Granted => RenewAnswer::Reasserted,
-            ClaimAnswer::Late => RenewAnswer::Late,
-            ClaimAnswer::Held(_) => RenewAnswer::Lost,
+    /// Reserves the HLS numbers that are used under the claim that `bid` won, which may have ended. Says whether they may
+    /// be used.
+    pub fn reserve(&mut self, request: &ClaimRequest, used: &NumberUse, now_ms: u64) -> bool {
+        let row = self.numbers_of(&request.room, now_ms).cloned();
+        let holder = NumberHolder { first_sequence: used.first_sequence, ..self.number_holder(request) };
+        let reserved = RoomNumbers::reserve(row, holder, used.limit, now_ms);
+        let may_use = reserved.is_some();
+        if let Some(row) = reserved {
+            self.put_numbers(&request.room, row, now_ms);
         }
+        may_use
     }
 
     /// Frees the room, if it is still this claim's. Says whether it was.
     pub fn release(&mut self, room: &RoomName, process: &Process, epoch: u64, now_ms: u64) -> bool {
-        let is_held = self.holder(room, now_ms).is_some_and(|holder| holder.is(process, epoch));
+        let is_held = self.holder(room).is_some_and(|holder| holder.is(process, epoch));
         if is_held {
             self.rooms.remove(room);
+            if let Some(row) = self.numbers.get_mut(room) {
+                row.value.leave(process, now_ms);
+            }
         }
         is_held
     }
 
-    /// Who has the room.
-    pub fn holder(&self, room: &RoomName, now_ms: u64) -> Option<&Holder> {
-        self.row(room, now_ms).map(|row| &row.holder)
+    /// The room's last claim, whether its process is alive or not.
+    pub fn holder(&self, room: &RoomName) -> Option<&Holder> {
+        self.rooms.get(room).map(|row| &row.holder)
     }
 
-    /// All rooms with their holders and the times of their claims, in no order.
-    pub fn rooms(&self, now_ms: u64) -> impl Iterator<Item = (&RoomName, &Holder, u64)> {
-        self.rooms.iter().filter_map(move |(room, row)| {
-            let row = row.live(now_ms)?;
-            Some((room, &row.holder, row.since_ms))
-        })
+    /// All rooms with their last claims and the times of those, in no order.
+    pub fn rooms(&self) -> impl Iterator<Item = (&RoomName, &Holder, u64)> {
+        self.rooms.iter().map(|(room, row)| (room, &row.holder, row.since_ms))
+    }
+
+    /// What is known of the room's HLS numbers.
+    pub fn numbers_of(&self, room: &RoomName, now_ms: u64) -> Option<&RoomNumbers> {
+        self.numbers.get(room)?.live(now_ms)
+    }
+
+    /// Forgets a node whose lease lapsed longer than `patience_ms` ago, and its claims, which do not count any more.
+    pub fn forget_dead(&mut self, node: &str, patience_ms: u64, now_ms: u64) {
+        let is_dead =
+            self.leases.get(node).is_none_or(|lease| lease.expires_ms.saturating_add(patience_ms) <= now_ms);
+        if is_dead {
+            self.leases.remove(node);
+            self.rooms.retain(|_, row| row.holder.process.node != node);
+        }
     }
 
     /// Keeps the lease of `process`, or takes it if it is free, or if it is the incarnation's that is to be taken
@@ -222,15 +253,16 @@ impl ClaimTable {
             Some(lease) if over != Some(lease.incarnation) => return LeaseAnswer::Lost(lease.clone()),
             _ => LeaseAnswer::Taken,
         };
-        let lease = Lease { incarnation: process.incarnation, addresses: addresses.clone() };
-        self.leases.insert(process.node.clone(), Expiring::new(lease, now_ms, Some(ttl_ms)));
+        let value = Lease { incarnation: process.incarnation, addresses: addresses.clone() };
+        let lease = Expiring { value, expires_ms: now_ms.saturating_add(ttl_ms) };
+        self.leases.insert(process.node.clone(), lease);
         answer
     }
 
     /// Ends the lease of `process`, if it is still its own. Says whether it was.
-    pub fn end_lease(&mut self, process: &Process, now_ms: u64) -> bool {
-        let is_held =
-            self.lease(&process.node, now_ms).is_some_and(|lease| lease.incarnation == process.incarnation);
+    pub fn end_lease(&mut self, process: &Process) -> bool {
+        let lease = self.leases.get(&process.node);
+        let is_held = lease.is_some_and(|lease| lease.value.incarnation == process.incarnation);
         if is_held {
             self.leases.remove(&process.node);
         }
@@ -242,7 +274,129 @@ impl ClaimTable {
         self.leases.get(node)?.live(now_ms)
     }
 
-    fn row(&self, room: &RoomName, now_ms: u64) -> Option<&RoomRow> {
-        self.rooms.get(room)?.live(now_ms)
+    /// Whether the process has its node's lease.
+    pub fn is_alive(&self, process: &Process, now_ms: u64) -> bool {
+        self.lease(&process.node, now_ms).is_some_and(|lease| lease.incarnation == process.incarnation)
+    }
+
+    /// The bidder as one who uses numbers. Its first one is not known here.
+    fn number_holder(&self, request: &ClaimRequest) -> NumberHolder {
+        let lease = self.leases.get(&request.process.node).map(|lease| &lease.value);
+        let hls = lease.and_then(|lease| lease.addresses.hls.clone());
+        NumberHolder::new(request.process.clone(), request.epoch, 0, hls)
+    }
+
+    fn put_numbers(&mut self, room: &RoomName, row: RoomNumbers, now_ms: u64) {
+        if self.numbers.len() >= NUMBERS_MAX && !self.numbers.contains_key(room) {
+            self.numbers.retain(|_, row| row.live(now_ms).is_some());
+        }
+        if self.numbers.len() >= NUMBERS_MAX {
+            let rooms = &self.rooms;
+            self.numbers.retain(|room, _| rooms.contains_key(room));
+        }
+        let expires_ms = row.expires_ms(now_ms);
+        self.numbers.insert(room.clone(), Expiring { value: row, expires_ms });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TTL_MS: u64 = 10_000;
+    const NO_NUMBERS: NumberUse = NumberUse {
+        first_sequence: 0,
+        limit: super::super::numbers::HlsNumbers { sequence: 0, discontinuity: 0 },
+    };
+
+    fn room() -> RoomName {
+        RoomName::new("r").unwrap()
+    }
+
+    fn process(node: &str, incarnation: u64) -> Process {
+        Process { node: node.to_owned(), incarnation }
+    }
+
+    fn request(process: &Process, epoch: u64) -> ClaimRequest {
+        ClaimRequest { room: room(), process: process.clone(), epoch, valid_until_ms: u64::MAX }
+    }
+
+    fn live(table: &mut ClaimTable, process: &Process, now_ms: u64) {
+        let addresses =
+            NodeAddresses { rtmp: "a:1".to_owned(), httpflv: "a:2".to_owned(), hls: Some("a:3".to_owned()) };
+        table.renew_lease(process, &addresses, None, TTL_MS, now_ms);
+    }
+
+    #[test]
+    fn a_room_is_taken_over_from_a_process_that_is_dead_and_from_no_other() {
+        let (holder, other) = (process("n1", 7), process("n2", 9));
+        let mut held = ClaimTable::default();
+        live(&mut held, &holder, 0);
+        assert!(matches!(held.try_claim(&request(&holder, 1), 0), ClaimAnswer::Granted(_)));
+        live(&mut held, &other, 0);
+        assert!(matches!(held.clone().try_claim(&request(&other, 2), 0), ClaimAnswer::Held(_)));
+        let again = held.clone().try_claim(&request(&holder, 2), 0);
+        assert!(matches!(again, ClaimAnswer::Granted(_)), "an answer that got lost: {again:?}");
+
+        live(&mut held, &other, TTL_MS);
+        assert_eq!(held.clone().try_claim(&request(&holder, 2), TTL_MS), ClaimAnswer::NoLease);
+        let lapsed = held.clone().try_claim(&request(&other, 2), TTL_MS);
+        assert!(matches!(lapsed, ClaimAnswer::Granted(_)), "its lease lapsed: {lapsed:?}");
+        live(&mut held, &process("n1", 8), TTL_MS);
+        let restarted = held.try_claim(&request(&other, 2), TTL_MS);
+        assert!(matches!(restarted, ClaimAnswer::Granted(_)), "it restarted: {restarted:?}");
+    }
+
+    #[test]
+    fn the_later_claim_wins_in_a_table_that_went_back() {
+        let (n1, n2) = (process("n1", 1), process("n2", 2));
+        let mut table = ClaimTable::default();
+        live(&mut table, &n1, 0);
+        live(&mut table, &n2, 0);
+        table.try_claim(&request(&n1, 1), 0);
+        let earlier = table.clone();
+        table.release(&room(), &n1, 1, 0);
+        table.try_claim(&request(&n2, 2), 0);
+
+        let mut restored = earlier;
+        assert_eq!(restored.renew(&request(&n2, 2), &NO_NUMBERS, 0), RenewAnswer::Reasserted);
+        assert_eq!(restored.holder(&room()).map(|holder| holder.epoch), Some(2));
+        assert_eq!(restored.renew(&request(&n1, 1), &NO_NUMBERS, 0), RenewAnswer::Lost);
+    }
+
+    #[test]
+    fn an_epoch_is_above_all_that_the_node_knows_of() {
+        let mut table = ClaimTable::default();
+        assert_eq!(table.next_epoch(0, 100), 100);
+        assert_eq!(table.next_epoch(0, 50), 101);
+        assert_eq!(table.next_epoch(500, 60), 501);
+    }
+
+    #[test]
+    fn a_node_that_is_long_dead_is_forgotten_with_its_claims() {
+        let (n1, n2) = (process("n1", 1), process("n2", 2));
+        let mut table = ClaimTable::default();
+        live(&mut table, &n1, 0);
+        table.try_claim(&request(&n1, 1), 0);
+        table.forget_dead("n1", 5_000, TTL_MS + 4_999);
+        assert!(table.holder(&room()).is_some());
+        table.forget_dead("n1", 5_000, TTL_MS + 5_000);
+        assert!(table.holder(&room()).is_none());
+        live(&mut table, &n2, TTL_MS);
+        table.forget_dead("n2", 0, TTL_MS);
+        assert!(table.lease("n2", TTL_MS).is_some());
+    }
+
+    #[test]
+    fn numbers_are_remembered_of_a_bounded_number_of_rooms() {
+        let n1 = process("n1", 1);
+        let mut table = ClaimTable::default();
+        live(&mut table, &n1, 0);
+        for index in 0..NUMBERS_MAX as u64 + 10 {
+            let room = RoomName::new(&format!("r{index}")).unwrap();
+            table.try_claim(&ClaimRequest { room: room.clone(), ..request(&n1, index + 1) }, 0);
+            table.release(&room, &n1, index + 1, 0);
+        }
+        assert!(table.numbers.len() <= NUMBERS_MAX);
     }
 }

@@ -2,34 +2,18 @@
 
 use thiserror::Error;
 
-use super::claims::{Holder, Lease, LeaseAnswer, Process};
+use super::claims::{LeaseAnswer, TableId};
 
 /// A lease is renewed this often within its time to live.
 const RENEWALS_PER_TTL: f64 = 10.0 / 3.0;
-
-/// What to do about a room that somebody has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeldRoom {
-    /// Leave it to its holder.
-    Taken,
-    /// Take it: its holder is gone.
-    TakeOver,
-}
-
-/// Judges a claim that stands in the way of `own`, which has none on that room that it knows of. `lease` is that of the
-/// holder's node.
-pub fn assess_holder(holder: &Holder, own: &Process, lease: Option<&Lease>) -> HeldRoom {
-    // An earlier process of this node, or a claim of this one whose answer it never got.
-    let is_ours = holder.process.node == own.node;
-    let is_alive = lease.is_some_and(|lease| lease.incarnation == holder.process.incarnation);
-    if is_ours || !is_alive { HeldRoom::TakeOver } else { HeldRoom::Taken }
-}
 
 /// A node's lease as the node knows it. Times are the node's own steady clock, in milliseconds.
 #[derive(Debug, Clone)]
 pub struct NodeLease {
     ttl_ms: u64,
     state: LeaseState,
+    /// The memory of the table that answered last.
+    table: TableId,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +29,8 @@ enum LeaseState {
 pub enum LeaseChange {
     /// Nothing.
     None,
-    /// The lease had been gone: the claims have to be renewed now, as others may have taken the rooms.
+    /// The lease had been gone, or the table is another one: the claims have to be renewed now, as the table may lack them
+    /// and others may have taken the rooms.
     Return,
     /// The node is another process now: all claims are lost.
     Leave,
@@ -67,8 +52,9 @@ pub enum NotClaiming {
 
 impl NodeLease {
     /// A node that has just taken its lease.
-    pub fn new(ttl_ms: u64, now_ms: u64) -> Self {
-        Self { ttl_ms, state: LeaseState::Held { until_ms: now_ms + ttl_ms, settled_ms: now_ms } }
+    pub fn new(ttl_ms: u64, table: TableId, now_ms: u64) -> Self {
+        let state = LeaseState::Held { until_ms: now_ms + ttl_ms, settled_ms: now_ms };
+        Self { ttl_ms, state, table }
     }
 
     /// How long to wait between renewals.
@@ -76,15 +62,22 @@ impl NodeLease {
         (self.ttl_ms as f64 / RENEWALS_PER_TTL) as u64
     }
 
-    /// How long a node that found its lease gone claims no room. A table that was emptied has every room free: until
-    /// the others have renewed once, it must not be believed.
+    /// How long a node that found its lease gone, or the table replaced, claims no room. A table that was emptied has every
+    /// room free: until the others have renewed once, it must not be believed.
     pub fn settling_ms(&self) -> u64 {
         self.ttl_ms / 2
     }
 
-    /// The answer to a renewal that was sent at `sent_ms`.
-    pub fn renewed(&mut self, answer: &LeaseAnswer, sent_ms: u64, now_ms: u64) -> LeaseChange {
+    /// The answer of `table` to a renewal that was sent at `sent_ms`.
+    pub fn renewed(
+        &mut self,
+        answer: &LeaseAnswer,
+        table: TableId,
+        sent_ms: u64,
+        now_ms: u64,
+    ) -> LeaseChange {
         let was_usurped = self.state == LeaseState::Lost;
+        let is_other_table = std::mem::replace(&mut self.table, table) != table;
         // The table counts from when the renewal came, which is later: the node gives up first.
         let until_ms = sent_ms + self.ttl_ms;
         match (answer, self.state) {
@@ -92,11 +85,11 @@ impl NodeLease {
                 self.state = LeaseState::Lost;
                 if was_usurped { LeaseChange::None } else { LeaseChange::Leave }
             }
-            (LeaseAnswer::Kept, LeaseState::Held { settled_ms, .. }) => {
+            (LeaseAnswer::Kept, LeaseState::Held { settled_ms, .. }) if !is_other_table => {
                 self.state = LeaseState::Held { until_ms, settled_ms };
                 LeaseChange::None
             }
-            (LeaseAnswer::Kept, LeaseState::Lost) | (LeaseAnswer::Taken, _) => {
+            (LeaseAnswer::Kept | LeaseAnswer::Taken, _) => {
                 self.state = LeaseState::Held { until_ms, settled_ms: now_ms + self.settling_ms() };
                 LeaseChange::Return
             }
@@ -117,6 +110,11 @@ impl NodeLease {
         }
     }
 
+    /// The memory of the table that answered last. What another one grants counts for nothing.
+    pub fn table(&self) -> TableId {
+        self.table
+    }
+
     /// Whether the lease is certainly this process's.
     pub fn is_certain(&self, now_ms: u64) -> bool {
         matches!(self.state, LeaseState::Held { until_ms, .. } if now_ms < until_ms)
@@ -126,13 +124,10 @@ impl NodeLease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::claims::NodeAddresses;
+    use crate::cluster::claims::{Lease, NodeAddresses};
 
     const TTL_MS: u64 = 10_000;
-
-    fn process(node: &str, incarnation: u64) -> Process {
-        Process { node: node.to_owned(), incarnation }
-    }
+    const TABLE: TableId = TableId(1);
 
     fn lease(incarnation: u64) -> Lease {
         let addresses = NodeAddresses { rtmp: "a:1".to_owned(), httpflv: "a:2".to_owned(), hls: None };
@@ -140,61 +135,51 @@ mod tests {
     }
 
     #[test]
-    fn a_room_is_taken_over_from_a_process_that_is_gone_and_from_no_other() {
-        let holder = Holder { process: process("n1", 7), epoch: 1, lease_generation: 0 };
-        let other = process("n2", 9);
-        assert_eq!(assess_holder(&holder, &other, Some(&lease(7))), HeldRoom::Taken);
-        assert_eq!(assess_holder(&holder, &other, None), HeldRoom::TakeOver, "its lease lapsed");
-        assert_eq!(assess_holder(&holder, &other, Some(&lease(8))), HeldRoom::TakeOver, "it restarted");
-        assert_eq!(
-            assess_holder(&holder, &process("n1", 8), None),
-            HeldRoom::TakeOver,
-            "an earlier incarnation"
-        );
-        assert_eq!(
-            assess_holder(&holder, &process("n1", 7), None),
-            HeldRoom::TakeOver,
-            "an answer that got lost"
-        );
-    }
-
-    #[test]
     fn a_lease_is_renewed_three_times_before_it_lapses() {
-        assert_eq!(NodeLease::new(TTL_MS, 0).renewal_interval_ms(), 3_000);
-        assert_eq!(NodeLease::new(1_500, 0).renewal_interval_ms(), 450);
+        assert_eq!(NodeLease::new(TTL_MS, TABLE, 0).renewal_interval_ms(), 3_000);
+        assert_eq!(NodeLease::new(1_500, TABLE, 0).renewal_interval_ms(), 450);
     }
 
     #[test]
     fn a_node_knows_when_its_lease_may_have_lapsed_and_claims_nothing_then() {
-        let mut node_lease = NodeLease::new(TTL_MS, 0);
-        assert_eq!(node_lease.renewed(&LeaseAnswer::Kept, 3_000, 4_000), LeaseChange::None);
+        let mut node_lease = NodeLease::new(TTL_MS, TABLE, 0);
+        assert_eq!(node_lease.renewed(&LeaseAnswer::Kept, TABLE, 3_000, 4_000), LeaseChange::None);
         assert_eq!(node_lease.may_claim(12_999), Ok(()));
         assert!(!node_lease.is_certain(13_000));
         assert_eq!(node_lease.may_claim(13_500), Err(NotClaiming::Lapsed(10_500)));
-        assert_eq!(node_lease.renewed(&LeaseAnswer::Kept, 14_000, 14_001), LeaseChange::None);
+        assert_eq!(node_lease.renewed(&LeaseAnswer::Kept, TABLE, 14_000, 14_001), LeaseChange::None);
         assert_eq!(node_lease.may_claim(14_001), Ok(()), "the table had kept it");
     }
 
     #[test]
     fn a_node_that_finds_its_lease_gone_renews_its_claims_and_waits_before_it_takes_more() {
-        let mut node_lease = NodeLease::new(TTL_MS, 0);
-        assert_eq!(node_lease.renewed(&LeaseAnswer::Taken, 3_000, 3_010), LeaseChange::Return);
+        let mut node_lease = NodeLease::new(TTL_MS, TABLE, 0);
+        assert_eq!(node_lease.renewed(&LeaseAnswer::Taken, TABLE, 3_000, 3_010), LeaseChange::Return);
         assert!(node_lease.is_certain(3_010));
         assert_eq!(node_lease.may_claim(3_010), Err(NotClaiming::Settling(5_000)));
-        assert_eq!(node_lease.renewed(&LeaseAnswer::Kept, 6_000, 6_010), LeaseChange::None);
+        assert_eq!(node_lease.renewed(&LeaseAnswer::Kept, TABLE, 6_000, 6_010), LeaseChange::None);
         assert_eq!(node_lease.may_claim(8_009), Err(NotClaiming::Settling(1)));
         assert_eq!(node_lease.may_claim(8_010), Ok(()));
     }
 
     #[test]
+    fn a_table_that_was_replaced_may_lack_what_it_was_told() {
+        let mut node_lease = NodeLease::new(TTL_MS, TABLE, 0);
+        assert_eq!(node_lease.renewed(&LeaseAnswer::Kept, TableId(2), 3_000, 3_010), LeaseChange::Return);
+        assert_eq!(node_lease.may_claim(3_010), Err(NotClaiming::Settling(5_000)));
+        assert_eq!(node_lease.table(), TableId(2));
+        assert_eq!(node_lease.renewed(&LeaseAnswer::Kept, TableId(2), 6_000, 6_010), LeaseChange::None);
+    }
+
+    #[test]
     fn a_node_whose_name_is_taken_leaves_once_and_comes_back_when_the_name_is_free() {
-        let mut node_lease = NodeLease::new(TTL_MS, 0);
+        let mut node_lease = NodeLease::new(TTL_MS, TABLE, 0);
         let usurped = LeaseAnswer::Lost(lease(8));
-        assert_eq!(node_lease.renewed(&usurped, 3_000, 3_010), LeaseChange::Leave);
-        assert_eq!(node_lease.renewed(&usurped, 6_000, 6_010), LeaseChange::None);
+        assert_eq!(node_lease.renewed(&usurped, TABLE, 3_000, 3_010), LeaseChange::Leave);
+        assert_eq!(node_lease.renewed(&usurped, TABLE, 6_000, 6_010), LeaseChange::None);
         assert_eq!(node_lease.may_claim(6_010), Err(NotClaiming::Lost));
         assert!(!node_lease.is_certain(6_010));
-        assert_eq!(node_lease.renewed(&LeaseAnswer::Taken, 9_000, 9_010), LeaseChange::Return);
+        assert_eq!(node_lease.renewed(&LeaseAnswer::Taken, TABLE, 9_000, 9_010), LeaseChange::Return);
         assert!(node_lease.is_certain(9_010));
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod claims;
 pub mod leases;
+pub mod numbers;
 
 #[cfg(test)]
 mod tests;

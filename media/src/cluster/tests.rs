@@ -1,5 +1,5 @@
 //! A cluster in small: nodes that share one table, whose requests and answers are on their way for as long as chance
-//! wants, while nodes pause, crash and restart and the table loses its memory.
+//! wants, while nodes pause, crash and restart and the table loses its memory or goes back to an earlier one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,17 +7,21 @@ use proptest::{prelude::*, sample::Index};
 
 use super::{
     claims::{
-        ClaimAnswer, ClaimRequest, ClaimTable, Holder, LeaseAnswer, NodeAddresses, Process, RenewAnswer,
+        ClaimAnswer, ClaimRequest, ClaimTable, LeaseAnswer, NodeAddresses, Process, RenewAnswer, TableId,
     },
-    leases::{HeldRoom, LeaseChange, NodeLease, assess_holder},
+    leases::{LeaseChange, NodeLease},
+    numbers::{EPOCH_UNIX_MS, HlsNumbers, NumberGrant, NumberUse, RESERVE},
 };
 use crate::stream::{frame::Track, room::RoomName, timeline::Timeline};
 
 const NODES: usize = 3;
 const ROOMS: [&str; 2] = ["a", "b"];
 const LEASE_TTL_MS: u64 = 1_000;
-const CLAIM_TTL_MS: u64 = 5_000;
 const BID_VALID_MS: u64 = 300;
+/// How long it takes until the table is there again with another memory.
+const REPLACEMENT_MS: u64 = 300;
+/// The shortest segments that a node cuts in real time.
+const SEGMENT_MS: u64 = 500;
 
 /// What chance does next.
 #[derive(Debug, Clone)]
@@ -43,6 +47,10 @@ enum Event {
     Reach(Index),
     /// An answer that is on its way reaches its node.
     Answer(Index),
+    /// Everything of a node arrives, and what it asks then.
+    Exchange {
+        node: usize,
+    },
     Pause {
         node: usize,
     },
@@ -52,24 +60,46 @@ enum Event {
     Restart {
         node: usize,
     },
+    /// A node cuts segments of a room that it has, in no time.
+    Cut {
+        node: usize,
+        room: usize,
+        count: u64,
+    },
+    /// A node looks for claims in the table that it does not know.
+    Audit {
+        node: usize,
+    },
     EmptyTable,
+    /// The table is saved.
+    Save,
+    /// The table loses what came after it was saved.
+    Restore,
 }
 
 fn event() -> impl Strategy<Value = Event> {
+    let lossy = prop_oneof![Just(Event::EmptyTable), Just(Event::Save), Just(Event::Restore)];
+    prop_oneof![60 => lossless_event(), 2 => lossy]
+}
+
+fn lossless_event() -> impl Strategy<Value = Event> {
     let node = || 0..NODES;
     let room = || 0..ROOMS.len();
     prop_oneof![
-        6 => (1_u64..600).prop_map(|ms| Event::Wait { ms }),
+        6 => (1_u64..120).prop_map(|ms| Event::Wait { ms }),
+        1 => (300_u64..1_200).prop_map(|ms| Event::Wait { ms }),
         6 => node().prop_map(|node| Event::RenewLease { node }),
         2 => node().prop_map(|node| Event::RenewClaims { node }),
         6 => (node(), room()).prop_map(|(node, room)| Event::Claim { node, room }),
         2 => (node(), room()).prop_map(|(node, room)| Event::Release { node, room }),
         24 => any::<Index>().prop_map(Event::Reach),
         24 => any::<Index>().prop_map(Event::Answer),
+        20 => node().prop_map(|node| Event::Exchange { node }),
         1 => node().prop_map(|node| Event::Pause { node }),
         2 => node().prop_map(|node| Event::Resume { node }),
         1 => node().prop_map(|node| Event::Restart { node }),
-        1 => Just(Event::EmptyTable),
+        12 => (node(), room(), 1_u64..100).prop_map(|(node, room, count)| Event::Cut { node, room, count }),
+        2 => node().prop_map(|node| Event::Audit { node }),
     ]
 }
 
@@ -88,46 +118,53 @@ enum Request {
         sent_ms: u64,
     },
     Renew {
-        bids: Vec<ClaimRequest>,
+        bids: Vec<(ClaimRequest, NumberUse)>,
         /// How often the node had come back, if it has not renewed its claims since.
         returned: Option<u32>,
-        sent_ms: u64,
     },
-    /// Asks for an epoch, and whether the node's own lease is there.
+    /// Asks for an epoch.
     Ticket {
         room: RoomName,
     },
-    ClaimRequest {
-        request: ClaimRequest,
-        over: Option<Holder>,
-        sent_ms: u64,
-    },
-    LeaseOf {
-        request: ClaimRequest,
-        holder: Holder,
-    },
+    ClaimRequest(ClaimRequest),
     Release {
         room: RoomName,
         epoch: u64,
     },
+    Reserve {
+        request: ClaimRequest,
+        used: NumberUse,
+        sent_ms: u64,
+    },
+    Audit,
+}
+
+/// With the memory of the table that gave it.
+#[derive(Debug, Clone)]
+struct Answer {
+    table: u64,
+    content: Content,
 }
 
 #[derive(Debug, Clone)]
-enum Answer {
-    Lease(LeaseAnswer, u32),
+enum Content {
+    Lease(LeaseAnswer),
     Renewed(Vec<RenewAnswer>),
-    Ticket { epoch: u64, now_ms: u64, own_lease: bool },
+    Ticket { epoch: u64, now_ms: u64 },
     ClaimRequest(ClaimAnswer),
-    Judged(HeldRoom),
     Released,
+    Reserved(bool),
+    Own(Vec<(RoomName, u64)>),
 }
 
 struct Node {
     process: Process,
     node_lease: NodeLease,
     is_paused: bool,
-    /// Rooms that it believes to have: epoch, and until when the table keeps the claim for certain.
-    claims: HashMap<RoomName, (u64, u64)>,
+    /// Rooms that it believes to have.
+    claims: HashMap<RoomName, Own>,
+    /// Playlists, which outlive the claims.
+    sessions: HashMap<RoomName, Session>,
     /// Rooms with a request under way, one at a time, and how often the node had come back when it began.
     busy: HashMap<RoomName, u32>,
     /// Claims that it lost with its name, to be given back when no renewal is under way.
@@ -135,19 +172,50 @@ struct Node {
     lease_generation: u32,
     is_renewing: bool,
     must_return: bool,
-    /// The memory of the table, counted, that its lease was last seen in.
-    generation: u32,
+    /// By its own clock, the lease has not lasted all the time since it was renewed.
+    has_lapsed: bool,
+    /// It started when the table had lost its memory already, and so has nothing to settle by.
+    started_in: Option<TableId>,
+}
+
+#[derive(Debug, Clone)]
+struct Own {
+    epoch: u64,
+    /// The memory of the table that said last that the claim is there.
+    table: TableId,
+    /// Another node may have taken the room over in a memory that is lost.
+    is_doubtful: bool,
+}
+
+/// A playlist, as far as its numbers go.
+#[derive(Debug, Clone)]
+struct Session {
+    id: u64,
+    epoch: u64,
+    first: u64,
+    next: u64,
+    /// Below it, all are reserved.
+    limit: u64,
+    limit_since_ms: u64,
+    is_asking: bool,
 }
 
 struct World {
     now_ms: u64,
-    generation: u32,
+    /// Which memory the table has.
+    memory: u64,
     table: ClaimTable,
+    saved: ClaimTable,
     nodes: Vec<Node>,
     messages: Vec<Message>,
     last_incarnation: u64,
+    last_session: u64,
     given_epochs: HashSet<u64>,
     edges: HashMap<RoomName, (u64, Timeline, i64)>,
+    /// The highest number that a node which was sure of the room has used, and in which session.
+    used: HashMap<RoomName, (u64, u64)>,
+    /// The table has lost something: nothing is promised of numbers then.
+    is_lossy: bool,
 }
 
 fn room(index: usize) -> RoomName {
@@ -161,14 +229,18 @@ fn addresses() -> NodeAddresses {
 impl World {
     fn new() -> Self {
         let mut world = Self {
-            now_ms: 1_000_000,
-            generation: 0,
+            now_ms: EPOCH_UNIX_MS + 1_000_000_000,
+            memory: 1,
             table: ClaimTable::default(),
+            saved: ClaimTable::default(),
             nodes: Vec::new(),
             messages: Vec::new(),
             last_incarnation: 0,
+            last_session: 0,
             given_epochs: HashSet::new(),
             edges: HashMap::new(),
+            used: HashMap::new(),
+            is_lossy: false,
         };
         for index in 0..NODES {
             let node = world.start(index);
@@ -185,15 +257,17 @@ impl World {
         self.table.renew_lease(&process, &addresses(), over, LEASE_TTL_MS, self.now_ms);
         Node {
             process,
-            node_lease: NodeLease::new(LEASE_TTL_MS, self.now_ms),
+            node_lease: NodeLease::new(LEASE_TTL_MS, TableId(self.memory), self.now_ms),
             is_paused: false,
             claims: HashMap::new(),
+            sessions: HashMap::new(),
             busy: HashMap::new(),
             given_up: Vec::new(),
             lease_generation: 0,
             is_renewing: false,
             must_return: false,
-            generation: self.generation,
+            has_lapsed: false,
+            started_in: self.is_lossy.then_some(TableId(self.memory)),
         }
     }
 
@@ -206,16 +280,24 @@ impl World {
             Event::Release { node, room: index } => self.release(node, room(index)),
             Event::Reach(index) => self.reach_one(index),
             Event::Answer(index) => self.answer_one(index),
+            Event::Exchange { node } => self.exchange(node),
             Event::Pause { node } => self.nodes[node].is_paused = true,
             Event::Resume { node } => self.nodes[node].is_paused = false,
             Event::Restart { node } => self.nodes[node] = self.start(node),
-            Event::EmptyTable => {
-                self.table = ClaimTable::default();
-                self.generation += 1;
-                // A table does not come back in the very millisecond, in which it may have given several epochs.
-                self.now_ms += 1_000;
-            }
+            Event::Cut { node, room: index, count } => self.cut(node, &room(index), count),
+            Event::Audit { node } => self.audit(node),
+            Event::EmptyTable => self.replace_table(ClaimTable::default()),
+            Event::Save => self.saved = self.table.clone(),
+            Event::Restore => self.replace_table(self.saved.clone()),
         }
+    }
+
+    fn replace_table(&mut self, table: ClaimTable) {
+        self.table = table;
+        self.memory += 1;
+        self.is_lossy = true;
+        // Twice that and the time to settle are more than a lease.
+        self.now_ms += REPLACEMENT_MS;
     }
 
     fn send(&mut self, node: usize, request: Request) {
@@ -236,21 +318,23 @@ impl World {
     }
 
     fn renew_claims(&mut self, index: usize) {
-        let sent_ms = self.now_ms;
         let node = &mut self.nodes[index];
         if node.is_paused || node.is_renewing {
             return;
         }
         node.is_renewing = true;
-        let request = |(room, (epoch, _)): (&RoomName, &(u64, u64))| ClaimRequest {
-            room: room.clone(),
-            process: node.process.clone(),
-            epoch: *epoch,
-            valid_until_ms: sent_ms + BID_VALID_MS,
-        };
-        let bids = node.claims.iter().map(request).collect();
-        let returned = node.must_return.then_some(node.lease_generation);
-        self.send(index, Request::Renew { bids, returned, sent_ms });
+        let bids = node
+            .claims
+            .iter()
+            .map(|(room, own)| (node.try_claim(room, own.epoch, self.now_ms), node.used(room)));
+        let (bids, returned) = (bids.collect(), node.must_return.then_some(node.lease_generation));
+        self.send(index, Request::Renew { bids, returned });
+    }
+
+    fn audit(&mut self, node: usize) {
+        if !self.nodes[node].is_paused {
+            self.send(node, Request::Audit);
+        }
     }
 
     fn claim(&mut self, index: usize, room: RoomName) {
@@ -268,9 +352,9 @@ impl World {
         if node.is_paused || node.is_renewing || node.busy.contains_key(&room) {
             return;
         }
-        if let Some((epoch, _)) = node.claims.remove(&room) {
+        if let Some(own) = node.claims.remove(&room) {
             node.busy.insert(room.clone(), node.lease_generation);
-            self.send(index, Request::Release { room, epoch });
+            self.send(index, Request::Release { room, epoch: own.epoch });
         }
     }
 
@@ -286,6 +370,43 @@ impl World {
         }
     }
 
+    /// Cuts what is reserved as fast as it comes. Beyond that, a node that cannot report goes on in real time, and only
+    /// while it has the room.
+    fn cut(&mut self, index: usize, room: &RoomName, count: u64) {
+        let (now_ms, is_held) = (self.now_ms, self.nodes[index].claims.contains_key(room));
+        let is_sure = self.is_sure_of(&self.nodes[index], room);
+        let node = &mut self.nodes[index];
+        let Some(session) = node.sessions.get_mut(room).filter(|_| !node.is_paused) else { return };
+        let unreported = if is_held { (now_ms - session.limit_since_ms) / SEGMENT_MS } else { 0 };
+        let end = (session.next + count).min(session.limit + unreported).max(session.next);
+        let cut = session.next..end;
+        session.next = end;
+        if is_sure && !cut.is_empty() && !self.is_lossy {
+            let (last, of) = self.used.get(room).copied().unwrap_or_default();
+            assert!(cut.start > last, "{room}: {cut:?} after {last} of {of}, by {session:?}");
+            self.used.insert(room.clone(), (cut.end - 1, session.id));
+        }
+        let wants_more = session.next + RESERVE / 2 > session.limit && !session.is_asking;
+        if wants_more {
+            session.is_asking = true;
+            let epoch = session.epoch;
+            let (request, used) = (node.try_claim(room, epoch, now_ms), node.used(room));
+            self.send(index, Request::Reserve { request, used, sent_ms: now_ms });
+        }
+    }
+
+    fn exchange(&mut self, node: usize) {
+        while let Some(at) = self.messages.iter().position(|message| message.node == node) {
+            if self.messages[at].answer.is_none() {
+                self.reach(at);
+            }
+            if self.nodes[node].is_paused {
+                return;
+            }
+            self.answer(at);
+        }
+    }
+
     fn reach_one(&mut self, index: Index) {
         let waiting: Vec<usize> =
             (0..self.messages.len()).filter(|at| self.messages[*at].answer.is_none()).collect();
@@ -296,39 +417,35 @@ impl World {
 
     fn reach(&mut self, at: usize) {
         let Message { from, request, .. } = self.messages[at].clone();
-        let answer = self.table_answers(&from, request);
-        self.messages[at].answer = Some(answer);
+        let content = self.table_answers(&from, request);
+        self.messages[at].answer = Some(Answer { table: self.memory, content });
     }
 
-    fn table_answers(&mut self, from: &Process, request: Request) -> Answer {
+    fn table_answers(&mut self, from: &Process, request: Request) -> Content {
         let (table, now_ms) = (&mut self.table, self.now_ms);
         match request {
             Request::Lease { .. } => {
-                let answer = table.renew_lease(from, &addresses(), None, LEASE_TTL_MS, now_ms);
-                Answer::Lease(answer, self.generation)
+                Content::Lease(table.renew_lease(from, &addresses(), None, LEASE_TTL_MS, now_ms))
             }
-            Request::Renew { bids, returned, .. } => {
-                let renew = |request: &ClaimRequest| {
-                    table.renew(request, returned.is_some(), Some(CLAIM_TTL_MS), now_ms)
-                };
-                Answer::Renewed(bids.iter().map(renew).collect())
-            }
+            Request::Renew { bids, .. } => Content::Renewed(
+                bids.iter().map(|(request, used)| table.renew(request, used, now_ms)).collect(),
+            ),
             Request::Ticket { .. } => {
-                let lease = table.lease(&from.node, now_ms);
-                let own_lease = lease.is_some_and(|lease| lease.incarnation == from.incarnation);
-                let epoch = table.next_epoch(now_ms);
+                let epoch = table.next_epoch(0, now_ms);
                 assert!(self.given_epochs.insert(epoch), "epoch {epoch} was given before");
-                Answer::Ticket { epoch, now_ms, own_lease }
+                Content::Ticket { epoch, now_ms }
             }
-            Request::ClaimRequest { request, over, .. } => {
-                Answer::ClaimRequest(table.try_claim(&request, over.as_ref(), Some(CLAIM_TTL_MS), now_ms))
-            }
-            Request::LeaseOf { holder, .. } => {
-                Answer::Judged(assess_holder(&holder, from, table.lease(&holder.process.node, now_ms)))
-            }
+            Request::ClaimRequest(request) => Content::ClaimRequest(table.try_claim(&request, now_ms)),
             Request::Release { room, epoch } => {
                 table.release(&room, from, epoch, now_ms);
-                Answer::Released
+                Content::Released
+            }
+            Request::Reserve { request, used, .. } => {
+                Content::Reserved(table.reserve(&request, &used, now_ms))
+            }
+            Request::Audit => {
+                let own = table.rooms().filter(|(_, holder, _)| holder.process == *from);
+                Content::Own(own.map(|(room, holder, _)| (room.clone(), holder.epoch)).collect())
             }
         }
     }
@@ -347,80 +464,100 @@ impl World {
     fn answer(&mut self, at: usize) {
         let Message { from, node: index, request, answer } = self.messages.swap_remove(at);
         let node = &mut self.nodes[index];
-        let Some(answer) = answer.filter(|_| node.process == from) else { return };
-        match (request, answer) {
-            (Request::Lease { sent_ms }, Answer::Lease(answer, generation)) => {
-                node.generation = node.generation.max(generation);
-                match node.node_lease.renewed(&answer, sent_ms, self.now_ms) {
-                    LeaseChange::None => {}
-                    LeaseChange::Return => {
-                        node.must_return = true;
-                        node.lease_generation += 1;
-                        self.renew_claims(index);
-                    }
-                    LeaseChange::Leave => {
-                        let lost = node.claims.drain().map(|(room, (epoch, _))| (room, epoch));
-                        node.given_up.extend(lost);
-                        self.give_back(index);
-                    }
-                }
+        let Some(Answer { table, content }) = answer.filter(|_| node.process == from) else { return };
+        match (request, content) {
+            (Request::Lease { sent_ms }, Content::Lease(answer)) => {
+                self.lease_renewed(index, &answer, table, sent_ms);
             }
-            (Request::Renew { bids, returned, sent_ms }, Answer::Renewed(answers)) => {
-                node.renewed(&bids, &answers, returned, sent_ms);
+            (Request::Renew { bids, returned }, Content::Renewed(answers)) => {
+                node.renewed(&bids, &answers, TableId(table), returned);
                 let must_return = node.must_return;
                 self.give_back(index);
                 if must_return {
                     self.renew_claims(index);
                 }
             }
-            (Request::Ticket { room }, Answer::Ticket { epoch, now_ms, own_lease }) => {
-                if own_lease {
-                    let process = node.process.clone();
-                    let request =
-                        ClaimRequest { room, process, epoch, valid_until_ms: now_ms + BID_VALID_MS };
-                    self.send(index, Request::ClaimRequest { request, over: None, sent_ms: self.now_ms });
+            // What another table says is not believed before the lease was renewed there.
+            (Request::Ticket { room }, Content::Ticket { epoch, now_ms }) => {
+                if TableId(table) == node.node_lease.table() {
+                    let request = node.try_claim(&room, epoch, now_ms);
+                    self.send(index, Request::ClaimRequest(request));
                 } else {
                     node.busy.remove(&room);
                 }
             }
-            (Request::ClaimRequest { request, over, sent_ms }, Answer::ClaimRequest(answer)) => {
-                match answer {
-                    ClaimAnswer::Held(holder) if over.is_none() => {
-                        self.send(index, Request::LeaseOf { request, holder });
-                    }
-                    // It may have been granted by a table that was emptied since.
-                    ClaimAnswer::Granted if node.busy.get(&request.room) != Some(&node.lease_generation) => {
-                        self.send(index, Request::Release { room: request.room, epoch: request.epoch });
-                    }
-                    ClaimAnswer::Granted => {
-                        node.busy.remove(&request.room);
-                        node.claims.insert(request.room, (request.epoch, sent_ms + CLAIM_TTL_MS));
-                    }
-                    ClaimAnswer::Held(_) | ClaimAnswer::Late => {
-                        node.busy.remove(&request.room);
-                    }
-                }
+            (Request::ClaimRequest(request), Content::ClaimRequest(ClaimAnswer::Granted(grant))) => {
+                self.bid_won(index, request, grant, table);
             }
-            (Request::LeaseOf { request, holder, .. }, Answer::Judged(HeldRoom::TakeOver)) => {
-                self.send(index, Request::ClaimRequest { request, over: Some(holder), sent_ms: self.now_ms });
-            }
-            (Request::LeaseOf { request, .. }, _) => {
+            (Request::ClaimRequest(request), Content::ClaimRequest(_)) => {
                 node.busy.remove(&request.room);
             }
-            (Request::Release { room, .. }, _) => {
+            (Request::Release { room, .. }, Content::Released) => {
                 node.busy.remove(&room);
             }
-            (request, answer) => panic!("{answer:?} is no answer to {request:?}"),
+            (Request::Reserve { request, used, sent_ms }, Content::Reserved(may_use)) => {
+                node.reserved(&request, &used, may_use, sent_ms);
+            }
+            (Request::Audit, Content::Own(rooms)) => {
+                for (room, epoch) in rooms {
+                    let is_known = node.claims.get(&room).is_some_and(|own| own.epoch == epoch);
+                    if !is_known && !node.busy.contains_key(&room) {
+                        node.given_up.push((room, epoch));
+                    }
+                }
+                self.give_back(index);
+            }
+            (request, content) => panic!("{content:?} is no answer to {request:?}"),
         }
+    }
+
+    fn lease_renewed(&mut self, index: usize, answer: &LeaseAnswer, table: u64, sent_ms: u64) {
+        let node = &mut self.nodes[index];
+        let before = node.node_lease.table();
+        let consequence = node.node_lease.renewed(answer, TableId(table), sent_ms, self.now_ms);
+        let has_lapsed = std::mem::take(&mut node.has_lapsed);
+        if before != TableId(table) {
+            node.claims.values_mut().for_each(|own| own.is_doubtful |= has_lapsed || own.table != before);
+        }
+        match consequence {
+            LeaseChange::None => {}
+            LeaseChange::Return => {
+                node.must_return = true;
+                node.lease_generation += 1;
+                self.renew_claims(index);
+            }
+            LeaseChange::Leave => {
+                let lost = node.claims.drain().map(|(room, own)| (room, own.epoch));
+                node.given_up.extend(lost);
+                self.give_back(index);
+            }
+        }
+    }
+
+    fn bid_won(&mut self, index: usize, request: ClaimRequest, grant: NumberGrant, table: u64) {
+        let node = &mut self.nodes[index];
+        // It may have been granted by a table that was replaced since.
+        let is_valid = node.busy.get(&request.room) == Some(&node.lease_generation)
+            && TableId(table) == node.node_lease.table();
+        if !is_valid {
+            return self.send(index, Request::Release { room: request.room, epoch: request.epoch });
+        }
+        node.busy.remove(&request.room);
+        let own = Own {
+            epoch: request.epoch,
+            table: TableId(table),
+            is_doubtful: node.started_in == Some(TableId(table)),
+        };
+        node.claims.insert(request.room.clone(), own);
+        self.last_session += 1;
+        node.session_begins(&request, grant, self.last_session, self.now_ms);
     }
 
     /// What each viewer elsewhere sees: it follows the newest owner, and its time never goes back.
     fn watch(&mut self) {
         for index in 0..ROOMS.len() {
             let room = room(index);
-            let Some(epoch) = self.table.holder(&room, self.now_ms).map(|holder| holder.epoch) else {
-                continue;
-            };
+            let Some(epoch) = self.table.holder(&room).map(|holder| holder.epoch) else { continue };
             let (seen, timeline, last_ms) =
                 self.edges.entry(room).or_insert_with(|| (epoch, Timeline::default(), i64::MIN));
             if *seen != epoch {
@@ -435,10 +572,13 @@ impl World {
         }
     }
 
-    fn check(&self) {
+    fn check(&mut self) {
+        for node in &mut self.nodes {
+            node.has_lapsed |= !node.node_lease.is_certain(self.now_ms);
+        }
         let mut epochs = HashSet::new();
         for node in &self.nodes {
-            assert!(node.claims.values().all(|(epoch, _)| epochs.insert(*epoch)), "two have one epoch");
+            assert!(node.claims.values().all(|own| epochs.insert(own.epoch)), "two have one epoch");
         }
         for index in 0..ROOMS.len() {
             let owners: Vec<_> =
@@ -447,12 +587,12 @@ impl World {
         }
     }
 
-    /// Whether a node knows that it owns the room: its lease and its claim last by its own clock, it has reached the
-    /// table since that was emptied, and if it had lost its lease, it has renewed its claims since.
+    /// Whether a node knows that it owns the room: its lease lasts by its own clock, and did so when the table was replaced,
+    /// it has reached the table since, and if it had lost its lease, it has renewed its claims since.
     fn is_sure_of(&self, node: &Node, room: &RoomName) -> bool {
-        let claim_lasts = node.claims.get(room).is_some_and(|(_, until_ms)| self.now_ms < *until_ms);
-        let has_reached = node.generation == self.generation && !node.must_return;
-        claim_lasts && has_reached && node.node_lease.is_certain(self.now_ms)
+        let is_undoubted = node.claims.get(room).is_some_and(|own| !own.is_doubtful);
+        let has_reached = node.node_lease.table() == TableId(self.memory) && !node.must_return;
+        is_undoubted && has_reached && node.node_lease.is_certain(self.now_ms)
     }
 
     /// Everyone wakes up and all that is on its way arrives, some rounds long.
@@ -463,6 +603,7 @@ impl World {
                 self.nodes[node].is_paused = false;
                 self.renew_lease(node);
                 self.renew_claims(node);
+                self.audit(node);
             }
             while !self.messages.is_empty() {
                 if self.messages[0].answer.is_none() {
@@ -476,40 +617,81 @@ impl World {
 
     fn check_agreement(&self) {
         for node in &self.nodes {
-            for (room, (epoch, _)) in &node.claims {
-                let holder = self.table.holder(room, self.now_ms);
+            for (room, own) in &node.claims {
+                let holder = self.table.holder(room);
                 assert!(
-                    holder.is_some_and(|holder| holder.is(&node.process, *epoch)),
+                    holder.is_some_and(|holder| holder.is(&node.process, own.epoch)),
                     "{room} is not its own"
                 );
             }
         }
-        for (room, holder, _) in self.table.rooms(self.now_ms) {
+        for (room, holder, _) in self.table.rooms() {
             let owner = self.nodes.iter().find(|node| node.process == holder.process);
             // A room of a process that is gone is anyone's.
             let is_known =
-                owner.is_none_or(|node| node.claims.get(room).is_some_and(|own| own.0 == holder.epoch));
+                owner.is_none_or(|node| node.claims.get(room).is_some_and(|own| own.epoch == holder.epoch));
             assert!(is_known, "{room} is held by a node that does not know it");
         }
     }
 }
 
 impl Node {
+    fn try_claim(&self, room: &RoomName, epoch: u64, now_ms: u64) -> ClaimRequest {
+        let (room, process) = (room.clone(), self.process.clone());
+        ClaimRequest { room, process, epoch, valid_until_ms: now_ms + BID_VALID_MS }
+    }
+
+    /// What it uses, and as much again as it may before it reports once more.
+    fn used(&self, room: &RoomName) -> NumberUse {
+        let session = &self.sessions[room];
+        let limit = HlsNumbers { sequence: session.next + RESERVE, discontinuity: 0 };
+        NumberUse { first_sequence: session.first, limit }
+    }
+
+    fn session_begins(&mut self, request: &ClaimRequest, grant: NumberGrant, id: u64, now_ms: u64) {
+        let (first, limit) = (grant.first.sequence, grant.limit.sequence);
+        let begun = Session {
+            id,
+            epoch: request.epoch,
+            first,
+            next: first,
+            limit,
+            limit_since_ms: now_ms,
+            is_asking: false,
+        };
+        match self.sessions.get_mut(&request.room).filter(|_| grant.continues) {
+            Some(session) => session.epoch = request.epoch,
+            None => {
+                self.sessions.insert(request.room.clone(), begun);
+            }
+        }
+    }
+
+    fn reserved(&mut self, request: &ClaimRequest, used: &NumberUse, may_use: bool, sent_ms: u64) {
+        let session =
+            self.sessions.get_mut(&request.room).filter(|session| session.first == used.first_sequence);
+        let Some(session) = session else { return };
+        session.is_asking = false;
+        if may_use && used.limit.sequence > session.limit {
+            (session.limit, session.limit_since_ms) = (used.limit.sequence, sent_ms);
+        }
+    }
+
     fn renewed(
         &mut self,
-        bids: &[ClaimRequest],
+        bids: &[(ClaimRequest, NumberUse)],
         answers: &[RenewAnswer],
+        table: TableId,
         returned: Option<u32>,
-        sent_ms: u64,
     ) {
         self.is_renewing = false;
-        for (request, answer) in bids.iter().zip(answers) {
-            let Some(claim) = self.claims.get_mut(&request.room).filter(|claim| claim.0 == request.epoch)
+        for ((request, _), answer) in bids.iter().zip(answers) {
+            let Some(own) = self.claims.get_mut(&request.room).filter(|own| own.epoch == request.epoch)
             else {
                 continue;
             };
             match answer {
-                RenewAnswer::Kept | RenewAnswer::Reasserted => claim.1 = sent_ms + CLAIM_TTL_MS,
+                RenewAnswer::Kept | RenewAnswer::Reasserted => own.table = table,
                 RenewAnswer::Late => {}
                 RenewAnswer::Lost => {
                     self.claims.remove(&request.room);
@@ -534,6 +716,19 @@ proptest! {
             world.happen(event);
             world.check();
             world.watch();
+        }
+        world.settle();
+        world.check_agreement();
+    }
+
+    #[test]
+    fn no_number_is_used_twice_and_none_goes_back_while_the_table_forgets_nothing(
+        events in proptest::collection::vec(lossless_event(), 1..400),
+    ) {
+        let mut world = World::new();
+        for event in events {
+            world.happen(event);
+            world.check();
         }
         world.settle();
         world.check_agreement();

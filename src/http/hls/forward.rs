@@ -17,6 +17,8 @@ pub(super) enum Elsewhere {
     Answered(HttpResponse),
     /// No other node publishes the room.
     Nowhere,
+    /// No node publishes the room, and what this one has of it is outdated.
+    Past,
     /// The registry does not say. If there is nothing here either, this is the answer.
     Unknown(HttpResponse),
 }
@@ -37,6 +39,8 @@ pub(super) async fn ask(
 async fn outcome(request: &HttpRequest, admitted: &Admitted, outcome: Outcome) -> Elsewhere {
     Elsewhere::Answered(match outcome {
         Ok(Answer::Nowhere) => return Elsewhere::Nowhere,
+        Ok(Answer::Past) => return Elsewhere::Past,
+        Ok(Answer::HlsOff { node }) => hls_off(&node),
         Err(error @ HlsProxyError::Registry) => return Elsewhere::Unknown(failure(&error)),
         Ok(Answer::Playlist(text)) => playlist::text(request, admitted, &text),
         Ok(Answer::Segment(stored)) => segment::answer(request, &stored).await,
@@ -56,6 +60,13 @@ fn refusal(refusal: &Refusal) -> HttpResponse {
         response.insert_header((header::RETRY_AFTER, retry_after.as_str()));
     }
     response.body(refusal.body.clone())
+}
+
+fn hls_off(node: &str) -> HttpResponse {
+    let message = format!(
+        "node {node}, where the room is published, has no HLS; the stream can be watched over HTTP-FLV"
+    );
+    error(StatusCode::NOT_IMPLEMENTED, "hls_off", &message)
 }
 
 /// The reason is for the log: it names addresses.

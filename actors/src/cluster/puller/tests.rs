@@ -252,12 +252,26 @@ async fn a_registry_that_does_not_answer_is_no_missing_room() {
 }
 
 #[actix_rt::test]
-async fn pulled_rooms_count_as_rooms_of_this_node() {
+async fn pulled_rooms_have_a_limit_of_their_own_and_keep_no_publisher_out() {
     let bench = Bench::new().await;
+    bench.store.locate_at(Ok(Some(bench.port.origin("n2", 7))));
+    let pulls = ["x", "y"].map(|name| {
+        let directory = bench.directory.clone();
+        actix_rt::spawn(async move { directory.open(&to_play(room(name))).await })
+    });
+    // They wait for the origin's answer, and are counted meanwhile.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(bench.directory.open(&to_play(room("z"))).await.unwrap_err(), OpenError::RoomLimit { max: 2 });
     let publisher = ProbeHandle::start();
     let _a = bench.directory.publish(&to_publish(room("a")), publisher.events()).await.unwrap();
-    let _b = bench.directory.publish(&to_publish(room("b")), publisher.events()).await.unwrap();
-    assert_eq!(bench.watch().await.unwrap_err(), OpenError::RoomLimit { max: 2 });
+    let _x = bench.directory.publish(&to_publish(room("x")), publisher.events()).await.unwrap();
+    let over = bench.directory.publish(&to_publish(room("b")), publisher.events()).await;
+    assert_eq!(over.unwrap_err(), PublishError::RoomLimit { max: 2 });
+    let z = bench.directory.clone();
+    let freed = actix_rt::spawn(async move { z.open(&to_play(room("z"))).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!freed.is_finished(), "a pulled room that is published here is none of them any more");
+    drop(pulls);
 }
 
 #[actix_rt::test]

@@ -6,23 +6,21 @@ use std::{collections::hash_map::RandomState, hash::BuildHasher};
 
 use redis::{Pipeline, cmd};
 
-use super::pool::RedisPool;
+use super::{
+    keys::KeyPrefix,
+    pool::{PooledConnection, RedisPool},
+};
 use crate::cluster::store::StoreError;
-
-const SECRET_KEY: &str = "cluster_secret";
-
-/// A sorted set: orders by the time of their end.
-const ORDERS_KEY: &str = "access_orders";
-
-/// A text that changes with the orders, so that nodes read them only then.
-const VERSION_KEY: &str = "access_version";
 
 /// Orders that are read.
 const ORDERS_MAX: isize = 10_000;
 
 /// The shared part of access.
 #[derive(Debug, Clone)]
-pub struct RedisAccess(RedisPool);
+pub struct RedisAccess {
+    pool: RedisPool,
+    keys: KeyPrefix,
+}
 
 /// What a look at Redis shows.
 #[derive(Debug)]
@@ -32,18 +30,18 @@ pub(crate) struct SharedAccess {
 }
 
 impl RedisAccess {
-    pub(super) fn new(pool: RedisPool) -> Self {
-        Self(pool)
+    pub(super) fn new(pool: RedisPool, keys: KeyPrefix) -> Self {
+        Self { pool, keys }
     }
 
     /// Reads the secret, which is `offered` if there was none, and the version of the orders.
     pub(crate) async fn look(&self, offered: &[u8]) -> Result<SharedAccess, StoreError> {
-        self.0
-            .run(async |link| {
+        self.pool
+            .run(async |link: &mut PooledConnection| {
                 let mut calls = Pipeline::new();
-                calls.cmd("SET").arg(SECRET_KEY).arg(offered).arg("NX").ignore();
-                calls.cmd("GET").arg(SECRET_KEY).cmd("GET").arg(VERSION_KEY);
-                let (secret, version): (String, Option<String>) = calls.query_async(link).await?;
+                calls.cmd("SET").arg(self.keys.cluster_secret()).arg(offered).arg("NX").ignore();
+                calls.cmd("GET").arg(self.keys.cluster_secret()).cmd("GET").arg(self.keys.access_version());
+                let (secret, version): (String, Option<String>) = calls.query_async(&mut **link).await?;
                 Ok(SharedAccess { secret, version: version.unwrap_or_default() })
             })
             .await
@@ -52,17 +50,17 @@ impl RedisAccess {
     /// Reads the orders in force.
     pub(crate) async fn orders(&self, now_unix_ms: u64) -> Result<Vec<(String, u64)>, StoreError> {
         let orders: Vec<(String, f64)> = self
-            .0
-            .run(async |link| {
+            .pool
+            .run(async |link: &mut PooledConnection| {
                 let mut range = cmd("ZRANGE");
-                range.arg(ORDERS_KEY).arg(0).arg(ORDERS_MAX - 1).arg("WITHSCORES");
+                range.arg(self.keys.access_orders()).arg(0).arg(ORDERS_MAX - 1).arg("WITHSCORES");
                 cmd("ZREMRANGEBYSCORE")
-                    .arg(ORDERS_KEY)
+                    .arg(self.keys.access_orders())
                     .arg("-inf")
                     .arg(now_unix_ms)
-                    .exec_async(&mut *link)
+                    .exec_async(&mut **link)
                     .await?;
-                range.query_async(link).await
+                range.query_async(&mut **link).await
             })
             .await?;
         Ok(orders.into_iter().map(|(order, ends)| (order, ends as u64)).collect())
@@ -71,14 +69,20 @@ impl RedisAccess {
     /// Adds orders.
     pub(crate) async fn push_orders(&self, orders: &[(String, u64)]) -> Result<(), StoreError> {
         let version = RandomState::new().hash_one(orders);
-        self.0
-            .run(async |link| {
+        self.pool
+            .run(async |link: &mut PooledConnection| {
                 let mut calls = Pipeline::new();
                 for (order, ends_unix_ms) in orders {
-                    calls.cmd("ZADD").arg(ORDERS_KEY).arg("GT").arg(ends_unix_ms).arg(order).ignore();
+                    calls
+                        .cmd("ZADD")
+                        .arg(self.keys.access_orders())
+                        .arg("GT")
+                        .arg(ends_unix_ms)
+                        .arg(order)
+                        .ignore();
                 }
-                calls.cmd("SET").arg(VERSION_KEY).arg(version).ignore();
-                calls.exec_async(link).await
+                calls.cmd("SET").arg(self.keys.access_version()).arg(version).ignore();
+                calls.exec_async(&mut **link).await
             })
             .await
     }

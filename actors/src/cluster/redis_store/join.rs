@@ -2,23 +2,29 @@
 
 use std::time::Duration;
 
-use bb8_redis::RedisConnectionManager;
-use synctv_media::cluster::claims::{Lease, LeaseAnswer};
+use bb8_redis::{RedisConnectionManager, bb8::ManageConnection};
+use log::warn;
+use redis::{ErrorKind, RedisError};
+use synctv_media::cluster::claims::{Lease, LeaseAnswer, TableId};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     access::RedisAccess,
-    pool::{RedisPool, shown},
-    table,
+    membership::Membership,
+    pool::{Connector, LinkError, PooledConnection, RedisPool, shown},
+    table::Table,
 };
-use crate::cluster::{redis_store::membership::Membership, store::StoreError};
+use crate::cluster::store::StoreError;
 
 /// How long to wait before another try.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often to look at a lease that may lapse.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Two looks at one lease may differ by so much: one of the places that it is in counts backwards from now.
+const UNTIL_TOLERANCE_MS: u64 = 50;
 
 /// Why a node could not join.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -29,6 +35,14 @@ pub enum JoinError {
         /// Where, without a password.
         url: String,
         /// What went wrong last.
+        reason: String,
+    },
+    /// What answers there keeps no table of nodes.
+    #[error("{url} cannot be used: {reason}")]
+    Unsupported {
+        /// Where, without a password.
+        url: String,
+        /// What it is instead.
         reason: String,
     },
     /// Another process has the name, and lives.
@@ -49,7 +63,8 @@ pub enum JoinError {
 #[derive(Debug, Clone)]
 pub struct Joined {
     membership: Membership,
-    redis: RedisConnectionManager,
+    connector: Connector,
+    table_id: TableId,
 }
 
 impl Joined {
@@ -60,12 +75,17 @@ impl Joined {
 
     /// The part of access that nodes share.
     pub fn access(&self) -> RedisAccess {
-        RedisAccess::new(self.pool(1))
+        RedisAccess::new(self.pool(1), self.membership.prefix.clone())
     }
 
     /// Up to `max` connections.
     pub(super) fn pool(&self, max: u32) -> RedisPool {
-        RedisPool::new(self.redis.clone(), self.membership.response_timeout(), max)
+        RedisPool::new(self.connector.clone(), max)
+    }
+
+    /// The memory of the table that has the lease.
+    pub(super) fn table_id(&self) -> TableId {
+        self.table_id
     }
 }
 
@@ -76,17 +96,62 @@ pub async fn join(membership: Membership, deadline: Instant) -> Result<Joined, J
     let unreachable = |error: StoreError| JoinError::Unreachable { url: url.clone(), reason: error.0 };
     let redis = RedisConnectionManager::new(membership.url.connection_info())
         .map_err(|error| unreachable(shown(&error)))?;
-    let joined = Joined { membership, redis };
-    let joining = Joining { membership: &joined.membership, pool: joined.pool(1) };
+    let mut connector =
+        Connector { redis, response_timeout: membership.response_timeout(), trusts_ids: true };
+    let (first, second) = match two_links(&connector, deadline).await {
+        Ok(pool) => pool,
+        Err(LinkError::Unsupported(reason)) => {
+            return Err(JoinError::Unsupported { url, reason: reason.to_string() });
+        }
+        Err(error) => return Err(unreachable(StoreError(error.to_string()))),
+    };
+    connector.trusts_ids = first.table() == second.table();
+    warn_of_eviction(&first);
+    let table_id = if connector.trusts_ids { first.table() } else { TableId::default() };
+    let joined = Joined { membership, connector, table_id };
+    let joining =
+        Joining { membership: &joined.membership, pool: joined.pool(1), table: joined.membership.table() };
     if let Some(other) = joining.first_lease(deadline).await.map_err(unreachable)? {
         joining.succeed(other).await.map_err(unreachable)??;
     }
     Ok(joined)
 }
 
+/// The first connections that can be opened.
+async fn two_links(
+    connector: &Connector,
+    deadline: Instant,
+) -> Result<(PooledConnection, PooledConnection), LinkError> {
+    let mut last_error = None;
+    loop {
+        let both = async { Ok((connector.connect().await?, connector.connect().await?)) };
+        match timeout_at(deadline, both).await {
+            Ok(Ok(pool)) => return Ok(pool),
+            Ok(Err(LinkError::Redis(error))) if Instant::now() + RETRY_INTERVAL < deadline => {
+                last_error = Some(error);
+                sleep(RETRY_INTERVAL).await;
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(last_error.unwrap_or_else(no_answer).into()),
+        }
+    }
+}
+
+fn no_answer() -> RedisError {
+    (ErrorKind::Io, "Redis does not answer in time").into()
+}
+
+fn warn_of_eviction(link: &PooledConnection) {
+    if let Some(policy) = link.server().evicts_by() {
+        warn!(maxmemory_policy = policy;
+            "Redis may evict the table of rooms when it is full, which then is written again; use maxmemory-policy noeviction");
+    }
+}
+
 struct Joining<'a> {
     membership: &'a Membership,
     pool: RedisPool,
+    table: Table,
 }
 
 impl Joining<'_> {
@@ -116,19 +181,23 @@ impl Joining<'_> {
 
     async fn lease(&self, over: Option<u64>) -> Result<LeaseAnswer, StoreError> {
         let Membership { process, addresses, lease_ttl, .. } = self.membership;
-        self.pool.run(async |link| table::renew_lease(link, process, addresses, over, *lease_ttl).await).await
+        let renewed = self
+            .pool
+            .run(async |link| self.table.renew_lease(link, process, addresses, over, *lease_ttl).await);
+        Ok(renewed.await?.answer)
     }
 
     /// Takes the lease when it has lapsed. A lease that gets longer is that of a living process.
     async fn wait_for_lapse(&self, lease: Lease) -> Result<Result<(), JoinError>, StoreError> {
         let node = &self.membership.process.node;
-        let mut last_left_ms = u64::MAX;
+        let mut last_until_ms = u64::MAX - UNTIL_TOLERANCE_MS;
         loop {
-            let left_ms = self.pool.run(async |link| table::lease_left_ms(link, node).await).await?;
-            if left_ms > last_left_ms {
+            let listed = self.pool.run(async |link| self.table.lease(link, node).await).await?;
+            let until_ms = listed.map_or(0, |listed| listed.until_ms);
+            if until_ms > last_until_ms + UNTIL_TOLERANCE_MS {
                 return Ok(Err(JoinError::name_in_use(node, lease)));
             }
-            last_left_ms = left_ms;
+            last_until_ms = until_ms;
             match self.lease(None).await? {
                 LeaseAnswer::Kept | LeaseAnswer::Taken => return Ok(Ok(())),
                 LeaseAnswer::Lost(other) if other.incarnation != lease.incarnation => {

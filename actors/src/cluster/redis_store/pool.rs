@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::{Deref, DerefMut},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,8 +12,13 @@ use bb8_redis::{
     bb8::{ErrorSink, ManageConnection, Pool, RunError},
 };
 use redis::{ErrorKind, RedisError, ServerErrorKind, aio::MultiplexedConnection};
+use synctv_media::cluster::claims::TableId;
+use thiserror::Error;
 
-use super::scripts::SCRIPTS;
+use super::{
+    scripts::SCRIPTS,
+    server::{ServerInfo, UnsupportedServer},
+};
 use crate::cluster::store::StoreError;
 
 /// How long to wait for a connection.
@@ -29,14 +35,27 @@ pub(super) struct RedisPool {
 /// A connection, and whether it can be used again.
 pub(super) struct PooledConnection {
     connection: MultiplexedConnection,
+    server: ServerInfo,
+    table: TableId,
     is_broken: bool,
 }
 
 /// Opens connections that have the scripts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Connector {
-    redis: RedisConnectionManager,
-    response_timeout: Duration,
+    pub redis: RedisConnectionManager,
+    pub response_timeout: Duration,
+    /// One Redis says the same of itself over all connections. Something in front of several may not.
+    pub trusts_ids: bool,
+}
+
+/// Why a connection could not be opened.
+#[derive(Debug, Error)]
+pub(super) enum LinkError {
+    #[error("{}", shown(.0).0)]
+    Redis(#[from] RedisError),
+    #[error(transparent)]
+    Unsupported(#[from] UnsupportedServer),
 }
 
 /// Why the last connection could not be opened: the pool itself only says that none came.
@@ -44,8 +63,8 @@ pub(super) struct Connector {
 struct LastError(Arc<Mutex<Option<String>>>);
 
 impl RedisPool {
-    /// Up to `max` connections, opened when they are needed. An answer may take `response_timeout`.
-    pub fn new(redis: RedisConnectionManager, response_timeout: Duration, max: u32) -> Self {
+    /// Up to `max` connections, opened when they are needed.
+    pub fn new(connector: Connector, max: u32) -> Self {
         let last_error = LastError::default();
         let pool = Pool::builder()
             .max_size(max)
@@ -53,7 +72,7 @@ impl RedisPool {
             // Asking first would double each round trip. What is broken shows when it is used.
             .test_on_check_out(false)
             .error_sink(last_error.boxed_clone())
-            .build_unchecked(Connector { redis, response_timeout });
+            .build_unchecked(connector);
         Self { max, pool, last_error }
     }
 
@@ -61,13 +80,13 @@ impl RedisPool {
     /// be such that this does no harm.
     pub async fn run<T>(
         &self,
-        work: impl AsyncFn(&mut MultiplexedConnection) -> Result<T, RedisError>,
+        work: impl AsyncFn(&mut PooledConnection) -> Result<T, RedisError>,
     ) -> Result<T, StoreError> {
         // All that are kept may have broken together.
         let mut attempts_left = self.max;
         loop {
             let mut link = self.pool.get().await.map_err(|error| self.unavailable(error))?;
-            let error = match work(&mut link.connection).await {
+            let error = match work(&mut link).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -80,9 +99,9 @@ impl RedisPool {
         }
     }
 
-    fn unavailable(&self, error: RunError<RedisError>) -> StoreError {
+    fn unavailable(&self, error: RunError<LinkError>) -> StoreError {
         match error {
-            RunError::User(error) => shown(&error),
+            RunError::User(error) => StoreError(error.to_string()),
             RunError::TimedOut => self.last_error(),
         }
     }
@@ -119,22 +138,58 @@ impl Failure {
 
 /// An error in one line. The client's errors never hold a password.
 pub(super) fn shown(error: &RedisError) -> StoreError {
-    StoreError(error.to_string().replace('\n', " "))
+    let text = error.to_string().replace('\n', " ");
+    let reason = match error.code() {
+        Some("OOM") => "it is full (maxmemory is reached)",
+        Some("WRONGTYPE") => "another application uses a key of this name, set REDIS_PREFIX",
+        Some("READONLY") => "it is a replica that takes no writes",
+        _ => return StoreError(text),
+    };
+    StoreError(format!("Redis: {reason}: {text}"))
+}
+
+impl PooledConnection {
+    /// What the server said of itself.
+    pub fn server(&self) -> &ServerInfo {
+        &self.server
+    }
+
+    /// Which memory of the table it leads to.
+    pub fn table(&self) -> TableId {
+        self.table
+    }
+}
+
+impl Deref for PooledConnection {
+    type Target = MultiplexedConnection;
+
+    fn deref(&self) -> &MultiplexedConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for PooledConnection {
+    fn deref_mut(&mut self) -> &mut MultiplexedConnection {
+        &mut self.connection
+    }
 }
 
 impl ManageConnection for Connector {
     type Connection = PooledConnection;
-    type Error = RedisError;
+    type Error = LinkError;
 
-    async fn connect(&self) -> Result<PooledConnection, RedisError> {
+    async fn connect(&self) -> Result<PooledConnection, LinkError> {
         let mut connection = self.redis.connect().await?;
         connection.set_response_timeout(self.response_timeout);
+        let server = ServerInfo::ask(&mut connection).await?;
+        server.check()?;
         SCRIPTS.load().exec_async(&mut connection).await?;
-        Ok(PooledConnection { connection, is_broken: false })
+        let table = if self.trusts_ids { server.id() } else { TableId::default() };
+        Ok(PooledConnection { connection, server, table, is_broken: false })
     }
 
-    async fn is_valid(&self, link: &mut PooledConnection) -> Result<(), RedisError> {
-        self.redis.is_valid(&mut link.connection).await
+    async fn is_valid(&self, link: &mut PooledConnection) -> Result<(), LinkError> {
+        Ok(self.redis.is_valid(&mut link.connection).await?)
     }
 
     fn has_broken(&self, link: &mut PooledConnection) -> bool {
@@ -142,12 +197,12 @@ impl ManageConnection for Connector {
     }
 }
 
-impl ErrorSink<RedisError> for LastError {
-    fn sink(&self, error: RedisError) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown(&error).0);
+impl ErrorSink<LinkError> for LastError {
+    fn sink(&self, error: LinkError) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
     }
 
-    fn boxed_clone(&self) -> Box<dyn ErrorSink<RedisError>> {
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<LinkError>> {
         Box::new(self.clone())
     }
 }

@@ -2,95 +2,297 @@
 
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, Pipeline, RedisError, aio::MultiplexedConnection, cmd};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, aio::MultiplexedConnection, cmd};
 use synctv_media::{
-    cluster::claims::{
-        ClaimAnswer, ClaimRequest, Holder, Lease, LeaseAnswer, NodeAddresses, Process, RenewAnswer,
+    cluster::{
+        claims::{ClaimAnswer, ClaimRequest, Holder, LeaseAnswer, NodeAddresses, Process, RenewAnswer},
+        numbers::{HlsNumbers, NumberGrant, NumberUse},
     },
     stream::room::RoomName,
 };
 
-use super::scripts::{EPOCH_KEY, SCRIPTS, node_key, room_key};
+use super::{
+    keys::KeyPrefix,
+    rows::{self, ListedLease, Listing, RoomRow, TracedRow},
+    scripts::{SCRIPTS, Script},
+};
 
 /// Calls that are sent together: enough that the way there and back does not count, few enough that others have their
 /// turn in between.
 const PIPELINE_MAX: usize = 1000;
-
-/// How much an error shows of a value that is not understood.
-const SHOWN_MAX_CHARS: usize = 40;
 
 /// A new epoch, and what the node has to know before it bids with it.
 pub(super) struct EpochTicket {
     pub epoch: u64,
     /// The table's clock.
     pub now_ms: u64,
-    /// The incarnation that the node's lease has, if there is a lease.
-    pub own_lease: Option<u64>,
 }
 
-/// What a key holds. An error says that it is not ours, or was changed by somebody else.
-pub(super) type Read<T> = Result<Option<T>, RedisError>;
-
-/// A room as it stands in the table.
-pub(super) struct Row {
-    pub node: String,
-    pub incarnation: u64,
-    pub epoch: u64,
-    pub since_unix_ms: u64,
+/// What a room's entry for people is, after a claim was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// There.
+    Yes,
+    /// Not there: the key is another application's.
+    Foreign,
 }
 
-pub(super) async fn next_ticket(
-    link: &mut MultiplexedConnection,
-    node: &str,
-) -> Result<EpochTicket, RedisError> {
-    let mut both = Pipeline::new();
-    both.add_command(SCRIPTS.next_epoch.call(EPOCH_KEY)).cmd("HGET").arg(node_key(node)).arg("incarnation");
-    let ((epoch, now_ms), own_lease) = both.query_async(link).await?;
-    Ok(EpochTicket { epoch, now_ms, own_lease })
+/// A lease that was renewed.
+pub(super) struct RenewedLease {
+    pub answer: LeaseAnswer,
+    /// Redis takes nothing new.
+    pub is_full: bool,
 }
 
-pub(super) async fn try_claim(
-    link: &mut MultiplexedConnection,
-    request: &ClaimRequest,
-    over: Option<&Holder>,
-    ttl: Duration,
-) -> Result<ClaimAnswer, RedisError> {
-    let mut call = SCRIPTS.request.call_room(&request.room, &request.process, request.epoch);
-    call.arg(request.valid_until_ms).arg(millis(ttl));
-    match over {
-        Some(holder) => call.arg(holder.process.incarnation).arg(holder.epoch).arg(holder.lease_generation),
-        None => call.arg("").arg("").arg(""),
-    };
-    let answer: Vec<String> = call.query_async(link).await?;
-    match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["won"] => Ok(ClaimAnswer::Granted),
-        ["late"] => Ok(ClaimAnswer::Late),
-        ["held", node, incarnation, epoch, lease_generation] => Ok(ClaimAnswer::Held(Holder {
-            process: Process { node: node.to_owned(), incarnation: number("incarnation", incarnation)? },
-            epoch: number("epoch", epoch)?,
-            lease_generation: number("returns", lease_generation)?,
-        })),
-        _ => Err(unexpected()),
+/// The table of the nodes that use one prefix.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    keys: KeyPrefix,
+    /// How long a room's entry for people stays that is not renewed.
+    entry_ttl: Duration,
+}
+
+impl Table {
+    pub fn new(keys: KeyPrefix, entry_ttl: Duration) -> Self {
+        Self { keys, entry_ttl }
+    }
+
+    /// An epoch above `known`.
+    pub async fn next_ticket(
+        &self,
+        link: &mut MultiplexedConnection,
+        known: u64,
+    ) -> RedisResult<EpochTicket> {
+        let mut call = SCRIPTS.next_epoch.call(&[self.keys.epoch()]);
+        let (epoch, now_ms) = call.arg(known).query_async(link).await?;
+        Ok(EpochTicket { epoch, now_ms })
+    }
+
+    pub async fn try_claim(
+        &self,
+        link: &mut MultiplexedConnection,
+        request: &ClaimRequest,
+    ) -> RedisResult<(ClaimAnswer, Shown)> {
+        let mut call = self.call_room(&SCRIPTS.request, &request.room, &request.process, request.epoch);
+        let answer: Vec<String> =
+            call.arg(request.valid_until_ms).arg(millis(self.entry_ttl)).query_async(link).await?;
+        match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["won", shown, ref numbers @ ..] => Ok((ClaimAnswer::Granted(grant(numbers)?), shown_of(shown))),
+            ["late"] => Ok((ClaimAnswer::Late, Shown::Yes)),
+            ["no_lease"] => Ok((ClaimAnswer::NoLease, Shown::Yes)),
+            ["held", node, incarnation, epoch] => {
+                let process = Process { node: node.to_owned(), incarnation: rows::number(incarnation) };
+                Ok((ClaimAnswer::Held(Holder { process, epoch: rows::number(epoch) }), Shown::Yes))
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Renews what the bids won, with the numbers that are used.
+    pub async fn renew(
+        &self,
+        link: &mut MultiplexedConnection,
+        bids: &[(ClaimRequest, NumberUse)],
+    ) -> RedisResult<Vec<(RenewAnswer, Shown)>> {
+        let mut calls = bids.iter().map(|(request, used)| {
+            let mut call = self.call_room(&SCRIPTS.renew, &request.room, &request.process, request.epoch);
+            call.arg(request.valid_until_ms).arg(millis(self.entry_ttl));
+            put_use(&mut call, used);
+            call
+        });
+        let answers: Vec<(String, String)> = all(link, &mut calls).await?;
+        answers.iter().map(|(answer, shown)| Ok((renew_answer(answer)?, shown_of(shown)))).collect()
+    }
+
+    /// Frees what is still the process's. Gives the table's clock after it.
+    pub async fn release(
+        &self,
+        link: &mut MultiplexedConnection,
+        process: &Process,
+        claims: impl IntoIterator<Item = (&RoomName, u64)>,
+    ) -> RedisResult<u64> {
+        let mut calls =
+            claims.into_iter().map(|(room, epoch)| self.call_room(&SCRIPTS.release, room, process, epoch));
+        let times: Vec<u64> = all(link, &mut calls).await?;
+        Ok(times.last().copied().unwrap_or_default())
+    }
+
+    /// Reserves numbers of a room. Says whether they may be used.
+    pub async fn reserve(
+        &self,
+        link: &mut MultiplexedConnection,
+        room: &RoomName,
+        process: &Process,
+        epoch: u64,
+        used: &NumberUse,
+    ) -> RedisResult<bool> {
+        let mut call = self.call_room(&SCRIPTS.reserve, room, process, epoch);
+        put_use(&mut call, used);
+        call.query_async(link).await
+    }
+
+    pub async fn renew_lease(
+        &self,
+        link: &mut MultiplexedConnection,
+        process: &Process,
+        addresses: &NodeAddresses,
+        over: Option<u64>,
+        ttl: Duration,
+    ) -> RedisResult<RenewedLease> {
+        let mut call = self.call_lease(&SCRIPTS.renew_lease, &process.node, process.incarnation);
+        call.arg(millis(ttl)).arg(&addresses.rtmp).arg(&addresses.httpflv);
+        call.arg(addresses.hls.as_deref().unwrap_or(rows::NOTHING));
+        call.arg(over.map(|incarnation| incarnation.to_string()).unwrap_or_default());
+        let answer: Vec<String> = call.query_async(link).await?;
+        let (answer, full) = match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["kept", full] => (LeaseAnswer::Kept, full),
+            ["taken", full] => (LeaseAnswer::Taken, full),
+            ["usurped", full, incarnation, rtmp, httpflv, hls] => {
+                (LeaseAnswer::Lost(rows::lease_of(incarnation, rtmp, httpflv, hls)), full)
+            }
+            _ => return Err(unexpected()),
+        };
+        Ok(RenewedLease { answer, is_full: !full.is_empty() })
+    }
+
+    pub async fn end_lease(&self, link: &mut MultiplexedConnection, process: &Process) -> RedisResult<()> {
+        self.call_lease(&SCRIPTS.end_lease, &process.node, process.incarnation).exec_async(link).await
+    }
+
+    /// Forgets `node` and its claims on `rooms`, if its lease lapsed longer than `patience` ago.
+    pub async fn forget_dead(
+        &self,
+        link: &mut MultiplexedConnection,
+        node: &str,
+        rooms: &[&RoomName],
+        patience: Duration,
+    ) -> RedisResult<()> {
+        let mut call = self.call_lease(&SCRIPTS.forget_dead, node, 0);
+        call.arg(millis(patience));
+        rooms.iter().for_each(|room| {
+            call.arg(room.as_str());
+        });
+        call.exec_async(link).await
+    }
+
+    /// A node's lease, unless it has lapsed.
+    pub async fn lease(
+        &self,
+        link: &mut MultiplexedConnection,
+        node: &str,
+    ) -> RedisResult<Option<ListedLease>> {
+        let mut both = Pipeline::new();
+        both.cmd("HGET").arg(self.keys.claims()).arg(format!("n:{node}")).cmd("TIME");
+        let (row, (seconds, micros)): (Option<String>, (u64, u64)) = both.query_async(link).await?;
+        let now_ms = seconds * 1000 + micros / 1000;
+        let listed = row.and_then(|row| ListedLease::parse(&row)).filter(|lease| lease.until_ms > now_ms);
+        match listed {
+            Some(lease) => Ok(Some(lease)),
+            None => self.shown_lease(link, node, now_ms).await,
+        }
+    }
+
+    /// The lease as the node's entry has it, which goes on when the table is full.
+    async fn shown_lease(
+        &self,
+        link: &mut MultiplexedConnection,
+        node: &str,
+        now_ms: u64,
+    ) -> RedisResult<Option<ListedLease>> {
+        type Fields = (Option<String>, Option<String>, Option<String>, Option<String>);
+        let key = self.keys.node(node);
+        let mut both = Pipeline::new();
+        both.cmd("HMGET").arg(&key).arg(&["incarnation", "rtmp", "httpflv", "hls"]).cmd("PTTL").arg(&key);
+        let (fields, left_ms): (Fields, i64) = match both.query_async(link).await {
+            // The key is another application's.
+            Err(error) if !error.is_io_error() => return Ok(None),
+            answer => answer?,
+        };
+        let (Some(incarnation), Some(rtmp), Some(httpflv), hls) = fields else { return Ok(None) };
+        let hls = hls.unwrap_or_default();
+        let until_ms = now_ms + u64::try_from(left_ms).unwrap_or(0);
+        Ok(Some(ListedLease { lease: rows::lease_of(&incarnation, &rtmp, &httpflv, &hls), until_ms }))
+    }
+
+    /// What there is to know of where a room is and was.
+    pub async fn trace(&self, link: &mut MultiplexedConnection, room: &RoomName) -> RedisResult<TracedRow> {
+        let mut all = Pipeline::new();
+        all.cmd("HGET").arg(self.keys.claims()).arg(format!("r:{room}"));
+        all.cmd("HGET").arg(self.keys.numbers(room)).arg("holders").cmd("TIME");
+        let (row, holders, (seconds, micros)): (Option<String>, Option<String>, (u64, u64)) =
+            all.query_async(link).await?;
+        Ok(TracedRow {
+            row: row.as_deref().and_then(RoomRow::parse),
+            holders: rows::holders(&holders.unwrap_or_default()),
+            now_ms: seconds * 1000 + micros / 1000,
+        })
+    }
+
+    /// Everything in the table.
+    pub async fn listing(&self, link: &mut MultiplexedConnection) -> RedisResult<Listing> {
+        let mut both = Pipeline::new();
+        both.cmd("HGETALL").arg(self.keys.claims()).cmd("TIME");
+        let (fields, (seconds, micros)): (Vec<(String, String)>, (u64, u64)) = both.query_async(link).await?;
+        Ok(Listing::new(fields, seconds * 1000 + micros / 1000))
+    }
+
+    /// The epochs of the entries for people that `rooms` have, in their order; an error for a key of another application.
+    pub async fn shown_epochs(
+        &self,
+        link: &mut MultiplexedConnection,
+        rooms: &[&RoomName],
+    ) -> RedisResult<Vec<RedisResult<Option<u64>>>> {
+        let mut answers = Vec::with_capacity(rooms.len());
+        for some in rooms.chunks(PIPELINE_MAX) {
+            let mut calls = Pipeline::new();
+            for room in some {
+                calls.cmd("HGET").arg(self.keys.room(room)).arg("epoch");
+            }
+            answers.append(&mut calls.ignore_errors().query_async(link).await?);
+        }
+        Ok(answers)
+    }
+
+    /// The table's clock, in milliseconds since 1970.
+    pub async fn now_ms(&self, link: &mut MultiplexedConnection) -> RedisResult<u64> {
+        let (seconds, micros): (u64, u64) = cmd("TIME").query_async(link).await?;
+        Ok(seconds * 1000 + micros / 1000)
+    }
+
+    fn call_room(&self, script: &Script, room: &RoomName, process: &Process, epoch: u64) -> Cmd {
+        let mut call = script.call(&[self.keys.claims(), self.keys.room(room), self.keys.numbers(room)]);
+        call.arg(self.keys.nodes()).arg(room.as_str());
+        call.arg(&process.node).arg(process.incarnation).arg(epoch);
+        call
+    }
+
+    fn call_lease(&self, script: &Script, node: &str, incarnation: u64) -> Cmd {
+        let mut call = script.call(&[self.keys.claims(), self.keys.node(node)]);
+        call.arg(node).arg(incarnation);
+        call
     }
 }
 
-/// Renews what `bids` won.
-pub(super) async fn renew(
-    link: &mut MultiplexedConnection,
-    bids: &[ClaimRequest],
-    returned: bool,
-    ttl: Duration,
-) -> Result<Vec<RenewAnswer>, RedisError> {
-    let mut calls = bids.iter().map(|request| {
-        let mut call = SCRIPTS.renew.call_room(&request.room, &request.process, request.epoch);
-        call.arg(request.valid_until_ms).arg(millis(ttl)).arg(u8::from(returned));
-        call
-    });
-    let answers: Vec<String> = all(link, &mut calls).await?;
-    answers.iter().map(|answer| renew_answer(answer)).collect()
+fn put_use(call: &mut Cmd, used: &NumberUse) {
+    call.arg(used.first_sequence).arg(used.limit.sequence).arg(used.limit.discontinuity);
 }
 
-fn renew_answer(text: &str) -> Result<RenewAnswer, RedisError> {
+fn grant(words: &[&str]) -> RedisResult<NumberGrant> {
+    let [sequence, discontinuity, sequence_limit, discontinuity_limit, continues] = words else {
+        return Err(unexpected());
+    };
+    let numbers = |sequence, discontinuity| HlsNumbers {
+        sequence: rows::number(sequence),
+        discontinuity: rows::number(discontinuity),
+    };
+    Ok(NumberGrant {
+        first: numbers(sequence, discontinuity),
+        limit: numbers(sequence_limit, discontinuity_limit),
+        continues: *continues == "1",
+    })
+}
+
+fn renew_answer(text: &str) -> RedisResult<RenewAnswer> {
     match text {
         "kept" => Ok(RenewAnswer::Kept),
         "reasserted" => Ok(RenewAnswer::Reasserted),
@@ -100,127 +302,8 @@ fn renew_answer(text: &str) -> Result<RenewAnswer, RedisError> {
     }
 }
 
-/// Frees what is still the process's. Gives the table's clock after it, if there was anything to free.
-pub(super) async fn release(
-    link: &mut MultiplexedConnection,
-    process: &Process,
-    claims: impl IntoIterator<Item = (&RoomName, u64)>,
-) -> Result<Option<u64>, RedisError> {
-    let mut calls = claims.into_iter().map(|(room, epoch)| SCRIPTS.release.call_room(room, process, epoch));
-    let times: Vec<u64> = all(link, &mut calls).await?;
-    Ok(times.last().copied())
-}
-
-pub(super) async fn renew_lease(
-    link: &mut MultiplexedConnection,
-    process: &Process,
-    addresses: &NodeAddresses,
-    over: Option<u64>,
-    ttl: Duration,
-) -> Result<LeaseAnswer, RedisError> {
-    let mut call = SCRIPTS.renew_lease.call(&node_key(&process.node));
-    call.arg(process.incarnation).arg(&addresses.rtmp).arg(&addresses.httpflv);
-    call.arg(addresses.hls.as_deref().unwrap_or_default()).arg(millis(ttl));
-    call.arg(over.map(|incarnation| incarnation.to_string()).unwrap_or_default());
-    let answer: Vec<String> = call.query_async(link).await?;
-    match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["kept"] => Ok(LeaseAnswer::Kept),
-        ["taken"] => Ok(LeaseAnswer::Taken),
-        ["usurped", incarnation, rtmp, httpflv, hls] => {
-            Ok(LeaseAnswer::Lost(lease_of(incarnation, rtmp, httpflv, hls)?))
-        }
-        _ => Err(unexpected()),
-    }
-}
-
-pub(super) async fn end_lease(link: &mut MultiplexedConnection, process: &Process) -> Result<(), RedisError> {
-    let mut call = SCRIPTS.end_lease.call(&node_key(&process.node));
-    call.arg(process.incarnation).exec_async(link).await
-}
-
-/// A node's lease, unless it has lapsed.
-pub(super) async fn lease(link: &mut MultiplexedConnection, node: &str) -> Result<Option<Lease>, RedisError> {
-    Ok(leases(link, &[node]).await?.pop().transpose()?.flatten())
-}
-
-/// The leases of `nodes`, in their order.
-pub(super) async fn leases(
-    link: &mut MultiplexedConnection,
-    nodes: &[&str],
-) -> Result<Vec<Read<Lease>>, RedisError> {
-    type Fields = (Option<String>, Option<String>, Option<String>, Option<String>);
-    let mut calls = nodes.iter().map(|node| {
-        let mut call = cmd("HMGET");
-        call.arg(node_key(node)).arg(&["incarnation", "rtmp", "httpflv", "hls"]);
-        call
-    });
-    let rows: Vec<Fields> = all(link, &mut calls).await?;
-    let lease = |fields: Fields| match fields {
-        (Some(incarnation), Some(rtmp), Some(httpflv), hls) => {
-            lease_of(&incarnation, &rtmp, &httpflv, &hls.unwrap_or_default()).map(Some)
-        }
-        _ => Ok(None),
-    };
-    Ok(rows.into_iter().map(lease).collect())
-}
-
-/// How long a lease has left, in milliseconds; 0 if there is none.
-pub(super) async fn lease_left_ms(link: &mut MultiplexedConnection, node: &str) -> Result<u64, RedisError> {
-    let left_ms: i64 = cmd("PTTL").arg(node_key(node)).query_async(link).await?;
-    match u64::try_from(left_ms) {
-        Ok(left_ms) => Ok(left_ms),
-        // Leases have an expiry: whoever waits for this one to lapse would wait for ever.
-        Err(_) if left_ms == -1 => Err(not_ours(format!("{} has no expiry", node_key(node)))),
-        Err(_) => Ok(0),
-    }
-}
-
-/// The rooms' rows, in their order.
-pub(super) async fn rows(
-    link: &mut MultiplexedConnection,
-    rooms: &[&RoomName],
-) -> Result<Vec<Read<Row>>, RedisError> {
-    type Fields = (Option<String>, Option<String>, Option<String>, Option<String>);
-    let mut calls = rooms.iter().map(|room| {
-        let mut call = cmd("HMGET");
-        call.arg(room_key(room)).arg(&["publisher_node", "incarnation", "epoch", "since"]);
-        call
-    });
-    let rows: Vec<Fields> = all(link, &mut calls).await?;
-    let row = |fields: Fields| match fields {
-        (Some(node), Some(incarnation), Some(epoch), Some(since)) => Ok(Some(Row {
-            node,
-            incarnation: number("incarnation", &incarnation)?,
-            epoch: number("epoch", &epoch)?,
-            since_unix_ms: number("since", &since)?,
-        })),
-        _ => Ok(None),
-    };
-    Ok(rows.into_iter().map(row).collect())
-}
-
-/// The names of all rooms that have a row.
-pub(super) async fn room_names(link: &mut MultiplexedConnection) -> Result<Vec<RoomName>, RedisError> {
-    let (mut cursor, mut names) = (0_u64, Vec::new());
-    loop {
-        let mut scan = cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg("stream:*").arg("COUNT").arg(PIPELINE_MAX);
-        let (next, keys): (u64, Vec<String>) = scan.query_async(link).await?;
-        names.extend(keys.iter().filter_map(|key| RoomName::new(key.strip_prefix("stream:")?).ok()));
-        if next == 0 {
-            // A scan may name a key twice.
-            names.sort_unstable();
-            names.dedup();
-            return Ok(names);
-        }
-        cursor = next;
-    }
-}
-
-/// The table's clock, in milliseconds since 1970.
-pub(super) async fn now_ms(link: &mut MultiplexedConnection) -> Result<u64, RedisError> {
-    let (seconds, micros): (u64, u64) = cmd("TIME").query_async(link).await?;
-    Ok(seconds * 1000 + micros / 1000)
+fn shown_of(text: &str) -> Shown {
+    if text == "foreign" { Shown::Foreign } else { Shown::Yes }
 }
 
 async fn all<T: FromRedisValue>(
@@ -238,24 +321,6 @@ async fn all<T: FromRedisValue>(
         }
         answers.append(&mut some.query_async::<Vec<T>>(link).await?);
     }
-}
-
-fn lease_of(incarnation: &str, rtmp: &str, httpflv: &str, hls: &str) -> Result<Lease, RedisError> {
-    let hls = (!hls.is_empty()).then(|| hls.to_owned());
-    let addresses = NodeAddresses { rtmp: rtmp.to_owned(), httpflv: httpflv.to_owned(), hls };
-    Ok(Lease { incarnation: number("incarnation", incarnation)?, addresses })
-}
-
-/// A number that a script wrote. Somebody else's text is none, and must not pass for one.
-fn number(field: &str, text: &str) -> Result<u64, RedisError> {
-    text.parse().map_err(|_| {
-        let shown: String = text.chars().take(SHOWN_MAX_CHARS).collect();
-        not_ours(format!("{field} is {shown:?}, which is no number"))
-    })
-}
-
-fn not_ours(detail: String) -> RedisError {
-    (redis::ErrorKind::UnexpectedReturnType, "a key has what this server did not write", detail).into()
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -1,6 +1,8 @@
 //! The node's registry.
 
+mod audit;
 mod lease;
+mod questions;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
@@ -20,13 +22,14 @@ use super::{
     lease_keeper::LeaseKeeper,
     lookups::Lookups,
     messages::{
-        AskReadiness, CLAIM_TIMEOUT, ClaimLost, ClaimRoom, LEAVE_TIMEOUT, Leave, ListRooms, Locate, Ping,
-        Readiness, ReleaseRoom,
+        AskReadiness, CLAIM_TIMEOUT, ClaimLost, ClaimRoom, Claimed, LEAVE_TIMEOUT, Leave, Ping, Readiness,
+        ReleaseRoom,
     },
+    numbers::{NumberKeeper, NumberReserve, UseNumbers},
 };
 use crate::cluster::{
-    origin::{Origin, PublishedRoom},
-    store::{Claim, ClaimError, Store, StoreError},
+    origin::{PublishedRoom, Trace},
+    store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
 };
 
 /// The node's registry. Supervised, on an arbiter of its own, so that no stream's work delays a heartbeat.
@@ -34,6 +37,7 @@ pub(super) struct RegistryActor {
     store: Rc<dyn Store>,
     heartbeat: Duration,
     claims: HashMap<RoomName, Held>,
+    numbers: NumberKeeper,
     /// Rooms that are being claimed or given back: who comes next waits.
     busy: HashMap<RoomName, Gate>,
     renewal: Renewal,
@@ -41,7 +45,7 @@ pub(super) struct RegistryActor {
     is_leaving: bool,
     /// How often the lease was found gone, and taken again.
     lease_generation: u64,
-    origins: Lookups<RoomName, Option<Origin>>,
+    traces: Lookups<RoomName, Trace>,
     rooms: Lookups<(), Vec<PublishedRoom>>,
 }
 
@@ -63,20 +67,21 @@ enum Renewal {
     UnderWay { ended: Gate, again: bool },
 }
 
-type ClaimFuture = ResponseActFuture<RegistryActor, Result<Claim, ClaimError>>;
+type ClaimFuture = ResponseActFuture<RegistryActor, Result<Claimed, ClaimError>>;
 
 impl RegistryActor {
     pub fn new<S: Store>(store: S, heartbeat: Duration) -> Self {
         Self {
-            lease: store.lease_ttl().map(LeaseKeeper::new),
+            lease: store.lease_ttl().map(|ttl| LeaseKeeper::new(ttl, store.table_id())),
             store: Rc::new(store),
             heartbeat,
             claims: HashMap::new(),
+            numbers: NumberKeeper::default(),
             busy: HashMap::new(),
             renewal: Renewal::Idle,
             is_leaving: false,
             lease_generation: 0,
-            origins: Lookups::default(),
+            traces: Lookups::default(),
             rooms: Lookups::default(),
         }
     }
@@ -88,7 +93,10 @@ impl RegistryActor {
             return;
         }
         self.release_orphans(ctx);
-        let claims: Vec<Claim> = self.claims.values().map(|held| held.claim.clone()).collect();
+        self.numbers.sweep(Instant::now());
+        let used =
+            |held: &Held| UsedClaim { claim: held.claim.clone(), used: self.numbers.use_of(&held.claim) };
+        let claims: Vec<UsedClaim> = self.claims.values().map(used).collect();
         if claims.is_empty() {
             self.renewal = Renewal::Idle;
             return;
@@ -129,7 +137,8 @@ impl RegistryActor {
         if !is_held {
             return None;
         }
-        self.origins.forget(&claim.room);
+        self.traces.forget(&claim.room);
+        self.numbers.released(claim, Instant::now());
         self.claims.remove(&claim.room)
     }
 
@@ -173,7 +182,7 @@ impl RegistryActor {
         &mut self,
         ClaimRoom { room, owner }: ClaimRoom,
         ctx: &mut Context<Self>,
-    ) -> oneshot::Receiver<Result<Claim, ClaimError>> {
+    ) -> oneshot::Receiver<Result<Claimed, ClaimError>> {
         let (answer, answered) = oneshot::channel();
         let (opener, free) = gate();
         let (claimed, lease_generation) = (self.store.claim(&room), self.lease_generation);
@@ -181,7 +190,7 @@ impl RegistryActor {
         ctx.spawn(claimed.into_actor(self).map(move |claimed, registry, ctx| {
             registry.busy.remove(&room);
             match claimed {
-                Ok(claim) => registry.claimed(claim, owner, lease_generation, answer, ctx),
+                Ok(granted) => registry.claimed(granted, owner, lease_generation, answer, ctx),
                 Err(error) => registry.claim_failed(error, answer, ctx),
             }
             drop(opener);
@@ -191,18 +200,21 @@ impl RegistryActor {
 
     fn claimed(
         &mut self,
-        claim: Claim,
+        Granted { claim, numbers }: Granted,
         owner: Recipient<ClaimLost>,
         returns_before: u64,
-        answer: oneshot::Sender<Result<Claim, ClaimError>>,
+        answer: oneshot::Sender<Result<Claimed, ClaimError>>,
         ctx: &mut Context<Self>,
     ) {
-        self.origins.forget(&claim.room);
+        self.traces.forget(&claim.room);
         // If the lease was gone meanwhile, the claim may have been granted by a table that was emptied since.
         let is_certain = self.lease_generation == returns_before;
         let is_wanted = is_certain && !self.is_leaving && owner.connected();
         self.claims.insert(claim.room.clone(), Held { claim: claim.clone(), owner });
-        let sent = if is_wanted { answer.send(Ok(claim.clone())) } else { Err(Ok(claim.clone())) };
+        let reserve = NumberReserve::new(claim.clone(), numbers, Some(ctx.address().recipient()));
+        self.numbers.granted(&reserve, numbers);
+        let claimed = Ok(Claimed { claim: claim.clone(), numbers: reserve });
+        let sent = if is_wanted { answer.send(claimed) } else { Err(claimed) };
         if sent.is_err() {
             self.release(claim, ctx);
         }
@@ -211,7 +223,7 @@ impl RegistryActor {
     fn claim_failed(
         &mut self,
         error: ClaimError,
-        answer: oneshot::Sender<Result<Claim, ClaimError>>,
+        answer: oneshot::Sender<Result<Claimed, ClaimError>>,
         ctx: &mut Context<Self>,
     ) {
         if let ClaimError::Unavailable { .. } = error {
@@ -223,9 +235,13 @@ impl RegistryActor {
     }
 
     fn release(&mut self, claim: Claim, ctx: &mut Context<Self>) {
-        if self.take_held(&claim).is_none() {
-            return;
+        if self.take_held(&claim).is_some() {
+            self.give_back(claim, ctx);
         }
+    }
+
+    /// Frees a room in the store. Whoever claims it meanwhile waits.
+    fn give_back(&mut self, claim: Claim, ctx: &mut Context<Self>) {
         let room = claim.room.clone();
         let (opener, free) = gate();
         self.busy.insert(room.clone(), free);
@@ -236,7 +252,7 @@ impl RegistryActor {
         };
         ctx.spawn(released.into_actor(self).map(move |released, registry, _| {
             registry.busy.remove(&room);
-            registry.origins.forget(&room);
+            registry.traces.forget(&room);
             if let Err(error) = released {
                 warn!(room = room.as_str(), reason:% = error; "a room is not released yet");
             }
@@ -328,43 +344,16 @@ impl Handler<ReleaseRoom> for RegistryActor {
     }
 }
 
-impl Handler<Locate> for RegistryActor {
-    type Result = ResponseActFuture<Self, Result<Option<Origin>, StoreError>>;
+impl Handler<UseNumbers> for RegistryActor {
+    type Result = ();
 
-    fn handle(&mut self, Locate { room, fresh }: Locate, _: &mut Self::Context) -> Self::Result {
-        if self.claims.contains_key(&room) {
-            return Box::pin(fut::ready(Ok(None)));
+    fn handle(&mut self, report: UseNumbers, ctx: &mut Self::Context) {
+        if let Some(used) = self.numbers.used(report, Instant::now()) {
+            let reserved = self.store.reserve(used.clone()).into_actor(self);
+            ctx.spawn(reserved.map(move |may_use, registry, _| {
+                registry.numbers.reserved(&used, may_use.ok());
+            }));
         }
-        if let Some(known) = self.origins.known(&room, Instant::now()).filter(|_| !fresh) {
-            return Box::pin(fut::ready(Ok(known)));
-        }
-        if let Some(pending) = self.origins.pending(&room).filter(|_| !fresh) {
-            return Box::pin(pending.into_actor(self));
-        }
-        let asked = if fresh { self.store.locate_fresh(&room) } else { self.store.locate(&room) };
-        let (id, pending) = self.origins.ask(room.clone(), asked);
-        Box::pin(pending.into_actor(self).map(move |answer, registry, _| {
-            registry.origins.answered(room, id, &answer, Instant::now());
-            answer
-        }))
-    }
-}
-
-impl Handler<ListRooms> for RegistryActor {
-    type Result = ResponseActFuture<Self, Result<Vec<PublishedRoom>, StoreError>>;
-
-    fn handle(&mut self, _: ListRooms, _: &mut Self::Context) -> Self::Result {
-        if let Some(known) = self.rooms.known(&(), Instant::now()) {
-            return Box::pin(fut::ready(Ok(known)));
-        }
-        if let Some(pending) = self.rooms.pending(&()) {
-            return Box::pin(pending.into_actor(self));
-        }
-        let (id, pending) = self.rooms.ask((), self.store.rooms());
-        Box::pin(pending.into_actor(self).map(move |answer, registry, _| {
-            registry.rooms.answered((), id, &answer, Instant::now());
-            answer
-        }))
     }
 }
 

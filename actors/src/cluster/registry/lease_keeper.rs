@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use actix::SpawnHandle;
-use log::warn;
-use synctv_media::cluster::leases::NodeLease;
+use log::{info, warn};
+use synctv_media::cluster::{claims::TableId, leases::NodeLease};
 use tokio::time::Instant;
 
 use crate::cluster::store::StoreError;
@@ -17,6 +17,8 @@ pub(super) struct LeaseKeeper {
     pub next: Next,
     /// Why the last renewal failed.
     pub failure: Option<String>,
+    /// The store has no room for new claims.
+    pub is_full: bool,
 }
 
 pub(super) enum Next {
@@ -29,20 +31,22 @@ pub(super) enum Next {
 }
 
 impl LeaseKeeper {
-    pub fn new(ttl: Duration) -> Self {
+    pub fn new(ttl: Duration, table: TableId) -> Self {
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         Self {
-            node_lease: NodeLease::new(ttl_ms, 0),
+            node_lease: NodeLease::new(ttl_ms, table, 0),
             origin: Instant::now(),
             next: Next::Unset,
             failure: None,
+            is_full: false,
         }
     }
 
     /// Why no room can be claimed now.
     pub fn obstacle(&self) -> Option<String> {
         let not_claiming = self.node_lease.may_claim(self.now_ms()).err().map(|reason| reason.to_string());
-        self.failure.clone().or(not_claiming)
+        let full = self.is_full.then(|| "Redis is full (maxmemory is reached)".to_owned());
+        self.failure.clone().or(full).or(not_claiming)
     }
 
     pub fn now_ms(&self) -> u64 {
@@ -55,6 +59,17 @@ impl LeaseKeeper {
 }
 
 impl LeaseKeeper {
+    /// Notes whether the store has room for new claims. The beginning and the end of a shortage are logged.
+    pub fn note_full(&mut self, is_full: bool) {
+        match (std::mem::replace(&mut self.is_full, is_full), is_full) {
+            (false, true) => {
+                warn!("Redis is full (maxmemory is reached): what is live stays live, new rooms are refused");
+            }
+            (true, false) => info!("Redis has room again"),
+            _ => {}
+        }
+    }
+
     /// An outage is logged once.
     pub fn note_failure(&mut self, error: StoreError) {
         if self.failure.is_none() {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use actix::{Message, Recipient};
 use synctv_media::stream::room::RoomName;
 
+use super::numbers::NumberReserve;
 use crate::cluster::{
-    origin::{Origin, PublishedRoom},
+    origin::{Origin, PublishedRoom, Trace},
     store::{Claim, ClaimError, StoreError},
 };
 
@@ -15,6 +16,15 @@ pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long giving everything back may take when the node stops. What is left then expires.
 pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A room that is this node's.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The claim.
+    pub claim: Claim,
+    /// The HLS numbers that come with it.
+    pub numbers: NumberReserve,
+}
 
 /// Told to the owner of a claim that is no longer its own.
 #[derive(Debug, Clone, Copy, Message)]
@@ -37,7 +47,7 @@ pub enum Readiness {
 }
 
 #[derive(Message)]
-#[rtype(result = "Result<Claim, ClaimError>")]
+#[rtype(result = "Result<Claimed, ClaimError>")]
 pub(super) struct ClaimRoom {
     pub room: RoomName,
     pub owner: Recipient<ClaimLost>,
@@ -53,6 +63,10 @@ pub(super) struct Locate {
     pub room: RoomName,
     pub fresh: bool,
 }
+
+#[derive(Message)]
+#[rtype(result = "Result<Trace, StoreError>")]
+pub(super) struct TraceRoom(pub RoomName);
 
 #[derive(Message)]
 #[rtype(result = "Result<Vec<PublishedRoom>, StoreError>")]

@@ -50,11 +50,11 @@ fn registry<S: Store>(store: impl FnOnce() -> S + Send + 'static) -> RegistryHan
 async fn a_room_is_claimed_once_and_again_after_its_release_with_a_higher_epoch() {
     let registry = registry(|| EmbeddedStore::new("n1".to_owned()));
     let (owner, _losses) = owner();
-    let first = registry.claim(room("r"), owner.clone()).await.unwrap();
+    let first = registry.claim(room("r"), owner.clone()).await.unwrap().claim;
     let taken = registry.claim(room("r"), owner.clone()).await.unwrap_err();
     assert_eq!(taken, ClaimError::Taken { node: "n1".to_owned() });
     registry.release(first.clone());
-    let second = registry.claim(room("r"), owner.clone()).await.unwrap();
+    let second = registry.claim(room("r"), owner.clone()).await.unwrap().claim;
     assert!(second.epoch > first.epoch);
     registry.release(first);
     assert!(registry.claim(room("r"), owner).await.is_err(), "a late release frees nothing");
@@ -69,7 +69,7 @@ async fn a_room_whose_owner_died_is_free_for_the_next_one_at_once() {
     dying.send(Stop).await.unwrap();
     let (next, _losses) = owner();
     let second = registry.claim(room("r"), next.clone()).await.unwrap();
-    assert!(second.epoch > first.epoch);
+    assert!(second.claim.epoch > first.claim.epoch);
     assert!(matches!(registry.claim(room("r"), next).await, Err(ClaimError::Taken { .. })));
 }
 
@@ -142,7 +142,7 @@ async fn a_claim_waits_for_the_release_of_its_room_and_a_release_for_the_renewal
     let registry = registry_on(&store);
     let (owner, _losses) = owner();
     store.let_one_answer();
-    let first = registry.claim(room("r"), owner.clone()).await.unwrap();
+    let first = registry.claim(room("r"), owner.clone()).await.unwrap().claim;
     tokio::time::sleep(HEARTBEAT * 3 / 2).await;
     assert_eq!(store.calls(), ["claim", "renew"]);
     registry.release(first);

@@ -21,6 +21,14 @@ pub enum Answer {
     Refused(Arc<Refusal>),
     /// No other node publishes the room.
     Nowhere,
+    /// No node publishes the room, and what this one has of it is outdated: another one had the room since, which does not
+    /// answer any more.
+    Past,
+    /// The room is published on a node that has no HLS.
+    HlsOff {
+        /// The node's name.
+        node: String,
+    },
 }
 
 /// What another node answers instead of a playlist or a segment.

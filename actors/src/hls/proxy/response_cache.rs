@@ -71,7 +71,10 @@ impl ResponseCache {
             (Err(error), _) => (Err(error), FAILURE_FRESH, None),
             (Ok(refusal @ Answer::Refused(_)), _) => (Ok(refusal), REFUSAL_FRESH, None),
             // Segments have a cache of their own, and the registry remembers rooms that are nowhere.
-            (Ok(answer @ (Answer::Segment(_) | Answer::Nowhere)), _) => {
+            (
+                Ok(answer @ (Answer::Segment(_) | Answer::Nowhere | Answer::Past | Answer::HlsOff { .. })),
+                _,
+            ) => {
                 self.0.remove(resource);
                 return Ok(answer);
             }
@@ -120,12 +123,12 @@ impl Substitute {
     fn stands_in_for(&self, outcome: &Outcome) -> bool {
         match outcome {
             Err(_) => true,
-            Ok(Answer::Nowhere) => !self.text.has_end(),
+            Ok(Answer::Nowhere | Answer::Past) => !self.text.has_end(),
             Ok(Answer::Refused(refusal)) => match refusal.status {
                 NOT_FOUND => !self.text.has_end(),
                 status => status == SERVICE_UNAVAILABLE,
             },
-            Ok(Answer::Playlist(_) | Answer::Segment(_)) => false,
+            Ok(Answer::Playlist(_) | Answer::Segment(_) | Answer::HlsOff { .. }) => false,
         }
     }
 }

@@ -7,23 +7,23 @@ use std::{
 
 use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
 
-use crate::hls::StoredSegment;
+use crate::hls::{FetchedMemory, StoredSegment};
 
 type Key = (RoomName, SegmentName);
 
-/// Segments in memory, up to a number of bytes; the ones that were fetched first leave first. Viewers of a live stream ask
+/// Segments in memory, as much of it as there is; the ones that were fetched first leave first. Viewers of a live stream ask
 /// for the same segment at about the same time, so that the newest are the ones of use.
 #[derive(Debug)]
 pub(super) struct SegmentCache {
-    max_bytes: usize,
+    memory: FetchedMemory,
     size_bytes: usize,
     segments: HashMap<Key, Arc<StoredSegment>>,
     order: VecDeque<Key>,
 }
 
 impl SegmentCache {
-    pub fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, size_bytes: 0, segments: HashMap::new(), order: VecDeque::new() }
+    pub fn new(memory: FetchedMemory) -> Self {
+        Self { memory, size_bytes: 0, segments: HashMap::new(), order: VecDeque::new() }
     }
 
     pub fn get(&self, room: &RoomName, name: SegmentName) -> Option<Arc<StoredSegment>> {
@@ -33,13 +33,22 @@ impl SegmentCache {
     /// Takes a segment in, unless it is larger than all that may be kept.
     pub fn add(&mut self, room: RoomName, segment: Arc<StoredSegment>) {
         let (key, added_bytes) = ((room, segment.name()), segment.size_bytes());
-        if added_bytes > self.max_bytes || self.segments.contains_key(&key) {
+        let max_bytes = self.memory.limit_bytes();
+        if added_bytes > max_bytes || self.segments.contains_key(&key) {
             return;
         }
-        while self.size_bytes > self.max_bytes - added_bytes && self.remove_oldest() {}
+        while self.size_bytes > max_bytes - added_bytes && self.remove_oldest() {}
         self.size_bytes += added_bytes;
         self.order.push_back(key.clone());
         self.segments.insert(key, segment);
+        self.memory.set_used(self.size_bytes);
+    }
+
+    /// Gives memory back that segments of this node want.
+    pub fn trim(&mut self) {
+        let max_bytes = self.memory.limit_bytes();
+        while self.size_bytes > max_bytes && self.remove_oldest() {}
+        self.memory.set_used(self.size_bytes);
     }
 
     fn remove_oldest(&mut self) -> bool {
@@ -60,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_oldest_leave_when_there_are_too_many_bytes() {
-        let mut cache = SegmentCache::new(250);
+        let mut cache = SegmentCache::new(FetchedMemory::alone(250));
         let kept = |cache: &SegmentCache| -> Vec<u64> {
             (0..10).filter(|sequence| cache.get(&room("r"), name(*sequence)).is_some()).collect()
         };

@@ -9,6 +9,4 @@ pub struct HlsProxySettings {
     pub nodes: NodeKeys,
     /// The app of HLS addresses, the same on all nodes.
     pub app: String,
-    /// How much memory segments of other nodes may take, in bytes.
-    pub cache_max_bytes: usize,
 }

@@ -20,7 +20,7 @@ use crate::{
         origin::{NodeAddresses, Origin},
         store::StoreError,
     },
-    hls::SegmentPlace,
+    hls::{FetchedMemory, SegmentPlace},
     testing::{Answers, FakeStore, node_keys, request_head, room, segment_name},
 };
 
@@ -145,8 +145,8 @@ fn relay_with_cache(cache_max_bytes: usize) -> HlsProxy {
     let arbiter = Arbiter::current();
     let registry =
         RegistryHandle::start_on(&arbiter, Duration::from_secs(60), || STORE.with(FakeStore::clone));
-    let settings = HlsProxySettings { nodes: node_keys(), app: "live".to_owned(), cache_max_bytes };
-    HlsProxy::start_on(&arbiter, registry, settings)
+    let settings = HlsProxySettings { nodes: node_keys(), app: "live".to_owned() };
+    HlsProxy::start_on(&arbiter, registry, settings, FetchedMemory::alone(cache_max_bytes))
 }
 
 fn playlist() -> HlsResource {
@@ -176,6 +176,8 @@ fn said(outcome: Outcome) -> String {
         },
         Ok(Answer::Refused(refusal)) => refusal.status.to_string(),
         Ok(Answer::Nowhere) => "nowhere".to_owned(),
+        Ok(Answer::Past) => "past".to_owned(),
+        Ok(Answer::HlsOff { node }) => format!("{node} has no HLS"),
         Err(HlsProxyError::Origin { node, .. }) => format!("{node} fails"),
         Err(error) => error.to_string(),
     }
@@ -335,12 +337,13 @@ async fn what_another_node_had_is_past_once_the_room_is_here() {
 }
 
 #[actix_rt::test]
-async fn a_room_that_is_nowhere_and_a_node_without_hls_cost_no_request() {
+async fn a_node_without_hls_is_named_and_a_room_that_is_nowhere_is_not_and_neither_costs_a_request() {
     tokio::time::pause();
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
     node.publish_at(None);
-    assert_eq!(said(proxy.fetch(playlist()).await), "nowhere");
+    assert_eq!(said(proxy.fetch(playlist()).await), "n2 has no HLS");
     Node::unpublish();
+    pass(Duration::from_secs(1)).await;
     assert_eq!(said(proxy.fetch(playlist()).await), "nowhere");
     assert_eq!(node.requests(), 0);
 }

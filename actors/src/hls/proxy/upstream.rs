@@ -17,11 +17,12 @@ use tokio::{sync::Semaphore, time::timeout};
 use super::{
     answer::{Answer, HlsProxyError, Outcome, Refusal},
     resource::HlsResource,
+    route::{PastNode, Route, route},
     settings::HlsProxySettings,
 };
 use crate::{
     cluster::{
-        origin::{Origin, PULL_HEADER},
+        origin::{Origin, PULL_HEADER, Trace},
         registry::RegistryHandle,
     },
     hls::{PlaylistText, StoredSegment},
@@ -90,35 +91,71 @@ impl Upstream {
         Self { client, registry, settings, turns: Semaphore::new(REQUESTS_MAX) }
     }
 
-    /// Asks the node that publishes the room, or else the last one that did. `has_stale`: a failure is not the end.
+    /// Asks the node that has the asset. `last_origin` had the room a moment ago, for when the registry cannot say more;
+    /// `has_stale`: a failure is not the end.
     pub async fn fetch(
         self: Rc<Self>,
         resource: HlsResource,
         last_origin: Option<Origin>,
         has_stale: bool,
     ) -> FetchResult {
-        let locate_timeout = if last_origin.is_some() { RELOCATE_TIMEOUT } else { LOCATE_TIMEOUT };
-        let origin = match (self.locate(resource.room(), locate_timeout).await, last_origin) {
-            (Ok(Some(origin)), _) | (_, Some(origin)) => origin,
-            (Ok(None), None) => return FetchResult { outcome: Ok(Answer::Nowhere), origin: None },
-            (Err(error), None) => return FetchResult { outcome: Err(error), origin: None },
-        };
+        let trace_timeout = if last_origin.is_some() { RELOCATE_TIMEOUT } else { LOCATE_TIMEOUT };
+        let trace = self.trace(resource.room(), trace_timeout).await;
+        match route(&resource, trace, last_origin) {
+            Route::Current(origin) => self.fetch_from(origin, &resource, has_stale).await,
+            Route::Past(nodes) => {
+                let outcome = self.fetch_past(nodes, &resource, has_stale).await;
+                FetchResult { outcome, origin: None }
+            }
+            Route::None(outcome) => FetchResult { outcome, origin: None },
+        }
+    }
+
+    async fn fetch_from(&self, origin: Origin, resource: &HlsResource, has_stale: bool) -> FetchResult {
         let Some(address) = &origin.addresses.hls else {
-            return FetchResult { outcome: Ok(Answer::Nowhere), origin: None };
+            let outcome = Ok(Answer::HlsOff { node: origin.node });
+            return FetchResult { outcome, origin: None };
         };
-        let outcome = match timeout(TURN_TIMEOUT, self.turns.acquire()).await {
-            Ok(_turn) => {
-                let answer = self.ask(address, &resource, &Limits::new(&resource, has_stale)).await;
+        let outcome = match self.ask_in_turn(address, resource, has_stale).await {
+            Ok(answer) => {
                 answer.map_err(|reason| HlsProxyError::Origin { node: origin.node.clone(), reason })
             }
-            Err(_) => Err(HlsProxyError::Busy),
+            Err(busy) => Err(busy),
         };
         FetchResult { outcome, origin: Some(origin) }
     }
 
-    async fn locate(&self, room: &RoomName, patience: Duration) -> Result<Option<Origin>, HlsProxyError> {
-        match timeout(patience, self.registry.locate(room.clone())).await {
-            Ok(Ok(origin)) => Ok(origin),
+    /// Asks nodes that do not have the room any more, which may have ended: then what they had is past.
+    async fn fetch_past(&self, nodes: Vec<PastNode>, resource: &HlsResource, has_stale: bool) -> Outcome {
+        let mut last = Ok(Answer::Past);
+        for PastNode { node, address } in nodes {
+            last = match self.ask_in_turn(&address, resource, has_stale).await? {
+                Ok(Answer::Refused(refused)) => Ok(Answer::Refused(refused)),
+                Ok(answer) => return Ok(answer),
+                Err(reason) => {
+                    debug!(node = node.as_str(), reason = reason.as_str();
+                        "HLS: a node that had the room does not answer any more");
+                    Ok(Answer::Past)
+                }
+            };
+        }
+        last
+    }
+
+    async fn ask_in_turn(
+        &self,
+        address: &str,
+        resource: &HlsResource,
+        has_stale: bool,
+    ) -> Result<Result<Answer, String>, HlsProxyError> {
+        let turn = timeout(TURN_TIMEOUT, self.turns.acquire()).await;
+        let _turn = turn.map_err(|_| HlsProxyError::Busy)?;
+        Ok(self.ask(address, resource, &Limits::new(resource, has_stale)).await)
+    }
+
+    async fn trace(&self, room: &RoomName, patience: Duration) -> Result<Trace, HlsProxyError> {
+        match timeout(patience, self.registry.trace(room.clone())).await {
+            Ok(Ok(trace)) => Ok(trace),
             Ok(Err(error)) => {
                 debug!(room = room.as_str(), reason:% = error; "HLS: the registry cannot say who publishes the room");
                 Err(HlsProxyError::Registry)

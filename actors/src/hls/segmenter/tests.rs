@@ -1,6 +1,7 @@
 //! A segmenter that is sent what a stream would send it, with time under control.
 
 use synctv_media::{
+    cluster::numbers::{HlsNumbers, RESERVE},
     hls::ts::check::TsChecker,
     samples,
     stream::{batcher::Batcher, frame::Frame, room::RoomName},
@@ -21,6 +22,8 @@ struct Bench {
     hls: HlsSessions,
     stream: StreamHandle,
     segmenter: Recipient<StreamEvent>,
+    /// What the next publisher's claim comes with.
+    reserve: NumberReserve,
     batcher: Batcher,
     _publication: Publication,
     _storage: tempfile::TempDir,
@@ -42,11 +45,11 @@ impl Bench {
         let publication =
             directory.publish(&to_publish(room()), ProbeHandle::start().events()).await.unwrap();
         let stream = directory.open(&to_play(room())).await.unwrap();
-        let session = (mode == HlsMode::OnDemand).then(|| hls.0.begin(&room()));
         Self {
-            segmenter: SegmenterActor::start(hls.0.clone(), stream.clone(), session),
+            segmenter: start_segmenter(&hls, &stream).await,
             hls,
             stream,
+            reserve: NumberReserve::unmanaged(HlsNumbers::default(), true),
             batcher: Batcher::default(),
             _publication: publication,
             _storage: storage,
@@ -59,7 +62,8 @@ impl Bench {
 
     async fn publisher_comes(&mut self) {
         self.batcher.end_publisher();
-        self.tell(StreamEvent::PublisherCame(Source::Local)).await;
+        self.tell(StreamEvent::PublisherCame(Arrival::Local(self.reserve.clone()))).await;
+        self.reserve = NumberReserve::unmanaged(HlsNumbers::default(), true);
         self.send([samples::video_header()]).await;
     }
 
@@ -94,6 +98,15 @@ impl Bench {
     }
 }
 
+/// A segmenter that the bench's stream has told of its publisher, who left.
+async fn start_segmenter(hls: &HlsSessions, stream: &StreamHandle) -> Recipient<StreamEvent> {
+    let segmenter = SegmenterActor::start(hls.0.clone(), stream.clone(), None);
+    // When the stream answers, it has told the segmenter what there is.
+    stream.stats().await.unwrap();
+    segmenter.send(StreamEvent::PublisherLeft).await.unwrap();
+    segmenter
+}
+
 async fn text(session: &HlsSession) -> String {
     match session.playlist_state(Duration::ZERO).await {
         PlaylistState::Ready(playlists) => {
@@ -124,7 +137,6 @@ fn durations(playlist: &str) -> Vec<&str> {
 #[actix::test]
 async fn the_first_segment_is_one_gop_and_the_rest_reach_the_target() {
     let mut bench = Bench::new(HlsMode::Always).await;
-    assert!(bench.session().await.is_none(), "nobody has published yet");
     bench.publisher_comes().await;
     let session = bench.session().await.unwrap();
     assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Pending));
@@ -253,7 +265,7 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
     bench.end().await;
     let before = bench.playlist().await;
     let old_sequence = value(&before, "#EXT-X-MEDIA-SEQUENCE:");
-    bench.segmenter = SegmenterActor::start(bench.hls.0.clone(), bench.stream.clone(), None);
+    bench.segmenter = start_segmenter(&bench.hls, &bench.stream).await;
     bench.publisher_comes().await;
     let session = bench.session().await.unwrap();
     assert!(
@@ -279,10 +291,10 @@ async fn a_room_that_goes_to_another_node_ends_here_and_begins_anew_when_it_is_b
     bench.publisher_comes().await;
     bench.pictures(60).await;
     let session = bench.session().await.unwrap();
-    bench.tell(StreamEvent::PublisherCame(Source::Remote)).await;
+    bench.tell(StreamEvent::PublisherCame(Arrival::Remote)).await;
     let before = text(&session).await;
     assert_eq!(durations(&before), ["1.000,", "1.400,"], "what came is not held back");
-    assert!(before.ends_with("#EXT-X-ENDLIST\n"));
+    assert!(!before.contains("#EXT-X-ENDLIST"), "it goes on elsewhere");
     bench.pictures(100).await;
     assert_eq!(text(&session).await, before, "another node's media is not cut");
 
@@ -297,6 +309,44 @@ async fn a_room_that_goes_to_another_node_ends_here_and_begins_anew_when_it_is_b
     );
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert!(bench.hls.segment(&to_play(room()), segment_name(sequence)).is_none());
+}
+
+#[actix::test]
+async fn a_room_that_was_elsewhere_without_viewers_here_goes_on_above_what_was_used_there() {
+    pause();
+    let mut bench = Bench::new(HlsMode::Always).await;
+    bench.publisher_comes().await;
+    bench.pictures(60).await;
+    bench.tell(StreamEvent::PublisherLeft).await;
+    let old = bench.session().await.unwrap();
+    let first_sequence = value(&text(&old).await, "#EXT-X-MEDIA-SEQUENCE:");
+    let elsewhere = old.next_numbers().plus(500);
+    bench.reserve = NumberReserve::unmanaged(elsewhere, false);
+    bench.publisher_comes().await;
+    bench.pictures(60).await;
+    let after = bench.playlist().await;
+    assert_eq!(value(&after, "#EXT-X-MEDIA-SEQUENCE:"), elsewhere.sequence);
+    assert!(value(&after, "#EXT-X-DISCONTINUITY-SEQUENCE:") >= elsewhere.discontinuity);
+    assert!(!text(&old).await.contains("#EXT-X-ENDLIST") && !old.is_published());
+    assert!(
+        bench.hls.segment(&to_play(room()), segment_name(first_sequence)).is_some(),
+        "old segments are still there"
+    );
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert!(bench.hls.segment(&to_play(room()), segment_name(first_sequence)).is_none());
+    assert!(bench.hls.segment(&to_play(room()), segment_name(elsewhere.sequence)).is_some());
+}
+
+#[actix::test]
+async fn what_is_left_over_when_the_claim_has_ended_gets_no_number_that_was_not_reserved() {
+    let mut bench = Bench::new(HlsMode::Always).await;
+    let first = bench.session().await.unwrap().next_numbers();
+    bench.reserve = NumberReserve::unmanaged(first, true);
+    bench.reserve.end_for_test();
+    bench.publisher_comes().await;
+    bench.pictures(25 * 100).await;
+    let next = bench.session().await.unwrap().next_numbers();
+    assert_eq!(next.sequence, first.sequence + RESERVE);
 }
 
 #[actix::test]
@@ -325,7 +375,7 @@ async fn a_header_that_does_not_fit_is_refused_with_the_reason_until_a_segment_c
     };
     let mut bench = Bench::new(HlsMode::Always).await;
     bench.batcher.end_publisher();
-    bench.tell(StreamEvent::PublisherCame(Source::Local)).await;
+    bench.publisher_comes().await;
     bench.send([quad]).await;
     bench.send((0..60).map(|at| samples::audio(at * 23))).await;
     let session = bench.session().await.unwrap();
@@ -360,11 +410,12 @@ async fn a_stream_that_nobody_watches_is_not_cut_on_demand() {
 #[actix::test]
 async fn a_segmenter_that_panics_leaves_no_playlist_to_wait_for() {
     let bench = Bench::new(HlsMode::Always).await;
-    let session = bench.hls.0.begin(&room());
+    let session = bench.hls.0.begin(&room(), bench.reserve.clone());
     let segmenter = SegmenterActor {
         store: bench.hls.0.clone(),
         stream: bench.stream.clone(),
         subscription: None,
+        past: Vec::new(),
         phase: SegmenterPhase::Cutting(session.clone()),
         segmenter: bench.hls.0.segmenter(),
         announced_video: None,
@@ -379,5 +430,6 @@ async fn a_segmenter_that_panics_leaves_no_playlist_to_wait_for() {
     }));
     assert!(panicked.is_err());
     assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Gone));
-    assert!(bench.session().await.is_none());
+    let other = bench.session().await;
+    assert!(other.is_none_or(|other| !Arc::ptr_eq(&other, &session)), "it is no room's any more");
 }

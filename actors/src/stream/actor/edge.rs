@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::StreamActor;
 use crate::{
     cluster::puller::{Pull, PullerHandle},
-    events::{Dismissed, FromOrigin, Source, StreamEvent, StreamState, Update},
+    events::{Arrival, Dismissed, FromOrigin, Source, StreamEvent, StreamState, Update},
     stream::{
         ingest::{Ingest, ORIGIN_WAIT},
         messages::Follow,
@@ -57,7 +57,7 @@ impl StreamActor {
         };
         self.stats.publisher_came(Some(node));
         self.set_state(StreamState::Live(Source::Remote));
-        self.subscribers.tell(&StreamEvent::PublisherCame(Source::Remote));
+        self.subscribers.tell(&StreamEvent::PublisherCame(Arrival::Remote));
         self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);
         self.end_when_due(ctx);
     }

@@ -9,7 +9,7 @@ use synctv_media::cluster::{claims::LeaseAnswer, leases::LeaseChange};
 use super::{RegistryActor, Renewal};
 use crate::cluster::{
     registry::{lease_keeper::Next, messages::ClaimLost},
-    store::{Claim, StoreError},
+    store::{Claim, LeaseRenewal, StoreError},
 };
 
 /// How soon a renewal that failed is tried again, at the latest.
@@ -33,7 +33,7 @@ impl RegistryActor {
 
     fn lease_renewed(
         &mut self,
-        answer: Result<LeaseAnswer, StoreError>,
+        answer: Result<LeaseRenewal, StoreError>,
         sent_ms: u64,
         ctx: &mut Context<Self>,
     ) {
@@ -50,28 +50,32 @@ impl RegistryActor {
             registry.renew_lease_now(ctx);
         }));
         match answer {
-            Ok(answer) => self.follow(&answer, sent_ms, ctx),
+            Ok(renewal) => self.follow(&renewal, sent_ms, ctx),
             Err(error) => lease.note_failure(error),
         }
     }
 
-    fn follow(&mut self, answer: &LeaseAnswer, sent_ms: u64, ctx: &mut Context<Self>) {
+    fn follow(&mut self, renewal: &LeaseRenewal, sent_ms: u64, ctx: &mut Context<Self>) {
         let Some(lease) = &mut self.lease else { return };
         if lease.failure.take().is_some() {
             info!("the store of claims answers again");
         }
+        lease.note_full(renewal.is_full);
         let now_ms = lease.now_ms();
-        match lease.node_lease.renewed(answer, sent_ms, now_ms) {
+        match lease.node_lease.renewed(&renewal.answer, renewal.table, sent_ms, now_ms) {
             LeaseChange::None => {}
             LeaseChange::Return => {
                 self.lease_generation += 1;
-                warn!(claims = self.claims.len(); "this node's lease was gone: its claims are renewed");
+                warn!(claims = self.claims.len();
+                    "this node's lease was gone, or the store is another one: its claims are renewed");
+                self.reserve_again(ctx);
                 return self.renew_claims(ctx);
             }
-            LeaseChange::Leave => self.lose_all(answer, ctx),
+            LeaseChange::Leave => self.lose_all(&renewal.answer, ctx),
         }
-        if let Renewal::Due = self.renewal {
-            self.renew_claims(ctx);
+        match self.renewal {
+            Renewal::Due => self.renew_claims(ctx),
+            Renewal::Idle | Renewal::UnderWay { .. } => self.audit(ctx),
         }
     }
 

@@ -1,0 +1,66 @@
+//! Questions about rooms, asked once for all who want to know.
+
+use actix::{ActorFutureExt, Handler, ResponseActFuture, WrapFuture, fut};
+use synctv_media::stream::room::RoomName;
+use tokio::time::Instant;
+
+use super::RegistryActor;
+use crate::cluster::{
+    origin::{Origin, PublishedRoom, Trace},
+    registry::messages::{ListRooms, Locate, TraceRoom},
+    store::StoreError,
+};
+
+impl RegistryActor {
+    /// Where a room is and was.
+    fn trace(&mut self, room: RoomName, fresh: bool) -> ResponseActFuture<Self, Result<Trace, StoreError>> {
+        if let Some(known) = self.traces.known(&room, Instant::now()).filter(|_| !fresh) {
+            return Box::pin(fut::ready(Ok(known)));
+        }
+        if let Some(pending) = self.traces.pending(&room).filter(|_| !fresh) {
+            return Box::pin(pending.into_actor(self));
+        }
+        let (id, pending) = self.traces.ask(room.clone(), self.store.trace(&room, fresh));
+        Box::pin(pending.into_actor(self).map(move |answer, registry, _| {
+            registry.traces.answered(room, id, &answer, Instant::now());
+            answer
+        }))
+    }
+}
+
+impl Handler<Locate> for RegistryActor {
+    type Result = ResponseActFuture<Self, Result<Option<Origin>, StoreError>>;
+
+    fn handle(&mut self, Locate { room, fresh }: Locate, _: &mut Self::Context) -> Self::Result {
+        if self.claims.contains_key(&room) {
+            return Box::pin(fut::ready(Ok(None)));
+        }
+        Box::pin(self.trace(room, fresh).map(|trace, _, _| trace.map(|trace| trace.current)))
+    }
+}
+
+impl Handler<TraceRoom> for RegistryActor {
+    type Result = ResponseActFuture<Self, Result<Trace, StoreError>>;
+
+    fn handle(&mut self, TraceRoom(room): TraceRoom, _: &mut Self::Context) -> Self::Result {
+        self.trace(room, false)
+    }
+}
+
+impl Handler<ListRooms> for RegistryActor {
+    type Result = ResponseActFuture<Self, Result<Vec<PublishedRoom>, StoreError>>;
+
+    fn handle(&mut self, _: ListRooms, _: &mut Self::Context) -> Self::Result {
+        if let Some(known) = self.rooms.known(&(), Instant::now()) {
+            return Box::pin(fut::ready(Ok(known)));
+        }
+        if let Some(pending) = self.rooms.pending(&()) {
+            return Box::pin(pending.into_actor(self));
+        }
+        let (id, pending) = self.rooms.ask((), self.store.rooms());
+        Box::pin(pending.into_actor(self).map(move |answer, registry, _| {
+            registry.rooms.answered((), id, &answer, Instant::now());
+            answer
+        }))
+    }
+}
