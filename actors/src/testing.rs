@@ -1,11 +1,12 @@
 //! What the actors' tests share: a node on one thread, whose clock can be paused, and a subscriber that notes what it
 //! gets.
 
-use std::{future::ready, time::Duration};
+mod fake_store;
+
+use std::{path::Path, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, Recipient};
 use actix_rt::Arbiter;
-use futures::{FutureExt, TryFutureExt, future::LocalBoxFuture};
 use synctv_media::{
     access::Secrets,
     flv::tags,
@@ -13,24 +14,21 @@ use synctv_media::{
     samples,
     stream::{frame::Frame, gop::GopLimits, room::RoomName, video_entry::EntryLimits},
 };
-use tokio::sync::mpsc;
+use tokio::{io::AsyncReadExt, net::TcpStream, sync::mpsc};
 
 use crate::{
     access::{Grant, NodeKeys, ToPlay, ToPublish},
-    cluster::{
-        embedded_store::EmbeddedStore,
-        origin::{Origin, PublishedRoom},
-        registry::RegistryHandle,
-        store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
-    },
+    cluster::{embedded_store::EmbeddedStore, registry::RegistryHandle, store::Store},
     directory::StreamDirectory,
     events::{
         EndReason, Flush, MAILBOX_MAX, PublisherEvent, PullSettings, StreamEvent, StreamSettings,
         SubscriberId, SubscriberRole, ViewerId,
     },
-    hls::HlsSessions,
+    hls::{HlsMode, HlsSessions, HlsSettings},
     stream::StreamHandle,
 };
+
+pub(crate) use self::fake_store::{Answers, FakeStore};
 
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 pub(crate) const PULL_GRACE: Duration = Duration::from_secs(30);
@@ -196,30 +194,38 @@ pub(crate) fn opening(at_ms: u32) -> Vec<Frame> {
     vec![samples::metadata(true, false), samples::video_header(), samples::keyframe(at_ms)]
 }
 
-/// A store that answers claims as a test wants it, loses none and knows of no other node.
-pub(crate) struct ClaimsOnly<F>(pub F);
-
-impl<F> Store for ClaimsOnly<F>
-where
-    F: Fn(&RoomName) -> LocalBoxFuture<'static, Result<Claim, ClaimError>> + 'static,
-{
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
-        (self.0)(room).map_ok(Granted::from).boxed_local()
+/// HLS with segments of two seconds in `storage`.
+pub(crate) fn hls_settings(mode: HlsMode, storage: &Path) -> HlsSettings {
+    HlsSettings {
+        in_cluster: false,
+        mode,
+        target_ms: 2_000,
+        window: 6,
+        storage: storage.to_owned(),
+        memory_max_bytes: 1 << 20,
+        keep_ended: Duration::from_secs(30),
+        idle_timeout: Duration::from_secs(60),
     }
+}
 
-    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
+/// How long anything may take that has to happen, on a clock that runs. Only a failing test waits this long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
-        Box::pin(ready(Ok(())))
-    }
+/// Looks until it is so. Only for the state of another process or thread, which nothing announces.
+pub(crate) async fn poll_until(mut is_so: impl AsyncFnMut() -> bool) {
+    let polled = tokio::time::timeout(PATIENCE, async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    polled.await.expect("it happens");
+}
 
-    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
-        Box::pin(ready(Ok(None)))
+/// Reads the head of a request; `None` if the connection ends before it does.
+pub(crate) async fn request_head(socket: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(socket.read_u8().await.ok()?);
     }
-
-    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
+    Some(String::from_utf8(head).expect("a head is text"))
 }

@@ -93,7 +93,7 @@ async fn show(args: &Args, directory: &Path, cluster: &mut Cluster) -> Result<()
     let [owner, near, far] = &mut nodes[..] else { return Ok(()) };
     let (servers, app) = ([owner.rtmp, near.rtmp, far.rtmp], owner.app.clone());
     let (viewers_node, http) = (far.name.clone(), far.http);
-    let progress = Progress::begin(&servers);
+    let progress = Progress::begin(servers.into_iter().zip(NODES));
     tokio::select! {
         never = publisher::run(&servers, &app, ROOM, |at, attempt| progress.publisher(at, attempt)) => match never {},
         error = first_to_end(redis, [near, far]) => Err(error),

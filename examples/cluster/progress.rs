@@ -4,19 +4,19 @@ use std::{cell::Cell, net::SocketAddr};
 
 use tokio::time::Instant;
 
-use crate::{NODES, publisher::Attempt};
+use crate::publisher::Attempt;
 
 /// Prints what happens to stdout.
 pub struct Progress {
     since: Instant,
-    servers: Vec<SocketAddr>,
+    nodes: Vec<(SocketAddr, &'static str)>,
     accepted: Cell<u32>,
 }
 
 impl Progress {
-    /// Begins now. `servers` are the RTMP addresses of the nodes, in their order.
-    pub fn begin(servers: &[SocketAddr]) -> Self {
-        Self { since: Instant::now(), servers: servers.to_vec(), accepted: Cell::new(0) }
+    /// Begins now. The nodes have an RTMP address and a name each.
+    pub fn begin(nodes: impl IntoIterator<Item = (SocketAddr, &'static str)>) -> Self {
+        Self { since: Instant::now(), nodes: nodes.into_iter().collect(), accepted: Cell::new(0) }
     }
 
     /// Returns how often a node has accepted the publisher.
@@ -26,7 +26,7 @@ impl Progress {
 
     /// Prints what became of an attempt to publish at a node.
     pub fn publisher(&self, at: SocketAddr, attempt: Attempt) {
-        let node = self.servers.iter().zip(NODES).find(|(server, _)| **server == at);
+        let node = self.nodes.iter().find(|(server, _)| *server == at);
         let name = node.map_or("?", |(_, name)| name);
         match attempt {
             Attempt::Accepted => {

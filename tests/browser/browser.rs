@@ -93,14 +93,20 @@ impl Browser {
         self.command("/execute/sync", &json!({ "script": body, "args": [] }))
     }
 
-    /// Waits until an expression is true in the page, and gives its value. It can use `text(id)`, and `video`.
+    /// Waits until an expression, or the body of a function, is true in the page, and returns its value. It can use
+    /// `text(id)`, and `video`.
     pub fn until(&self, expression: &str) -> Value {
+        let body = if expression.contains("return ") {
+            format!("{{{expression}}}")
+        } else {
+            format!("({expression})")
+        };
         let script = format!(
             "const done = arguments[arguments.length - 1];
              const text = (id) => document.getElementById(id)?.textContent ?? '';
              const video = document.querySelector('video');
              const look = () => {{
-               const value = (() => {expression})();
+               const value = (() => {body})();
                if (value) {{ clearInterval(timer); done(value); }}
              }};
              const timer = setInterval(look, 50);"

@@ -21,25 +21,21 @@ fn assert_plays_on(browser: &Browser) {
 
 #[test]
 fn a_publisher_that_comes_back_within_the_grace_is_followed() {
-    let server = TestServer::with_hls(&["--publisher-grace-s", "20"]);
-    let publisher = push_clip(&server, "demo");
-    let browser = Browser::start();
-    watch(&browser, &server);
-    drop(publisher);
-    browser.until("text('message') === 'The publisher is disconnected'");
-    let _publisher = push_clip(&server, "demo");
-    assert_plays_on(&browser);
-    browser.assert_quiet();
+    plays_on_when_the_publisher_is_back(&["--publisher-grace-s", "600"], "The publisher is disconnected");
 }
 
 #[test]
 fn the_end_is_said_and_the_next_stream_is_played() {
-    let server = TestServer::with_hls(&[]);
+    plays_on_when_the_publisher_is_back(&[], "The stream has ended");
+}
+
+fn plays_on_when_the_publisher_is_back(flags: &[&str], message: &str) {
+    let server = TestServer::with_hls(flags);
     let publisher = push_clip(&server, "demo");
     let browser = Browser::start();
     watch(&browser, &server);
     drop(publisher);
-    browser.until("text('message') === 'The stream has ended'");
+    browser.until(&format!("text('message') === '{message}'"));
     let _publisher = push_clip(&server, "demo");
     assert_plays_on(&browser);
     browser.assert_quiet();

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use synctv_actors::cluster::origin::NodeAddresses;
 use synctv_media::stream::frame::{Frame, Track};
 use synctv_testkit::{
-    flv::FlvViewer,
     hls::{HlsClient, Playlist},
     nodes::{CLUSTER_SECRET, TestCluster, TestNode, pull_signature},
     rtmp::RtmpPeer,
@@ -13,7 +12,7 @@ use synctv_testkit::{
     wait::poll_until,
 };
 
-use crate::{LONG_GRACE, clip, server_with_segments};
+use crate::{LONG_GRACE, ask_while_publishing, server_with_segments};
 
 /// A node that publishes nothing, beside a server that has the rooms.
 struct Edge {
@@ -166,17 +165,6 @@ fn when_the_publisher_moves_viewers_go_on_above_what_they_had() {
 fn on_demand_a_request_to_any_node_begins_it() {
     let server = TestServer::with_hls(&["--cluster-secret", CLUSTER_SECRET, "--hls", "on-demand"]);
     let edge = Edge::start(&server);
-    let mut publisher = RtmpPeer::publish(&server, "r");
-    let frames = clip(6).frames();
-    let (before, after) = frames.split_at(frames.len() / 2);
-    publisher.send_all(before);
-    let mut viewer = FlvViewer::open(&server, "r");
-    std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| edge.hls().playlist("r"));
-        while !waiting.is_finished() {
-            publisher.send_all(after);
-            viewer.frames_until(after.last().unwrap());
-        }
-        assert!(!waiting.join().unwrap().segments.is_empty());
-    });
+    let playlist = ask_while_publishing(&server, || edge.hls().playlist("r"));
+    assert!(!playlist.segments.is_empty());
 }

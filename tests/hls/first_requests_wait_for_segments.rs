@@ -4,9 +4,9 @@ use std::{net::TcpListener, time::Duration};
 
 use bytes::Bytes;
 use synctv_media::stream::frame::{Frame, Track};
-use synctv_testkit::{flv::FlvViewer, rtmp::RtmpPeer, server::TestServer, wait::now};
+use synctv_testkit::{rtmp::RtmpPeer, server::TestServer, wait::now};
 
-use crate::clip;
+use crate::{ask_while_publishing, clip};
 
 /// How long a request waits for the first segment.
 const FIRST_SEGMENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,19 +38,8 @@ fn a_stream_that_sends_nothing_is_waited_for_and_then_asked_for_later() {
 #[test]
 fn on_demand_the_first_request_begins_it() {
     let server = TestServer::with_hls(&["--hls", "on-demand"]);
-    let mut publisher = RtmpPeer::publish(&server, "r");
-    let frames = clip(6).frames();
-    let (before, after) = frames.split_at(frames.len() / 2);
-    publisher.send_all(before);
-    let mut viewer = FlvViewer::open(&server, "r");
-    std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| server.hls().get("/live/r/index.m3u8"));
-        while !waiting.is_finished() {
-            publisher.send_all(after);
-            viewer.frames_until(after.last().unwrap());
-        }
-        assert_eq!(waiting.join().unwrap().status, 200);
-    });
+    let answer = ask_while_publishing(&server, || server.hls().get("/live/r/index.m3u8"));
+    assert_eq!(answer.status, 200);
     assert_eq!(server.hls().get("/live/nobody/index.m3u8").status, 404);
 }
 

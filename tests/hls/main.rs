@@ -9,7 +9,9 @@ mod http_answers;
 mod playlists_go_on_after_a_reconnect;
 mod segments_go_on_while_a_track_pauses;
 
-use synctv_testkit::{nodes::CLUSTER_SECRET, server::TestServer, tools::Encoded};
+use synctv_testkit::{
+    flv::FlvViewer, nodes::CLUSTER_SECRET, rtmp::RtmpPeer, server::TestServer, tools::Encoded,
+};
 
 /// Outlasts every test.
 const LONG_GRACE: [&str; 2] = ["--publisher-grace-s", "600"];
@@ -27,4 +29,21 @@ fn server_with_segments() -> (TestServer, String) {
     let playlist = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 3);
     let segment = format!("/live/r/{}", playlist.segments[1].uri);
     (server, segment)
+}
+
+/// Returns what `ask` does, which begins HLS on demand, while the room `r` is published as fast as a viewer gets it.
+fn ask_while_publishing<T: Send>(server: &TestServer, ask: impl FnOnce() -> T + Send) -> T {
+    let mut publisher = RtmpPeer::publish(server, "r");
+    let frames = clip(6).frames();
+    let (before, after) = frames.split_at(frames.len() / 2);
+    publisher.send_all(before);
+    let mut viewer = FlvViewer::open(server, "r");
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(ask);
+        while !asked.is_finished() {
+            publisher.send_all(after);
+            viewer.frames_until(after.last().unwrap());
+        }
+        asked.join().unwrap()
+    })
 }

@@ -2,5 +2,5 @@
 //! they share is in memory. One module a promise.
 
 mod any_node_serves_any_room;
-mod nodes_and_viewers_are_told_apart;
+mod nodes_serve_each_other_only_their_own_rooms;
 mod viewers_follow_their_room;

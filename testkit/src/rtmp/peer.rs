@@ -151,7 +151,13 @@ impl RtmpPeer {
 
     /// Waits until the server closes the connection; what else it sends is passed over.
     pub fn wait_for_end(&mut self) {
-        while !matches!(self.next(PATIENCE), Next::End) {}
+        loop {
+            match self.next(PATIENCE) {
+                Next::End => return,
+                Next::Event(_) => {}
+                Next::Nothing => panic!("the connection did not end within {PATIENCE:?}"),
+            }
+        }
     }
 
     /// Waits for a status of this code.

@@ -15,7 +15,7 @@ use synctv_media::rtmp::{
 
 use crate::{
     server::TestServer,
-    socket::{dial, receive},
+    socket::{dial, is_timeout, receive},
 };
 
 const HANDSHAKE_BYTES: usize = 1536;
@@ -93,15 +93,18 @@ impl RawRtmp {
         reply[1..=HANDSHAKE_BYTES].to_vec()
     }
 
-    /// The next message; `None` when the server closed the connection.
+    /// Waits for the next message; `None` when the server closed the connection.
     pub fn next_message(&mut self) -> Option<Message> {
         let mut buffer = vec![0; 16 * 1024];
         while self.messages.is_empty() {
-            let size = receive(&mut self.socket, &mut buffer).unwrap_or_default();
+            let size = match receive(&mut self.socket, &mut buffer) {
+                Ok(0) => return None,
+                Ok(size) => size,
+                Err(error) if is_timeout(&error) => panic!("neither a message nor the end came"),
+                // A reset.
+                Err(_) => return None,
+            };
             let mut input = &buffer[..size];
-            if input.is_empty() {
-                return None;
-            }
             while let Some(message) =
                 self.reader.next_message(&mut input).expect("the server's bytes are chunks")
             {

@@ -1,21 +1,9 @@
 //! A stream that is pulled from an origin which the test plays, over a socket. All of it is on one thread and over
 //! loopback, where what was sent is there at once, so that the clock can be paused.
 
-use std::{
-    cell::RefCell,
-    future::ready,
-    path::Path,
-    rc::Rc,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{cell::RefCell, rc::Rc};
 
-use futures::{
-    FutureExt,
-    future::{LocalBoxFuture, join_all},
-};
+use futures::{FutureExt, future::join_all};
 use synctv_media::{
     access::NodeRequest,
     flv::{file_header, put_tag},
@@ -30,74 +18,18 @@ use synctv_media::stream::frame::Frame;
 
 use super::*;
 use crate::{
-    cluster::{
-        origin::{NodeAddresses, PublishedRoom},
-        store::{Claim, ClaimError, Granted, Store, UsedClaim},
-    },
+    cluster::{origin::NodeAddresses, store::ClaimError},
     directory::{OpenError, StreamDirectory},
     events::{EndReason, Flush, Source, StreamSettings, StreamState},
-    hls::{HlsMode, HlsSessions, HlsSettings},
+    hls::{HlsMode, HlsSessions},
     stream::{PublishError, StreamHandle},
     testing::{
-        GRACE, Got, LINGER, PULL_GRACE, ProbeHandle, node_keys, node_with_hls, opening, room, settings,
-        to_play, to_publish,
+        FakeStore, GRACE, Got, LINGER, PULL_GRACE, ProbeHandle, hls_settings, node_keys, node_with_hls,
+        opening, request_head, room, settings, to_play, to_publish,
     },
 };
 
 const V: u8 = 9;
-
-/// What the registry says.
-#[derive(Debug, Clone)]
-struct Script(Arc<Mutex<Said>>, Arc<AtomicUsize>);
-
-#[derive(Debug, Clone)]
-struct Said {
-    located: Result<Option<Origin>, StoreError>,
-    claimed: Result<u64, ClaimError>,
-}
-
-impl Script {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new(Said { located: Ok(None), claimed: Ok(1) })), Arc::default())
-    }
-
-    fn locates(&self, located: Result<Option<Origin>, StoreError>) {
-        self.0.lock().unwrap().located = located;
-    }
-
-    fn claims(&self, claimed: Result<u64, ClaimError>) {
-        self.0.lock().unwrap().claimed = claimed;
-    }
-
-    fn asked(&self) -> usize {
-        self.1.load(Ordering::Relaxed)
-    }
-}
-
-impl Store for Script {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
-        let claimed = self.0.lock().unwrap().claimed.clone();
-        let room = room.clone();
-        ready(claimed.map(|epoch| Claim { room, epoch }.into())).boxed_local()
-    }
-
-    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
-        ready(Ok(Vec::new())).boxed_local()
-    }
-
-    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
-        ready(Ok(())).boxed_local()
-    }
-
-    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        ready(self.0.lock().unwrap().located.clone()).boxed_local()
-    }
-
-    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
-        ready(Ok(Vec::new())).boxed_local()
-    }
-}
 
 /// The port of another node.
 struct Port(TcpListener);
@@ -117,11 +49,8 @@ impl Port {
     /// The next request, without an answer.
     async fn request(&self) -> (TcpStream, String) {
         let (mut socket, _) = self.0.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(socket.read_u8().await.unwrap());
-        }
-        (socket, String::from_utf8(head).unwrap())
+        let head = request_head(&mut socket).await.unwrap();
+        (socket, head)
     }
 
     async fn refuse(&self, status: &str) {
@@ -167,9 +96,9 @@ impl Pulled {
     }
 }
 
-/// A node whose registry is scripted, and another one's port.
+/// A node on a store of the test's, and the port of another node.
 struct Bench {
-    script: Script,
+    store: FakeStore,
     directory: StreamDirectory,
     port: Port,
 }
@@ -185,12 +114,12 @@ impl Bench {
 
     async fn with(settings: StreamSettings, hls: Option<HlsSessions>) -> Self {
         tokio::time::pause();
-        let script = Script::new();
-        let store = script.clone();
-        let directory = node_with_hls(settings, 2, move || store, hls);
+        let store = FakeStore::new();
+        let claims = store.clone();
+        let directory = node_with_hls(settings, 2, move || claims, hls);
         let port = Port::open().await;
-        script.locates(Ok(Some(port.origin("n2", 7))));
-        Self { script, directory, port }
+        store.locate_at(Ok(Some(port.origin("n2", 7))));
+        Self { store, directory, port }
     }
 
     /// A viewer's stream, pulled from the port, which sends `frames` first.
@@ -294,7 +223,7 @@ async fn a_room_that_is_gone_when_its_node_is_asked_is_not_live() {
     let bench = Bench::new().await;
     let refused = async {
         bench.port.refuse("404 Not Found").await;
-        bench.script.locates(Ok(None));
+        bench.store.locate_at(Ok(None));
     };
     let (opened, ()) = tokio::join!(bench.watch(), refused);
     assert_eq!(opened.unwrap_err(), OpenError::NotLive(room("r")));
@@ -305,7 +234,7 @@ async fn a_node_that_cannot_be_reached_is_named_after_a_few_seconds() {
     let bench = Bench::new().await;
     let origin = bench.port.origin("n2", 7);
     drop(bench.port);
-    bench.script.locates(Ok(Some(origin)));
+    bench.store.locate_at(Ok(Some(origin)));
     let began = Instant::now();
     let opened = bench.directory.open(&to_play(room("r"))).await;
     assert_eq!(opened.unwrap_err(), OpenError::OriginSilent { node: "n2".to_owned() });
@@ -317,7 +246,7 @@ async fn a_node_that_cannot_be_reached_is_named_after_a_few_seconds() {
 #[actix_rt::test]
 async fn a_registry_that_does_not_answer_is_no_missing_room() {
     let bench = Bench::new().await;
-    bench.script.locates(Err(StoreError("down".to_owned())));
+    bench.store.locate_at(Err(StoreError("down".to_owned())));
     let opened = bench.watch().await;
     assert_eq!(opened.unwrap_err(), OpenError::Registry(StoreError("down".to_owned())));
 }
@@ -325,7 +254,7 @@ async fn a_registry_that_does_not_answer_is_no_missing_room() {
 #[actix_rt::test]
 async fn pulled_rooms_have_a_limit_of_their_own_and_keep_no_publisher_out() {
     let bench = Bench::new().await;
-    bench.script.locates(Ok(Some(bench.port.origin("n2", 7))));
+    bench.store.locate_at(Ok(Some(bench.port.origin("n2", 7))));
     let pulls = ["x", "y"].map(|name| {
         let directory = bench.directory.clone();
         actix_rt::spawn(async move { directory.open(&to_play(room(name))).await })
@@ -385,7 +314,7 @@ async fn viewers_follow_the_room_to_another_node_and_their_time_never_goes_back(
     pulled.send(vec![samples::inter(4_000)]).await;
     assert_eq!(all_video(&mut viewer, 4_000).await, [4_000]);
     let next = Port::open().await;
-    bench.script.locates(Ok(Some(next.origin("n3", 8))));
+    bench.store.locate_at(Ok(Some(next.origin("n3", 8))));
     drop(pulled);
     let mut pulled = next.serve(opening(0)).await;
     assert_eq!(all_video(&mut viewer, 4_033).await, [4_000, 4_033]);
@@ -397,16 +326,16 @@ async fn viewers_follow_the_room_to_another_node_and_their_time_never_goes_back(
 async fn viewers_are_let_go_when_no_node_has_the_room_for_the_grace() {
     let bench = Bench::new().await;
     let (mut viewer, stream, pulled) = bench.watched().await;
-    bench.script.locates(Ok(None));
+    bench.store.locate_at(Ok(None));
     drop(pulled);
     let left = Instant::now();
     assert_eq!(viewer.next().await, Got::End(EndReason::PublisherLeft));
     assert!(left.elapsed() >= PULL_GRACE && left.elapsed() < PULL_GRACE + Duration::from_secs(1));
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert!(!stream.is_alive());
-    let asked = bench.script.asked();
+    let asked = bench.store.lookups();
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(bench.script.asked(), asked, "nobody looks any more");
+    assert_eq!(bench.store.lookups(), asked, "nobody looks any more");
 }
 
 #[actix_rt::test]
@@ -461,19 +390,6 @@ async fn only_what_is_published_here_is_cut_on_demand() {
     is_cut_once_it_is_published_here(HlsMode::OnDemand).await;
 }
 
-fn hls_settings(mode: HlsMode, storage: &Path) -> HlsSettings {
-    HlsSettings {
-        in_cluster: false,
-        mode,
-        target_ms: 2_000,
-        window: 6,
-        storage: storage.to_owned(),
-        memory_max_bytes: 1 << 20,
-        keep_ended: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(60),
-    }
-}
-
 async fn is_cut_once_it_is_published_here(mode: HlsMode) {
     let storage = tempfile::tempdir().unwrap();
     let hls = HlsSessions::start(hls_settings(mode, storage.path()));
@@ -507,7 +423,7 @@ async fn a_room_that_waits_for_its_publisher_is_not_cut_on_demand() {
 async fn a_publisher_who_is_refused_leaves_the_pull_as_it_is() {
     let bench = Bench::new().await;
     let (mut viewer, _stream, mut pulled) = bench.watched().await;
-    bench.script.claims(Err(ClaimError::Taken { node: "n2".to_owned() }));
+    bench.store.claim_as(Err(ClaimError::Taken { node: "n2".to_owned() }));
     let refused = bench.directory.publish(&to_publish(room("r")), ProbeHandle::start().events()).await;
     assert_eq!(refused.unwrap_err(), PublishError::Busy);
     pulled.send(vec![samples::inter(33)]).await;
@@ -517,7 +433,7 @@ async fn a_publisher_who_is_refused_leaves_the_pull_as_it_is() {
 #[actix_rt::test]
 async fn viewers_of_a_publisher_who_went_to_another_node_follow() {
     let bench = Bench::new().await;
-    bench.script.locates(Ok(None));
+    bench.store.locate_at(Ok(None));
     let publisher = ProbeHandle::start();
     let publication = bench.directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
     let stream = bench.watch().await.unwrap();
@@ -527,7 +443,7 @@ async fn viewers_of_a_publisher_who_went_to_another_node_follow() {
     all_video(&mut viewer, 1_000).await;
     drop(publication);
     tokio::time::sleep(GRACE / 2).await;
-    bench.script.locates(Ok(Some(bench.port.origin("n2", 2))));
+    bench.store.locate_at(Ok(Some(bench.port.origin("n2", 2))));
     let _pulled = bench.port.serve(opening(0)).await;
     assert_eq!(all_video(&mut viewer, 1_033).await, [1_000, 1_033]);
     assert_eq!(stream.state(), StreamState::Live(Source::Remote));
@@ -541,7 +457,7 @@ async fn nobody_looks_for_a_room_that_nobody_watches() {
     publication.send(opening(0)).await.unwrap();
     drop(publication);
     tokio::time::sleep(2 * GRACE).await;
-    assert_eq!(bench.script.asked(), 0);
+    assert_eq!(bench.store.lookups(), 0);
     assert!(bench.directory.find(room("r")).await.unwrap().is_none());
 }
 
@@ -549,7 +465,7 @@ async fn nobody_looks_for_a_room_that_nobody_watches() {
 async fn without_a_registry_a_pull_goes_on_and_a_broken_one_tries_its_last_origin() {
     let bench = Bench::new().await;
     let (mut viewer, _stream, mut pulled) = bench.watched().await;
-    bench.script.locates(Err(StoreError("down".to_owned())));
+    bench.store.locate_at(Err(StoreError("down".to_owned())));
     tokio::time::sleep(Duration::from_secs(4)).await;
     pulled.send(vec![samples::inter(33)]).await;
     assert_eq!(all_video(&mut viewer, 33).await, [33]);
@@ -566,7 +482,7 @@ async fn a_silent_origin_is_left_when_another_node_has_the_room() {
     let (mut viewer, _stream, mut silent) = bench.watched().await;
     tokio::time::sleep(2 * SILENCE).await;
     let next = Port::open().await;
-    bench.script.locates(Ok(Some(next.origin("n3", 8))));
+    bench.store.locate_at(Ok(Some(next.origin("n3", 8))));
     let _pulled = next.serve(opening(0)).await;
     assert_eq!(all_video(&mut viewer, 33).await, [0, 33]);
     assert!(silent.is_closed().await);
@@ -623,7 +539,7 @@ impl Handler<FromOrigin> for Fed {
 async fn a_puller_that_panics_is_a_broken_connection_to_its_stream() {
     let (sender, mut updates) = tokio::sync::mpsc::unbounded_channel();
     let registry =
-        RegistryHandle::start_on(&actix_rt::Arbiter::current(), Duration::from_secs(60), Script::new);
+        RegistryHandle::start_on(&actix_rt::Arbiter::current(), Duration::from_secs(60), FakeStore::new);
     let stream = Fed(sender).start().recipient();
     let pull = Pull::new(room("r"), Arc::new(settings()), registry, stream);
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {

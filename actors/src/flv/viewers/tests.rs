@@ -6,7 +6,7 @@ use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
     sync::oneshot,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use synctv_media::stream::wire_format::WireFormat;
@@ -17,10 +17,8 @@ use crate::{
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
     stream::Publication,
-    testing::{ProbeHandle, node, opening, room, settings, to_play, to_publish},
+    testing::{PATIENCE, ProbeHandle, node, opening, poll_until, room, settings, to_play, to_publish},
 };
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// More than the kernel holds for a connection.
 const FLOOD_BYTES: usize = 32 << 20;
@@ -119,16 +117,6 @@ impl Client {
     }
 }
 
-/// Waits for what another thread or a timer does.
-async fn until(what: impl Fn() -> bool) {
-    let happened = timeout(PATIENCE, async {
-        while !what() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    });
-    happened.await.expect("it happens");
-}
-
 #[actix_rt::test]
 async fn a_rooms_viewers_are_on_the_thread_of_its_stream_whoever_accepted_them() {
     let live = Live::start().await;
@@ -179,7 +167,7 @@ async fn a_viewer_who_comes_to_a_closed_share_gets_another_one() {
     let client = live.admit(&entry).await;
     let first = live.pool.only_key();
     drop(client);
-    until(|| live.pool.shares().is_empty()).await;
+    poll_until(async || live.pool.shares().is_empty()).await;
     assert!(first.close_if_empty());
     let mut client = live.admit(&entry).await;
     let second = live.pool.only_key();
@@ -198,7 +186,7 @@ async fn nothing_is_kept_of_viewers_who_left_and_of_threads_that_ended() {
     let clients = [live.admit(&entry).await, live.admit_on(&other.handle()).await];
     assert_eq!(live.pool.workers(), [2], "the other thread closed its entrance");
     drop(clients);
-    until(|| live.pool.shares().is_empty()).await;
+    poll_until(async || live.pool.shares().is_empty()).await;
     assert_eq!(live.pool.workers(), [0]);
     assert_eq!((live.permits.held(), live.stream.viewers()), (0, 0));
     drop(entry);
@@ -213,7 +201,7 @@ async fn a_node_that_closes_its_side_leaves_though_nothing_is_sent_to_it() {
     let (viewer, client) = Live::viewer(&live.permits).await;
     entry.admit(&live.stream, NewViewer { kind: ViewerKind::Node, ..viewer });
     let mut client = Client::new(client);
-    client.wait_for(&opening(0)[3]).await;
+    client.wait_for(&opening(0)[2]).await;
     drop(client);
-    until(|| live.permits.held() == 0).await;
+    poll_until(async || live.permits.held() == 0).await;
 }

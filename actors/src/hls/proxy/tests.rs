@@ -1,11 +1,12 @@
+//! All is on one thread and over loopback, where what was sent is there at once, so that the clock can be paused.
+
 use std::cell::{Cell, RefCell};
 
 use actix_rt::Arbiter;
 use bytes::Bytes;
-use futures::future::{LocalBoxFuture, join_all};
-use synctv_media::stream::room::RoomName;
+use futures::future::join_all;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     sync::watch,
 };
@@ -16,57 +17,24 @@ use super::{
 };
 use crate::{
     cluster::{
-        origin::{NodeAddresses, Origin, PublishedRoom},
-        store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
+        origin::{NodeAddresses, Origin},
+        store::StoreError,
     },
     hls::{FetchedMemory, SegmentPlace},
-    testing::{node_keys, room, segment_name},
+    testing::{Answers, FakeStore, node_keys, request_head, room, segment_name},
 };
 
 const PLAYLIST: &str = "#EXTM3U\nseg-7.ts\n";
 const ENDED_PLAYLIST: &str = "#EXTM3U\nseg-7.ts\n#EXT-X-ENDLIST\n";
 
-/// A store that says of every room where it is, or that it cannot say.
-#[derive(Clone, Default)]
-struct Map(Rc<RefCell<Option<Origin>>>, Rc<Cell<Mood>>);
-
-#[derive(Clone, Copy, Default)]
-enum Mood {
-    #[default]
-    Well,
-    Fails,
-    Hangs,
-}
-
-impl Store for Map {
-    fn claim(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
-        Box::pin(ready(Err(ClaimError::Unavailable { reason: "a map".to_owned() })))
-    }
-
-    fn renew(&self, _: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-
-    fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {
-        Box::pin(ready(Ok(())))
-    }
-
-    fn locate(&self, _: &RoomName) -> LocalBoxFuture<'static, Result<Option<Origin>, StoreError>> {
-        match self.1.get() {
-            Mood::Well => Box::pin(ready(Ok(self.0.borrow().clone()))),
-            Mood::Fails => Box::pin(ready(Err(StoreError("no store".to_owned())))),
-            Mood::Hangs => Box::pin(std::future::pending()),
-        }
-    }
-
-    fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-}
-
 // It stays on the test's thread; a store is built where the registry runs, which is the same one.
 thread_local! {
-    static MAP: Map = Map::default();
+    static STORE: FakeStore = FakeStore::new();
+}
+
+/// Sets where the store has every room.
+fn locate_at(located: Result<Option<Origin>, StoreError>) {
+    STORE.with(|store| store.locate_at(located));
 }
 
 /// What the node does with a request.
@@ -109,14 +77,17 @@ impl Node {
     }
 
     fn publish(&self) {
+        self.publish_at(Some(self.address.clone()));
+    }
+
+    fn publish_at(&self, hls: Option<String>) {
         let unused = "127.0.0.1:1".to_owned();
-        let addresses =
-            NodeAddresses { rtmp: unused.clone(), httpflv: unused, hls: Some(self.address.clone()) };
-        MAP.with(|map| *map.0.borrow_mut() = Some(Origin { node: "n2".to_owned(), epoch: 1, addresses }));
+        let addresses = NodeAddresses { rtmp: unused.clone(), httpflv: unused, hls };
+        locate_at(Ok(Some(Origin { node: "n2".to_owned(), epoch: 1, addresses })));
     }
 
     fn unpublish() {
-        MAP.with(|map| map.0.take());
+        locate_at(Ok(None));
     }
 
     fn will(&self, reply: Reply) {
@@ -143,15 +114,8 @@ impl Drop for AbortOnDrop {
 
 async fn serve(mut socket: TcpStream, heads: Rc<watch::Sender<Vec<String>>>, reply: Rc<RefCell<Reply>>) {
     loop {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            match socket.read_u8().await {
-                Ok(byte) => head.push(byte),
-                Err(_) => return,
-            }
-        }
-        let head = String::from_utf8(head).unwrap().to_lowercase();
-        heads.send_modify(|heads| heads.push(head));
+        let Some(head) = request_head(&mut socket).await else { return };
+        heads.send_modify(|heads| heads.push(head.to_lowercase()));
         let now = reply.borrow().clone();
         match now {
             Reply::Answer(text) => socket.write_all(text.as_bytes()).await.unwrap(),
@@ -179,7 +143,8 @@ fn proxy() -> HlsProxy {
 
 fn relay_with_cache(cache_max_bytes: usize) -> HlsProxy {
     let arbiter = Arbiter::current();
-    let registry = RegistryHandle::start_on(&arbiter, Duration::from_secs(60), || MAP.with(Map::clone));
+    let registry =
+        RegistryHandle::start_on(&arbiter, Duration::from_secs(60), || STORE.with(FakeStore::clone));
     let settings = HlsProxySettings { nodes: node_keys(), app: "live".to_owned() };
     HlsProxy::start_on(&arbiter, registry, settings, FetchedMemory::alone(cache_max_bytes))
 }
@@ -194,9 +159,7 @@ fn segment(sequence: u64) -> HlsResource {
 
 /// Goes on when what was remembered a moment ago is asked for anew.
 async fn pass(time: Duration) {
-    tokio::time::pause();
     tokio::time::advance(time).await;
-    tokio::time::resume();
 }
 
 /// What someone who asks would read.
@@ -222,6 +185,7 @@ fn said(outcome: Outcome) -> String {
 
 #[actix_rt::test]
 async fn fifty_who_ask_at_once_cause_one_request() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
     for (resource, expected) in [(playlist(), format!("8 {PLAYLIST}")), (segment(7), format!("7 {PLAYLIST}"))]
     {
@@ -238,6 +202,7 @@ async fn fifty_who_ask_at_once_cause_one_request() {
 
 #[actix_rt::test]
 async fn a_playlist_is_remembered_for_a_moment_and_a_segment_for_longer() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
     for (resource, requests_before, requests_after) in [(playlist(), 1, 2), (segment(7), 3, 3)] {
         proxy.fetch(resource.clone()).await.unwrap();
@@ -252,6 +217,7 @@ async fn a_playlist_is_remembered_for_a_moment_and_a_segment_for_longer() {
 
 #[actix_rt::test]
 async fn segments_are_kept_up_to_a_number_of_bytes() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok("0123456789")).await, relay_with_cache(25));
     for (sequence, requests) in [(1, 1), (2, 2), (1, 2), (3, 3), (2, 3), (1, 4)] {
         proxy.fetch(segment(sequence)).await.unwrap();
@@ -261,6 +227,7 @@ async fn segments_are_kept_up_to_a_number_of_bytes() {
 
 #[actix_rt::test]
 async fn a_refusal_is_passed_on_as_it_is() {
+    tokio::time::pause();
     let proxy = proxy();
     let node = Node::start(Reply::Silence).await;
     for (at, status) in
@@ -286,6 +253,7 @@ async fn a_refusal_is_passed_on_as_it_is() {
 
 #[actix_rt::test]
 async fn whatever_a_node_does_wrong_is_an_error_and_not_a_wait() {
+    tokio::time::pause();
     let proxy = proxy();
     let node = Node::start(Reply::Silence).await;
     let half = answer("200 OK", "ETag: \"8\"\r\n", PLAYLIST);
@@ -309,6 +277,7 @@ async fn whatever_a_node_does_wrong_is_an_error_and_not_a_wait() {
 
 #[actix_rt::test]
 async fn a_node_that_says_nothing_is_waited_for_no_longer_than_it_may_take() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(Reply::Silence).await, proxy());
     let mut heads = node.heads.clone();
     let asked = actix_rt::spawn({
@@ -316,12 +285,12 @@ async fn a_node_that_says_nothing_is_waited_for_no_longer_than_it_may_take() {
         async move { (said(proxy.fetch(playlist()).await), said(proxy.fetch(segment(1)).await)) }
     });
     heads.wait_for(|heads| heads.len() == 1).await.unwrap();
-    tokio::time::pause();
     assert_eq!(asked.await.unwrap(), ("n2 fails".to_owned(), "n2 fails".to_owned()));
 }
 
 #[actix_rt::test]
 async fn the_last_playlist_stands_in_for_a_node_that_died() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
     let live = said(proxy.fetch(playlist()).await);
     proxy.fetch(segment(7)).await.unwrap();
@@ -338,6 +307,7 @@ async fn the_last_playlist_stands_in_for_a_node_that_died() {
 
 #[actix_rt::test]
 async fn the_last_node_is_asked_until_the_playlist_is_gone_there() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok(ENDED_PLAYLIST)).await, proxy());
     proxy.fetch(playlist()).await.unwrap();
     Node::unpublish();
@@ -354,6 +324,7 @@ async fn the_last_node_is_asked_until_the_playlist_is_gone_there() {
 
 #[actix_rt::test]
 async fn what_another_node_had_is_past_once_the_room_is_here() {
+    tokio::time::pause();
     for had in [PLAYLIST, ENDED_PLAYLIST] {
         let (node, proxy) = (Node::start(ok(had)).await, proxy());
         proxy.fetch(playlist()).await.unwrap();
@@ -367,12 +338,9 @@ async fn what_another_node_had_is_past_once_the_room_is_here() {
 
 #[actix_rt::test]
 async fn a_node_without_hls_is_named_and_a_room_that_is_nowhere_is_not_and_neither_costs_a_request() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
-    MAP.with(|map| {
-        if let Some(origin) = &mut *map.0.borrow_mut() {
-            origin.addresses.hls = None;
-        }
-    });
+    node.publish_at(None);
     assert_eq!(said(proxy.fetch(playlist()).await), "n2 has no HLS");
     Node::unpublish();
     pass(Duration::from_secs(1)).await;
@@ -382,21 +350,24 @@ async fn a_node_without_hls_is_named_and_a_room_that_is_nowhere_is_not_and_neith
 
 #[actix_rt::test]
 async fn what_is_live_stays_live_while_the_registry_cannot_say_where() {
+    tokio::time::pause();
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
     let live = said(proxy.fetch(playlist()).await);
-    for (at, mood) in [Mood::Fails, Mood::Hangs].into_iter().enumerate() {
-        MAP.with(|map| map.1.set(mood));
+    locate_at(Err(StoreError("no store".to_owned())));
+    for (at, answers) in [Answers::AtOnce, Answers::Never].into_iter().enumerate() {
+        STORE.with(|store| store.answer(answers));
         pass(Duration::from_secs(1)).await;
         assert_eq!(said(proxy.fetch(playlist()).await), live);
         assert_eq!(node.requests(), at + 2);
     }
     let never_seen = HlsResource::Playlist { room: room("other"), address: PlaylistAddress::Index };
-    MAP.with(|map| map.1.set(Mood::Fails));
+    STORE.with(|store| store.answer(Answers::AtOnce));
     assert_eq!(proxy.fetch(never_seen).await.err(), Some(HlsProxyError::Registry));
 }
 
 #[actix_rt::test]
 async fn more_than_may_wait_are_told_so_at_once() {
+    tokio::time::pause();
     let (_node, proxy) = (Node::start(Reply::Silence).await, proxy());
     let crowd = actix_rt::spawn({
         let proxy = proxy.clone();
@@ -404,7 +375,6 @@ async fn more_than_may_wait_are_told_so_at_once() {
     });
     let busy = Ok(HlsProxyError::Busy.to_string());
     while tokio::time::timeout(Duration::from_millis(1), proxy.fetch(segment(1))).await.map(said) != busy {}
-    tokio::time::pause();
     assert_eq!(crowd.await.unwrap().len(), WAITERS_MAX);
     assert_eq!(said(proxy.fetch(segment(2)).await), "n2 fails", "there is room again");
 }

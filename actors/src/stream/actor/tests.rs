@@ -1,6 +1,5 @@
-use std::{cell::Cell, future::ready, time::Duration};
+use std::time::Duration;
 
-use futures::FutureExt;
 use synctv_media::{
     flv::{audio::AudioCodec, video::VideoCodec},
     samples,
@@ -9,11 +8,11 @@ use synctv_media::{
 
 use super::{flush::AUDIO_WAIT, *};
 use crate::{
-    cluster::store::{Claim, ClaimError, Store},
     events::{Flush, ViewerId},
     stream::{Refused, StreamHandle},
     testing::{
-        ClaimsOnly, GRACE, Got, ProbeHandle, node, node_with, opening, room, settings, to_play, to_publish,
+        Answers, FakeStore, GRACE, Got, ProbeHandle, node, node_with, opening, room, settings, to_play,
+        to_publish,
     },
 };
 
@@ -33,9 +32,9 @@ async fn live_with(settings: StreamSettings) -> Live {
     live_on(node(settings, 10)).await
 }
 
-async fn live_with_store<S: Store>(store: impl FnOnce() -> S + Send + 'static) -> Live {
+async fn live_with_store(store: FakeStore) -> Live {
     tokio::time::pause();
-    live_on(node_with(settings(), 10, store)).await
+    live_on(node_with(settings(), 10, move || store)).await
 }
 
 async fn live_on(directory: crate::directory::StreamDirectory) -> Live {
@@ -397,7 +396,9 @@ async fn a_stream_without_media_has_nothing_to_wait_for() {
 
 #[actix_rt::test]
 async fn a_claim_that_is_refused_does_not_make_the_grace_longer() {
-    let live = live_with_store(one_claim).await;
+    let store = FakeStore::new();
+    store.claim_once();
+    let live = live_with_store(store).await;
     live.publication.send(opening(0)).await.unwrap();
     drop(live.publication);
     for _ in 0..8 {
@@ -411,7 +412,9 @@ async fn a_claim_that_is_refused_does_not_make_the_grace_longer() {
 
 #[actix_rt::test]
 async fn a_claim_that_is_lost_before_its_answer_comes_is_refused() {
-    let live = live_with_store(slow).await;
+    let store = FakeStore::new();
+    store.answer(Answers::After(CLAIM_DELAY));
+    let live = live_with_store(store).await;
     live.publication.send(opening(0)).await.unwrap();
     drop(live.publication);
     let asked = actix_rt::spawn({
@@ -425,27 +428,6 @@ async fn a_claim_that_is_lost_before_its_answer_comes_is_refused() {
 
 /// How long a slow store takes.
 const CLAIM_DELAY: Duration = Duration::from_secs(1);
-
-fn claim_of(room: &RoomName) -> Claim {
-    Claim { room: room.clone(), epoch: 1 }
-}
-
-/// A store that takes every claim, under one epoch and not at once.
-fn slow() -> impl Store {
-    ClaimsOnly(|room: &RoomName| {
-        let claim = claim_of(room);
-        tokio::time::sleep(CLAIM_DELAY).map(|()| Ok(claim)).boxed_local()
-    })
-}
-
-/// A store that takes one claim and no more.
-fn one_claim() -> impl Store {
-    let is_first = Cell::new(true);
-    ClaimsOnly(move |room: &RoomName| {
-        let taken = ClaimError::Taken { node: "n2".to_owned() };
-        ready(if is_first.replace(false) { Ok(claim_of(room)) } else { Err(taken) }).boxed_local()
-    })
-}
 
 #[actix_rt::test]
 async fn a_publisher_is_told_whether_anyone_watches() {
