@@ -21,6 +21,7 @@ pub mod room_history;
 pub mod rtmp;
 pub mod server;
 pub mod socket;
+pub mod stand_in;
 pub mod tools;
 pub mod wait;
 pub mod waiting_viewers;

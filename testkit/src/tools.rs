@@ -5,10 +5,11 @@ mod encoded;
 mod new_ffmpeg;
 
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 pub use self::encoded::{Encoded, probe_hls};
@@ -119,12 +120,19 @@ pub fn push_clip(server: &TestServer, room: &str) -> Process {
     pushed
 }
 
-/// Makes a file once for each run of the tests. Two runs at the same time do not see each other's half-written file.
-fn make_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+/// Returns a file that is made once for each run of the tests. Two runs at the same time do not see each other's half-written
+/// files.
+pub fn make_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    static MADE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    // One at a time: encoders use all cores.
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = scratch_directory("media");
-    let unfinished = directory.join(format!("{}-{name}", std::process::id()));
-    make(&unfinished);
     let path = directory.join(name);
-    std::fs::rename(&unfinished, &path).expect("a finished file is renamed");
+    if !made.contains(name) {
+        let unfinished = directory.join(format!("{}-{name}", std::process::id()));
+        make(&unfinished);
+        std::fs::rename(&unfinished, &path).expect("a finished file is renamed");
+        made.insert(name.to_owned());
+    }
     path
 }

@@ -1,15 +1,11 @@
 //! Test media whose tracks pause, come late or cannot be decoded, each made once for a test run.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Mutex,
-};
+use std::{path::PathBuf, process::Command};
 
 use synctv_testkit::{
     process::Process,
     server::TestServer,
-    tools::{ffmpeg, new_ffmpeg, run},
+    tools::{ffmpeg, make_once, new_ffmpeg, run},
 };
 
 /// Streams of twelve seconds: H.264 of 320 x 180 at 25 frames and one keyframe a second, unless said otherwise.
@@ -38,22 +34,15 @@ impl Clip {
     }
 
     fn file(self) -> PathBuf {
-        static MAKING: Mutex<()> = Mutex::new(());
-        // A test that failed has made nothing that another one could trip over.
-        let _turn = MAKING.lock();
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{self:?}.flv"));
-        if !path.exists() {
-            let partial = path.with_extension("partial");
+        make_once(&format!("{self:?}.flv"), |path| {
             let mut program = self.program();
             program.args(["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25"]);
             program.args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100"]);
             program.args(["-t", "12", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency"]);
             program.args(["-pix_fmt", "yuv420p", "-force_key_frames", "expr:gte(t,n_forced)"]);
-            program.args(self.arguments()).args(["-y", "-f", "flv"]).arg(&partial);
+            program.args(self.arguments()).args(["-y", "-f", "flv"]).arg(path);
             run(&mut program);
-            std::fs::rename(&partial, &path).expect("the clip can be renamed");
-        }
-        path
+        })
     }
 
     fn program(self) -> Command {

@@ -1,10 +1,11 @@
 //! Another site: pages from another origin than the server's.
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-    thread,
+    io::Write,
+    net::{SocketAddr, TcpStream},
 };
+
+use synctv_testkit::stand_in::{self, Request};
 
 /// Serves a few pages until the test process ends. There is nothing to wait for: it holds no one's port.
 pub struct Site(SocketAddr);
@@ -14,16 +15,9 @@ type Page = (&'static str, &'static str, String);
 impl Site {
     /// Pages as path, type and contents.
     pub fn serve(pages: Vec<Page>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port for the other site");
-        let address = listener.local_addr().expect("it has an address");
-        thread::spawn(move || {
-            for socket in listener.incoming().flatten() {
-                // A browser may open connections that it does not use.
-                let pages = pages.clone();
-                thread::spawn(move || answer(socket, &pages));
-            }
-        });
-        Self(address)
+        Self(stand_in::serve(move |socket| {
+            answer(socket, &pages);
+        }))
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -32,10 +26,8 @@ impl Site {
 }
 
 fn answer(mut socket: TcpStream, pages: &[Page]) -> Option<()> {
-    let mut lines = BufReader::new(&socket).lines().map_while(Result::ok);
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
-    let path = path.split('?').next()?;
-    lines.find(String::is_empty)?;
+    let request = Request::read(&mut socket, &mut Vec::new())?;
+    let path = request.target.split('?').next()?;
     let (kind, body) = pages
         .iter()
         .find(|(name, ..)| *name == path)
