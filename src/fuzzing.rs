@@ -1,5 +1,5 @@
-//! What this crate reads of a peer's bytes, as functions of any bytes: for `cargo fuzz`, and for the bounded random runs
-//! below.
+//! The parsers of a peer's bytes outside `media`, as functions of any bytes: `cargo fuzz` runs each for hours, the tests
+//! below run all of them for a moment.
 //!
 //! Each of [`TARGETS`] has a file of its name in `fuzz/fuzz_targets`.
 
@@ -85,7 +85,7 @@ mod tests {
         "9999999999",
     ];
 
-    /// What the parsers look for, in any order.
+    /// The pieces that the parsers look for, in any order.
     fn any_text() -> impl Strategy<Value = String> {
         prop::collection::vec(
             prop_oneof![prop::sample::select(PIECES).prop_map(str::to_owned), ".{0,3}"],

@@ -21,17 +21,17 @@ use self::queue::Queue;
 /// What is logged unless RUST_LOG says otherwise. The libraries' own lines tell an operator nothing.
 const DEFAULT_FILTER: &str = "info,actix_server=warn,rtmp=error,xflv=error,bytesio=error";
 
-/// How long the end of the process waits for its last lines to be read.
+/// The longest time that the process waits at its end for its last lines to be read.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a thread that panics waits for its line to be read, as the process may end with it.
+/// The longest time that a panicking thread waits for its line to be read, as the process may end with it.
 const PANIC_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The log of this process. Dropping it waits for the last lines to be read, within a limit.
 struct Log(Arc<Queue>);
 
-/// Runs a program with logging, and returns its exit code. What it fails with is the last line, for people and not in
-/// JSON: `NAME: ERROR`.
+/// Runs a program with logging, and returns its exit code. Its error is the last line, not in JSON but for people:
+/// `NAME: ERROR`.
 pub fn run_logged<E: Display>(name: &str, program: impl FnOnce() -> Result<(), E>) -> ExitCode {
     let log = match Log::start() {
         Ok(log) => log,
@@ -59,7 +59,7 @@ impl Log {
             .spawn(move || writer.serve(io::stderr(), report_dropped))?;
         let lines = queue.clone();
         env_logger::Builder::from_env(Env::default().default_filter_or(DEFAULT_FILTER))
-            // The queue takes the lines from the format function, which knows their level: nothing is left to write.
+            // The format function hands lines to the queue, as only it knows their level: nothing is left to write.
             .target(Target::Pipe(Box::new(io::sink())))
             .format(move |out, record| {
                 lines.push(&timed_line(out, record), record.level() == Level::Error);
@@ -87,7 +87,7 @@ fn report_dropped(lines: u64) {
     log::warn!(lines = lines; "log lines dropped: stderr was not read");
 }
 
-/// What a panic says of itself.
+/// Returns the message of a panic.
 pub(crate) fn panic_message(payload: &dyn Any) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message")

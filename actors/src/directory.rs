@@ -80,7 +80,7 @@ enum Purpose {
     Pull,
 }
 
-/// The directory has ended, which only a panic does: nothing is known of the node's rooms until the process is started again.
+/// The directory has ended, which only a panic causes. Its node knows none of its rooms until the process is restarted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("this node's directory of streams has ended")]
 pub struct DirectoryEnded;
@@ -110,7 +110,7 @@ pub enum OpenError {
     /// The node takes nobody any more.
     #[error("this node stops: ask again")]
     Draining,
-    /// Nothing is known of the node's rooms.
+    /// The node does not know its rooms any more.
     #[error(transparent)]
     Directory(#[from] DirectoryEnded),
 }
@@ -225,7 +225,7 @@ impl StreamDirectory {
         self.address.send(Streams).await.map_err(|_| DirectoryEnded)
     }
 
-    /// Whether the node takes new work.
+    /// Returns whether the node takes new work.
     pub async fn phase(&self) -> Result<DirectoryPhase, DirectoryEnded> {
         self.address.send(AskPhase).await.map_err(|_| DirectoryEnded)
     }

@@ -41,8 +41,8 @@ impl HlsSessions {
         Self(SessionStore::start(settings))
     }
 
-    /// Takes the directory for the files and clears what a process that died left behind. Fails if it can never be
-    /// written to.
+    /// Takes the directory for the files and clears those that a dead process left there. Fails if the directory can
+    /// never be written to.
     pub async fn open_storage(&self) -> io::Result<()> {
         self.0.open_storage().await
     }

@@ -1,5 +1,5 @@
-//! Everything here that reads what a peer sent, as functions of any bytes: what `cargo fuzz` runs for hours, and the
-//! bounded random runs below for a moment.
+//! The parsers of a peer's bytes, as functions of any bytes: `cargo fuzz` runs each for hours, the tests below run all of
+//! them for a moment.
 //!
 //! Each of [`TARGETS`] has a file of its name in `fuzz/fuzz_targets`.
 
@@ -109,7 +109,7 @@ pub fn rtmp_session(data: &[u8]) {
     serve(&mut Session::new(Arc::default()), data);
 }
 
-/// What follows an accepted publish, of which few inputs get as far by themselves.
+/// A connection whose publish was accepted: few inputs get that far by themselves.
 pub fn rtmp_publisher(data: &[u8]) {
     let (mut client, mut session) = (Client::publisher("live", "room"), Session::new(Arc::default()));
     for _ in 0..4 {
@@ -121,7 +121,7 @@ pub fn rtmp_publisher(data: &[u8]) {
     serve(&mut session, data);
 }
 
-/// Feeds a session, allows whatever is asked, and drains it.
+/// Feeds a session, accepts every request, and drains it.
 fn serve(session: &mut Session, data: &[u8]) {
     for piece in in_pieces(data) {
         let fed = session.feed(piece);

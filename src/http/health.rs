@@ -32,8 +32,8 @@ impl Health {
         Self { directory, registry, relay }
     }
 
-    /// `GET /healthz`: the actors answer that the node has one of. None of them is made anew after a panic, as what it
-    /// knew went with it.
+    /// `GET /healthz`: the actors answer that exist once per node. None of them is restarted after a panic, as its state
+    /// is lost; the process has to be.
     pub(super) async fn alive(&self) -> HttpResponse {
         match self.ask().await {
             Ok(_) => ok("alive"),

@@ -1,4 +1,4 @@
-//! The lines that wait to be written. Whoever logs never waits for the reader of stderr.
+//! The lines that wait to be written, so that no thread waits for the reader of stderr but the one that writes.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -8,13 +8,13 @@ use std::{
     time::Duration,
 };
 
-/// Lines that wait, in bytes. A reader that stops for longer than it takes to fill this loses the newest lines.
+/// The most bytes that wait. A reader that stops for longer than it takes to fill this loses the newest lines.
 const QUEUE_MAX_BYTES: usize = 1024 * 1024;
 
-/// What errors may take beyond that, panics among them: few, and what an operator needs most after a flood.
+/// Further bytes for errors, panics among them: they are few, and an operator needs them most after a flood.
 const RESERVE_BYTES: usize = 64 * 1024;
 
-/// How soon a descriptor that another process made non-blocking is tried again.
+/// The pause before another try at a descriptor that another process made non-blocking.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Lines that wait to be written, bounded in bytes. Those that do not fit are dropped and counted.

@@ -228,7 +228,7 @@ impl Pull {
     }
 }
 
-/// A puller that panicked is a broken connection: otherwise its stream would stay live and silent for ever.
+/// Reports a panic as a broken connection: otherwise the stream would stay live and silent for ever.
 impl Drop for Pull {
     fn drop(&mut self) {
         if std::thread::panicking() {

@@ -100,7 +100,7 @@ impl HlsProxy {
         self.0.do_send(RemoveResource(resource));
     }
 
-    /// Whether the actor answers.
+    /// Returns true if the actor answers.
     pub async fn is_alive(&self) -> bool {
         self.0.send(Ping).await.is_ok()
     }

@@ -324,7 +324,7 @@ impl Actor for SegmenterActor {
     }
 }
 
-/// After a panic as well: a playlist to which nothing is added any more would keep its viewers for nothing.
+/// Runs after a panic as well: viewers would wait for ever for the next segment of a playlist that nothing extends.
 impl Drop for SegmenterActor {
     fn drop(&mut self) {
         if std::thread::panicking() {

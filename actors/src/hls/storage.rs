@@ -87,8 +87,8 @@ impl StorageHandle {
         Self { address: Storage::start_in_arbiter(arbiter, |_| storage), queued_bytes, outages }
     }
 
-    /// Takes the directory and clears what a process that died left there. Fails if it can never be written to; a full
-    /// disk may have room later.
+    /// Takes the directory and clears the files that a dead process left there. Fails if the directory can never be
+    /// written to; a full disk may have room later.
     pub async fn open(&self) -> io::Result<()> {
         self.address.send(Open).await.unwrap_or_else(|ended| Err(io::Error::other(ended)))
     }
@@ -232,7 +232,7 @@ mod tests {
 
     /// A storage on the test's own thread: it writes when the test waits.
     fn storage(path: &Path) -> StorageHandle {
-        // Whatever is in a file leaves memory.
+        // With this limit, segments leave memory as soon as they are in files.
         let memory = Arc::new(SegmentMemory::new(MemoryLimits::new(0)));
         StorageHandle::start_on(&Arbiter::current(), path.to_owned(), memory)
     }
@@ -250,7 +250,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (storage, room) = (storage(directory.path()), room("r"));
         let path = |sequence: u64| directory.path().join(format!("r/seg-{sequence}.ts"));
-        // What waits already leaves room for one.
+        // The queue has room for one.
         storage.queued_bytes.store(QUEUE_MAX_BYTES, Ordering::Release);
         let (last, refused) = (segment(1), segment(2));
         storage.write(&room, last.clone());

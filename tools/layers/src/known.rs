@@ -19,12 +19,12 @@ impl Known {
         checked.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether all dependencies of a cycle are listed.
+    /// Returns true if all dependencies of a cycle are listed.
     pub fn has_all(&self, edges: &[Edge]) -> bool {
         edges.iter().all(|edge| self.0.contains(&edge.to_string()))
     }
 
-    /// What is listed and is part of no cycle.
+    /// Returns the listed dependencies that are part of no cycle.
     pub fn stale(&self, cycles: &[Vec<Edge>]) -> Vec<&str> {
         let found: BTreeSet<_> = cycles.iter().flatten().map(ToString::to_string).collect();
         self.0.iter().map(String::as_str).filter(|line| !found.contains(*line)).collect()

@@ -19,7 +19,7 @@ use std::{env, fs, path::PathBuf, process::ExitCode};
 
 use crate::{cycles::Edge, known::Known};
 
-/// What the command line asks for.
+/// The command line.
 #[derive(Debug, Default)]
 struct Request {
     known: Option<PathBuf>,
@@ -54,7 +54,7 @@ impl Request {
         Ok(request)
     }
 
-    /// Returns whether the tree is as it should be.
+    /// Returns true if there is no cycle but the known ones.
     fn run(&self) -> Result<bool, String> {
         let cycles = self.cycles()?;
         if self.lists {

@@ -8,7 +8,7 @@ use std::{
 /// A module's place in the list of its crate's modules.
 pub type ModuleId = usize;
 
-/// A module: what it declares, what it imports and what it names.
+/// A module: its declarations, imports and references.
 #[derive(Debug, Default)]
 pub struct Module {
     /// The file that it is written in. Modules in braces share that of their parent.
@@ -19,7 +19,7 @@ pub struct Module {
     pub children: BTreeMap<String, ModuleId>,
     /// The names of the types, functions, macros and so on that it defines.
     pub items: BTreeSet<String>,
-    /// What its `use` items bring into scope.
+    /// The names that its `use` items bring into scope.
     pub imports: Vec<Import>,
     /// Every path that it names, those of its imports included.
     pub references: Vec<Reference>,
@@ -41,11 +41,11 @@ pub struct Reference {
     pub path: Vec<String>,
     /// Where it begins, from 1.
     pub line: usize,
-    /// What it is part of.
+    /// Its place in the syntax.
     pub kind: ReferenceKind,
 }
 
-/// What a path is part of.
+/// The place of a path in the syntax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReferenceKind {
     /// An expression, a type, a pattern or a private import of one name.

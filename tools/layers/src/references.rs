@@ -1,4 +1,4 @@
-//! What a module defines, imports and names, read from its syntax.
+//! The definitions, imports and references of a module, read from its syntax.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{
@@ -8,14 +8,14 @@ use syn::{
 
 use crate::module::{Import, Module, Reference, ReferenceKind};
 
-/// Adds to `module` what its `items` define, import and name. Child modules are left out.
+/// Adds the definitions, imports and references of `items` to `module`. Child modules are left out.
 pub fn collect(items: &[Item], module: &mut Module) {
     module.items.extend(items.iter().filter_map(name));
     let mut collector = Collector { module };
     items.iter().for_each(|item| collector.visit_item(item));
 }
 
-/// Whether the attributes say `#[cfg(test)]`.
+/// Returns true if the attributes include `#[cfg(test)]`.
 pub fn is_test(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|attr| {
         attr.path().is_ident("cfg")

@@ -7,7 +7,7 @@ use crate::{
     module::{Module, ModuleId, Reference, ReferenceKind},
 };
 
-/// How many imports may lead from one to the next.
+/// The most imports that may lead from one to the next.
 const IMPORTS_MAX: usize = 32;
 
 /// Where a path leads.
@@ -75,7 +75,7 @@ impl Crate<'_> {
         while let (Target::Module(here), Some((name, behind))) = (target, rest.split_first()) {
             target = match name.as_str() {
                 "super" => self.parent(here),
-                // What a macro makes has no definition that can be seen.
+                // A name that a macro makes has no definition in the syntax.
                 name => match self.lookup(here, name, behind.is_empty(), imports_left) {
                     Target::Elsewhere => Target::Item(here),
                     found => found,
@@ -90,7 +90,7 @@ impl Crate<'_> {
         self.modules[module].parent.map_or(Target::Elsewhere, Target::Module)
     }
 
-    /// What `name` is in a module. A module and an item may have the same name: the last segment of a path means the
+    /// Looks `name` up in a module. A module and an item may have the same name: the last segment of a path means the
     /// item, any other the module.
     fn lookup(&self, module: ModuleId, name: &str, is_last: bool, imports_left: usize) -> Target {
         let here = &self.modules[module];

@@ -9,7 +9,7 @@ use crate::{
     references::{self, is_test},
 };
 
-/// How a file's text is had.
+/// Returns the text of a file.
 pub type Read<'a> = &'a dyn Fn(&Path) -> Result<String, String>;
 
 /// Reads the crate whose root is `root`. Its modules come parents first.

@@ -67,7 +67,8 @@ impl Directory {
         Ok(Some(directory))
     }
 
-    /// Makes a directory, as rooms need one: a lock that is there already says nothing of that.
+    /// Creates and removes a directory, as rooms need one: an existing lock file can be opened where nothing can be
+    /// created.
     fn probe(&self) -> io::Result<()> {
         let path = self.path.join(PROBE_NAME);
         match fs::create_dir(&path) {

@@ -42,7 +42,7 @@ impl Outages {
         self.rooms().remove(room);
     }
 
-    /// Whether an outage of the room lasts.
+    /// Returns true while segments of the room cannot be written.
     #[cfg(test)]
     pub fn is_out(&self, room: &RoomName) -> bool {
         self.rooms().contains_key(room)
