@@ -13,9 +13,10 @@ mod settings;
 mod storage;
 mod stored_segment;
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
-use synctv_media::hls::segment_name::SegmentName;
+use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
+use tokio::time::timeout;
 
 pub use self::{
     segment_file::SegmentFile,
@@ -30,6 +31,9 @@ use crate::{
     directory::{DirectoryEnded, StreamDirectory, StreamObserver},
     stream::StreamHandle,
 };
+
+/// How long a request waits for a segmenter that has heard of its publisher, or is about to.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The HLS sessions of this node's rooms, as the HTTP port sees them. Clones share them.
 #[derive(Debug, Clone)]
@@ -48,22 +52,37 @@ impl HlsSessions {
     }
 
     /// Returns what viewers of the granted room watch: a live session, or one that has just ended. On demand, this begins
-    /// it.
+    /// it. A session that has only numbers below `from_sequence` is outdated.
     pub async fn open(
         &self,
         directory: &StreamDirectory,
         grant: &Grant<ToPlay>,
+        from_sequence: u64,
     ) -> Result<Option<Arc<HlsSession>>, DirectoryEnded> {
         let room = grant.room();
-        let newest = self.0.newest(room);
-        let is_live = newest.as_ref().is_some_and(|session| session.is_live());
-        let session = if is_live || self.0.mode() == HlsMode::Always {
-            newest
-        } else {
-            let stream = directory.find(room.clone()).await?.filter(StreamHandle::is_published_here);
-            stream.map(|stream| self.begin_on_demand(stream)).or(newest)
+        let session = match self.0.live(room, from_sequence) {
+            Some(live) => Some(live),
+            None => {
+                let published = self.open_published(directory, room, from_sequence).await?;
+                published.or_else(|| self.0.newest(room).filter(|session| session.reaches(from_sequence)))
+            }
         };
         Ok(session.inspect(|session| self.0.touch(session)))
+    }
+
+    /// Returns the session of a stream that is published here and has none yet.
+    async fn open_published(
+        &self,
+        directory: &StreamDirectory,
+        room: &RoomName,
+        from_sequence: u64,
+    ) -> Result<Option<Arc<HlsSession>>, DirectoryEnded> {
+        let stream = directory.find(room.clone()).await?.filter(StreamHandle::is_published_here);
+        let Some(stream) = stream else { return Ok(None) };
+        if self.0.mode() == HlsMode::OnDemand {
+            self.begin_on_demand(stream);
+        }
+        Ok(timeout(BEGIN_TIMEOUT, self.0.begun(room, from_sequence)).await.ok())
     }
 
     /// Returns a segment of the granted room, listed or no longer listed but not expired.
@@ -91,11 +110,9 @@ impl HlsSessions {
         })
     }
 
-    fn begin_on_demand(&self, stream: StreamHandle) -> Arc<HlsSession> {
-        let (session, is_new) = self.0.begin_unless_live(stream.room());
-        if is_new {
-            SegmenterActor::start(self.0.clone(), stream, Some(session.clone()));
+    fn begin_on_demand(&self, stream: StreamHandle) {
+        if let Some(session) = self.0.begin_unless_live(stream.room()) {
+            SegmenterActor::start(self.0.clone(), stream, Some(session));
         }
-        session
     }
 }

@@ -171,7 +171,7 @@ async fn find_playlist(
     room: RoomName,
     address: PlaylistAddress,
 ) -> Result<HttpResponse, ApiError> {
-    let session = sources.hls.open(&sources.directory, &admitted.grant).await;
+    let session = sources.hls.open(&sources.directory, &admitted.grant, 0).await;
     let session = session.map_err(playlist::directory_ended)?;
     let resource = HlsResource::Playlist { room: room.clone(), address };
     let elsewhere = if session.is_some_and(|session| session.is_published()) {
@@ -180,13 +180,15 @@ async fn find_playlist(
     } else {
         forward::ask(request, admitted, &sources.proxy, resource).await?
     };
-    let absent = match elsewhere {
+    let (from_sequence, absent) = match elsewhere {
         Elsewhere::Answered(response) => return Ok(response),
         Elsewhere::Past => return Err(OpenError::NotLive(room).into()),
-        Elsewhere::Nowhere => OpenError::NotLive(room).into(),
-        Elsewhere::Unknown(refusal) => refusal,
+        Elsewhere::Nowhere => (0, OpenError::NotLive(room).into()),
+        Elsewhere::Here { from_sequence } => (from_sequence, OpenError::NotLive(room).into()),
+        Elsewhere::Unknown(refusal) => (0, refusal),
     };
-    let local = playlist::answer(request, admitted, &sources.hls, &sources.directory, address).await?;
+    let here = playlist::Here { address, from_sequence };
+    let local = playlist::answer(request, admitted, &sources.hls, &sources.directory, here).await?;
     local.ok_or(absent)
 }
 
@@ -205,6 +207,6 @@ async fn find_segment(
     match forward::ask(request, admitted, &sources.proxy, resource).await? {
         Elsewhere::Answered(response) => Ok(response),
         Elsewhere::Unknown(refusal) => Err(refusal),
-        Elsewhere::Nowhere | Elsewhere::Past => Err(segment::unknown()),
+        Elsewhere::Nowhere | Elsewhere::Here { .. } | Elsewhere::Past => Err(segment::unknown()),
     }
 }

@@ -170,6 +170,12 @@ impl HlsSession {
         self.state().numbered.as_ref().map(Numbered::next).unwrap_or_default()
     }
 
+    /// Whether it has, or will have, this number or a higher one. One that has no number yet has no lower one.
+    pub(super) fn reaches(&self, sequence: u64) -> bool {
+        let state = self.state();
+        state.numbered.as_ref().is_none_or(|numbered| numbered.next().sequence >= sequence)
+    }
+
     /// Whether more segments may come.
     pub(super) fn is_live(&self) -> bool {
         matches!(self.state().phase, Phase::Live | Phase::Vacant)

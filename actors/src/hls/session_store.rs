@@ -19,6 +19,7 @@ use synctv_media::{
     },
     stream::room::RoomName,
 };
+use tokio::sync::watch;
 
 use super::{
     segment_memory::{FetchedMemory, MemoryLimits, SegmentMemory},
@@ -49,6 +50,8 @@ struct Shared {
     settings: HlsSettings,
     /// The sessions of each room, oldest first. Only the last one may be live.
     rooms: RwLock<HashMap<RoomName, Vec<Arc<HlsSession>>>>,
+    /// Tells that a session was begun.
+    begun: watch::Sender<()>,
     storage: StorageHandle,
     memory: Arc<SegmentMemory>,
     buffers: BufferPool,
@@ -67,6 +70,7 @@ impl SessionStore {
             buffers: BufferPool::new(buffers_max_bytes),
             settings,
             rooms: RwLock::default(),
+            begun: watch::Sender::new(()),
             clock: SteadyClock::start(),
         }))
     }
@@ -96,6 +100,23 @@ impl SessionStore {
     /// Which streams are cut.
     pub fn mode(&self) -> HlsMode {
         self.0.settings.mode
+    }
+
+    /// The room's live session, unless it has only numbers below this one.
+    pub fn live(&self, room: &RoomName, from_sequence: u64) -> Option<Arc<HlsSession>> {
+        self.newest(room).filter(|session| session.is_live() && session.reaches(from_sequence))
+    }
+
+    /// Waits for [`Self::live`].
+    pub async fn begun(&self, room: &RoomName, from_sequence: u64) -> Arc<HlsSession> {
+        let mut begun = self.0.begun.subscribe();
+        loop {
+            if let Some(live) = self.live(room, from_sequence) {
+                return live;
+            }
+            // The sender lives as long as this store.
+            let _ = begun.changed().await;
+        }
     }
 
     /// The room's newest session.
@@ -163,19 +184,18 @@ impl SessionStore {
             && session.is_idle(self.0.clock.now_ms(), self.0.settings.idle_timeout)
     }
 
-    /// Begins a session of `room` unless one is live. Returns the live one, and whether it is new: two viewers who ask at
-    /// once get the same session.
-    pub fn begin_unless_live(&self, room: &RoomName) -> (Arc<HlsSession>, bool) {
+    /// Begins a session of `room` and returns it, unless one is live: two viewers who ask at once get the same session.
+    pub fn begin_unless_live(&self, room: &RoomName) -> Option<Arc<HlsSession>> {
         let mut rooms = self.rooms_mut();
         let newest = rooms.get(room).and_then(|sessions| sessions.last());
-        if let Some(live) = newest.filter(|session| session.is_live()) {
-            return (live.clone(), false);
+        if newest.is_some_and(|session| session.is_live()) {
+            return None;
         }
         let (session, retired) = self.begin_in(&mut rooms, room);
         drop(rooms);
         self.retire(retired);
         session.touch(self.0.clock.now_ms());
-        (session, true)
+        Some(session)
     }
 
     fn begin_in(
@@ -195,6 +215,7 @@ impl SessionStore {
         let session = Arc::new(HlsSession::new(room.clone(), shape));
         let retired = (sessions.len() > ENDED_SESSIONS_MAX).then(|| sessions.remove(0));
         sessions.push(session.clone());
+        self.0.begun.send_replace(());
         (session, retired)
     }
 

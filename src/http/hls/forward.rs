@@ -18,6 +18,8 @@ pub(super) enum Elsewhere {
     Answered(HttpResponse),
     /// No other node publishes the room.
     Nowhere,
+    /// The room is, or was last, on this node, which has it from this number on.
+    Here { from_sequence: u64 },
     /// No node publishes the room, and what this one has of it is outdated.
     Past,
     /// The registry does not say. If there is nothing here either, this is the answer.
@@ -44,6 +46,7 @@ async fn outcome(
 ) -> Result<Elsewhere, ApiError> {
     Ok(Elsewhere::Answered(match outcome {
         Ok(Answer::Nowhere) => return Ok(Elsewhere::Nowhere),
+        Ok(Answer::Here { from_sequence }) => return Ok(Elsewhere::Here { from_sequence }),
         Ok(Answer::Past) => return Ok(Elsewhere::Past),
         Ok(Answer::HlsOff { node }) => return Err(ApiError::hls_off(&node)),
         Err(error @ HlsProxyError::Registry) => return Ok(Elsewhere::Unknown(error.into())),

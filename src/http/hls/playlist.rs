@@ -24,16 +24,24 @@ const RETRY_AFTER_S: u32 = 2;
 /// A session may end between being found and being asked; the next one may be there by then.
 const ATTEMPTS: usize = 2;
 
+/// A playlist of this node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Here {
+    pub address: PlaylistAddress,
+    /// What has only lower numbers is outdated.
+    pub from_sequence: u64,
+}
+
 /// What this node has, if anything.
 pub(super) async fn answer(
     request: &HttpRequest,
     admitted: &Admitted,
     hls: &HlsSessions,
     directory: &StreamDirectory,
-    address: PlaylistAddress,
+    Here { address, from_sequence }: Here,
 ) -> Result<Option<HttpResponse>, ApiError> {
     for _ in 0..ATTEMPTS {
-        let session = hls.open(directory, &admitted.grant).await.map_err(directory_ended)?;
+        let session = hls.open(directory, &admitted.grant, from_sequence).await.map_err(directory_ended)?;
         let Some(session) = session else { return Ok(None) };
         match session.playlist_state(FIRST_SEGMENT_TIMEOUT).await {
             PlaylistState::Ready(playlists) => {

@@ -21,6 +21,12 @@ pub enum Answer {
     Refused(Arc<Refusal>),
     /// No other node publishes the room.
     Nowhere,
+    /// The room is, or was last, on this node. What it has there begins at this number or above: a playlist below it is
+    /// outdated, and the one that is meant has not begun yet.
+    Here {
+        /// The number.
+        from_sequence: u64,
+    },
     /// No node publishes the room, and what this one has of it is outdated: another one had the room since, which does not
     /// answer any more.
     Past,

@@ -70,11 +70,8 @@ impl ResponseCache {
             }
             (Err(error), _) => (Err(error), FAILURE_FRESH, None),
             (Ok(refusal @ Answer::Refused(_)), _) => (Ok(refusal), REFUSAL_FRESH, None),
-            // Segments have a cache of their own, and the registry remembers rooms that are nowhere.
-            (
-                Ok(answer @ (Answer::Segment(_) | Answer::Nowhere | Answer::Past | Answer::HlsOff { .. })),
-                _,
-            ) => {
+            // Segments have a cache of their own, and the registry remembers where rooms are not.
+            (Ok(answer), _) => {
                 self.0.remove(resource);
                 return Ok(answer);
             }
@@ -128,7 +125,9 @@ impl Substitute {
                 NOT_FOUND => !self.text.has_end(),
                 status => status == SERVICE_UNAVAILABLE,
             },
-            Ok(Answer::Playlist(_) | Answer::Segment(_) | Answer::HlsOff { .. }) => false,
+            Ok(Answer::Playlist(_) | Answer::Segment(_) | Answer::Here { .. } | Answer::HlsOff { .. }) => {
+                false
+            }
         }
     }
 }

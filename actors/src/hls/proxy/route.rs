@@ -49,7 +49,9 @@ pub(super) fn route(
 fn playlist_route(trace: Trace) -> Route {
     match (trace.current, trace.holders.last()) {
         (Some(origin), _) => Route::Current(origin),
-        (None, Some(last)) if last.is_own => Route::None(Ok(Answer::Nowhere)),
+        (None, Some(last)) if last.is_own => {
+            Route::None(Ok(Answer::Here { from_sequence: last.first_sequence }))
+        }
         (None, Some(last)) => match past_node(last) {
             Some(node) => Route::Past(vec![node]),
             None => Route::None(Ok(Answer::Past)),
@@ -119,6 +121,7 @@ mod tests {
                 .trim()
                 .to_owned(),
             Route::None(Ok(Answer::Nowhere)) => "nowhere".to_owned(),
+            Route::None(Ok(Answer::Here { from_sequence })) => format!("here from {from_sequence}"),
             Route::None(Ok(Answer::Past)) => "past".to_owned(),
             other => format!("{other:?}"),
         }
@@ -128,7 +131,7 @@ mod tests {
     fn a_playlist_is_where_the_room_is_or_was_last() {
         let both = [holder("a", 100), holder("own", 200)];
         assert_eq!(went(&playlist(), Some("a"), &both, None), "a");
-        assert_eq!(went(&playlist(), None, &both, Some("a")), "nowhere", "it was here last");
+        assert_eq!(went(&playlist(), None, &both, Some("a")), "here from 200");
         let both = [holder("own", 100), holder("b", 200)];
         assert_eq!(went(&playlist(), None, &both, None), "past b:3");
         let gone = [holder("own", 100), PastOrigin { may_answer: false, ..holder("b", 200) }];

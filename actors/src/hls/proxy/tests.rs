@@ -176,6 +176,7 @@ fn said(outcome: Outcome) -> String {
         },
         Ok(Answer::Refused(refusal)) => refusal.status.to_string(),
         Ok(Answer::Nowhere) => "nowhere".to_owned(),
+        Ok(Answer::Here { from_sequence }) => format!("here from {from_sequence}"),
         Ok(Answer::Past) => "past".to_owned(),
         Ok(Answer::HlsOff { node }) => format!("{node} has no HLS"),
         Err(HlsProxyError::Origin { node, .. }) => format!("{node} fails"),

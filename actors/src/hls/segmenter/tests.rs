@@ -90,7 +90,7 @@ impl Bench {
 
     async fn session(&self) -> Option<Arc<HlsSession>> {
         let directory = node(settings(), 1);
-        self.hls.open(&directory, &to_play(room())).await.unwrap()
+        self.hls.open(&directory, &to_play(room()), 0).await.unwrap()
     }
 
     async fn playlist(&self) -> String {
