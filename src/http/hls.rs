@@ -174,7 +174,8 @@ async fn find_playlist(
     let session = sources.hls.open(&sources.directory, &admitted.grant, 0).await;
     let session = session.map_err(playlist::directory_ended)?;
     let resource = HlsResource::Playlist { room: room.clone(), address };
-    let elsewhere = if session.is_some_and(|session| session.is_published()) {
+    let is_published = session.is_some_and(|session| session.is_published());
+    let elsewhere = if is_published {
         sources.proxy.forget(resource);
         Elsewhere::Nowhere
     } else {
@@ -188,8 +189,12 @@ async fn find_playlist(
         Elsewhere::Unknown(refusal) => (0, refusal),
     };
     let here = playlist::Here { address, from_sequence };
-    let local = playlist::answer(request, admitted, &sources.hls, &sources.directory, here).await?;
-    local.ok_or(absent)
+    let local = playlist::answer(request, admitted, &sources.hls, &sources.directory, here).await;
+    let local = local.and_then(|local| local.ok_or(absent));
+    if is_published || !admitted.is_node {
+        return local;
+    }
+    Ok(forward::note_left(local.unwrap_or_else(|refusal| refusal.response())))
 }
 
 /// No number is used twice, so that what is here is what is meant.

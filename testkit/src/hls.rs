@@ -34,6 +34,11 @@ impl HlsClient {
         Self { address }
     }
 
+    /// The address of the HLS port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Returns the URL of a room's playlist.
     pub fn url(&self, room: &str) -> String {
         format!("http://{}/live/{room}/index.m3u8", self.address)

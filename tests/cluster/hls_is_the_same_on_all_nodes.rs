@@ -3,43 +3,14 @@
 use synctv_testkit::{
     flv,
     hls::Playlist,
-    http::Response,
     redis::Redis,
     rtmp::RtmpPeer,
     server::TestServer,
     tools::{Media, media_file},
     wait::poll_until,
 };
-use tempfile::TempDir;
 
-use crate::{node, publish_when_free};
-
-/// Nodes that begin a playlist at least 4 s after one another give their discontinuities different numbers. A takeover takes
-/// two thirds of this lease or more; of the default lease as well.
-const LEASE: [&str; 2] = ["--lease-ttl-ms", "7000"];
-
-/// A node with HLS.
-struct HlsNode {
-    server: TestServer,
-    _storage: TempDir,
-}
-
-impl HlsNode {
-    fn start(id: &str, redis: &Redis) -> Self {
-        let storage = tempfile::tempdir().expect("a directory");
-        let path = storage.path().to_str().expect("its path is text");
-        let flags = [&["--hls", "always", "--hls-storage", path], &LEASE[..]].concat();
-        Self { server: node(id, &redis.url(), &flags), _storage: storage }
-    }
-
-    fn get(&self, file: &str) -> Response {
-        self.server.hls().get(&format!("/live/r/{file}"))
-    }
-
-    fn playlist(&self) -> Playlist {
-        self.server.hls().playlist("r")
-    }
-}
+use crate::{hls_node::HlsNode, publish_when_free};
 
 /// Publishes five GOPs at once, and stays.
 fn publish(server: &TestServer) -> RtmpPeer {

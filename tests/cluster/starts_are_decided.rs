@@ -37,6 +37,16 @@ fn what_is_no_redis_address_ends_it_with_2() {
 }
 
 #[test]
+fn a_redis_cluster_ends_it_with_its_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_str().expect("text");
+    let redis = Redis::start(&["--cluster-enabled", "yes", "--dir", path]);
+    let ended = run(&["--redis-url", &redis.url()]);
+    let port = redis.address().port().to_string();
+    assert_one_line(&ended, 1, &["REDIS_URL", &port, "Redis Cluster", "not supported"]);
+}
+
+#[test]
 fn a_name_in_use_ends_it_with_the_addresses_of_its_holder() {
     let redis = Redis::start(&[]);
     let live = node("n1", &redis.url(), &[]);

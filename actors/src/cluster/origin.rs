@@ -8,6 +8,10 @@ use synctv_media::stream::room::RoomName;
 /// goes round in circles.
 pub const PULL_HEADER: &str = "synctv-pull";
 
+/// The header of an answer to such a request that says that the room's publisher has left this node: the room may be
+/// elsewhere by now.
+pub const LEFT_HEADER: &str = "synctv-left";
+
 /// The node that publishes a room, seen from another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {

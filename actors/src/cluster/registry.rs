@@ -13,7 +13,7 @@ use actix_rt::ArbiterHandle;
 use log::warn;
 use synctv_media::stream::room::RoomName;
 
-pub use self::messages::{CLAIM_TIMEOUT, ClaimLost, Claimed, LEAVE_TIMEOUT, Readiness};
+pub use self::messages::{CLAIM_TIMEOUT, ClaimLost, Claimed, Freshness, LEAVE_TIMEOUT, Readiness};
 use self::{
     actor::RegistryActor,
     messages::{AskReadiness, ClaimRoom, Leave, ListRooms, Locate, Ping, ReleaseRoom, TraceRoom},
@@ -66,9 +66,10 @@ impl RegistryHandle {
         self.0.send(Locate { room, fresh }).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
-    /// Where `room` is and was. The answer may be a second old.
-    pub async fn trace(&self, room: RoomName) -> Result<Trace, StoreError> {
-        self.0.send(TraceRoom(room)).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+    /// Where `room` is and was.
+    pub async fn trace(&self, room: RoomName, freshness: Freshness) -> Result<Trace, StoreError> {
+        let asked = self.0.send(TraceRoom { room, freshness }).await;
+        asked.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
     /// All rooms that are published, on this node and on others, in no order. The answer may be a second old.

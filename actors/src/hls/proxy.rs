@@ -159,7 +159,7 @@ impl HlsProxyActor {
         );
     }
 
-    fn finish_fetch(&mut self, resource: HlsResource, FetchResult { outcome, origin }: FetchResult) {
+    fn finish_fetch(&mut self, resource: HlsResource, FetchResult { outcome, origin, .. }: FetchResult) {
         let now = Instant::now();
         if let Some(origin) = origin {
             self.note_reachability(&origin.node, &outcome);

@@ -4,7 +4,10 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
 };
-use synctv_actors::hls::proxy::{Answer, HlsProxy, HlsProxyError, HlsResource, Outcome, Refusal};
+use synctv_actors::{
+    cluster::origin::LEFT_HEADER,
+    hls::proxy::{Answer, HlsProxy, HlsProxyError, HlsResource, Outcome, Refusal},
+};
 
 use super::{
     super::{api_error::ApiError, cors},
@@ -37,6 +40,13 @@ pub(super) async fn ask(
         return Ok(Elsewhere::Nowhere);
     }
     outcome(request, admitted, proxy.fetch(resource).await).await
+}
+
+/// Tells another node that the room's publisher is not here.
+pub(super) fn note_left(mut response: HttpResponse) -> HttpResponse {
+    let name = header::HeaderName::from_static(LEFT_HEADER);
+    response.headers_mut().insert(name, header::HeaderValue::from_static("1"));
+    response
 }
 
 async fn outcome(

@@ -153,9 +153,11 @@ local function leave_numbers()
 end
 ";
 
-/// `bid`, with VALID_UNTIL, and the TTL of the room's entry.
+/// `bid`, with VALID_UNTIL, and the TTL of the room's entry. A bidder whose lease is not in the table must not believe that a
+/// room is free: others' claims may be as lost.
 const BID: &str = "
-if lease_of(node) ~= incarnation then return {'no_lease'} end
+local listed = words(redis.call('HGET', KEYS[1], 'n:' .. node))[1]
+if listed ~= incarnation or lease_of(node) ~= incarnation then return {'no_lease'} end
 if held and held[1] ~= node and lease_of(held[1]) == held[2] then return {'held', held[1], held[2], held[3]} end
 if held and tonumber(held[3]) > tonumber(epoch) then return {'late'} end
 if now > tonumber(ARGV[6]) then return {'late'} end

@@ -367,6 +367,9 @@ async fn keys_that_are_evicted_give_no_room_away_and_come_back() {
     assert_eq!(query::<Vec<String>>(&n1, "KEYS stream:*").await, ["stream:r"]);
     assert!(!n1.audit(vec![claim.clone()]).await.unwrap().is_incomplete);
 
+    lease_answer(&n1).await;
+    lease_answer(&n2).await;
+    assert_eq!(query::<i64>(&n1, "EXISTS node:n1 node:n2").await, 2);
     query::<i64>(&n1, "DEL synctv:claims").await;
     assert!(
         is_unavailable(&n2.claim(&room("r")).await),

@@ -34,6 +34,17 @@ pub struct ClaimLost {
     pub epoch: u64,
 }
 
+/// How old an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// A second.
+    Known,
+    /// As old as a question about the same that is under way: many who ask at once cost one look-up.
+    Fresh,
+    /// From nothing that was asked or remembered before.
+    Anew,
+}
+
 /// Whether new rooms are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
@@ -66,7 +77,10 @@ pub(super) struct Locate {
 
 #[derive(Message)]
 #[rtype(result = "Result<Trace, StoreError>")]
-pub(super) struct TraceRoom(pub RoomName);
+pub(super) struct TraceRoom {
+    pub room: RoomName,
+    pub freshness: Freshness,
+}
 
 #[derive(Message)]
 #[rtype(result = "Result<Vec<PublishedRoom>, StoreError>")]

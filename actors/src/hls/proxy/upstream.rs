@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     cluster::{
-        origin::{Origin, PULL_HEADER, Trace},
-        registry::RegistryHandle,
+        origin::{LEFT_HEADER, Origin, PULL_HEADER, Trace},
+        registry::{Freshness, RegistryHandle},
     },
     hls::{PlaylistText, StoredSegment},
 };
@@ -69,9 +69,17 @@ pub(super) struct Upstream {
     turns: Semaphore,
 }
 
+/// What a node answered.
+struct Asked {
+    answer: Answer,
+    has_left: bool,
+}
+
 /// How a request ended.
 pub(super) struct FetchResult {
     pub outcome: Outcome,
+    /// The room's publisher is not on the node that was asked.
+    has_left: bool,
     /// The node that was asked, if there was one to ask.
     pub origin: Option<Origin>,
 }
@@ -99,47 +107,66 @@ impl Upstream {
         last_origin: Option<Origin>,
         has_stale: bool,
     ) -> FetchResult {
-        let trace_timeout = if last_origin.is_some() { RELOCATE_TIMEOUT } else { LOCATE_TIMEOUT };
-        let trace = self.trace(resource.room(), trace_timeout).await;
-        match route(&resource, trace, last_origin) {
-            Route::Current(origin) => self.fetch_from(origin, &resource, has_stale).await,
-            Route::Past(nodes) => {
-                let outcome = self.fetch_past(nodes, &resource, has_stale).await;
-                FetchResult { outcome, origin: None }
+        let patience = if last_origin.is_some() { RELOCATE_TIMEOUT } else { LOCATE_TIMEOUT };
+        let trace = self.trace(resource.room(), Freshness::Known, patience).await;
+        let fetched = self.follow(&resource, trace.clone(), last_origin.clone(), has_stale).await;
+        if !fetched.is_doubtful(&resource) {
+            return fetched;
+        }
+        match self.trace(resource.room(), Freshness::Fresh, patience).await {
+            Ok(newer) if trace.as_ref() != Ok(&newer) => {
+                self.follow(&resource, Ok(newer), last_origin, has_stale).await
             }
-            Route::None(outcome) => FetchResult { outcome, origin: None },
+            _ => fetched,
+        }
+    }
+
+    async fn follow(
+        &self,
+        resource: &HlsResource,
+        trace: Result<Trace, HlsProxyError>,
+        last_origin: Option<Origin>,
+        has_stale: bool,
+    ) -> FetchResult {
+        match route(resource, trace, last_origin) {
+            Route::Current(origin) => self.fetch_from(origin, resource, has_stale).await,
+            Route::Past(nodes) => self.fetch_past(nodes, resource, has_stale).await,
+            Route::None(outcome) => FetchResult::without_origin(outcome),
         }
     }
 
     async fn fetch_from(&self, origin: Origin, resource: &HlsResource, has_stale: bool) -> FetchResult {
         let Some(address) = &origin.addresses.hls else {
-            let outcome = Ok(Answer::HlsOff { node: origin.node });
-            return FetchResult { outcome, origin: None };
+            return FetchResult::without_origin(Ok(Answer::HlsOff { node: origin.node }));
         };
-        let outcome = match self.ask_in_turn(address, resource, has_stale).await {
-            Ok(answer) => {
-                answer.map_err(|reason| HlsProxyError::Origin { node: origin.node.clone(), reason })
-            }
-            Err(busy) => Err(busy),
+        let asked = match self.ask_in_turn(address, resource, has_stale).await {
+            Ok(asked) => asked,
+            Err(busy) => return FetchResult { outcome: Err(busy), has_left: false, origin: Some(origin) },
         };
-        FetchResult { outcome, origin: Some(origin) }
+        let has_left = asked.as_ref().is_ok_and(|asked| asked.has_left);
+        let outcome = asked
+            .map(|asked| asked.answer)
+            .map_err(|reason| HlsProxyError::Origin { node: origin.node.clone(), reason });
+        FetchResult { outcome, has_left, origin: Some(origin) }
     }
 
     /// Asks nodes that do not have the room any more, which may have ended: then what they had is past.
-    async fn fetch_past(&self, nodes: Vec<PastNode>, resource: &HlsResource, has_stale: bool) -> Outcome {
-        let mut last = Ok(Answer::Past);
+    async fn fetch_past(&self, nodes: Vec<PastNode>, resource: &HlsResource, has_stale: bool) -> FetchResult {
+        let mut last = Answer::Past;
         for PastNode { node, address } in nodes {
-            last = match self.ask_in_turn(&address, resource, has_stale).await? {
-                Ok(Answer::Refused(refused)) => Ok(Answer::Refused(refused)),
-                Ok(answer) => return Ok(answer),
-                Err(reason) => {
+            match self.ask_in_turn(&address, resource, has_stale).await {
+                Ok(Ok(Asked { answer: refused @ Answer::Refused(_), .. })) => last = refused,
+                Ok(Ok(Asked { answer, .. })) => {
+                    return FetchResult { outcome: Ok(answer), has_left: true, origin: None };
+                }
+                Ok(Err(reason)) => {
                     debug!(node = node.as_str(), reason = reason.as_str();
                         "HLS: a node that had the room does not answer any more");
-                    Ok(Answer::Past)
                 }
-            };
+                Err(busy) => return FetchResult::without_origin(Err(busy)),
+            }
         }
-        last
+        FetchResult { outcome: Ok(last), has_left: true, origin: None }
     }
 
     async fn ask_in_turn(
@@ -147,14 +174,19 @@ impl Upstream {
         address: &str,
         resource: &HlsResource,
         has_stale: bool,
-    ) -> Result<Result<Answer, String>, HlsProxyError> {
+    ) -> Result<Result<Asked, String>, HlsProxyError> {
         let turn = timeout(TURN_TIMEOUT, self.turns.acquire()).await;
         let _turn = turn.map_err(|_| HlsProxyError::Busy)?;
         Ok(self.ask(address, resource, &Limits::new(resource, has_stale)).await)
     }
 
-    async fn trace(&self, room: &RoomName, patience: Duration) -> Result<Trace, HlsProxyError> {
-        match timeout(patience, self.registry.trace(room.clone())).await {
+    async fn trace(
+        &self,
+        room: &RoomName,
+        freshness: Freshness,
+        patience: Duration,
+    ) -> Result<Trace, HlsProxyError> {
+        match timeout(patience, self.registry.trace(room.clone(), freshness)).await {
             Ok(Ok(trace)) => Ok(trace),
             Ok(Err(error)) => {
                 debug!(room = room.as_str(), reason:% = error; "HLS: the registry cannot say who publishes the room");
@@ -164,7 +196,7 @@ impl Upstream {
         }
     }
 
-    async fn ask(&self, address: &str, resource: &HlsResource, limits: &Limits) -> Result<Answer, String> {
+    async fn ask(&self, address: &str, resource: &HlsResource, limits: &Limits) -> Result<Asked, String> {
         let path = resource.path(&self.settings.app);
         let signature = self.settings.nodes.sign(&NodeRequest { method: "GET", host: address, path: &path });
         let request = self
@@ -187,12 +219,30 @@ impl Upstream {
             .map_err(|_| format!("its answer took more than {} s", limits.body_timeout.as_secs()))?
             .map_err(|error| error.to_string())?;
         check_length(&head, body.len())?;
-        match (status, resource) {
-            (StatusCode::OK, HlsResource::Playlist { .. }) => playlist(&head, body),
+        let answer = match (status, resource) {
+            (StatusCode::OK, HlsResource::Playlist { .. }) => playlist(&head, body)?,
             (StatusCode::OK, HlsResource::Segment { name, .. }) => {
-                Ok(Answer::Segment(Arc::new(StoredSegment::new(*name, body))))
+                Answer::Segment(Arc::new(StoredSegment::new(*name, body)))
             }
-            (status, _) => Ok(Answer::Refused(Arc::new(refusal(status, &head, body)))),
+            (status, _) => Answer::Refused(Arc::new(refusal(status, &head, body))),
+        };
+        Ok(Asked { answer, has_left: head.contains_key(LEFT_HEADER) })
+    }
+}
+
+impl FetchResult {
+    fn without_origin(outcome: Outcome) -> Self {
+        Self { outcome, has_left: false, origin: None }
+    }
+
+    /// Whether the registry has to be asked anew before this is final. A room whose publisher left is likely to be on
+    /// another node in the next moment, and players have to see it there as soon as anybody does.
+    fn is_doubtful(&self, resource: &HlsResource) -> bool {
+        match (resource, &self.outcome) {
+            (HlsResource::Playlist { .. }, Ok(Answer::Here { .. } | Answer::Past)) => true,
+            (HlsResource::Playlist { .. }, Ok(_)) => self.has_left,
+            (HlsResource::Segment { .. }, Ok(Answer::Nowhere | Answer::Past | Answer::Refused(_))) => true,
+            (_, _) => false,
         }
     }
 }

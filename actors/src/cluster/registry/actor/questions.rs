@@ -7,20 +7,26 @@ use tokio::time::Instant;
 use super::RegistryActor;
 use crate::cluster::{
     origin::{Origin, PublishedRoom, Trace},
-    registry::messages::{ListRooms, Locate, TraceRoom},
+    registry::messages::{Freshness, ListRooms, Locate, TraceRoom},
     store::StoreError,
 };
 
 impl RegistryActor {
     /// Where a room is and was.
-    fn trace(&mut self, room: RoomName, fresh: bool) -> ResponseActFuture<Self, Result<Trace, StoreError>> {
-        if let Some(known) = self.traces.known(&room, Instant::now()).filter(|_| !fresh) {
+    fn trace(
+        &mut self,
+        room: RoomName,
+        freshness: Freshness,
+    ) -> ResponseActFuture<Self, Result<Trace, StoreError>> {
+        let known = self.traces.known(&room, Instant::now());
+        if let Some(known) = known.filter(|_| freshness == Freshness::Known) {
             return Box::pin(fut::ready(Ok(known)));
         }
-        if let Some(pending) = self.traces.pending(&room).filter(|_| !fresh) {
+        if let Some(pending) = self.traces.pending(&room).filter(|_| freshness != Freshness::Anew) {
             return Box::pin(pending.into_actor(self));
         }
-        let (id, pending) = self.traces.ask(room.clone(), self.store.trace(&room, fresh));
+        let asked = self.store.trace(&room, freshness != Freshness::Known);
+        let (id, pending) = self.traces.ask(room.clone(), asked);
         Box::pin(pending.into_actor(self).map(move |answer, registry, _| {
             registry.traces.answered(room, id, &answer, Instant::now());
             answer
@@ -35,15 +41,16 @@ impl Handler<Locate> for RegistryActor {
         if self.claims.contains_key(&room) {
             return Box::pin(fut::ready(Ok(None)));
         }
-        Box::pin(self.trace(room, fresh).map(|trace, _, _| trace.map(|trace| trace.current)))
+        let freshness = if fresh { Freshness::Anew } else { Freshness::Known };
+        Box::pin(self.trace(room, freshness).map(|trace, _, _| trace.map(|trace| trace.current)))
     }
 }
 
 impl Handler<TraceRoom> for RegistryActor {
     type Result = ResponseActFuture<Self, Result<Trace, StoreError>>;
 
-    fn handle(&mut self, TraceRoom(room): TraceRoom, _: &mut Self::Context) -> Self::Result {
-        self.trace(room, false)
+    fn handle(&mut self, TraceRoom { room, freshness }: TraceRoom, _: &mut Self::Context) -> Self::Result {
+        self.trace(room, freshness)
     }
 }
 
