@@ -4,7 +4,14 @@
 use std::collections::HashMap;
 
 use synctv_media::stream::frame::Frame;
-use synctv_testkit::{flv, hls::Playlist, redis::Redis, rtmp::RtmpPeer, tools::{Media, media_file}, wait::poll_until};
+use synctv_testkit::{
+    flv,
+    hls::Playlist,
+    redis::Redis,
+    rtmp::RtmpPeer,
+    tools::{Media, media_file},
+    wait::poll_until,
+};
 
 use crate::{hls_node::HlsNode, publish_when_free};
 
@@ -39,8 +46,8 @@ impl Player {
             let path = format!("/live/{}/{}", self.room, entry.uri);
             let answer = node.server.hls().get(&path);
             assert_eq!(answer.status, 200, "{path} was just listed");
-            let known = self.segments.entry(entry.uri.clone()).or_insert_with(|| answer.text().clone());
-            assert!(*known == answer.text(), "{path} means two things");
+            let known = self.segments.entry(entry.uri.clone()).or_insert_with(|| answer.body.clone());
+            assert!(*known == answer.body, "{path} means two things");
         }
         self.last = playlist;
         &self.last

@@ -3,7 +3,12 @@
 
 use std::time::Duration;
 
-use synctv_testkit::{redis::Redis, rtmp::RtmpPeer, server::TestServer, wait::{now, poll_until}};
+use synctv_testkit::{
+    redis::Redis,
+    rtmp::RtmpPeer,
+    server::TestServer,
+    wait::{now, poll_until},
+};
 
 use crate::{LEASE, node, publish_when_free};
 
@@ -83,6 +88,8 @@ fn an_entry_that_says_something_else_is_put_right() {
     let [n1, n2] = ["n1", "n2"].map(|id| node(id, &redis.url(), &[]));
     let _live = RtmpPeer::publish(&n1, "r");
     redis.ask(&["HSET", "stream:r", "publisher_node", "n2", "epoch", "1"]);
-    poll_until("it is put right", || (redis.ask(&["HGET", "stream:r", "publisher_node"]) == ["n1"]).then_some(()));
+    poll_until("it is put right", || {
+        (redis.ask(&["HGET", "stream:r", "publisher_node"]) == ["n1"]).then_some(())
+    });
     assert_taken(&n2, "r");
 }

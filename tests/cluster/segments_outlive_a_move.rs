@@ -1,7 +1,13 @@
 //! Segments that were just listed are there for as long as players may want them (RFC 8216, section 6.2.2), on every node,
 //! also when the room has moved meanwhile.
 
-use synctv_testkit::{flv, http::request, redis::Redis, tools::{Media, media_file}, wait::poll_until};
+use synctv_testkit::{
+    flv,
+    http::request,
+    redis::Redis,
+    tools::{Media, media_file},
+    wait::poll_until,
+};
 
 use crate::{hls_node::HlsNode, publish_when_free};
 
