@@ -73,7 +73,8 @@ pub async fn join(config: &Config, listeners: &Listeners) -> Result<Place, RunEr
         Some(joined) => RegistryHandle::start(heartbeat, move || RedisStore::new(&joined)),
         None => {
             let node_id = node_id.clone();
-            RegistryHandle::start(heartbeat, move || EmbeddedStore::new(node_id))
+            let first_sequence = config.hls_settings(false).map_or(0, |hls| hls.first_sequence());
+            RegistryHandle::start(heartbeat, move || EmbeddedStore::from_sequence(node_id, first_sequence))
         }
     };
     Ok(Place { node_id, in_cluster, registry, access })

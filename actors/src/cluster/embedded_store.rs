@@ -27,8 +27,13 @@ pub struct EmbeddedStore {
 impl EmbeddedStore {
     /// An empty store of the node `node_id`.
     pub fn new(node_id: String) -> Self {
+        Self::from_sequence(node_id, 0)
+    }
+
+    /// An empty store that gives no HLS number below this one: an earlier process has.
+    pub fn from_sequence(node_id: String, first_sequence: u64) -> Self {
         let process = Process { node: node_id, incarnation: 0 };
-        let mut table = ClaimTable::default();
+        let mut table = ClaimTable::from_sequence(first_sequence);
         let nowhere = NodeAddresses { rtmp: String::new(), httpflv: String::new(), hls: None };
         table.renew_lease(&process, &nowhere, None, u64::MAX, unix_ms());
         Self { process, table: Rc::new(RefCell::new(table)) }

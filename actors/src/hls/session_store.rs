@@ -143,6 +143,9 @@ impl SessionStore {
         let Some(change) = session.publish(segment, program_date_time_ms, self.0.clock.now_ms()) else {
             return;
         };
+        if !self.0.settings.in_cluster {
+            self.0.storage.note_numbers(change.published.sequence().saturating_add(1));
+        }
         self.0.memory.add(change.published.clone());
         let room = session.room();
         self.0.storage.write(room, change.published);

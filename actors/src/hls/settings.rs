@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::storage;
+
 /// Which streams are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HlsMode {
@@ -30,4 +32,12 @@ pub struct HlsSettings {
     pub in_cluster: bool,
     /// On demand: how long a stream is cut without anyone asking for the playlist.
     pub idle_timeout: Duration,
+}
+
+impl HlsSettings {
+    /// The first sequence number that no earlier process of a node which is alone has used. Nodes that share a store have
+    /// their numbers there.
+    pub fn first_sequence(&self) -> u64 {
+        storage::first_sequence(&self.storage)
+    }
 }

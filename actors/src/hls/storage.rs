@@ -1,6 +1,7 @@
 //! The segments' files: one actor on a thread of its own, so that a disk that is slow delays nobody's media.
 
 mod directory;
+mod high_water;
 mod outages;
 
 use std::{
@@ -17,7 +18,8 @@ use actix_rt::ArbiterHandle;
 use log::{debug, warn};
 use synctv_media::stream::room::RoomName;
 
-use self::{directory::Directory, outages::Outages};
+pub(super) use self::high_water::first_sequence;
+use self::{directory::Directory, high_water::HighWater, outages::Outages};
 use super::{segment_memory::SegmentMemory, stored_segment::StoredSegment};
 
 /// What may wait to be written, in bytes over all rooms. Segments beyond it are not written.
@@ -37,6 +39,7 @@ struct Storage {
     path: PathBuf,
     /// `None` until it could be opened; that is tried again with each segment.
     directory: Option<Directory>,
+    high_water: HighWater,
     memory: Arc<SegmentMemory>,
     queued_bytes: Arc<AtomicUsize>,
     outages: Arc<Outages>,
@@ -54,6 +57,11 @@ struct Write {
 struct Delete {
     files: Vec<Arc<Path>>,
 }
+
+/// Sequence numbers below this one are used.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct NoteNumbers(u64);
 
 /// The room's directory goes, if it is empty.
 #[derive(Message)]
@@ -78,6 +86,7 @@ impl StorageHandle {
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let outages = Arc::new(Outages::default());
         let storage = Storage {
+            high_water: HighWater::new(&path),
             path,
             directory: None,
             memory,
@@ -115,6 +124,11 @@ impl StorageHandle {
         if !files.is_empty() {
             self.address.do_send(Delete { files });
         }
+    }
+
+    /// Numbers below `next_sequence` are used, which is to be known after a restart.
+    pub fn note_numbers(&self, next_sequence: u64) {
+        self.address.do_send(NoteNumbers(next_sequence));
     }
 
     /// A session of the room is over.
@@ -188,6 +202,14 @@ impl Handler<Delete> for Storage {
 
     fn handle(&mut self, Delete { files }: Delete, _: &mut Self::Context) {
         files.iter().for_each(|path| delete(path));
+    }
+}
+
+impl Handler<NoteNumbers> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, NoteNumbers(next_sequence): NoteNumbers, _: &mut Self::Context) {
+        self.high_water.note(next_sequence);
     }
 }
 

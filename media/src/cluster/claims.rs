@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::numbers::{NumberGrant, NumberHolder, NumberUse, RoomNumbers};
+use super::numbers::{HlsNumbers, NumberGrant, NumberHolder, NumberUse, RoomNumbers};
 use crate::stream::room::RoomName;
 
 /// Rooms whose numbers are remembered, beside those that are claimed. Those of further rooms begin at the clock.
@@ -109,6 +109,8 @@ pub struct ClaimTable {
     rooms: HashMap<RoomName, RoomRow>,
     leases: HashMap<String, Expiring<Lease>>,
     numbers: HashMap<RoomName, Expiring<RoomNumbers>>,
+    /// Sequence numbers that a table before this one has given.
+    first_sequence: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -137,6 +139,11 @@ impl Holder {
 }
 
 impl ClaimTable {
+    /// An empty table that gives no HLS number below this one.
+    pub fn from_sequence(first_sequence: u64) -> Self {
+        Self { first_sequence, ..Self::default() }
+    }
+
     /// An epoch above all that were given, also by a table that has lost its memory: it is at least the time, and above
     /// `known`, the highest that the node knows of.
     pub fn next_epoch(&mut self, known: u64, now_ms: u64) -> u64 {
@@ -158,7 +165,9 @@ impl ClaimTable {
         }
         self.put(request, now_ms);
         let row = self.numbers_of(&request.room, now_ms).cloned();
-        let (row, grant) = RoomNumbers::grant(row, self.number_holder(request), now_ms);
+        let mut clock = HlsNumbers::of_clock(now_ms);
+        clock.sequence = clock.sequence.max(self.first_sequence);
+        let (row, grant) = RoomNumbers::grant(row, self.number_holder(request), clock, now_ms);
         self.put_numbers(&request.room, row, now_ms);
         ClaimAnswer::Granted(grant)
     }
@@ -304,10 +313,8 @@ mod tests {
     use super::*;
 
     const TTL_MS: u64 = 10_000;
-    const NO_NUMBERS: NumberUse = NumberUse {
-        first_sequence: 0,
-        limit: super::super::numbers::HlsNumbers { sequence: 0, discontinuity: 0 },
-    };
+    const NO_NUMBERS: NumberUse =
+        NumberUse { first_sequence: 0, limit: HlsNumbers { sequence: 0, discontinuity: 0 } };
 
     fn room() -> RoomName {
         RoomName::new("r").unwrap()
@@ -385,6 +392,15 @@ mod tests {
         live(&mut table, &n2, TTL_MS);
         table.forget_dead("n2", 0, TTL_MS);
         assert!(table.lease("n2", TTL_MS).is_some());
+    }
+
+    #[test]
+    fn a_table_gives_no_number_that_one_before_it_gave() {
+        let n1 = process("n1", 1);
+        let mut table = ClaimTable::from_sequence(7_000_000_000);
+        live(&mut table, &n1, 0);
+        let ClaimAnswer::Granted(grant) = table.try_claim(&bid(&n1, 1), 0) else { panic!() };
+        assert_eq!(grant.first.sequence, 7_000_000_000);
     }
 
     #[test]

@@ -125,10 +125,16 @@ impl NumberHolder {
 }
 
 impl RoomNumbers {
-    /// Grants `taker` the numbers of the room that has this row. The taker's first sequence number is filled in.
-    pub fn grant(row: Option<Self>, taker: NumberHolder, now_ms: u64) -> (Self, NumberGrant) {
+    /// Grants `taker` the numbers of the room that has this row; `clock` are those of a room of which nothing is known. The
+    /// taker's first sequence number is filled in.
+    pub fn grant(
+        row: Option<Self>,
+        taker: NumberHolder,
+        clock: HlsNumbers,
+        now_ms: u64,
+    ) -> (Self, NumberGrant) {
         let Some(mut row) = row else {
-            let first = HlsNumbers::of_clock(now_ms);
+            let first = clock;
             let holders = vec![NumberHolder { first_sequence: first.sequence, ..taker }];
             let row = Self { limit: first.plus(RESERVE), reported_ms: now_ms, holders };
             let grant = NumberGrant { first, limit: row.limit, continues: false };
@@ -140,7 +146,7 @@ impl RoomNumbers {
             return (row, grant);
         }
         let mut first = row.limit.after(now_ms.saturating_sub(row.reported_ms));
-        first.sequence = first.sequence.max(HlsNumbers::of_clock(now_ms).sequence);
+        first.sequence = first.sequence.max(clock.sequence);
         row.push(NumberHolder { first_sequence: first.sequence, ..taker });
         (row.limit, row.reported_ms) = (first.plus(RESERVE), now_ms);
         let grant = NumberGrant { first, limit: row.limit, continues: false };
@@ -198,6 +204,10 @@ mod tests {
 
     const NOW_MS: u64 = EPOCH_UNIX_MS + 200_000_000_000;
 
+    fn grant(row: Option<RoomNumbers>, taker: NumberHolder, now_ms: u64) -> (RoomNumbers, NumberGrant) {
+        RoomNumbers::grant(row, taker, HlsNumbers::of_clock(now_ms), now_ms)
+    }
+
     fn holder(node: &str, epoch: u64) -> NumberHolder {
         let process = Process { node: node.to_owned(), incarnation: 1 };
         NumberHolder::new(process, epoch, 0, None)
@@ -205,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_room_without_a_row_begins_at_the_clock() {
-        let (row, grant) = RoomNumbers::grant(None, holder("a", 1), NOW_MS);
+        let (row, grant) = grant(None, holder("a", 1), NOW_MS);
         assert_eq!(grant.first, HlsNumbers::of_clock(NOW_MS));
         assert!(grant.first.sequence < 1 << 31 && grant.first.discontinuity < DISCONTINUITY_WRAP);
         assert_eq!(row.holders()[0].first_sequence, grant.first.sequence);
@@ -213,11 +223,11 @@ mod tests {
 
     #[test]
     fn the_next_holder_begins_above_all_that_was_reserved_whatever_the_clock_says() {
-        let (row, first) = RoomNumbers::grant(None, holder("a", 1), NOW_MS);
+        let (row, first) = grant(None, holder("a", 1), NOW_MS);
         let far = first.limit.plus(5_000);
         let row = RoomNumbers::reserve(Some(row), holder("a", 1), far, NOW_MS + 800).unwrap();
         for now_ms in [NOW_MS + 900, NOW_MS - 60_000] {
-            let (_, next) = RoomNumbers::grant(Some(row.clone()), holder("b", 2), now_ms);
+            let (_, next) = grant(Some(row.clone()), holder("b", 2), now_ms);
             assert!(next.first.sequence >= far.sequence && next.first.discontinuity >= far.discontinuity);
             assert!(!next.continues);
         }
@@ -225,11 +235,11 @@ mod tests {
 
     #[test]
     fn the_last_holder_goes_on_and_one_that_was_away_does_not() {
-        let (row, first) = RoomNumbers::grant(None, holder("a", 1), NOW_MS);
-        let (row, again) = RoomNumbers::grant(Some(row), holder("a", 2), NOW_MS + 2_000);
+        let (row, first) = grant(None, holder("a", 1), NOW_MS);
+        let (row, again) = grant(Some(row), holder("a", 2), NOW_MS + 2_000);
         assert_eq!(again, NumberGrant { first: first.limit, limit: first.limit, continues: true });
-        let (row, of_b) = RoomNumbers::grant(Some(row), holder("b", 3), NOW_MS + 4_000);
-        let (row, back) = RoomNumbers::grant(Some(row), holder("a", 4), NOW_MS + 6_000);
+        let (row, of_b) = grant(Some(row), holder("b", 3), NOW_MS + 4_000);
+        let (row, back) = grant(Some(row), holder("a", 4), NOW_MS + 6_000);
         assert!(back.first.sequence >= of_b.limit.sequence && !back.continues);
         let firsts: Vec<u64> = row.holders().iter().map(|holder| holder.first_sequence).collect();
         assert_eq!(firsts, [first.first, of_b.first, back.first].map(|numbers| numbers.sequence));
@@ -237,9 +247,9 @@ mod tests {
 
     #[test]
     fn a_holder_that_could_not_report_is_outrun() {
-        let (row, first) = RoomNumbers::grant(None, holder("a", 1), NOW_MS);
+        let (row, first) = grant(None, holder("a", 1), NOW_MS);
         let outage_ms = 600_000;
-        let (_, next) = RoomNumbers::grant(Some(row), holder("b", 2), NOW_MS + outage_ms);
+        let (_, next) = grant(Some(row), holder("b", 2), NOW_MS + outage_ms);
         let segments_of_a_second = outage_ms / 1_000;
         assert!(next.first.sequence > first.first.sequence + segments_of_a_second);
         assert!(next.first.discontinuity > first.first.discontinuity + RESERVE);
@@ -247,8 +257,8 @@ mod tests {
 
     #[test]
     fn a_report_of_an_earlier_holder_changes_nothing_and_one_of_a_forgotten_holder_is_taken_in() {
-        let (row, _) = RoomNumbers::grant(None, holder("a", 1), NOW_MS);
-        let (newer, grant) = RoomNumbers::grant(Some(row.clone()), holder("b", 2), NOW_MS);
+        let (row, _) = grant(None, holder("a", 1), NOW_MS);
+        let (newer, grant) = grant(Some(row.clone()), holder("b", 2), NOW_MS);
         let far = grant.limit.plus(1_000);
         assert_eq!(RoomNumbers::reserve(Some(newer), holder("a", 1), far, NOW_MS), None);
         let restored = RoomNumbers::reserve(Some(row), holder("b", 2), far, NOW_MS).unwrap();
@@ -257,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_row_is_kept_until_the_clock_has_overtaken_it() {
-        let (row, grant) = RoomNumbers::grant(None, holder("a", 1), NOW_MS);
+        let (row, grant) = grant(None, holder("a", 1), NOW_MS);
         let row = RoomNumbers::reserve(Some(row), holder("a", 1), grant.limit.plus(40_000), NOW_MS).unwrap();
         let expires_ms = row.expires_ms(NOW_MS);
         assert!(HlsNumbers::of_clock(expires_ms - KEEP_MS).sequence >= row.limit.sequence);
@@ -267,7 +277,7 @@ mod tests {
     fn only_the_last_holders_are_remembered() {
         let mut row = None;
         for epoch in 0..10 {
-            let (next, _) = RoomNumbers::grant(row, holder(&format!("n{epoch}"), epoch), NOW_MS);
+            let (next, _) = grant(row, holder(&format!("n{epoch}"), epoch), NOW_MS);
             row = Some(next);
         }
         let epochs: Vec<u64> = row.unwrap().holders().iter().map(|holder| holder.epoch).collect();
