@@ -1,12 +1,7 @@
 //! A Redis that evicts keys, or goes on from an earlier state: no room is given to two publishers, what is live stays
 //! live, and what is not live blocks no room.
 
-use synctv_testkit::{
-    redis::Redis,
-    rtmp::RtmpPeer,
-    server::TestServer,
-    wait::poll_until,
-};
+use synctv_testkit::{redis::Redis, rtmp::RtmpPeer, server::TestServer, wait::poll_until};
 
 use crate::{node, publish_when_free};
 

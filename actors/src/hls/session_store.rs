@@ -144,7 +144,7 @@ impl SessionStore {
             return;
         };
         if !self.0.settings.in_cluster {
-            self.0.storage.note_numbers(change.published.sequence().saturating_add(1));
+            self.0.storage.note_numbers(change.published.name().sequence.saturating_add(1));
         }
         self.0.memory.add(change.published.clone());
         let room = session.room();

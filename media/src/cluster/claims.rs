@@ -399,7 +399,7 @@ mod tests {
         let n1 = process("n1", 1);
         let mut table = ClaimTable::from_sequence(7_000_000_000);
         live(&mut table, &n1, 0);
-        let ClaimAnswer::Granted(grant) = table.try_claim(&bid(&n1, 1), 0) else { panic!() };
+        let ClaimAnswer::Granted(grant) = table.try_claim(&request(&n1, 1), 0) else { panic!() };
         assert_eq!(grant.first.sequence, 7_000_000_000);
     }
 
