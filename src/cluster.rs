@@ -14,7 +14,7 @@ use synctv_actors::cluster::{
     redis_store::{self, JoinError, Joined, Membership, RedisAccess, RedisStore, RedisUrl},
     registry::RegistryHandle,
 };
-use synctv_media::cluster::claims::Process;
+use synctv_media::cluster::process::Process;
 use tokio::{
     net::TcpStream,
     time::{Instant, sleep, timeout_at},

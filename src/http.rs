@@ -68,9 +68,6 @@ const PROBE_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 /// closes upon a request now and then.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// The methods that are answered on both ports, except for what is administered.
-const READ_METHODS: &str = "GET, HEAD, OPTIONS";
-
 /// What the framework made of a connection.
 trait Framework:
     Service<(WriteTimeout<Rewind>, Option<SocketAddr>), Response = (), Error = actix_http::error::DispatchError>

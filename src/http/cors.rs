@@ -2,6 +2,9 @@
 
 use actix_web::{HttpResponse, http::header};
 
+/// The methods that are answered on both ports, except for what is administered.
+pub(super) const READ_METHODS: &str = "GET, HEAD, OPTIONS";
+
 /// The header with which pages of any origin may read a response.
 pub(super) const ANY_ORIGIN: (&str, &str) = ("Access-Control-Allow-Origin", "*");
 

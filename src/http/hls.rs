@@ -32,8 +32,7 @@ use self::{
     target::TargetError,
 };
 use super::{
-    IDLE_TIMEOUT, READ_METHODS, api_error::ApiError, connection_gate::ConnectionGate, cors,
-    write_timeout::WriteTimeout,
+    IDLE_TIMEOUT, api_error::ApiError, connection_gate::ConnectionGate, cors, write_timeout::WriteTimeout,
 };
 
 /// How long a peer may take to close its side.
@@ -139,10 +138,10 @@ async fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Api
             "there is nothing at this path; a playlist is at /{}/ROOM/index.m3u8",
             site.app
         ))),
-        (_, &Method::OPTIONS) => Ok(cors::preflight(READ_METHODS)),
+        (_, &Method::OPTIONS) => Ok(cors::preflight(cors::READ_METHODS)),
         (Err(TargetError::Room(bad_name)), &Method::GET | &Method::HEAD) => Err(bad_name.into()),
         (Ok(resource), &Method::GET | &Method::HEAD) => find(request, &site.sources, resource).await,
-        (_, _) => Err(ApiError::method_not_allowed(READ_METHODS)),
+        (_, _) => Err(ApiError::method_not_allowed(cors::READ_METHODS)),
     }
 }
 

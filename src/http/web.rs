@@ -14,10 +14,10 @@ use synctv_actors::{cluster::origin::PULL_HEADER, directory::OpenError};
 use synctv_media::stream::room::RoomName;
 
 use super::{
-    READ_METHODS, admin,
+    admin,
     api::{self, Api},
     api_error::ApiError,
-    cors::preflight,
+    cors::{READ_METHODS, preflight},
     health::Health,
     page,
     path::{self, Target},

@@ -7,7 +7,10 @@ use futures::{
     future::{LocalBoxFuture, ready},
 };
 use synctv_media::{
-    cluster::claims::{ClaimAnswer, ClaimRequest, ClaimTable, NodeAddresses, Process, RenewAnswer},
+    cluster::{
+        claims::{ClaimAnswer, ClaimRequest, ClaimTable, NodeAddresses, RenewAnswer},
+        process::Process,
+    },
     stream::room::RoomName,
 };
 

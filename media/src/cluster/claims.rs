@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::numbers::{HlsNumbers, NumberGrant, NumberHolder, NumberUse, RoomNumbers};
+use super::{
+    numbers::{HlsNumbers, NumberGrant, NumberHolder, NumberUse, RoomNumbers},
+    process::Process,
+};
 use crate::stream::room::RoomName;
 
 /// Rooms whose numbers are remembered, beside those that are claimed. Those of further rooms begin at the clock.
@@ -17,15 +20,6 @@ pub struct NodeAddresses {
     pub httpflv: String,
     /// HLS, unless it is off there.
     pub hls: Option<String>,
-}
-
-/// A process, told apart from earlier ones of the same node.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Process {
-    /// The node's name.
-    pub node: String,
-    /// Another number at each start.
-    pub incarnation: u64,
 }
 
 /// A node's lease: for as long as it is in the table, its process counts as alive.

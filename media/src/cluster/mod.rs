@@ -6,6 +6,7 @@
 pub mod claims;
 pub mod leases;
 pub mod numbers;
+pub mod process;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 //! them; the next holder begins above all that were reserved. Without a row, as in a table that has lost its memory,
 //! numbers begin at the table's clock, which gains four a second and is thereby ahead of any playlist in real time.
 
-use super::claims::Process;
+use super::process::Process;
 
 /// 2020-01-01. Counted from here, numbers stay below 2^31 until 2037, beyond which old players do not count.
 pub const EPOCH_UNIX_MS: u64 = 1_577_836_800_000;

@@ -6,11 +6,10 @@ use std::collections::{HashMap, HashSet};
 use proptest::{prelude::*, sample::Index};
 
 use super::{
-    claims::{
-        ClaimAnswer, ClaimRequest, ClaimTable, LeaseAnswer, NodeAddresses, Process, RenewAnswer, TableId,
-    },
+    claims::{ClaimAnswer, ClaimRequest, ClaimTable, LeaseAnswer, NodeAddresses, RenewAnswer, TableId},
     leases::{LeaseChange, NodeLease},
     numbers::{EPOCH_UNIX_MS, HlsNumbers, NumberGrant, NumberUse, RESERVE},
+    process::Process,
 };
 use crate::stream::{frame::Track, room::RoomName, timeline::Timeline};
 

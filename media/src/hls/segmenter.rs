@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use self::cut::Arrival;
+use self::arrival::Arrival;
 use super::{
     audio_clock::AudioTime,
     buffer_pool::BufferPool,
@@ -25,6 +25,7 @@ use crate::{
     stream::frame::Track,
 };
 
+mod arrival;
 mod cut;
 
 /// When to cut, in milliseconds.

@@ -4,10 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use redis::RedisError;
 use synctv_media::{
-    cluster::{
-        claims::{Lease, Process},
-        numbers::NumberHolder,
-    },
+    cluster::{claims::Lease, numbers::NumberHolder, process::Process},
     stream::room::RoomName,
 };
 use tokio::time::Instant;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synctv_media::cluster::claims::{NodeAddresses, Process};
+use synctv_media::cluster::{claims::NodeAddresses, process::Process};
 
 use super::{keys::KeyPrefix, table::Table, url::RedisUrl};
 

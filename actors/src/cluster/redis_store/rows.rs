@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use synctv_media::{
     cluster::{
-        claims::{Lease, NodeAddresses, Process},
+        claims::{Lease, NodeAddresses},
         numbers::NumberHolder,
+        process::Process,
     },
     stream::room::RoomName,
 };

@@ -5,8 +5,9 @@ use std::time::Duration;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, aio::MultiplexedConnection, cmd};
 use synctv_media::{
     cluster::{
-        claims::{ClaimAnswer, ClaimRequest, Holder, LeaseAnswer, NodeAddresses, Process, RenewAnswer},
+        claims::{ClaimAnswer, ClaimRequest, Holder, LeaseAnswer, NodeAddresses, RenewAnswer},
         numbers::{HlsNumbers, NumberGrant, NumberUse},
+        process::Process,
     },
     stream::room::RoomName,
 };

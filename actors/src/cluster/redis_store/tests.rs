@@ -8,8 +8,9 @@ use std::{
 
 use actix::{Actor, Context, Handler};
 use synctv_media::cluster::{
-    claims::{ClaimTable, Holder, LeaseAnswer, NodeAddresses, Process},
+    claims::{ClaimTable, Holder, LeaseAnswer, NodeAddresses},
     numbers::{HlsNumbers, NumberGrant, NumberHolder, NumberUse},
+    process::Process,
 };
 use tokio::time::Instant;
 

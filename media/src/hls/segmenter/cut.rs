@@ -3,7 +3,7 @@
 //! While video goes on, segments begin with its keyframes, however far apart those are: players that begin elsewhere fail or
 //! play audio alone. While video has paused, audio goes on in segments of the target's length.
 
-use super::{Segmenter, State};
+use super::{Segmenter, State, arrival::Arrival};
 use crate::hls::{
     audio_clock::AudioTime,
     container::{Container, Lead, Timed},
@@ -20,16 +20,6 @@ const CUT_TOLERANCE_MS: i64 = 50;
 
 /// Timestamps that leap further are a discontinuity.
 const LEAP_MAX_MS: i64 = 10_000;
-
-/// A frame that was read.
-#[derive(Debug)]
-pub(super) struct Arrival<F> {
-    pub(super) frame: F,
-    /// Decoding can start at it.
-    pub(super) keyframe: bool,
-    /// It is the first one behind a new sequence header, or behind parameter sets in its place.
-    pub(super) begins_config: bool,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cut {
