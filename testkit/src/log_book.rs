@@ -122,6 +122,13 @@ impl LogBook {
         self.find_nth(1, what, is_it)
     }
 
+    /// Like [`find`](Self::find), for a line of which there is one. A line may come after the media that it is about.
+    pub fn find_only(&self, what: &str, is_it: impl Fn(&LogLine) -> bool) -> LogLine {
+        let line = self.find(what, &is_it);
+        assert_eq!(self.count(is_it), 1, "{what}");
+        line
+    }
+
     /// Like [`find`](Self::find), for the `nth` such line, counted from 1.
     pub fn find_nth(&self, nth: usize, what: &str, is_it: impl Fn(&LogLine) -> bool) -> LogLine {
         self.wait(what, |lines| {

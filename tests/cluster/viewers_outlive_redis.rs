@@ -47,7 +47,11 @@ impl Broadcast {
         self.next += 1;
         self.publisher.send(&sent);
         for viewer in &mut self.viewers {
-            assert_eq!(viewer.next(PATIENCE), Next::Frame(sent.clone()));
+            let Next::Frame(came) = viewer.next(PATIENCE) else {
+                panic!("frame {} does not come", self.next - 1)
+            };
+            // A stream's times begin anew on a node that joins it late.
+            assert_eq!(came.payload, sent.payload);
         }
         sent
     }

@@ -68,7 +68,7 @@ fn a_room_that_cannot_be_written_is_served_from_memory_with_one_warning() {
     fs::remove_file(storage.join("r")).unwrap();
     source.push(&server.rtmp_url("r"));
     server.log.find("the end of the outage", |line| line.mentions("again"));
-    assert_eq!(server.log.count(|line| line.mentions(OUTAGE)), 1);
+    server.log.find_only("the warning", |line| line.mentions(OUTAGE));
 }
 
 #[test]
@@ -93,8 +93,7 @@ fn a_storage_that_goes_while_the_server_runs_is_a_warning_and_no_exit() {
     fs::write(server.storage(), "not a directory").unwrap();
     clip(12).push(&server.rtmp_url("r"));
     assert_eq!(server.hls().whole_stream("r").segments.len(), 6);
-    server.log.find("a warning", |line| line.mentions(OUTAGE));
-    assert_eq!(server.log.count(|line| line.mentions(OUTAGE)), 1);
+    server.log.find_only("a warning", |line| line.mentions(OUTAGE));
     server.assert_unhurt();
 }
 

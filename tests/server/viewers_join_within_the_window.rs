@@ -117,6 +117,5 @@ fn a_gop_that_is_larger_than_the_cache_is_warned_of_once_and_viewers_wait_for_th
     let seen = late.frames_until(&next);
     assert!(!seen.iter().any(|frame| large.contains(frame)));
     let warned = |line: &LogLine| line.text("msg").contains("larger than the cache");
-    server.log.find("the warning", warned);
-    assert_eq!(server.log.count(warned), 1);
+    server.log.find_only("the warning", warned);
 }
