@@ -124,9 +124,9 @@ pub struct Config {
     #[arg(long, env, default_value_t = 15, value_parser = value_parser!(u32).range(1..=3600), help_heading = "Streams")]
     pub keyframe_wait_s: u32,
 
-    /// When media goes out: "picture" sends with every picture, 0 with every tag (lowest delay, most CPU), a number
+    /// When media goes out: "frame" sends with every video frame, 0 with every tag (lowest delay, most CPU), a number
     /// at most so often in milliseconds (least CPU)
-    #[arg(long, env, default_value = "picture", value_parser = parse_flush, help_heading = "Streams")]
+    #[arg(long, env, default_value = "frame", value_parser = parse_flush, help_heading = "Streams")]
     pub flush_interval: Flush,
 
     /// How long viewers are kept when their publisher is gone, in seconds
@@ -472,10 +472,10 @@ fn parse_prefix(text: &str) -> Result<KeyPrefix, String> {
 
 fn parse_flush(text: &str) -> Result<Flush, String> {
     match text.parse::<u64>() {
-        _ if text == "picture" => Ok(Flush::EveryFrame),
+        _ if matches!(text, "frame" | "picture") => Ok(Flush::EveryFrame),
         Ok(0) => Ok(Flush::EveryTag),
         Ok(ms @ 1..=5000) => Ok(Flush::Every(Duration::from_millis(ms))),
-        _ => Err("it is neither \"picture\" nor 0 to 5000 milliseconds".to_owned()),
+        _ => Err("it is neither \"frame\" nor 0 to 5000 milliseconds".to_owned()),
     }
 }
 
@@ -620,7 +620,8 @@ mod tests {
     fn media_is_flushed_as_set() {
         let flush = |value| parse(&["--flush-interval", value]).unwrap().flush_interval;
         assert_eq!(flush("0"), Flush::EveryTag);
-        assert_eq!(flush("picture"), Flush::EveryFrame);
+        assert_eq!(flush("frame"), Flush::EveryFrame);
+        assert_eq!(flush("picture"), Flush::EveryFrame, "the name before");
         assert_eq!(flush("100"), Flush::Every(Duration::from_millis(100)));
     }
 }

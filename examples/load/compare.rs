@@ -14,8 +14,8 @@ pub struct Case {
 }
 
 /// What is measured unless told otherwise.
-pub const CASES: &str = "picture:300,picture:1000,picture:2000,100:300,100:1000,100:2000,0:300,\
-                         picture:2000:8,100:5000:1:600";
+pub const CASES: &str = "frame:300,frame:1000,frame:2000,100:300,100:1000,100:2000,0:300,\
+                         frame:2000:8,100:5000:1:600";
 
 const DEFAULT_KBPS: u32 = 1500;
 
@@ -46,7 +46,7 @@ impl Case {
 
     /// One of those whose memory differs by their viewers only.
     fn is_one_room(&self) -> bool {
-        self.flush == "picture" && self.rooms == 1 && self.kbps == DEFAULT_KBPS
+        self.flush == "frame" && self.rooms == 1 && self.kbps == DEFAULT_KBPS
     }
 
     fn args(&self, args: &Args) -> Args {

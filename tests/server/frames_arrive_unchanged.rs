@@ -13,7 +13,7 @@ use synctv_testkit::{
 
 #[test]
 fn flushed_with_every_video_frame() {
-    passes_unchanged("picture");
+    passes_unchanged("frame");
 }
 
 #[test]

@@ -6,9 +6,9 @@ use crate::stream::{
     tracks::Tracks,
 };
 
-/// The most media that is held, in milliseconds, for a track that is announced and does not come. The owner has a timer
-/// as well, as nothing more may come at all.
-pub const OPENING_MAX_MS: u32 = 1_000;
+/// The most media that is held, in milliseconds, for a track that is announced and does not come: encoders send one track
+/// up to that far ahead of the other. The owner has a shorter timer of the wall clock as well, as nothing more may come at all.
+pub const OPENING_MAX_MS: u32 = 3_000;
 
 /// The most that is held, in bytes.
 pub const OPENING_MAX_BYTES: usize = 4 * 1024 * 1024;
