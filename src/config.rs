@@ -67,6 +67,7 @@ pub struct Config {
 
     /// Redis that the nodes share, redis://[:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS, or "off" to run alone
     /// [default: redis://localhost:6379 if it answers at the start, else "off"]
+    #[allow(rustdoc::broken_intra_doc_links, reason = "the brackets are for the help")]
     #[arg(long, env, hide_env_values = true, value_parser = RedisSetting::parse, help_heading = "Cluster")]
     pub redis_url: Option<RedisSetting>,
 

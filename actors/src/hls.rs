@@ -1,6 +1,6 @@
 //! HLS on this node: which rooms have segments, and where those are.
 //!
-//! A [`SegmenterActor`] cuts a stream and publishes what it cut to an [`HlsSession`]. The HTTP port reads sessions
+//! A `SegmenterActor` cuts a stream and publishes what it cut to an [`HlsSession`]. The HTTP port reads sessions
 //! without asking an actor: a playlist is a text behind an `Arc`, a segment is bytes in memory or a file.
 
 pub mod proxy;

@@ -1,7 +1,8 @@
-//! The actors: who owns a stream, who feeds it, who is served from it.
+//! The actors that own streams, connections, claims and files.
 //!
-//! The only crate that names the actor framework. The server outside talks to handles: [`directory::StreamDirectory`],
-//! [`stream::StreamHandle`], [`registry::RegistryHandle`], [`viewers::ViewerPool`] and [`hls::HlsSessions`].
+//! No other crate names the actor framework. The server talks to handles: [`directory::StreamDirectory`],
+//! [`stream::StreamHandle`], [`cluster::registry::RegistryHandle`], [`flv::ViewerPool`] and
+//! [`hls::HlsSessions`].
 
 pub mod access;
 mod bounded_cache;

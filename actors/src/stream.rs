@@ -1,4 +1,4 @@
-//! Live streams: one [`StreamActor`](actor) for each room, and the handles to it.
+//! Live streams: one `StreamActor` for each room, and the handles to it.
 
 mod actor;
 mod flush_timer;

@@ -106,7 +106,7 @@ impl ViewerSocket {
         self.queue.miss();
     }
 
-    /// Goes on sending, once whoever was to be told by [`watch`](Self::watch) was told.
+    /// Continues to send after the waker of [`notify_writable`](Self::notify_writable) was called.
     pub fn resume(&mut self, now: Instant) -> io::Result<()> {
         self.awaits_writable = false;
         self.pump(now)

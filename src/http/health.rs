@@ -23,13 +23,13 @@ pub struct Health {
     directory: StreamDirectory,
     registry: RegistryHandle,
     /// Unless HLS is off.
-    relay: Option<HlsProxy>,
+    proxy: Option<HlsProxy>,
 }
 
 impl Health {
     /// The health of the node with these actors.
-    pub fn new(directory: StreamDirectory, registry: RegistryHandle, relay: Option<HlsProxy>) -> Self {
-        Self { directory, registry, relay }
+    pub fn new(directory: StreamDirectory, registry: RegistryHandle, proxy: Option<HlsProxy>) -> Self {
+        Self { directory, registry, proxy }
     }
 
     /// `GET /healthz`: the actors answer that exist once per node. None of them is restarted after a panic, as its state
@@ -59,8 +59,8 @@ impl Health {
             if !self.registry.is_alive().await {
                 return Err("the registry's actor has ended");
             }
-            match &self.relay {
-                Some(relay) if !relay.is_alive().await => Err("the actor for HLS of other nodes has ended"),
+            match &self.proxy {
+                Some(proxy) if !proxy.is_alive().await => Err("the actor for HLS of other nodes has ended"),
                 _ => Ok(phase),
             }
         };
@@ -96,7 +96,7 @@ pub(in crate::http) mod tests {
     pub enum Part {
         Directory,
         Registry,
-        Relay,
+        Proxy,
     }
 
     /// A directory and its registry, of which one may have ended.
@@ -104,11 +104,11 @@ pub(in crate::http) mod tests {
         let registry = outlived(ended == Some(Part::Registry), || {
             RegistryHandle::start(Duration::from_secs(60), || EmbeddedStore::new("n1".to_owned()))
         });
-        let of_router = registry.clone();
+        let of_directory = registry.clone();
         let directory = outlived(ended == Some(Part::Directory), move || {
             let nodes = NodeKeys::random("n1").unwrap();
             let settings = Config::parse_from(["synctv-stream"]).stream_settings(&nodes);
-            StreamDirectory::start(settings, of_router, 10, None)
+            StreamDirectory::start(settings, of_directory, 10, None)
         });
         (directory, registry)
     }
@@ -131,12 +131,12 @@ pub(in crate::http) mod tests {
     async fn statuses(ended: Option<Part>) -> (u16, u16) {
         let (directory, registry) = actors(ended);
         let of_relay = registry.clone();
-        let relay = outlived(ended == Some(Part::Relay), move || {
+        let proxy = outlived(ended == Some(Part::Proxy), move || {
             let nodes = NodeKeys::random("n1").unwrap();
             let settings = Config::parse_from(["synctv-stream"]).hls_proxy_settings(&nodes);
             HlsProxy::start(of_relay, settings, FetchedMemory::alone(0))
         });
-        let health = Health::new(directory, registry, Some(relay));
+        let health = Health::new(directory, registry, Some(proxy));
         (health.alive().await.status().as_u16(), health.ready().await.status().as_u16())
     }
 
@@ -147,7 +147,7 @@ pub(in crate::http) mod tests {
 
     #[actix_rt::test]
     async fn a_node_is_dead_without_any_of_its_actors() {
-        for part in [Part::Directory, Part::Registry, Part::Relay] {
+        for part in [Part::Directory, Part::Registry, Part::Proxy] {
             assert_eq!(statuses(Some(part)).await, (503, 503));
         }
     }

@@ -23,7 +23,7 @@ use crate::cluster::{
     store::{Claim, ClaimError, Store, StoreError},
 };
 
-/// Talks to the [`RegistryActor`].
+/// Talks to the `RegistryActor`.
 #[derive(Debug, Clone)]
 pub struct RegistryHandle(Addr<RegistryActor>);
 

@@ -21,7 +21,7 @@ use crate::{
     thread::ActorThread,
 };
 
-/// Talks to a [`StreamActor`].
+/// Talks to a `StreamActor`.
 #[derive(Debug, Clone)]
 pub struct StreamHandle {
     id: StreamId,

@@ -2,7 +2,7 @@
 //!
 //! [`interleaver`] puts the frames of both tracks into the order of their times, and [`segmenter`] decides where one segment
 //! ends and the next begins. It knows nothing of the bytes in between; those are the business of a [`container`], of which
-//! [`ts_container`] is the only one. It writes them when the segment ends, into memory of a [`buffer_pool`]. [`playlist`]
+//! [`ts::container`] is the only one. It writes them when the segment ends, into memory of a [`buffer_pool`]. [`playlist`]
 //! lists the segments under their [`segment_name`]s, with dates of a [`wall_clock`].
 
 pub mod audio_clock;

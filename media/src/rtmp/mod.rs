@@ -8,7 +8,7 @@
 //! - [`session`] is the server's side: it answers what needs no decision, and hands out what does as events.
 //! - [`control`] writes control messages.
 //! - [`mux`] turns FLV tags into the one run of chunks that every RTMP player of a room is sent.
-//! - [`borrowed`] is the only place that names the `rtmp` crate, so that it can be replaced in a day.
+//! - [`rtmp_crate`] is the only place that names the `rtmp` crate, so that it can be replaced in a day.
 
 pub mod amf0;
 pub mod chunk_reader;

@@ -68,6 +68,6 @@ pub enum HlsProxyError {
     #[error("too many requests wait for other nodes")]
     Busy,
     /// The server stops.
-    #[error("the relay has stopped")]
+    #[error("the HLS proxy has stopped")]
     Stopped,
 }
