@@ -377,7 +377,8 @@ async fn a_header_that_does_not_fit_is_refused_with_the_reason_until_a_segment_c
     bench.batcher.end_publisher();
     bench.publisher_comes().await;
     bench.send([quad]).await;
-    bench.send((0..60).map(|at| samples::audio(at * 23))).await;
+    // As much as is held for the video that is announced.
+    bench.send((0..140).map(|at| samples::audio(at * 23))).await;
     let session = bench.session().await.unwrap();
     let PlaylistState::Unsupported(unsupported) = session.playlist_state(Duration::ZERO).await else {
         panic!()

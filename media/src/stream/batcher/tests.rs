@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     flv::tags,
     samples,
-    stream::{headers::HeaderError, metadata::Metadata, wire_format::WireFormat},
+    stream::{headers::HeaderError, metadata::Metadata, opening::OPENING_MAX_MS, wire_format::WireFormat},
 };
 
 fn batcher_with(frames: impl IntoIterator<Item = Frame>) -> Batcher {
@@ -128,14 +128,14 @@ fn a_track_that_is_announced_and_does_not_come_is_withdrawn() {
 }
 
 #[test]
-fn it_is_not_waited_for_longer_than_a_second_of_media() {
+fn an_announced_track_is_waited_for_up_to_a_limit_of_media() {
     let mut batcher = batcher_with(headers());
     let mut at = 0;
     while !batcher.push(samples::audio(at)).unwrap() {
         at += 20;
     }
-    assert_eq!(at, 1000);
-    assert_eq!(starts_ms(&batcher.flush()), [0, 1000]);
+    assert_eq!(at, OPENING_MAX_MS);
+    assert_eq!(starts_ms(&batcher.flush()), [0, 1000, 2000, 3000]);
 }
 
 #[test]
