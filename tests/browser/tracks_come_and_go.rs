@@ -20,7 +20,7 @@ const NOTE_TIMES: &str = "
     const video = document.querySelector('video');
     globalThis.times = [];
     setInterval(() => video.readyState >= 2 && times.push(video.currentTime), 50);";
-const GOES_BACK: &str = "return times.some((time, index) => time < times[index - 1])";
+const FURTHEST_BACK_S: &str = "return Math.max(...times.slice(1).map((time, index) => times[index] - time))";
 
 /// Audio is decoded and time goes on.
 fn assert_audio_goes_on(browser: &Browser) {
@@ -43,7 +43,9 @@ fn audio_goes_on_while_video_pauses_and_the_last_frame_stays_in_view() {
     assert_eq!(browser.run(&format!("return {STATE}")), "playing");
     browser.until(WITH_VIDEO);
     assert_eq!(browser.run("return document.getElementById('still').hidden"), true);
-    assert_eq!(browser.run(GOES_BACK), false);
+    // A new player may begin a moment before the one that it replaces, and not at its own beginning.
+    let back_s = browser.run(FURTHEST_BACK_S).as_f64().expect("times were noted");
+    assert!(back_s < 1.0, "{back_s} s");
     browser.assert_quiet();
 }
 
