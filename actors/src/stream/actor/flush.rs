@@ -22,9 +22,9 @@ pub(super) const AUDIO_WAIT: Duration = Duration::from_millis(100);
 /// Pictures do not come to the millisecond: one that comes in the last tenth of an interval ends it, up to so long before.
 const EARLY_PICTURE_MAX: Duration = Duration::from_millis(10);
 
-/// How long a publisher's first frames wait for a track that was announced. Encoders send all within a tenth of that; a
-/// microphone that is off never does.
-const OPENING_WAIT: Duration = Duration::from_secs(1);
+/// How long a publisher's first frames wait for a track that was announced. Most encoders send all tracks within 100 ms, and
+/// some send one of them up to 1.5 s late. A microphone that is off never sends anything.
+const OPENING_WAIT: Duration = Duration::from_secs(2);
 
 /// So long after its end, an interval is ended without the picture that might have ended it.
 const LATE_PICTURE: Duration = Duration::from_millis(5);
