@@ -48,7 +48,7 @@ pub struct AccessArgs {
     #[arg(long, env, default_value_t = 2000, value_parser = value_parser!(u32).range(100..=10_000))]
     pub auth_timeout_ms: u32,
 
-    /// Address that is told, by POST, who publishes and who watches [default: none]
+    /// Address that gets a POST for each publish, unpublish, play and stop [default: none]
     #[arg(long, env, hide_env_values = true, value_parser = parse_url)]
     pub events_url: Option<Checked<ServiceUrl>>,
 

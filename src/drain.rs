@@ -1,4 +1,4 @@
-//! How the server stops: what it has is given away before it goes.
+//! The drain: the node releases its claims and asks its publishers to reconnect before the process exits.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use tokio::{
 /// How often it is looked whether anyone is left.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long the streams may take to let their publishers go. A thread that hangs is no reason to stay.
+/// How long the streams may take to release their publishers. A thread that hangs does not keep the process running.
 const STREAMS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What is given away.
+/// The parts that a drain acts on.
 #[derive(Debug)]
 pub struct Drain {
     /// Lets nobody in any more.
@@ -77,14 +77,14 @@ impl Drain {
     async fn give_away(&self) {
         match timeout(STREAMS_TIMEOUT, self.directory.drain()).await {
             Ok(Ok(())) => {}
-            Ok(Err(ended)) => warn!(reason:% = ended; "the publishers could not be let go"),
-            Err(_) => warn!("not all streams let their publishers go in time"),
+            Ok(Err(ended)) => warn!(reason:% = ended; "publishers could not be released"),
+            Err(_) => warn!("some streams did not release their publishers in time"),
         }
         self.registry.leave().await;
         let deadline = Instant::now() + self.patience;
         while self.permits.held() > 0 && Instant::now() < deadline {
             sleep(CHECK_INTERVAL).await;
         }
-        info!(connections = self.permits.held(); "everything was given away");
+        info!(connections = self.permits.held(); "drain finished");
     }
 }

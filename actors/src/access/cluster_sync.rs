@@ -182,7 +182,7 @@ impl Orders {
                 self.gatekeeper.obey(&order, *ends_unix_ms);
             }
         }
-        // What an emptied Redis forgot.
+        // Orders that a Redis without its data no longer has.
         let mut missing = self.gatekeeper.orders();
         missing.retain(|(text, _)| !theirs.iter().any(|(theirs, _)| theirs == text));
         if !missing.is_empty() {

@@ -108,7 +108,7 @@ impl Gatekeeper {
         {
             match self.0.nodes.verify_segment(&key, request.room) {
                 Ok(()) => return Ok(Grant::new(request.room, None, None)),
-                // A key of an older playlist is told from one that never was.
+                // An expired key and an invalid one get different refusals.
                 Err(Refusal::TokenExpired) if request.authorization.is_none() => {
                     return Err(self.refused(Action::Segment, request, Refusal::TokenExpired).await);
                 }
