@@ -1,5 +1,7 @@
 //! The node's place in the cluster: which store it shares, under which name and addresses.
 
+mod args;
+
 use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher,
@@ -20,12 +22,8 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use crate::{
-    config::{Config, RedisSetting},
-    listeners::Listeners,
-    ports::Ports,
-    run_error::RunError,
-};
+pub use self::args::{ClusterArgs, RedisSetting};
+use crate::{config::Config, listeners::Listeners, ports::Ports, run_error::RunError};
 
 /// Where Redis is looked for if nothing is said.
 const DEFAULT_REDIS_URL: &str = "redis://localhost:6379";
@@ -38,9 +36,6 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 /// How long to wait before another try.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
-
-/// Claims are renewed so often within their time to live.
-const HEARTBEATS_PER_CLAIM_TTL: u32 = 5;
 
 /// The node's place.
 #[derive(Debug, Clone)]
@@ -57,9 +52,9 @@ pub struct Place {
 
 /// Starts the node's registry: on the Redis that is set, on the one of this host, or alone.
 pub async fn join(config: &Config, listeners: &Listeners) -> Result<Place, RunError> {
-    let node_id = config.node_id(listeners.ports().rtmp);
-    let heartbeat = Duration::from_secs(config.claim_ttl_s.into()) / HEARTBEATS_PER_CLAIM_TTL;
-    let joined = match &config.redis_url {
+    let node_id = config.cluster.node_id(listeners.ports().rtmp);
+    let heartbeat = config.cluster.heartbeat();
+    let joined = match &config.cluster.redis_url {
         Some(RedisSetting::At(url)) => Some(join_set(config, listeners, &node_id, url).await?),
         Some(RedisSetting::Off | RedisSetting::Bad(_)) => {
             info!(node = node_id.as_str(); "this node is alone: REDIS_URL is off");
@@ -73,7 +68,7 @@ pub async fn join(config: &Config, listeners: &Listeners) -> Result<Place, RunEr
         Some(joined) => RegistryHandle::start(heartbeat, move || RedisStore::new(&joined)),
         None => {
             let node_id = node_id.clone();
-            let first_sequence = config.hls_settings(false).map_or(0, |hls| hls.first_sequence());
+            let first_sequence = config.hls.settings(false).map_or(0, |hls| hls.first_sequence());
             RegistryHandle::start(heartbeat, move || EmbeddedStore::from_sequence(node_id, first_sequence))
         }
     };
@@ -119,7 +114,7 @@ async fn try_join(
 ) -> Result<Result<Joined, JoinError>, RunError> {
     let Ports { rtmp, httpflv, hls } = listeners.ports();
     let deadline = Instant::now() + patience;
-    let host = match &config.advertise_host {
+    let host = match &config.cluster.advertise_host {
         Some(host) => host.clone(),
         None => match address_towards(url, deadline).await {
             Ok(address) => address.to_string(),
@@ -132,11 +127,11 @@ async fn try_join(
     };
     let membership = Membership {
         url: url.clone(),
-        prefix: config.redis_prefix.clone(),
+        prefix: config.cluster.redis_prefix.clone(),
         process: Process { node: node_id.to_owned(), incarnation: incarnation() },
         addresses: NodeAddresses { rtmp: at(rtmp), httpflv: at(httpflv), hls: hls.map(at) },
-        lease_ttl: Duration::from_millis(config.lease_ttl_ms.into()),
-        claim_ttl: Duration::from_secs(config.claim_ttl_s.into()),
+        lease_ttl: config.cluster.lease_ttl(),
+        claim_ttl: config.cluster.claim_ttl(),
     };
     let joined = redis_store::join(membership, deadline).await;
     Ok(joined.inspect(|joined| announce(joined.membership())))

@@ -1,5 +1,7 @@
 //! The drain: the node releases its claims and asks its publishers to reconnect before the process exits.
 
+mod args;
+
 use std::time::Duration;
 
 use actix_server::ServerHandle;
@@ -11,6 +13,8 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, sleep, timeout},
 };
+
+pub use self::args::DrainArgs;
 
 /// How often it is looked whether anyone is left.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);

@@ -69,7 +69,7 @@ pub async fn start(config: &Config, listeners: Listeners, place: Place) -> Resul
 
 /// Serves until a signal to stop.
 pub fn run(config: Config) -> Result<(), RunError> {
-    raise_open_files_limit(config.max_connections);
+    raise_open_files_limit(config.limits.max_connections);
     let listeners = Listeners::bind(&config)?;
     run_on(config, listeners)
 }
@@ -108,7 +108,7 @@ async fn serve_at(
         Ok(served) => served.map_err(RunError::Server),
         Err(panic) => {
             let reason = log::panic_message(&*panic).to_owned();
-            Err(RunError::Workers { workers: config.workers, reason })
+            Err(RunError::Workers { workers: config.limits.workers, reason })
         }
     };
     if let Some(hls) = &node.hls {
@@ -134,19 +134,19 @@ impl Node {
         let gatekeeper = Gatekeeper::new(config.access.settings(), nodes.clone());
         let has_fixed_secret = config.access.cluster_secret.is_some();
         let orders = Orders::new(gatekeeper, place.access.clone(), has_fixed_secret);
-        let hls = config.hls_settings(place.in_cluster).map(HlsSessions::start);
+        let hls = config.hls.settings(place.in_cluster).map(HlsSessions::start);
         let streams = config.stream_settings(&nodes);
         let directory = StreamDirectory::start(
             streams,
             place.registry.clone(),
-            config.max_rooms,
+            config.limits.max_rooms,
             hls.as_ref().and_then(HlsSessions::observer),
         );
         let proxy = hls.as_ref().map(|hls| {
             let settings = config.hls_proxy_settings(&nodes);
             HlsProxy::start(place.registry.clone(), settings, hls.fetched_memory())
         });
-        let permits = ConnectionLimit::new(config.max_connections);
+        let permits = ConnectionLimit::new(config.limits.max_connections);
         Ok(Self { place, orders, directory, hls, proxy, permits })
     }
 
@@ -159,14 +159,14 @@ impl Node {
         let Some(hls) = &self.hls else { return Ok(()) };
         let opened = tokio::time::timeout(STORAGE_TIMEOUT, hls.open_storage()).await;
         let opened = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        opened.map_err(|source| RunError::Storage { path: config.hls_storage.clone(), source })
+        opened.map_err(|source| RunError::Storage { path: config.hls.hls_storage.clone(), source })
     }
 
     fn listen(&self, config: &Config, listeners: Listeners) -> io::Result<ServerBuilder> {
         let ports = listeners.ports();
-        let lag = Arc::new(config.lag_limits());
+        let lag = Arc::new(config.viewers.lag_limits());
         let server = Server::build()
-            .workers(config.workers)
+            .workers(config.limits.workers)
             // The limit is MAX_CONNECTIONS. A thread at one of its own would leave others unanswered, probes among them.
             .max_concurrent_connections(usize::MAX)
             .disable_signals()
@@ -235,7 +235,7 @@ impl Node {
         sources: HlsSources,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
-        let (port, permits) = (config.hls_port(), self.permits.clone());
+        let (port, permits) = (config.http_settings(), self.permits.clone());
         server.listen("hls", listener, move || {
             http::hls::service(sources.clone(), port.clone(), permits.clone())
         })
@@ -246,7 +246,7 @@ impl Node {
             directory: self.directory.clone(),
             registry: self.place.registry.clone(),
             permits: self.permits.clone(),
-            patience: if self.place.in_cluster { config.drain_timeout() } else { Duration::ZERO },
+            patience: if self.place.in_cluster { config.drain.timeout() } else { Duration::ZERO },
         }
     }
 }
@@ -265,7 +265,7 @@ fn raise_open_files_limit(max_connections: usize) {
 
 /// Says where to push and where to watch.
 fn announce(config: &Config, listeners: &Listeners, node_id: &str) {
-    let app = &config.rtmp_app;
+    let app = &config.addresses.rtmp_app;
     let mut lines = vec![
         format!("push   rtmp://{}/{app}/ROOM", listeners.rtmp_address()),
         format!("watch  http://{}/ROOM.flv", listeners.httpflv_address()),
@@ -275,7 +275,7 @@ fn announce(config: &Config, listeners: &Listeners, node_id: &str) {
     }
     lines.push(format!("page   http://{}/", listeners.httpflv_address()));
     say(lines.join("\n"));
-    ::log::info!(node = node_id, workers = config.workers; "started");
+    ::log::info!(node = node_id, workers = config.limits.workers; "started");
 }
 
 /// Writes to stdout from a thread of its own: a reader that does not read must not keep the server from serving.

@@ -31,10 +31,10 @@ impl Listeners {
     /// Binds the addresses of `config`.
     pub fn bind(config: &Config) -> Result<Self, RunError> {
         Ok(Self {
-            rtmp: bind("RTMP_ADDR", config.rtmp_addr)?,
-            httpflv: bind("HTTPFLV_ADDR", config.httpflv_addr)?,
-            hls: match config.hls {
-                HlsWhen::Always | HlsWhen::OnDemand => Some(bind("HLS_ADDR", config.hls_addr)?),
+            rtmp: bind("RTMP_ADDR", config.addresses.rtmp_addr)?,
+            httpflv: bind("HTTPFLV_ADDR", config.addresses.httpflv_addr)?,
+            hls: match config.hls.hls {
+                HlsWhen::Always | HlsWhen::OnDemand => Some(bind("HLS_ADDR", config.addresses.hls_addr)?),
                 HlsWhen::Off => None,
             },
         })

@@ -33,10 +33,10 @@ fn main() -> ExitCode {
 
 fn demo(mut config: Config) -> Result<(), Box<dyn Error>> {
     let storage = tempfile::tempdir()?;
-    config.redis_url.get_or_insert(RedisSetting::Off);
-    config.hls_storage = storage.path().join("hls");
+    config.cluster.redis_url.get_or_insert(RedisSetting::Off);
+    config.hls.hls_storage = storage.path().join("hls");
     let listeners = Listeners::bind(&config).map_err(explain)?;
-    let (rtmp, app) = (reachable(listeners.rtmp.local_addr()?), config.rtmp_app.clone());
+    let (rtmp, app) = (reachable(listeners.rtmp.local_addr()?), config.addresses.rtmp_app.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // It ends with the process.
     thread::spawn(move || {

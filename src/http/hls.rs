@@ -1,6 +1,7 @@
 //! The HLS port: playlists and segments, by the web framework.
 
 mod admission;
+mod args;
 mod body;
 mod forward;
 mod playlist;
@@ -26,28 +27,19 @@ use synctv_actors::{
 use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
 use tokio::net::TcpStream;
 
+pub use self::args::{HlsArgs, HlsWhen};
 use self::{
     admission::{Admitted, admit},
     forward::Elsewhere,
     target::TargetError,
 };
 use super::{
-    IDLE_TIMEOUT, api_error::ApiError, connection_gate::ConnectionGate, cors, write_timeout::WriteTimeout,
+    HttpSettings, IDLE_TIMEOUT, api_error::ApiError, connection_gate::ConnectionGate, cors,
+    write_timeout::WriteTimeout,
 };
 
 /// How long a peer may take to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What the HLS port needs to know.
-#[derive(Debug, Clone)]
-pub struct HlsPort {
-    /// Playlists are at `/APP/ROOM/index.m3u8` and `/APP/ROOM.m3u8`.
-    pub app: String,
-    /// How long the head of a request may take.
-    pub head_timeout: Duration,
-    /// How long a viewer may take nothing of what it asked for.
-    pub stall_timeout: Duration,
-}
 
 /// Where playlists and segments come from.
 #[derive(Debug, Clone)]
@@ -70,7 +62,7 @@ struct Site {
 /// What serves the port's connections, on each worker thread.
 pub fn service(
     sources: HlsSources,
-    port: HlsPort,
+    port: HttpSettings,
     permits: ConnectionLimit,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
     let gate = ConnectionGate::new("hls", permits);
@@ -79,7 +71,7 @@ pub fn service(
 
 async fn worker(
     sources: HlsSources,
-    port: HlsPort,
+    port: HttpSettings,
     gate: ConnectionGate,
 ) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
     let framework = Rc::new(framework(sources, &port).await?);
@@ -107,7 +99,7 @@ async fn serve(
 
 async fn framework(
     sources: HlsSources,
-    port: &HlsPort,
+    port: &HttpSettings,
 ) -> Result<
     impl Service<(WriteTimeout<Wire>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// What the HTTP port needs to know.
+/// Settings of an HTTP port.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
-    /// `/APP/ROOM.flv` is `/ROOM.flv`.
+    /// The app in addresses: `/APP/ROOM.flv` is `/ROOM.flv`, and playlists are at `/APP/ROOM/index.m3u8`.
     pub app: String,
-    /// How long the head of a request may take.
+    /// Time limit for the head of a request.
     pub head_timeout: Duration,
-    /// How long a client may take nothing of an answer.
+    /// Time limit for a client that accepts nothing of an answer.
     pub stall_timeout: Duration,
 }

@@ -75,7 +75,7 @@ fn what_is_set_is_a_setting_with_a_good_value() {
         args.extend(value.iter().flat_map(|value| [flag.clone(), value.clone()]));
     }
     let config = Config::try_parse_from(args).unwrap();
-    assert!(config.hls_storage.is_absolute());
+    assert!(config.hls.hls_storage.is_absolute());
     assert_eq!(env["NODE_ID"], None, "it is the pod's");
 }
 

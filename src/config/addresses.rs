@@ -1,0 +1,28 @@
+//! The addresses that the server listens on, and the app in them.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::parse::parse_app;
+
+/// Where clients connect.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Addresses")]
+pub struct AddressArgs {
+    /// Address for publishers and RTMP players
+    #[arg(long, env, default_value = "0.0.0.0:1935")]
+    pub rtmp_addr: SocketAddr,
+
+    /// Address for HTTP-FLV viewers, the page and the API
+    #[arg(long, env, default_value = "0.0.0.0:8080")]
+    pub httpflv_addr: SocketAddr,
+
+    /// Address for HLS viewers
+    #[arg(long, env, default_value = "0.0.0.0:8081")]
+    pub hls_addr: SocketAddr,
+
+    /// App in RTMP and HLS addresses: rtmp://HOST/APP/ROOM, http://HOST/APP/ROOM/index.m3u8
+    #[arg(long, env, default_value = "live", value_parser = parse_app)]
+    pub rtmp_app: String,
+}
