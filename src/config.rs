@@ -4,9 +4,10 @@ mod addresses;
 mod limits;
 pub(crate) mod parse;
 mod streams;
+pub(crate) mod units;
 mod viewers;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 use synctv_actors::{
@@ -17,6 +18,7 @@ use synctv_actors::{
 };
 use synctv_media::{rtmp::session::SessionConfig, stream::viewer_queue::LagLimits};
 
+use self::units::{KIB, seconds};
 pub use self::{addresses::AddressArgs, limits::LimitArgs, streams::StreamArgs, viewers::ViewerArgs};
 pub use crate::{
     access::AccessArgs,
@@ -29,10 +31,6 @@ use crate::{
     http::{HttpSettings, api::ServerInfo},
     ports::Ports,
 };
-
-/// One mebibyte in bytes.
-pub(crate) const MIB: usize = 1024 * 1024;
-const KIB: usize = 1024;
 
 /// A live-streaming server: RTMP in, HTTP-FLV and HLS out.
 ///
@@ -195,18 +193,15 @@ impl Stop {
     }
 }
 
-/// A setting's seconds.
-pub(crate) fn seconds(seconds: u32) -> Duration {
-    Duration::from_secs(seconds.into())
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::time::Duration;
+
     use clap::CommandFactory;
     use synctv_actors::events::Flush;
     use synctv_media::stream::gop::GopLimits;
 
-    use super::*;
+    use super::{units::MIB, *};
 
     /// The settings of a command line.
     pub fn parse(args: &[&str]) -> Result<Config, Stop> {

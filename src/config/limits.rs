@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 
-use super::{MIB, parse::parse_count, seconds};
+use super::{
+    parse::parse_count,
+    units::{MIB, seconds},
+};
 
 /// The framework panics above it.
 const WORKERS_MAX: usize = 512;

@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, value_parser};
 use synctv_actors::events::Flush;
 use synctv_media::stream::{gop::GopLimits, video_entry::EntryLimits};
 
-use super::{MIB, seconds};
+use super::units::{MIB, seconds};
 
 /// Settings of every stream on the node.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]

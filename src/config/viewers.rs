@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, value_parser};
 use synctv_media::stream::viewer_queue::LagLimits;
 
-use super::{MIB, seconds};
+use super::units::{MIB, seconds};
 
 /// How far behind a viewer may fall before media is skipped, and how long it may stall.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]

@@ -6,10 +6,10 @@ use crate::{browser::Browser, prefix_proxy::PrefixProxy};
 
 #[test]
 fn the_list_and_a_room_work_under_a_prefix() {
+    let browser = Browser::start();
     let server = TestServer::with_hls(&[]);
     let _publisher = push_clip(&server, "demo");
     let proxy = PrefixProxy::start("/tv", server.http);
-    let browser = Browser::start();
     browser.open(&proxy.url("/"));
     browser.until("document.querySelector('[data-room=demo] .video')?.textContent === 'H.264 640 × 360'");
     browser.run("document.querySelector('[data-room=demo]').click()");

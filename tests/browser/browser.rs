@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 use synctv_testkit::{http::read_response, process::scratch_directory, socket::dial, wait::PATIENCE};
 use tempfile::TempDir;
 
+/// More than one try, as the port that the system names may be taken in between.
+const DRIVER_TRIES: usize = 5;
+
 static TURN: Mutex<()> = Mutex::new(());
 
 /// WebDriver's characters for keys without a character.
@@ -43,21 +46,12 @@ pub struct Browser {
 
 impl Browser {
     /// Starts one, with nothing of an earlier one.
+    ///
+    /// A test starts it before its publishers: it may have to wait for its turn, and what is pushed goes on meanwhile.
     pub fn start() -> Self {
         // A test that failed leaves nothing behind that the next one could trip over.
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("chromedriver cannot be run ({error}): `make test` installs it, and so does `apt-get install chromium-driver`")
-            });
-        let stdout = BufReader::new(driver.stdout.take().expect("stdout is piped"));
-        let port = stdout.lines().map_while(Result::ok).find_map(|line| port_in(&line));
-        let address = SocketAddr::from(([127, 0, 0, 1], port.expect("chromedriver names its port")));
+        let (driver, address) = start_driver();
         let profile = tempfile::tempdir().expect("a directory for the browser");
         let mut browser = Self { driver, address, session: String::new(), _profile: profile, _turn: turn };
         browser.begin_session();
@@ -208,6 +202,29 @@ impl Drop for Browser {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
+}
+
+/// Starts chromedriver on a port of its choice. It takes a port that is free for IPv4, and ends if that is in use for IPv6.
+fn start_driver() -> (Child, SocketAddr) {
+    (0..DRIVER_TRIES).find_map(|_| try_start_driver()).expect("chromedriver names its port")
+}
+
+fn try_start_driver() -> Option<(Child, SocketAddr)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("chromedriver cannot be run ({error}): `make test` installs it, and so does `apt-get install chromium-driver`")
+        });
+    let stdout = BufReader::new(driver.stdout.take().expect("stdout is piped"));
+    let Some(port) = stdout.lines().map_while(Result::ok).find_map(|line| port_in(&line)) else {
+        driver.wait().expect("a driver without a port ends");
+        return None;
+    };
+    Some((driver, SocketAddr::from(([127, 0, 0, 1], port))))
 }
 
 fn port_in(line: &str) -> Option<u16> {

@@ -9,6 +9,7 @@ const SCRIPT: &str = include_str!("flvjs/flv-1.6.2.js");
 
 #[test]
 fn flvjs_decodes_it() {
+    let browser = Browser::start();
     let server = TestServer::with_hls(&[]);
     let _publisher = push_clip(&server, "demo");
     let site = Site::serve(vec![
@@ -17,7 +18,6 @@ fn flvjs_decodes_it() {
     ]);
     let url = server.flv_url("demo");
     for url in [url.replace("http://", "ws://"), url] {
-        let browser = Browser::start();
         browser.open(&site.url(&format!("/?url={url}")));
         browser.until("video.currentTime > 2 && video.getVideoPlaybackQuality().totalVideoFrames >= 45");
         assert_eq!(browser.run("return document.querySelector('video').videoWidth"), 640);

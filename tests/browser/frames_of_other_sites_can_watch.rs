@@ -13,10 +13,10 @@ fn framing(url: &str) -> Site {
 
 #[test]
 fn a_room_plays_in_a_frame() {
+    let browser = Browser::start();
     let server = TestServer::with_hls(&[]);
     let _publisher = push_clip(&server, "demo");
     let site = framing(&server.url("/watch/demo"));
-    let browser = Browser::start();
     browser.open(&site.url("/"));
     browser.enter_frame();
     browser.until("document.body.classList.contains('framed') && document.getElementById('stage').dataset.state === 'playing'");
@@ -26,9 +26,9 @@ fn a_room_plays_in_a_frame() {
 
 #[test]
 fn the_list_does_not_show_in_a_frame() {
+    let browser = Browser::start();
     let server = TestServer::with_hls(&[]);
     let site = framing(&server.url("/"));
-    let browser = Browser::start();
     browser.open(&site.url("/"));
     browser.enter_frame();
     assert_eq!(browser.run("return document.getElementById('rooms')"), serde_json::Value::Null);

@@ -19,18 +19,19 @@ use crate::browser::Browser;
 
 const PLAYING: &str = "document.getElementById('stage').dataset.state === 'playing'";
 
-/// The clip four times, without video for half a minute.
+/// The clip several times, without video for a minute.
 fn clip_with_a_pause() -> PathBuf {
     const CLIP_MS: u32 = 10_000;
+    const ROUNDS: u32 = 7;
     let clip = read_file(Path::new(CLIP));
     let (headers, coded): (Vec<_>, Vec<_>) = clip.into_iter().partition(|frame| !frames::is_coded(frame));
-    let repeated = (0..4).flat_map(|round| {
+    let repeated = (0..ROUNDS).flat_map(|round| {
         coded
             .iter()
             .map(move |frame| Frame { timestamp_ms: frame.timestamp_ms + round * CLIP_MS, ..frame.clone() })
     });
     let is_paused =
-        |frame: &Frame| frame.track == Track::Video && (6_000..36_000).contains(&frame.timestamp_ms);
+        |frame: &Frame| frame.track == Track::Video && (6_000..66_000).contains(&frame.timestamp_ms);
     let mut file = flv::file_header(true, true).to_vec();
     for frame in headers.into_iter().chain(repeated.filter(|frame| !is_paused(frame))) {
         flv::put_tag(&mut file, frame.track, frame.timestamp_ms.into(), &frame.payload);
@@ -61,10 +62,10 @@ fn assert_plays_to(browser: &Browser, time_s: u32) {
 
 #[test]
 fn viewers_go_on_and_newcomers_see_the_last_frame() {
+    let browser = Browser::start();
     let server = TestServer::with_hls(&[]);
     let _publisher = push_without_waiting(&clip_with_a_pause(), &server.rtmp_url("demo"));
     server.wait_for_publisher("demo");
-    let browser = Browser::start();
     watch_over_hls(&browser, &server);
     assert_plays_to(&browser, 8);
     assert_plays_to(&browser, 18);

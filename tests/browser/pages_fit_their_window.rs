@@ -8,8 +8,8 @@ const SIZES: [(&str, u32, u32); 2] = [("desk", 1280, 900), ("phone", 390, 844)];
 
 #[test]
 fn nothing_sticks_out() {
-    let server = TestServer::with_hls(&[]);
     let browser = Browser::start();
+    let server = TestServer::with_hls(&[]);
     browser.open(&server.url("/"));
     browser.until("!document.getElementById('empty').hidden");
     take(&browser, "empty");

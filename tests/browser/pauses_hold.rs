@@ -8,9 +8,9 @@ const PLAYING: &str = "document.getElementById('stage').dataset.state === 'playi
 
 #[test]
 fn a_pause_outlives_the_publisher() {
+    let browser = Browser::start();
     let server = TestServer::with_hls(&[]);
     let publisher = push_clip(&server, "demo");
-    let browser = Browser::start();
     browser.open(&server.url("/watch/demo"));
     browser.until(PLAYING);
     browser.press(&["k"]);
@@ -28,9 +28,9 @@ fn a_pause_outlives_the_publisher() {
 
 #[test]
 fn a_long_pause_takes_no_media_and_keeps_the_frame_in_view() {
+    let browser = Browser::start();
     let server = TestServer::with_hls(&[]);
     let _publisher = push_clip(&server, "demo");
-    let browser = Browser::start();
     browser.open(&server.url("/watch/demo"));
     browser.until(PLAYING);
     browser.press(&["k"]);

@@ -8,9 +8,9 @@ const WITHOUT_MEDIA_SOURCE: &str = "delete globalThis.MediaSource; delete global
 
 #[test]
 fn hls_is_chosen_and_plays_without_a_library() {
+    let browser = Browser::start();
     let server = TestServer::with_hls(&[]);
     let _publisher = push_clip(&server, "demo");
-    let browser = Browser::start();
     browser.prepare(WITHOUT_MEDIA_SOURCE);
     browser.open(&server.url("/watch/demo"));
     browser.until("document.getElementById('stage').dataset.state === 'playing' && video.currentTime > 2");

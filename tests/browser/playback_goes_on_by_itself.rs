@@ -30,9 +30,9 @@ fn the_end_is_said_and_the_next_stream_is_played() {
 }
 
 fn plays_on_when_the_publisher_is_back(flags: &[&str], message: &str) {
+    let browser = Browser::start();
     let server = TestServer::with_hls(flags);
     let publisher = push_clip(&server, "demo");
-    let browser = Browser::start();
     watch(&browser, &server);
     drop(publisher);
     browser.until(&format!("text('message') === '{message}'"));
@@ -43,8 +43,8 @@ fn plays_on_when_the_publisher_is_back(flags: &[&str], message: &str) {
 
 #[test]
 fn a_room_that_is_opened_before_it_is_live_begins_with_it() {
-    let server = TestServer::with_hls(&[]);
     let browser = Browser::start();
+    let server = TestServer::with_hls(&[]);
     browser.open(&server.url("/watch/demo"));
     browser.run("globalThis.isTheSamePage = true");
     browser.until("text('message') === 'This room is not live yet'");
@@ -55,10 +55,10 @@ fn a_room_that_is_opened_before_it_is_live_begins_with_it() {
 
 #[test]
 fn a_server_that_was_started_anew_is_found_again() {
+    let browser = Browser::start();
     let server = TestServer::with_hls(&[]);
     let address = server.http.to_string();
     let publisher = push_clip(&server, "demo");
-    let browser = Browser::start();
     watch(&browser, &server);
     drop((publisher, server));
     browser.until("text('message') === 'The server does not answer'");

@@ -7,9 +7,9 @@ use crate::browser::{Browser, ENTER, TAB};
 
 #[test]
 fn a_room_comes_and_goes_without_a_reload() {
+    let browser = Browser::start();
     // Longer than the page takes to look again.
     let server = TestServer::with_hls(&["--publisher-grace-s", "6"]);
-    let browser = Browser::start();
     browser.open(&server.url("/"));
     browser.until("!document.getElementById('empty').hidden && document.getElementById('push').open");
     let port = server.rtmp.port();
@@ -36,9 +36,9 @@ fn a_room_comes_and_goes_without_a_reload() {
 
 #[test]
 fn the_keyboard_is_enough_and_keeps_its_place() {
+    let browser = Browser::start();
     let server = TestServer::with_hls(&[]);
     let _publisher = push_clip(&server, "demo");
-    let browser = Browser::start();
     browser.open(&server.url("/"));
     browser.until("document.querySelector('[data-room=demo]')");
     browser.press(&[TAB, TAB]);
@@ -64,8 +64,8 @@ const WITHOUT_REGISTRY: &str = "
 
 #[test]
 fn an_incomplete_list_is_not_called_empty() {
-    let server = TestServer::with_hls(&[]);
     let browser = Browser::start();
+    let server = TestServer::with_hls(&[]);
     browser.prepare(WITHOUT_REGISTRY);
     browser.open(&server.url("/"));
     browser.until("text('trouble') === 'The registry does not answer: rooms of other nodes are missing.'");

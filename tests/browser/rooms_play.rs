@@ -9,9 +9,9 @@ const FRAMES: u32 = 45;
 
 #[test]
 fn http_flv_plays_less_than_a_second_and_a_half_behind_live() {
+    let browser = Browser::start();
     let server = TestServer::with_hls(&[]);
     let _publisher = push_clip(&server, "demo");
-    let browser = Browser::start();
     browser.open(&server.url("/watch/demo"));
     browser.until("document.getElementById('stage').dataset.state === 'playing'");
     assert_plays(&browser);
@@ -30,9 +30,9 @@ fn http_flv_plays_less_than_a_second_and_a_half_behind_live() {
 
 #[test]
 fn hls_plays_in_the_same_page() {
+    let browser = Browser::start();
     let server = TestServer::with_hls(&[]);
     let _publisher = push_clip(&server, "demo");
-    let browser = Browser::start();
     browser.open(&server.url("/watch/demo"));
     browser.until("document.getElementById('stage').dataset.state === 'playing'");
     browser.run("document.querySelector('[name=protocol][value=hls]').click()");

@@ -32,8 +32,8 @@ fn closed() -> (TestServer, Process) {
 
 #[test]
 fn a_key_plays_over_both_protocols_and_stays_out_of_addresses() {
-    let (server, _publisher) = closed();
     let browser = Browser::start();
+    let (server, _publisher) = closed();
     browser.open(&server.url(&format!("/watch/demo#key={}", key(Action::Play))));
     browser.until("document.getElementById('stage').dataset.state === 'playing'");
     browser.run("document.querySelector('[name=protocol][value=hls]').click()");
@@ -49,8 +49,8 @@ fn a_key_plays_over_both_protocols_and_stays_out_of_addresses() {
 
 #[test]
 fn without_one_the_page_says_what_is_missing() {
-    let (server, _publisher) = closed();
     let browser = Browser::start();
+    let (server, _publisher) = closed();
     browser.open(&server.url("/watch/demo"));
     browser.until("document.body.textContent.includes('This room needs a valid token')");
     browser.until("document.body.textContent.includes('a token is needed')");

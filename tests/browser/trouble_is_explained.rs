@@ -10,8 +10,8 @@ use crate::browser::Browser;
 
 #[test]
 fn a_codec_that_the_browser_cannot_decode_is_named() {
-    let server = TestServer::with_hls(&[]);
     let browser = Browser::start();
+    let server = TestServer::with_hls(&[]);
     let url = server.rtmp_url("hevc");
     let _publisher = push_on_and_on(new_ffmpeg(), enhanced_media_file(), &url);
     server.wait_for_publisher("hevc");
@@ -25,8 +25,8 @@ fn a_codec_that_the_browser_cannot_decode_is_named() {
 
 #[test]
 fn markup_is_no_room_anywhere() {
-    let server = TestServer::with_hls(&[]);
     let browser = Browser::start();
+    let server = TestServer::with_hls(&[]);
     for path in [
         "/watch/%3Cimg%20src=x%3E",
         "/api/v1/streams/%3Cimg%20src=x%3E",

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum, value_parser};
 use synctv_actors::hls::{HlsMode, HlsSettings};
 
-use crate::config::MIB;
+use crate::config::units::MIB;
 
 /// Time that an ended stream's playlist and segments stay: a viewer who is a little behind sees the end.
 const KEEP_ENDED: Duration = Duration::from_secs(30);
