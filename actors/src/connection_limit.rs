@@ -32,12 +32,12 @@ impl ConnectionLimit {
         taken.ok().map(|_| ConnectionPermit { held: self.held.clone() })
     }
 
-    /// How many there are in all.
+    /// The limit.
     pub fn max(&self) -> usize {
         self.max
     }
 
-    /// How many are held.
+    /// The permits that are held.
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Acquire)
     }

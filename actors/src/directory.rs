@@ -1,4 +1,4 @@
-//! Which rooms this node has: room -> stream, in memory. Never waits for the registry.
+//! The rooms of this node: room -> stream, in memory. Never waits for the registry.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -17,10 +17,10 @@ use crate::{
     thread::ActorThread,
 };
 
-/// How often a publisher that meets a stream in its last moment asks for another.
+/// Tries of a publisher that meets a stream in its last moment.
 const ENDED_RETRIES_MAX: usize = 3;
 
-/// How long a viewer who meets a stream in its last moment asks for another.
+/// Time that a viewer who meets a stream in its last moment asks for another.
 const OPEN_RETRY_TIME: Duration = Duration::from_secs(2);
 
 /// Of the rooms that a node may have, one in so many may wait for publishers of one address that left. A client that
@@ -41,12 +41,12 @@ pub struct StreamDirectoryActor {
     phase: DirectoryPhase,
 }
 
-/// Whether the node takes new work.
+/// The node's readiness for new publishers and viewers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectoryPhase {
     /// It does.
     Open,
-    /// It stops: those who are there stay for a while, nobody else comes.
+    /// It stops: present viewers stay for a while, new ones are refused.
     Draining,
 }
 
@@ -88,7 +88,7 @@ pub struct DirectoryEnded;
 /// Why there is no stream for a viewer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OpenError {
-    /// Nobody publishes the room, on no node.
+    /// No node publishes the room.
     #[error("nobody publishes {0}")]
     NotLive(RoomName),
     /// The room is not on this node, and the registry cannot say where it is. Its reason is for the log: it may name
@@ -107,7 +107,7 @@ pub enum OpenError {
         /// The limit.
         max: usize,
     },
-    /// The node takes nobody any more.
+    /// The node takes no new publishers and viewers.
     #[error("this node stops: ask again")]
     Draining,
     /// The node does not know its rooms any more.
@@ -200,7 +200,7 @@ impl StreamDirectory {
         }
     }
 
-    /// Whether [`open`](Self::open) would find the room. Pulls nothing.
+    /// Returns `true` if [`open`](Self::open) would find the room. Pulls nothing.
     pub async fn look(&self, grant: &Grant<ToPlay>) -> Result<(), OpenError> {
         let room = grant.room().clone();
         match self.find(room.clone()).await? {
@@ -209,7 +209,7 @@ impl StreamDirectory {
         }
     }
 
-    /// The stream of `room` that this node has for viewers, whoever publishes it. Asks no other node.
+    /// The stream of `room` that this node has for viewers, pushed or pulled. Asks no other node.
     pub(crate) async fn find(&self, room: RoomName) -> Result<Option<StreamHandle>, DirectoryEnded> {
         self.address.send(Find(room)).await.map_err(|_| DirectoryEnded)
     }
@@ -305,7 +305,7 @@ impl StreamDirectoryActor {
         }))
     }
 
-    /// How many streams there are for this purpose.
+    /// The number of streams for this purpose.
     fn count(&self, purpose: Purpose) -> usize {
         let streams = self.streams.values().filter(|entry| entry.stream.is_alive());
         streams.filter(|entry| entry.purpose() == purpose).count()
@@ -313,7 +313,7 @@ impl StreamDirectoryActor {
 }
 
 impl Entry {
-    /// What feeds the stream tells; while nothing does, it is kept for those that it was asked for last.
+    /// The source of the stream's media decides; without one, the purpose that the stream was last opened for.
     fn purpose(&self) -> Purpose {
         match self.stream.state() {
             StreamState::Live(Source::Local) => Purpose::Publish,

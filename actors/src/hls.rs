@@ -32,7 +32,7 @@ use crate::{
     stream::StreamHandle,
 };
 
-/// How long a request waits for a segmenter that has heard of its publisher, or is about to.
+/// Time that a request waits for a segmenter whose publisher has come, or is about to.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The HLS sessions of this node's rooms, as the HTTP port sees them. Clones share them.

@@ -95,7 +95,7 @@ pub(crate) fn node_with_hls<S: Store>(
     StreamDirectory::start(settings, registry, rooms_max, hls.and_then(|hls| hls.observer()))
 }
 
-/// What a [`Probe`] got.
+/// An event that a [`Probe`] received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Got {
     /// Live tags: type and time in milliseconds.
@@ -208,7 +208,7 @@ pub(crate) fn hls_settings(mode: HlsMode, storage: &Path) -> HlsSettings {
     }
 }
 
-/// How long anything may take that has to happen, on a clock that runs. Only a failing test waits this long.
+/// Time limit for events on a clock that runs. Only a failing test waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks until it is so. Only for the state of another process or thread, which nothing announces.

@@ -17,12 +17,12 @@ impl ActorThread {
         Self { id: thread::current().id(), arbiter: Arbiter::current() }
     }
 
-    /// Which one it is. An arbiter does not say that.
+    /// The thread's number, which an arbiter does not have.
     pub fn id(&self) -> ThreadId {
         self.id
     }
 
-    /// What starts actors there.
+    /// The arbiter that starts actors there.
     pub fn arbiter(&self) -> &ArbiterHandle {
         &self.arbiter
     }

@@ -48,7 +48,7 @@ pub(crate) struct ViewerSession {
     peer: SocketAddr,
     protocol: ViewerProtocol,
     since: Instant,
-    /// What may cut it.
+    /// The cut-off of its access.
     access: Option<AccessSession>,
     _counted: Option<CountedViewer>,
 }

@@ -17,7 +17,7 @@ use synctv_media::stream::{
     wire_format::WireFormat,
 };
 
-/// How many parts go into one write.
+/// Maximum parts of one vectored write.
 const SLICES_MAX: usize = 16;
 
 /// A socket, and what it has yet to take.
@@ -27,11 +27,11 @@ pub struct ViewerSocket {
     format: WireFormat,
     queue: ViewerQueue,
     sent_bytes: u64,
-    /// Someone will be told when the socket takes more.
+    /// A waker is called when the socket takes more.
     awaits_writable: bool,
 }
 
-/// Tells someone that a socket takes more.
+/// The waker that is called when a socket takes more.
 struct WritableWaker<W>(W);
 
 impl<W: Fn() + Send + Sync> Wake for WritableWaker<W> {
@@ -51,7 +51,7 @@ impl ViewerSocket {
         &mut self.wire
     }
 
-    /// Sends the stream's next media, or queues what the socket does not take. An error means that the peer is gone.
+    /// Sends the stream's next media, or queues what the socket does not take. An error: the peer is disconnected.
     pub fn send(&mut self, batches: &[Arc<Batch>], limits: &LagLimits, now: Instant) -> io::Result<()> {
         if self.queue.is_direct() {
             return self.send_direct(batches, limits, now);
@@ -128,12 +128,12 @@ impl ViewerSocket {
         }
     }
 
-    /// Whether everything was sent.
+    /// Returns `true` if everything was sent.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Whether the peer has taken nothing for too long.
+    /// Returns `true` if the peer has accepted no bytes for too long.
     pub fn is_stalled(&self, limits: &LagLimits, now: Instant) -> bool {
         self.queue.is_stalled(limits, now)
     }
@@ -160,7 +160,7 @@ impl ViewerSocket {
         self.sent_bytes
     }
 
-    /// What the viewer did not get because it was too slow.
+    /// Media that was skipped because the viewer was too slow.
     pub fn dropped(&self) -> Dropped {
         self.queue.dropped()
     }
@@ -241,7 +241,7 @@ mod tests {
     const LIMITS: LagLimits =
         LagLimits { queue_max_bytes: 1 << 30, queue_max_ms: 1 << 30, stall_max: PATIENCE };
 
-    /// What the kernel holds for a connection is a few of these.
+    /// The kernel buffers a few of these for a connection.
     const LARGE_BYTES: usize = 1 << 20;
 
     fn now() -> Instant {
@@ -350,7 +350,7 @@ mod tests {
         assert!(is_told(&told, PATIENCE).await);
     }
 
-    /// Whether anyone is told within the time.
+    /// Returns `true` if the waker is called within the time.
     async fn is_told(told: &mpsc::Receiver<()>, patience: Duration) -> bool {
         let telling = async {
             while told.try_recv().is_err() {

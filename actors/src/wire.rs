@@ -16,7 +16,7 @@ use tokio::{
 };
 
 sockopt_impl!(
-    /// How much there has to be for a socket to count as readable, in bytes.
+    /// Bytes that must have arrived for a socket to count as readable.
     ReceiveLowWater,
     SetOnly,
     libc::SOL_SOCKET,
@@ -24,7 +24,7 @@ sockopt_impl!(
     i32
 );
 
-/// The probes of [`Wire::keep_alive`]: a peer that answers none of them for some two minutes is gone.
+/// The probes of [`Wire::keep_alive`]: a peer that answers none of them for some two minutes counts as disconnected.
 const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
     .with_interval(Duration::from_secs(15))

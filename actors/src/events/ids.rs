@@ -18,7 +18,7 @@ impl SubscriberId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ViewerId(pub u64);
 
-/// Tells streams apart, also successive ones of one room.
+/// The identity of a stream: successive streams of one room have different ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StreamId(u64);
 
@@ -29,11 +29,11 @@ impl StreamId {
     }
 }
 
-/// Counts a stream's publishers, so that a late message of an earlier one is told apart.
+/// The number of a stream's publisher: it identifies late messages of an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PublisherId(pub(crate) u64);
 
-/// Tells the pullers of a process apart.
+/// The identity of a puller in its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PullerId(u64);
 

@@ -1,4 +1,4 @@
-//! What a stream tells its publisher.
+//! Events of a stream for its publisher.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub enum PublisherEvent {
     Evicted(Evicted),
     /// Someone watches: what it sends should come through at once.
     Watched,
-    /// Nobody watches but, perhaps, over HLS, seconds behind.
+    /// No viewer is left but, perhaps, over HLS, seconds behind.
     Unwatched,
 }
 

@@ -1,11 +1,11 @@
-//! What a puller sends to the stream that it feeds.
+//! Events of a puller for the stream that it feeds.
 
 use actix::Message;
 use synctv_media::stream::frame::Frame;
 
 use super::ids::PullerId;
 
-/// What a puller tells its stream. The answer is awaited before anything more is read from the origin.
+/// An event of a puller. The stream's answer is awaited before anything more is read from the origin.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), Dismissed>")]
 pub(crate) struct FromOrigin {
@@ -24,7 +24,7 @@ pub(crate) enum Update {
     },
     /// The connection broke. The publication may go on, there or elsewhere.
     Broken,
-    /// The publication is over: nobody has the room, or someone else has.
+    /// The publication is over: the room is free, or another node's.
     Over,
 }
 

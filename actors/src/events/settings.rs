@@ -1,4 +1,4 @@
-//! What all streams of a node have in common.
+//! Settings that all streams of a node share.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use synctv_media::stream::{gop::GopLimits, video_entry::EntryLimits};
 
 use crate::access::NodeKeys;
 
-/// What all streams have in common.
+/// Settings that all streams share.
 #[derive(Debug, Clone)]
 pub struct StreamSettings {
-    /// What is cached for viewers who join.
+    /// Limits of the cache for viewers who join.
     pub gop: GopLimits,
     /// The limits of where viewers begin with its video.
     pub entry: EntryLimits,
     /// When media goes out.
     pub flush: Flush,
-    /// How long viewers are kept when the publisher is gone.
+    /// Time that viewers are kept without a publisher.
     pub grace: Duration,
     /// For rooms that other nodes publish.
     pub pull: PullSettings,
@@ -26,20 +26,20 @@ pub struct StreamSettings {
 pub enum Flush {
     /// As it arrives: the lowest delay, the most writes.
     EveryTag,
-    /// With every picture; sound rides along.
+    /// With every video frame; audio is sent with it.
     EveryFrame,
     /// At this interval: the fewest writes.
     Every(Duration),
 }
 
-/// What all pulls have in common.
+/// Settings that all pulls share.
 #[derive(Debug, Clone)]
 pub struct PullSettings {
     /// Signs requests to origins.
     pub nodes: NodeKeys,
-    /// How long a pull goes on when nobody watches any more.
+    /// Time that a pull continues without viewers.
     pub linger: Duration,
-    /// How long viewers are kept while no node publishes the room.
+    /// Time that viewers are kept while no node publishes the room.
     pub grace: Duration,
     /// The size of the largest frame that is taken from an origin, in bytes.
     pub frame_limit_bytes: usize,

@@ -1,4 +1,4 @@
-//! What a stream sends to its subscribers.
+//! Events of a stream for its subscribers.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use super::ids::{StreamId, ViewerId};
 use crate::cluster::registry::numbers::NumberReserve;
 
 /// How many deliveries may wait in a subscriber's mailbox. A subscriber that is behind by more loses batches up to the
-/// next keyframe, and is told so.
+/// next keyframe, and the next event says so.
 pub const MAILBOX_MAX: usize = 256;
 
-/// Where a stream's media comes from.
+/// The source of a stream's media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// A publisher of this node.
@@ -21,10 +21,10 @@ pub enum Source {
     Remote,
 }
 
-/// How far a stream is, as others see it.
+/// The state of a stream, as others see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamState {
-    /// Nobody has fed it yet: no viewer is to wait for it.
+    /// It has had no media yet: no viewer is to wait for it.
     Starting,
     /// It is fed.
     Live(Source),
@@ -32,7 +32,7 @@ pub enum StreamState {
     Waiting,
 }
 
-/// What a subscriber does with a stream's media.
+/// The purpose of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubscriberRole {
     /// Serves viewers. Another node's media is pulled for them.
@@ -52,9 +52,9 @@ pub enum StreamEvent {
         /// Media before it did not fit the mailbox. It starts where decoding can.
         after_gap: bool,
     },
-    /// What a new viewer starts with; the media after it comes as [`StreamEvent::Media`].
+    /// The media that a new viewer starts with; the media after it comes as [`StreamEvent::Media`].
     Join {
-        /// Who asked.
+        /// The viewer that asked.
         viewer: ViewerId,
         /// Cached media and its headers.
         point: JoinPoint,
@@ -62,7 +62,7 @@ pub enum StreamEvent {
     /// A publisher has the room from here on, on this node or on another one. Its media need not continue what came
     /// before.
     PublisherCame(Arrival),
-    /// The publisher is gone. Another one may come within the grace.
+    /// The publisher is disconnected. Another one may come within the grace.
     PublisherLeft,
     /// The stream is over.
     End(EndReason),
@@ -80,7 +80,7 @@ pub enum Arrival {
 /// Why a stream is over for its subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndReason {
-    /// Its publisher left and nobody came in its place within the grace.
+    /// Its publisher left, and none came in its place within the grace.
     PublisherLeft,
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for EndReason {
     }
 }
 
-/// A stream tells the directory that it is over.
+/// A stream reports its end to the directory.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub(crate) struct StreamEnded {

@@ -16,7 +16,7 @@ use crate::{
 pub struct NewViewer {
     /// The viewer's connection, with TCP_NODELAY set.
     pub wire: Wire,
-    /// Who it is.
+    /// The peer's address.
     pub peer: SocketAddr,
     /// The head of the response, to be sent before the media.
     pub head: Bytes,
@@ -26,16 +26,16 @@ pub struct NewViewer {
     pub kind: ViewerKind,
     /// The form of media that the head of the response announces.
     pub format: WireFormat,
-    /// What may cut it.
+    /// The cut-off of its access.
     pub access: Option<AccessSession>,
 }
 
-/// Who watches over HTTP-FLV.
+/// The kind of HTTP-FLV viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ViewerKind {
     /// Someone who stays while the publisher is away for a moment.
     Viewer,
-    /// A node that pulls for its own viewers. It is let go as soon as nobody publishes here, to look elsewhere.
+    /// A node that pulls for its own viewers. It is disconnected when the room has no publisher here.
     Node,
 }
 

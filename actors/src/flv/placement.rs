@@ -1,18 +1,18 @@
-//! Which worker thread serves a viewer.
+//! Placement: the worker thread that serves a viewer.
 
 /// How many viewers of a room one thread serves before another one helps, and how much busier than the least busy one a
 /// thread may become for the sake of its rooms. One thread costs less than two up to about here; with more viewers the
-/// last of them waits longer for each picture, and nothing is saved.
+/// last of them waits longer for each frame, and nothing is saved.
 pub(super) const THREAD_VIEWERS_MAX: u64 = 400;
 
-/// What a worker thread has to do.
+/// The load of a worker thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Load {
     /// The viewers of the room in question that it serves.
     pub of_room: u64,
     /// The viewers of all rooms.
     pub total: u64,
-    /// The room's stream is there: nobody has to be woken for its media.
+    /// The room's stream is there: no other thread has to be woken for its media.
     pub has_stream: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How many viewers of each room every worker thread serves.
+//! Counts of each room's viewers by worker thread.
 
 use std::{
     collections::HashMap,
@@ -46,7 +46,7 @@ pub(super) struct ThreadShare {
     pub address: Recipient<Admit>,
 }
 
-/// Tells the successive shares of a stream on one thread apart.
+/// The identity of a share: successive shares of a stream on one thread have different ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ShareId(u64);
 
@@ -57,7 +57,7 @@ impl ShareId {
     }
 }
 
-/// By which a share's actor is known. Nobody is sent to it once this is dropped.
+/// The address of a share's actor. No viewer is sent to it once this is dropped.
 #[derive(Debug)]
 pub(super) struct PoolKey {
     pub pool: SharedPool,
@@ -92,8 +92,8 @@ impl PoolState {
 }
 
 impl PoolKey {
-    /// Closes the share if nobody is in it or on the way to it. Counting and closing are under one lock: whoever is
-    /// counted finds the actor there, and whoever comes later gets another one.
+    /// Closes the share if no viewer is in it or on the way to it. Counting and closing are under one lock: a viewer that
+    /// is counted finds the actor there, and one that comes later gets another actor.
     pub fn close_if_empty(&self) -> bool {
         let mut state = self.pool.lock();
         let is_empty = self.share(&state).is_none_or(|share| share.viewers.get() == 0);

@@ -30,7 +30,7 @@ pub struct PoolEntry {
 }
 
 impl ViewerPool {
-    /// Nobody watches yet, and there is no thread to serve them.
+    /// There are no viewers yet, and there is no thread to serve them.
     pub fn new(limits: Arc<LagLimits>) -> Self {
         Self { limits, state: SharedPool::default() }
     }
@@ -42,7 +42,7 @@ impl ViewerPool {
         PoolEntry { pool: self.clone(), worker }
     }
 
-    /// Starts the actor of a share. It lives until nobody is left.
+    /// Starts the actor of a share. It lives until the last viewer leaves.
     fn start_share(&self, stream: &StreamHandle, worker: &Worker) -> ThreadShare {
         let id = ShareId::unique();
         let (pool, stream, thread) = (self.clone(), stream.clone(), worker.thread.id());
@@ -80,12 +80,12 @@ impl Drop for PoolEntry {
 
 #[cfg(test)]
 impl ViewerPool {
-    /// How many viewers each share has.
+    /// The viewers of each share.
     pub(super) fn shares(&self) -> Vec<u64> {
         self.state.lock().shares.values().map(|share| share.viewers.get()).collect()
     }
 
-    /// How many viewers each worker serves.
+    /// The viewers of each worker.
     pub(super) fn workers(&self) -> Vec<u64> {
         self.state.lock().workers.iter().map(|worker| worker.viewers.get()).collect()
     }

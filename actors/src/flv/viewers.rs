@@ -81,7 +81,7 @@ impl FlvViewersActor {
         }
     }
 
-    /// Takes the viewer in, and gives the head of its response. `None` if it is gone.
+    /// Takes the viewer in, and returns the head of its response. `None` if it has disconnected.
     fn admit(
         &mut self,
         id: ViewerId,

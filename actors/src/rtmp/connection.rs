@@ -41,30 +41,30 @@ use crate::{
     wire::Wire,
 };
 
-/// How much may wait for a peer that makes us answer and does not read, in bytes.
+/// Maximum bytes queued for a peer that asks for answers and does not read them.
 const CONTROL_MAX_BYTES: usize = 256 * 1024;
 
-/// How long a connection that was refused stays, so that the peer reads why before the reset.
+/// Time that a refused connection stays open: the peer reads the reason before the reset.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How often time limits are looked at, unless one is so short that this would miss it.
+/// Interval at which time limits are checked, unless one is shorter.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A publisher that falls silent is looked at this often until it counts as gone: to be pinged, and to answer.
 const CHECKS_PER_PUBLISHER_TIMEOUT: u32 = 4;
 
-/// What all RTMP connections have in common.
+/// Settings that all RTMP connections share.
 #[derive(Debug, Clone)]
 pub struct RtmpSettings {
     /// The protocol's own settings.
     pub session: Arc<SessionConfig>,
     /// For players.
     pub lag: Arc<LagLimits>,
-    /// How long a handshake may take.
+    /// Time limit for a handshake.
     pub handshake_timeout: Duration,
-    /// How long a connection may neither publish nor play.
+    /// Time limit for a connection that neither publishes nor plays.
     pub idle_timeout: Duration,
-    /// How long a publisher may be silent. It is pinged halfway.
+    /// Time limit for a silent publisher. It is pinged halfway.
     pub publisher_timeout: Duration,
 }
 
@@ -73,7 +73,7 @@ pub struct RtmpSettings {
 pub struct NewConnection {
     /// The connection itself.
     pub wire: Wire,
-    /// Who it is.
+    /// The peer's address.
     pub peer: SocketAddr,
     /// Counts it for as long as it lasts.
     pub admission: Admission,

@@ -34,7 +34,7 @@ use crate::{
     },
 };
 
-/// How long a new stream waits for the publisher that it was started for.
+/// Time that a new stream waits for the publisher that it was started for.
 const FIRST_PUBLISHER_WAIT: Duration = Duration::from_secs(10);
 
 /// The actor. It outlives its publisher by the grace.
@@ -43,7 +43,7 @@ pub struct StreamActor {
     room: RoomName,
     settings: Arc<StreamSettings>,
     registry: RegistryHandle,
-    /// Told when the stream is over.
+    /// The directory, which is notified when the stream is over.
     directory: Recipient<StreamEnded>,
     state: watch::Sender<StreamState>,
     ingest: Ingest,
@@ -155,7 +155,7 @@ impl StreamActor {
         self.end_when_due(ctx);
     }
 
-    /// What comes next has a clock and headers of its own.
+    /// The next publication has a clock and headers of its own.
     fn end_publication(&mut self, ctx: &mut Context<Self>) {
         if let Some(timer) = self.opening_timer.take() {
             ctx.cancel_future(timer);
@@ -190,7 +190,7 @@ impl StreamActor {
         }
     }
 
-    /// What a viewer who comes now begins with; `None` if it is best to wait for a keyframe.
+    /// The media that a viewer who joins now begins with; `None` if it has to wait for a keyframe.
     fn join_point(&mut self) -> Option<JoinPoint> {
         let cached = self.gops.join(self.batcher.tracks());
         let audio_first = || {
@@ -249,7 +249,7 @@ impl Actor for StreamActor {
         self.end_when_due(ctx);
     }
 
-    /// Runs after a panic as well: neither the room nor its viewers hang on a stream that is gone.
+    /// Runs after a panic as well: neither the room nor its viewers wait for a stream that has ended.
     fn stopped(&mut self, _: &mut Self::Context) {
         let vacant = Ingest::vacant(Duration::ZERO);
         if let Ingest::Published { claim, events, .. } = std::mem::replace(&mut self.ingest, vacant) {

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-/// Whether a flush is due.
+/// The timer of a stream's flushes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum FlushTimer {
     Idle,

@@ -1,4 +1,4 @@
-//! How others talk to a stream.
+//! The handle through which others talk to a stream.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(crate) enum NotLive {
 }
 
 impl StreamHandle {
-    /// Starts the stream of `room` on `thread`. It waits to be fed, and tells `directory` when it is over.
+    /// Starts the stream of `room` on `thread`. It waits for media, and notifies `directory` when it is over.
     pub(crate) fn start(
         thread: &ActorThread,
         room: RoomName,
@@ -60,7 +60,7 @@ impl StreamHandle {
         Self { id, room, thread, address, state, viewers: ViewerCount::default() }
     }
 
-    /// Which stream it is.
+    /// The stream's id.
     pub fn id(&self) -> StreamId {
         self.id
     }
@@ -70,7 +70,7 @@ impl StreamHandle {
         &self.room
     }
 
-    /// Whether there is something to watch, or was and may be again.
+    /// Returns `true` if there is media to watch, or was and may be again.
     pub(crate) fn is_watchable(&self) -> bool {
         self.is_alive() && self.state() != StreamState::Starting
     }
@@ -80,17 +80,17 @@ impl StreamHandle {
         &self.thread
     }
 
-    /// Whether the stream is there.
+    /// Returns `true` while the stream's actor runs.
     pub fn is_alive(&self) -> bool {
         self.address.connected()
     }
 
-    /// How far the stream is.
+    /// The stream's state.
     pub fn state(&self) -> StreamState {
         *self.state.borrow()
     }
 
-    /// Whether a publisher of this node feeds the stream.
+    /// Returns `true` if a publisher of this node feeds the stream.
     pub fn is_published_here(&self) -> bool {
         self.is_alive() && self.state() == StreamState::Live(Source::Local)
     }
@@ -145,12 +145,12 @@ impl StreamHandle {
         self.viewers.add()
     }
 
-    /// How many watch the stream on this node.
+    /// Counts of the stream's viewers on this node.
     pub fn viewers(&self) -> u64 {
         self.viewers.get()
     }
 
-    /// What the stream says of itself; `None` if it is gone.
+    /// The stream's statistics; `None` if it has ended.
     pub async fn stats(&self) -> Option<StreamStats> {
         self.address.send(GetStats).await.ok()
     }

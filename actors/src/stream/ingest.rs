@@ -1,4 +1,4 @@
-//! Who feeds a stream.
+//! The source of a stream's media: a publisher, a puller, or none.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) enum Ingest {
-    /// Nobody, since then. The stream ends when that has lasted for `patience`.
+    /// None, since then. The stream ends when that has lasted for `patience`.
     Vacant {
         since: Instant,
         patience: Duration,
@@ -29,7 +29,7 @@ pub(super) enum Ingest {
     },
 }
 
-/// Whether a publisher waits to be let in. The stream is fed, or not, as before while it does.
+/// The admission of a publisher. Until it is decided, the stream's source stays the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
     Idle,
@@ -40,7 +40,7 @@ pub(super) enum Admission {
     },
 }
 
-/// How long a stream that was started for a pull waits for the origin's first answer.
+/// Time that a stream that was started for a pull waits for the origin's first answer.
 pub(crate) const ORIGIN_WAIT: Duration = Duration::from_secs(5);
 
 impl Admission {

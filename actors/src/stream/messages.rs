@@ -78,7 +78,7 @@ pub enum PublishError {
     /// The stream ended while the publisher came.
     #[error("the stream just ended")]
     Ended,
-    /// The node takes nobody any more.
+    /// The node takes no new publishers and viewers.
     #[error("this node stops: connect again")]
     Draining,
     /// Nothing is known of the node's rooms until its process is started again.
@@ -100,7 +100,7 @@ impl From<ClaimError> for PublishError {
 pub enum Refused {
     /// It has too much to do. The frames are still to be sent, before any other.
     Busy(Vec<Frame>),
-    /// It is gone.
+    /// It has ended.
     Gone,
 }
 

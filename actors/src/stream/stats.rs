@@ -1,4 +1,4 @@
-//! What a stream says of itself to those who look at it from outside.
+//! Statistics of a stream, for the API.
 
 use std::sync::{
     Arc,
@@ -32,7 +32,7 @@ pub struct StreamStats {
     pub bitrate_kbps: Option<u64>,
 }
 
-/// What a stream keeps for its [`StreamStats`].
+/// The counters behind a stream's [`StreamStats`].
 #[derive(Debug)]
 pub(super) struct StatsMeter {
     origin: Option<String>,
@@ -83,7 +83,7 @@ impl StatsMeter {
     }
 }
 
-/// How many watch a stream on this node: HTTP-FLV viewers and RTMP players.
+/// Counts of a stream's viewers on this node: HTTP-FLV viewers and RTMP players.
 #[derive(Debug, Clone, Default)]
 pub struct ViewerCount(Arc<AtomicU64>);
 
@@ -98,7 +98,7 @@ impl ViewerCount {
         CountedViewer(self.clone())
     }
 
-    /// How many there are.
+    /// The current count.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -46,7 +46,7 @@ impl Subscribers {
         self.0.retain(|subscriber| subscriber.id != id);
     }
 
-    /// Whether the media goes to viewers, and not only to segments.
+    /// Returns `true` if the media goes to viewers, and not only to segments.
     pub(super) fn are_watching(&self) -> bool {
         self.0.iter().any(|subscriber| subscriber.role == SubscriberRole::Viewers)
     }
@@ -55,7 +55,7 @@ impl Subscribers {
         self.0.retain_mut(|subscriber| subscriber.send(batches, room));
     }
 
-    /// Tells of a change of publisher. It passes the bound, as it comes once in a publisher's life.
+    /// Announces a change of publisher. It passes the bound, as it comes once in a publisher's life.
     pub(super) fn tell(&self, change: &StreamEvent) {
         for subscriber in &self.0 {
             subscriber.recipient.do_send(change.clone());
@@ -101,7 +101,7 @@ impl Subscriber {
     }
 }
 
-/// What decoding can start with, and all that follows.
+/// Returns the batches from the first one at which decoding can start.
 fn from_start(batches: &Batches) -> Option<Batches> {
     let start = batches.iter().position(|batch| batch.start.is_some())?;
     Some(batches.get(start..)?.into())

@@ -278,7 +278,7 @@ mod tests {
         }
     }
 
-    /// What FFmpeg's encoder writes with `-aac_pce 1`, for stereo and for 7.1.
+    /// Configurations of FFmpeg's encoder with `-aac_pce 1`, for stereo and for 7.1.
     #[test]
     fn a_program_config_element_is_read() {
         use ChannelElement::{Pair, Single};

@@ -15,9 +15,9 @@ pub const AAC_FRAME_MAX_BYTES: usize = 0x1FFF - ADTS_HEADER_BYTES;
 /// Samples of one AAC frame, at the core's rate.
 pub const AAC_FRAME_SAMPLES: u32 = 1024;
 
-/// What ADTS can say of an AAC stream.
+/// The fields of an ADTS header that describe an AAC stream.
 ///
-/// HE-AAC is told as its core: decoders find the extension in the frames, and ADTS has no place for it.
+/// HE-AAC is described as its core: decoders find the extension in the frames, and ADTS has no place for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdtsConfig {
     profile: u8,
@@ -25,7 +25,7 @@ pub struct AdtsConfig {
     channels: u8,
 }
 
-/// Why AAC cannot be told in ADTS.
+/// The reason that AAC cannot be carried in ADTS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AdtsError {
     /// The sequence header cannot be used.

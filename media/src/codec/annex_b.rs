@@ -52,7 +52,7 @@ impl AccessUnit {
         &self.config
     }
 
-    /// Whether decoding can start at it.
+    /// Returns `true` if decoding can start at it.
     pub fn is_keyframe(&self) -> bool {
         self.keyframe
     }

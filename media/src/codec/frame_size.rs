@@ -168,7 +168,7 @@ fn skip_h265_profiles(bits: &mut BitReader<'_>, sub_layers: u32) -> Option<()> {
     Some(())
 }
 
-/// How many pixels one step of cropping takes away.
+/// Pixels that one unit of cropping removes.
 struct ChromaFormat {
     unit_width: u32,
     unit_height: u32,

@@ -1,4 +1,4 @@
-//! How a video track's NAL units are laid out, and the parameter sets that its decoder needs first.
+//! The layout of a video track's NAL units, and the parameter sets that its decoder needs first.
 
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ impl NalSyntax {
     }
 }
 
-/// What a decoder configuration record says about the access units that follow it.
+/// A decoder configuration record, as far as the access units after it need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NalConfig {
     /// Whose units they are.
@@ -145,7 +145,7 @@ impl ActiveConfig {
         Ok(())
     }
 
-    /// Whether the sequence has changed since this was asked.
+    /// Returns `true` once after each change of the sequence.
     pub fn take_change(&mut self) -> bool {
         std::mem::take(&mut self.has_changed)
     }
@@ -275,7 +275,7 @@ mod tests {
         nals.iter().flat_map(|nal| [&(nal.len() as u32).to_be_bytes()[..], *nal].concat()).collect()
     }
 
-    /// Whether the sequence changed, and the sets after it.
+    /// The result: whether the sequence changed, and the sets after it.
     fn after(sets: &[&[u8]], nals: &[&[u8]]) -> (bool, Vec<Vec<u8>>) {
         let mut active = active(sets);
         active.update(&access_unit(nals)).unwrap();

@@ -1,4 +1,4 @@
-//! What the first bytes of an audio tag say: codec, and whether it is a sequence header.
+//! The head of an audio tag: its codec, and whether it is a sequence header.
 //!
 //! FLV v10.1 E.4.2 for the classic header, E-RTMP v2 "Enhanced Audio" for the one with a FourCC.
 
@@ -29,7 +29,7 @@ pub enum AudioCodec {
     FourCc([u8; 4]),
 }
 
-/// What an audio tag holds.
+/// The content of an audio tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AudioKind {
     /// The decoder's configuration.
@@ -45,9 +45,9 @@ pub enum AudioKind {
 pub struct AudioHeader {
     /// The codec.
     pub codec: AudioCodec,
-    /// What the tag holds.
+    /// The kind of content.
     pub kind: AudioKind,
-    /// Where the codec's own data begins in the tag's body.
+    /// Offset of the codec's own data in the tag's body, in bytes.
     pub data_offset: usize,
 }
 

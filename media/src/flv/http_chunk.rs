@@ -10,7 +10,7 @@ const HEAD_BYTES: usize = 10;
 
 const TAIL: &[u8] = b"\r\n";
 
-/// What ends a body.
+/// The last chunk, which ends a body.
 pub const END: &[u8] = b"0\r\n\r\n";
 
 /// A chunk in memory that its content shares.

@@ -13,7 +13,7 @@ use crate::stream::frame::Track;
 /// Bytes of a tag's header: type, size, timestamp, stream id.
 pub const TAG_HEADER_BYTES: usize = 11;
 
-/// What a tag adds to its body: its header, and the size that follows it.
+/// Bytes that a tag adds to its body: its header, and the size that follows it.
 pub const TAG_OVERHEAD_BYTES: usize = TAG_HEADER_BYTES + 4;
 
 /// The largest body that a tag's 24-bit size can tell.
@@ -29,7 +29,7 @@ pub const fn file_header(has_audio: bool, has_video: bool) -> [u8; FILE_HEADER_B
 }
 
 /// Appends one tag to `out`. The timestamp is wrapped to 32 bits, as the format has no more; a body over
-/// [`TAG_BODY_MAX_BYTES`] is left out, as it cannot be told.
+/// [`TAG_BODY_MAX_BYTES`] is left out, as the format has no field for it.
 pub fn put_tag(out: &mut Vec<u8>, track: Track, timestamp_ms: i64, body: &[u8]) {
     if body.len() > TAG_BODY_MAX_BYTES {
         return;
@@ -64,7 +64,7 @@ pub struct Tag<'a> {
     pub body: &'a [u8],
 }
 
-/// What a tag's header says of it.
+/// The fields of a tag's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TagHeader {
     /// The tag's type id; see [`Track::from_type_id`].

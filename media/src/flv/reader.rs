@@ -31,9 +31,9 @@ pub enum FlvError {
     /// A tag over the limit.
     #[error("an FLV tag of {size_bytes} bytes, the limit is {limit_bytes}")]
     TagTooLarge {
-        /// What the tag announced.
+        /// Size in the tag's header, in bytes.
         size_bytes: usize,
-        /// What was allowed.
+        /// The limit, in bytes.
         limit_bytes: usize,
     },
 }
@@ -50,7 +50,7 @@ impl FlvReader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// What the file header said the stream has, audio and video, once it was read.
+    /// The tracks in the file header, audio and video, once it was read.
     pub fn tracks(&self) -> Option<(bool, bool)> {
         match self.state {
             State::FileHeader => None,

@@ -1,4 +1,4 @@
-//! What the first bytes of a video tag say: codec, keyframe or sequence header, composition time.
+//! The head of a video tag: codec, keyframe or sequence header, composition time.
 //!
 //! FLV v10.1 E.4.3 for the classic header, E-RTMP v2 "Enhanced Video" for the one with a FourCC.
 
@@ -24,14 +24,14 @@ pub enum VideoCodec {
     FourCc([u8; 4]),
 }
 
-/// What a video tag holds.
+/// The content of a video tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VideoKind {
     /// The decoder's configuration.
     SequenceHeader,
-    /// A picture at which decoding can start.
+    /// A frame at which decoding can start.
     Keyframe,
-    /// A picture that needs earlier ones.
+    /// A frame that needs earlier ones.
     Inter,
     /// End of sequence, HDR metadata, commands: for the player, not for the decoder's buffer.
     Other,
@@ -42,11 +42,11 @@ pub enum VideoKind {
 pub struct VideoHeader {
     /// The codec.
     pub codec: VideoCodec,
-    /// What the tag holds.
+    /// The kind of content.
     pub kind: VideoKind,
     /// Presentation time minus decoding time, in milliseconds.
     pub composition_time_ms: i32,
-    /// Where the codec's own data begins in the tag's body.
+    /// Offset of the codec's own data in the tag's body, in bytes.
     pub data_offset: usize,
 }
 

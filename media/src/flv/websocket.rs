@@ -60,7 +60,7 @@ fn frame(opcode: u8, payload: &[u8]) -> Bytes {
     out.into()
 }
 
-/// What a client says that a viewer's connection has to act on.
+/// Messages of a client that a viewer's connection acts on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientMessage {
     /// To be answered with a [`pong`] of the same payload.

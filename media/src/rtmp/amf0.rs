@@ -91,9 +91,9 @@ pub enum Amf0Error {
     /// An array that claims more values than bytes are left.
     #[error("the AMF0 array claims {count} values in {left_bytes} bytes")]
     Count {
-        /// What it claims.
+        /// Length in its header.
         count: u32,
-        /// What is there.
+        /// Bytes that are left.
         left_bytes: usize,
     },
 }

@@ -16,7 +16,7 @@ use self::{
 };
 use super::{DEFAULT_CHUNK_SIZE, rtmp_crate::msg_type_id};
 
-/// How many chunk streams a peer may use. Encoders use 3 to 6.
+/// Maximum chunk streams of a peer. Encoders use 3 to 6.
 pub const MAX_CHUNK_STREAMS: usize = 64;
 
 /// Larger chunk sizes mean the same as this: no message is longer (RTMP 1.0 section 5.4.1).
@@ -25,10 +25,10 @@ const CHUNK_SIZE_CAP_BYTES: u32 = 0xFF_FFFF;
 /// The longest chunk header: three bytes of basic header, eleven of message header, four of extended timestamp.
 const HEADER_MAX_BYTES: usize = 18;
 
-/// What is set aside for a message when it starts; it grows with what arrives.
+/// Initial capacity for a message, in bytes; it grows as the message arrives.
 const FIRST_RESERVE_BYTES: usize = 16 * 1024;
 
-/// What a peer may make the reader hold.
+/// Limits on the memory that a peer can make the reader hold.
 #[derive(Debug, Clone, Copy)]
 pub struct ChunkLimits {
     /// The longest audio, video, data or aggregate message, in bytes.
@@ -89,15 +89,15 @@ pub enum ChunkError {
     TooLong {
         /// The message type.
         type_id: u8,
-        /// What was announced.
+        /// The announced value.
         len_bytes: usize,
-        /// What is allowed.
+        /// The limit.
         limit_bytes: usize,
     },
     /// Too much in partial messages.
     #[error("the partial messages have more than {limit_bytes} bytes")]
     TooMuchInFlight {
-        /// What is allowed.
+        /// The limit.
         limit_bytes: usize,
     },
     /// A chunk size of 0 or with the top bit set.
@@ -111,7 +111,7 @@ pub enum ChunkError {
     },
 }
 
-/// Where the reader stands in the byte stream.
+/// The position of the reader in the byte stream.
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     Header,

@@ -13,7 +13,7 @@ const FMT_CONTINUED: u8 = 3;
 const FULL_HEADER_SIZE_BYTES: usize = 11;
 const EXTENDED_SIZE_BYTES: usize = 4;
 
-/// What a message says of itself, apart from its payload.
+/// A message's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageHeader {
     /// The chunk stream, 2 to 65,599.
@@ -41,7 +41,7 @@ pub fn write_message(out: &mut Vec<u8>, header: &MessageHeader, payload: &[u8], 
     }
 }
 
-/// How many bytes [`write_message`] appends on a chunk stream below 64.
+/// Returns the bytes that [`write_message`] appends on a chunk stream below 64.
 pub fn message_len(payload_len: usize, timestamp_ms: u32, chunk_size_bytes: usize) -> usize {
     let payload_len = payload_len.min(MESSAGE_MAX_BYTES);
     let chunks = payload_len.div_ceil(chunk_size_bytes.max(1)).max(1);

@@ -21,7 +21,7 @@ const CREATE_STREAM: f64 = 2.0;
 const START: f64 = 3.0;
 const REPLY_SIZE_BYTES: usize = 1 + 2 * HANDSHAKE_SIZE_BYTES;
 
-/// What the server did.
+/// Events of the server.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientEvent {
     /// It accepted the publish or play. Comes behind the status that says so.
@@ -123,7 +123,7 @@ impl Client {
         self.events.pop_front()
     }
 
-    /// What is to be sent to the server; empty if nothing is.
+    /// Takes the bytes to send to the server; empty if there are none.
     pub fn take_output(&mut self) -> Bytes {
         std::mem::take(&mut self.output).into()
     }

@@ -1,4 +1,4 @@
-//! What a client asks for: command messages (RTMP 1.0 section 7.2) as an enum.
+//! A client's commands: command messages (RTMP 1.0 section 7.2) as an enum.
 
 use thiserror::Error;
 
@@ -33,14 +33,14 @@ pub enum Command {
     FcPublish {
         /// To be answered.
         transaction: f64,
-        /// What will be published.
+        /// The stream name to publish.
         stream_name: String,
     },
     /// `FCUnpublish`: announces the end of a publish.
     FcUnpublish {
         /// To be answered.
         transaction: f64,
-        /// What was published.
+        /// The stream name that was published.
         stream_name: String,
     },
     /// `FCSubscribe`: announces a play.
@@ -104,9 +104,9 @@ pub enum CommandError {
     /// Longer than allowed.
     #[error("the command has {len_bytes} bytes, the limit is {limit_bytes}")]
     TooLong {
-        /// What came.
+        /// The received value.
         len_bytes: usize,
-        /// What is allowed.
+        /// The limit.
         limit_bytes: usize,
     },
     /// Its values cannot be read.

@@ -18,7 +18,7 @@ pub enum HandshakeError {
     Reply(#[from] RtmpCrateError),
 }
 
-/// How far the peer has come.
+/// The progress of a handshake.
 #[derive(Debug)]
 enum Stage {
     C0C1(Vec<u8>),
@@ -26,7 +26,7 @@ enum Stage {
     Done,
 }
 
-/// The state of one handshake. It has no clock: whoever owns the connection decides how long it may take.
+/// The state of one handshake. It has no clock: the connection's owner limits its time.
 #[derive(Debug)]
 pub struct Handshake {
     stage: Stage,
@@ -68,7 +68,7 @@ impl Handshake {
         Ok(())
     }
 
-    /// Whether C2 has been consumed.
+    /// Returns `true` once C2 has been consumed.
     pub fn is_done(&self) -> bool {
         matches!(self.stage, Stage::Done)
     }

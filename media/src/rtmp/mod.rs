@@ -1,6 +1,6 @@
 //! RTMP without I/O: bytes from the peer go in, events and bytes for the peer come out.
 //!
-//! What a connection passes through, in order:
+//! A connection's bytes pass through these modules, in order:
 //!
 //! - [`handshake`] takes C0, C1 and C2 in any pieces and answers S0, S1 and S2.
 //! - [`chunk_reader`] makes messages of chunks (RTMP 1.0 section 5.3); [`chunk_writer`] makes chunks of messages.

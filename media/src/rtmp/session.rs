@@ -30,10 +30,10 @@ use reply::Output;
 use request::App;
 pub use request::StreamRequest;
 
-/// How many commands a peer may send before its publish or play is accepted. Encoders send fewer than ten.
+/// Maximum commands of a peer before its publish or play is accepted. Encoders send fewer than ten.
 pub const COMMANDS_MAX: u32 = 1000;
 
-/// What a session is told from outside.
+/// Settings of a session.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
     /// The only app that is served.
@@ -54,7 +54,7 @@ impl Default for SessionConfig {
     }
 }
 
-/// How far a connection has come.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// C0, C1 and C2 are expected.
@@ -93,7 +93,7 @@ impl fmt::Display for Phase {
     }
 }
 
-/// What the peer did, for whoever owns the session.
+/// Events of the peer, for the owner of the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// It asks to publish.
@@ -127,7 +127,7 @@ pub enum Refusal {
         /// In a sentence.
         description: String,
     },
-    /// Nobody publishes the room that is to be played.
+    /// The room to play has no publisher.
     StreamNotFound {
         /// In a sentence.
         description: String,
@@ -146,7 +146,7 @@ pub enum SessionError {
     /// Another app than the one that is served.
     #[error("the app {app:?} is not served here, only {served:?}: rtmp://HOST/{served}/ROOM")]
     App {
-        /// What was asked for, without its query, and cut if it is long.
+        /// The requested stream name, without its query, and cut if it is long.
         app: String,
         /// The app of this server.
         served: String,
@@ -154,7 +154,7 @@ pub enum SessionError {
     /// The stream name is no room name.
     #[error("the stream name {stream_name:?} is no room: {reason}")]
     Room {
-        /// What was asked for, without its query, and cut if it is long.
+        /// The requested stream name, without its query, and cut if it is long.
         stream_name: String,
         /// Why not.
         reason: RoomNameError,
@@ -178,7 +178,7 @@ pub enum SessionError {
     Closed,
 }
 
-/// What has been received, and how much of that the peer knows of (RTMP 1.0 sections 5.4.3 and 5.4.4).
+/// The bytes received, and those acknowledged to the peer (RTMP 1.0 sections 5.4.3 and 5.4.4).
 #[derive(Debug)]
 struct Received {
     total_bytes: u32,
@@ -265,12 +265,12 @@ impl Session {
         self.events.pop_front()
     }
 
-    /// What is to be sent to the peer; empty if nothing is. Leaving over 256 KiB here makes the next feed fail.
+    /// Takes the bytes to send to the peer, if any. Leaving over 256 KiB here makes the next feed fail.
     pub fn take_output(&mut self) -> Bytes {
         self.output.take()
     }
 
-    /// How far the connection has come.
+    /// The connection's phase.
     pub fn phase(&self) -> Phase {
         self.phase
     }

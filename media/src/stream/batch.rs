@@ -33,7 +33,7 @@ pub struct Batch {
     pub first_ms: i64,
     /// The latest decoding time of its tags, in milliseconds.
     pub last_ms: i64,
-    /// How many tags it has.
+    /// The number of tags.
     pub tag_count: u32,
     /// The tracks with frames in it.
     pub tracks: Tracks,

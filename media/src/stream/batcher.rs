@@ -41,7 +41,7 @@ const APART_FRAMES: u32 = 50;
 pub enum StreamNote {
     /// Viewers begin at other places than before.
     Entry(EntryChange),
-    /// A track came after the first viewers were told what there is.
+    /// A track came after the first viewers had got their headers.
     TrackCame(Track),
     /// A track's frames stopped, while the other one goes on.
     TrackPaused(Track),
@@ -152,7 +152,7 @@ impl Batcher {
         batches
     }
 
-    /// Whether a flush would give anything.
+    /// Returns `true` if a flush would return media.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }

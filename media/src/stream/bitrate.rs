@@ -1,4 +1,4 @@
-//! How many bits a stream had a second, over the last few seconds.
+//! The bitrate of a stream over the last few seconds.
 
 /// Seconds that the mean is taken over: two or more GOPs of most encoders, so that keyframes even out.
 const WINDOW_S: usize = 5;

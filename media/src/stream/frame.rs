@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-/// What a frame belongs to. FLV tags and RTMP messages number them alike (FLV v10.1 E.4.1, RTMP 1.0 section 7.1).
+/// The track of a frame. FLV tags and RTMP messages use the same numbers (FLV v10.1 E.4.1, RTMP 1.0 section 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Track {
     /// Message and tag type 8.
@@ -37,7 +37,7 @@ impl Track {
 /// A media message: the body of an FLV tag, which is the payload of an RTMP message of the same type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What it belongs to.
+    /// The frame's track.
     pub track: Track,
     /// The publisher's decoding time in milliseconds; wraps at 2^32.
     pub timestamp_ms: u32,

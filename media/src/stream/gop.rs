@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::stream::{batch::Batch, headers::SharedHeaders, tracks::Tracks};
 
-/// How much of a stream is kept.
+/// Limits of a stream's GOP cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GopLimits {
     /// The most groups; 0 keeps nothing.
@@ -16,7 +16,7 @@ pub struct GopLimits {
     pub window_ms: i64,
 }
 
-/// Where a viewer starts: what its decoder needs, then the media.
+/// The start of a viewer: the headers that its decoder needs, then the media.
 #[derive(Debug, Clone)]
 pub struct JoinPoint {
     /// Metadata and sequence headers, stamped with the time of the first frame.
@@ -26,7 +26,7 @@ pub struct JoinPoint {
     pub batches: Vec<Arc<Batch>>,
 }
 
-/// What became of a batch that was offered to the cache.
+/// The fate of a batch that was offered to the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// It is in the cache.
@@ -100,7 +100,7 @@ impl GopCache {
         })
     }
 
-    /// Forgets everything, as when the publisher is gone and what it sent is past.
+    /// Drops all groups, as when the publisher is disconnected and its media is past.
     pub fn clear(&mut self) {
         self.gops.clear();
         self.size_bytes = 0;
@@ -115,7 +115,7 @@ impl GopCache {
         self.size_bytes > self.limits.size_max_bytes
     }
 
-    /// Whether the oldest group began before the window, which only moves on.
+    /// Returns `true` if the oldest group began before the window, which only moves forward.
     fn is_oldest_past(&self, newest_ms: i64) -> bool {
         self.gops.front().is_some_and(|oldest| newest_ms - oldest.first_ms > self.limits.window_ms)
     }

@@ -1,4 +1,4 @@
-//! What a decoder must have before its first frame: metadata and sequence headers.
+//! The headers that a decoder must have before its first frame: metadata and sequence headers.
 
 use std::sync::{Arc, OnceLock};
 
@@ -172,7 +172,7 @@ impl HeaderSet {
         })
     }
 
-    /// What the publisher announced.
+    /// The tracks that the publisher announced.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
@@ -266,7 +266,7 @@ impl Headers {
         self.encodings.get(format, flv).clone()
     }
 
-    /// What begins the media of a connection in this format: FLV's file header, nothing for RTMP.
+    /// The first bytes of a connection's media in this format: FLV's file header, nothing for RTMP.
     pub fn preamble(&self, format: WireFormat) -> Bytes {
         format.frame_flv(&file_header(self.tracks.audio, self.tracks.video))
     }

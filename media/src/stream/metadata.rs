@@ -1,4 +1,4 @@
-//! What a publisher announces in onMetaData (FLV v10.1 E.5).
+//! A publisher's onMetaData (FLV v10.1 E.5).
 
 use bytes::Bytes;
 
@@ -14,9 +14,9 @@ pub struct Metadata {
     pub announces_video: bool,
     /// An audio codec is named.
     pub announces_audio: bool,
-    /// Picture width in pixels, if it is given.
+    /// Frame width in pixels, if it is given.
     pub width: Option<u32>,
-    /// Picture height in pixels, if it is given.
+    /// Frame height in pixels, if it is given.
     pub height: Option<u32>,
 }
 
@@ -87,7 +87,7 @@ pub fn is_sample_access(payload: &[u8]) -> bool {
     payload.starts_with(SAMPLE_ACCESS)
 }
 
-/// Whether a data message is onMetaData.
+/// Returns `true` if a data message is onMetaData.
 pub fn is_metadata(payload: &[u8]) -> bool {
     const ON_METADATA: &[u8] = b"\x02\x00\x0aonMetaData";
     payload.starts_with(ON_METADATA)

@@ -13,7 +13,7 @@ const REPEATED_MAX_MS: i32 = 1 << 30;
 /// The most headers that are held: metadata, two sequence headers, and what there is of further tracks.
 const HELD_MAX: usize = 3 + EXTRAS_MAX;
 
-/// How far one publication was taken, over however many connections.
+/// The position up to which one publication was taken, over all its connections.
 #[derive(Debug, Default)]
 pub struct PublicationResume {
     audio_ms: Option<u32>,
@@ -21,7 +21,7 @@ pub struct PublicationResume {
     phase: ResumePhase,
 }
 
-/// What is to be taken of the frames that came.
+/// The part of the received frames that is new.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     /// Frames that did not come before.
@@ -37,7 +37,7 @@ enum ResumePhase {
     /// Nothing but headers came over the new connection. They are those of its first picture, which may be older than
     /// the newest that was taken, so they wait.
     Joining(HeldHeaders),
-    /// What comes came before.
+    /// The frames came before.
     Repeating(HeldHeaders),
 }
 
@@ -49,7 +49,7 @@ struct HeldHeaders(Vec<(FrameClass, Frame)>);
 enum Kind {
     /// Configures decoders; has no time of its own.
     Header,
-    /// Sound or a picture.
+    /// Audio or video.
     Coded,
     Other,
 }
@@ -62,7 +62,7 @@ impl PublicationResume {
         }
     }
 
-    /// Tells what of the next frames is to be taken.
+    /// Returns the part of the next frames that is new.
     pub fn take(&mut self, frames: Vec<Frame>) -> Taken {
         let mut taken = Taken::default();
         for frame in frames {
@@ -110,7 +110,7 @@ impl PublicationResume {
         taken.frames.push(frame);
     }
 
-    /// Whether the frame is no later than the last one of its track, or of the other if its own had none.
+    /// Returns `true` if the frame is no later than the last one of its track, or of the other if its own had none.
     fn repeats(&self, frame: &Frame) -> bool {
         let last_ms = match frame.track {
             Track::Audio => self.audio_ms.or(self.video_ms),

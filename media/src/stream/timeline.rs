@@ -12,7 +12,7 @@ pub const STEP_BACK_MAX_MS: i64 = 1_000;
 /// showing.
 pub const STEP_FORWARD_MAX_MS: i64 = 10_000;
 
-/// How far behind the last frame the first one of a new clock is placed: about a picture's duration.
+/// Distance between the last frame and the first one of a new clock: about the duration of a video frame.
 pub const SPLICE_STEP_MS: i64 = 33;
 
 /// A stream whose first time is not later than this begins there.
@@ -59,7 +59,7 @@ struct TrackClock {
     reading: Option<Reading>,
     /// The time given to the track's last frame.
     last_ms: Option<i64>,
-    /// That time is what the reading says, and so will the next one's be.
+    /// The frame's time is the clock's reading, and so is the next one's.
     is_steady: bool,
 }
 

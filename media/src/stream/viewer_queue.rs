@@ -1,4 +1,4 @@
-//! What one viewer has yet to be sent, and the policy for a viewer that is slower than the stream.
+//! The media queued for one viewer, and the policy for a viewer that is slower than the stream.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 
 use crate::stream::{batch::Batch, gop::JoinPoint, headers::SharedHeaders, wire_format::WireFormat};
 
-/// How far a viewer may fall behind.
+/// Limits for a viewer that falls behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LagLimits {
     /// Bytes of live media that may wait, not counting the batch that was begun and the newest one that decoding can start
@@ -18,7 +18,7 @@ pub struct LagLimits {
     pub queue_max_bytes: usize,
     /// Milliseconds of live media that may wait.
     pub queue_max_ms: i64,
-    /// How long a viewer may take nothing at all while something waits.
+    /// Time limit for a viewer that accepts no bytes while something waits.
     pub stall_max: Duration,
 }
 
@@ -62,7 +62,7 @@ struct Item {
 
 #[derive(Debug)]
 enum Kind {
-    /// What belongs to the connection and not to the media: a response's head, the FLV file header, RTMP replies.
+    /// Bytes of the connection, not of its media: a response's head, the FLV file header, RTMP replies.
     Control,
     /// Metadata and sequence headers, in front of the media that needs them.
     Headers,
@@ -70,12 +70,12 @@ enum Kind {
     Media { start: Option<SharedHeaders>, last_ms: i64, tag_count: u32, live: bool },
 }
 
-/// What a viewer did not get because it was too slow.
+/// Media that was skipped because a viewer was too slow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
     /// Tags that were left out.
     pub tags: u64,
-    /// How often the viewer was moved on to a later keyframe.
+    /// Times that the viewer was moved to a later keyframe.
     pub skips: u64,
 }
 
@@ -188,7 +188,7 @@ impl ViewerQueue {
         self.dropped = Dropped::default();
     }
 
-    /// Whether everything was sent.
+    /// Returns `true` if everything was sent.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -222,12 +222,12 @@ impl ViewerQueue {
         self.items = VecDeque::new();
     }
 
-    /// Whether the viewer has taken nothing for too long.
+    /// Returns `true` if the viewer has accepted no bytes for too long.
     pub fn is_stalled(&self, limits: &LagLimits, now: Instant) -> bool {
         !self.items.is_empty() && now.saturating_duration_since(self.progress) >= limits.stall_max
     }
 
-    /// What was left out so far.
+    /// The media that was skipped so far.
     pub fn dropped(&self) -> Dropped {
         self.dropped
     }
@@ -355,7 +355,7 @@ impl Item {
         }
     }
 
-    /// What was begun has to be finished, and nothing replaces what belongs to the connection.
+    /// A tag that was begun has to be finished, and nothing replaces bytes of the connection.
     fn can_go(&self) -> bool {
         !self.begun && !matches!(self.kind, Kind::Control)
     }

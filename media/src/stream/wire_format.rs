@@ -33,7 +33,7 @@ impl WireFormat {
         }
     }
 
-    /// What tells a viewer that the media ended in good order, where the format can.
+    /// The bytes that signal the end of the media, where the format has them.
     pub fn end(self) -> Bytes {
         match self {
             Self::FlvChunks => Bytes::from_static(http_chunk::END),

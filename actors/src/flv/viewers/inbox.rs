@@ -15,15 +15,15 @@ const READ_MAX_BYTES: usize = 1024;
 /// The receiving side of a viewer's connection.
 #[derive(Debug)]
 pub(super) enum Inbox {
-    /// What comes is thrown away.
+    /// Input is discarded.
     Http(Open),
     /// Nothing comes from another node until it disconnects.
     Node,
-    /// What comes are frames.
+    /// Input is WebSocket frames.
     WebSocket(ClientReader),
 }
 
-/// Whether an HTTP client may send more.
+/// The state of an HTTP client's sending side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Open {
     /// It may.

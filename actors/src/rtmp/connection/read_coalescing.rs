@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::wire::Wire;
 
-/// The longest that something waits to be read while nobody watches.
+/// The longest time that input waits to be read while the stream has no viewers.
 ///
 /// A segment is listed so much later, at the worst: it is over when the next keyframe was read.
 const COALESCING_TIME: Duration = Duration::from_millis(75);
@@ -32,7 +32,7 @@ pub(super) enum Readiness {
     Unannounced,
 }
 
-/// How a connection waits for what its peer sends.
+/// Read coalescing: a connection of an unwatched publisher waits for more bytes per read.
 #[derive(Debug)]
 pub(super) enum ReadCoalescing {
     /// For anything at all.

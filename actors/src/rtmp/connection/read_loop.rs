@@ -15,7 +15,7 @@ use crate::wire::Wire;
 /// The most that is read at once, in bytes.
 const READ_MAX_BYTES: usize = 64 * 1024;
 
-/// How often a peer that sends without a pause is read from before others have their turn.
+/// Reads from a peer that sends without a pause before others have their turn.
 const READS_MAX: usize = 4;
 
 thread_local! {
@@ -23,12 +23,12 @@ thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_MAX_BYTES]);
 }
 
-/// Whether a connection is read from.
+/// The state of a connection's reading side.
 #[derive(Debug)]
 pub(super) enum ReadFlow {
     /// As soon as there is something.
     Open,
-    /// What was read waits to take effect, and TCP slows the peer down.
+    /// Input waits to take effect, and TCP slows the peer down.
     Paused(Option<Waker>),
 }
 

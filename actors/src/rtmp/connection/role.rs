@@ -1,4 +1,4 @@
-//! What an RTMP connection is there for.
+//! The role of an RTMP connection: publisher, player, or neither yet.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -46,17 +46,17 @@ impl Role {
 pub(super) struct Publishing {
     pub room: RoomName,
     pub publication: Publication,
-    /// What may cut it.
+    /// The cut-off of its access.
     pub access: Option<AccessSession>,
     pub since: Instant,
-    /// What the connection had received before.
+    /// The bytes that the connection had received before.
     pub bytes_before: u64,
     /// The publisher was asked whether it is there, and has not answered.
     pub pinged: bool,
 }
 
 impl Publishing {
-    /// Whether to ask now: once for each time that it falls silent.
+    /// Returns `true` if it is time to ask: once for each time that it falls silent.
     pub fn is_ping_due(&mut self, silent: Duration, timeout: Duration) -> bool {
         let quiet = silent >= timeout / 2;
         let due = quiet && !self.pinged;

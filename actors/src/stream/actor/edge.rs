@@ -33,7 +33,7 @@ impl StreamActor {
         }
     }
 
-    /// Whether anyone watches may have changed.
+    /// Updates the pull after a change of subscribers.
     pub(super) fn viewers_changed(&mut self, ctx: &mut Context<Self>) {
         let is_watched = self.subscribers.are_watching();
         if is_watched != self.unwatched_since.is_none() {

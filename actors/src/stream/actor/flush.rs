@@ -16,7 +16,7 @@ use crate::{
     stream::{flush_timer::FlushTimer, ingest::Ingest},
 };
 
-/// How long sound waits for a picture to ride along with, when media is flushed with every picture.
+/// Time that audio waits for a video frame to be sent with, when media is flushed with every frame.
 pub(super) const AUDIO_WAIT: Duration = Duration::from_millis(100);
 
 /// Pictures do not come to the millisecond: one that comes in the last tenth of an interval ends it, up to so long before.
@@ -26,7 +26,7 @@ const EARLY_PICTURE_MAX: Duration = Duration::from_millis(10);
 /// some send one of them up to 1.5 s late. A microphone that is off never sends anything.
 const OPENING_WAIT: Duration = Duration::from_secs(2);
 
-/// So long after its end, an interval is ended without the picture that might have ended it.
+/// Time after its end at which an interval is closed without the video frame that might have closed it.
 const LATE_PICTURE: Duration = Duration::from_millis(5);
 
 impl StreamActor {

@@ -426,7 +426,7 @@ async fn a_claim_that_is_lost_before_its_answer_comes_is_refused() {
     assert_eq!(asked.await.unwrap().unwrap_err(), PublishError::Busy);
 }
 
-/// How long a slow store takes.
+/// Duration of a request to a slow store.
 const CLAIM_DELAY: Duration = Duration::from_secs(1);
 
 #[actix_rt::test]

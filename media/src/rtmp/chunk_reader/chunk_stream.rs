@@ -1,6 +1,6 @@
 //! The state of one chunk stream.
 
-/// What one chunk stream remembers (section 5.3.1.2): the last header, and the message that is arriving.
+/// The state of one chunk stream (section 5.3.1.2): the last header, and the message that is arriving.
 #[derive(Debug)]
 pub(super) struct ChunkStream {
     pub csid: u32,
@@ -8,7 +8,7 @@ pub(super) struct ChunkStream {
     pub stream_id: u32,
     pub len_bytes: usize,
     pub timestamp_ms: u32,
-    /// What a type 3 chunk that starts a message adds again.
+    /// The timestamp delta that a type 3 chunk adds again when it starts a message.
     pub delta_ms: u32,
     /// The extended field of the last type 0, 1 or 2 chunk, which type 3 chunks repeat.
     pub extended: Option<u32>,

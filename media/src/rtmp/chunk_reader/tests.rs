@@ -19,7 +19,7 @@ fn read_in_pieces<'a>(
     Ok(messages)
 }
 
-/// What whole input and single bytes are read as, which must be the same.
+/// Reads the input whole and byte by byte, and asserts that both give the same messages.
 fn read(bytes: &[u8]) -> Result<Vec<Message>, ChunkError> {
     let whole = read_in_pieces(&mut ChunkReader::new(ChunkLimits::default()), [bytes]);
     let single = read_in_pieces(&mut ChunkReader::new(ChunkLimits::default()), bytes.chunks(1));

@@ -1,4 +1,4 @@
-//! What a session does with each command (RTMP 1.0 section 7.2).
+//! A session's answers to each command (RTMP 1.0 section 7.2).
 
 use super::{
     Event, Phase, Session, SessionError, StreamRequest,

@@ -1,4 +1,4 @@
-//! What the server says, as bytes that wait to be taken.
+//! The server's messages, as bytes that wait to be taken.
 
 use bytes::Bytes;
 
@@ -52,12 +52,12 @@ impl Output {
         std::mem::take(&mut self.bytes).into()
     }
 
-    /// Where the handshake, which comes before all messages, puts its reply.
+    /// The buffer for the handshake's reply, which comes before all messages.
     pub fn raw(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// Whether more waits than a peer that reads its replies would let wait.
+    /// Returns `true` if more bytes wait than a peer that reads its replies would leave.
     pub fn is_full(&self) -> bool {
         self.bytes.len() > OUTPUT_LIMIT_BYTES
     }

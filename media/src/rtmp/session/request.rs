@@ -1,4 +1,4 @@
-//! What a client names when it publishes or plays.
+//! The room and query that a client names when it publishes or plays.
 //!
 //! A client cuts its address in two, an app and a stream name, and clients do not agree where: FFmpeg cuts at the second
 //! slash, even one in the query. Both parts are read together, and every spelling with one meaning is accepted.
@@ -16,7 +16,7 @@ const CUT_FROM_BYTES: usize = 976;
 pub struct StreamRequest {
     /// The stream name without its query.
     pub room: RoomName,
-    /// What followed `?` after the stream name and after the app, joined by `&`; empty if nothing did.
+    /// The queries after the stream name and after the app, joined by `&`; empty if there are none.
     pub query: Confidential,
     /// The stream name is so long that the encoder may have cut it.
     pub may_be_cut: bool,
@@ -27,7 +27,7 @@ pub struct StreamRequest {
 pub(super) enum App {
     /// The one that is served, or none at all, which can only mean the same.
     Served {
-        /// What followed `?`.
+        /// The query after `?`.
         query: Confidential,
         /// None was named: the stream name may begin with it.
         is_unnamed: bool,
@@ -36,7 +36,7 @@ pub(super) enum App {
     WithRoom {
         /// The segment.
         room: String,
-        /// What followed `?`; `None` if there is no `?`.
+        /// The query after `?`; `None` if there is no `?`.
         query: Option<Confidential>,
     },
     /// Another one, by its name without the query.
@@ -55,7 +55,7 @@ pub(super) enum NotARoom {
 /// The instance that servers of the Flash era take when an address names none.
 const DEFAULT_INSTANCE: &str = "_definst_";
 
-/// What Flash-style clients put before a stream name to say what kind of file it is. FFmpeg does so by its extension.
+/// File types that Flash-style clients put before a stream name. FFmpeg derives them from the name's extension.
 const KIND_PREFIXES: [&str; 3] = ["mp4:", "flv:", "mp3:"];
 
 impl App {
@@ -131,7 +131,7 @@ fn trimmed_query(query: &str) -> &str {
     query.trim_end_matches('/')
 }
 
-/// What comes before the first `?`, and what after it.
+/// Splits a name at its first `?`.
 fn split_query(text: &str) -> (&str, &str) {
     text.split_once('?').unwrap_or((text, ""))
 }
