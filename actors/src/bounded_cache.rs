@@ -2,17 +2,23 @@
 
 use std::{collections::HashMap, hash::Hash};
 
+/// Walks over a full cache: at most one for each so many insertions, as a part of its size. A cache that is full of what is
+/// of use would be walked for each new key otherwise.
+const WALK_EVERY: usize = 16;
+
 /// Answers to what clients ask for, up to a number of them: anyone can ask for anything.
 #[derive(Debug)]
 pub(crate) struct BoundedCache<K, V> {
     entries: HashMap<K, V>,
     max: usize,
+    /// Insertions until the next walk.
+    walk_in: usize,
 }
 
 impl<K: Eq + Hash, V> BoundedCache<K, V> {
     /// Makes an empty cache of at most `max` entries.
     pub fn new(max: usize) -> Self {
-        Self { entries: HashMap::new(), max }
+        Self { entries: HashMap::new(), max, walk_in: 0 }
     }
 
     /// Returns the entry of a key.
@@ -20,10 +26,28 @@ impl<K: Eq + Hash, V> BoundedCache<K, V> {
         self.entries.get(key)
     }
 
-    /// Drops all entries that are of no use, if the cache is full. While it is not, an insertion costs no walk.
+    /// Drops all entries that are of no use, if the cache is full. While it is not, an insertion costs no walk, and while what
+    /// is in it is of use, few do.
     pub fn make_room(&mut self, is_of_use: impl Fn(&V) -> bool) {
-        if self.entries.len() >= self.max {
-            self.entries.retain(|_, value| is_of_use(value));
+        self.make_room_by(&[&is_of_use]);
+    }
+
+    /// The same, by one measure after the other until there is room.
+    pub fn make_room_by(&mut self, measures: &[&dyn Fn(&V) -> bool]) {
+        if self.entries.len() < self.max {
+            return;
+        }
+        match self.walk_in.checked_sub(1) {
+            Some(fewer) => self.walk_in = fewer,
+            None => {
+                for is_of_use in measures {
+                    if self.entries.len() >= self.max {
+                        self.entries.retain(|_, value| is_of_use(value));
+                    }
+                }
+                let freed = self.max.saturating_sub(self.entries.len());
+                self.walk_in = (self.max / WALK_EVERY).saturating_sub(freed);
+            }
         }
     }
 
@@ -37,6 +61,8 @@ impl<K: Eq + Hash, V> BoundedCache<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     fn full() -> BoundedCache<u32, u32> {
@@ -53,6 +79,22 @@ mod tests {
         cache.insert(3, 3);
         cache.insert(1, 10);
         assert_eq!((cache.get(&3), cache.get(&1), cache.get(&0)), (None, Some(&10), Some(&0)));
+    }
+
+    #[test]
+    fn a_cache_full_of_what_is_of_use_is_seldom_walked() {
+        let (mut cache, looked) = (BoundedCache::new(32), Cell::new(0));
+        for key in 0..64 {
+            cache.make_room(|_| {
+                looked.set(looked.get() + 1);
+                true
+            });
+            cache.insert(key, key);
+        }
+        // Of 32 insertions into the full cache, every third walks.
+        assert_eq!(looked.get(), 11 * 32);
+        (0..3).for_each(|_| cache.make_room(|_| false));
+        assert_eq!(cache.get(&0), None);
     }
 
     #[test]

@@ -96,8 +96,9 @@ impl Callback {
             Err(_) => (NO_FRESH, Duration::ZERO),
         };
         let mut answers = self.answers();
-        answers.make_room(|known| known.fresh_until > now || known.usable_until > now);
-        answers.make_room(|known| known.fresh_until > now);
+        answers.make_room_by(&[&|known| known.fresh_until > now || known.usable_until > now, &|known| {
+            known.fresh_until > now
+        }]);
         let (fresh_until, usable_until) = (now + fresh, now + usable);
         answers.insert(key, Remembered { answer, fresh_until, usable_until });
     }
