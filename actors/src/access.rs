@@ -8,6 +8,7 @@ mod agent;
 mod callback;
 mod callback_message;
 mod cluster_sync;
+mod connection_counts;
 mod events;
 mod gatekeeper;
 mod grant;

@@ -1,4 +1,4 @@
-//! Administration: disconnecting, blocking and revoking, on any node for all.
+//! Administration: disconnecting, blocking and revoking, and the lifting of these, on any node for all.
 
 use std::{str::FromStr, time::Duration};
 
@@ -38,6 +38,16 @@ pub(super) async fn kick_publisher(
     answer(orders.kick_publisher(&administrator, room, block).await)
 }
 
+/// `DELETE /api/v1/streams/ROOM/block`.
+pub(super) async fn unblock(
+    request: &HttpRequest,
+    orders: &Orders,
+    room: &RoomName,
+) -> Result<HttpResponse, ApiError> {
+    let administrator = admit(request, orders, Some(room)).await?;
+    answer(orders.unblock(&administrator, room).await)
+}
+
 /// `DELETE /api/v1/streams/ROOM/viewers?sub=SUBJECT`.
 pub(super) async fn kick_viewers(
     request: &HttpRequest,
@@ -60,6 +70,16 @@ pub(super) async fn revoke(
 ) -> Result<HttpResponse, ApiError> {
     let administrator = admit(request, orders, None).await?;
     answer(orders.revoke(&administrator, &decode(token_id)).await)
+}
+
+/// `DELETE /api/v1/tokens/JTI/revocation`.
+pub(super) async fn reinstate(
+    request: &HttpRequest,
+    orders: &Orders,
+    token_id: &str,
+) -> Result<HttpResponse, ApiError> {
+    let administrator = admit(request, orders, None).await?;
+    answer(orders.reinstate(&administrator, &decode(token_id)).await)
 }
 
 async fn admit(

@@ -239,6 +239,7 @@ impl From<OrderError> for ApiError {
         match &error {
             OrderError::Name => Self::bad_request("bad_name", error.to_string()),
             OrderError::TooMany => Self::unavailable("too_many_orders", error.to_string()),
+            OrderError::NotInForce => Self::new(StatusCode::NOT_FOUND, "not_in_force", error.to_string()),
             OrderError::NotPassedOn(_) => Self::registry_unavailable(error.to_string()),
         }
     }

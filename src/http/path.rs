@@ -23,16 +23,27 @@ pub(super) enum Target<'a> {
     Streams(Option<Result<RoomName, RoomNameError>>),
     /// One room.
     Stream(Result<RoomName, RoomNameError>),
-    /// A room's publisher, to be disconnected.
-    Publisher(Result<RoomName, RoomNameError>),
-    /// A room's viewers, to be disconnected.
-    Viewers(Result<RoomName, RoomNameError>),
-    /// A token, by its name, to be revoked.
-    Token(&'a str),
+    /// A subject of an administrator's order.
+    Administered(Administered<'a>),
     /// The description of the API.
     Description,
     /// Live media.
     Flv(Result<RoomName, RoomNameError>),
+}
+
+/// A subject of an administrator's order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Administered<'a> {
+    /// A room's publisher, to be disconnected.
+    Publisher(Result<RoomName, RoomNameError>),
+    /// A room's viewers, to be disconnected.
+    Viewers(Result<RoomName, RoomNameError>),
+    /// A room's block, to be lifted.
+    Block(Result<RoomName, RoomNameError>),
+    /// A token, by its name, to be revoked.
+    Token(&'a str),
+    /// A token's revocation, by the token's name, to be lifted.
+    Revocation(&'a str),
 }
 
 /// Reads a path and its query. `app` is that of `/APP/ROOM.flv`.
@@ -62,18 +73,23 @@ fn api<'a>(path: &'a str, query: &str) -> Option<Target<'a>> {
         "streams" => Some(Target::Streams(room_in(query))),
         rest => match (rest.strip_prefix("streams/"), rest.strip_prefix("tokens/")) {
             (Some(room), _) => Some(stream(room)),
-            (None, Some(token)) => Some(Target::Token(token)),
+            (None, Some(token)) => Some(Target::Administered(match token.strip_suffix("/revocation") {
+                Some(token) => Administered::Revocation(token),
+                None => Administered::Token(token),
+            })),
             (None, None) => None,
         },
     }
 }
 
 fn stream<'a>(path: &str) -> Target<'a> {
-    match path.rsplit_once('/') {
-        Some((room, "publisher")) => Target::Publisher(RoomName::from_address(room)),
-        Some((room, "viewers")) => Target::Viewers(RoomName::from_address(room)),
-        _ => Target::Stream(RoomName::from_address(path)),
-    }
+    let room = RoomName::from_address;
+    Target::Administered(match path.rsplit_once('/') {
+        Some((name, "publisher")) => Administered::Publisher(room(name)),
+        Some((name, "viewers")) => Administered::Viewers(room(name)),
+        Some((name, "block")) => Administered::Block(room(name)),
+        _ => return Target::Stream(room(path)),
+    })
 }
 
 /// The room that a query asks for.
@@ -94,6 +110,10 @@ mod tests {
         RoomName::new(name)
     }
 
+    fn administered(subject: Administered<'_>) -> Option<Target<'_>> {
+        Some(Target::Administered(subject))
+    }
+
     #[test]
     fn pages_and_the_api_have_their_paths() {
         assert_eq!(target("/"), Some(Target::Home));
@@ -107,10 +127,12 @@ mod tests {
         assert_eq!(target("/api/v1/streams?a=b&room="), Some(Target::Streams(Some(room("")))));
         assert_eq!(target("/api/v1/streams/r"), Some(Target::Stream(room("r"))));
         assert_eq!(target("/api/streams/r.flv"), Some(Target::Stream(room("r.flv"))));
-        assert_eq!(target("/api/v1/streams/r/publisher"), Some(Target::Publisher(room("r"))));
-        assert_eq!(target("/api/v1/streams/r/viewers?sub=s"), Some(Target::Viewers(room("r"))));
+        assert_eq!(target("/api/v1/streams/r/publisher"), administered(Administered::Publisher(room("r"))));
+        assert_eq!(target("/api/v1/streams/r/viewers?sub=s"), administered(Administered::Viewers(room("r"))));
         assert_eq!(target("/api/v1/streams/publisher"), Some(Target::Stream(room("publisher"))));
-        assert_eq!(target("/api/v1/tokens/a%20b"), Some(Target::Token("a%20b")));
+        assert_eq!(target("/api/v1/streams/r/block"), administered(Administered::Block(room("r"))));
+        assert_eq!(target("/api/v1/tokens/a%20b"), administered(Administered::Token("a%20b")));
+        assert_eq!(target("/api/v1/tokens/a/revocation"), administered(Administered::Revocation("a")));
         assert_eq!(target("/api/v1/server"), Some(Target::Server));
         assert_eq!(target("/api/openapi.json"), Some(Target::Description));
     }

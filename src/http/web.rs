@@ -20,7 +20,7 @@ use super::{
     cors::{READ_METHODS, preflight},
     health::Health,
     page,
-    path::{self, Target},
+    path::{self, Administered, Target},
     rewind::Rewind,
     settings::HttpSettings,
     write_timeout::WriteTimeout,
@@ -68,9 +68,7 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
 async fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, ApiError> {
     match path::parse(request.path(), request.query_string(), &site.app) {
         None => Err(ApiError::not_found(nothing_at(request.path(), site.api.info().hls_port))),
-        Some(target @ (Target::Publisher(_) | Target::Viewers(_) | Target::Token(_))) => {
-            administer(request, site, target).await
-        }
+        Some(Target::Administered(subject)) => administer(request, site, subject).await,
         Some(_) if request.method() == Method::OPTIONS => Ok(preflight(READ_METHODS)),
         Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => {
             Err(ApiError::method_not_allowed(READ_METHODS))
@@ -98,9 +96,7 @@ async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<H
         Target::Description => Ok(api::description()),
         Target::Flv(room) => Err(not_live(request, room?)),
         // Answered by `administer`.
-        Target::Publisher(_) | Target::Viewers(_) | Target::Token(_) => {
-            Err(ApiError::method_not_allowed(ADMIN_METHODS))
-        }
+        Target::Administered(_) => Err(ApiError::method_not_allowed(ADMIN_METHODS)),
     }
 }
 
@@ -108,18 +104,23 @@ async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<H
 async fn administer(
     request: &HttpRequest,
     site: &Site,
-    target: Target<'_>,
+    subject: Administered<'_>,
 ) -> Result<HttpResponse, ApiError> {
     let api = &site.api;
     if !api.gatekeeper().has_administrators() {
         return Err(ApiError::not_found(nothing_at(request.path(), None)));
     }
-    match (request.method(), target) {
-        (&Method::OPTIONS, _) => Ok(preflight(ADMIN_METHODS)),
-        (&Method::DELETE, Target::Publisher(room)) => admin::kick_publisher(request, api, &room?).await,
-        (&Method::DELETE, Target::Viewers(room)) => admin::kick_viewers(request, api, &room?).await,
-        (&Method::DELETE, Target::Token(token_id)) => admin::revoke(request, api.orders(), token_id).await,
-        (_, _) => Err(ApiError::method_not_allowed(ADMIN_METHODS)),
+    match *request.method() {
+        Method::OPTIONS => return Ok(preflight(ADMIN_METHODS)),
+        Method::DELETE => {}
+        _ => return Err(ApiError::method_not_allowed(ADMIN_METHODS)),
+    }
+    match subject {
+        Administered::Publisher(room) => admin::kick_publisher(request, api, &room?).await,
+        Administered::Viewers(room) => admin::kick_viewers(request, api, &room?).await,
+        Administered::Block(room) => admin::unblock(request, api.orders(), &room?).await,
+        Administered::Token(token_id) => admin::revoke(request, api.orders(), token_id).await,
+        Administered::Revocation(token_id) => admin::reinstate(request, api.orders(), token_id).await,
     }
 }
 

@@ -39,6 +39,28 @@ fn a_blocked_publisher_is_gone_and_stays_away() {
 }
 
 #[test]
+fn a_block_and_a_revocation_are_lifted() {
+    let server = closed(&[]);
+    let of_token = |verb: &str| administer(&server, "DELETE", &format!("/api/v1/tokens/j{verb}"));
+    let of_room = |path: &str| administer(&server, "DELETE", &format!("/api/v1/streams/r/{path}"));
+    for nothing_yet in [of_token("/revocation"), of_room("block")] {
+        assert_eq!((nothing_yet.status, &nothing_yet.json()["error"]), (404, &json!("not_in_force")));
+    }
+    let stream_name = format!("r?token={}", token("r", "publish", json!({ "jti": "j" })));
+    assert_eq!(of_token("").status, 204);
+    assert_eq!(
+        publish(&server, &stream_name).expect_err("it is revoked").description,
+        "the token has been revoked"
+    );
+    assert_eq!(of_token("/revocation").status, 204);
+    assert_eq!(of_token("/revocation").status, 404);
+    assert_eq!(of_room("publisher?block_s=600").status, 204);
+    assert_eq!(publish(&server, &stream_name).expect_err("it is blocked").description, "the room is blocked");
+    assert_eq!(of_room("block").status, 204);
+    publish(&server, &stream_name).expect("both are lifted");
+}
+
+#[test]
 fn a_publisher_that_is_not_blocked_may_come_back() {
     let server = closed(&[]);
     let _publisher = live(&server);
@@ -122,4 +144,14 @@ fn orders_reach_all_nodes_and_outlive_an_emptied_redis() {
     let stream_name = format!("r?token={}", token("r", "publish", json!({})));
     assert_eq!(publish(&n3, &stream_name).expect_err("it is blocked").description, "the room is blocked");
     assert_eq!(request(n3.http, "GET", &format!("/r.flv?token={revoked}")).json()["error"], "revoked");
+    // By a node that did not give them, for all.
+    assert_eq!(administer(&n3, "DELETE", "/api/v1/streams/r/block").status, 204);
+    assert_eq!(administer(&n3, "DELETE", "/api/v1/tokens/j/revocation").status, 204);
+    let mut again = poll_until("the block is lifted on all nodes", || publish(&n1, &stream_name).ok());
+    again.send_all(&[frames::video_header(1), frames::keyframe(0, 0)]);
+    poll_until("the revocation is lifted on all nodes", || {
+        let answer = request(n2.http, "GET", &format!("/api/v1/streams/r?token={revoked}"));
+        (answer.status == 200).then_some(())
+    });
+    assert_eq!(administer(&n2, "DELETE", "/api/v1/streams/r/block").status, 404);
 }

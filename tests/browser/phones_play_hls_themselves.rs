@@ -4,7 +4,8 @@ use synctv_testkit::{server::TestServer, tools::push_clip};
 
 use crate::browser::Browser;
 
-const WITHOUT_MEDIA_SOURCE: &str = "delete globalThis.MediaSource; delete globalThis.ManagedMediaSource; delete globalThis.WebKitMediaSource;";
+/// Makes the browser one without media source extensions.
+pub const WITHOUT_MEDIA_SOURCE: &str = "delete globalThis.MediaSource; delete globalThis.ManagedMediaSource; delete globalThis.WebKitMediaSource;";
 
 #[test]
 fn hls_is_chosen_and_plays_without_a_library() {

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::json;
 use synctv_media::{
     access::{Action, Secret, SignedKey},
     stream::room::RoomName,
@@ -13,7 +15,7 @@ use synctv_testkit::{
     tools::{CLIP, ffmpeg, push_on_and_on},
 };
 
-use crate::browser::Browser;
+use crate::{browser::Browser, phones_play_hls_themselves::WITHOUT_MEDIA_SOURCE};
 
 const SECRET: &str = "the secret of the tests which has 32 bytes or more";
 
@@ -45,6 +47,22 @@ fn a_key_plays_over_both_protocols_and_stays_out_of_addresses() {
     assert!(asked.iter().any(|name| name.contains("/seg-")), "{asked:?}");
     let own = key(Action::Play).to_string();
     assert!(!asked.iter().any(|name| name.contains(&own)), "{asked:?}");
+}
+
+#[test]
+fn a_token_plays_where_the_browser_plays_hls_itself() {
+    let (server, _publisher) = closed();
+    let claims = json!({ "room": "demo", "do": ["play"], "exp": 4_000_000_000_u32, "max": 1 });
+    let secret = EncodingKey::from_secret(SECRET.as_bytes());
+    let token = encode(&Header::new(Algorithm::HS256), &claims, &secret).expect("it is signed");
+    let browser = Browser::start();
+    browser.prepare(WITHOUT_MEDIA_SOURCE);
+    browser.open(&server.url(&format!("/watch/demo#token={token}")));
+    browser.until("document.getElementById('stage').dataset.state === 'playing' && video.currentTime > 5");
+    let source = browser.run("return document.querySelector('video').currentSrc");
+    let source = source.as_str().expect("an address");
+    assert!(source.ends_with(&format!("/index.m3u8?token={token}")), "{source}");
+    browser.assert_quiet();
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     gatekeeper::Gatekeeper,
     judge::Administrator,
-    orders::{NAME_MAX_BYTES, Order},
+    orders::{Command, NAME_MAX_BYTES, Order},
 };
 use crate::{
     clock::{unix_ms, whole_ms},
@@ -47,6 +47,9 @@ pub enum OrderError {
     /// A name is longer than any that is kept.
     #[error("the name is empty or has more than {NAME_MAX_BYTES} bytes")]
     Name,
+    /// There is no such order to lift, or it has ended.
+    #[error("there is no such order in force")]
+    NotInForce,
     /// This node obeys it; the others will when the registry answers.
     #[error("this node obeys, the others will as soon as the registry answers")]
     NotPassedOn(#[source] StoreError),
@@ -120,13 +123,17 @@ impl Orders {
         room: &RoomName,
         block: Option<Duration>,
     ) -> Result<(), OrderError> {
-        let kick = Order::KickPublisher { room: room.clone(), nonce: unix_ms() };
-        let mut orders = vec![(kick, KICK_LASTS)];
+        let mut commands = vec![(Command::KickPublisher { room: room.clone() }, KICK_LASTS)];
         if let Some(block) = block.filter(|block| !block.is_zero()) {
             // First, or the publisher is back before.
-            orders.insert(0, (Order::Block { room: room.clone() }, block.min(BLOCK_MAX)));
+            commands.insert(0, (Command::Block { room: room.clone() }, block.min(BLOCK_MAX)));
         }
-        self.give(orders).await
+        self.command(commands).await
+    }
+
+    /// Lifts the block of `room`.
+    pub async fn unblock(&self, _by: &Administrator, room: &RoomName) -> Result<(), OrderError> {
+        self.lift(Command::Unblock { room: room.clone() }).await
     }
 
     /// Disconnects the viewers of `room` whose tokens have the subject.
@@ -137,19 +144,37 @@ impl Orders {
         subject: &str,
     ) -> Result<(), OrderError> {
         let subject = checked(subject)?;
-        self.give(vec![(Order::KickViewers { room: room.clone(), subject, nonce: unix_ms() }, KICK_LASTS)])
-            .await
+        self.command(vec![(Command::KickViewers { room: room.clone(), subject }, KICK_LASTS)]).await
     }
 
     /// Revokes the tokens of a name.
     pub async fn revoke(&self, _by: &Administrator, token_id: &str) -> Result<(), OrderError> {
-        self.give(vec![(Order::Revoke { token_id: checked(token_id)? }, REVOKED_FOR)]).await
+        self.command(vec![(Command::Revoke { token_id: checked(token_id)? }, REVOKED_FOR)]).await
     }
 
-    async fn give(&self, orders: Vec<(Order, Duration)>) -> Result<(), OrderError> {
+    /// Lifts the revocation of the tokens of a name.
+    pub async fn reinstate(&self, _by: &Administrator, token_id: &str) -> Result<(), OrderError> {
+        self.lift(Command::Reinstate { token_id: checked(token_id)? }).await
+    }
+
+    async fn command(&self, commands: Vec<(Command, Duration)>) -> Result<(), OrderError> {
+        let ends = |lasts| unix_ms() + whole_ms(lasts);
+        let dated = commands.into_iter().map(|(command, lasts)| (self.gatekeeper.date(command), ends(lasts)));
+        self.give(dated.collect()).await
+    }
+
+    /// Lifts what is in force, for as long as that would have lasted. The order may be another node's, of a moment ago.
+    async fn lift(&self, lifting: Command) -> Result<(), OrderError> {
+        if self.gatekeeper.end_of_lifted(&lifting).is_none() {
+            self.synchronize().await;
+        }
+        let ends_unix_ms = self.gatekeeper.end_of_lifted(&lifting).ok_or(OrderError::NotInForce)?;
+        self.give(vec![(self.gatekeeper.date(lifting), ends_unix_ms)]).await
+    }
+
+    async fn give(&self, orders: Vec<(Order, u64)>) -> Result<(), OrderError> {
         let mut texts = Vec::new();
-        for (order, lasts) in orders {
-            let ends_unix_ms = unix_ms() + whole_ms(lasts);
+        for (order, ends_unix_ms) in orders {
             if !self.gatekeeper.obey(&order, ends_unix_ms) {
                 return Err(OrderError::TooMany);
             }

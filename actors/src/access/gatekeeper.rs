@@ -22,8 +22,8 @@ use super::{
     grant::{Grant, ToPlay, ToPublish, ToPull},
     judge::{Administrator, Identity, Judge, hex},
     node_keys::NodeKeys,
-    orders::Order,
-    request::AccessRequest,
+    orders::{Command, Order},
+    request::{AccessRequest, Protocol},
     sessions::{Session, Sessions},
     settings::AccessSettings,
     tokens::{KeySet, TokenHash, token_hash},
@@ -237,12 +237,20 @@ impl Gatekeeper {
         request: &AccessRequest<'_>,
         identity: Identity,
     ) -> Result<Option<Session>, Refusal> {
-        let Some(sessions) = self.0.sessions.as_ref().filter(|_| request.protocol.has_sessions()) else {
-            return Ok(None);
-        };
+        let Some(sessions) = &self.0.sessions else { return Ok(None) };
         let Identity { subject, token_id, ends_unix_s, limit } = identity;
         let (room, protocol, peer) = (request.room.clone(), request.protocol, request.peer);
-        sessions.open(About { action, room, protocol, peer, subject, token_id, ends_unix_s, limit }).map(Some)
+        match protocol {
+            Protocol::Rtmp | Protocol::HttpFlv => {
+                let about = About { action, room, protocol, peer, subject, token_id, ends_unix_s, limit };
+                sessions.open(about, self.0.clock.now_ms()).map(Some)
+            }
+            Protocol::Hls => {
+                let counted = limit.map(|limit| sessions.see(&limit, peer.ip(), self.0.clock.now_ms()));
+                counted.transpose().map(|_| None)
+            }
+            Protocol::Api => Ok(None),
+        }
     }
 
     /// Counts and logs a refusal. One of an address that has failed too often comes late, and is not logged.
@@ -281,10 +289,20 @@ impl Gatekeeper {
         if added == Ok(true) {
             info!(order = order.to_text().as_str(); "administrator's order");
             if let Some(sessions) = &self.0.sessions {
-                sessions.obey(order);
+                sessions.obey(&order.command);
             }
         }
         added.is_ok()
+    }
+
+    /// An order of this moment.
+    pub(super) fn date(&self, command: Command) -> Order {
+        self.0.judge.orders().date(command, unix_ms())
+    }
+
+    /// The end of the last order in force that `lifting` would lift.
+    pub(super) fn end_of_lifted(&self, lifting: &Command) -> Option<u64> {
+        self.0.judge.orders().end_of_lifted(lifting, unix_ms())
     }
 
     /// The orders in force.

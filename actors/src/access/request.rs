@@ -11,7 +11,7 @@ pub enum Protocol {
     Rtmp,
     /// HTTP-FLV.
     HttpFlv,
-    /// HLS, whose viewers are no connections: they are neither counted nor cut, but refused at the next playlist.
+    /// HLS, whose viewers have no connection that lasts: they are not cut, but refused at the next playlist.
     Hls,
     /// The HTTP API.
     Api,
@@ -26,11 +26,6 @@ impl Protocol {
             Self::Hls => "hls",
             Self::Api => "api",
         }
-    }
-
-    /// Reports whether access lasts as long as a connection.
-    pub(super) fn has_sessions(self) -> bool {
-        matches!(self, Self::Rtmp | Self::HttpFlv)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Connections that were granted access and still run, so that they can be counted, named and cut.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::HashMap,
     fmt,
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -14,8 +15,9 @@ use synctv_media::access::{Action, Refusal};
 use super::{
     about::About,
     agent::AgentHandle,
+    connection_counts::ConnectionCounts,
     events::{Event, EventKind},
-    orders::Order,
+    orders::Command,
 };
 use crate::clock::unix_s;
 
@@ -31,8 +33,7 @@ pub(super) struct Sessions {
 struct Table {
     next_id: u64,
     running: HashMap<u64, Arc<Shared>>,
-    /// The number of sessions of each limited credential.
-    counts: HashMap<String, u32>,
+    counts: ConnectionCounts,
 }
 
 /// A connection's access. Dropping it ends it.
@@ -80,17 +81,11 @@ impl Sessions {
         Self { table: Arc::default(), events }
     }
 
-    /// Counts a session, unless its credential has as many as it may.
-    pub fn open(&self, about: About) -> Result<Session, Refusal> {
+    /// Counts a session, unless its credential has as many connections as it may.
+    pub fn open(&self, about: About, now_ms: u64) -> Result<Session, Refusal> {
         let mut table = self.table();
         if let Some((name, max)) = &about.limit {
-            match table.counts.entry(name.clone()) {
-                Entry::Occupied(count) if count.get() >= max => {
-                    return Err(Refusal::TooManyConnections(*max));
-                }
-                Entry::Vacant(_) if *max == 0 => return Err(Refusal::TooManyConnections(0)),
-                entry => *entry.or_default() += 1,
-            }
+            table.counts.open(name, *max, about.peer.ip(), now_ms)?;
         }
         let id = table.next_id;
         table.next_id += 1;
@@ -99,22 +94,27 @@ impl Sessions {
         Ok(Session { id, shared, sessions: self.clone() })
     }
 
-    /// Marks the sessions that `order` is about; each is cut by its owner at its next look.
-    pub fn obey(&self, order: &Order) {
+    /// Counts an HLS viewer, which has no session, unless its credential has as many connections as it may.
+    pub fn see(&self, (name, max): &(String, u32), address: IpAddr, now_ms: u64) -> Result<(), Refusal> {
+        self.table().counts.see(name, *max, address, now_ms)
+    }
+
+    /// Marks the sessions that `command` is about; each is cut by its owner at its next look.
+    pub fn obey(&self, command: &Command) {
         for shared in self.table().running.values() {
             let about = &shared.about;
-            let is_meant = match order {
-                Order::Revoke { token_id } => about.token_id.as_ref() == Some(token_id),
-                Order::Block { .. } => false,
-                Order::KickPublisher { room, .. } => about.action == Action::Publish && about.room == *room,
-                Order::KickViewers { room, subject, .. } => {
-                    about.action == Action::Play
-                        && about.room == *room
-                        && about.subject.as_ref() == Some(subject)
+            let (is_meant, cut) = match command {
+                Command::Revoke { token_id } => (about.token_id.as_ref() == Some(token_id), REVOKED),
+                Command::KickPublisher { room } => {
+                    (about.action == Action::Publish && about.room == *room, KICKED)
                 }
+                Command::KickViewers { room, subject } => {
+                    let is_viewer = about.action == Action::Play && about.room == *room;
+                    (is_viewer && about.subject.as_ref() == Some(subject), KICKED)
+                }
+                Command::Block { .. } | Command::Unblock { .. } | Command::Reinstate { .. } => return,
             };
             if is_meant {
-                let cut = if matches!(order, Order::Revoke { .. }) { REVOKED } else { KICKED };
                 shared.cut.store(cut, Ordering::Relaxed);
             }
         }
@@ -123,13 +123,8 @@ impl Sessions {
     fn close(&self, id: u64, shared: &Shared) {
         let mut table = self.table();
         table.running.remove(&id);
-        if let Some((name, _)) = &shared.about.limit
-            && let Entry::Occupied(mut count) = table.counts.entry(name.clone())
-        {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
+        if let Some((name, _)) = &shared.about.limit {
+            table.counts.close(name);
         }
     }
 
@@ -199,39 +194,35 @@ mod tests {
     #[test]
     fn an_order_cuts_those_it_is_about() {
         let sessions = Sessions::new(None);
-        let open = |action, room| sessions.open(about(action, room)).unwrap();
+        let open = |action, room| sessions.open(about(action, room), 0).unwrap();
         let (publisher, viewer) = (open(Action::Publish, "a"), open(Action::Play, "a"));
         let elsewhere = open(Action::Play, "b");
         let cuts = || (publisher.cut_at(0), viewer.cut_at(0), elsewhere.cut_at(0));
-        sessions.obey(&Order::KickPublisher { room: room("a"), nonce: 1 });
+        sessions.obey(&Command::KickPublisher { room: room("a") });
         assert_eq!(cuts(), (Some(Cut::Kicked), None, None));
-        sessions.obey(&Order::KickViewers { room: room("a"), subject: "t".to_owned(), nonce: 1 });
+        sessions.obey(&Command::KickViewers { room: room("a"), subject: "t".to_owned() });
         assert_eq!(cuts(), (Some(Cut::Kicked), None, None));
-        sessions.obey(&Order::KickViewers { room: room("a"), subject: "s".to_owned(), nonce: 1 });
+        sessions.obey(&Command::KickViewers { room: room("a"), subject: "s".to_owned() });
         assert_eq!(cuts(), (Some(Cut::Kicked), Some(Cut::Kicked), None));
-        sessions.obey(&Order::Revoke { token_id: "j".to_owned() });
+        sessions.obey(&Command::Revoke { token_id: "j".to_owned() });
         assert_eq!(elsewhere.cut_at(0), Some(Cut::Revoked));
     }
 
     #[test]
     fn a_session_ends_when_its_time_is_over() {
         let ends = About { ends_unix_s: Some(100), ..about(Action::Play, "a") };
-        let session = Sessions::new(None).open(ends).unwrap();
+        let session = Sessions::new(None).open(ends, 0).unwrap();
         assert_eq!((session.cut_at(99), session.cut_at(100)), (None, Some(Cut::Over)));
     }
 
     #[test]
     fn a_limit_counts_what_runs() {
         let sessions = Sessions::new(None);
-        let open =
-            |max| sessions.open(About { limit: Some(("j".to_owned(), max)), ..about(Action::Play, "a") });
-        assert_eq!(open(0).unwrap_err(), Refusal::TooManyConnections(0));
-        let first = open(2).unwrap();
-        let _second = open(2).unwrap();
-        assert_eq!(open(2).unwrap_err(), Refusal::TooManyConnections(2));
+        let limit = Some(("j".to_owned(), 1));
+        let open = || sessions.open(About { limit: limit.clone(), ..about(Action::Play, "a") }, 0);
+        let first = open().unwrap();
+        assert_eq!(open().unwrap_err(), Refusal::TooManyConnections(1));
         drop(first);
-        drop(open(2).unwrap());
-        assert_eq!(sessions.table().counts.len(), 1);
-        assert_eq!(sessions.table().running.len(), 1);
+        open().unwrap();
     }
 }

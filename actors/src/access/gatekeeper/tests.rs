@@ -106,11 +106,25 @@ async fn a_token_limits_time_and_connections() {
 }
 
 #[actix_rt::test]
+async fn viewers_over_hls_count_as_connections() {
+    let (gatekeeper, room) = (gatekeeper(closed()), room("r"));
+    let query = format!("token={}", token("r", "play", json!({ "max": 1 })));
+    let see = async |address: u8| {
+        let request = AccessRequest::http(Protocol::Hls, peer(address), &room, &query, None, None);
+        gatekeeper.admit_viewer(&request).await.map(drop)
+    };
+    assert_eq!(see(3).await, Ok(()));
+    assert_eq!(see(3).await, Ok(()));
+    assert_eq!(see(4).await, Err(Refusal::TooManyConnections(1)));
+    assert_eq!(watch(&gatekeeper, "r", &query).await.unwrap_err(), Refusal::TooManyConnections(1));
+}
+
+#[actix_rt::test]
 async fn a_revoked_token_opens_nothing_and_is_cut() {
     let gatekeeper = gatekeeper(closed());
     let query = format!("token={}", token("r", "play", json!({ "jti": "j" })));
     let session = watch(&gatekeeper, "r", &query).await.unwrap().begin().unwrap();
-    let order = Order::Revoke { token_id: "j".to_owned() };
+    let order = gatekeeper.date(Command::Revoke { token_id: "j".to_owned() });
     assert!(gatekeeper.obey(&order, unix_ms() + 60_000));
     assert!(session.cut().is_some());
     assert_eq!(watch(&gatekeeper, "r", &query).await.unwrap_err(), Refusal::Revoked);
@@ -119,7 +133,8 @@ async fn a_revoked_token_opens_nothing_and_is_cut() {
 #[actix_rt::test]
 async fn a_blocked_room_is_not_published_even_if_publishing_is_open() {
     let gatekeeper = gatekeeper(AccessSettings::OPEN);
-    assert!(gatekeeper.obey(&Order::Block { room: room("r") }, unix_ms() + 60_000));
+    let order = gatekeeper.date(Command::Block { room: room("r") });
+    assert!(gatekeeper.obey(&order, unix_ms() + 60_000));
     assert_eq!(publish(&gatekeeper, "r", "").await.unwrap_err(), Refusal::Blocked);
     assert!(publish(&gatekeeper, "s", "").await.is_ok());
     assert!(watch(&gatekeeper, "r", "").await.is_ok());
