@@ -25,16 +25,16 @@ use tokio::{
 pub use self::args::{ClusterArgs, RedisSetting};
 use crate::{config::Config, listeners::Listeners, ports::Ports, run_error::RunError};
 
-/// Where Redis is looked for if nothing is said.
+/// The Redis that is tried if none is set.
 const DEFAULT_REDIS_URL: &str = "redis://localhost:6379";
 
-/// How long to try a Redis that is not set: usually there is none, and nobody wants to wait for it.
+/// Time limit for a Redis that is not set: usually there is none, and the start should not wait for it.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long to try a Redis that is set: it may be starting as well.
+/// Time limit for a Redis that is set: it may be starting as well.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// How long to wait before another try.
+/// The pause before another try.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The node's place.
@@ -42,11 +42,11 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 pub struct Place {
     /// The node's name.
     pub node_id: String,
-    /// Whether other nodes may publish rooms as well.
+    /// `true` if other nodes may publish rooms as well.
     pub in_cluster: bool,
     /// Its registry.
     pub registry: RegistryHandle,
-    /// What it shares with others about access, if there are others.
+    /// The access state that it shares with other nodes, if there are any.
     pub access: Option<RedisAccess>,
 }
 

@@ -16,16 +16,16 @@ use tokio::{
 
 pub use self::args::DrainArgs;
 
-/// How often it is looked whether anyone is left.
+/// The interval at which the drain checks whether connections are left.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long the streams may take to release their publishers. A thread that hangs does not keep the process running.
+/// Time limit for the streams to release their publishers. A thread that hangs does not keep the process running.
 const STREAMS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The parts that a drain acts on.
 #[derive(Debug)]
 pub struct Drain {
-    /// Lets nobody in any more.
+    /// Refuses new publishers and viewers.
     pub directory: StreamDirectory,
     /// Gives the node's rooms and its lease back.
     pub registry: RegistryHandle,

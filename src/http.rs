@@ -61,14 +61,14 @@ use self::{
     write_timeout::WriteTimeout,
 };
 
-/// How long the head of a request may take when there is no room for it, if it is a probe after all.
+/// Time limit for the head of a request over the connection limit, which may be a probe's.
 const PROBE_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a connection may wait for its next request. Balancers keep theirs for 60 s, and a server that closes first
 /// closes upon a request now and then.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// What the framework made of a connection.
+/// The framework's result for a connection.
 trait Framework:
     Service<(WriteTimeout<Rewind>, Option<SocketAddr>), Response = (), Error = actix_http::error::DispatchError>
 {
@@ -90,7 +90,7 @@ struct Connection {
     permit: ConnectionPermit,
 }
 
-/// What serves the port's connections, on each worker thread.
+/// The service of the port's connections, on each worker thread.
 pub fn service(
     directory: StreamDirectory,
     api: Arc<Api>,
@@ -248,14 +248,14 @@ impl Port {
         Some((Connection { wire: returned.take()?, peer, permit }, behind))
     }
 
-    /// Whether the framework answered.
+    /// `true` if the framework answered.
     async fn hand_over(&self, rewind: Rewind, peer: SocketAddr, framework: &impl Framework) -> bool {
         let socket = WriteTimeout::new(rewind, self.settings.stall_timeout);
         let answered = framework.call((socket, Some(peer))).await;
         answered.inspect_err(|error| debug!(peer:% = peer, reason:% = error; "HTTP connection ended")).is_ok()
     }
 
-    /// What a request for a room's media asks for.
+    /// The media that a request asks for.
     fn live_request<'h>(&self, head: &'h RequestHead) -> Option<(&'h Request, RoomName)> {
         let request = head.request().filter(|request| request.method != Method::Other)?;
         let room = flv::room(&request.path, &self.settings.app)?.ok()?;

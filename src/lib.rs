@@ -53,10 +53,10 @@ use crate::{
 /// itself and is not waited for.
 const SHUTDOWN_TIMEOUT_S: u64 = 3;
 
-/// How long the segments' directory may take to be opened, and to be cleared of what a process that died left there.
+/// Time limit to open the segments' directory, and to clear it of files that a dead process left there.
 const STORAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long deleting the segments may take when the server stops.
+/// Time limit for deleting the segments when the server stops.
 const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Starts the ports of a node whose place in its cluster the caller decides. There are no signals and no drain: the caller

@@ -45,17 +45,17 @@ impl Listeners {
         Ports { rtmp: port(&self.rtmp), httpflv: port(&self.httpflv), hls: self.hls.as_ref().map(port) }
     }
 
-    /// Where to push, as a person would type it.
+    /// The address to push to, as a person would type it.
     pub fn rtmp_address(&self) -> String {
         display(&self.rtmp)
     }
 
-    /// Where to watch, as a person would type it.
+    /// The address to watch at, as a person would type it.
     pub fn httpflv_address(&self) -> String {
         display(&self.httpflv)
     }
 
-    /// Where to watch over HLS, unless it is off.
+    /// The address to watch at over HLS, unless it is off.
     pub fn hls_address(&self) -> Option<String> {
         self.hls.as_ref().map(display)
     }

@@ -18,7 +18,7 @@ use serde_json::Value as Json;
 
 use self::queue::Queue;
 
-/// What is logged unless RUST_LOG says otherwise. The libraries' own lines tell an operator nothing.
+/// The filter unless RUST_LOG is set. The libraries' own lines are of no use to an operator.
 const DEFAULT_FILTER: &str = "info,actix_server=warn,rtmp=error,xflv=error,bytesio=error";
 
 /// The longest time that the process waits at its end for its last lines to be read.

@@ -1,4 +1,4 @@
-//! What the log says of connections over the limit: a line a second, however many there are.
+//! Log lines for connections over the limit: at most one a second.
 
 use std::{
     net::SocketAddr,
@@ -31,7 +31,7 @@ impl RefusalLog {
         }
     }
 
-    /// How many to speak of, if it is time to.
+    /// Returns the count to log, if a line is due.
     fn count(&self, now: Instant) -> Option<u64> {
         let mut count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         count.unsaid += 1;

@@ -28,7 +28,7 @@ struct Port {
     refusals: RefusalLog,
 }
 
-/// What serves the port's connections.
+/// The service of the port's connections.
 pub fn service(
     directory: StreamDirectory,
     gatekeeper: Gatekeeper,

@@ -15,7 +15,7 @@ pub enum RunError {
         setting: &'static str,
         /// The address.
         addr: std::net::SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The cluster could not be joined.
@@ -32,15 +32,15 @@ pub enum RunError {
     Storage {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The threads that serve could not be started.
     #[error("WORKERS={workers}: not all threads could be started: {reason}")]
     Workers {
-        /// How many were asked for.
+        /// The number that was asked for.
         workers: usize,
-        /// What the framework panicked with.
+        /// The framework's panic message.
         reason: String,
     },
     /// The threads that serve ended badly.

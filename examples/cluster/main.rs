@@ -50,7 +50,7 @@ struct Args {
     verbose: bool,
 }
 
-/// What runs.
+/// The cluster that runs.
 #[derive(Default)]
 struct Cluster {
     redis: Option<Process>,

@@ -24,10 +24,10 @@ const ANY_PORT: &str = "127.0.0.1:0";
 pub struct Node {
     pub name: String,
     pub process: Process,
-    /// Where to publish, and the app to name there.
+    /// The address to publish to, and the app there.
     pub rtmp: SocketAddr,
     pub app: String,
-    /// Where to watch.
+    /// The address to watch at.
     pub http: SocketAddr,
     pub hls: Option<SocketAddr>,
 }

@@ -1,4 +1,4 @@
-//! What the death of the publisher's node costs someone who watches through another.
+//! The cost of the death of the publisher's node to a viewer on another node.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -6,13 +6,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{node::Node, progress::Progress, viewer::Viewer};
 
-/// How long to wait for the pictures to go on.
+/// Time limit for frames to continue.
 const RESUME_LIMIT: Duration = Duration::from_secs(120);
 
-/// How long to watch after that: a timeline that is wrong may show late.
+/// Time to watch after that: a wrong timeline may show late.
 const WATCHED_AFTER: Duration = Duration::from_secs(1);
 
-/// What a viewer saw of it.
+/// A viewer's view of the outage.
 #[derive(Debug)]
 pub struct Outage {
     gap: Duration,

@@ -23,13 +23,13 @@ use tokio::{
 /// Says in a process that was started which role it has.
 const ROLE: &str = "CLUSTER_EXAMPLE_ROLE";
 
-/// How long a process may take to end once it was asked to.
+/// Time limit for a process to end once it was asked to.
 pub const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// How much of a log is shown of a process that ended by itself.
+/// Bytes of the log that are shown of a process that ended by itself.
 const LINES_SHOWN: usize = 8;
 
-/// What a process is started for.
+/// The purpose of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Serves, as the server's binary does.
@@ -87,7 +87,7 @@ impl Process {
         Ok(Self { name: name.to_owned(), child, lifeline, log })
     }
 
-    /// What it writes to stdout; nothing if that was asked for before.
+    /// Takes its stdout; `None` if it was taken before.
     pub fn stdout(&mut self) -> Option<Lines<BufReader<ChildStdout>>> {
         Some(BufReader::new(self.child.stdout.take()?).lines())
     }

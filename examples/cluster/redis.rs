@@ -24,10 +24,10 @@ const PROGRAM: &str = "redis-server";
 /// The port of the role.
 const PORT: &str = "CLUSTER_EXAMPLE_REDIS_PORT";
 
-/// Where its log is written, in its directory.
+/// The log's file in its directory.
 const LOG: &str = "redis-server.log";
 
-/// What it logs once it serves, after words that differ between versions.
+/// The end of the line that it logs once it serves; the words before differ between versions.
 const READY: &str = "eady to accept connections";
 
 /// Starts one that keeps nothing on a disk, and waits until it serves. Gives its URL.

@@ -15,7 +15,7 @@ const TAG_MAX_BYTES: usize = 1024 * 1024;
 
 const READ_BYTES: usize = 64 * 1024;
 
-/// How often to ask for a room that is not published yet, and how many times.
+/// The interval between requests for a room that is not published yet, and their maximum.
 const ASK_INTERVAL: Duration = Duration::from_millis(250);
 const ASKED_MAX: u32 = 80;
 

@@ -8,7 +8,7 @@ use synctv_media::{
     stream::frame::{Frame, Track},
 };
 
-/// How it was made is in README.md beside it.
+/// README.md beside it has the command that made it.
 const FILE: &[u8] = include_bytes!("clip.flv");
 
 /// Its pictures are so long: 300 of 30 a second.

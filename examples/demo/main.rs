@@ -63,7 +63,7 @@ fn explain(error: RunError) -> String {
     }
 }
 
-/// Where a listener is reached from the same machine.
+/// The address at which this machine reaches a listener.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),

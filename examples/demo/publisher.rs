@@ -7,10 +7,10 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
 
 use crate::clip::Clip;
 
-/// How long to wait before another attempt.
+/// The pause before another attempt.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What became of an attempt to publish.
+/// The outcome of an attempt to publish.
 pub enum Attempt {
     /// The server accepted it.
     Accepted,

@@ -9,7 +9,7 @@ use std::{
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 
-/// The body that a GET would have: its size is told, nothing is sent.
+/// The body that a GET would have: its size is announced, nothing is sent.
 pub(super) fn absent(size_bytes: usize) -> BoxBody {
     BoxBody::new(Absent(size_bytes))
 }

@@ -19,13 +19,13 @@ use tokio::{sync::Mutex, time::Instant};
 use self::rooms::{LocalStream, Rooms};
 use super::{api_error::ApiError, cors, credentials};
 
-/// How old an answer may be. However many ask, rooms are listed no more often.
+/// Maximum age of an answer. Rooms are listed no more often, whatever the number of requests.
 const FRESH_FOR: Duration = Duration::from_millis(500);
 
-/// How long the registry may take to list the cluster's rooms.
+/// Time limit for the registry to list the cluster's rooms.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a client must know of the server to build addresses.
+/// The server's name, version and ports, from which clients build addresses.
 #[derive(Debug, Clone, Serialize)]
 pub struct ServerInfo {
     /// This node's name.
@@ -40,7 +40,7 @@ pub struct ServerInfo {
     pub hls_port: Option<u16>,
 }
 
-/// What there is to answer, for all worker threads.
+/// The API's state, which all worker threads share.
 #[derive(Debug)]
 pub struct Api {
     info: ServerInfo,
@@ -59,7 +59,7 @@ struct Snapshot {
 }
 
 impl Api {
-    /// Nobody has asked yet.
+    /// There was no request yet.
     pub fn new(
         info: ServerInfo,
         directory: StreamDirectory,

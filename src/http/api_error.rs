@@ -32,7 +32,7 @@ pub(super) struct ApiError {
     detail: Option<Detail>,
 }
 
-/// What a status needs besides the common parts of a refusal.
+/// The parts of a refusal that depend on its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Detail {
     /// 401 names the scheme (RFC 9110, section 15.5.2).

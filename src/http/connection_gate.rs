@@ -12,16 +12,16 @@ use tokio::net::TcpStream;
 use super::{api_error::ApiError, refusal::refuse};
 use crate::refusal_log::RefusalLog;
 
-/// How many connections over the limit may be told so at once.
+/// Maximum connections over the limit that are answered at once.
 const ANSWERS_MAX: usize = 256;
 
-/// Lets connections in up to a limit, and tells the others.
+/// Admits connections up to a limit, and answers the others.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectionGate {
     port: &'static str,
     permits: ConnectionLimit,
     refusals: RefusalLog,
-    /// Of connections over the limit, those that are told so. More are just closed.
+    /// Permits of connections over the limit that are answered. More are closed without an answer.
     answers: ConnectionLimit,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct ConnectionGate {
 pub(super) enum Arrival {
     /// There is room for it.
     In(ConnectionPermit, Wire, SocketAddr),
-    /// It is over the limit, and has its turn to be told so.
+    /// It is over the limit, and is answered.
     Over(ConnectionPermit, Wire, SocketAddr),
 }
 
@@ -40,7 +40,7 @@ impl ConnectionGate {
         Self { port, permits, refusals: RefusalLog::default(), answers: ConnectionLimit::new(ANSWERS_MAX) }
     }
 
-    /// Lets a connection in, if there is room for it and still a peer to serve. Others are told that there is not.
+    /// Admits a connection below the limit whose peer is still connected. Others are refused with an answer.
     pub async fn admit(&self, socket: TcpStream) -> Option<(ConnectionPermit, Wire, SocketAddr)> {
         match self.look_at(socket)? {
             Arrival::In(permit, wire, peer) => Some((permit, wire, peer)),

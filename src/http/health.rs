@@ -1,5 +1,4 @@
-//! Whether the server lives, and whether it takes new work: for those who restart it, and who send it publishers and
-//! viewers.
+//! Liveness and readiness of the server, for supervisors that restart it and balancers that send it connections.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use synctv_actors::{
     hls::proxy::HlsProxy,
 };
 
-/// How long an actor may take to answer. One that takes longer does not live.
+/// Time limit for an actor's answer. One that takes longer counts as dead.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Those who have to answer.

@@ -38,19 +38,19 @@ use super::{
     write_timeout::WriteTimeout,
 };
 
-/// How long a peer may take to close its side.
+/// Time limit for a peer to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where playlists and segments come from.
+/// The sources of playlists and segments.
 #[derive(Debug, Clone)]
 pub struct HlsSources {
-    /// What this node publishes.
+    /// The sessions of rooms that this node publishes.
     pub hls: HlsSessions,
-    /// Which rooms are live here.
+    /// The rooms that are live here.
     pub directory: StreamDirectory,
-    /// What other nodes publish.
+    /// The proxy for rooms of other nodes.
     pub proxy: HlsProxy,
-    /// Who may have it.
+    /// The decision on access.
     pub gatekeeper: Gatekeeper,
 }
 
@@ -59,7 +59,7 @@ struct Site {
     app: String,
 }
 
-/// What serves the port's connections, on each worker thread.
+/// The service of the port's connections, on each worker thread.
 pub fn service(
     sources: HlsSources,
     port: HttpSettings,
@@ -154,7 +154,7 @@ async fn find(
     }
 }
 
-/// Where the publisher is, there is the playlist. What it left here is good for as long as it is nowhere else.
+/// The playlist is on the publisher's node. One that is left here is valid until another node has the room.
 async fn find_playlist(
     request: &HttpRequest,
     admitted: &Admitted,

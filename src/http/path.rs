@@ -1,15 +1,15 @@
-//! What the paths of the HTTP port are for.
+//! The paths of the HTTP port.
 
 use synctv_media::stream::room::{RoomName, RoomNameError};
 
 use super::flv;
 
-/// What a request is about.
+/// The target of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target<'a> {
-    /// Whether the server lives.
+    /// Liveness.
     Alive,
-    /// Whether it takes new work.
+    /// Readiness.
     Ready,
     /// The page with the list of rooms.
     Home,
@@ -17,7 +17,7 @@ pub(super) enum Target<'a> {
     Watch(Result<RoomName, RoomNameError>),
     /// A file of these pages.
     Asset(&'a str),
-    /// What a client must know of the server.
+    /// The server's name, version and ports.
     Server,
     /// The list of rooms, or what it has of one of them.
     Streams(Option<Result<RoomName, RoomNameError>>),

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::api_error::ApiError;
 
-/// How long one who is refused may take to read why.
+/// Time limit for a refused client to read the reason.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// Says no, in JSON. To close on a request that was not read would be a reset, which overtakes the answer.

@@ -26,7 +26,7 @@ pub(super) struct RequestHead {
     request: Option<Request>,
 }
 
-/// What a request's head says.
+/// The fields of a request's head that the server uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
     pub method: Method,
@@ -56,7 +56,7 @@ pub(super) enum Method {
     Other,
 }
 
-/// How much follows a head.
+/// The length of a request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Body {
     None,
@@ -69,7 +69,7 @@ enum Body {
 pub(super) struct Last {
     /// Its head, saying that it is the last, for the answer to say so too, and what was read of its body.
     pub front: Bytes,
-    /// What is yet to be read of it, at most.
+    /// Maximum bytes that are yet to be read of it.
     pub left_bytes: u64,
 }
 
@@ -82,7 +82,7 @@ pub(super) enum HeadError {
     TooLarge,
 }
 
-/// What the bytes so far are.
+/// The result of parsing the bytes so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Parsed {
     Partial,
@@ -149,13 +149,13 @@ impl RequestHead {
     }
 }
 
-/// Whether a head may end in `bytes` behind `from`. Line ends may lack their CR.
+/// Returns `true` if a head may end in `bytes` behind `from`. Line ends may lack their CR.
 fn has_end(bytes: &[u8], from: usize) -> bool {
     let tail = bytes.get(from.saturating_sub(3)..).unwrap_or_default();
     tail.windows(2).any(|two| two == b"\n\n") || tail.windows(3).any(|three| three == b"\n\r\n")
 }
 
-/// Where the headers of a head begin. Empty lines may precede the request's own.
+/// Returns the offset of a head's headers. Empty lines may precede the request's own.
 fn end_of_request_line(head: &[u8]) -> Option<usize> {
     let begin = head.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
     let length = head.get(begin..)?.iter().position(|byte| *byte == b'\n')?;
@@ -229,7 +229,7 @@ impl<'h> Headers<'h> {
         tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
     }
 
-    /// Whether the head ends the request and not the connection. A body's end is for the framework to find.
+    /// Returns `true` if the head ends the request and not the connection. A body's end is for the framework to find.
     fn let_another_follow(&self, is_http_1_1: bool) -> bool {
         let is_kept = match is_http_1_1 {
             true => !self.has_token("connection", "close"),

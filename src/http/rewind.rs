@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::request_head::Last;
 
-/// Where a lent socket comes back to.
+/// The place to which a lent socket returns.
 pub(super) type Returned = Rc<RefCell<Option<Wire>>>;
 
 /// A connection, as far as one request goes.

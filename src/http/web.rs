@@ -1,4 +1,4 @@
-//! What the web framework answers: everything but live media.
+//! The web framework's part of the port: everything but live media.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -26,10 +26,10 @@ use super::{
     write_timeout::WriteTimeout,
 };
 
-/// How long a peer may take to close its side.
+/// Time limit for a peer to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What can be done with what is administered.
+/// The methods of an administered resource.
 const ADMIN_METHODS: &str = "DELETE, OPTIONS";
 
 struct Site {

@@ -11,12 +11,12 @@ const VERSION: &[u8] = b"13";
 /// The length of a key: 16 bytes in base64.
 const KEY_BYTES: usize = 24;
 
-/// Whether a request asks for a WebSocket.
+/// The upgrade that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Upgrade {
-    /// It does not.
+    /// None.
     None,
-    /// It does; this answers its key.
+    /// A WebSocket, with the answer to its key.
     WebSocket {
         /// Sec-WebSocket-Accept.
         accept: String,

@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes so many bytes with each write, and fails as it is told to.
+    /// Takes so many bytes with each write, and fails as set.
     struct Out {
         text: Vec<u8>,
         at_once: usize,

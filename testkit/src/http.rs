@@ -19,7 +19,7 @@ pub struct Response {
     /// Such as 200.
     pub status: u16,
     headers: BTreeMap<String, String>,
-    /// What follows the head.
+    /// The body.
     pub body: Vec<u8>,
 }
 
@@ -152,7 +152,7 @@ fn read_more(socket: &mut TcpStream, read: &mut Vec<u8>) -> usize {
     size
 }
 
-/// Where the body of a response ends.
+/// The end of a response's body.
 #[derive(Debug, PartialEq, Eq)]
 enum BodyEnd {
     Bytes(usize),
@@ -174,7 +174,7 @@ fn body_end(response: &Response, is_head: bool) -> BodyEnd {
 #[derive(Debug, Default)]
 pub struct Dechunker {
     pending: Vec<u8>,
-    /// Whether the chunk that ends the body came.
+    /// `true` if the chunk that ends the body came.
     pub is_ended: bool,
 }
 

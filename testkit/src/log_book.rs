@@ -52,12 +52,12 @@ impl LogLine {
         ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
     }
 
-    /// Whether its message contains these words.
+    /// Returns `true` if its message contains these words.
     pub fn mentions(&self, words: &str) -> bool {
         self.text("msg").contains(words)
     }
 
-    /// Whether it is this message, about this room.
+    /// Returns `true` if it is this message, about this room.
     pub fn says(&self, msg: &str, room: &str) -> bool {
         self.text("msg") == msg && self.text("room") == room
     }
@@ -137,7 +137,7 @@ impl LogBook {
         })
     }
 
-    /// How many lines there are already of which `is_it` is true.
+    /// The number of lines so far of which `is_it` is true.
     pub fn count(&self, is_it: impl Fn(&LogLine) -> bool) -> usize {
         self.lines().iter().filter_map(|line| parse(line)).filter(is_it).count()
     }

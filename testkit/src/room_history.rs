@@ -69,7 +69,7 @@ pub fn assert_histories<V: FrameSource>(histories: &[RoomHistory<V>], publicatio
     histories.iter().for_each(|history| history.assert_is(publications));
 }
 
-/// What one publisher sends: it starts at `first_ms`, with `number` in its payloads.
+/// The frames of one publisher: they start at `first_ms`, with `number` in their payloads.
 pub fn publication(first_ms: u32, number: u32) -> Vec<Frame> {
     let media = [
         frames::keyframe(first_ms, number),

@@ -120,7 +120,7 @@ impl TestServer {
         self.hls.expect("HLS is on")
     }
 
-    /// Whether it announced an HLS port.
+    /// Returns `true` if it announced an HLS port.
     pub fn has_hls(&self) -> bool {
         self.hls.is_some()
     }
@@ -202,7 +202,7 @@ impl Addresses {
     }
 }
 
-/// Whether a line is the last of those of [`Addresses`].
+/// Returns `true` if a line is the last of those of [`Addresses`].
 pub fn is_last_address(line: &str) -> bool {
     line.starts_with("page")
 }

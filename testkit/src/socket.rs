@@ -41,7 +41,7 @@ pub fn wait_no_longer_than(socket: &TcpStream, deadline: Instant) {
     socket.set_read_timeout(Some(left)).expect("a timeout can be set");
 }
 
-/// Whether a read ended because nothing came for as long as the socket waits.
+/// Returns `true` if a read ended because of the socket's timeout.
 pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take that has to happen. Only a failing test waits this long, so a busy machine gets ample time.
+/// Time limit for every event. Only a failing test waits this long, so a busy machine gets ample time.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The pause between two looks of [`poll_until`].

@@ -82,7 +82,7 @@ impl Browser {
         self.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": script }));
     }
 
-    /// What a function's body gives in the page.
+    /// Runs a function's body in the page, and returns its value.
     pub fn run(&self, body: &str) -> Value {
         self.command("/execute/sync", &json!({ "script": body, "args": [] }))
     }
@@ -157,7 +157,7 @@ impl Browser {
         assert_eq!(self.complaints(), Vec::<String>::new());
     }
 
-    /// What the page and the browser complained about since the last look.
+    /// Errors and warnings of the page and the browser since the last call.
     pub fn complaints(&self) -> Vec<String> {
         let log = self.command("/se/log", &json!({ "type": "browser" }));
         let entries = log.as_array().expect("the log is a list").iter();

@@ -1,4 +1,4 @@
-//! What cannot be watched is said in a sentence.
+//! The page explains in a sentence why a room cannot be watched.
 
 use synctv_testkit::{
     http::request,

@@ -1,4 +1,4 @@
-//! What is live and does not play is tried again, ever less often, until it plays.
+//! A live room that does not play is tried again, ever less often, until it plays.
 
 use synctv_testkit::{server::TestServer, tools::push_clip};
 

@@ -18,7 +18,7 @@ use crate::{hls_node::HlsNode, publish_when_free};
 /// The clip's five GOPs of a second are cut after one and then after two each.
 const SEGMENTS_OF_CLIP: usize = 3;
 
-/// What a player of one room remembers. Every node may be asked in turn, once they agree.
+/// The memory of a player of one room. Every node may be asked in turn, once they agree.
 #[derive(Default)]
 struct Player {
     room: &'static str,

@@ -13,7 +13,7 @@ use crate::node;
 /// Times in the log are in milliseconds.
 const CLOCK_STEP: Duration = Duration::from_millis(1);
 
-/// How long a pull outlives its last viewer.
+/// Time that a pull outlives its last viewer.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Other nodes have connected to the origin so often. A line may reach the log after the media that it is about.

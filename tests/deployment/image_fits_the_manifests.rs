@@ -62,7 +62,7 @@ fn rust_files(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What a file includes, as far as its text names it.
+/// The files that a file includes, as far as its text names them.
 fn included(file: &Path) -> Vec<PathBuf> {
     let source = std::fs::read_to_string(file).unwrap();
     let calls = source.split("include_").skip(1);

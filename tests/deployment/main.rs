@@ -1,4 +1,4 @@
-//! What an operator applies fits the server, and itself.
+//! The manifests that an operator applies fit the server, and each other.
 
 mod image_fits_the_manifests;
 mod manifest_files;

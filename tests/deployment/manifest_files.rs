@@ -46,7 +46,7 @@ pub fn manifest_names() -> Vec<String> {
     names
 }
 
-/// What is applied, by kind and name.
+/// The applied documents, by kind and name.
 pub fn manifests() -> BTreeMap<(String, String), Value> {
     let texts = manifest_names().into_iter().map(|name| file(&format!("k8s/{name}")));
     by_name(texts.flat_map(|text| documents(&text)))

@@ -8,7 +8,7 @@ use synctv_testkit::{rtmp::RtmpPeer, server::TestServer, wait::now};
 
 use crate::{ask_while_publishing, clip};
 
-/// How long a request waits for the first segment.
+/// Time that a request waits for the first segment.
 const FIRST_SEGMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[test]

@@ -17,7 +17,7 @@ fn is_media(frame: &Frame) -> bool {
     frame.track != Track::Data && frame.payload.get(1) != Some(&0)
 }
 
-/// What becomes of a clip of so many seconds, as it would be pushed.
+/// Frames of a clip of so many seconds, as an encoder would push them.
 fn pushed(duration_s: u32, video: &str, change: impl FnOnce(&mut Vec<Frame>)) -> (TestServer, Stream) {
     let server = TestServer::with_hls(&["--hls-window", "100"]);
     let mut frames = Encoded::new(duration_s, video, AAC).frames();

@@ -13,7 +13,7 @@ use synctv_testkit::{
     socket::dial,
 };
 
-/// What anyone can send.
+/// A request that any client can send.
 const STRANGER: &[u8] = b"GET /r.flv HTTP/1.1\r\nHost: n\r\nSynctv-Pull: n3\r\n\r\n";
 
 #[test]

@@ -1,4 +1,4 @@
-//! What cannot be served is refused with a reason that its user can act upon.
+//! A request that cannot be served is refused with a reason that its user can act upon.
 
 use synctv_media::rtmp::client::Client;
 use synctv_testkit::{

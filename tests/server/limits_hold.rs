@@ -95,7 +95,7 @@ fn the_reserve_for_publishers() {
     RtmpPeer::publish(&server, "another");
 }
 
-/// Whether the server shakes hands with one more.
+/// Returns `true` if the server shakes hands with one more.
 fn is_greeted(server: &TestServer) -> bool {
     let mut socket = dial(server.rtmp);
     socket.write_all(&c0_and_c1()).and_then(|()| socket.read_exact(&mut [0; 1])).is_ok()

@@ -17,7 +17,7 @@ use synctv_testkit::{
     server::TestServer,
 };
 
-/// What the first publisher sends.
+/// The frames of the first publisher.
 fn first_publication() -> Vec<Frame> {
     let media = [
         frames::keyframe(60_000, 0),
@@ -28,7 +28,7 @@ fn first_publication() -> Vec<Frame> {
     [frames::headers().as_slice(), &media].concat()
 }
 
-/// What the publisher sends when it is back: its clock starts over, its headers differ.
+/// The frames of the publisher that came back: its clock starts over, its headers differ.
 fn second_publication() -> Vec<Frame> {
     vec![
         frames::video_header(0x28),

@@ -20,7 +20,7 @@ pub(super) struct LocalStream {
 /// All rooms that there is anything to say of, in the order of their names.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Rooms {
-    /// Whether rooms of other nodes are in it: not while the registry does not answer.
+    /// `true` if rooms of other nodes are in it: not while the registry does not answer.
     pub complete: bool,
     #[serde(serialize_with = "values")]
     streams: BTreeMap<String, Room>,
@@ -41,7 +41,7 @@ pub(super) struct Room {
     node: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     since_unix_ms: Option<u64>,
-    /// What this node knows of the stream, if it has it.
+    /// This node's statistics of the stream, if it has it.
     details: Option<Details>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Room {
 #[serde(rename_all = "lowercase")]
 enum State {
     Live,
-    /// Its publisher is gone and may come back.
+    /// Its publisher is disconnected and may come back.
     Interrupted,
 }
 
@@ -108,7 +108,7 @@ impl Rooms {
         SomeRooms { complete: self.complete, streams: streams.collect() }
     }
 
-    /// What is said of one room.
+    /// Describes one room.
     pub fn get(&self, room: &RoomName) -> Option<&Room> {
         self.streams.get(room.as_str())
     }

@@ -20,7 +20,7 @@ const PRIVATE: HeaderValue = HeaderValue::from_static("private, max-age=86400, i
 pub(super) struct Admitted {
     /// The right to watch.
     pub grant: Grant<ToPlay>,
-    /// Another node asks. It is told of nothing but what is here.
+    /// Another node asks. Its answer holds only rooms of this node.
     pub is_node: bool,
     /// The key that a playlist's segments need.
     pub segment_key: Option<SignedKey>,

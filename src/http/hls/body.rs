@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use synctv_actors::hls::SegmentFile;
 
-/// What the framework buffers of a response at once.
+/// Bytes of a response that the framework buffers at once.
 const MEMORY_PIECE_BYTES: usize = 32 * 1024;
 
 /// Reading a file costs a visit to another thread.

@@ -15,7 +15,7 @@ use super::{
     playlist, segment,
 };
 
-/// What other nodes have.
+/// The answers of other nodes.
 pub(super) enum Elsewhere {
     /// The publisher's node has it, or says why not.
     Answered(HttpResponse),
@@ -29,7 +29,7 @@ pub(super) enum Elsewhere {
     Unknown(ApiError),
 }
 
-/// Asks the publisher's node. Another node is told of nothing but what is here.
+/// Asks the publisher's node. A request of another node is answered from this node alone.
 pub(super) async fn ask(
     request: &HttpRequest,
     admitted: &Admitted,
@@ -42,7 +42,7 @@ pub(super) async fn ask(
     outcome(request, admitted, proxy.fetch(resource).await).await
 }
 
-/// Tells another node that the room's publisher is not here.
+/// Answers another node that the room's publisher is not here.
 pub(super) fn note_left(mut response: HttpResponse) -> HttpResponse {
     let name = header::HeaderName::from_static(LEFT_HEADER);
     response.headers_mut().insert(name, header::HeaderValue::from_static("1"));

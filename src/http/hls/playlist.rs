@@ -15,7 +15,7 @@ use super::{
 
 const CONTENT_TYPE: &str = "application/vnd.apple.mpegurl";
 
-/// How long a request waits for the first segment.
+/// Time that a request waits for the first segment.
 const FIRST_SEGMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// When to ask again for a playlist that is not there yet, in seconds.
@@ -28,11 +28,11 @@ const ATTEMPTS: usize = 2;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Here {
     pub address: PlaylistAddress,
-    /// What has only lower numbers is outdated.
+    /// A playlist that has only lower numbers is outdated.
     pub from_sequence: u64,
 }
 
-/// What this node has, if anything.
+/// The playlist of this node, if it has one.
 pub(super) async fn answer(
     request: &HttpRequest,
     admitted: &Admitted,

@@ -1,4 +1,4 @@
-//! What a path asks for. Names are parsed; no file is ever looked up by what a path says.
+//! The target of a path. Names are parsed; no file is ever looked up by a path.
 
 use synctv_actors::hls::proxy::{HlsResource, PlaylistAddress};
 use synctv_media::{

@@ -17,7 +17,7 @@ pub(super) struct Asset {
     encoded: OnceLock<Arc<Encoded>>,
 }
 
-/// How long a browser may keep a file without asking.
+/// Time that a browser may cache a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lifetime {
     /// Its name has its version.
@@ -26,7 +26,7 @@ pub(super) enum Lifetime {
     Revalidated,
 }
 
-/// What a file is told by and sent as.
+/// A file's entity tag and headers.
 #[derive(Debug)]
 pub(super) struct Encoded {
     /// Of its contents.

@@ -1,6 +1,6 @@
 //! The page's Content-Security-Policy: nothing but its own files, its own media, and no script of anybody else.
 
-/// Who may have the page in a frame.
+/// The sites that may have the page in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum Frames {
     None,

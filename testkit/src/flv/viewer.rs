@@ -30,7 +30,7 @@ pub struct FlvViewer {
     pub head: Response,
 }
 
-/// What came next.
+/// The next input.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     /// The server sent a frame.
@@ -98,7 +98,7 @@ impl FlvViewer {
         }
     }
 
-    /// Whether the body ended in good order, with its last chunk.
+    /// Returns `true` if the body ended with its last chunk.
     pub fn is_ended(&self) -> bool {
         self.chunks.as_ref().is_some_and(|chunks| chunks.is_ended)
     }

@@ -9,7 +9,7 @@ pub struct Playlist {
     pub sequence: u64,
     /// EXT-X-DISCONTINUITY-SEQUENCE.
     pub discontinuity_sequence: u64,
-    /// Whether there is an EXT-X-ENDLIST.
+    /// `true` if there is an EXT-X-ENDLIST.
     pub ended: bool,
     /// The segments, oldest first.
     pub segments: Vec<Entry>,
@@ -22,7 +22,7 @@ pub struct Entry {
     pub uri: String,
     /// EXTINF.
     pub duration_ms: u64,
-    /// Whether there is an EXT-X-DISCONTINUITY in front of it.
+    /// `true` if an EXT-X-DISCONTINUITY precedes it.
     pub discontinuity: bool,
 }
 

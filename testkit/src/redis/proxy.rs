@@ -19,7 +19,7 @@ pub struct RedisProxy {
     path: Arc<Path>,
 }
 
-/// What becomes of the bytes.
+/// The fate of the bytes.
 #[derive(Debug, Default)]
 struct Path {
     delay_ms: AtomicU64,

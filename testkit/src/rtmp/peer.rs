@@ -37,7 +37,7 @@ pub struct RtmpPeer {
     pub statuses: VecDeque<String>,
 }
 
-/// What came next on a connection.
+/// The next event on a connection.
 #[derive(Debug)]
 pub enum Next {
     /// The server sent something.

@@ -30,10 +30,10 @@ pub const SET_CHUNK_SIZE: u8 = 1;
 /// The message type of user control messages.
 pub const USER_CONTROL: u8 = 4;
 
-/// How a user control message begins that asks for a [`PING_RESPONSE`].
+/// The first bytes of a user control message that asks for a [`PING_RESPONSE`].
 pub const PING_REQUEST: [u8; 2] = [0, 6];
 
-/// How the user control message begins that answers a [`PING_REQUEST`].
+/// The first bytes of a user control message that answers a [`PING_REQUEST`].
 pub const PING_RESPONSE: [u8; 2] = [0, 7];
 
 /// A connection whose every byte is the test's.

@@ -30,7 +30,7 @@ pub struct Module {
 pub struct Import {
     /// The name; `None` for `*`.
     pub name: Option<String>,
-    /// Where it comes from.
+    /// The path that it imports.
     pub path: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ pub struct Import {
 pub struct Reference {
     /// Its segments.
     pub path: Vec<String>,
-    /// Where it begins, from 1.
+    /// The line on which it begins, from 1.
     pub line: usize,
     /// Its place in the syntax.
     pub kind: ReferenceKind,

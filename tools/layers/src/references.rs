@@ -56,7 +56,7 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// Where an import begins.
+/// The start of an import.
 fn line(tree: &UseTree) -> usize {
     let span = match tree {
         UseTree::Path(path) => path.ident.span(),

@@ -1,4 +1,4 @@
-//! Which module a path leads to.
+//! Resolution of paths to modules.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
 /// The most imports that may lead from one to the next.
 const IMPORTS_MAX: usize = 32;
 
-/// Where a path leads.
+/// The module to which a path leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
     /// To something that this module defines.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::cluster::store::StoreError;
 
-/// How long to wait before another try.
+/// The pause before another try.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often to look at a lease that may lapse.
