@@ -166,7 +166,7 @@ impl AccessArgs {
 }
 
 /// The text of a file, without the line break that editors leave at its end.
-fn read(setting: &str, is_set: bool, file: Option<&PathBuf>) -> Result<Option<String>, String> {
+pub(crate) fn read(setting: &str, is_set: bool, file: Option<&PathBuf>) -> Result<Option<String>, String> {
     let Some(path) = file else { return Ok(None) };
     if is_set {
         return Err(format!("{setting} and {setting}_FILE are both set"));
@@ -176,14 +176,16 @@ fn read(setting: &str, is_set: bool, file: Option<&PathBuf>) -> Result<Option<St
     Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-fn complain<T>(setting: &str, value: Option<&Checked<T>>) -> Result<(), String> {
+/// Refuses a value that is wrong, by the name of its setting.
+pub(crate) fn complain<T>(setting: &str, value: Option<&Checked<T>>) -> Result<(), String> {
     match value {
         Some(Err(error)) => Err(format!("{setting}: {error}")),
         _ => Ok(()),
     }
 }
 
-fn good<T: Clone>(value: Option<&Checked<T>>) -> Option<T> {
+/// Returns a value, unless it is wrong.
+pub(crate) fn good<T: Clone>(value: Option<&Checked<T>>) -> Option<T> {
     value?.as_ref().ok().cloned()
 }
 
@@ -192,7 +194,8 @@ fn parse_secrets(text: &str) -> Result<Checked<Secrets>, Infallible> {
     Ok(Secrets::parse(text).map_err(|error| error.to_string()))
 }
 
-fn parse_secret(text: &str) -> Result<Checked<Secret>, Infallible> {
+/// Checks a secret.
+pub(crate) fn parse_secret(text: &str) -> Result<Checked<Secret>, Infallible> {
     Ok(Secret::new(text.as_bytes()).map_err(|error| error.to_string()))
 }
 

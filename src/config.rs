@@ -29,6 +29,7 @@ pub use crate::{
 use crate::{
     access::{Addresses, TokenCommand},
     http::{HttpSettings, api::ServerInfo},
+    metrics::MetricsArgs,
     ports::Ports,
 };
 
@@ -66,6 +67,10 @@ pub struct Config {
     #[command(flatten)]
     pub access: AccessArgs,
 
+    /// The port of metrics.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+
     /// Limits over all rooms and ports.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -98,7 +103,9 @@ impl Config {
         }
         let access = self.access.checked();
         let access = access.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
-        Ok(Self { access, ..self })
+        let metrics = self.metrics.checked();
+        let metrics = metrics.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
+        Ok(Self { access, metrics, ..self })
     }
 
     /// Does the task that the command line names in place of serving. Returns the text to print.

@@ -44,7 +44,7 @@ use synctv_actors::{
     wire::Wire,
 };
 use synctv_media::stream::room::RoomName;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::Instant};
 
 pub use self::settings::HttpSettings;
 use self::{
@@ -201,7 +201,12 @@ impl Port {
         connection: Connection,
     ) -> Option<(RequestHead, Connection)> {
         let Some((request, room)) = self.live_request(&head) else { return Some((head, connection)) };
+        let asked = Instant::now();
         let found = live::find(&self.directory, &self.gatekeeper, request, &room, connection.peer).await;
+        let protocol = viewer_kind(request).protocol(flv::format(request));
+        if let Err(error) = &found {
+            self.directory.metrics().joins.get((protocol, error.outcome())).inc();
+        }
         if let Err(NotServed::Room(OpenError::NotLive(_))) = found {
             return Some((head, connection));
         }
@@ -212,7 +217,8 @@ impl Port {
             (Ok(Some((stream, access))), _) => {
                 let (head, kind, format) =
                     (flv::response_head(request), viewer_kind(request), flv::format(request));
-                self.pool_entry.admit(&stream, NewViewer { wire, peer, head, permit, kind, format, access });
+                let viewer = NewViewer { wire, peer, head, permit, kind, format, access, asked };
+                self.pool_entry.admit(&stream, viewer);
             }
             (Ok(None), _) => flv::send_and_close(&mut wire, &flv::response_head(request)),
             (Err(NotServed::Access(refusal)), _) => refuse(wire, &refusal.into()).await,

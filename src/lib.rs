@@ -11,6 +11,7 @@ pub mod fuzzing;
 pub mod http;
 pub mod listeners;
 pub mod log;
+pub mod metrics;
 mod ports;
 mod refusal_log;
 pub mod rtmp;
@@ -44,9 +45,10 @@ use crate::{
         HttpSettings,
         api::{Api, ServerInfo},
         health::Health,
-        hls::HlsSources,
+        hls::{HlsRequests, HlsSources, HlsViewers},
     },
     listeners::Listeners,
+    metrics::{NodeMetrics, NodeSources, WorkerLag},
 };
 
 /// How long requests that are being answered may take when the server stops, in seconds. Live media does not end by
@@ -126,6 +128,17 @@ struct Node {
     hls: Option<HlsSessions>,
     proxy: Option<HlsProxy>,
     permits: ConnectionLimit,
+    ports: PortLimits,
+    hls_viewers: HlsViewers,
+    hls_requests: HlsRequests,
+    worker_lag: WorkerLag,
+}
+
+/// The limit of connections, for each port.
+struct PortLimits {
+    rtmp: ConnectionLimit,
+    httpflv: ConnectionLimit,
+    hls: ConnectionLimit,
 }
 
 impl Node {
@@ -147,7 +160,20 @@ impl Node {
             HlsProxy::start(place.registry.clone(), settings, hls.fetched_memory())
         });
         let permits = ConnectionLimit::new(config.limits.max_connections);
-        Ok(Self { place, orders, directory, hls, proxy, permits })
+        let ports =
+            PortLimits { rtmp: permits.for_port(), httpflv: permits.for_port(), hls: permits.for_port() };
+        Ok(Self {
+            place,
+            orders,
+            directory,
+            hls,
+            proxy,
+            permits,
+            ports,
+            hls_viewers: HlsViewers::default(),
+            hls_requests: HlsRequests::default(),
+            worker_lag: WorkerLag::default(),
+        })
     }
 
     fn gatekeeper(&self) -> &Gatekeeper {
@@ -164,6 +190,9 @@ impl Node {
 
     fn listen(&self, config: &Config, listeners: Listeners) -> io::Result<ServerBuilder> {
         let ports = listeners.ports();
+        if let Some(listener) = listeners.metrics {
+            metrics::serve(self.metrics(config), config.metrics.token(), listener)?;
+        }
         let lag = Arc::new(config.viewers.lag_limits());
         let server = Server::build()
             .workers(config.limits.workers)
@@ -183,6 +212,8 @@ impl Node {
                     directory: self.directory.clone(),
                     proxy: proxy.clone(),
                     gatekeeper: self.gatekeeper().clone(),
+                    viewers: self.hls_viewers.clone(),
+                    requests: self.hls_requests.clone(),
                 };
                 self.listen_hls(server, config, sources, listener)
             }
@@ -197,9 +228,11 @@ impl Node {
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (directory, settings, permits) =
-            (self.directory.clone(), Arc::new(settings), self.permits.clone());
-        let gatekeeper = self.gatekeeper().clone();
+            (self.directory.clone(), Arc::new(settings), self.ports.rtmp.clone());
+        let (gatekeeper, worker_lag) = (self.gatekeeper().clone(), self.worker_lag.clone());
+        // Called on each thread that serves.
         server.listen("rtmp", listener, move || {
+            worker_lag.watch_thread();
             rtmp::service(directory.clone(), gatekeeper.clone(), settings.clone(), permits.clone())
         })
     }
@@ -212,10 +245,10 @@ impl Node {
         info: ServerInfo,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
-        let (directory, permits) = (self.directory.clone(), self.permits.clone());
+        let (directory, permits) = (self.directory.clone(), self.ports.httpflv.clone());
         let (registry, orders) = (self.place.registry.clone(), self.orders.clone());
-        let api = Arc::new(Api::new(info, directory.clone(), registry, orders));
-        let health = Health::new(directory.clone(), self.place.registry.clone(), self.proxy.clone());
+        let api = Arc::new(Api::new(info, directory.clone(), registry, orders, self.hls_viewers.clone()));
+        let health = self.health();
         server.listen("httpflv", listener, move || {
             http::service(
                 directory.clone(),
@@ -235,10 +268,32 @@ impl Node {
         sources: HlsSources,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
-        let (port, permits) = (config.http_settings(), self.permits.clone());
+        let (port, permits) = (config.http_settings(), self.ports.hls.clone());
         server.listen("hls", listener, move || {
             http::hls::service(sources.clone(), port.clone(), permits.clone())
         })
+    }
+
+    fn health(&self) -> Health {
+        Health::new(self.directory.clone(), self.place.registry.clone(), self.proxy.clone())
+    }
+
+    fn metrics(&self, config: &Config) -> NodeMetrics {
+        let PortLimits { rtmp, httpflv, hls } = &self.ports;
+        let sources = NodeSources {
+            node: self.place.node_id.clone(),
+            directory: self.directory.clone(),
+            registry: self.place.registry.clone(),
+            gatekeeper: self.gatekeeper().clone(),
+            hls: self.hls.clone(),
+            hls_viewers: self.hls_viewers.clone(),
+            hls_requests: self.hls_requests.clone(),
+            health: self.health(),
+            ports: vec![("rtmp", rtmp.clone()), ("httpflv", httpflv.clone()), ("hls", hls.clone())],
+            worker_lag: self.worker_lag.clone(),
+            rooms_max: config.limits.max_rooms,
+        };
+        NodeMetrics::new(sources, config.metrics.metrics_rooms.into())
     }
 
     fn drain(&self, config: &Config) -> Drain {
@@ -272,6 +327,9 @@ fn announce(config: &Config, listeners: &Listeners, node_id: &str) {
     ];
     if let Some(address) = listeners.hls_address() {
         lines.push(format!("hls    http://{address}/{app}/ROOM/index.m3u8"));
+    }
+    if let Some(address) = listeners.metrics_address() {
+        lines.push(format!("metrics http://{address}/metrics"));
     }
     lines.push(format!("page   http://{}/", listeners.httpflv_address()));
     say(lines.join("\n"));

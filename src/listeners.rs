@@ -25,6 +25,8 @@ pub struct Listeners {
     pub httpflv: TcpListener,
     /// For HLS, unless it is off.
     pub hls: Option<TcpListener>,
+    /// For metrics, unless they are off.
+    pub metrics: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -37,6 +39,7 @@ impl Listeners {
                 HlsWhen::Always | HlsWhen::OnDemand => Some(bind("HLS_ADDR", config.addresses.hls_addr)?),
                 HlsWhen::Off => None,
             },
+            metrics: config.metrics.address().map(|addr| bind("METRICS_ADDR", addr)).transpose()?,
         })
     }
 
@@ -53,6 +56,11 @@ impl Listeners {
     /// The address to watch at, as a person would type it.
     pub fn httpflv_address(&self) -> String {
         display(&self.httpflv)
+    }
+
+    /// Where metrics are, unless they are off.
+    pub fn metrics_address(&self) -> Option<String> {
+        self.metrics.as_ref().map(display)
     }
 
     /// The address to watch at over HLS, unless it is off.

@@ -6,7 +6,17 @@
 mod queue;
 
 use std::{
-    any::Any, collections::BTreeMap, fmt::Display, io, process::ExitCode, sync::Arc, thread, time::Duration,
+    any::Any,
+    collections::BTreeMap,
+    fmt::Display,
+    io,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use env_logger::{Env, Target, fmt::Formatter};
@@ -26,6 +36,12 @@ const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest time that a panicking thread waits for its line to be read, as the process may end with it.
 const PANIC_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Lines by level, in the order of [`LEVELS`], and panics, of this process.
+static LINES: [AtomicU64; LEVELS.len()] = [const { AtomicU64::new(0) }; LEVELS.len()];
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+const LEVELS: [Level; 5] = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
 
 /// The log of this process. Dropping it waits for the last lines to be read, within a limit.
 struct Log(Arc<Queue>);
@@ -62,12 +78,14 @@ impl Log {
             // The format function hands lines to the queue, as only it knows their level: nothing is left to write.
             .target(Target::Pipe(Box::new(io::sink())))
             .format(move |out, record| {
+                LINES[record.level() as usize - 1].fetch_add(1, Ordering::Relaxed);
                 lines.push(&timed_line(out, record), record.level() == Level::Error);
                 Ok(())
             })
             .init();
         let panics = queue.clone();
         std::panic::set_hook(Box::new(move |panic| {
+            PANICS.fetch_add(1, Ordering::Relaxed);
             let location = panic.location().map(ToString::to_string).unwrap_or_default();
             let message = panic_message(panic.payload());
             log::error!(location = location.as_str(), reason = message; "panic");
@@ -81,6 +99,16 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.0.flush(LAST_LINES_TIMEOUT);
     }
+}
+
+/// Returns how many lines of each level this process has logged.
+pub(crate) fn lines() -> impl Iterator<Item = (Level, u64)> {
+    LEVELS.into_iter().zip(&LINES).map(|(level, lines)| (level, lines.load(Ordering::Relaxed)))
+}
+
+/// Returns how often a thread of this process has panicked.
+pub(crate) fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
 }
 
 fn report_dropped(lines: u64) {

@@ -53,7 +53,10 @@ impl Port {
                 let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper.clone());
                 RtmpConnectionActor::serve(new, directory, gatekeeper, self.settings.clone());
             }
-            None => self.refusals.note("rtmp", peer, self.permits.max()),
+            None => {
+                self.permits.note_refused();
+                self.refusals.note("rtmp", peer, self.permits.max());
+            }
         }
     }
 

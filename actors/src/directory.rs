@@ -13,7 +13,8 @@ use crate::{
     access::{Grant, ToPlay, ToPublish, ToPull},
     cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
     events::{PublisherEvent, Source, StreamEnded, StreamSettings, StreamState},
-    stream::{NotLive, Publication, PublishError, StreamHandle},
+    metrics::{JoinOutcome, StreamMetrics},
+    stream::{NotLive, Publication, PublishError, StreamHandle, StreamMeters},
     thread::ActorThread,
 };
 
@@ -39,6 +40,7 @@ pub struct StreamDirectoryActor {
     on_published: Option<StreamObserver>,
     streams: HashMap<RoomName, Entry>,
     phase: DirectoryPhase,
+    metrics: Arc<StreamMetrics>,
 }
 
 /// The node's readiness for new publishers and viewers.
@@ -56,6 +58,7 @@ pub struct StreamDirectory {
     address: Addr<StreamDirectoryActor>,
     /// Asked by the caller and not by the directory, which never waits.
     registry: RegistryHandle,
+    metrics: Arc<StreamMetrics>,
 }
 
 /// Sees streams that a publisher of this node starts. HLS cuts them from their first frame on.
@@ -115,6 +118,20 @@ pub enum OpenError {
     Directory(#[from] DirectoryEnded),
 }
 
+impl OpenError {
+    /// Returns the outcome that a request to watch ends with for this reason.
+    pub fn outcome(&self) -> JoinOutcome {
+        match self {
+            Self::NotLive(_) => JoinOutcome::NotLive,
+            Self::Registry(_) => JoinOutcome::Registry,
+            Self::OriginSilent { .. } => JoinOutcome::Origin,
+            Self::RoomLimit { .. } => JoinOutcome::Limit,
+            Self::Draining => JoinOutcome::Draining,
+            Self::Directory(_) => JoinOutcome::Error,
+        }
+    }
+}
+
 /// The node has as many rooms as it may.
 #[derive(Debug, Clone, Copy)]
 struct RoomLimit(usize);
@@ -162,6 +179,7 @@ impl StreamDirectory {
         on_published: Option<StreamObserver>,
     ) -> Self {
         let (settings, streams) = (Arc::new(settings), HashMap::new());
+        let metrics = Arc::new(StreamMetrics::default());
         let directory = StreamDirectoryActor {
             settings,
             registry: registry.clone(),
@@ -169,8 +187,14 @@ impl StreamDirectory {
             on_published,
             streams,
             phase: DirectoryPhase::Open,
+            metrics: metrics.clone(),
         };
-        Self { address: directory.start(), registry }
+        Self { address: directory.start(), registry, metrics }
+    }
+
+    /// Returns the metrics of all streams.
+    pub fn metrics(&self) -> &StreamMetrics {
+        &self.metrics
     }
 
     /// The stream that a viewer of the granted room watches. If another node publishes the room and this one does not pull it yet,
@@ -291,6 +315,7 @@ impl StreamDirectoryActor {
             return Err(RoomLimit(self.rooms_max));
         }
         let (settings, registry) = (&self.settings, &self.registry);
+        let meters = || StreamMeters::new(self.metrics.clone());
         Ok(self.streams.entry(room.clone()).or_insert_with(|| Entry {
             purpose,
             stream: StreamHandle::start(
@@ -299,6 +324,7 @@ impl StreamDirectoryActor {
                 settings.clone(),
                 registry.clone(),
                 ctx.address().recipient(),
+                meters(),
             ),
             is_observed: false,
             publisher: None,

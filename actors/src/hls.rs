@@ -29,6 +29,7 @@ use self::{segmenter::SegmenterActor, session_store::SessionStore};
 use crate::{
     access::{Grant, ToPlay},
     directory::{DirectoryEnded, StreamDirectory, StreamObserver},
+    metrics::HlsMetrics,
     stream::StreamHandle,
 };
 
@@ -88,6 +89,16 @@ impl HlsSessions {
     /// Returns a segment of the granted room, listed or no longer listed but not expired.
     pub fn segment(&self, grant: &Grant<ToPlay>, name: SegmentName) -> Option<Arc<StoredSegment>> {
         self.0.segment(grant.room(), name)
+    }
+
+    /// Returns the metrics of all sessions.
+    pub fn metrics(&self) -> &HlsMetrics {
+        self.0.metrics()
+    }
+
+    /// Returns how much memory segments take, those of other nodes among them, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.0.memory_bytes()
     }
 
     /// The memory for segments of other nodes.

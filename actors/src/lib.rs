@@ -14,6 +14,7 @@ pub mod events;
 pub mod flv;
 pub mod gzip;
 pub mod hls;
+pub mod metrics;
 pub mod rtmp;
 pub mod stream;
 mod subscription;

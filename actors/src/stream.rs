@@ -5,6 +5,7 @@ mod flush_timer;
 mod handle;
 mod ingest;
 mod messages;
+mod meters;
 mod stats;
 mod subscribers;
 
@@ -12,5 +13,6 @@ pub(crate) use self::handle::NotLive;
 pub use self::{
     handle::StreamHandle,
     messages::{Publication, PublishError, Refused},
+    meters::{StreamCounts, StreamMeters},
     stats::{CountedViewer, StreamStats, ViewerCount},
 };

@@ -167,7 +167,7 @@ impl Handler<StreamEvent> for Probe {
     fn handle(&mut self, event: StreamEvent, _: &mut Self::Context) {
         let seen = |flv: &[u8]| tags(flv).map(|tag| (tag.type_id, tag.timestamp_ms)).collect::<Vec<_>>();
         let got = match event {
-            StreamEvent::Media { batches, after_gap } => {
+            StreamEvent::Media { batches, after_gap, .. } => {
                 Got::Media { after_gap, tags: batches.iter().flat_map(|batch| seen(&batch.flv)).collect() }
             }
             StreamEvent::Join { viewer, point } => Got::Join {

@@ -3,28 +3,16 @@
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use log::Level;
-use synctv_media::stream::room::RoomName;
+use synctv_media::stream::{room::RoomName, viewer_queue::Dropped};
 use tokio::time::Instant;
 
 use crate::{
     access::{Cut, Session as AccessSession},
-    events::EndReason,
-    stream::{CountedViewer, StreamHandle},
+    events::{EndReason, Evicted},
+    metrics::{JoinOutcome, LeaveWhy, PublisherEnd, ViewerProtocol},
+    stream::{CountedViewer, StreamHandle, StreamMeters},
     viewer_socket::ViewerSocket,
 };
-
-/// The protocol that a viewer watches over, as the log names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ViewerProtocol {
-    /// HTTP-FLV.
-    HttpFlv,
-    /// FLV in WebSocket messages.
-    WebSocketFlv,
-    /// RTMP play.
-    Rtmp,
-    /// HTTP-FLV to another node, which serves viewers of its own. It does not count as a viewer.
-    Pull,
-}
 
 /// Why a viewer, or an RTMP publisher, is no longer served.
 #[derive(Debug)]
@@ -37,7 +25,15 @@ pub(crate) enum LeaveReason {
     Stalled(Duration),
     /// The stream ended.
     Ended(EndReason),
-    /// This node closes the connection, for the reason in the text.
+    /// The publisher ended its publication.
+    Unpublished,
+    /// Nothing came from the publisher for this long.
+    Silent(Duration),
+    /// The publisher no longer has its room.
+    Evicted(Evicted),
+    /// It is not allowed any longer.
+    Cut(Cut),
+    /// The peer violates the protocol, or a limit, as the text says.
     Closed(String),
 }
 
@@ -50,33 +46,64 @@ pub(crate) struct ViewerSession {
     since: Instant,
     /// The cut-off of its access.
     access: Option<AccessSession>,
+    meters: StreamMeters,
+    /// What was counted of it so far.
+    counted: Counted,
+    first_media: FirstMedia,
     _counted: Option<CountedViewer>,
 }
 
-impl ViewerProtocol {
-    /// Returns the name that logs use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::HttpFlv => "http-flv",
-            Self::WebSocketFlv => "ws-flv",
-            Self::Rtmp => "rtmp",
-            Self::Pull => "pull",
-        }
-    }
+#[derive(Debug, Default)]
+struct Counted {
+    sent_bytes: u64,
+    dropped: Dropped,
+    queue_bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum FirstMedia {
+    /// It is there when more is sent than what comes in front of media.
+    Awaited {
+        since: Instant,
+        head_bytes: u64,
+    },
+    Sent,
 }
 
 impl ViewerSession {
-    /// Counts and logs a viewer of `stream`, whom `access` may cut.
+    /// Counts and logs a viewer of `stream` that asked at `asked`, and whom `access` may cut. What `socket` has sent counts
+    /// from here.
     pub fn begin(
         stream: &StreamHandle,
         peer: SocketAddr,
         protocol: ViewerProtocol,
         access: Option<AccessSession>,
+        asked: Instant,
     ) -> Self {
         let room = stream.room().clone();
         log::info!(room = room.as_str(), peer:% = peer, protocol = protocol.as_str(); "viewer connected");
         let _counted = (protocol != ViewerProtocol::Pull).then(|| stream.count_viewer());
-        Self { room, peer, protocol, since: Instant::now(), access, _counted }
+        let meters = stream.meters().clone();
+        meters.viewer_came(protocol);
+        meters.node().joins.get((protocol, JoinOutcome::Accepted)).inc();
+        Self {
+            room,
+            peer,
+            protocol,
+            since: Instant::now(),
+            access,
+            meters,
+            counted: Counted::default(),
+            first_media: FirstMedia::Awaited { since: asked, head_bytes: 0 },
+            _counted,
+        }
+    }
+
+    /// So many bytes are sent in front of the first media.
+    pub fn note_head(&mut self, bytes: u64) {
+        if let FirstMedia::Awaited { head_bytes, .. } = &mut self.first_media {
+            *head_bytes = bytes;
+        }
     }
 
     /// Returns why the viewer is not allowed any longer, if it is not. To be asked about once a second.
@@ -84,8 +111,43 @@ impl ViewerSession {
         self.access.as_ref()?.cut()
     }
 
-    /// Logs the end of the viewer's stay, with what `socket` sent and dropped.
-    pub fn end(&self, reason: &LeaveReason, socket: &ViewerSocket) {
+    /// Notes the first media, if it was sent by now. Returns whether it still has to be.
+    pub fn awaits_media(&mut self, socket: &ViewerSocket) -> bool {
+        let FirstMedia::Awaited { since, head_bytes } = self.first_media else { return false };
+        if socket.sent_bytes() <= head_bytes {
+            return true;
+        }
+        self.meters.node().first_frame.get(self.protocol).observe(since.elapsed());
+        self.first_media = FirstMedia::Sent;
+        false
+    }
+
+    /// Adds what `socket` sent and dropped since the last time to what its stream and node count. To be called once a
+    /// second: with each frame, it would be seen in what a frame costs.
+    pub fn count(&mut self, socket: &ViewerSocket) {
+        let (sent_bytes, dropped) = (socket.sent_bytes(), socket.dropped());
+        let before = &self.counted;
+        let newly_dropped = Dropped {
+            tags: dropped.tags.saturating_sub(before.dropped.tags),
+            skips: dropped.skips.saturating_sub(before.dropped.skips),
+        };
+        self.meters.add_sent(self.protocol, sent_bytes.saturating_sub(before.sent_bytes), newly_dropped);
+        let queue_bytes = socket.queued_bytes();
+        self.count_queue(queue_bytes);
+        self.counted = Counted { sent_bytes, dropped, queue_bytes };
+    }
+
+    fn count_queue(&self, queue_bytes: usize) {
+        let difference = queue_bytes as i64 - self.counted.queue_bytes as i64;
+        if difference != 0 {
+            self.meters.node().queue_bytes.inc_by(difference);
+        }
+    }
+
+    /// Logs and counts the end of the viewer's stay, with what `socket` sent and dropped.
+    pub fn end(&mut self, reason: &LeaveReason, socket: &ViewerSocket) {
+        self.count(socket);
+        self.meters.node().leaves.get((self.protocol, reason.why())).inc();
         let dropped = socket.dropped();
         log::log!(reason.level(),
             room = self.room.as_str(), peer:% = self.peer, why:% = reason, protocol = self.protocol.as_str(),
@@ -95,11 +157,45 @@ impl ViewerSession {
     }
 }
 
+impl Drop for ViewerSession {
+    fn drop(&mut self) {
+        self.count_queue(0);
+        self.meters.viewer_left(self.protocol);
+    }
+}
+
 impl LeaveReason {
     fn level(&self) -> Level {
         match self {
             Self::Stalled(_) => Level::Warn,
             _ => Level::Info,
+        }
+    }
+
+    fn why(&self) -> LeaveWhy {
+        match self {
+            Self::Disconnected(_) | Self::Stopped => LeaveWhy::Left,
+            Self::Stalled(_) => LeaveWhy::Stalled,
+            Self::Ended(_) => LeaveWhy::Ended,
+            Self::Cut(Cut::Over) => LeaveWhy::Expired,
+            Self::Cut(Cut::Revoked | Cut::Kicked) => LeaveWhy::Kicked,
+            Self::Unpublished | Self::Silent(_) | Self::Evicted(_) | Self::Closed(_) => LeaveWhy::Error,
+        }
+    }
+
+    /// Returns the reason as it is counted for a publisher.
+    pub fn publisher_end(&self) -> PublisherEnd {
+        match self {
+            Self::Disconnected(_) => PublisherEnd::Left,
+            Self::Unpublished | Self::Stopped => PublisherEnd::Unpublished,
+            Self::Silent(_) => PublisherEnd::Silent,
+            Self::Evicted(Evicted::TakenOver) => PublisherEnd::TakenOver,
+            Self::Evicted(Evicted::Draining) => PublisherEnd::Draining,
+            Self::Cut(Cut::Over) => PublisherEnd::Expired,
+            Self::Cut(Cut::Revoked | Cut::Kicked) => PublisherEnd::Kicked,
+            Self::Evicted(Evicted::StreamGone) | Self::Stalled(_) | Self::Ended(_) | Self::Closed(_) => {
+                PublisherEnd::Error
+            }
         }
     }
 }
@@ -112,6 +208,10 @@ impl fmt::Display for LeaveReason {
             Self::Stopped => f.write_str("stopped playing"),
             Self::Stalled(limit) => write!(f, "stalled: no bytes accepted for {} s", limit.as_secs()),
             Self::Ended(reason) => reason.fmt(f),
+            Self::Unpublished => f.write_str("unpublished"),
+            Self::Silent(limit) => write!(f, "silent for {} s", limit.as_secs()),
+            Self::Evicted(evicted) => evicted.fmt(f),
+            Self::Cut(cut) => cut.fmt(f),
             Self::Closed(why) => f.write_str(why),
         }
     }

@@ -155,6 +155,11 @@ impl ViewerSocket {
         self.queue.control_bytes()
     }
 
+    /// Bytes of live media that wait for the socket.
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.live_bytes()
+    }
+
     /// Bytes that the socket took.
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes

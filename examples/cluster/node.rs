@@ -56,7 +56,7 @@ impl Node {
         let Some(addresses) = addresses(&mut process).await else {
             return Err(process.ended().await);
         };
-        let Addresses { rtmp, app, http, hls } = addresses;
+        let Addresses { rtmp, app, http, hls, .. } = addresses;
         Ok(Self { name: name.to_owned(), process, rtmp, app, http, hls })
     }
 

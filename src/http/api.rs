@@ -17,7 +17,7 @@ use synctv_media::{access::Refusal, stream::room::RoomName};
 use tokio::{sync::Mutex, time::Instant};
 
 use self::rooms::{LocalStream, Rooms};
-use super::{api_error::ApiError, cors, credentials};
+use super::{api_error::ApiError, cors, credentials, hls::HlsViewers};
 
 /// Maximum age of an answer. Rooms are listed no more often, whatever the number of requests.
 const FRESH_FOR: Duration = Duration::from_millis(500);
@@ -47,6 +47,7 @@ pub struct Api {
     directory: StreamDirectory,
     registry: RegistryHandle,
     orders: Orders,
+    hls_viewers: HlsViewers,
     /// Held while rooms are listed, so that those who ask meanwhile wait for the same answer.
     newest: Mutex<Option<Snapshot>>,
 }
@@ -65,8 +66,9 @@ impl Api {
         directory: StreamDirectory,
         registry: RegistryHandle,
         orders: Orders,
+        hls_viewers: HlsViewers,
     ) -> Self {
-        Self { info, directory, registry, orders, newest: Mutex::new(None) }
+        Self { info, directory, registry, orders, hls_viewers, newest: Mutex::new(None) }
     }
 
     pub(super) fn orders(&self) -> &Orders {
@@ -166,9 +168,13 @@ impl Api {
 
     async fn local(&self) -> Result<Vec<LocalStream>, DirectoryEnded> {
         let streams = self.directory.streams().await?;
-        let asked = streams.into_iter().map(|stream| async move {
-            let stats = stream.stats().await?;
-            Some(LocalStream { room: stream.room().clone(), viewers: stream.viewers(), stats })
+        let over_hls = self.hls_viewers.by_room();
+        let asked = streams.into_iter().map(|stream| {
+            let viewers = stream.viewers() + over_hls.get(stream.room()).copied().unwrap_or_default();
+            async move {
+                let stats = stream.stats().await?;
+                Some(LocalStream { room: stream.room().clone(), viewers, stats })
+            }
         });
         Ok(futures::future::join_all(asked).await.into_iter().flatten().collect())
     }
@@ -236,7 +242,7 @@ mod tests {
         let (node, app) = ("n1".to_owned(), "live".to_owned());
         let info = ServerInfo { node, version: "0", app, rtmp_port: 1, hls_port: None };
         let gatekeeper = Gatekeeper::new(AccessSettings::OPEN, NodeKeys::random("n1").unwrap());
-        Api::new(info, directory, registry, Orders::new(gatekeeper, None, false))
+        Api::new(info, directory, registry, Orders::new(gatekeeper, None, false), HlsViewers::default())
     }
 
     #[actix_rt::test]

@@ -151,6 +151,11 @@ impl ApiError {
         body.to_string()
     }
 
+    /// Returns its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Renders the refusal for the framework.
     pub fn response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);

@@ -61,6 +61,7 @@ impl ConnectionGate {
             }
             return Some(Arrival::In(permit, wire, peer));
         }
+        self.permits.note_refused();
         self.refusals.note(self.port, peer, self.permits.max());
         Some(Arrival::Over(self.answers.take()?, wire, peer))
     }

@@ -16,6 +16,19 @@ use synctv_actors::{
 /// Time limit for an actor's answer. One that takes longer counts as dead.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How a node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Rooms can be published here.
+    Ready,
+    /// Not now, for this reason.
+    NotReady(String),
+    /// The node drains.
+    Draining,
+    /// An actor that exists once per node has ended, as the reason says.
+    Dead(&'static str),
+}
+
 /// Those who have to answer.
 #[derive(Debug, Clone)]
 pub struct Health {
@@ -42,13 +55,23 @@ impl Health {
 
     /// `GET /readyz`: rooms can be published here. Not so while Redis is away or the node stops.
     pub(super) async fn ready(&self) -> HttpResponse {
+        match self.standing().await {
+            Standing::Ready => ok("ready"),
+            Standing::NotReady(reason) => unavailable("not_ready", &reason),
+            Standing::Draining => unavailable("draining", "the node stops"),
+            Standing::Dead(reason) => unavailable("dead", reason),
+        }
+    }
+
+    /// Returns how the node is.
+    pub async fn standing(&self) -> Standing {
         match self.ask().await {
-            Ok(DirectoryPhase::Draining) => unavailable("draining", "the node stops"),
+            Ok(DirectoryPhase::Draining) => Standing::Draining,
             Ok(DirectoryPhase::Open) => match self.registry.readiness().await {
-                Readiness::Ready => ok("ready"),
-                Readiness::NotReady { reason } => unavailable("not_ready", &reason),
+                Readiness::Ready => Standing::Ready,
+                Readiness::NotReady { reason } => Standing::NotReady(reason),
             },
-            Err(dead) => unavailable("dead", dead),
+            Err(dead) => Standing::Dead(dead),
         }
     }
 

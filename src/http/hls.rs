@@ -5,14 +5,21 @@ mod args;
 mod body;
 mod forward;
 mod playlist;
+mod requests;
 mod segment;
 pub(super) mod target;
+mod viewers;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 use actix_http::{HttpService, KeepAlive, error::DispatchError};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service, map_config};
-use actix_web::{App, HttpRequest, HttpResponse, dev::AppConfig, http::Method, web};
+use actix_web::{
+    App, HttpRequest, HttpResponse,
+    dev::AppConfig,
+    http::{Method, StatusCode},
+    web,
+};
 use log::debug;
 use synctv_actors::{
     access::Gatekeeper,
@@ -22,6 +29,7 @@ use synctv_actors::{
         HlsSessions,
         proxy::{HlsProxy, HlsResource, PlaylistAddress},
     },
+    metrics::{JoinOutcome, ViewerProtocol},
     wire::Wire,
 };
 use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
@@ -31,8 +39,10 @@ pub use self::args::{HlsArgs, HlsWhen};
 use self::{
     admission::{Admitted, admit},
     forward::Elsewhere,
+    requests::HlsRequestKind,
     target::TargetError,
 };
+pub use self::{requests::HlsRequests, viewers::HlsViewers};
 use super::{
     HttpSettings, IDLE_TIMEOUT, api_error::ApiError, connection_gate::ConnectionGate, cors,
     write_timeout::WriteTimeout,
@@ -52,6 +62,10 @@ pub struct HlsSources {
     pub proxy: HlsProxy,
     /// The decision on access.
     pub gatekeeper: Gatekeeper,
+    /// The viewers who ask for it.
+    pub viewers: HlsViewers,
+    /// The requests for it.
+    pub requests: HlsRequests,
 }
 
 struct Site {
@@ -118,13 +132,22 @@ async fn framework(
 }
 
 async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
-    let mut response = respond(&request, &site).await.unwrap_or_else(|refusal| refusal.response());
+    let target = target::parse(request.path(), &site.app);
+    let kind = target.as_ref().ok().map(HlsRequestKind::of);
+    let responded = respond(&request, &site, target).await;
+    let mut response = responded.unwrap_or_else(|refusal| refusal.response());
+    if let Some(kind) = kind {
+        site.sources.requests.note(kind, &response);
+    }
     cors::expose_headers(&mut response);
     response
 }
 
-async fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, ApiError> {
-    let target = target::parse(request.path(), &site.app);
+async fn respond(
+    request: &HttpRequest,
+    site: &Site,
+    target: Result<HlsResource, TargetError>,
+) -> Result<HttpResponse, ApiError> {
     match (target, request.method()) {
         (Err(TargetError::Unknown), _) => Err(ApiError::not_found(format!(
             "there is nothing at this path; a playlist is at /{}/ROOM/index.m3u8",
@@ -142,15 +165,43 @@ async fn find(
     sources: &HlsSources,
     resource: HlsResource,
 ) -> Result<HttpResponse, ApiError> {
-    let admitted = admit(request, &sources.gatekeeper, &resource).await?;
+    let admitted = admit(request, &sources.gatekeeper, &resource).await;
+    let admitted = admitted.inspect_err(|_| note_join(sources, &resource, JoinOutcome::Denied))?;
     match resource {
         HlsResource::Playlist { room, address } => {
-            find_playlist(request, &admitted, sources, room, address).await
+            let found = find_playlist(request, &admitted, sources, room.clone(), address).await;
+            if !admitted.is_node {
+                note_viewer(request, sources, &room, &found);
+            }
+            found
         }
         HlsResource::Segment { room, name } => {
             let segment = find_segment(request, &admitted, sources, room, name).await?;
             Ok(admitted.guard(segment))
         }
+    }
+}
+
+/// Counts who gets a playlist as a viewer, and one who asks for the first time as a request to watch; so is each refusal.
+fn note_viewer(
+    request: &HttpRequest,
+    sources: &HlsSources,
+    room: &RoomName,
+    found: &Result<HttpResponse, ApiError>,
+) {
+    let outcome = match found.as_ref().map_or_else(ApiError::status, HttpResponse::status) {
+        StatusCode::NOT_FOUND => JoinOutcome::NotLive,
+        status if status.is_client_error() => JoinOutcome::Error,
+        status if status.is_server_error() => JoinOutcome::Origin,
+        _ if sources.viewers.note(room, request) => JoinOutcome::Accepted,
+        _ => return,
+    };
+    sources.directory.metrics().joins.get((ViewerProtocol::Hls, outcome)).inc();
+}
+
+fn note_join(sources: &HlsSources, resource: &HlsResource, outcome: JoinOutcome) {
+    if let HlsResource::Playlist { .. } = resource {
+        sources.directory.metrics().joins.get((ViewerProtocol::Hls, outcome)).inc();
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use synctv_actors::{
     access::{AccessRequest, Gatekeeper, Protocol, Session},
     directory::{DirectoryEnded, OpenError, StreamDirectory},
+    metrics::JoinOutcome,
     stream::StreamHandle,
 };
 use synctv_media::{
@@ -23,6 +24,16 @@ pub(super) enum NotServed {
     Access(Refusal),
     /// There is nothing to serve.
     Room(OpenError),
+}
+
+impl NotServed {
+    /// The outcome of the request, as it is counted.
+    pub fn outcome(&self) -> JoinOutcome {
+        match self {
+            Self::Access(_) => JoinOutcome::Denied,
+            Self::Room(error) => error.outcome(),
+        }
+    }
 }
 
 /// Decides on a request, and only then looks for the room.

@@ -13,6 +13,7 @@ pub mod frames;
 pub mod hls;
 pub mod http;
 pub mod log_book;
+pub mod metrics;
 pub mod nodes;
 pub mod process;
 pub mod publisher_script;

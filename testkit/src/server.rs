@@ -60,6 +60,7 @@ pub struct TestServer {
     pub http: SocketAddr,
     /// Its stderr.
     pub log: LogBook,
+    metrics: Option<SocketAddr>,
     hls: Option<HlsClient>,
     storage: Option<TempDir>,
 }
@@ -96,8 +97,8 @@ impl TestServer {
         }
         let addresses = Addresses::parse(&stdout.lines()).expect("the server names its addresses");
         log.find("started", |line| line.text("msg") == "started");
-        let Addresses { rtmp, http, hls, .. } = addresses;
-        Self { process, rtmp, http, log, hls: hls.map(HlsClient::new), storage: None }
+        let Addresses { rtmp, http, hls, metrics, .. } = addresses;
+        Self { process, rtmp, http, log, metrics, hls: hls.map(HlsClient::new), storage: None }
     }
 
     /// Returns the URL at which a publisher or RTMP player of `room` connects.
@@ -118,6 +119,11 @@ impl TestServer {
     /// Returns a client of the HLS port.
     pub fn hls(&self) -> HlsClient {
         self.hls.expect("HLS is on")
+    }
+
+    /// Returns the address of its metrics.
+    pub fn metrics(&self) -> SocketAddr {
+        self.metrics.expect("metrics are on")
     }
 
     /// Returns `true` if it announced an HLS port.
@@ -187,6 +193,8 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// For HLS viewers, unless HLS is off.
     pub hls: Option<SocketAddr>,
+    /// For scrapers, unless metrics are off.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Addresses {
@@ -198,7 +206,8 @@ impl Addresses {
             Some((parts.next()?.parse().ok()?, parts.next()?.to_owned()))
         };
         let ((rtmp, app), (http, _)) = (parts("push")?, parts("watch")?);
-        Some(Self { rtmp, app, http, hls: parts("hls").map(|(hls, _)| hls) })
+        let address = |word| parts(word).map(|(address, _)| address);
+        Some(Self { rtmp, app, http, hls: address("hls"), metrics: address("metrics") })
     }
 }
 
@@ -217,14 +226,16 @@ mod tests {
             "push   rtmp://127.0.0.1:1935/live/ROOM",
             "watch  http://127.0.0.1:8080/ROOM.flv",
             "hls    http://127.0.0.1:8081/live/ROOM/index.m3u8",
+            "metrics http://127.0.0.1:9935/metrics",
             "page   http://127.0.0.1:8080/",
         ];
-        let [rtmp, http, hls] = [1935, 8080, 8081].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let [rtmp, http, hls, metrics] =
+            [1935, 8080, 8081, 9935].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let app = "live".to_owned();
-        let expected = Addresses { rtmp, app, http, hls: Some(hls) };
+        let expected = Addresses { rtmp, app, http, hls: Some(hls), metrics: Some(metrics) };
         assert_eq!(Addresses::parse(&lines), Some(expected.clone()));
-        assert_eq!(Addresses::parse(&lines[..2]), Some(Addresses { hls: None, ..expected }));
+        assert_eq!(Addresses::parse(&lines[..2]), Some(Addresses { hls: None, metrics: None, ..expected }));
         assert_eq!(Addresses::parse(&lines[..1]), None);
-        assert!(is_last_address(lines[3]) && !is_last_address(lines[1]));
+        assert!(is_last_address(lines[4]) && !is_last_address(lines[1]));
     }
 }

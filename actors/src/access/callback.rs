@@ -18,7 +18,10 @@ use super::{
     callback_message::{Approval, Question, YES_MAX},
     request::AccessRequest,
 };
-use crate::bounded_cache::BoundedCache;
+use crate::{
+    bounded_cache::BoundedCache,
+    metrics::{AccessMetrics, CallbackOutcome},
+};
 
 /// The time that a no counts.
 const NO_FRESH: Duration = Duration::from_secs(5);
@@ -34,6 +37,7 @@ pub(super) struct Callback {
     agent: AgentHandle,
     node: String,
     answers: Mutex<BoundedCache<QuestionKey, Remembered>>,
+    metrics: AccessMetrics,
 }
 
 struct Remembered {
@@ -44,8 +48,8 @@ struct Remembered {
 }
 
 impl Callback {
-    pub fn new(agent: AgentHandle, node: &str) -> Self {
-        Self { agent, node: node.to_owned(), answers: Mutex::new(BoundedCache::new(ANSWERS_MAX)) }
+    pub fn new(agent: AgentHandle, node: &str, metrics: AccessMetrics) -> Self {
+        Self { agent, node: node.to_owned(), answers: Mutex::new(BoundedCache::new(ANSWERS_MAX)), metrics }
     }
 
     /// The answer that is remembered of a request.
@@ -61,8 +65,11 @@ impl Callback {
         action: Action,
         request: &AccessRequest<'_>,
     ) -> Result<Approval, Refusal> {
+        let asked = Instant::now();
         let answer = self.agent.ask(self.question(action, request)).await;
         let now = Instant::now();
+        self.metrics.callback.observe(now - asked);
+        self.metrics.callbacks.get(CallbackOutcome::of(&answer)).inc();
         if answer == Err(Refusal::Unavailable) {
             return self.stand_in(&key, now).ok_or(Refusal::Unavailable);
         }

@@ -29,7 +29,10 @@ use super::{
     tokens::{KeySet, TokenHash, token_hash},
     visible::Visible,
 };
-use crate::clock::{SteadyClock, unix_ms, unix_s};
+use crate::{
+    clock::{SteadyClock, unix_ms, unix_s},
+    metrics::{AccessMetrics, DecisionOutcome},
+};
 
 /// The delay of a refusal to an address that has failed too often.
 const SLOWED_BY: Duration = Duration::from_secs(1);
@@ -47,6 +50,7 @@ struct Inner {
     /// `None` if nothing can cut a connection, limit it or wants to know of it.
     sessions: Option<Sessions>,
     clock: SteadyClock,
+    metrics: AccessMetrics,
 }
 
 impl Gatekeeper {
@@ -65,15 +69,22 @@ impl Gatekeeper {
         };
         let agent = agent.is_needed().then(|| AgentHandle::start(agent));
         let of_callback = agent.clone().filter(|_| has_callback);
+        let metrics = AccessMetrics::default();
         Self(Arc::new(Inner {
             judge,
-            callback: of_callback.map(|agent| Callback::new(agent, nodes.node())),
+            callback: of_callback.map(|agent| Callback::new(agent, nodes.node(), metrics.clone())),
             has_administrators,
             sessions: has_sessions.then(|| Sessions::new(agent.filter(|_| has_events))),
             nodes,
             failures: Mutex::default(),
             clock: SteadyClock::start(),
+            metrics,
         }))
+    }
+
+    /// Returns the metrics of its decisions.
+    pub fn metrics(&self) -> &AccessMetrics {
+        &self.0.metrics
     }
 
     /// The keys that this node signs and verifies with.
@@ -110,7 +121,9 @@ impl Gatekeeper {
                 Ok(()) => return Ok(Grant::new(request.room, None, None)),
                 // An expired key and an invalid one get different refusals.
                 Err(Refusal::TokenExpired) if request.authorization.is_none() => {
-                    return Err(self.refused(Action::Segment, request, Refusal::TokenExpired).await);
+                    let refusal = Refusal::TokenExpired;
+                    self.0.metrics.decisions.get((Action::Segment, DecisionOutcome::Denied)).inc();
+                    return Err(self.refused(Action::Segment, request, refusal).await);
                 }
                 Err(_) => {}
             }
@@ -127,6 +140,7 @@ impl Gatekeeper {
         peer: SocketAddr,
     ) -> Result<Grant<ToPull>, Refusal> {
         let verified = self.0.nodes.verify(request, signature);
+        self.0.metrics.note(Action::Pull, &verified);
         if let Err(refusal) = &verified
             && !self.count_failure(peer)
         {
@@ -144,6 +158,7 @@ impl Gatekeeper {
         peer: SocketAddr,
     ) -> Result<Administrator, Refusal> {
         let decided = self.0.judge.administrator(authorization, room);
+        self.0.metrics.note(Action::Admin, &decided);
         if let Err(refusal) = &decided {
             self.refused_everywhere(Action::Admin, refusal, peer).await;
         }
@@ -175,6 +190,7 @@ impl Gatekeeper {
         peer: SocketAddr,
     ) -> Result<Visible, Refusal> {
         let decided = self.0.judge.visible_rooms(authorization, query);
+        self.0.metrics.note(Action::List, &decided);
         if let Err(refusal) = &decided {
             self.refused_everywhere(Action::List, refusal, peer).await;
         }
@@ -186,6 +202,7 @@ impl Gatekeeper {
             Ok(identity) => self.open_session(action, request, identity),
             Err(refusal) => Err(refusal),
         };
+        self.0.metrics.note(action, &granted);
         match granted {
             Ok(session) => Ok(Grant::new(request.room, Some(request.peer.ip().into()), session)),
             Err(refusal) => Err(self.refused(action, request, refusal).await),

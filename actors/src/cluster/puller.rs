@@ -15,6 +15,8 @@ use self::connection::{OriginConnection, PullError, Request};
 use crate::{
     cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
     events::{Dismissed, FromOrigin, PullerId, StreamSettings, Update},
+    metrics::PullOutcome,
+    stream::StreamMeters,
 };
 
 /// How long to wait before the registry is asked again, at the first attempt and at each further one.
@@ -59,6 +61,7 @@ pub(crate) struct Pull {
     settings: Arc<StreamSettings>,
     registry: RegistryHandle,
     stream: Recipient<FromOrigin>,
+    meters: StreamMeters,
 }
 
 /// A publication on another node, and how far it was taken.
@@ -109,8 +112,9 @@ impl Pull {
         settings: Arc<StreamSettings>,
         registry: RegistryHandle,
         stream: Recipient<FromOrigin>,
+        meters: StreamMeters,
     ) -> Self {
-        Self { id: PullerId::unique(), room, settings, registry, stream }
+        Self { id: PullerId::unique(), room, settings, registry, stream, meters }
     }
 
     /// Feeds the stream until it has no use for that any more.
@@ -156,13 +160,16 @@ impl Pull {
     async fn follow(&self, followed: &mut Followed, attempt: usize) -> Result<bool, Dismissed> {
         let Self { room, settings, .. } = self;
         let (node, address) = (followed.origin.node.clone(), followed.origin.addresses.httpflv.clone());
+        let asked = Instant::now();
         let opened = OriginConnection::open(Request {
             address: &address,
             room,
             nodes: &settings.pull.nodes,
             frame_limit_bytes: settings.pull.frame_limit_bytes,
         });
-        let connection = match opened.await {
+        let opened = opened.await;
+        self.note_opened(asked.elapsed(), &opened);
+        let connection = match opened {
             Ok(connection) => connection,
             Err(error) => {
                 let level = if attempt == 0 { log::Level::Info } else { log::Level::Debug };
@@ -181,6 +188,17 @@ impl Pull {
             "pull broke");
         self.tell(Update::Broken).await?;
         Ok(began.elapsed() >= STEADY)
+    }
+
+    fn note_opened<T>(&self, took: Duration, opened: &Result<T, PullError>) {
+        let metrics = self.meters.node();
+        let outcome = match opened {
+            Ok(_) => PullOutcome::Ok,
+            Err(PullError::Refused(_)) => PullOutcome::Refused,
+            Err(_) => PullOutcome::Error,
+        };
+        metrics.pull_opens.get(outcome).inc();
+        metrics.pull_open.observe(took);
     }
 
     /// Feeds the stream until nothing more comes.

@@ -4,6 +4,7 @@ mod actor;
 mod lease_keeper;
 mod lookups;
 mod messages;
+mod metered_store;
 pub mod numbers;
 
 use std::time::Duration;
@@ -17,15 +18,22 @@ pub use self::messages::{CLAIM_TIMEOUT, ClaimLost, Claimed, Freshness, LEAVE_TIM
 use self::{
     actor::RegistryActor,
     messages::{AskReadiness, ClaimRoom, Leave, ListRooms, Locate, Ping, ReleaseRoom, TraceRoom},
+    metered_store::MeteredStore,
 };
-use crate::cluster::{
-    origin::{Origin, PublishedRoom, Trace},
-    store::{Claim, ClaimError, Store, StoreError},
+use crate::{
+    cluster::{
+        origin::{Origin, PublishedRoom, Trace},
+        store::{Claim, ClaimError, Store, StoreError},
+    },
+    metrics::RegistryMetrics,
 };
 
 /// Talks to the `RegistryActor`.
 #[derive(Debug, Clone)]
-pub struct RegistryHandle(Addr<RegistryActor>);
+pub struct RegistryHandle {
+    address: Addr<RegistryActor>,
+    metrics: RegistryMetrics,
+}
 
 impl RegistryHandle {
     /// Starts the registry on a thread of its own. `store` is built there.
@@ -38,18 +46,28 @@ impl RegistryHandle {
         heartbeat: Duration,
         store: impl FnOnce() -> S + Send + 'static,
     ) -> Self {
-        Self(Supervisor::start_in_arbiter(arbiter, move |_| RegistryActor::new(store(), heartbeat)))
+        let metrics = RegistryMetrics::default();
+        let of_actor = metrics.clone();
+        let address = Supervisor::start_in_arbiter(arbiter, move |_| {
+            RegistryActor::new(MeteredStore::new(store(), of_actor.clone()), heartbeat, of_actor.clone())
+        });
+        Self { address, metrics }
+    }
+
+    /// Returns the metrics of the registry.
+    pub fn metrics(&self) -> &RegistryMetrics {
+        &self.metrics
     }
 
     /// Claims `room` for `owner`, who is told if the claim is lost later.
     pub async fn claim(&self, room: RoomName, owner: Recipient<ClaimLost>) -> Result<Claimed, ClaimError> {
-        let answer = self.0.send(ClaimRoom { room, owner }).await;
+        let answer = self.address.send(ClaimRoom { room, owner }).await;
         answer.unwrap_or_else(|gone| Err(ClaimError::Unavailable { reason: gone.to_string() }))
     }
 
     /// Gives a claim back.
     pub fn release(&self, claim: Claim) {
-        self.0.do_send(ReleaseRoom(claim));
+        self.address.do_send(ReleaseRoom(claim));
     }
 
     /// The other node that publishes `room`, if there is one that is alive. The answer may be a second old.
@@ -63,28 +81,31 @@ impl RegistryHandle {
     }
 
     async fn look_up(&self, room: RoomName, fresh: bool) -> Result<Option<Origin>, StoreError> {
-        self.0.send(Locate { room, fresh }).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+        self.address
+            .send(Locate { room, fresh })
+            .await
+            .unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
     /// Where `room` is and was.
     pub async fn trace(&self, room: RoomName, freshness: Freshness) -> Result<Trace, StoreError> {
-        let asked = self.0.send(TraceRoom { room, freshness }).await;
+        let asked = self.address.send(TraceRoom { room, freshness }).await;
         asked.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
     /// All rooms that are published, on this node and on others, in no order. The answer may be a second old.
     pub async fn rooms(&self) -> Result<Vec<PublishedRoom>, StoreError> {
-        self.0.send(ListRooms).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+        self.address.send(ListRooms).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
     /// Whether the registry answers.
     pub async fn is_alive(&self) -> bool {
-        self.0.send(Ping).await.is_ok()
+        self.address.send(Ping).await.is_ok()
     }
 
     /// Whether new rooms are taken.
     pub async fn readiness(&self) -> Readiness {
-        self.0
+        self.address
             .send(AskReadiness)
             .await
             .unwrap_or_else(|gone| Readiness::NotReady { reason: gone.to_string() })
@@ -93,7 +114,7 @@ impl RegistryHandle {
     /// Gives all claims and the node's lease back, and takes no new ones. Returns when that is done, or after
     /// [`LEAVE_TIMEOUT`]. The claims' owners are not told.
     pub async fn leave(&self) {
-        if let Err(ended) = self.0.send(Leave).await {
+        if let Err(ended) = self.address.send(Leave).await {
             warn!(reason:% = ended; "claims and lease expire instead of being given back");
         }
     }

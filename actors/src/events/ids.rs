@@ -18,12 +18,13 @@ impl SubscriberId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ViewerId(pub u64);
 
-/// The identity of a stream: successive streams of one room have different ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The identity of a stream: successive streams of one room have different ones, in the order in which they began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(u64);
 
 impl StreamId {
-    pub(crate) fn unique() -> Self {
+    /// Returns an id that no other stream of this process has, and that is above those before it.
+    pub fn unique() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use actix::Message;
 use synctv_media::stream::{batch::Batches, gop::JoinPoint, room::RoomName};
+use tokio::time::Instant;
 
 use super::ids::{StreamId, ViewerId};
 use crate::cluster::registry::numbers::NumberReserve;
@@ -51,6 +52,8 @@ pub enum StreamEvent {
         batches: Batches,
         /// Media before it did not fit the mailbox. It starts where decoding can.
         after_gap: bool,
+        /// When the newest of it was read from its publisher.
+        received: Instant,
     },
     /// The media that a new viewer starts with; the media after it comes as [`StreamEvent::Media`].
     Join {

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use actix::Message;
 use bytes::Bytes;
 use synctv_media::stream::wire_format::WireFormat;
+use tokio::time::Instant;
 
 use crate::{
     access::Session as AccessSession, connection_limit::ConnectionPermit, events::ViewerId,
-    stream::CountedViewer, viewer_session::ViewerProtocol, wire::Wire,
+    metrics::ViewerProtocol, stream::CountedViewer, wire::Wire,
 };
 
 /// A viewer who asked for a stream, with the request already read off the socket.
@@ -28,6 +29,8 @@ pub struct NewViewer {
     pub format: WireFormat,
     /// The cut-off of its access.
     pub access: Option<AccessSession>,
+    /// When the head of its request was there.
+    pub asked: Instant,
 }
 
 /// The kind of HTTP-FLV viewer.
@@ -40,7 +43,8 @@ pub enum ViewerKind {
 }
 
 impl ViewerKind {
-    pub(super) fn protocol(self, format: WireFormat) -> ViewerProtocol {
+    /// The protocol of a viewer of this kind that gets its media in `format`.
+    pub fn protocol(self, format: WireFormat) -> ViewerProtocol {
         match (self, format) {
             (Self::Node, _) => ViewerProtocol::Pull,
             (Self::Viewer, WireFormat::FlvMessages) => ViewerProtocol::WebSocketFlv,

@@ -41,6 +41,8 @@ pub(super) struct FlvViewersActor {
     /// In the order of their ids.
     viewers: Vec<Viewer>,
     next_viewer: u64,
+    /// Some of them have not been sent any media yet.
+    awaits_media: bool,
     phase: ViewersPhase,
 }
 
@@ -77,6 +79,7 @@ impl FlvViewersActor {
             limits,
             viewers: Vec::new(),
             next_viewer: 0,
+            awaits_media: false,
             phase: ViewersPhase::Streaming,
         }
     }
@@ -88,8 +91,10 @@ impl FlvViewersActor {
         Admit { viewer: new, guard, is_from_elsewhere }: Admit,
     ) -> Option<Bytes> {
         let wire = if is_from_elsewhere { settle(new.wire, new.peer)? } else { new.wire };
-        let session =
-            ViewerSession::begin(self.stream(), new.peer, new.kind.protocol(new.format), new.access);
+        let protocol = new.kind.protocol(new.format);
+        let mut session = ViewerSession::begin(self.stream(), new.peer, protocol, new.access, new.asked);
+        session.note_head(new.head.len() as u64);
+        self.awaits_media = true;
         self.viewers.push(Viewer {
             id,
             socket: ViewerSocket::new(wire, new.format, now()),
@@ -108,7 +113,13 @@ impl FlvViewersActor {
         self.subscription.stream()
     }
 
-    fn media(&mut self, batches: &Batches, after_gap: bool, ctx: &mut Context<Self>) {
+    fn media(
+        &mut self,
+        batches: &Batches,
+        after_gap: bool,
+        received: tokio::time::Instant,
+        ctx: &mut Context<Self>,
+    ) {
         let now = now();
         let limits = &self.limits;
         self.viewers.retain_mut(|viewer| {
@@ -118,10 +129,25 @@ impl FlvViewersActor {
             let sent = viewer.socket.send(batches, limits, now);
             viewer.stays(sent, ctx)
         });
+        self.note_first_media();
+        if !self.viewers.is_empty() {
+            self.stream().meters().node().publish_to_send.observe(received.elapsed());
+        }
+    }
+
+    /// Notes who was sent media for the first time. Costs nothing once all were.
+    fn note_first_media(&mut self) {
+        if self.awaits_media {
+            let viewers = self.viewers.iter_mut();
+            let awaiting = viewers
+                .filter_map(|viewer| viewer.details.session.awaits_media(&viewer.socket).then_some(()));
+            self.awaits_media = awaiting.count() > 0;
+        }
     }
 
     fn join(&mut self, id: ViewerId, point: &JoinPoint, ctx: &mut Context<Self>) {
         self.update(id, ctx, |viewer, now| viewer.socket.join(point, now));
+        self.note_first_media();
     }
 
     fn end(&mut self, reason: EndReason, ctx: &Context<Self>) {
@@ -135,6 +161,9 @@ impl FlvViewersActor {
             self.phase = ViewersPhase::Draining(EndReason::PublisherLeft);
         }
         self.close_finished(ctx);
+        for viewer in &mut self.viewers {
+            viewer.details.session.count(&viewer.socket);
+        }
         // A viewer may be on its way, from any thread: then the share is not empty.
         if self.viewers.is_empty() && self.key.close_if_empty() {
             ctx.stop();
@@ -212,7 +241,7 @@ impl Viewer {
 
     fn leave_reason(&mut self, phase: ViewersPhase, limits: &LagLimits, now: Instant) -> Option<LeaveReason> {
         if let Some(cut) = self.details.session.cut() {
-            return Some(LeaveReason::Closed(cut.to_string()));
+            return Some(LeaveReason::Cut(cut));
         }
         if let ViewersPhase::Draining(reason) = phase {
             match self.socket.finish(now) {
@@ -268,7 +297,9 @@ impl Handler<StreamEvent> for FlvViewersActor {
 
     fn handle(&mut self, event: StreamEvent, ctx: &mut Self::Context) {
         match event {
-            StreamEvent::Media { batches, after_gap } => self.media(&batches, after_gap, ctx),
+            StreamEvent::Media { batches, after_gap, received } => {
+                self.media(&batches, after_gap, received, ctx);
+            }
             StreamEvent::Join { viewer, point } => self.join(viewer, &point, ctx),
             StreamEvent::PublisherCame(_) => {}
             StreamEvent::PublisherLeft => self.close_finished(ctx),

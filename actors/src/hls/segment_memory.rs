@@ -110,6 +110,11 @@ impl SegmentMemory {
         self.own_bytes.store(total_bytes, Ordering::Relaxed);
     }
 
+    /// Returns what this node's segments and those of other nodes take, as of when either changed last.
+    pub fn used_bytes(&self) -> usize {
+        self.own_bytes.load(Ordering::Relaxed) + self.fetched_bytes.load(Ordering::Relaxed)
+    }
+
     /// What segments of other nodes leave, and half of it in any case.
     fn written_max_bytes(&self) -> usize {
         let max_bytes = self.limits.written_max_bytes;

@@ -347,7 +347,7 @@ impl Handler<StreamEvent> for SegmenterActor {
 
     fn handle(&mut self, event: StreamEvent, ctx: &mut Self::Context) {
         match event {
-            StreamEvent::Media { batches, after_gap } => self.media(&batches, after_gap),
+            StreamEvent::Media { batches, after_gap, .. } => self.media(&batches, after_gap),
             StreamEvent::Join { point, .. } => self.join(&point),
             StreamEvent::PublisherCame(Arrival::Local(reserve)) => self.publisher_came(reserve, ctx),
             StreamEvent::PublisherCame(Arrival::Remote) => self.hand_over(ctx),

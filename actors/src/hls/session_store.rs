@@ -28,7 +28,7 @@ use super::{
     storage::StorageHandle,
     stored_segment::StoredSegment,
 };
-use crate::{clock::SteadyClock, cluster::registry::numbers::NumberReserve};
+use crate::{clock::SteadyClock, cluster::registry::numbers::NumberReserve, metrics::HlsMetrics};
 
 /// The first segment ends at the first keyframe at or after this age, in milliseconds, so that the first viewers wait
 /// for one GOP and not for the target.
@@ -56,6 +56,7 @@ struct Shared {
     memory: Arc<SegmentMemory>,
     buffers: BufferPool,
     clock: SteadyClock,
+    metrics: HlsMetrics,
 }
 
 impl SessionStore {
@@ -64,14 +65,17 @@ impl SessionStore {
         let buffers_max_bytes = BUFFERS_MAX_BYTES.min(settings.memory_max_bytes / 4);
         let limits = MemoryLimits::new(settings.memory_max_bytes - buffers_max_bytes);
         let memory = Arc::new(SegmentMemory::new(limits));
+        let storage = StorageHandle::start(settings.storage.clone(), memory.clone());
+        let metrics = HlsMetrics { storage_errors: storage.failures().clone(), ..HlsMetrics::default() };
         Self(Arc::new(Shared {
-            storage: StorageHandle::start(settings.storage.clone(), memory.clone()),
+            storage,
             memory,
             buffers: BufferPool::new(buffers_max_bytes),
             settings,
             rooms: RwLock::default(),
             begun: watch::Sender::new(()),
             clock: SteadyClock::start(),
+            metrics,
         }))
     }
 
@@ -95,6 +99,16 @@ impl SessionStore {
     /// The memory for segments of other nodes.
     pub fn fetched_memory(&self) -> FetchedMemory {
         FetchedMemory::of(self.0.memory.clone())
+    }
+
+    /// Returns the metrics of all sessions.
+    pub fn metrics(&self) -> &HlsMetrics {
+        &self.0.metrics
+    }
+
+    /// Returns how much memory segments take, those of other nodes among them.
+    pub fn memory_bytes(&self) -> usize {
+        self.0.memory.used_bytes()
     }
 
     /// Which streams are cut.
@@ -140,9 +154,11 @@ impl SessionStore {
 
     /// Lists a segment, and takes care of its bytes and of those of segments that expired.
     pub fn publish(&self, session: &Arc<HlsSession>, segment: Segment, program_date_time_ms: u64) {
+        let (duration_ms, size_bytes) = (segment.duration_ms, segment.bytes.len());
         let Some(change) = session.publish(segment, program_date_time_ms, self.0.clock.now_ms()) else {
             return;
         };
+        self.0.metrics.note_segment(Duration::from_millis(duration_ms), size_bytes);
         if !self.0.settings.in_cluster {
             self.0.storage.note_numbers(change.published.name().sequence.saturating_add(1));
         }

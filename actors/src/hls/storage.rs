@@ -21,6 +21,7 @@ use synctv_media::stream::room::RoomName;
 pub(super) use self::high_water::first_sequence;
 use self::{directory::Directory, high_water::HighWater, outages::Outages};
 use super::{segment_memory::SegmentMemory, stored_segment::StoredSegment};
+use crate::metrics::Counter;
 
 /// What may wait to be written, in bytes over all rooms. Segments beyond it are not written.
 const QUEUE_MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -94,6 +95,11 @@ impl StorageHandle {
             outages: outages.clone(),
         };
         Self { address: Storage::start_in_arbiter(arbiter, |_| storage), queued_bytes, outages }
+    }
+
+    /// Counts the segments that could not be written.
+    pub fn failures(&self) -> &Counter {
+        self.outages.failures()
     }
 
     /// Takes the directory and clears the files that a dead process left there. Fails if the directory can never be

@@ -151,7 +151,7 @@ impl RtmpConnectionActor {
                 }
                 Some(Event::Publish(request)) => self.ask_to_publish(request, ctx),
                 Some(Event::Play(request)) => self.ask_to_play(request, ctx),
-                Some(Event::Unpublish) => self.leave_role(&LeaveReason::Closed("unpublished".to_owned())),
+                Some(Event::Unpublish) => self.leave_role(&LeaveReason::Unpublished),
                 Some(Event::Stop) => self.stop_play(ctx),
                 Some(Event::Pause) => self.pause_play(ctx),
                 Some(Event::Resume) => self.resume_play(ctx),
@@ -168,12 +168,13 @@ impl RtmpConnectionActor {
         let Role::Publishing(publishing) = &self.role else {
             return;
         };
-        match publishing.publication.try_send(frames) {
+        match publishing.publication.try_send(frames, self.last_received) {
             Ok(()) => {}
             Err(Refused::Gone) => self.evicted(Evicted::StreamGone, ctx),
             Err(Refused::Busy(frames)) => {
                 self.read_flow.pause();
-                let taken = publishing.publication.send(frames).into_actor(self);
+                self.directory.metrics().ingest_pauses.inc();
+                let taken = publishing.publication.send_received(frames, self.last_received).into_actor(self);
                 ctx.spawn(taken.map(|taken, connection, ctx| {
                     if let Err(evicted) = taken {
                         connection.evicted(evicted, ctx);
@@ -251,11 +252,14 @@ impl RtmpConnectionActor {
         self.read_flow.resume();
     }
 
-    fn media(&mut self, batches: &Batches, after_gap: bool, ctx: &mut Context<Self>) {
+    fn media(&mut self, batches: &Batches, after_gap: bool, received: Instant, ctx: &mut Context<Self>) {
         if after_gap {
             self.socket.miss();
         }
         let sent = self.socket.send(batches, &self.settings.lag, Instant::now().into_std());
+        if let Role::Playing(playing) = &mut self.role {
+            playing.note_sent(&self.socket, received);
+        }
         self.after_write(sent, ctx);
     }
 
@@ -290,15 +294,16 @@ impl RtmpConnectionActor {
 
     fn evicted(&mut self, evicted: Evicted, ctx: &mut Context<Self>) {
         if let Role::Publishing(_) = self.role {
-            self.cut(&evicted.to_string(), ctx);
+            self.cut(&LeaveReason::Evicted(evicted), ctx);
         }
     }
 
     /// Ends what the connection does, for a reason that is not the peer's.
-    fn cut(&mut self, why: &str, ctx: &mut Context<Self>) {
-        self.leave_role(&LeaveReason::Closed(why.to_owned()));
-        self.session.end_publish(why);
-        self.session.end_play(why);
+    fn cut(&mut self, reason: &LeaveReason, ctx: &mut Context<Self>) {
+        let why = reason.to_string();
+        self.leave_role(reason);
+        self.session.end_publish(&why);
+        self.session.end_play(&why);
         self.linger(ctx);
     }
 
@@ -333,7 +338,10 @@ impl RtmpConnectionActor {
         let left = std::mem::replace(&mut self.role, Role::Negotiating { since: Instant::now() });
         self.read_coalescing.announce_each(self.socket.wire());
         match left {
-            Role::Publishing(publishing) => publishing.leave(reason, self.peer, self.received_bytes),
+            Role::Publishing(publishing) => {
+                self.directory.metrics().publisher_ends.get(reason.publisher_end()).inc();
+                publishing.leave(reason, self.peer, self.received_bytes);
+            }
             Role::Playing(playing) => playing.leave(reason, &self.socket),
             Role::Negotiating { .. } | Role::Closing { .. } => self.role = left,
         }
@@ -343,6 +351,9 @@ impl RtmpConnectionActor {
         let now = Instant::now();
         // If none is free now, it is asked again.
         let _ = self.admission.require_regular();
+        if let Role::Playing(playing) = &mut self.role {
+            playing.session.count(&self.socket);
+        }
         match &self.role {
             Role::Closing { since } if now - *since >= LINGER => return ctx.stop(),
             Role::Closing { .. } => return,
@@ -353,7 +364,7 @@ impl RtmpConnectionActor {
             _ => {}
         }
         if let Some(cut) = self.role.cut() {
-            return self.cut(&cut.to_string(), ctx);
+            return self.cut(&LeaveReason::Cut(cut), ctx);
         }
         match self.overdue(now) {
             Some(reason) => self.close(&reason, ctx),
@@ -368,7 +379,7 @@ impl RtmpConnectionActor {
         match &self.role {
             Role::Negotiating { since } => too_slow(self.session.phase(), now - *since, settings),
             Role::Publishing(_) if now - self.last_received >= publisher_timeout => {
-                Some(LeaveReason::Closed(format!("silent for {} s", publisher_timeout.as_secs())))
+                Some(LeaveReason::Silent(publisher_timeout))
             }
             Role::Playing(_) if self.socket.is_stalled(&settings.lag, now.into_std()) => {
                 Some(LeaveReason::Stalled(stall_max))
@@ -471,9 +482,14 @@ impl Handler<StreamEvent> for RtmpConnectionActor {
             return;
         }
         match event {
-            StreamEvent::Media { batches, after_gap } => self.media(&batches, after_gap, ctx),
+            StreamEvent::Media { batches, after_gap, received } => {
+                self.media(&batches, after_gap, received, ctx);
+            }
             StreamEvent::Join { point, .. } => {
                 let sent = self.socket.join(&point, Instant::now().into_std());
+                if let Role::Playing(playing) = &mut self.role {
+                    playing.session.awaits_media(&self.socket);
+                }
                 self.after_write(sent, ctx);
             }
             StreamEvent::PublisherCame(_) | StreamEvent::PublisherLeft => {}

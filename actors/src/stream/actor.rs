@@ -23,6 +23,7 @@ use super::{
     flush_timer::FlushTimer,
     ingest::{Admission, Ingest},
     messages::{Attach, Detach, GetStats, Join, Leave, Media, Publication, PublishError, ReleasePublisher},
+    meters::{IngestTally, StreamMeters},
     stats::StatsMeter,
     subscribers::Subscribers,
 };
@@ -62,6 +63,12 @@ pub struct StreamActor {
     stats: StatsMeter,
     unreadable_frames: u64,
     oversized_gops: u64,
+    meters: StreamMeters,
+    tally: IngestTally,
+    /// When the newest frame was read.
+    received: Instant,
+    /// When the newest frame before a gap was read, if viewers wait for the next one.
+    gap_since: Option<Instant>,
 }
 
 impl StreamActor {
@@ -72,6 +79,7 @@ impl StreamActor {
         registry: RegistryHandle,
         directory: Recipient<StreamEnded>,
         state: watch::Sender<StreamState>,
+        meters: StreamMeters,
     ) -> Self {
         Self {
             id,
@@ -93,13 +101,20 @@ impl StreamActor {
             stats: StatsMeter::default(),
             unreadable_frames: 0,
             oversized_gops: 0,
+            meters,
+            tally: IngestTally::default(),
+            received: Instant::now(),
+            gap_since: None,
             settings,
         }
     }
 
-    fn take(&mut self, frames: Vec<Frame>, ctx: &mut Context<Self>) {
+    /// Takes frames, of which the last was read at `received`.
+    fn take(&mut self, frames: Vec<Frame>, received: Instant, ctx: &mut Context<Self>) {
         let mut is_flush_point = false;
+        self.received = received;
         for frame in frames {
+            self.tally.add(&frame);
             match self.batcher.push(frame) {
                 Ok(is_point) => is_flush_point |= is_point,
                 Err(error) => self.note_unreadable(&error),
@@ -145,6 +160,7 @@ impl StreamActor {
         self.end_publication(ctx);
         // Nobody has seen anything that could go on.
         let is_blank = self.batcher.newest_ms().is_none();
+        self.gap_since = (!is_blank && self.subscribers.are_watching()).then_some(self.received);
         let vacant = Ingest::vacant(if is_blank { Duration::ZERO } else { self.settings.grace });
         if let Ingest::Published { claim, .. } = std::mem::replace(&mut self.ingest, vacant) {
             self.registry.release(claim);
@@ -280,11 +296,15 @@ impl Handler<Attach> for StreamActor {
 impl Handler<Media> for StreamActor {
     type Result = Result<(), Evicted>;
 
-    fn handle(&mut self, Media { publisher, frames }: Media, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        Media { publisher, frames, received }: Media,
+        ctx: &mut Self::Context,
+    ) -> Self::Result {
         if !self.ingest.is_publisher(publisher) {
             return Err(Evicted::TakenOver);
         }
-        self.take(frames, ctx);
+        self.take(frames, received, ctx);
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use super::{
     actor::StreamActor,
     ingest::ORIGIN_WAIT,
     messages::{Attach, Follow, GetStats, Join, Leave, Publication, PublishError, ReleasePublisher},
+    meters::StreamMeters,
     stats::{CountedViewer, StreamStats, ViewerCount},
 };
 use crate::{
@@ -30,6 +31,7 @@ pub struct StreamHandle {
     address: Addr<StreamActor>,
     state: watch::Receiver<StreamState>,
     viewers: ViewerCount,
+    meters: StreamMeters,
 }
 
 /// Why a stream that was started did not go live.
@@ -49,15 +51,17 @@ impl StreamHandle {
         settings: Arc<StreamSettings>,
         registry: RegistryHandle,
         directory: Recipient<StreamEnded>,
+        meters: StreamMeters,
     ) -> Self {
         let id = StreamId::unique();
+        let of_actor = meters.clone();
         let of_room = room.clone();
         let (stage_of, state) = watch::channel(StreamState::Starting);
         let address = StreamActor::start_in_arbiter(thread.arbiter(), move |_| {
-            StreamActor::new(id, of_room, settings, registry, directory, stage_of)
+            StreamActor::new(id, of_room, settings, registry, directory, stage_of, of_actor)
         });
         let thread = thread.clone();
-        Self { id, room, thread, address, state, viewers: ViewerCount::default() }
+        Self { id, room, thread, address, state, viewers: ViewerCount::default(), meters }
     }
 
     /// The stream's id.
@@ -88,6 +92,11 @@ impl StreamHandle {
     /// The stream's state.
     pub fn state(&self) -> StreamState {
         *self.state.borrow()
+    }
+
+    /// Whether something feeds the stream.
+    pub fn is_live(&self) -> bool {
+        self.is_alive() && matches!(self.state(), StreamState::Live(_))
     }
 
     /// Returns `true` if a publisher of this node feeds the stream.
@@ -148,6 +157,11 @@ impl StreamHandle {
     /// Counts of the stream's viewers on this node.
     pub fn viewers(&self) -> u64 {
         self.viewers.get()
+    }
+
+    /// Returns what is counted of the stream.
+    pub fn meters(&self) -> &StreamMeters {
+        &self.meters
     }
 
     /// The stream's statistics; `None` if it has ended.

@@ -3,11 +3,13 @@
 use actix::{Message, Recipient, prelude::SendError};
 use synctv_media::stream::frame::Frame;
 use thiserror::Error;
+use tokio::time::Instant;
 
 use super::stats::StreamStats;
 use crate::{
     cluster::{origin::Origin, store::ClaimError},
     events::{Evicted, PublisherEvent, PublisherId, StreamEvent, SubscriberId, SubscriberRole, ViewerId},
+    metrics::PublishOutcome,
 };
 
 #[derive(Message)]
@@ -21,6 +23,8 @@ pub(crate) struct Attach {
 pub(crate) struct Media {
     pub publisher: PublisherId,
     pub frames: Vec<Frame>,
+    /// When the last of them was read.
+    pub received: Instant,
 }
 
 #[derive(Message)]
@@ -86,6 +90,19 @@ pub enum PublishError {
     DirectoryEnded,
 }
 
+impl PublishError {
+    /// Returns the outcome that a request to publish ends with for this reason.
+    pub(crate) fn outcome(&self) -> PublishOutcome {
+        match self {
+            Self::Busy => PublishOutcome::Busy,
+            Self::Registry(_) => PublishOutcome::Registry,
+            Self::RoomLimit { .. } | Self::LeftRooms { .. } => PublishOutcome::Limit,
+            Self::Draining => PublishOutcome::Draining,
+            Self::Ended | Self::DirectoryEnded => PublishOutcome::Error,
+        }
+    }
+}
+
 impl From<ClaimError> for PublishError {
     fn from(error: ClaimError) -> Self {
         match error {
@@ -119,9 +136,10 @@ impl Publication {
         Self { media, detach, publisher }
     }
 
-    /// Feeds the stream, if it follows.
-    pub fn try_send(&self, frames: Vec<Frame>) -> Result<(), Refused> {
-        self.media.try_send(Media { publisher: self.publisher, frames }).map_err(|refused| match refused {
+    /// Feeds the stream with frames that were read at `received`, if it follows.
+    pub fn try_send(&self, frames: Vec<Frame>, received: Instant) -> Result<(), Refused> {
+        let media = Media { publisher: self.publisher, frames, received };
+        self.media.try_send(media).map_err(|refused| match refused {
             SendError::Full(media) => Refused::Busy(media.frames),
             SendError::Closed(_) => Refused::Gone,
         })
@@ -130,7 +148,16 @@ impl Publication {
     /// Feeds the stream as soon as it follows. Await the answer before reading more of the publisher, so that TCP slows
     /// it down. An error says that the room is no longer this publisher's, or that the stream is gone.
     pub fn send(&self, frames: Vec<Frame>) -> impl Future<Output = Result<(), Evicted>> + 'static {
-        let taken = self.media.send(Media { publisher: self.publisher, frames });
+        self.send_received(frames, Instant::now())
+    }
+
+    /// Like [`send`](Self::send), of frames that were read at `received`.
+    pub fn send_received(
+        &self,
+        frames: Vec<Frame>,
+        received: Instant,
+    ) -> impl Future<Output = Result<(), Evicted>> + 'static {
+        let taken = self.media.send(Media { publisher: self.publisher, frames, received });
         async move { taken.await.unwrap_or(Err(Evicted::StreamGone)) }
     }
 }

@@ -3,6 +3,7 @@
 use actix::{Recipient, prelude::SendError};
 use log::warn;
 use synctv_media::stream::{batch::Batches, gop::JoinPoint, room::RoomName};
+use tokio::time::Instant;
 
 use crate::events::{EndReason, StreamEvent, SubscriberId, SubscriberRole, ViewerId};
 
@@ -51,8 +52,17 @@ impl Subscribers {
         self.0.iter().any(|subscriber| subscriber.role == SubscriberRole::Viewers)
     }
 
-    pub(super) fn send(&mut self, batches: &Batches, room: &RoomName) {
-        self.0.retain_mut(|subscriber| subscriber.send(batches, room));
+    /// Sends the batches, of which the newest media was read at `received`. Returns how many subscribers could not take
+    /// them.
+    pub(super) fn send(&mut self, batches: &Batches, received: Instant, room: &RoomName) -> u64 {
+        let mut lost = 0;
+        self.0.retain_mut(|subscriber| {
+            let lost_before = subscriber.lost_flushes;
+            let stays = subscriber.send(batches, received, room);
+            lost += subscriber.lost_flushes - lost_before;
+            stays
+        });
+        lost
     }
 
     /// Announces a change of publisher. It passes the bound, as it comes once in a publisher's life.
@@ -72,13 +82,13 @@ impl Subscribers {
 impl Subscriber {
     /// Sends the batches, or if the subscriber is behind, those from where decoding can start. Tells whether it is still
     /// there.
-    fn send(&mut self, batches: &Batches, room: &RoomName) -> bool {
+    fn send(&mut self, batches: &Batches, received: Instant, room: &RoomName) -> bool {
         let after_gap = self.state == State::Skipping;
         let Some(batches) = (if after_gap { from_start(batches) } else { Some(batches.clone()) }) else {
             self.lost_flushes += 1;
             return true;
         };
-        match self.recipient.try_send(StreamEvent::Media { batches, after_gap }) {
+        match self.recipient.try_send(StreamEvent::Media { batches, after_gap, received }) {
             Ok(()) => {
                 self.state = State::Flowing;
                 true
@@ -141,8 +151,9 @@ mod tests {
         subscribers.join(probe.id, SubscriberRole::Viewers, ViewerId(0), recipient, None);
         // The probe does not run before the test waits.
         let sent = 2 * MAILBOX_MAX as u32;
+        let (now, mut lost) = (Instant::now(), 0);
         for at_ms in 0..sent {
-            subscribers.send(&flush([samples::keyframe(at_ms)]), &room);
+            lost += subscribers.send(&flush([samples::keyframe(at_ms)]), now, &room);
         }
         let mut received = 0;
         while let Ok(got) = tokio::time::timeout(std::time::Duration::from_millis(50), probe.next()).await {
@@ -150,10 +161,11 @@ mod tests {
             received += 1;
         }
         assert!(received >= MAILBOX_MAX as u32 && received < sent, "{received}");
-        subscribers.send(&flush([samples::inter(2000)]), &room);
-        subscribers.send(&flush([samples::inter(2033), samples::keyframe(2066)]), &room);
+        assert_eq!(lost, u64::from(sent - received), "each is counted");
+        subscribers.send(&flush([samples::inter(2000)]), now, &room);
+        subscribers.send(&flush([samples::inter(2033), samples::keyframe(2066)]), now, &room);
         assert_eq!(probe.next().await, Got::Media { after_gap: true, tags: vec![(V, 2066)] });
-        subscribers.send(&flush([samples::inter(2100)]), &room);
+        subscribers.send(&flush([samples::inter(2100)]), now, &room);
         assert_eq!(probe.next().await, Got::Media { after_gap: false, tags: vec![(V, 2100)] });
     }
 }

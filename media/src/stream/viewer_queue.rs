@@ -98,6 +98,11 @@ impl ViewerQueue {
         self.enqueue(bytes, Kind::Control, now);
     }
 
+    /// Returns the bytes of live media that wait; those of the join are shared with the cache and not among them.
+    pub fn live_bytes(&self) -> usize {
+        self.live_bytes
+    }
+
     /// Bytes that wait and belong to the connection. The owner has to bound them if the peer can cause them.
     pub fn control_bytes(&self) -> usize {
         let control = self.items.iter().filter(|item| matches!(item.kind, Kind::Control));

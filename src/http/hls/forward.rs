@@ -12,7 +12,9 @@ use synctv_actors::{
 use super::{
     super::{api_error::ApiError, cors},
     admission::Admitted,
-    playlist, segment,
+    playlist,
+    requests::Relayed,
+    segment,
 };
 
 /// The answers of other nodes.
@@ -54,7 +56,7 @@ async fn outcome(
     admitted: &Admitted,
     outcome: Outcome,
 ) -> Result<Elsewhere, ApiError> {
-    Ok(Elsewhere::Answered(match outcome {
+    let mut answered = match outcome {
         Ok(Answer::Nowhere) => return Ok(Elsewhere::Nowhere),
         Ok(Answer::Here { from_sequence }) => return Ok(Elsewhere::Here { from_sequence }),
         Ok(Answer::Past) => return Ok(Elsewhere::Past),
@@ -64,7 +66,9 @@ async fn outcome(
         Ok(Answer::Segment(stored)) => segment::answer(request, &stored).await?,
         Ok(Answer::Refused(refused)) => refusal(&refused),
         Err(error) => return Err(error.into()),
-    }))
+    };
+    answered.extensions_mut().insert(Relayed);
+    Ok(Elsewhere::Answered(answered))
 }
 
 /// Passes on the other node's refusal.

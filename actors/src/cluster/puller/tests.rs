@@ -541,7 +541,8 @@ async fn a_puller_that_panics_is_a_broken_connection_to_its_stream() {
     let registry =
         RegistryHandle::start_on(&actix_rt::Arbiter::current(), Duration::from_secs(60), FakeStore::new);
     let stream = Fed(sender).start().recipient();
-    let pull = Pull::new(room("r"), Arc::new(settings()), registry, stream);
+    let pull =
+        Pull::new(room("r"), Arc::new(settings()), registry, stream, StreamMeters::new(Arc::default()));
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         let _pull = pull;
         panic!("for a test");

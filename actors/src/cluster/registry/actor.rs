@@ -27,9 +27,12 @@ use super::{
     },
     numbers::{NumberKeeper, NumberReserve, UseNumbers},
 };
-use crate::cluster::{
-    origin::{PublishedRoom, Trace},
-    store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
+use crate::{
+    cluster::{
+        origin::{PublishedRoom, Trace},
+        store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
+    },
+    metrics::RegistryMetrics,
 };
 
 /// The node's registry. Supervised, on an arbiter of its own, so that no stream's work delays a heartbeat.
@@ -47,6 +50,7 @@ pub(super) struct RegistryActor {
     lease_generation: u64,
     traces: Lookups<RoomName, Trace>,
     rooms: Lookups<(), Vec<PublishedRoom>>,
+    metrics: RegistryMetrics,
 }
 
 struct Held {
@@ -70,7 +74,7 @@ enum Renewal {
 type ClaimFuture = ResponseActFuture<RegistryActor, Result<Claimed, ClaimError>>;
 
 impl RegistryActor {
-    pub fn new<S: Store>(store: S, heartbeat: Duration) -> Self {
+    pub fn new<S: Store>(store: S, heartbeat: Duration, metrics: RegistryMetrics) -> Self {
         Self {
             lease: store.lease_ttl().map(|ttl| LeaseKeeper::new(ttl, store.table_id())),
             store: Rc::new(store),
@@ -83,6 +87,7 @@ impl RegistryActor {
             lease_generation: 0,
             traces: Lookups::default(),
             rooms: Lookups::default(),
+            metrics,
         }
     }
 
@@ -126,6 +131,7 @@ impl RegistryActor {
 
     fn lose(&mut self, claim: &Claim) {
         if let Some(held) = self.take_held(claim) {
+            self.metrics.claims_lost.inc();
             warn!(room = claim.room.as_str(), epoch = claim.epoch; "the claim on a room was lost");
             held.owner.do_send(ClaimLost { epoch: claim.epoch });
         }
@@ -139,7 +145,9 @@ impl RegistryActor {
         }
         self.traces.forget(&claim.room);
         self.numbers.released(claim, Instant::now());
-        self.claims.remove(&claim.room)
+        let held = self.claims.remove(&claim.room);
+        self.note_claims();
+        held
     }
 
     /// An owner that is gone cannot give its claim back.
@@ -211,6 +219,7 @@ impl RegistryActor {
         let is_certain = self.lease_generation == returns_before;
         let is_wanted = is_certain && !self.is_leaving && owner.connected();
         self.claims.insert(claim.room.clone(), Held { claim: claim.clone(), owner });
+        self.note_claims();
         let reserve = NumberReserve::new(claim.clone(), numbers, Some(ctx.address().recipient()));
         self.numbers.granted(&reserve, numbers);
         let claimed = Ok(Claimed { claim: claim.clone(), numbers: reserve });
@@ -278,6 +287,10 @@ impl RegistryActor {
             Readiness::Ready => Ok(()),
             Readiness::NotReady { reason } => Err(ClaimError::Unavailable { reason }),
         }
+    }
+
+    fn note_claims(&self) {
+        self.metrics.claims.set(i64::try_from(self.claims.len()).unwrap_or(i64::MAX));
     }
 
     fn readiness(&self) -> Readiness {
@@ -377,6 +390,7 @@ impl Handler<Leave> for RegistryActor {
     fn handle(&mut self, _: Leave, _: &mut Self::Context) -> Self::Result {
         self.is_leaving = true;
         let claims = self.claims.drain().map(|(_, held)| held.claim).collect();
+        self.note_claims();
         let (store, renewal_ended) = (self.store.clone(), self.renewal_ended());
         let left = timeout(LEAVE_TIMEOUT, async move {
             renewal_ended.await;

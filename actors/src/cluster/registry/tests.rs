@@ -116,10 +116,10 @@ fn slow_store() -> FakeStore {
 /// Starts a registry on a store that stays in the test's hands.
 fn registry_on(store: &FakeStore) -> RegistryHandle {
     tokio::time::pause();
-    RegistryHandle(actix::Supervisor::start({
-        let store = store.clone();
-        move |_| RegistryActor::new(store, HEARTBEAT)
-    }))
+    let metrics = RegistryMetrics::default();
+    let (store, of_actor) = (store.clone(), metrics.clone());
+    let start = move |_: &mut _| RegistryActor::new(store.clone(), HEARTBEAT, of_actor.clone());
+    RegistryHandle { address: actix::Supervisor::start(start), metrics }
 }
 
 #[actix_rt::test]

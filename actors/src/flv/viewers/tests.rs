@@ -52,11 +52,17 @@ impl Live {
         client.set_nonblocking(true).unwrap();
         let (socket, peer) = listener.accept().await.unwrap();
         let permit = permits.take().unwrap();
-        let (kind, format) = (ViewerKind::Viewer, WireFormat::Flv);
-        (
-            NewViewer { wire: socket.into(), peer, head: Bytes::new(), permit, kind, format, access: None },
-            client,
-        )
+        let viewer = NewViewer {
+            wire: socket.into(),
+            peer,
+            head: Bytes::new(),
+            permit,
+            kind: ViewerKind::Viewer,
+            format: WireFormat::Flv,
+            access: None,
+            asked: tokio::time::Instant::now(),
+        };
+        (viewer, client)
     }
 
     /// A viewer whom the test's thread accepts.

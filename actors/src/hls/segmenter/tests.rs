@@ -6,7 +6,7 @@ use synctv_media::{
     samples,
     stream::{batcher::Batcher, frame::Frame, room::RoomName},
 };
-use tokio::time::{advance, pause};
+use tokio::time::{Instant, advance, pause};
 
 use super::*;
 use crate::hls::HlsSessions;
@@ -81,7 +81,7 @@ impl Bench {
             self.batcher.push(frame).unwrap();
         }
         let (batches, after_gap) = (self.batcher.flush().into(), false);
-        self.tell(StreamEvent::Media { batches, after_gap }).await;
+        self.tell(StreamEvent::Media { batches, after_gap, received: Instant::now() }).await;
     }
 
     async fn end(&self) {
@@ -228,7 +228,7 @@ async fn batches_that_were_lost_are_a_discontinuity() {
     bench.pictures(60).await;
     bench.batcher.push(readable(samples::keyframe(4_000))).unwrap();
     let (batches, after_gap) = (bench.batcher.flush().into(), true);
-    bench.tell(StreamEvent::Media { batches, after_gap }).await;
+    bench.tell(StreamEvent::Media { batches, after_gap, received: Instant::now() }).await;
     bench.send([readable(samples::keyframe(6_000))]).await;
     let playlist = bench.playlist().await;
     assert_eq!(durations(&playlist), ["1.000,", "1.400,", "2.000,"]);

@@ -9,16 +9,27 @@ use std::{
 use log::{info, warn};
 use synctv_media::stream::room::RoomName;
 
+use crate::metrics::Counter;
+
 /// An outage is over when so many segments in a row could be written: on a disk that is almost full, small ones still
 /// can be now and then.
 const RECOVERED_AFTER: u32 = 5;
 
 /// Rooms with an outage, and how many segments have been written since a failure.
 #[derive(Debug, Default)]
-pub(super) struct Outages(Mutex<HashMap<RoomName, u32>>);
+pub(super) struct Outages {
+    rooms: Mutex<HashMap<RoomName, u32>>,
+    failures: Counter,
+}
 
 impl Outages {
+    /// Counts the segments that could not be written.
+    pub fn failures(&self) -> &Counter {
+        &self.failures
+    }
+
     pub fn failed(&self, room: &RoomName, reason: &dyn Display) {
+        self.failures.inc();
         if self.rooms().insert(room.clone(), 0).is_none() {
             warn!(room = room.as_str(), reason:% = reason;
                 "segments cannot be written to HLS_STORAGE: they are served from memory");
@@ -49,7 +60,7 @@ impl Outages {
     }
 
     fn rooms(&self) -> MutexGuard<'_, HashMap<RoomName, u32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     access::{AccessRequest, Gatekeeper, Session},
     directory::{OpenError, StreamDirectory},
     events::PublisherEvent,
+    metrics::{JoinOutcome, PublishOutcome},
     stream::{Publication, PublishError, StreamHandle},
 };
 
@@ -35,6 +36,20 @@ pub(super) struct Applicant {
 impl Applicant {
     /// Makes the applicant the publisher of the room, if it may be.
     pub async fn publish(
+        &self,
+        events: Recipient<PublisherEvent>,
+    ) -> Result<(Publication, Option<Session>), NotAdmitted<PublishError>> {
+        let published = self.try_publish(events).await;
+        let outcome = match &published {
+            Ok(_) => PublishOutcome::Accepted,
+            Err(NotAdmitted::Access(_)) => PublishOutcome::Denied,
+            Err(NotAdmitted::Room(error)) => error.outcome(),
+        };
+        self.directory.metrics().publishes.get(outcome).inc();
+        published
+    }
+
+    async fn try_publish(
         &self,
         events: Recipient<PublisherEvent>,
     ) -> Result<(Publication, Option<Session>), NotAdmitted<PublishError>> {
@@ -70,6 +85,14 @@ impl NotAdmitted<PublishError> {
 }
 
 impl NotAdmitted<OpenError> {
+    /// The refusal as it is counted.
+    pub fn outcome(&self) -> JoinOutcome {
+        match self {
+            Self::Access(_) => JoinOutcome::Denied,
+            Self::Room(error) => error.outcome(),
+        }
+    }
+
     /// The refusal in RTMP's terms.
     pub fn to_rtmp(&self) -> Refusal {
         let description = self.to_string();

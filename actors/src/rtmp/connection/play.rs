@@ -7,7 +7,10 @@ use tokio::time::Instant;
 
 use super::role::{Playing, Role};
 use crate::{
-    access::Session as AccessSession, rtmp::RtmpConnectionActor, stream::StreamHandle,
+    access::Session as AccessSession,
+    metrics::{JoinOutcome, ViewerProtocol},
+    rtmp::RtmpConnectionActor,
+    stream::StreamHandle,
     viewer_session::LeaveReason,
 };
 
@@ -22,24 +25,40 @@ pub(super) struct Unsubscribed;
 impl RtmpConnectionActor {
     pub(super) fn ask_to_play(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
         if let Err(full) = self.admission.require_regular() {
+            self.note_refusal(JoinOutcome::Limit);
             return self.refuse_play(&request, &Refusal::Denied { description: full.to_string() }, ctx);
         }
         self.read_flow.pause();
+        let asked_at = Instant::now();
         let applicant = self.applicant(request);
         let asked = async move { (applicant.play().await, applicant.request) };
         ctx.spawn(asked.into_actor(self).map(move |(found, request), connection, ctx| match found {
-            Ok((stream, access)) => connection.begin_play(stream, access, ctx),
-            Err(error) => connection.refuse_play(&request, &error.to_rtmp(), ctx),
+            Ok((stream, access)) => connection.begin_play(stream, access, asked_at, ctx),
+            Err(error) => {
+                connection.note_refusal(error.outcome());
+                connection.refuse_play(&request, &error.to_rtmp(), ctx);
+            }
         }));
     }
 
-    fn begin_play(&mut self, stream: StreamHandle, access: Option<AccessSession>, ctx: &mut Context<Self>) {
+    fn note_refusal(&self, outcome: JoinOutcome) {
+        self.directory.metrics().joins.get((ViewerProtocol::Rtmp, outcome)).inc();
+    }
+
+    fn begin_play(
+        &mut self,
+        stream: StreamHandle,
+        access: Option<AccessSession>,
+        asked: Instant,
+        ctx: &mut Context<Self>,
+    ) {
         if let Role::Closing { .. } = self.role {
             return self.read_flow.resume();
         }
         self.session.accept();
         self.send_replies(ctx);
-        let mut playing = Playing::new(stream, self.peer, access);
+        let mut playing = Playing::new(stream, self.peer, access, asked);
+        playing.session.note_head(self.socket.sent_bytes());
         playing.subscribe(ctx.address().recipient());
         self.role = Role::Playing(playing);
         self.go_on(ctx);

@@ -10,9 +10,10 @@ use tokio::time::Instant;
 use crate::{
     access::{Cut, Session as AccessSession},
     events::{StreamEvent, SubscriberRole, ViewerId},
+    metrics::ViewerProtocol,
     stream::{Publication, StreamHandle},
     subscription::Subscription,
-    viewer_session::{LeaveReason, ViewerProtocol, ViewerSession},
+    viewer_session::{LeaveReason, ViewerSession},
     viewer_socket::ViewerSocket,
 };
 
@@ -78,12 +79,18 @@ pub(super) struct Playing {
     stream: StreamHandle,
     /// None while it is paused.
     subscription: Option<Subscription>,
-    session: ViewerSession,
+    /// Apart, as a connection is a publisher's more often than a player's.
+    pub session: Box<ViewerSession>,
 }
 
 impl Playing {
-    pub fn new(stream: StreamHandle, peer: SocketAddr, access: Option<AccessSession>) -> Self {
-        let session = ViewerSession::begin(&stream, peer, ViewerProtocol::Rtmp, access);
+    pub fn new(
+        stream: StreamHandle,
+        peer: SocketAddr,
+        access: Option<AccessSession>,
+        asked: Instant,
+    ) -> Self {
+        let session = Box::new(ViewerSession::begin(&stream, peer, ViewerProtocol::Rtmp, access, asked));
         Self { stream, subscription: None, session }
     }
 
@@ -112,7 +119,13 @@ impl Playing {
         }
     }
 
-    pub fn leave(self, reason: &LeaveReason, socket: &ViewerSocket) {
+    /// Notes that media was sent whose newest frame was read at `received`.
+    pub fn note_sent(&mut self, socket: &ViewerSocket, received: Instant) {
+        self.session.awaits_media(socket);
+        self.stream.meters().node().publish_to_send.observe(received.elapsed());
+    }
+
+    pub fn leave(mut self, reason: &LeaveReason, socket: &ViewerSocket) {
         self.session.end(reason, socket);
     }
 }

@@ -46,7 +46,8 @@ impl StreamActor {
 
     fn pull(&self, ctx: &mut Context<Self>) -> Pull {
         let stream = ctx.address().recipient();
-        Pull::new(self.room.clone(), self.settings.clone(), self.registry.clone(), stream)
+        let (settings, registry) = (self.settings.clone(), self.registry.clone());
+        Pull::new(self.room.clone(), settings, registry, stream, self.meters.clone())
     }
 
     fn connected(&mut self, node: String, ctx: &mut Context<Self>) {
@@ -111,7 +112,7 @@ impl Handler<FromOrigin> for StreamActor {
                 if after_hole {
                     self.end_publication(ctx);
                 }
-                self.take(frames, ctx);
+                self.take(frames, Instant::now(), ctx);
                 self.viewers_changed(ctx);
             }
             Update::Broken => self.broken(ctx),

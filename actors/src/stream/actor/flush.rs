@@ -100,7 +100,20 @@ impl StreamActor {
             self.stats.count(batch.flv.len());
             self.keep(batch);
         }
-        self.subscribers.send(&batches, &self.room);
+        let lost = self.subscribers.send(&batches, self.received, &self.room);
+        self.count_flush(lost);
+    }
+
+    /// Counts what a flush took in, which up to `lost` subscribers could not take.
+    fn count_flush(&mut self, lost: u64) {
+        let is_ingest = matches!(self.ingest, Ingest::Published { .. });
+        self.meters.add_taken(&mut self.tally, is_ingest, self.gops.size_bytes());
+        if lost > 0 {
+            self.meters.node().lost_flushes.inc_by(lost);
+        }
+        if let Some(since) = self.gap_since.take() {
+            self.meters.node().publisher_gap.observe(self.received.saturating_duration_since(since));
+        }
     }
 
     fn keep(&mut self, batch: &Arc<Batch>) {

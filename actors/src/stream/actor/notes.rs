@@ -15,6 +15,7 @@ impl StreamActor {
 
     pub(super) fn note_unreadable(&mut self, error: &dyn std::fmt::Display) {
         self.unreadable_frames += 1;
+        self.meters.node().unreadable_frames.inc();
         if self.unreadable_frames == 1 {
             warn!(room = self.room.as_str(), reason:% = error; "frames that cannot be read are left out");
         }

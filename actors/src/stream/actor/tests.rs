@@ -340,11 +340,12 @@ async fn a_stream_that_does_not_follow_turns_frames_down_and_loses_none() {
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
     // Nobody else runs until the test waits, so that the mailbox fills.
-    let refused = (0..).find_map(|at| match live.publication.try_send(vec![samples::keyframe(at)]) {
-        Ok(()) => None,
-        Err(Refused::Busy(frames)) => Some((at, frames)),
-        Err(Refused::Gone) => panic!("the stream is there"),
-    });
+    let refused =
+        (0..).find_map(|at| match live.publication.try_send(vec![samples::keyframe(at)], Instant::now()) {
+            Ok(()) => None,
+            Err(Refused::Busy(frames)) => Some((at, frames)),
+            Err(Refused::Gone) => panic!("the stream is there"),
+        });
     let (count, frames) = refused.unwrap();
     assert!(count < 100, "the mailbox is bounded");
     live.publication.send(frames).await.unwrap();

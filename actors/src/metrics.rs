@@ -1,0 +1,32 @@
+//! Counters, gauges and histograms of a node.
+//!
+//! The handle of a feature owns the metrics of that feature and hands them to its actors, so that two nodes in one process
+//! do not count into each other's. The root package registers them all under their names at the start. A counter is an
+//! atomic that is held, with no look-up: what happens for each frame is counted in plain integers, and added once for each
+//! flush, or once a second.
+
+mod access;
+mod histogram;
+mod hls;
+mod label;
+mod labelled;
+mod registry;
+mod streams;
+
+pub use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
+};
+
+pub use self::{
+    access::{AccessMetrics, CallbackOutcome, DecisionOutcome},
+    histogram::Histogram,
+    hls::HlsMetrics,
+    label::{Label, label},
+    labelled::Labelled,
+    registry::{LeaseAge, RegistryMetrics, RegistryOperation, RegistryOutcome},
+    streams::{
+        FrameTrack, JoinOutcome, LeaveWhy, PublishOutcome, PublisherEnd, PullOutcome, StreamMetrics,
+        ViewerProtocol,
+    },
+};

@@ -1,0 +1,201 @@
+//! Everything that a node counts, and what is only known at a scrape.
+
+use std::fmt;
+
+use prometheus_client::{
+    encoding::{prometheus_text, text},
+    registry::Registry,
+};
+use synctv_actors::{
+    access::Gatekeeper,
+    cluster::registry::RegistryHandle,
+    connection_limit::ConnectionLimit,
+    directory::{DirectoryEnded, StreamDirectory},
+    events::{Source, StreamState},
+    hls::HlsSessions,
+    metrics::ViewerProtocol,
+    stream::StreamHandle,
+};
+
+use super::{
+    constant::{Values, labels},
+    process,
+    rooms::{RoomSeries, RoomState},
+    worker_lag::WorkerLag,
+};
+use crate::{
+    http::{
+        health::{Health, Standing},
+        hls::{HlsRequests, HlsViewers},
+    },
+    log,
+};
+
+/// In front of the names of all metrics but those of the process.
+const PREFIX: &str = "synctv";
+
+/// The parts of a node that count.
+#[derive(Debug, Clone)]
+pub struct NodeSources {
+    /// The node's name.
+    pub node: String,
+    /// The streams, publishers and viewers.
+    pub directory: StreamDirectory,
+    /// The claims.
+    pub registry: RegistryHandle,
+    /// The decisions on access.
+    pub gatekeeper: Gatekeeper,
+    /// The segments, unless HLS is off.
+    pub hls: Option<HlsSessions>,
+    /// The viewers over HLS.
+    pub hls_viewers: HlsViewers,
+    /// The requests of the HLS port.
+    pub hls_requests: HlsRequests,
+    /// The node's readiness.
+    pub health: Health,
+    /// The limit of each port, by its name.
+    pub ports: Vec<(&'static str, ConnectionLimit)>,
+    /// The delay of timers.
+    pub worker_lag: WorkerLag,
+    /// The most rooms published on this node.
+    pub rooms_max: usize,
+}
+
+/// The metrics of a node, ready to be scraped.
+#[derive(Debug)]
+pub struct NodeMetrics {
+    sources: NodeSources,
+    counted: Registry,
+    rooms: RoomSeries,
+}
+
+/// The format of a scrape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Prometheus's text format, version 0.0.4.
+    Prometheus,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl NodeMetrics {
+    /// Registers what `sources` count. `metrics_rooms` rooms have series of their own.
+    pub fn new(sources: NodeSources, metrics_rooms: usize) -> Self {
+        let mut counted = Registry::with_prefix(PREFIX);
+        sources.directory.metrics().register(&mut counted);
+        sources.registry.metrics().register(&mut counted);
+        sources.gatekeeper.metrics().register(&mut counted);
+        if let Some(hls) = &sources.hls {
+            hls.metrics().register(&mut counted);
+            sources.hls_requests.register(&mut counted);
+        }
+        sources.worker_lag.register(&mut counted);
+        Self { sources, counted, rooms: RoomSeries::new(metrics_rooms) }
+    }
+
+    /// Returns all metrics as they are now.
+    pub(super) async fn scrape(&self, format: Format) -> Result<String, ScrapeError> {
+        let streams = self.sources.directory.streams().await?;
+        let standing = self.sources.health.standing().await;
+        let mut known = Registry::with_prefix(PREFIX);
+        let values = &mut Values(&mut known);
+        self.sources.add_standing(values, &standing);
+        self.sources.add_connections(values);
+        self.sources.add_streams(values, &streams);
+        let rooms = streams.iter().map(|stream| (stream.id(), RoomState::of(stream))).collect();
+        self.rooms.add(values, rooms);
+        add_log(values);
+        let mut of_process = Registry::default();
+        process::add(&mut Values(&mut of_process));
+        Ok(encode(&[&known, &self.counted, &of_process], format)?)
+    }
+}
+
+impl NodeSources {
+    fn add_standing(&self, values: &mut Values<'_>, standing: &Standing) {
+        let build = vec![("version", env!("CARGO_PKG_VERSION").to_owned()), ("node", self.node.clone())];
+        values.gauges("build_info", "Version and name of the node", [(build, 1.0)]);
+        values.gauge("ready", "Whether /readyz says ready", flag(*standing == Standing::Ready));
+        values.gauge("draining", "Whether the node drains", flag(*standing == Standing::Draining));
+        let age = self.registry.metrics().lease.get().map(|age| (Vec::new(), age.as_secs_f64()));
+        values.gauges("registry_lease_age_seconds", "Time since the node's lease was renewed", age);
+    }
+
+    fn add_connections(&self, values: &mut Values<'_>) {
+        let held = self.ports.iter().map(|(name, port)| (labels("port", *name), port.held_by_port() as f64));
+        values.gauges("connections", "Connections", held);
+        let max = self.ports.first().map_or(0, |(_, port)| port.max());
+        values.gauge("connections_max", "Limit of connections of all ports", max as f64);
+        let refused = self.ports.iter().map(|(name, port)| {
+            let labels = vec![("port", (*name).to_owned()), ("reason", "limit".to_owned())];
+            (labels, port.refused_by_port() as f64)
+        });
+        values.counters("connections_refused", "Connections refused before they asked for anything", refused);
+    }
+
+    fn add_streams(&self, values: &mut Values<'_>, streams: &[StreamHandle]) {
+        let count = |state: fn(StreamState) -> bool| {
+            streams.iter().filter(|stream| state(stream.state())).count() as f64
+        };
+        let pulled = count(|state| state == StreamState::Live(Source::Remote));
+        let rooms = [
+            (labels("state", "published"), count(|state| state == StreamState::Live(Source::Local))),
+            (labels("state", "pulled"), pulled),
+            (labels("state", "interrupted"), count(|state| state == StreamState::Waiting)),
+        ];
+        values.gauges("rooms", "Rooms of this node", rooms);
+        values.gauge("rooms_max", "Limit of rooms published on this node", self.rooms_max as f64);
+        values.gauge("pulls", "Rooms fetched from other nodes", pulled);
+        let cached: u64 = streams.iter().map(|stream| stream.meters().counts().gop_bytes).sum();
+        values.gauge("gop_cache_bytes", "Media cached for viewers who join", cached as f64);
+        values.gauges("viewers", "Viewers who watch now", self.viewers());
+        if let Some(hls) = &self.hls {
+            values.gauge("hls_memory_bytes", "Memory of segments", hls.memory_bytes() as f64);
+        }
+    }
+
+    fn viewers(&self) -> Vec<(Vec<(&'static str, String)>, f64)> {
+        let of_protocol = |protocol: ViewerProtocol| match protocol {
+            ViewerProtocol::Hls => self.hls_viewers.by_room().values().sum::<u64>() as f64,
+            _ => self.directory.metrics().viewers.get(protocol).get() as f64,
+        };
+        let protocols = ViewerProtocol::ALL.iter().filter(|protocol| **protocol != ViewerProtocol::Pull);
+        protocols.map(|protocol| (labels("protocol", protocol.as_str()), of_protocol(*protocol))).collect()
+    }
+}
+
+fn add_log(values: &mut Values<'_>) {
+    let lines =
+        log::lines().map(|(level, lines)| (labels("level", level.as_str().to_lowercase()), lines as f64));
+    values.counters("log_lines", "Lines logged", lines);
+    values.counter("panics", "Panics", log::panics() as f64);
+}
+
+fn flag(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
+fn encode(registries: &[&Registry], format: Format) -> Result<String, fmt::Error> {
+    let mut written = String::new();
+    for registry in registries {
+        match format {
+            Format::Prometheus => prometheus_text::encode(&mut written, registry)?,
+            Format::OpenMetrics => text::encode_registry(&mut written, registry)?,
+        }
+    }
+    if format == Format::OpenMetrics {
+        text::encode_eof(&mut written)?;
+    }
+    Ok(written)
+}
+
+/// Why there are no metrics.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ScrapeError {
+    /// The node does not know its streams any more.
+    #[error(transparent)]
+    Directory(#[from] DirectoryEnded),
+    /// They could not be written.
+    #[error("the metrics could not be encoded")]
+    Encoding(#[from] fmt::Error),
+}
