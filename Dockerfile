@@ -25,5 +25,5 @@ RUN install -d -o 10001 -g 10001 /var/lib/synctv-stream
 # A number, so that Kubernetes can tell that it is not root.
 USER 10001:10001
 ENV HLS_STORAGE=/var/lib/synctv-stream
-EXPOSE 1935 8080 8081
+EXPOSE 1935 8080 8081 9935
 ENTRYPOINT ["synctv-stream"]

@@ -1,6 +1,9 @@
 //! The manifests for Kubernetes.
 
-use std::{collections::BTreeMap, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
 
 use clap::Parser;
 use serde_json::{Value, json};
@@ -82,12 +85,17 @@ fn what_is_set_is_a_setting_with_a_good_value() {
 #[test]
 fn ports_are_those_that_the_server_listens_on() {
     let (env, defaults, ports) = (env(), settings(), container_ports(&container()));
-    for (setting, name) in [("RTMP_ADDR", "rtmp"), ("HTTPFLV_ADDR", "http-flv"), ("HLS_ADDR", "hls")] {
+    for (setting, name) in [
+        ("RTMP_ADDR", "rtmp"),
+        ("HTTPFLV_ADDR", "http-flv"),
+        ("HLS_ADDR", "hls"),
+        ("METRICS_ADDR", "metrics"),
+    ] {
         let address = env.get(setting).unwrap_or(&defaults[setting]).as_ref().unwrap();
         assert_eq!(port(address), ports[name], "{setting}");
         assert!(address.starts_with("0.0.0.0:") || address.starts_with("[::]:"), "others reach it");
     }
-    assert_eq!(ports.len(), 3);
+    assert_eq!(ports.len(), 4);
 }
 
 #[test]
@@ -136,6 +144,38 @@ fn selectors_are_labels_of_the_pods() {
         (text(&headless, "/spec/clusterIP"), at(&headless, "/spec/selector")),
         ("None".to_owned(), labels)
     );
+}
+
+#[test]
+fn every_port_is_open_to_everyone_but_that_of_metrics() {
+    let policy = manifest("NetworkPolicy", "synctv-stream");
+    assert_eq!(
+        at(&policy, "/spec/podSelector/matchLabels"),
+        at(&manifest("Service", "synctv-stream"), "/spec/selector")
+    );
+    let names = |rule: &str| {
+        let ports = list(&policy, &format!("/spec/ingress/{rule}/ports"));
+        ports.iter().map(|port| text(port, "/port")).collect::<BTreeSet<_>>()
+    };
+    assert!(
+        policy.pointer("/spec/ingress/0/from").is_none() && policy.pointer("/spec/ingress/1/from").is_some()
+    );
+    assert_eq!(names("1"), BTreeSet::from(["metrics".to_owned()]));
+    let all: BTreeSet<_> = container_ports(&container()).into_keys().collect();
+    assert_eq!(&names("0") | &names("1"), all);
+}
+
+#[test]
+fn prometheus_looks_for_the_pods_and_port_that_there_are() {
+    let scrape = documents(&file("k8s/monitoring/scrape.yaml")).remove(0);
+    let job = at(&scrape, "/scrape_configs/0");
+    let pods = text(
+        &at(&manifest("StatefulSet", "synctv-stream"), "/spec/template/metadata/labels"),
+        "/app.kubernetes.io~1name",
+    );
+    assert_eq!(text(&job, "/relabel_configs/0/regex"), format!("{pods};metrics"));
+    assert!(container_ports(&container()).contains_key("metrics"));
+    assert!(file("k8s/monitoring/alerts.yaml").contains(&format!("job=\"{}\"", text(&job, "/job_name"))));
 }
 
 #[test]

@@ -2,20 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use synctv_testkit::{
-    flv::FlvViewer, metrics::Scrape, publisher_script::PublisherScript, server::TestServer,
-};
+use synctv_testkit::metrics::Scrape;
+
+use crate::busy_server;
 
 /// What only a node of a cluster has.
 const ONLY_IN_A_CLUSTER: &str = "synctv_registry_lease_age_seconds";
 
 #[test]
 fn with_every_metric_and_label() {
-    let server = TestServer::with_hls(&["--metrics-addr", "127.0.0.1:0", "--metrics-rooms", "1"]);
-    let mut script = PublisherScript::start(&server, "r", 100);
-    let mut viewer = FlvViewer::open(&server, "r");
-    let frames = script.steps(2);
-    viewer.frames_until(&frames[1]);
+    let (server, _peers) = busy_server();
     let scrape = Scrape::of(server.metrics());
     let mut exposed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, labels) in scrape.names() {
