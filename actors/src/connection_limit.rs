@@ -48,7 +48,7 @@ impl ConnectionLimit {
         Self { port: Arc::default(), ..self.clone() }
     }
 
-    /// How many the port holds.
+    /// The connections that the port holds.
     pub fn held_by_port(&self) -> usize {
         self.port.held.load(Ordering::Relaxed)
     }
@@ -58,7 +58,7 @@ impl ConnectionLimit {
         self.port.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many the port refused.
+    /// The connections that the port refused.
     pub fn refused_by_port(&self) -> u64 {
         self.port.refused.load(Ordering::Relaxed)
     }

@@ -43,7 +43,7 @@ const KEYS_MIN_AGE: Duration = Duration::from_secs(10);
 const KEYS_TIMEOUT: Duration = Duration::from_secs(5);
 const KEYS_MAX_BYTES: usize = 128 * 1024;
 
-/// Which services there are.
+/// The services that are configured.
 #[derive(Debug, Clone)]
 pub(super) struct AgentSettings {
     /// The identity provider's key set, and where its keys go.

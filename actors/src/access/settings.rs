@@ -9,7 +9,7 @@ use super::service_url::ServiceUrl;
 /// The settings that decisions depend on.
 #[derive(Debug, Clone)]
 pub struct AccessSettings {
-    /// Which actions need no credential.
+    /// The actions that need no credential.
     pub policy: Policy,
     /// Sign and verify HS256 tokens and signed keys.
     pub token_secrets: Option<Secrets>,

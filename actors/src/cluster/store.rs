@@ -90,7 +90,7 @@ pub enum ClaimError {
     /// The registry cannot say.
     #[error("the registry does not take new rooms now: {reason}")]
     Unavailable {
-        /// What went wrong.
+        /// The error.
         reason: String,
     },
 }

@@ -29,7 +29,7 @@ pub(super) fn place(loads: &[Load]) -> Option<usize> {
 }
 
 impl Load {
-    /// Whether the worker is one of the room's and takes one more, if the least busy one serves `least` viewers.
+    /// Returns `true` if the worker serves the room and takes one more, the least busy one serving `least` viewers.
     fn has_space(self, least: u64) -> bool {
         let is_of_room = self.has_stream || self.of_room > 0;
         is_of_room && self.of_room < THREAD_VIEWERS_MAX && self.total < least + THREAD_VIEWERS_MAX

@@ -1,4 +1,4 @@
-//! How much memory the segments of all rooms take.
+//! The memory budget of the segments of all rooms.
 
 use std::{
     collections::VecDeque,
@@ -27,9 +27,9 @@ pub(super) struct MemoryLimits {
 pub(super) struct SegmentMemory {
     limits: MemoryLimits,
     segments: Mutex<VecDeque<Arc<StoredSegment>>>,
-    /// What they take.
+    /// Bytes of this node's segments.
     own_bytes: AtomicUsize,
-    /// What segments of other nodes take, which are kept elsewhere.
+    /// Bytes of other nodes' segments, which are kept elsewhere.
     fetched_bytes: AtomicUsize,
 }
 
@@ -48,7 +48,7 @@ impl FetchedMemory {
         Self(Arc::new(SegmentMemory::new(MemoryLimits::new(max_bytes))))
     }
 
-    /// How much it is now.
+    /// The current size.
     pub(crate) fn limit_bytes(&self) -> usize {
         let max_bytes = self.0.limits.written_max_bytes;
         max_bytes - self.0.own_bytes.load(Ordering::Relaxed).min(max_bytes / 2)
@@ -115,7 +115,7 @@ impl SegmentMemory {
         self.own_bytes.load(Ordering::Relaxed) + self.fetched_bytes.load(Ordering::Relaxed)
     }
 
-    /// What segments of other nodes leave, and half of it in any case.
+    /// The budget that segments of other nodes leave, and half of it in any case.
     fn written_max_bytes(&self) -> usize {
         let max_bytes = self.limits.written_max_bytes;
         max_bytes - self.fetched_bytes.load(Ordering::Relaxed).min(max_bytes / 2)

@@ -23,7 +23,7 @@ use self::{directory::Directory, high_water::HighWater, outages::Outages};
 use super::{segment_memory::SegmentMemory, stored_segment::StoredSegment};
 use crate::metrics::Counter;
 
-/// What may wait to be written, in bytes over all rooms. Segments beyond it are not written.
+/// Maximum bytes that wait to be written, over all rooms. Segments beyond it are not written.
 const QUEUE_MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// Talks to the [`Storage`].

@@ -48,7 +48,7 @@ impl Histogram {
         inner.sum_ns.fetch_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Whether nothing was counted yet.
+    /// Returns `true` if nothing was counted yet.
     pub fn is_unused(&self) -> bool {
         self.0.counts.iter().all(|count| count.load(Ordering::Relaxed) == 0)
     }

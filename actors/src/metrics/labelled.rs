@@ -11,7 +11,7 @@ use super::{histogram::Histogram, label::Label};
 
 /// A metric that can be one of several under one name.
 pub trait Series: EncodeMetric {
-    /// Whether it is left out of a scrape. A histogram is a dozen lines, so that one is left out until it is used.
+    /// Returns `true` if it is left out of a scrape. A histogram is a dozen lines: one is left out until it is used.
     fn is_left_out(&self) -> bool {
         false
     }

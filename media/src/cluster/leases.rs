@@ -1,4 +1,4 @@
-//! What a node makes of the table's answers.
+//! A node's view of its lease, from the table's answers.
 
 use thiserror::Error;
 
@@ -24,7 +24,7 @@ enum LeaseState {
     Lost,
 }
 
-/// What follows from a renewal.
+/// The consequence of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseChange {
     /// Nothing.
@@ -57,7 +57,7 @@ impl NodeLease {
         Self { ttl_ms, state, table }
     }
 
-    /// How long to wait between renewals.
+    /// The interval between renewals.
     pub fn renewal_interval_ms(&self) -> u64 {
         (self.ttl_ms as f64 / RENEWALS_PER_TTL) as u64
     }
@@ -96,7 +96,7 @@ impl NodeLease {
         }
     }
 
-    /// Whether a new room may be claimed.
+    /// Returns `true` if a new room may be claimed.
     pub fn may_claim(&self, now_ms: u64) -> Result<(), NotClaiming> {
         match self.state {
             LeaseState::Lost => Err(NotClaiming::Lost),
@@ -115,7 +115,7 @@ impl NodeLease {
         self.table
     }
 
-    /// Whether the lease is certainly this process's.
+    /// Returns `true` if the lease is certainly this process's.
     pub fn is_certain(&self, now_ms: u64) -> bool {
         matches!(self.state, LeaseState::Held { until_ms, .. } if now_ms < until_ms)
     }

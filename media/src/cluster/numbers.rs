@@ -39,10 +39,10 @@ pub struct HlsNumbers {
     pub discontinuity: u64,
 }
 
-/// What a new holder is told.
+/// The numbers for a new holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NumberGrant {
-    /// Where a new playlist begins.
+    /// The first number of a new playlist.
     pub first: HlsNumbers,
     /// The end of what is reserved for it.
     pub limit: HlsNumbers,
@@ -70,11 +70,11 @@ pub struct NumberHolder {
     pub first_sequence: u64,
     /// When it gave the room back, by the table's clock.
     pub left_ms: Option<u64>,
-    /// Where its HLS port is, unless HLS is off there.
+    /// The address of its HLS port, unless HLS is off there.
     pub hls: Option<String>,
 }
 
-/// What the table remembers of a room's numbers.
+/// The table's row of a room's numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomNumbers {
     limit: HlsNumbers,

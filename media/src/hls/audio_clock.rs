@@ -10,7 +10,7 @@ pub(super) struct AudioClock {
     run: Option<AudioTime>,
 }
 
-/// How long a frame plays, as a fraction of a second.
+/// The duration of a frame, as a fraction of a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameSpan {
     /// Samples per channel.
@@ -43,7 +43,7 @@ impl AudioClock {
 }
 
 impl AudioTime {
-    /// Whether `self` is where a run of frames has come that began with `first`.
+    /// Returns `true` if a run of frames that began with `first` has come to `self`.
     pub(super) fn continues(self, first: Self) -> bool {
         (self.from_ms, self.rate_hz) == (first.from_ms, first.rate_hz) && self.samples > first.samples
     }

@@ -25,7 +25,7 @@ struct Free {
     size_max_bytes: usize,
 }
 
-/// What is behind the shared bytes: the buffer goes back to its pool when the last who has it lets go.
+/// The owner of the shared bytes: the buffer returns to its pool when the last clone is dropped.
 struct Lent {
     buffer: Vec<u8>,
     pool: BufferPool,

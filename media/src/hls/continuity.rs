@@ -6,10 +6,10 @@ const HOLE_MS: i64 = 1_000;
 /// A stream in which frames are as far apart now and then has no holes: they are so many times as long as other steps.
 const HOLE_STEPS: i64 = 3;
 
-/// How long a long step counts as usual, in milliseconds.
+/// Time for which a long step counts as usual, in milliseconds.
 const MEMORY_MS: i64 = 30_000;
 
-/// What is left of a hole: about a frame's duration.
+/// The rest of a hole: about a frame's duration.
 const LEFT_MS: i64 = 40;
 
 /// Takes the time out of a stream in which nothing was sent at all, as when an encoder stood still.

@@ -12,7 +12,7 @@ pub const SKEW_MAX_MS: i64 = 3_000;
 /// is usual for it.
 const PAUSE_MS: i64 = 1_000;
 
-/// What may wait, with the tags that it may keep in memory. Beyond that, frames go out as they came.
+/// Maximum frames that wait, with the tags that they keep in memory. Beyond it, frames go out as they came.
 const HELD_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// The tracks that a segment has.
@@ -33,12 +33,12 @@ pub(super) struct Interleaver<T> {
     kept_bytes: usize,
 }
 
-/// What goes out.
+/// A frame that goes out.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Released<T> {
     pub lane: Lane,
     pub time_ms: i64,
-    /// How far it is behind what went out before it.
+    /// Its distance behind the frame that went out before it.
     pub late_ms: i64,
     pub item: T,
 }
@@ -50,7 +50,7 @@ struct LaneState<T> {
     announced: bool,
     first_ms: Option<i64>,
     last_ms: Option<i64>,
-    /// Where the other track was when this one's last frame came.
+    /// The other track's position when this one's last frame came.
     other_at_last_ms: Option<i64>,
     /// The longest that the other track goes on between two frames of this one. It is forgotten little by little.
     usual_silence_ms: i64,
@@ -118,19 +118,19 @@ impl<T> Interleaver<T> {
         self.release(lane)
     }
 
-    /// Whether the track had frames and the other one goes on without it.
+    /// Returns `true` if the track had frames and the other one goes on without it.
     pub(super) fn is_paused(&self, lane: Lane) -> bool {
         let state = self.lane(lane);
         state.queue.is_empty() && state.has_paused(self.lane(lane.other()).last_ms)
     }
 
-    /// Whether the track is missing: it has paused, or its sequence header came and nothing else.
+    /// Returns `true` if the track is missing: it has paused, or its sequence header came and nothing else.
     pub(super) fn is_missing(&self, lane: Lane) -> bool {
         let (state, other) = (self.lane(lane), self.lane(lane.other()));
         self.is_paused(lane) || (state.announced && state.last_ms.is_none() && !state.may_still_begin(other))
     }
 
-    /// What comes next has other clocks. Empty it first.
+    /// The next frames have other clocks. Empty it first.
     pub(super) fn reset(&mut self) {
         *self = Self { arrivals: self.arrivals, ..Self::new() };
     }
@@ -198,7 +198,7 @@ impl<T> LaneState<T> {
         self.queue.push_back(waiting);
     }
 
-    /// How far the other track has come since the last frame of this one.
+    /// The distance that the other track has come since the last frame of this one.
     fn silence_ms(&self, other_ms: Option<i64>) -> i64 {
         let since_ms = self.other_at_last_ms.or(self.last_ms);
         other_ms.zip(since_ms).map_or(0, |(other_ms, since_ms)| other_ms.saturating_sub(since_ms))
@@ -208,14 +208,14 @@ impl<T> LaneState<T> {
         self.last_ms.is_some() && self.silence_ms(other_ms) > PAUSE_MS + self.usual_silence_ms
     }
 
-    /// Whether a track that has not begun may only be behind the other one.
+    /// Returns `true` if a track that has not begun may only be behind the other one.
     fn may_still_begin(&self, other: &Self) -> bool {
         let goes_on_ms =
             other.last_ms.zip(other.first_ms).map(|(last_ms, first_ms)| last_ms.saturating_sub(first_ms));
         goes_on_ms.is_none_or(|goes_on_ms| goes_on_ms <= SKEW_MAX_MS)
     }
 
-    /// Whether a frame of this track may come that belongs before `head_ms` of the other one.
+    /// Returns `true` if a frame of this track may come that belongs before `head_ms` of the other one.
     fn is_awaited(&self, head_ms: i64, other: &Self) -> bool {
         match (self.last_ms, other.last_ms) {
             (Some(last_ms), Some(other_ms)) => {
@@ -254,7 +254,7 @@ mod tests {
         interleaver
     }
 
-    /// What goes out, with how long each frame waited for others to come.
+    /// The frames that go out, with the time that each waited for others to come.
     fn through(interleaver: &mut Interleaver<()>, frames: &[(Lane, i64)]) -> Vec<Released<()>> {
         let mut released = Vec::new();
         for (lane, at_ms) in frames {

@@ -9,7 +9,7 @@ const VIDEO_WAIT_MS: i64 = 11_000;
 /// AudioFrame that is held back meanwhile; twice what the shortest common frames need.
 const HELD_MAX: usize = 256;
 
-/// What is known of the stream before its first segment.
+/// The tracks and headers of a stream before its first segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expectation {
     /// Nothing has been said.
@@ -21,7 +21,7 @@ pub(super) enum Expectation {
 }
 
 impl Expectation {
-    /// How long one track alone waits for the other, in milliseconds.
+    /// Time that one track alone waits for the other, in milliseconds.
     pub(super) const fn other_track_wait_ms(self) -> i64 {
         match self {
             Expectation::Unknown => UNKNOWN_WAIT_MS,
@@ -31,7 +31,7 @@ impl Expectation {
     }
 }
 
-/// What to do with a frame of audio.
+/// The decision on a frame of audio.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LeadInStep<F> {
     /// It is kept, to be written once it is clear that there is no video.

@@ -7,7 +7,7 @@ const TOLERANCE_MS: i64 = 500;
 /// catches up sooner.
 const LATE_MS: i64 = 3_000;
 
-/// What the time on a stream's timeline is by the wall clock. Times are in milliseconds, dates since 1970.
+/// The wall-clock date of times on a stream's timeline. Times are in milliseconds, dates since 1970.
 ///
 /// The newest media is live when it arrives. Encoders that stand still and go on where they were, that are paused, or that
 /// send faster than real time leave the date that the first frame had.
@@ -19,7 +19,7 @@ pub struct WallClock {
     last_date_ms: i64,
 }
 
-/// How late media has been for a while.
+/// The delay of recent media.
 #[derive(Debug, Clone, Copy)]
 struct Watch {
     until_ms: i64,

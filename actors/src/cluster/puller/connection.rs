@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{access::NodeKeys, cluster::origin::PULL_HEADER};
 
-/// How long it may take to connect and to be answered.
+/// Time limit for connecting, and for an answer.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The most that is read to find the answer's head.
@@ -49,7 +49,7 @@ pub(super) enum PullError {
     Silent,
 }
 
-/// What is asked of an origin.
+/// A request to an origin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
     /// The origin's HTTP-FLV port, as `HOST:PORT`.

@@ -1,4 +1,4 @@
-//! How a node comes to the cluster: it takes the lease of its name.
+//! Joining the cluster: a node takes the lease of its name.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::cluster::store::StoreError;
 /// The pause before another try.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How often to look at a lease that may lapse.
+/// Interval between looks at a lease that may lapse.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Two looks at one lease may differ by so much: one of the places that it is in counts backwards from now.
@@ -32,17 +32,17 @@ pub enum JoinError {
     /// Nothing answers there, or not as Redis does.
     #[error("{url} cannot be used: {reason}")]
     Unreachable {
-        /// Where, without a password.
+        /// The address, without a password.
         url: String,
-        /// What went wrong last.
+        /// The last error.
         reason: String,
     },
-    /// What answers there keeps no table of nodes.
+    /// The server there cannot keep the table of nodes.
     #[error("{url} cannot be used: {reason}")]
     Unsupported {
-        /// Where, without a password.
+        /// The address, without a password.
         url: String,
-        /// What it is instead.
+        /// The kind of server that it is.
         reason: String,
     },
     /// Another process has the name, and lives.

@@ -8,7 +8,7 @@ use thiserror::Error;
 /// The longest prefix.
 const PREFIX_MAX: usize = 64;
 
-/// What the names of all keys begin with.
+/// The prefix of all keys.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeyPrefix(String);
 
@@ -66,7 +66,7 @@ impl KeyPrefix {
         format!("{self}access_version")
     }
 
-    /// What all nodes' entries begin with.
+    /// The prefix of all nodes' entries.
     pub(super) fn nodes(&self) -> String {
         format!("{self}node:")
     }

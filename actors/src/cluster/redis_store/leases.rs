@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use synctv_media::cluster::claims::Lease;
 use tokio::time::Instant;
 
-/// How long a lease is believed in: the node may be gone by then.
+/// Time for which a lease is cached: the node may be dead after it.
 const KNOWN_FOR: Duration = Duration::from_secs(2);
 
 /// Nodes that are remembered.

@@ -9,22 +9,22 @@ use super::{keys::KeyPrefix, table::Table, url::RedisUrl};
 /// A node of the cluster, and how it takes part.
 #[derive(Debug, Clone)]
 pub struct Membership {
-    /// Where the table is.
+    /// The address of the table.
     pub url: RedisUrl,
-    /// What the names of its keys begin with.
+    /// The prefix of its keys.
     pub prefix: KeyPrefix,
-    /// Who this is.
+    /// This process.
     pub process: Process,
-    /// Where others reach it.
+    /// The addresses at which others reach it.
     pub addresses: NodeAddresses,
-    /// How long the node counts as alive after it last said so.
+    /// The lifetime of the node's lease.
     pub lease_ttl: Duration,
-    /// How long a room's entry stays that is not renewed, and the claims of a node that is dead.
+    /// The lifetime of a room's entry that is not renewed, and of a dead node's claims.
     pub claim_ttl: Duration,
 }
 
 impl Membership {
-    /// How long one answer of Redis may take: several fit into a claim's time, and into a lease's.
+    /// Time limit for one answer of Redis: several fit into a claim's time, and into a lease's.
     pub(super) fn response_timeout(&self) -> Duration {
         (self.lease_ttl / 3).min(Duration::from_secs(1))
     }

@@ -9,7 +9,7 @@ use crate::cluster::store::Claim;
 /// Claims that are remembered. More than that expire by themselves.
 const LEFTOVERS_MAX: usize = 10_000;
 
-/// What is still to be released. Times are the table's clock, in milliseconds.
+/// Claims that are still to be released. Times are the table's clock, in milliseconds.
 #[derive(Debug, Default)]
 pub(super) struct PendingReleases {
     /// Until when a request that is still on its way can put the claim into the table.

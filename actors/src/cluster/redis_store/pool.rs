@@ -21,7 +21,7 @@ use super::{
 };
 use crate::cluster::store::StoreError;
 
-/// How long to wait for a connection.
+/// Time limit for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections for one purpose.
@@ -113,7 +113,7 @@ impl RedisPool {
     }
 }
 
-/// What an error says of its connection.
+/// The state of a connection after an error.
 enum Failure {
     /// It had broken before, or its Redis has forgotten the scripts: another one may work.
     Stale,
@@ -149,12 +149,12 @@ pub(super) fn shown(error: &RedisError) -> StoreError {
 }
 
 impl PooledConnection {
-    /// What the server said of itself.
+    /// The server's description of itself.
     pub fn server(&self) -> &ServerInfo {
         &self.server
     }
 
-    /// Which memory of the table it leads to.
+    /// The memory of the table that it leads to.
     pub fn table(&self) -> TableId {
         self.table
     }

@@ -1,4 +1,4 @@
-//! What a Redis says of itself when it is connected to.
+//! A Redis's description of itself, read when a connection is made.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
@@ -56,7 +56,7 @@ impl ServerInfo {
         }
     }
 
-    /// Which process it is: another one may have another memory.
+    /// The id of its process: another one may have another memory.
     pub fn id(&self) -> TableId {
         if self.run_id.is_empty() {
             return TableId::default();

@@ -51,7 +51,7 @@ impl RedisUrl {
         self.port
     }
 
-    /// What a client needs, password included.
+    /// The address for a client, password included.
     pub(super) fn connection_info(&self) -> ConnectionInfo {
         if self.is_tls {
             // Fails if there is one already, which will do.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::cluster::store::StoreError;
 
-/// How long an answer is repeated.
+/// Time for which an answer is repeated.
 const KNOWN_FOR: Duration = Duration::from_secs(1);
 
 /// Answers that are remembered: anyone can ask for anything.
@@ -23,7 +23,7 @@ pub(super) type Pending<V> = Shared<LocalBoxFuture<'static, Result<V, StoreError
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LookupId(u64);
 
-/// What was asked about each `K`. Errors are not remembered.
+/// Lookups by `K`, finished and under way. Errors are not remembered.
 pub(super) struct Lookups<K, V: Clone> {
     known: HashMap<K, (Instant, V)>,
     pending: HashMap<K, (LookupId, Pending<V>)>,
@@ -37,13 +37,13 @@ impl<K, V: Clone> Default for Lookups<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone + 'static> Lookups<K, V> {
-    /// What is known about `key`.
+    /// Returns the remembered answer about `key`.
     pub fn known(&self, key: &K, now: Instant) -> Option<V> {
         let (since, value) = self.known.get(key)?;
         is_known(*since, now).then(|| value.clone())
     }
 
-    /// What will be known about `key`.
+    /// Returns the lookup of `key` that is under way.
     pub fn pending(&self, key: &K) -> Option<Pending<V>> {
         self.pending.get(key).map(|(_, pending)| pending.clone())
     }
@@ -72,7 +72,7 @@ impl<K: Clone + Eq + Hash, V: Clone + 'static> Lookups<K, V> {
         }
     }
 
-    /// What is known or asked about `key` is not true any more.
+    /// Drops the answer about `key`, and the lookup that is under way.
     pub fn forget(&mut self, key: &K) {
         self.known.remove(key);
         self.pending.remove(key);

@@ -22,10 +22,10 @@ use crate::cluster::store::{Claim, UsedClaim};
 /// network takes it has thousands of segments a second.
 const BURST_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is reserved at once, at most.
+/// Maximum numbers reserved at once.
 const RESERVE_MAX: u64 = 4096;
 
-/// How long numbers of a room that was given back are remembered, for a store that forgot them.
+/// Time that numbers of a released room are remembered, for a store that lost them.
 const KEEP_RELEASED: Duration = Duration::from_secs(600);
 
 /// Rooms that were given back and are remembered.
@@ -40,7 +40,7 @@ pub struct NumberReserve {
     registry: Option<Recipient<UseNumbers>>,
 }
 
-/// What the registry and those who use the numbers know of each other.
+/// The state that the registry shares with the users of the numbers.
 #[derive(Debug)]
 struct Shared {
     next_sequence: AtomicU64,
@@ -59,7 +59,7 @@ pub(super) struct UseNumbers {
     pub next: HlsNumbers,
 }
 
-/// What this node's claims use.
+/// The numbers that this node's claims use.
 #[derive(Default)]
 pub(super) struct NumberKeeper(HashMap<RoomName, Used>);
 
@@ -99,7 +99,7 @@ impl NumberReserve {
         self.shared.has_ended.store(true, Ordering::Release);
     }
 
-    /// Where a new playlist begins: above all that were used under this claim.
+    /// The first number of a new playlist: above all that were used under this claim.
     pub fn next(&self) -> HlsNumbers {
         HlsNumbers {
             sequence: self.shared.next_sequence.load(Ordering::Relaxed),
@@ -107,7 +107,7 @@ impl NumberReserve {
         }
     }
 
-    /// Whether a playlist that this process has of the room goes on: no other one has used numbers since.
+    /// Returns `true` if this process's playlist of the room goes on: no other process has used numbers since.
     pub fn continues(&self) -> bool {
         self.continues
     }
@@ -176,7 +176,7 @@ impl NumberKeeper {
         }
     }
 
-    /// What `claim` uses, for a store that may have forgotten it.
+    /// The numbers that `claim` uses, for a store that may have lost them.
     pub fn use_of(&self, claim: &Claim) -> NumberUse {
         match self.0.get(&claim.room).filter(|used| used.epoch == claim.epoch) {
             Some(used) => used.in_use(),
@@ -196,7 +196,7 @@ impl NumberKeeper {
         }
     }
 
-    /// What ended claims have used, for a store that may have forgotten it.
+    /// The numbers that ended claims have used, for a store that may have lost them.
     pub fn used_before(&self) -> Vec<UsedClaim> {
         let ended = self.0.iter().filter(|(_, used)| used.released.is_some());
         let used = ended.map(|(room, used)| UsedClaim {

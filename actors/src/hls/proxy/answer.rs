@@ -1,4 +1,4 @@
-//! What the HLS proxy says to those who ask.
+//! Answers of the HLS proxy.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::hls::{PlaylistText, StoredSegment};
 
-/// What a request led to.
+/// The outcome of a request.
 pub type Outcome = Result<Answer, HlsProxyError>;
 
 /// An answer.
@@ -37,7 +37,7 @@ pub enum Answer {
     },
 }
 
-/// What another node answers instead of a playlist or a segment.
+/// A refusal of another node in place of a playlist or a segment.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The status.
@@ -58,7 +58,7 @@ pub enum HlsProxyError {
     Origin {
         /// The node's name.
         node: String,
-        /// What went wrong.
+        /// The error.
         reason: String,
     },
     /// It is not known which node that is, if any.

@@ -2,7 +2,7 @@
 
 use crate::access::NodeKeys;
 
-/// What the HLS proxy needs to know.
+/// Settings of the HLS proxy.
 #[derive(Debug, Clone)]
 pub struct HlsProxySettings {
     /// Signs requests to other nodes.

@@ -13,7 +13,7 @@ use log::debug;
 /// No room can have this name.
 const NAME: &str = "@numbers";
 
-/// What is written is so much higher than what is used, so that most segments need no write.
+/// The step by which the written number is above the used one: most segments need no write.
 const STEP: u64 = 64;
 
 /// The file, and what is in it.

@@ -1,4 +1,4 @@
-//! Which rooms have segments that could not be written: one line when that begins, one when it ends.
+//! Rooms whose segments could not be written: one log line when that begins, one when it ends.
 
 use std::{
     collections::HashMap,

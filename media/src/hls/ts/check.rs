@@ -35,17 +35,17 @@ pub struct CheckedSegment {
     pub audio: Vec<Pes>,
     /// The bases of the program clock references, in 90 kHz.
     pub clocks: Vec<u64>,
-    /// Whether the first PES packet of the segment is one of video with the random access indicator.
+    /// `true` if the first PES packet of the segment is one of video with the random access indicator.
     pub starts_with_keyframe: bool,
 }
 
-/// What is wrong with a segment.
+/// A fault in a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("packet {packet}: {fault}")]
 pub struct TsFault {
-    /// Which packet of the segment, from 0.
+    /// The number of the packet in the segment, from 0.
     pub packet: usize,
-    /// What is wrong with it.
+    /// The fault.
     pub fault: String,
 }
 
@@ -257,7 +257,7 @@ fn parse_clock(field: &[u8]) -> Result<u64, String> {
     Ok(u64::from(u32::from_be_bytes([a, b, c, d])) << 1 | u64::from(e >> 7))
 }
 
-/// What is between a section's length and its checksum.
+/// The bytes between a section's length and its checksum.
 fn section<'a>(packet: &Packet<'a>, table_id: u8) -> Result<&'a [u8], String> {
     let [0, section @ ..] = packet.payload else {
         return Err("the section does not begin at once".to_owned());

@@ -6,13 +6,13 @@ use crate::hls::container::Lead;
 pub const PACKET_BYTES: usize = 188;
 /// The first byte of each.
 pub const SYNC_BYTE: u8 = 0x47;
-/// Where the PAT is.
+/// The PID of the PAT.
 pub const PAT_PID: u16 = 0;
-/// Where the PMT of the only program is.
+/// The PID of the PMT of the only program.
 pub const PMT_PID: u16 = 0x1000;
-/// Where the video is.
+/// The PID of the video.
 pub const VIDEO_PID: u16 = 0x100;
-/// Where the audio is.
+/// The PID of the audio.
 pub const AUDIO_PID: u16 = 0x101;
 
 const PROGRAM: u8 = 1;

@@ -22,7 +22,7 @@ pub struct Ticks(i64);
 /// The most audio in one PES packet: what its 16-bit length can tell, without its header.
 pub const PES_AUDIO_MAX_BYTES: usize = 0xFFFF - (PES_HEADER_PTS_BYTES - PES_PREFIX_BYTES);
 
-/// What the tables at the front of a segment take.
+/// The size of the tables at the front of a segment, in bytes.
 pub const TABLES_BYTES: usize = 2 * PACKET_BYTES;
 
 const PAYLOAD_BYTES: usize = PACKET_BYTES - 4;
@@ -63,10 +63,10 @@ const fn packets_bytes(pes_bytes: usize) -> usize {
 pub struct TsWriter {
     lead: Lead,
     tracks: Tracks,
-    /// What the last finished segment declared; `None` before that.
+    /// The tracks that the last finished segment declared; `None` before that.
     declared: Option<Tracks>,
     pmt_version: u8,
-    /// Where the open segment's PMT is, which is written again once its tracks are known.
+    /// The offset of the open segment's PMT, which is written again once its tracks are known.
     pmt_at: usize,
     clock: Option<Ticks>,
     pat_counter: u8,
@@ -214,7 +214,7 @@ impl TsWriter {
     }
 }
 
-/// What goes into an adaptation field behind its length: the flags and the clock (section 2.4.3.4).
+/// The content of an adaptation field behind its length: the flags and the clock (section 2.4.3.4).
 struct Adaptation {
     bytes: [u8; 7],
     size_bytes: usize,

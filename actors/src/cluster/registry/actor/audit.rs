@@ -1,4 +1,4 @@
-//! Whether the store has what this node believes it has, and nothing else.
+//! The audit: the store has the claims that this node believes it has, and no others.
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use log::{debug, info, warn};
@@ -31,7 +31,7 @@ impl RegistryActor {
         }
     }
 
-    /// Whether it is a claim of this node, or may become one.
+    /// Returns `true` if it is a claim of this node, or may become one.
     fn may_be_held(&self, claim: &Claim) -> bool {
         let is_held = self.claims.get(&claim.room).is_some_and(|held| held.claim == *claim);
         is_held || self.busy.contains_key(&claim.room)

@@ -1,4 +1,4 @@
-//! How the registry keeps the node's lease.
+//! The registry's renewal of the node's lease.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::cluster::{
     store::{Claim, LeaseRenewal, StoreError},
 };
 
-/// How soon a renewal that failed is tried again, at the latest.
+/// Maximum time before a failed renewal is tried again.
 const RETRY_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
 impl RegistryActor {
