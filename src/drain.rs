@@ -1,26 +1,34 @@
-//! The drain: the node releases its claims and asks its publishers to reconnect before the process exits.
+//! The drain: the node sends its publishers to other nodes, then its viewers, before the process exits.
 
 mod args;
+mod signals;
 
 use std::time::Duration;
 
 use actix_server::ServerHandle;
 use log::{info, warn};
 use synctv_actors::{
-    cluster::registry::RegistryHandle, connection_limit::ConnectionLimit, directory::StreamDirectory,
+    cluster::registry::RegistryHandle,
+    connection_limit::ConnectionLimit,
+    directory::{DirectoryEnded, StreamDirectory},
+    events::{LeaveWindow, MOVE_WAIT_MAX},
 };
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 
-pub use self::args::DrainArgs;
+pub use self::{
+    args::{DrainArgs, DrainTimes},
+    signals::{DrainOrder, StopSignals},
+};
 
 /// The interval at which the drain checks whether connections are left.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Time limit for the streams to release their publishers. A thread that hangs does not keep the process running.
+/// How long the streams may take to release their publishers, beside the time that they keep them for the right moment. A
+/// thread that hangs does not keep the process running.
 const STREAMS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The last viewer leaves so much of the time before its end that what is queued for it can still be sent.
+const LAST_VIEWERS_DIVISOR: u32 = 20;
 
 /// The parts that a drain acts on.
 #[derive(Debug)]
@@ -31,64 +39,66 @@ pub struct Drain {
     pub registry: RegistryHandle,
     /// Counts who is left.
     pub permits: ConnectionLimit,
-    /// How long viewers may stay, who follow their rooms to other nodes meanwhile. Those of a node that is alone have
-    /// nothing to wait for.
-    pub patience: Duration,
-}
-
-/// The signals that stop the server, and those that must not.
-#[derive(Debug)]
-pub struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl StopSignals {
-    /// From here on, they are heard.
-    pub fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                // Operators send it to daemons that read their settings again; a terminal that closes sends it as well.
-                _ = self.hangup.recv() => info!(signal = "SIGHUP"; "signal ignored: settings are read at the start only"),
-            }
-        }
-    }
+    /// How long everyone may stay.
+    pub times: DrainTimes,
 }
 
 impl Drain {
-    /// Waits for a signal, gives everything away, and stops the server. A second signal cuts the waiting short.
+    /// Waits for a signal, sends everyone away, and stops the server. A second signal cuts the waiting short.
     pub async fn on_signal(self, mut signals: StopSignals, server: ServerHandle) {
-        let signal = signals.next().await;
+        let signal = signals.first().await;
         info!(signal = signal, connections = self.permits.held(); "stopping");
         tokio::select! {
-            () = self.give_away() => {}
+            () = self.run() => {}
             signal = signals.next() => warn!(signal = signal; "stopping at once"),
         }
         server.stop(true).await;
     }
 
-    async fn give_away(&self) {
-        match timeout(STREAMS_TIMEOUT, self.directory.drain()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(ended)) => warn!(reason:% = ended; "publishers could not be released"),
-            Err(_) => warn!("some streams did not release their publishers in time"),
+    async fn run(&self) {
+        self.directory.announce_drain();
+        sleep(self.times.delay).await;
+        if let Err(ended) = self.move_publishers().await {
+            warn!(reason:% = ended; "publishers could not be released");
         }
         self.registry.leave().await;
-        let deadline = Instant::now() + self.patience;
+        if let Err(ended) = self.move_viewers().await {
+            warn!(reason:% = ended; "viewers could not be moved");
+        }
+        info!(connections = self.permits.held(); "drain finished");
+    }
+
+    async fn move_publishers(&self) -> Result<(), DirectoryEnded> {
+        self.directory.close().await?;
+        let deadline = Instant::now() + self.times.publishers;
+        while Instant::now() < deadline && self.directory.count_published().await? > 0 {
+            sleep(CHECK_INTERVAL).await;
+        }
+        let moved = self.directory.move_publishers(self.times.handover);
+        match timeout(MOVE_WAIT_MAX + STREAMS_TIMEOUT, moved).await {
+            Ok(moved) => moved,
+            Err(_) => {
+                warn!("some streams did not release their publishers in time");
+                Ok(())
+            }
+        }
+    }
+
+    /// Viewers have the first half of their time for their rooms to come back, and leave evenly over the second.
+    async fn move_viewers(&self) -> Result<(), DirectoryEnded> {
+        let (begin, time) = (Instant::now(), self.times.viewers);
+        self.wait_until_empty(begin + time / 2).await;
+        if self.permits.held() > 0 && !time.is_zero() {
+            let length = time / 2 - time / LAST_VIEWERS_DIVISOR;
+            self.directory.move_viewers(LeaveWindow { begins: Instant::now(), length }).await?;
+        }
+        self.wait_until_empty(begin + time).await;
+        Ok(())
+    }
+
+    async fn wait_until_empty(&self, deadline: Instant) {
         while self.permits.held() > 0 && Instant::now() < deadline {
             sleep(CHECK_INTERVAL).await;
         }
-        info!(connections = self.permits.held(); "drain finished");
     }
 }

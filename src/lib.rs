@@ -5,7 +5,7 @@
 pub mod access;
 mod cluster;
 pub mod config;
-mod drain;
+pub mod drain;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzzing;
 pub mod http;
@@ -40,7 +40,7 @@ use synctv_actors::{
 pub use crate::{cluster::Place, run_error::RunError};
 use crate::{
     config::Config,
-    drain::{Drain, StopSignals},
+    drain::{Drain, DrainOrder, StopSignals},
     http::{
         HttpSettings,
         api::{Api, ServerInfo},
@@ -64,7 +64,7 @@ const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
 /// Starts the ports of a node whose place in its cluster the caller decides. There are no signals and no drain: the caller
 /// stops the server.
 pub async fn start(config: &Config, listeners: Listeners, place: Place) -> Result<Server, RunError> {
-    let node = Node::start(config, place)?;
+    let node = Node::start(config, place, DrainOrder::default())?;
     node.open_storage(config).await?;
     Ok(node.listen(config, listeners).map_err(RunError::Server)?.run())
 }
@@ -99,7 +99,7 @@ async fn serve_at(
     listeners: Listeners,
     signals: StopSignals,
 ) -> Result<(), RunError> {
-    let node = Node::start(config, place)?;
+    let node = Node::start(config, place, signals.order())?;
     node.orders.synchronize().await;
     config.access.warn_of_openness();
     node.open_storage(config).await?;
@@ -132,6 +132,7 @@ struct Node {
     hls_viewers: HlsViewers,
     hls_requests: HlsRequests,
     worker_lag: WorkerLag,
+    drain_order: DrainOrder,
 }
 
 /// The limit of connections, for each port.
@@ -142,7 +143,7 @@ struct PortLimits {
 }
 
 impl Node {
-    fn start(config: &Config, place: Place) -> Result<Self, RandomError> {
+    fn start(config: &Config, place: Place, drain_order: DrainOrder) -> Result<Self, RandomError> {
         let nodes = config.access.node_keys(&place.node_id)?;
         let gatekeeper = Gatekeeper::new(config.access.settings(), nodes.clone());
         let has_fixed_secret = config.access.cluster_secret.is_some();
@@ -173,6 +174,7 @@ impl Node {
             hls_viewers: HlsViewers::default(),
             hls_requests: HlsRequests::default(),
             worker_lag: WorkerLag::default(),
+            drain_order,
         })
     }
 
@@ -247,7 +249,8 @@ impl Node {
     ) -> io::Result<ServerBuilder> {
         let (directory, permits) = (self.directory.clone(), self.ports.httpflv.clone());
         let (registry, orders) = (self.place.registry.clone(), self.orders.clone());
-        let api = Arc::new(Api::new(info, directory.clone(), registry, orders, self.hls_viewers.clone()));
+        let (hls_viewers, drain_order) = (self.hls_viewers.clone(), self.drain_order.clone());
+        let api = Arc::new(Api::new(info, directory.clone(), registry, orders, hls_viewers, drain_order));
         let health = self.health();
         server.listen("httpflv", listener, move || {
             http::service(
@@ -301,7 +304,7 @@ impl Node {
             directory: self.directory.clone(),
             registry: self.place.registry.clone(),
             permits: self.permits.clone(),
-            patience: if self.place.in_cluster { config.drain.timeout() } else { Duration::ZERO },
+            times: config.drain.times(self.place.in_cluster),
         }
     }
 }

@@ -14,8 +14,8 @@ use synctv_actors::{
     cluster::{embedded_store::EmbeddedStore, registry::RegistryHandle},
     directory::StreamDirectory,
     events::{
-        Flush, PublisherEvent, PullSettings, StreamEvent, StreamSettings, SubscriberId, SubscriberRole,
-        ViewerId,
+        Flush, PublisherEvent, PullSettings, Relocation, StreamEvent, StreamSettings, SubscriberId,
+        SubscriberRole, ViewerId,
     },
     stream::Publication,
 };
@@ -68,7 +68,10 @@ impl Room {
         let gatekeeper = Gatekeeper::new(AccessSettings::OPEN, nodes());
         let request = AccessRequest::rtmp(SocketAddr::from(([127, 0, 0, 1], 1)), &name, "", false);
         let grant = gatekeeper.admit_publisher(&request).await.expect("anyone may publish");
-        let publication = directory.publish(&grant, publisher.recipient()).await.expect("the room is free");
+        let publication = directory
+            .publish(&grant, Relocation::AT_ONCE, publisher.recipient())
+            .await
+            .expect("the room is free");
         let grant = gatekeeper.admit_viewer(&request).await.expect("anyone may watch");
         let stream = directory.open(&grant).await.expect("it is live");
         for subscriber in &subscribers {

@@ -1,6 +1,13 @@
 //! The rooms of this node: room -> stream, in memory. Never waits for the registry.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
 use futures::future::join_all;
@@ -12,7 +19,10 @@ use tokio::time::Instant;
 use crate::{
     access::{Grant, ToPlay, ToPublish, ToPull},
     cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
-    events::{PublisherEvent, Source, StreamEnded, StreamSettings, StreamState},
+    events::{
+        LeaveWindow, PublisherEvent, PublisherProfile, Relocation, Source, StreamEnded, StreamSettings,
+        StreamState,
+    },
     metrics::{JoinOutcome, StreamMetrics},
     stream::{NotLive, Publication, PublishError, StreamHandle, StreamMeters},
     thread::ActorThread,
@@ -58,6 +68,7 @@ pub struct StreamDirectory {
     address: Addr<StreamDirectoryActor>,
     /// Asked by the caller and not by the directory, which never waits.
     registry: RegistryHandle,
+    is_draining: Arc<AtomicBool>,
     metrics: Arc<StreamMetrics>,
 }
 
@@ -167,7 +178,16 @@ struct AskPhase;
 
 #[derive(Message)]
 #[rtype(result = "Vec<StreamHandle>")]
-struct Drain;
+struct AllStreams;
+
+/// The stream of a room, also while nobody else is let in.
+#[derive(Message)]
+#[rtype(result = "Option<StreamHandle>")]
+struct FindPublished(RoomName);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Close;
 
 impl StreamDirectory {
     /// Starts the directory on the current thread. `on_published` sees each stream before its first publisher of this
@@ -189,7 +209,7 @@ impl StreamDirectory {
             phase: DirectoryPhase::Open,
             metrics: metrics.clone(),
         };
-        Self { address: directory.start(), registry, metrics }
+        Self { address: directory.start(), registry, metrics, is_draining: Arc::default() }
     }
 
     /// Returns the metrics of all streams.
@@ -239,9 +259,9 @@ impl StreamDirectory {
     }
 
     /// The stream of the granted room if it is published on this node, now. Only such a stream may be given to other nodes: so no
-    /// room goes round in circles.
+    /// room goes round in circles. A node that drains gives them away for as long as their publishers stay.
     pub async fn open_local(&self, grant: &Grant<ToPull>) -> Result<Option<StreamHandle>, DirectoryEnded> {
-        Ok(self.find(grant.room().clone()).await?.filter(StreamHandle::is_published_here))
+        self.address.send(FindPublished(grant.room().clone())).await.map_err(|_| DirectoryEnded)
     }
 
     /// All streams that viewers can watch here, in no order.
@@ -254,23 +274,59 @@ impl StreamDirectory {
         self.address.send(AskPhase).await.map_err(|_| DirectoryEnded)
     }
 
-    /// Lets nobody in any more, and ends the publishers. When this returns, all rooms were given back; viewers stay, and
-    /// follow the rooms to other nodes.
-    pub async fn drain(&self) -> Result<(), DirectoryEnded> {
-        let streams = self.address.send(Drain).await.map_err(|_| DirectoryEnded)?;
-        join_all(streams.iter().map(StreamHandle::release_publisher)).await;
+    /// Says that the node is about to drain: health checks fail, and HLS connections are closed after each answer.
+    /// Whoever comes nevertheless is let in until [`close`](Self::close).
+    pub fn announce_drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the node drains, or is about to.
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// Lets nobody in any more.
+    pub async fn close(&self) -> Result<(), DirectoryEnded> {
+        self.announce_drain();
+        self.address.send(Close).await.map_err(|_| DirectoryEnded)
+    }
+
+    /// Returns how many rooms are published through this node.
+    pub async fn count_published(&self) -> Result<usize, DirectoryEnded> {
+        let streams = self.streams().await?;
+        Ok(streams.iter().filter(|stream| stream.is_published_here()).count())
+    }
+
+    /// Sends the publishers to other nodes, each at its moment, and keeps their rooms for them for `handover`. When this
+    /// returns, all rooms were given back; viewers stay, and follow the rooms.
+    pub async fn move_publishers(&self, handover: Duration) -> Result<(), DirectoryEnded> {
+        let streams = self.all_streams().await?;
+        join_all(streams.iter().map(|stream| stream.move_publisher(handover))).await;
         Ok(())
     }
 
-    /// Makes the caller the publisher of the granted room. A stream that it starts lives on the caller's thread. `notices`
-    /// tells it what it needs to know as its publisher.
+    /// Sends the viewers to other nodes, evenly over a time.
+    pub async fn move_viewers(&self, window: LeaveWindow) -> Result<(), DirectoryEnded> {
+        self.all_streams().await?.iter().for_each(|stream| stream.move_viewers(window));
+        Ok(())
+    }
+
+    /// All streams, also those that nobody has fed yet.
+    async fn all_streams(&self) -> Result<Vec<StreamHandle>, DirectoryEnded> {
+        self.address.send(AllStreams).await.map_err(|_| DirectoryEnded)
+    }
+
+    /// Makes the caller the publisher of the granted room. A stream that it starts lives on the caller's thread. `events`
+    /// are what it needs to know as its publisher, `relocation` how it comes to publish elsewhere.
     pub async fn publish(
         &self,
         grant: &Grant<ToPublish>,
+        relocation: Relocation,
         events: Recipient<PublisherEvent>,
     ) -> Result<Publication, PublishError> {
+        let profile = PublisherProfile { who: grant.who().cloned(), relocation };
         for _ in 0..ENDED_RETRIES_MAX {
-            match self.for_publisher(grant).await?.publish(events.clone()).await {
+            match self.for_publisher(grant).await?.publish(profile.clone(), events.clone()).await {
                 Err(PublishError::Ended) => {}
                 answer => return answer,
             }
@@ -447,11 +503,27 @@ impl Handler<AskPhase> for StreamDirectoryActor {
     }
 }
 
-impl Handler<Drain> for StreamDirectoryActor {
+impl Handler<Close> for StreamDirectoryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, _: &mut Context<Self>) {
+        self.phase = DirectoryPhase::Draining;
+    }
+}
+
+impl Handler<FindPublished> for StreamDirectoryActor {
+    type Result = Option<StreamHandle>;
+
+    fn handle(&mut self, FindPublished(room): FindPublished, _: &mut Context<Self>) -> Self::Result {
+        let stream = &self.streams.get(&room)?.stream;
+        stream.is_published_here().then(|| stream.clone())
+    }
+}
+
+impl Handler<AllStreams> for StreamDirectoryActor {
     type Result = Vec<StreamHandle>;
 
-    fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
-        self.phase = DirectoryPhase::Draining;
+    fn handle(&mut self, _: AllStreams, _: &mut Context<Self>) -> Self::Result {
         self.streams.values().map(|entry| entry.stream.clone()).collect()
     }
 }

@@ -4,7 +4,9 @@
 //! needs the module of another one to be told something by it.
 
 mod ids;
+mod leave_window;
 mod publisher_event;
+mod publisher_profile;
 mod pull_event;
 mod settings;
 mod stream_event;
@@ -16,7 +18,9 @@ pub(crate) use self::{
 };
 pub use self::{
     ids::{StreamId, SubscriberId, ViewerId},
+    leave_window::LeaveWindow,
     publisher_event::{Evicted, PublisherEvent},
+    publisher_profile::{MOVE_WAIT_MAX, PublisherProfile, Relocation},
     settings::{Flush, PullSettings, StreamSettings},
     stream_event::{Arrival, EndReason, MAILBOX_MAX, Source, StreamEvent, StreamState, SubscriberRole},
 };

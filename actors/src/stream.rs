@@ -8,6 +8,7 @@ mod messages;
 mod meters;
 mod stats;
 mod subscribers;
+mod succession;
 
 pub(crate) use self::handle::NotLive;
 pub use self::{

@@ -174,7 +174,9 @@ impl Handler<StreamEvent> for Probe {
                 viewer: viewer.0,
                 tags: point.batches.iter().flat_map(|batch| seen(&batch.flv)).collect(),
             },
-            StreamEvent::PublisherCame(_) | StreamEvent::PublisherLeft => return,
+            StreamEvent::PublisherCame(_) | StreamEvent::PublisherLeft | StreamEvent::LeaveWithin(_) => {
+                return;
+            }
             StreamEvent::End(reason) => Got::End(reason),
         };
         let _ = self.got.send(got);

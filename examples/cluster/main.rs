@@ -4,6 +4,7 @@
 //! ```text
 //! cargo run --release --example cluster
 //! cargo run --release --example cluster -- --kill-after 10s
+//! cargo run --release --example cluster -- --rolling-restart
 //! ```
 //!
 //! The environment has the nodes' other settings, such as LEASE_TTL_MS.
@@ -17,6 +18,7 @@ mod progress;
 #[path = "../demo/publisher.rs"]
 mod publisher;
 mod redis;
+mod rolling;
 mod viewer;
 
 use std::{error::Error, future, io, path::Path, process::ExitCode, time::Duration};
@@ -26,6 +28,7 @@ use node::Node;
 use process::{Process, Role};
 use progress::Progress;
 use synctv_actors::cluster::redis_store::RedisUrl;
+use synctv_testkit::encoder::EncoderKind;
 use tokio::signal::unix::{SignalKind, signal};
 use viewer::Viewer;
 
@@ -42,6 +45,12 @@ struct Args {
     /// Kill the publisher's node after so long, such as 10s or 500ms, and measure how long a viewer gets no frame
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     kill_after: Option<Duration>,
+    /// Drain and start all nodes again, one after the other, and measure how long the viewers of each get no frame
+    #[arg(long, conflicts_with = "kill_after")]
+    rolling_restart: bool,
+    /// Encoder that publishes during the restarts: "obs" reconnects after 2 s, "fifo", FFmpeg's muxer, at once
+    #[arg(long, value_name = "NAME", value_parser = parse_encoder, default_value = "obs", requires = "rolling_restart")]
+    encoder: EncoderKind,
     /// End once that is measured
     #[arg(long, requires = "kill_after")]
     once: bool,
@@ -87,7 +96,13 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 }
 
 async fn show(args: &Args, directory: &Path, cluster: &mut Cluster) -> Result<(), Box<dyn Error>> {
-    cluster.start(args, directory).await?;
+    let redis_url = cluster.start(args, directory).await?;
+    if args.rolling_restart {
+        let progress = Progress::begin([]);
+        let Args { verbose, encoder, .. } = *args;
+        let plan = rolling::Plan { room: ROOM, encoder, redis_url: &redis_url, directory, verbose };
+        return rolling::restart_all(&mut cluster.nodes, plan, &progress).await;
+    }
     cluster.announce(args, directory);
     let Cluster { redis, nodes } = cluster;
     let [owner, near, far] = &mut nodes[..] else { return Ok(()) };
@@ -111,7 +126,8 @@ async fn show(args: &Args, directory: &Path, cluster: &mut Cluster) -> Result<()
 }
 
 impl Cluster {
-    async fn start(&mut self, args: &Args, directory: &Path) -> Result<(), Box<dyn Error>> {
+    /// Starts Redis, unless there is one, and the nodes. Gives the URL of Redis.
+    async fn start(&mut self, args: &Args, directory: &Path) -> Result<String, Box<dyn Error>> {
         let redis_url = match &args.redis_url {
             Some(url) => url.clone(),
             None => {
@@ -123,10 +139,13 @@ impl Cluster {
         // The nodes would take "off", and each be alone.
         let shown = RedisUrl::parse(&redis_url).map_err(|error| format!("REDIS_URL: {error}"))?;
         println!("Redis   {shown}");
+        // In the end the nodes end together, and there is no other one to send anyone to.
+        let drain_timeout_s = if args.rolling_restart { rolling::DRAIN_TIMEOUT_S } else { 0 };
         for name in NODES {
-            self.nodes.push(Node::start(name, &redis_url, directory, args.verbose).await?);
+            let node = Node::start(name, &redis_url, directory, args.verbose, drain_timeout_s);
+            self.nodes.push(node.await?);
         }
-        Ok(())
+        Ok(redis_url)
     }
 
     /// Says where to watch, and what to expect.
@@ -177,6 +196,14 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
         let any = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
         futures::future::select_all(any).await;
     })
+}
+
+fn parse_encoder(name: &str) -> Result<EncoderKind, String> {
+    match name {
+        "obs" => Ok(EncoderKind::Obs),
+        "fifo" => Ok(EncoderKind::Fifo),
+        _ => Err("not one of obs and fifo".to_owned()),
+    }
 }
 
 /// `10s`, `500ms`, or a plain number of seconds.

@@ -9,12 +9,16 @@ use std::{
     process::{self, Command, ExitCode},
     sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use synctv_stream::{config::Config, log, run};
 use synctv_testkit::server::{Addresses, is_last_address};
 
-use crate::process::{END_LIMIT, Process, Role};
+use crate::process::{Process, Role};
+
+/// How long a node may take to end. The process that started it kills one that it does not wait for.
+const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 
 /// Any free port, at which only this machine reaches the node.
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -39,8 +43,10 @@ impl Node {
         redis_url: &str,
         directory: &Path,
         verbose: bool,
+        drain_timeout_s: u32,
     ) -> Result<Self, Box<dyn Error>> {
         let storage = directory.join("hls");
+        let drain_timeout_s = drain_timeout_s.to_string();
         let settings = [
             ("NODE_ID", OsStr::new(name)),
             ("REDIS_URL", OsStr::new(redis_url)),
@@ -49,8 +55,7 @@ impl Node {
             ("HLS_ADDR", OsStr::new(ANY_PORT)),
             ("ADVERTISE_HOST", OsStr::new("127.0.0.1")),
             ("HLS_STORAGE", storage.as_os_str()),
-            // The nodes end together: there is nobody to give a room to.
-            ("DRAIN_TIMEOUT_S", OsStr::new("0")),
+            ("DRAIN_TIMEOUT_S", OsStr::new(&drain_timeout_s)),
         ];
         let mut process = Process::start(name, Role::Node, settings, directory, verbose)?;
         let Some(addresses) = addresses(&mut process).await else {
@@ -106,7 +111,7 @@ fn stop_with_stdin(ended: &mpsc::Receiver<()>) {
     let _ = io::copy(&mut io::stdin(), &mut io::sink());
     let asked = Command::new("sh").args(["-c", "kill -TERM $PPID"]).status();
     let is_ending = asked.is_ok_and(|status| status.success());
-    if !is_ending || ended.recv_timeout(END_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+    if !is_ending || ended.recv_timeout(DRAIN_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
         process::exit(1);
     }
 }

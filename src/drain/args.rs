@@ -1,21 +1,58 @@
-//! Settings of a node that stops.
+//! The settings of a drain.
 
 use std::time::Duration;
 
 use clap::{Args, value_parser};
 
-/// The order to stop, and the time that it may take.
+/// The order to stop, and the times that it may take.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Drain")]
 pub struct DrainArgs {
-    /// Time that viewers may stay on a stopping node whose rooms others publish, in seconds
-    #[arg(long, env, default_value_t = 10, value_parser = value_parser!(u32).range(0..=3600))]
+    /// Time that newcomers are still let in on a stopping node, because balancers learn of it late, in seconds
+    #[arg(long, env, default_value_t = 0, value_parser = value_parser!(u32).range(0..=3600))]
+    pub drain_delay_s: u32,
+
+    /// Time that publishers may stay after that before they are sent to other nodes, in seconds
+    #[arg(long, env, default_value_t = 0, value_parser = value_parser!(u32).range(0..=86_400))]
+    pub drain_publishers_s: u32,
+
+    /// Time that viewers may stay on a stopping node whose rooms others publish, in seconds; in its second half they are
+    /// disconnected evenly
+    #[arg(long, env, default_value_t = 30, value_parser = value_parser!(u32).range(0..=3600))]
     pub drain_timeout_s: u32,
+
+    /// Time that a room is reserved for its publisher on the way to another node, in seconds; 0 lets anyone take it
+    #[arg(long, env, default_value_t = 15, value_parser = value_parser!(u32).range(0..=300))]
+    pub handover_s: u32,
+}
+
+/// The times of a drain, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrainTimes {
+    /// Newcomers are still let in.
+    pub delay: Duration,
+    /// Publishers may stay.
+    pub publishers: Duration,
+    /// Viewers may stay.
+    pub viewers: Duration,
+    /// A room is kept for its publisher.
+    pub handover: Duration,
 }
 
 impl DrainArgs {
-    /// Time that viewers may stay.
-    pub fn timeout(&self) -> Duration {
-        Duration::from_secs(self.drain_timeout_s.into())
+    /// The times on a node that shares its rooms with others, or that is alone: its publishers and viewers have nowhere to
+    /// go, and are disconnected at once.
+    pub(crate) fn times(&self, in_cluster: bool) -> DrainTimes {
+        let elsewhere = |time_s| if in_cluster { seconds(time_s) } else { Duration::ZERO };
+        DrainTimes {
+            delay: seconds(self.drain_delay_s),
+            publishers: seconds(self.drain_publishers_s),
+            viewers: elsewhere(self.drain_timeout_s),
+            handover: elsewhere(self.handover_s),
+        }
     }
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
 }

@@ -82,6 +82,13 @@ pub(super) async fn reinstate(
     answer(orders.reinstate(&administrator, &decode(token_id)).await)
 }
 
+/// `POST /api/v1/server/drain`: what SIGTERM does. The answer comes before anything has happened.
+pub(super) async fn drain(request: &HttpRequest, api: &Api) -> Result<HttpResponse, ApiError> {
+    admit(request, api.orders(), None).await?;
+    api.drain_order().give();
+    Ok(HttpResponse::Accepted().insert_header(cors::ANY_ORIGIN).finish())
+}
+
 async fn admit(
     request: &HttpRequest,
     orders: &Orders,

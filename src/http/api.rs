@@ -18,6 +18,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use self::rooms::{LocalStream, Rooms};
 use super::{api_error::ApiError, cors, credentials, hls::HlsViewers};
+use crate::drain::DrainOrder;
 
 /// Maximum age of an answer. Rooms are listed no more often, whatever the number of requests.
 const FRESH_FOR: Duration = Duration::from_millis(500);
@@ -48,6 +49,7 @@ pub struct Api {
     registry: RegistryHandle,
     orders: Orders,
     hls_viewers: HlsViewers,
+    drain_order: DrainOrder,
     /// Held while rooms are listed, so that those who ask meanwhile wait for the same answer.
     newest: Mutex<Option<Snapshot>>,
 }
@@ -67,8 +69,9 @@ impl Api {
         registry: RegistryHandle,
         orders: Orders,
         hls_viewers: HlsViewers,
+        drain_order: DrainOrder,
     ) -> Self {
-        Self { info, directory, registry, orders, hls_viewers, newest: Mutex::new(None) }
+        Self { info, directory, registry, orders, hls_viewers, drain_order, newest: Mutex::new(None) }
     }
 
     pub(super) fn orders(&self) -> &Orders {
@@ -77,6 +80,10 @@ impl Api {
 
     pub(super) fn gatekeeper(&self) -> &Gatekeeper {
         self.orders.gatekeeper()
+    }
+
+    pub(super) fn drain_order(&self) -> &DrainOrder {
+        &self.drain_order
     }
 
     pub(super) fn info(&self) -> &ServerInfo {
@@ -242,7 +249,8 @@ mod tests {
         let (node, app) = ("n1".to_owned(), "live".to_owned());
         let info = ServerInfo { node, version: "0", app, rtmp_port: 1, hls_port: None };
         let gatekeeper = Gatekeeper::new(AccessSettings::OPEN, NodeKeys::random("n1").unwrap());
-        Api::new(info, directory, registry, Orders::new(gatekeeper, None, false), HlsViewers::default())
+        let orders = Orders::new(gatekeeper, None, false);
+        Api::new(info, directory, registry, orders, HlsViewers::default(), DrainOrder::default())
     }
 
     #[actix_rt::test]

@@ -9,7 +9,7 @@ use actix_web::{
 use serde_json::json;
 use synctv_actors::{
     cluster::registry::{Readiness, RegistryHandle},
-    directory::{DirectoryPhase, StreamDirectory},
+    directory::StreamDirectory,
     hls::proxy::HlsProxy,
 };
 
@@ -48,7 +48,7 @@ impl Health {
     /// is lost; the process has to be.
     pub(super) async fn alive(&self) -> HttpResponse {
         match self.ask().await {
-            Ok(_) => ok("alive"),
+            Ok(()) => ok("alive"),
             Err(dead) => unavailable("dead", dead),
         }
     }
@@ -66,8 +66,8 @@ impl Health {
     /// Returns how the node is.
     pub async fn standing(&self) -> Standing {
         match self.ask().await {
-            Ok(DirectoryPhase::Draining) => Standing::Draining,
-            Ok(DirectoryPhase::Open) => match self.registry.readiness().await {
+            Ok(()) if self.directory.is_draining() => Standing::Draining,
+            Ok(()) => match self.registry.readiness().await {
                 Readiness::Ready => Standing::Ready,
                 Readiness::NotReady { reason } => Standing::NotReady(reason),
             },
@@ -75,15 +75,15 @@ impl Health {
         }
     }
 
-    async fn ask(&self) -> Result<DirectoryPhase, &'static str> {
+    async fn ask(&self) -> Result<(), &'static str> {
         let asked = async {
-            let phase = self.directory.phase().await.map_err(|_| "the directory of streams has ended")?;
+            self.directory.phase().await.map_err(|_| "the directory of streams has ended")?;
             if !self.registry.is_alive().await {
                 return Err("the registry's actor has ended");
             }
             match &self.proxy {
                 Some(proxy) if !proxy.is_alive().await => Err("the actor for HLS of other nodes has ended"),
-                _ => Ok(phase),
+                _ => Ok(()),
             }
         };
         tokio::time::timeout(ANSWER_TIMEOUT, asked).await.unwrap_or(Err("no answer in time"))

@@ -12,7 +12,7 @@ mod viewers;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
-use actix_http::{HttpService, KeepAlive, error::DispatchError};
+use actix_http::{ConnectionType, HttpService, KeepAlive, error::DispatchError};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service, map_config};
 use actix_web::{
     App, HttpRequest, HttpResponse,
@@ -140,6 +140,10 @@ async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         site.sources.requests.note(kind, &response);
     }
     cors::expose_headers(&mut response);
+    if site.sources.directory.is_draining() {
+        // The player's next request goes to another node.
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
     response
 }
 

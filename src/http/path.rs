@@ -25,6 +25,8 @@ pub(super) enum Target<'a> {
     Stream(Result<RoomName, RoomNameError>),
     /// A subject of an administrator's order.
     Administered(Administered<'a>),
+    /// The node, to be drained.
+    Drain,
     /// The description of the API.
     Description,
     /// Live media.
@@ -70,6 +72,7 @@ fn api<'a>(path: &'a str, query: &str) -> Option<Target<'a>> {
     match path.strip_prefix("v1/").unwrap_or(path) {
         "openapi.json" => Some(Target::Description),
         "server" => Some(Target::Server),
+        "server/drain" => Some(Target::Drain),
         "streams" => Some(Target::Streams(room_in(query))),
         rest => match (rest.strip_prefix("streams/"), rest.strip_prefix("tokens/")) {
             (Some(room), _) => Some(stream(room)),
@@ -121,6 +124,7 @@ mod tests {
         assert_eq!(target("/readyz?x"), Some(Target::Ready));
         assert_eq!(target("/watch/a.flv"), Some(Target::Watch(room("a.flv"))));
         assert_eq!(target("/assets/players/x.js"), Some(Target::Asset("players/x.js")));
+        assert_eq!(target("/api/v1/server/drain"), Some(Target::Drain));
         assert_eq!(target("/api/v1/streams"), Some(Target::Streams(None)));
         assert_eq!(target("/api/streams"), Some(Target::Streams(None)));
         assert_eq!(target("/api/v1/streams?room=r"), Some(Target::Streams(Some(room("r")))));

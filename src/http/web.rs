@@ -32,6 +32,9 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The methods of an administered resource.
 const ADMIN_METHODS: &str = "DELETE, OPTIONS";
 
+/// The node is told to drain, and nothing else.
+const DRAIN_METHODS: &str = "POST, OPTIONS";
+
 struct Site {
     app: String,
     api: Arc<Api>,
@@ -69,6 +72,7 @@ async fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Api
     match path::parse(request.path(), request.query_string(), &site.app) {
         None => Err(ApiError::not_found(nothing_at(request.path(), site.api.info().hls_port))),
         Some(Target::Administered(subject)) => administer(request, site, subject).await,
+        Some(Target::Drain) => drain(request, site).await,
         Some(_) if request.method() == Method::OPTIONS => Ok(preflight(READ_METHODS)),
         Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => {
             Err(ApiError::method_not_allowed(READ_METHODS))
@@ -97,6 +101,8 @@ async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<H
         Target::Flv(room) => Err(not_live(request, room?)),
         // Answered by `administer`.
         Target::Administered(_) => Err(ApiError::method_not_allowed(ADMIN_METHODS)),
+        // Answered by `drain`.
+        Target::Drain => Err(ApiError::method_not_allowed(DRAIN_METHODS)),
     }
 }
 
@@ -121,6 +127,18 @@ async fn administer(
         Administered::Block(room) => admin::unblock(request, api.orders(), &room?).await,
         Administered::Token(token_id) => admin::revoke(request, api.orders(), token_id).await,
         Administered::Revocation(token_id) => admin::reinstate(request, api.orders(), token_id).await,
+    }
+}
+
+/// Like [`administer`], for the node itself.
+async fn drain(request: &HttpRequest, site: &Site) -> Result<HttpResponse, ApiError> {
+    if !site.api.gatekeeper().has_administrators() {
+        return Err(ApiError::not_found(nothing_at(request.path(), None)));
+    }
+    match *request.method() {
+        Method::OPTIONS => Ok(preflight(DRAIN_METHODS)),
+        Method::POST => admin::drain(request, &site.api).await,
+        _ => Err(ApiError::method_not_allowed(DRAIN_METHODS)),
     }
 }
 

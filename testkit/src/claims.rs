@@ -11,7 +11,7 @@ use synctv_actors::cluster::{
     origin::{NodeAddresses, Origin, PublishedRoom},
     store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
 };
-use synctv_media::stream::room::RoomName;
+use synctv_media::{access::PublisherProof, stream::room::RoomName};
 
 /// The claims of all nodes, and their addresses. A node that is in it counts as alive.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +85,11 @@ impl SharedStore {
 }
 
 impl Store for SharedStore {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
+    fn claim(
+        &self,
+        room: &RoomName,
+        _: Option<PublisherProof>,
+    ) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
         ready(self.take(room).map(Granted::from)).boxed_local()
     }
 

@@ -7,7 +7,9 @@
 //! Sample frames, the RTMP client and the MPEG-TS checker are re-exported from `synctv_media`, whose unit tests need
 //! them as well: a crate's own unit tests cannot use a crate that depends on it.
 
+pub mod balancer;
 pub mod claims;
+pub mod encoder;
 pub mod flv;
 pub mod frames;
 pub mod hls;

@@ -2,20 +2,25 @@
 
 use std::time::Duration;
 
+mod drains_take_their_time;
 mod every_node_knows_all_rooms;
 mod hls_is_the_same_on_all_nodes;
 mod hls_node;
 mod nodes_leave_in_order;
 mod numbers_never_go_back;
 mod passwords_are_not_shown;
+mod publishers_move_before_their_keyframes;
+mod publishers_move_without_a_gap;
 mod redis_is_shared_with_others;
 mod redis_loses_what_it_was_told;
 mod rooms_are_claimed_once;
+mod rooms_are_kept_for_their_publishers;
 mod rooms_are_pulled_once;
 mod rooms_outlive_redis;
 mod segments_outlive_a_move;
 mod starts_are_decided;
 mod the_example_leaves_nothing_behind;
+mod viewers_leave_evenly;
 mod viewers_outlive_redis;
 mod viewers_outlive_their_publishers_node;
 

@@ -199,12 +199,17 @@ impl Gatekeeper {
 
     async fn admit<A>(&self, action: Action, request: &AccessRequest<'_>) -> Result<Grant<A>, Refusal> {
         let granted = match self.identify(action, request).await {
-            Ok(identity) => self.open_session(action, request, identity),
+            Ok(identity) => {
+                let who = (action == Action::Publish).then(|| identity.recognised_by(request));
+                self.open_session(action, request, identity).map(|session| (session, who))
+            }
             Err(refusal) => Err(refusal),
         };
         self.0.metrics.note(action, &granted);
         match granted {
-            Ok(session) => Ok(Grant::new(request.room, Some(request.peer.ip().into()), session)),
+            Ok((session, who)) => {
+                Ok(Grant::new(request.room, Some(request.peer.ip().into()), session).known_as(who))
+            }
             Err(refusal) => Err(self.refused(action, request, refusal).await),
         }
     }

@@ -2,7 +2,10 @@
 
 use std::{fmt, marker::PhantomData};
 
-use synctv_media::{access::AddressKey, stream::room::RoomName};
+use synctv_media::{
+    access::{AddressKey, Confidential},
+    stream::room::RoomName,
+};
 
 use super::sessions::Session;
 
@@ -24,12 +27,19 @@ pub struct Grant<Action> {
     room: RoomName,
     address: Option<AddressKey>,
     session: Option<Session>,
+    /// A publisher, recognisable when it comes back.
+    who: Option<Confidential>,
     action: PhantomData<fn() -> Action>,
 }
 
 impl<Action> Grant<Action> {
     pub(super) fn new(room: &RoomName, address: Option<AddressKey>, session: Option<Session>) -> Self {
-        Self { room: room.clone(), address, session, action: PhantomData }
+        Self { room: room.clone(), address, session, who: None, action: PhantomData }
+    }
+
+    /// The grant, with what its publisher is recognised by.
+    pub(crate) fn known_as(self, who: Option<Confidential>) -> Self {
+        Self { who, ..self }
     }
 
     /// A grant that was not decided on.
@@ -54,6 +64,11 @@ impl<Action> Grant<Action> {
         self.address
     }
 
+    /// What its publisher is recognised by, also on another node. It may be a credential.
+    pub(crate) fn who(&self) -> Option<&Confidential> {
+        self.who.as_ref()
+    }
+
     /// Begins what was granted. The session is to be kept for as long as that lasts, and asked whether it was cut; there
     /// is none if nothing can cut it.
     pub fn begin(self) -> Option<Session> {
@@ -64,7 +79,8 @@ impl<Action> Grant<Action> {
 /// A node watches what it pulls.
 impl From<Grant<ToPull>> for Grant<ToPlay> {
     fn from(pull: Grant<ToPull>) -> Self {
-        Self { room: pull.room, address: pull.address, session: pull.session, action: PhantomData }
+        let Grant { room, address, session, .. } = pull;
+        Self { room, address, session, who: None, action: PhantomData }
     }
 }
 

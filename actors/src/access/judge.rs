@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use synctv_media::{
-    access::{Action, Claims, Credential, Policy, Refusal, Secret, Secrets},
+    access::{Action, Claims, Confidential, Credential, Policy, Refusal, Secret, Secrets},
     stream::room::RoomName,
 };
 use tokio::time::Instant;
@@ -157,6 +157,18 @@ impl Identity {
             token_id: claims.token_id.clone(),
             ends_unix_s: claims.ends_unix_s,
             limit: claims.connections_max.map(|max| (counted_as(), max)),
+        }
+    }
+}
+
+impl Identity {
+    /// The most lasting thing that the client can be recognised by when it comes back, also on another node: its token's
+    /// subject or id, else what it says in its stream name or address, such as a key, else where it comes from.
+    pub fn recognised_by(&self, request: &AccessRequest<'_>) -> Confidential {
+        let token = self.subject.as_deref().or(self.token_id.as_deref());
+        match token.unwrap_or(request.query) {
+            "" => Confidential::new(&request.peer.ip().to_string()),
+            known => Confidential::new(known),
         }
     }
 }

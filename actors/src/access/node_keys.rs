@@ -6,7 +6,10 @@ use std::{
 };
 
 use synctv_media::{
-    access::{Action, NodeRequest, Refusal, Secret, Secrets, SignedKey, segment_key, segment_key_expiry},
+    access::{
+        Action, Confidential, NodeRequest, PublisherProof, Refusal, Secret, Secrets, SignedKey, segment_key,
+        segment_key_expiry,
+    },
     stream::room::RoomName,
 };
 
@@ -77,6 +80,11 @@ impl NodeKeys {
     pub fn verify_segment(&self, key: &SignedKey, room: &RoomName) -> Result<(), Refusal> {
         let now_unix_ms = unix_ms();
         key.verify(self.read().accepted(now_unix_ms), Action::Segment, room, now_unix_ms / 1000)
+    }
+
+    /// The proof by which the nodes recognise the publisher `who` of `room`.
+    pub(crate) fn publisher_proof(&self, room: &RoomName, who: &Confidential) -> PublisherProof {
+        PublisherProof::sign(self.read().current.first(), room, who.expose())
     }
 
     /// The secret that signs now.

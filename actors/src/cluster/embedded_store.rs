@@ -7,6 +7,7 @@ use futures::{
     future::{LocalBoxFuture, ready},
 };
 use synctv_media::{
+    access::PublisherProof,
     cluster::{
         claims::{ClaimAnswer, ClaimRequest, ClaimTable, NodeAddresses, RenewAnswer},
         process::Process,
@@ -48,7 +49,7 @@ impl EmbeddedStore {
         // Nobody remembers the epochs of an earlier process, so they can begin at 1.
         let epoch = table.next_epoch(0, 0);
         let refused = |reason: &str| Err(ClaimError::Unavailable { reason: reason.to_owned() });
-        match table.try_claim(&self.try_claim(room, epoch), now_ms) {
+        match table.try_claim(&self.try_claim(room, epoch), None, now_ms) {
             ClaimAnswer::Granted(numbers) => {
                 Ok(Granted { claim: Claim { room: room.clone(), epoch }, numbers })
             }
@@ -75,7 +76,11 @@ impl Store for EmbeddedStore {
         self.process.node.clone()
     }
 
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
+    fn claim(
+        &self,
+        room: &RoomName,
+        _: Option<PublisherProof>,
+    ) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
         ready(self.take(room)).boxed_local()
     }
 

@@ -43,6 +43,8 @@ pub struct PastOrigin {
 pub struct Trace {
     /// The other, living node that publishes it.
     pub current: Option<Origin>,
+    /// The room is kept for its publisher, whom its node asked to reconnect.
+    pub is_reserved: bool,
     /// The nodes that have published it, oldest first, the current one among them.
     pub holders: Vec<PastOrigin>,
 }
@@ -50,7 +52,7 @@ pub struct Trace {
 /// The trace of a store that knows of the present only.
 impl From<Option<Origin>> for Trace {
     fn from(current: Option<Origin>) -> Self {
-        Self { current, holders: Vec::new() }
+        Self { current, is_reserved: false, holders: Vec::new() }
     }
 }
 

@@ -13,7 +13,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use self::connection::{OriginConnection, PullError, Request};
 use crate::{
-    cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
+    cluster::{
+        origin::{Origin, Trace},
+        registry::{Freshness, RegistryHandle},
+        store::StoreError,
+    },
     events::{Dismissed, FromOrigin, PullerId, StreamSettings, Update},
     metrics::PullOutcome,
     stream::StreamMeters,
@@ -21,6 +25,10 @@ use crate::{
 
 /// How long to wait before the registry is asked again, at the first attempt and at each further one.
 const RETRY_DELAYS_MS: [u64; 5] = [0, 100, 200, 400, 500];
+
+/// How long to wait before the registry is asked again while the room is kept for its publisher, who is on the way from one
+/// node to another: viewers see each wait.
+const EXPECTED_RETRY: Duration = Duration::from_millis(50);
 
 /// A connection that lasted for so long worked: when it breaks, the first attempt follows at once.
 const STEADY: Duration = Duration::from_secs(1);
@@ -123,23 +131,24 @@ impl Pull {
         let mut is_located = followed.is_some();
         let mut attempt = 0;
         loop {
-            if !is_located {
-                self.look(&mut followed).await?;
-            }
+            let is_expected = !is_located && self.look(&mut followed).await?;
             is_located = false;
             if let Some(followed) = &mut followed
                 && self.follow(followed, attempt).await?
             {
                 attempt = 0;
             }
-            sleep(retry_delay(attempt)).await;
+            sleep(if is_expected { EXPECTED_RETRY } else { retry_delay(attempt) }).await;
             attempt = attempt.saturating_add(1);
         }
     }
 
-    /// Asks the registry where the room is. While it does not say, the last origin is as good as any.
-    async fn look(&self, followed: &mut Option<Followed>) -> Result<(), Dismissed> {
-        match (self.locate().await, followed.as_mut()) {
+    /// Asks the registry where the room is. While it does not say, the last origin is as good as any. Tells whether the
+    /// publisher is about to come back somewhere.
+    async fn look(&self, followed: &mut Option<Followed>) -> Result<bool, Dismissed> {
+        let located = self.locate().await;
+        let is_expected = located.as_ref().is_ok_and(|found| found.current.is_none() && found.is_reserved);
+        match (located.map(|found| found.current), followed.as_mut()) {
             (Ok(Some(origin)), Some(same)) if same.is_publication(&origin) => same.origin = origin,
             (Ok(found), last) => {
                 let was_followed = last.is_some();
@@ -153,7 +162,7 @@ impl Pull {
                 debug!(room = self.room.as_str(), reason:% = error; "the registry does not say where the room is");
             }
         }
-        Ok(())
+        Ok(is_expected)
     }
 
     /// Takes what the origin sends. Tells, when nothing more comes, whether that worked for a while.
@@ -232,11 +241,11 @@ impl Pull {
     /// Whether the registry says that the publication is over.
     async fn has_moved(&self, followed: &Followed) -> bool {
         let located = self.locate().await;
-        located.is_ok_and(|found| found.is_none_or(|origin| !followed.is_publication(&origin)))
+        located.is_ok_and(|found| found.current.is_none_or(|origin| !followed.is_publication(&origin)))
     }
 
-    async fn locate(&self) -> Result<Option<Origin>, StoreError> {
-        let located = timeout(LOCATE_TIMEOUT, self.registry.locate_fresh(self.room.clone())).await;
+    async fn locate(&self) -> Result<Trace, StoreError> {
+        let located = timeout(LOCATE_TIMEOUT, self.registry.trace(self.room.clone(), Freshness::Anew)).await;
         located
             .unwrap_or_else(|_| Err(StoreError(format!("no answer within {} s", LOCATE_TIMEOUT.as_secs()))))
     }

@@ -25,7 +25,8 @@ use futures::{FutureExt, future::LocalBoxFuture};
 use log::warn;
 use redis::RedisError;
 use synctv_media::{
-    cluster::claims::{ClaimAnswer, ClaimRequest, RenewAnswer, TableId},
+    access::PublisherProof,
+    cluster::claims::{ClaimAnswer, ClaimRequest, Holder, RenewAnswer, TableId},
     stream::room::RoomName,
 };
 
@@ -119,9 +120,10 @@ impl RedisStore {
 }
 
 impl Inner {
-    async fn claim(&self, room: RoomName) -> Result<Granted, ClaimError> {
+    async fn claim(&self, room: RoomName, proof: Option<PublisherProof>) -> Result<Granted, ClaimError> {
         let sent = Cell::new(None);
-        let claimed = self.pool.run(async |link| self.claim_over(link, &room, &sent).await).await;
+        let claimed =
+            self.pool.run(async |link| self.claim_over(link, &room, proof.as_ref(), &sent).await).await;
         match claimed {
             Ok(Ok(granted)) => Ok(granted),
             Ok(Err(Refusal::Taken { node })) => Err(ClaimError::Taken { node }),
@@ -143,6 +145,7 @@ impl Inner {
         &self,
         link: &mut PooledConnection,
         room: &RoomName,
+        proof: Option<&PublisherProof>,
         sent: &Cell<Option<(u64, u64)>>,
     ) -> Result<Result<Granted, Refusal>, RedisError> {
         if link.table() != self.table_id.get() {
@@ -154,7 +157,7 @@ impl Inner {
         let (process, valid_until_ms) = (self.membership.process.clone(), ticket.now_ms + timeout_ms);
         let request = ClaimRequest { room: room.clone(), process, epoch: ticket.epoch, valid_until_ms };
         sent.set(Some((request.epoch, valid_until_ms)));
-        let (answer, shown) = self.table.try_claim(link, &request).await?;
+        let (answer, shown) = self.table.try_claim(link, &request, proof).await?;
         Ok(match answer {
             ClaimAnswer::Granted(numbers) => {
                 self.note_shown(room, shown);
@@ -201,6 +204,16 @@ impl Inner {
             .pool
             .run(async |link| self.table.reserve(link, &claim.room, process, claim.epoch, &used).await);
         reserved.await
+    }
+
+    async fn offer(
+        &self,
+        Claim { room, epoch }: Claim,
+        proof: PublisherProof,
+        hold: Duration,
+    ) -> Result<bool, StoreError> {
+        let by = Holder { process: self.membership.process.clone(), epoch };
+        self.pool.run(async |link| self.table.offer(link, &room, &by, &proof, hold).await).await
     }
 
     async fn release(&self, claims: Vec<Claim>) -> Result<(), StoreError> {
@@ -269,9 +282,22 @@ impl Store for RedisStore {
         self.0.membership.process.node.clone()
     }
 
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
+    fn claim(
+        &self,
+        room: &RoomName,
+        proof: Option<PublisherProof>,
+    ) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
         let room = room.clone();
-        self.run(async move |inner| inner.claim(room).await)
+        self.run(async move |inner| inner.claim(room, proof).await)
+    }
+
+    fn offer(
+        &self,
+        claim: Claim,
+        proof: PublisherProof,
+        hold: Duration,
+    ) -> LocalBoxFuture<'static, Result<bool, StoreError>> {
+        self.run(async move |inner| inner.offer(claim, proof, hold).await)
     }
 
     fn renew(&self, claims: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {

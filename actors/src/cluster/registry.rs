@@ -12,12 +12,14 @@ use std::time::Duration;
 use actix::{Addr, Arbiter, Recipient, Supervisor};
 use actix_rt::ArbiterHandle;
 use log::warn;
-use synctv_media::stream::room::RoomName;
+use synctv_media::{access::PublisherProof, stream::room::RoomName};
 
-pub use self::messages::{CLAIM_TIMEOUT, ClaimLost, Claimed, Freshness, LEAVE_TIMEOUT, Readiness};
+pub use self::messages::{
+    CLAIM_TIMEOUT, ClaimLost, Claimed, Freshness, LEAVE_TIMEOUT, OFFER_TIMEOUT, Readiness,
+};
 use self::{
     actor::RegistryActor,
-    messages::{AskReadiness, ClaimRoom, Leave, ListRooms, Locate, Ping, ReleaseRoom, TraceRoom},
+    messages::{AskReadiness, ClaimRoom, Leave, ListRooms, Locate, OfferRoom, Ping, ReleaseRoom, TraceRoom},
     metered_store::MeteredStore,
 };
 use crate::{
@@ -59,10 +61,27 @@ impl RegistryHandle {
         &self.metrics
     }
 
-    /// Claims `room` for `owner`, who is told if the claim is lost later.
-    pub async fn claim(&self, room: RoomName, owner: Recipient<ClaimLost>) -> Result<Claimed, ClaimError> {
-        let answer = self.address.send(ClaimRoom { room, owner }).await;
+    /// Claims `room` for `owner`, who is told if the claim is lost later. `proof` is the publisher's, should the room be
+    /// reserved.
+    pub async fn claim(
+        &self,
+        room: RoomName,
+        proof: Option<PublisherProof>,
+        owner: Recipient<ClaimLost>,
+    ) -> Result<Claimed, ClaimError> {
+        let answer = self.address.send(ClaimRoom { room, proof, owner }).await;
         answer.unwrap_or_else(|gone| Err(ClaimError::Unavailable { reason: gone.to_string() }))
+    }
+
+    /// Reserves the room of `claim` for its publisher, on all nodes and for so long. Says whether it is reserved.
+    pub async fn offer(
+        &self,
+        claim: Claim,
+        proof: PublisherProof,
+        hold: Duration,
+    ) -> Result<bool, StoreError> {
+        let asked = self.address.send(OfferRoom { claim, proof, hold }).await;
+        asked.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
     /// Gives a claim back.
@@ -72,19 +91,7 @@ impl RegistryHandle {
 
     /// The other node that publishes `room`, if there is one that is alive. The answer may be a second old.
     pub async fn locate(&self, room: RoomName) -> Result<Option<Origin>, StoreError> {
-        self.look_up(room, false).await
-    }
-
-    /// Like [`locate`](Self::locate), from nothing that was remembered: for those who found an answer wrong.
-    pub async fn locate_fresh(&self, room: RoomName) -> Result<Option<Origin>, StoreError> {
-        self.look_up(room, true).await
-    }
-
-    async fn look_up(&self, room: RoomName, fresh: bool) -> Result<Option<Origin>, StoreError> {
-        self.address
-            .send(Locate { room, fresh })
-            .await
-            .unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+        self.address.send(Locate(room)).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
     /// Where `room` is and was.

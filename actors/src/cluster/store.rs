@@ -7,6 +7,7 @@ use futures::{
     future::{LocalBoxFuture, ready, try_join_all},
 };
 use synctv_media::{
+    access::PublisherProof,
     cluster::{
         claims::{LeaseAnswer, TableId},
         numbers::{HlsNumbers, NumberGrant, NumberUse, RESERVE},
@@ -105,8 +106,24 @@ pub trait Store: 'static {
         "this one".to_owned()
     }
 
-    /// Takes `room` for this node, unless someone else has it.
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>>;
+    /// Takes `room` for this node, unless someone else has it, or it is reserved for another publisher than the one of
+    /// `proof`.
+    fn claim(
+        &self,
+        room: &RoomName,
+        proof: Option<PublisherProof>,
+    ) -> LocalBoxFuture<'static, Result<Granted, ClaimError>>;
+
+    /// Reserves the room of `claim` for the publisher of `proof`, on all nodes and for so long. Says whether it is
+    /// reserved. A store that does not share its rooms reserves none: there is no other node to go to.
+    fn offer(
+        &self,
+        _: Claim,
+        _: PublisherProof,
+        _: Duration,
+    ) -> LocalBoxFuture<'static, Result<bool, StoreError>> {
+        ready(Ok(false)).boxed_local()
+    }
 
     /// Keeps `claims` alive. Gives those that are no longer this node's.
     fn renew(&self, claims: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>>;

@@ -26,15 +26,16 @@ impl Handler<Panic> for StreamDirectoryActor {
 async fn a_directory_that_died_is_an_error_and_not_a_node_without_streams() {
     let directory = node(settings(), 10);
     let publisher = ProbeHandle::start();
-    let _publication = directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
+    let _publication =
+        directory.publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events()).await.unwrap();
     assert!(directory.address.send(Panic).await.is_err());
     assert_eq!(directory.open(&to_play(room("r"))).await.unwrap_err(), OpenError::Directory(DirectoryEnded));
     assert_eq!(directory.look(&to_play(room("r"))).await.unwrap_err(), OpenError::Directory(DirectoryEnded));
     assert_eq!(directory.open_local(&Grant::of(room("r"))).await.unwrap_err(), DirectoryEnded);
     assert_eq!(directory.streams().await.unwrap_err(), DirectoryEnded);
     assert_eq!(directory.phase().await, Err(DirectoryEnded));
-    assert_eq!(directory.drain().await, Err(DirectoryEnded));
-    let refused = directory.publish(&to_publish(room("s")), publisher.events()).await;
+    assert_eq!(directory.close().await, Err(DirectoryEnded));
+    let refused = directory.publish(&to_publish(room("s")), Relocation::AT_ONCE, publisher.events()).await;
     assert_eq!(refused.unwrap_err(), PublishError::DirectoryEnded);
 }
 
@@ -42,8 +43,9 @@ async fn a_directory_that_died_is_an_error_and_not_a_node_without_streams() {
 async fn rooms_over_the_limit_are_refused_by_name_of_the_limit() {
     let directory = node(settings(), 1);
     let publisher = ProbeHandle::start();
-    let _first = directory.publish(&to_publish(room("a")), publisher.events()).await.unwrap();
-    let refused = directory.publish(&to_publish(room("b")), publisher.events()).await;
+    let _first =
+        directory.publish(&to_publish(room("a")), Relocation::AT_ONCE, publisher.events()).await.unwrap();
+    let refused = directory.publish(&to_publish(room("b")), Relocation::AT_ONCE, publisher.events()).await;
     assert_eq!(refused.unwrap_err(), PublishError::RoomLimit { max: 1 });
 }
 
@@ -52,9 +54,11 @@ async fn the_late_end_of_an_earlier_stream_leaves_the_new_one_alone() {
     tokio::time::pause();
     let directory = node(settings(), 10);
     let publisher = ProbeHandle::start();
-    let _publication = directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
+    let _publication =
+        directory.publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events()).await.unwrap();
     let stream = directory.open(&to_play(room("r"))).await.unwrap();
-    let other = directory.publish(&to_publish(room("other")), publisher.events()).await.unwrap();
+    let other =
+        directory.publish(&to_publish(room("other")), Relocation::AT_ONCE, publisher.events()).await.unwrap();
     let earlier = directory.open(&to_play(room("other"))).await.unwrap().id();
     drop(other);
     directory.address.send(StreamEnded { room: room("r"), id: earlier }).await.unwrap();
@@ -68,7 +72,7 @@ async fn a_room_is_not_found_before_its_first_publisher_is_allowed() {
     let publisher = ProbeHandle::start();
     let waiting = directory.for_publisher(&to_publish(room("r"))).await.unwrap();
     assert_eq!(directory.open(&to_play(room("r"))).await.unwrap_err(), OpenError::NotLive(room("r")));
-    let _publication = waiting.publish(publisher.events()).await.unwrap();
+    let _publication = waiting.publish(PublisherProfile::default(), publisher.events()).await.unwrap();
     assert_eq!(directory.open(&to_play(room("r"))).await.unwrap().id(), waiting.id());
 }
 
@@ -80,7 +84,7 @@ async fn an_address_that_leaves_room_after_room_gets_no_other_one() {
     let publish = async |name: &str, last| {
         let address = AddressKey::from(IpAddr::from([10, 0, 0, last]));
         let grant = Grant::of(room(name)).at_address(address);
-        directory.publish(&grant, publisher.events()).await
+        directory.publish(&grant, Relocation::AT_ONCE, publisher.events()).await
     };
     for at in 0..100 {
         let publication = publish(&format!("r{at}"), 1).await.unwrap();

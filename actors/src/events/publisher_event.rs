@@ -10,6 +10,8 @@ use actix::Message;
 pub enum PublisherEvent {
     /// The publisher no longer has its room.
     Evicted(Evicted),
+    /// The publisher is to publish on a new connection, to another node, and then to leave this one.
+    Reconnect,
     /// Someone watches: what it sends should come through at once.
     Watched,
     /// No viewer is left but, perhaps, over HLS, seconds behind.

@@ -6,7 +6,10 @@ use actix::Message;
 use synctv_media::stream::{batch::Batches, gop::JoinPoint, room::RoomName};
 use tokio::time::Instant;
 
-use super::ids::{StreamId, ViewerId};
+use super::{
+    ids::{StreamId, ViewerId},
+    leave_window::LeaveWindow,
+};
 use crate::cluster::registry::numbers::NumberReserve;
 
 /// How many deliveries may wait in a subscriber's mailbox. A subscriber that is behind by more loses batches up to the
@@ -67,6 +70,8 @@ pub enum StreamEvent {
     PublisherCame(Arrival),
     /// The publisher is disconnected. Another one may come within the grace.
     PublisherLeft,
+    /// The node drains: viewers are to leave it within this time.
+    LeaveWithin(LeaveWindow),
     /// The stream is over.
     End(EndReason),
 }
@@ -85,12 +90,15 @@ pub enum Arrival {
 pub enum EndReason {
     /// Its publisher left, and none came in its place within the grace.
     PublisherLeft,
+    /// The node drains, and the stream goes on elsewhere.
+    NodeDraining,
 }
 
 impl fmt::Display for EndReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             EndReason::PublisherLeft => f.write_str("the publisher left"),
+            EndReason::NodeDraining => f.write_str("this node stops: connect again"),
         }
     }
 }

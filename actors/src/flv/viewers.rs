@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     connection_limit::ConnectionPermit,
-    events::{EndReason, StreamEvent, SubscriberRole, ViewerId},
+    events::{EndReason, LeaveWindow, StreamEvent, SubscriberRole, ViewerId},
     stream::StreamHandle,
     subscription::Subscription,
     viewer_session::{LeaveReason, ViewerSession},
@@ -31,6 +31,9 @@ use crate::{
 
 /// How often viewers are looked at that take nothing, or went while there was nothing to send.
 const STALL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often it is looked, at most, whose moment to leave has come.
+const DEPARTURE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves the viewers of one stream on one thread.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub(super) struct FlvViewersActor {
     /// Some of them have not been sent any media yet.
     awaits_media: bool,
     phase: ViewersPhase,
+    /// Who is to leave when, the last ones first, while the node drains.
+    departures: Vec<(tokio::time::Instant, ViewerId)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,8 @@ struct ViewerDetails {
     session: ViewerSession,
     kind: ViewerKind,
     inbox: Inbox,
+    /// It gets what is queued for it, and then leaves for another node.
+    is_leaving: bool,
     _permit: ConnectionPermit,
     _guard: ViewerGuard,
 }
@@ -81,6 +88,7 @@ impl FlvViewersActor {
             next_viewer: 0,
             awaits_media: false,
             phase: ViewersPhase::Streaming,
+            departures: Vec::new(),
         }
     }
 
@@ -102,6 +110,7 @@ impl FlvViewersActor {
                 session,
                 kind: new.kind,
                 inbox: Inbox::new(new.kind, new.format),
+                is_leaving: false,
                 _permit: new.permit,
                 _guard: guard,
             }),
@@ -155,6 +164,34 @@ impl FlvViewersActor {
         self.close_finished(ctx);
     }
 
+    /// Lets the viewers go within the window. Other nodes stay for as long as the room is published here.
+    fn leave_within(&mut self, window: LeaveWindow, ctx: &mut Context<Self>) {
+        let leaving = self.viewers.iter().filter(|viewer| viewer.details.kind == ViewerKind::Viewer);
+        self.departures = leaving.map(|viewer| (window.next_moment(), viewer.id)).collect();
+        self.departures.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));
+        self.depart(ctx);
+    }
+
+    /// Lets those viewers go whose moment has come.
+    fn depart(&mut self, ctx: &mut Context<Self>) {
+        let now = tokio::time::Instant::now();
+        let mut is_due = false;
+        while let Some((_, id)) = self.departures.pop_if(|(moment, _)| *moment <= now) {
+            if let Ok(at) = self.viewers.binary_search_by_key(&id, |viewer| viewer.id)
+                && let Some(viewer) = self.viewers.get_mut(at)
+            {
+                viewer.details.is_leaving = true;
+                is_due = true;
+            }
+        }
+        if is_due {
+            self.close_finished(ctx);
+        }
+        if let Some((next, _)) = self.departures.last() {
+            ctx.run_later(next.saturating_duration_since(now).max(DEPARTURE_INTERVAL), Self::depart);
+        }
+    }
+
     fn check(&mut self, ctx: &mut Context<Self>) {
         // It ended, or broke, while this subscription was on its way.
         if self.phase == ViewersPhase::Streaming && !self.stream().is_alive() {
@@ -206,6 +243,9 @@ impl FlvViewersActor {
         let (phase, of_nodes) = (self.phase, self.phase_of_nodes());
         self.viewers.retain_mut(|viewer| {
             let phase = match viewer.details.kind {
+                ViewerKind::Viewer if viewer.details.is_leaving => {
+                    ViewersPhase::Draining(EndReason::NodeDraining)
+                }
                 ViewerKind::Viewer => phase,
                 ViewerKind::Node => of_nodes,
             };
@@ -303,6 +343,7 @@ impl Handler<StreamEvent> for FlvViewersActor {
             StreamEvent::Join { viewer, point } => self.join(viewer, &point, ctx),
             StreamEvent::PublisherCame(_) => {}
             StreamEvent::PublisherLeft => self.close_finished(ctx),
+            StreamEvent::LeaveWithin(window) => self.leave_within(window, ctx),
             StreamEvent::End(reason) => self.end(reason, ctx),
         }
     }
@@ -313,7 +354,8 @@ impl Handler<Writable> for FlvViewersActor {
 
     fn handle(&mut self, Writable(id): Writable, ctx: &mut Self::Context) {
         self.update(id, ctx, |viewer, now| viewer.socket.resume(now));
-        if self.phase_of_nodes() != ViewersPhase::Streaming {
+        let is_leaving = |viewer: &Viewer| viewer.id == id && viewer.details.is_leaving;
+        if self.phase_of_nodes() != ViewersPhase::Streaming || self.viewers.iter().any(is_leaving) {
             self.close_finished(ctx);
         }
     }

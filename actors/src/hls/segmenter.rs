@@ -352,6 +352,7 @@ impl Handler<StreamEvent> for SegmenterActor {
             StreamEvent::PublisherCame(Arrival::Local(reserve)) => self.publisher_came(reserve, ctx),
             StreamEvent::PublisherCame(Arrival::Remote) => self.hand_over(ctx),
             StreamEvent::PublisherLeft => self.publisher_left(),
+            StreamEvent::LeaveWithin(_) => {}
             StreamEvent::End(_) => self.end(ctx),
         }
     }

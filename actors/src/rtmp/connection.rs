@@ -6,6 +6,7 @@ mod play;
 mod read_coalescing;
 mod read_loop;
 mod role;
+mod round_trip;
 
 use std::{
     io,
@@ -18,7 +19,7 @@ use std::{
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use log::{debug, info, warn};
 use synctv_media::{
-    rtmp::session::{Event, Phase, Session, SessionConfig, SessionError, StreamRequest},
+    rtmp::session::{Event, Phase, ReconnectHabit, Session, SessionConfig, SessionError, StreamRequest},
     stream::{batch::Batches, frame::Frame, viewer_queue::LagLimits, wire_format::WireFormat},
 };
 use tokio::time::Instant;
@@ -29,11 +30,12 @@ use self::{
     read_coalescing::{ReadCoalescing, Readiness},
     read_loop::{ReadFlow, ReadLoop, ReadSide},
     role::{Publishing, Role},
+    round_trip::RoundTrip,
 };
 use crate::{
     access::{Gatekeeper, Session as AccessSession},
     directory::StreamDirectory,
-    events::{EndReason, Evicted, PublisherEvent, StreamEvent},
+    events::{EndReason, Evicted, PublisherEvent, Relocation, StreamEvent},
     stream::{Publication, PublishError, Refused},
     subscription::Subscription,
     viewer_session::LeaveReason,
@@ -52,6 +54,13 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A publisher that falls silent is looked at this often until it counts as gone: to be pinged, and to answer.
 const CHECKS_PER_PUBLISHER_TIMEOUT: u32 = 4;
+
+/// Round trips from the close of a publisher's connection to its next publish: TCP, the handshake, connect, createStream,
+/// publish, and half a one at each end.
+const ROUND_TRIPS_TO_PUBLISH: u32 = 6;
+
+/// A longer round trip is a peer that paused in its handshake.
+const ROUND_TRIP_MAX: Duration = Duration::from_millis(500);
 
 /// Settings that all RTMP connections share.
 #[derive(Debug, Clone)]
@@ -95,6 +104,7 @@ pub struct RtmpConnectionActor {
     socket: ViewerSocket,
     last_received: Instant,
     received_bytes: u64,
+    round_trip: RoundTrip,
     admission: Admission,
 }
 
@@ -124,6 +134,7 @@ impl RtmpConnectionActor {
             socket: ViewerSocket::new(new.wire, WireFormat::RtmpChunks, now.into_std()),
             last_received: now,
             received_bytes: 0,
+            round_trip: RoundTrip::Unasked,
             peer: new.peer,
             admission: new.admission,
             settings,
@@ -188,11 +199,22 @@ impl RtmpConnectionActor {
     fn ask_to_publish(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
         self.read_flow.pause();
         let (applicant, events) = (self.applicant(request), ctx.address().recipient());
-        let asked = async move { (applicant.publish(events).await, applicant.request) };
+        let relocation = self.relocation();
+        let asked = async move { (applicant.publish(relocation, events).await, applicant.request) };
         ctx.spawn(asked.into_actor(self).map(|(answer, request), connection, ctx| match answer {
             Ok((publication, access)) => connection.begin_publish(request, publication, access, ctx),
             Err(error) => connection.refuse_publish(&request, &error, ctx),
         }));
+    }
+
+    /// How this publisher comes to publish elsewhere.
+    fn relocation(&self) -> Relocation {
+        let habit = self.session.reconnect_habit();
+        if habit == ReconnectHabit::OnRequest {
+            return Relocation::OnRequest;
+        }
+        let way = self.round_trip.duration().min(ROUND_TRIP_MAX) * ROUND_TRIPS_TO_PUBLISH;
+        Relocation::AfterClose(Duration::from_millis(habit.pause_ms()) + way)
     }
 
     fn applicant(&self, request: StreamRequest) -> Applicant {
@@ -444,6 +466,7 @@ impl ReadSide for RtmpConnectionActor {
             }
         })??;
         self.last_received = Instant::now();
+        self.round_trip.note(self.session.phase(), self.received_bytes, self.last_received);
         Ok(fed)
     }
 
@@ -493,6 +516,7 @@ impl Handler<StreamEvent> for RtmpConnectionActor {
                 self.after_write(sent, ctx);
             }
             StreamEvent::PublisherCame(_) | StreamEvent::PublisherLeft => {}
+            StreamEvent::LeaveWithin(window) => self.leave_within(window, ctx),
             StreamEvent::End(reason) => self.stream_ended(reason, ctx),
         }
     }
@@ -513,6 +537,10 @@ impl Handler<PublisherEvent> for RtmpConnectionActor {
     fn handle(&mut self, notice: PublisherEvent, ctx: &mut Self::Context) {
         match notice {
             PublisherEvent::Evicted(evicted) => self.evicted(evicted, ctx),
+            PublisherEvent::Reconnect => {
+                self.session.request_reconnect("This node stops: publish on a new connection.");
+                self.send_replies(ctx);
+            }
             PublisherEvent::Watched => self.read_coalescing.announce_each(self.socket.wire()),
             PublisherEvent::Unwatched => self.read_coalescing.coalesce(self.socket.wire()),
         }

@@ -1,7 +1,9 @@
 //! A live stream: its headers, its cached GOPs, its timeline, and who is subscribed to it.
 
+mod accession;
 mod edge;
 mod flush;
+mod moving;
 mod notes;
 
 use std::{sync::Arc, time::Duration};
@@ -15,6 +17,7 @@ use synctv_media::stream::{
     batcher::Batcher,
     frame::Frame,
     gop::{GopCache, JoinPoint},
+    keyframe_rhythm::KeyframeRhythm,
     room::RoomName,
 };
 use tokio::{sync::watch, time::Instant};
@@ -22,16 +25,17 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     flush_timer::FlushTimer,
     ingest::{Admission, Ingest},
-    messages::{Attach, Detach, GetStats, Join, Leave, Media, Publication, PublishError, ReleasePublisher},
+    messages::{Attach, Detach, GetStats, Join, Leave, Media, Publication, PublishError},
     meters::{IngestTally, StreamMeters},
     stats::StatsMeter,
     subscribers::Subscribers,
+    succession::Succession,
 };
 use crate::{
-    cluster::registry::{ClaimLost, Claimed, RegistryHandle},
+    cluster::registry::{ClaimLost, Claimed, RegistryHandle, numbers::NumberReserve},
     events::{
-        Arrival, EndReason, Evicted, PublisherEvent, PublisherId, Source, StreamEnded, StreamEvent, StreamId,
-        StreamSettings, StreamState, SubscriberRole,
+        Arrival, EndReason, Evicted, PublisherEvent, PublisherId, PublisherProfile, Source, StreamEnded,
+        StreamEvent, StreamId, StreamSettings, StreamState, SubscriberRole,
     },
 };
 
@@ -51,6 +55,9 @@ pub struct StreamActor {
     admission: Admission,
     last_publisher: u64,
     batcher: Batcher,
+    rhythm: KeyframeRhythm,
+    /// Times of the rhythm are counted from here.
+    started: Instant,
     gops: GopCache,
     subscribers: Subscribers,
     /// When the last viewer left, if none has come since.
@@ -91,6 +98,8 @@ impl StreamActor {
             admission: Admission::Idle,
             last_publisher: 0,
             batcher: Batcher::new(settings.entry),
+            rhythm: KeyframeRhythm::default(),
+            started: Instant::now(),
             gops: GopCache::new(settings.gop),
             subscribers: Subscribers::default(),
             unwatched_since: Some(Instant::now()),
@@ -120,6 +129,7 @@ impl StreamActor {
                 Err(error) => self.note_unreadable(&error),
             }
         }
+        self.note_keyframe();
         if self.batcher.has_pending() {
             self.flush_when_due(is_flush_point, ctx);
         } else if self.batcher.is_opening() {
@@ -132,20 +142,44 @@ impl StreamActor {
     fn go_live(
         &mut self,
         Claimed { claim, numbers }: Claimed,
+        profile: PublisherProfile,
         events: Recipient<PublisherEvent>,
         ctx: &mut Context<Self>,
     ) -> Publication {
         self.last_publisher += 1;
         let publisher = PublisherId(self.last_publisher);
-        // Another node's media may have come up to now.
-        self.end_publication(ctx);
-        self.ingest = Ingest::Published { publisher, claim, numbers: numbers.clone(), events };
+        let vacant = Ingest::vacant(Duration::ZERO);
+        let succession = match std::mem::replace(&mut self.ingest, vacant) {
+            // Its media goes on until that of the publisher begins.
+            Ingest::Pulled(puller) => Some(Box::new(Succession::of(puller))),
+            _ => None,
+        };
+        if succession.is_none() {
+            self.end_publication(ctx);
+        }
+        let is_first = succession.is_none();
+        self.ingest = Ingest::Published {
+            publisher,
+            claim,
+            numbers: numbers.clone(),
+            profile,
+            events,
+            is_asked_to_move: false,
+            succession,
+        };
         self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);
         self.notify_publisher();
+        if is_first {
+            self.announce_publisher(numbers);
+        }
+        Publication::new(ctx.address().recipient(), ctx.address().recipient(), publisher)
+    }
+
+    /// What the stream has from here on is the publisher's.
+    fn announce_publisher(&mut self, numbers: NumberReserve) {
         self.stats.publisher_came(None);
         self.set_state(StreamState::Live(Source::Local));
         self.subscribers.tell(&StreamEvent::PublisherCame(Arrival::Local(numbers)));
-        Publication::new(ctx.address().recipient(), ctx.address().recipient(), publisher)
     }
 
     fn notify_publisher(&self) {
@@ -180,6 +214,7 @@ impl StreamActor {
         self.flush();
         self.log_notes();
         self.batcher.end_publisher();
+        self.rhythm = KeyframeRhythm::default();
         self.gops.clear();
         self.oversized_gops = 0;
     }
@@ -234,11 +269,13 @@ impl StreamActor {
         self.end_when_due(ctx);
     }
 
-    fn claim(&mut self, events: Recipient<PublisherEvent>, ctx: &mut Context<Self>) -> AttachFuture {
+    fn claim(&mut self, Attach { profile, events }: Attach, ctx: &mut Context<Self>) -> AttachFuture {
         self.admission = Admission::Asked { lost_epoch: None };
         let registry = self.registry.clone();
         let (room, owner) = (self.room.clone(), ctx.address().recipient());
-        let claimed = async move { registry.claim(room, owner).await };
+        let who = profile.who.as_ref();
+        let proof = who.map(|who| self.settings.pull.nodes.publisher_proof(&self.room, who));
+        let claimed = async move { registry.claim(room, proof, owner).await };
         Box::pin(claimed.into_actor(self).map(move |claimed, stream, ctx| {
             let admission = std::mem::replace(&mut stream.admission, Admission::Idle);
             match claimed {
@@ -246,7 +283,7 @@ impl StreamActor {
                     stream.claim_refused(ctx);
                     Err(PublishError::Busy)
                 }
-                Ok(claimed) => Ok(stream.go_live(claimed, events, ctx)),
+                Ok(claimed) => Ok(stream.go_live(claimed, profile, events, ctx)),
                 Err(error) => {
                     stream.claim_refused(ctx);
                     Err(error.into())
@@ -283,12 +320,12 @@ impl Actor for StreamActor {
 impl Handler<Attach> for StreamActor {
     type Result = AttachFuture;
 
-    fn handle(&mut self, Attach { events }: Attach, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, attach: Attach, ctx: &mut Self::Context) -> Self::Result {
         match (&self.ingest, self.admission) {
             (_, Admission::Asked { .. }) | (Ingest::Published { .. }, _) => {
                 Box::pin(fut::ready(Err(PublishError::Busy)))
             }
-            (Ingest::Vacant { .. } | Ingest::Pulled(_), _) => self.claim(events, ctx),
+            (Ingest::Vacant { .. } | Ingest::Pulled(_), _) => self.claim(attach, ctx),
         }
     }
 }
@@ -304,7 +341,7 @@ impl Handler<Media> for StreamActor {
         if !self.ingest.is_publisher(publisher) {
             return Err(Evicted::TakenOver);
         }
-        self.take(frames, received, ctx);
+        self.take_published(frames, received, ctx);
         Ok(())
     }
 }
@@ -324,6 +361,7 @@ impl Handler<ClaimLost> for StreamActor {
 
     fn handle(&mut self, lost: ClaimLost, ctx: &mut Self::Context) {
         match (&self.ingest, &mut self.admission) {
+            (Ingest::Published { claim, is_asked_to_move: true, .. }, _) if claim.epoch == lost.epoch => {}
             (Ingest::Published { claim, events, .. }, _) if claim.epoch == lost.epoch => {
                 events.do_send(PublisherEvent::Evicted(Evicted::TakenOver));
                 self.become_vacant(ctx);
@@ -334,22 +372,13 @@ impl Handler<ClaimLost> for StreamActor {
     }
 }
 
-impl Handler<ReleasePublisher> for StreamActor {
-    type Result = ();
-
-    fn handle(&mut self, _: ReleasePublisher, ctx: &mut Self::Context) {
-        if let Ingest::Published { events, .. } = &self.ingest {
-            events.do_send(PublisherEvent::Evicted(Evicted::Draining));
-            self.become_vacant(ctx);
-        }
-    }
-}
-
 impl Handler<Join> for StreamActor {
     type Result = ();
 
     fn handle(&mut self, Join { subscriber, role, viewer, recipient }: Join, ctx: &mut Self::Context) {
-        if let (SubscriberRole::Segmenter, Ingest::Published { numbers, .. }) = (role, &self.ingest) {
+        if let (SubscriberRole::Segmenter, Ingest::Published { numbers, succession: None, .. }) =
+            (role, &self.ingest)
+        {
             recipient.do_send(StreamEvent::PublisherCame(Arrival::Local(numbers.clone())));
         }
         let point = self.join_point();

@@ -1,6 +1,6 @@
 //! The handle through which others talk to a stream.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Recipient};
 use synctv_media::stream::room::RoomName;
@@ -9,15 +9,17 @@ use tokio::{sync::watch, time::timeout};
 use super::{
     actor::StreamActor,
     ingest::ORIGIN_WAIT,
-    messages::{Attach, Follow, GetStats, Join, Leave, Publication, PublishError, ReleasePublisher},
+    messages::{
+        Attach, Follow, GetStats, Join, Leave, MovePublisher, MoveViewers, Publication, PublishError,
+    },
     meters::StreamMeters,
     stats::{CountedViewer, StreamStats, ViewerCount},
 };
 use crate::{
     cluster::{origin::Origin, registry::RegistryHandle},
     events::{
-        PublisherEvent, Source, StreamEnded, StreamEvent, StreamId, StreamSettings, StreamState,
-        SubscriberId, SubscriberRole, ViewerId,
+        LeaveWindow, PublisherEvent, PublisherProfile, Source, StreamEnded, StreamEvent, StreamId,
+        StreamSettings, StreamState, SubscriberId, SubscriberRole, ViewerId,
     },
     thread::ActorThread,
 };
@@ -122,14 +124,24 @@ impl StreamHandle {
 
     /// Makes the caller the stream's publisher, if there is none and the registry agrees. `notices` tells it
     /// what it needs to know as such.
-    pub async fn publish(&self, events: Recipient<PublisherEvent>) -> Result<Publication, PublishError> {
-        self.address.send(Attach { events }).await.unwrap_or(Err(PublishError::Ended))
+    pub async fn publish(
+        &self,
+        profile: PublisherProfile,
+        events: Recipient<PublisherEvent>,
+    ) -> Result<Publication, PublishError> {
+        self.address.send(Attach { profile, events }).await.unwrap_or(Err(PublishError::Ended))
     }
 
-    /// Ends the publisher, if there is one. When this returns, the room was given back.
-    pub(crate) async fn release_publisher(&self) {
+    /// Sends the publisher to another node, if there is one, and keeps the room for it for `handover`. When this returns,
+    /// the room was given back.
+    pub(crate) async fn move_publisher(&self, handover: Duration) {
         // A stream that is gone has none.
-        let _ = self.address.send(ReleasePublisher).await;
+        let _ = self.address.send(MovePublisher { handover }).await;
+    }
+
+    /// Sends the viewers to other nodes.
+    pub(crate) fn move_viewers(&self, window: LeaveWindow) {
+        self.address.do_send(MoveViewers(window));
     }
 
     #[cfg(test)]

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use crate::{
     cluster::{puller::PullerHandle, registry::numbers::NumberReserve, store::Claim},
-    events::{PublisherEvent, PublisherId, PullerId},
+    events::{PublisherEvent, PublisherId, PublisherProfile, PullerId},
+    stream::succession::Succession,
 };
 
 pub(super) enum Ingest {
@@ -25,7 +26,12 @@ pub(super) enum Ingest {
         publisher: PublisherId,
         claim: Claim,
         numbers: NumberReserve,
+        profile: PublisherProfile,
         events: Recipient<PublisherEvent>,
+        /// The publisher was asked to publish elsewhere: it keeps what it has until it leaves, whoever has the room.
+        is_asked_to_move: bool,
+        /// Its frames wait for the end of a publication on another node.
+        succession: Option<Box<Succession>>,
     },
 }
 
@@ -65,7 +71,8 @@ impl Ingest {
     pub fn is_puller(&self, id: PullerId) -> bool {
         match self {
             Self::Vacant { seeker: Some(puller), .. } | Self::Pulled(puller) => puller.id() == id,
-            Self::Vacant { seeker: None, .. } | Self::Published { .. } => false,
+            Self::Published { succession: Some(succession), .. } => succession.predecessor.id() == id,
+            Self::Vacant { seeker: None, .. } | Self::Published { succession: None, .. } => false,
         }
     }
 }

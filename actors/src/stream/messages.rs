@@ -1,5 +1,7 @@
 //! The messages that a stream takes, and the right to send it media.
 
+use std::time::Duration;
+
 use actix::{Message, Recipient, prelude::SendError};
 use synctv_media::stream::frame::Frame;
 use thiserror::Error;
@@ -8,13 +10,17 @@ use tokio::time::Instant;
 use super::stats::StreamStats;
 use crate::{
     cluster::{origin::Origin, store::ClaimError},
-    events::{Evicted, PublisherEvent, PublisherId, StreamEvent, SubscriberId, SubscriberRole, ViewerId},
+    events::{
+        Evicted, LeaveWindow, PublisherEvent, PublisherId, PublisherProfile, StreamEvent, SubscriberId,
+        SubscriberRole, ViewerId,
+    },
     metrics::PublishOutcome,
 };
 
 #[derive(Message)]
 #[rtype(result = "Result<Publication, PublishError>")]
 pub(crate) struct Attach {
+    pub profile: PublisherProfile,
     pub events: Recipient<PublisherEvent>,
 }
 
@@ -36,10 +42,18 @@ pub(crate) struct Detach(pub PublisherId);
 #[rtype(result = "()")]
 pub(crate) struct Follow(pub Origin);
 
-/// The node stops: its publishers go, so that they can publish elsewhere.
+/// The node drains: its publisher is to publish elsewhere, and the room is kept for it there for `handover`. The answer
+/// comes when the publisher was let go.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct ReleasePublisher;
+pub(crate) struct MovePublisher {
+    pub handover: Duration,
+}
+
+/// The node drains: viewers leave it within this time.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct MoveViewers(pub LeaveWindow);
 
 #[derive(Message)]
 #[rtype(result = "()")]

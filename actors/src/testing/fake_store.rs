@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::LocalBoxFuture};
-use synctv_media::stream::room::RoomName;
+use synctv_media::{access::PublisherProof, stream::room::RoomName};
 use tokio::sync::Notify;
 
 use crate::cluster::{
@@ -123,7 +123,11 @@ impl FakeStore {
 }
 
 impl Store for FakeStore {
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
+    fn claim(
+        &self,
+        room: &RoomName,
+        _: Option<PublisherProof>,
+    ) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
         let claimed = {
             let mut script = self.script();
             let next = script.claimed_next.take();
@@ -142,6 +146,15 @@ impl Store for FakeStore {
         assert!(!panics, "as a test wants it");
         let lost = claims.into_iter().filter(|_| loses_claims).map(|used| used.claim);
         self.reply("renew", Ok(lost.collect()))
+    }
+
+    fn offer(
+        &self,
+        _: Claim,
+        _: PublisherProof,
+        _: Duration,
+    ) -> LocalBoxFuture<'static, Result<bool, StoreError>> {
+        self.reply("offer", Ok(true))
     }
 
     fn release(&self, _: Claim) -> LocalBoxFuture<'static, Result<(), StoreError>> {

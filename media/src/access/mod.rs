@@ -11,6 +11,7 @@ mod credential;
 mod mac;
 mod node_signature;
 mod policy;
+mod publisher_proof;
 mod refusal;
 mod room_pattern;
 mod secret;
@@ -24,6 +25,7 @@ pub use self::{
     credential::{Confidential, Credential},
     node_signature::NodeRequest,
     policy::{Openness, Policy},
+    publisher_proof::PublisherProof,
     refusal::Refusal,
     room_pattern::{RoomPattern, RoomPatternError},
     secret::{SECRET_MIN_BYTES, Secret, SecretError, Secrets},

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+pub use super::holder::Holder;
 use super::{
     numbers::{HlsNumbers, NumberGrant, NumberHolder, NumberUse, RoomNumbers},
+    offers::{Offer, Offers},
     process::Process,
 };
-use crate::stream::room::RoomName;
+use crate::{access::PublisherProof, stream::room::RoomName};
 
 /// Rooms whose numbers are remembered, beside those that are claimed. Those of further rooms begin at the clock.
 const NUMBERS_MAX: usize = 65_536;
@@ -35,15 +37,6 @@ pub struct Lease {
 /// lack what it was told last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TableId(pub u64);
-
-/// A room's claim, as the table has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// Whose it is.
-    pub process: Process,
-    /// Higher than that of every claim before.
-    pub epoch: u64,
-}
 
 /// A wish for a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +95,7 @@ pub struct ClaimTable {
     last_epoch: u64,
     rooms: HashMap<RoomName, RoomRow>,
     leases: HashMap<String, Expiring<Lease>>,
+    offers: Offers,
     numbers: HashMap<RoomName, Expiring<RoomNumbers>>,
     /// Sequence numbers that a table before this one has given.
     first_sequence: u64,
@@ -125,13 +119,6 @@ impl<T> Expiring<T> {
     }
 }
 
-impl Holder {
-    /// Whether it is this very claim.
-    pub fn is(&self, process: &Process, epoch: u64) -> bool {
-        self.process == *process && self.epoch == epoch
-    }
-}
-
 impl ClaimTable {
     /// An empty table that gives no HLS number below this one.
     pub fn from_sequence(first_sequence: u64) -> Self {
@@ -145,17 +132,20 @@ impl ClaimTable {
         self.last_epoch
     }
 
-    /// Gives the room to the bidder, unless another node has it that is alive. A claim of the bidder's own node is that of
-    /// an earlier process, or one whose answer was lost.
-    pub fn try_claim(&mut self, request: &ClaimRequest, now_ms: u64) -> ClaimAnswer {
+    /// Gives the room to the bidder, unless another node has it that is alive, or it is reserved. The publisher that it is
+    /// reserved for gets it also while its old node has it. A claim of the bidder's own node is that of an earlier process,
+    /// or one whose answer was lost.
+    pub fn try_claim(
+        &mut self,
+        request: &ClaimRequest,
+        proof: Option<&PublisherProof>,
+        now_ms: u64,
+    ) -> ClaimAnswer {
         if !self.is_alive(&request.process, now_ms) {
             return ClaimAnswer::NoLease;
         }
-        match self.holder(&request.room) {
-            Some(holder) if self.stands(holder, request, now_ms) => return ClaimAnswer::Held(holder.clone()),
-            Some(holder) if holder.epoch > request.epoch => return ClaimAnswer::Late,
-            _ if now_ms > request.valid_until_ms => return ClaimAnswer::Late,
-            _ => {}
+        if let Some(obstacle) = self.obstacle(request, proof, now_ms) {
+            return obstacle;
         }
         self.put(request, now_ms);
         let row = self.numbers_of(&request.room, now_ms).cloned();
@@ -166,12 +156,48 @@ impl ClaimTable {
         ClaimAnswer::Granted(grant)
     }
 
+    /// Why the bidder does not get the room.
+    fn obstacle(
+        &self,
+        request: &ClaimRequest,
+        proof: Option<&PublisherProof>,
+        now_ms: u64,
+    ) -> Option<ClaimAnswer> {
+        let holder = self.holder(&request.room);
+        let offer = self.offer_of(&request.room, now_ms);
+        let is_expected = offer.is_some_and(|offer| proof == Some(&offer.proof));
+        let is_offered = is_expected && holder == offer.map(|offer| &offer.by);
+        match holder {
+            Some(holder) if !is_offered && self.stands(holder, request, now_ms) => {
+                return Some(ClaimAnswer::Held(holder.clone()));
+            }
+            Some(holder) if holder.epoch > request.epoch => return Some(ClaimAnswer::Late),
+            _ => {}
+        }
+        match offer {
+            Some(offer) if !is_expected => Some(ClaimAnswer::Held(offer.by.clone())),
+            _ if now_ms > request.valid_until_ms => Some(ClaimAnswer::Late),
+            _ => None,
+        }
+    }
+
+    /// Reserves the room of a claim for its publisher, until it is taken or the offer lapses. Says whether it is reserved.
+    pub fn offer(&mut self, room: &RoomName, offer: Offer, now_ms: u64) -> bool {
+        self.holder(room) == Some(&offer.by) && self.offers.put(room, offer, now_ms)
+    }
+
+    /// The room's reservation, if it is reserved.
+    pub fn offer_of(&self, room: &RoomName, now_ms: u64) -> Option<&Offer> {
+        self.offers.live(room, now_ms)
+    }
+
     fn stands(&self, holder: &Holder, request: &ClaimRequest, now_ms: u64) -> bool {
         holder.process.node != request.process.node && self.is_alive(&holder.process, now_ms)
     }
 
     fn put(&mut self, request: &ClaimRequest, since_ms: u64) {
         let holder = Holder { process: request.process.clone(), epoch: request.epoch };
+        self.offers.taken(&request.room, &holder);
         self.rooms.insert(request.room.clone(), RoomRow { holder, since_ms });
     }
 
@@ -333,18 +359,18 @@ mod tests {
         let (holder, other) = (process("n1", 7), process("n2", 9));
         let mut held = ClaimTable::default();
         live(&mut held, &holder, 0);
-        assert!(matches!(held.try_claim(&request(&holder, 1), 0), ClaimAnswer::Granted(_)));
+        assert!(matches!(held.try_claim(&request(&holder, 1), None, 0), ClaimAnswer::Granted(_)));
         live(&mut held, &other, 0);
-        assert!(matches!(held.clone().try_claim(&request(&other, 2), 0), ClaimAnswer::Held(_)));
-        let again = held.clone().try_claim(&request(&holder, 2), 0);
+        assert!(matches!(held.clone().try_claim(&request(&other, 2), None, 0), ClaimAnswer::Held(_)));
+        let again = held.clone().try_claim(&request(&holder, 2), None, 0);
         assert!(matches!(again, ClaimAnswer::Granted(_)), "an answer that got lost: {again:?}");
 
         live(&mut held, &other, TTL_MS);
-        assert_eq!(held.clone().try_claim(&request(&holder, 2), TTL_MS), ClaimAnswer::NoLease);
-        let lapsed = held.clone().try_claim(&request(&other, 2), TTL_MS);
+        assert_eq!(held.clone().try_claim(&request(&holder, 2), None, TTL_MS), ClaimAnswer::NoLease);
+        let lapsed = held.clone().try_claim(&request(&other, 2), None, TTL_MS);
         assert!(matches!(lapsed, ClaimAnswer::Granted(_)), "its lease lapsed: {lapsed:?}");
         live(&mut held, &process("n1", 8), TTL_MS);
-        let restarted = held.try_claim(&request(&other, 2), TTL_MS);
+        let restarted = held.try_claim(&request(&other, 2), None, TTL_MS);
         assert!(matches!(restarted, ClaimAnswer::Granted(_)), "it restarted: {restarted:?}");
     }
 
@@ -354,15 +380,46 @@ mod tests {
         let mut table = ClaimTable::default();
         live(&mut table, &n1, 0);
         live(&mut table, &n2, 0);
-        table.try_claim(&request(&n1, 1), 0);
+        table.try_claim(&request(&n1, 1), None, 0);
         let earlier = table.clone();
         table.release(&room(), &n1, 1, 0);
-        table.try_claim(&request(&n2, 2), 0);
+        table.try_claim(&request(&n2, 2), None, 0);
 
         let mut restored = earlier;
         assert_eq!(restored.renew(&request(&n2, 2), &NO_NUMBERS, 0), RenewAnswer::Reasserted);
         assert_eq!(restored.holder(&room()).map(|holder| holder.epoch), Some(2));
         assert_eq!(restored.renew(&request(&n1, 1), &NO_NUMBERS, 0), RenewAnswer::Lost);
+    }
+
+    #[test]
+    fn a_room_that_is_offered_is_its_own_publishers_and_free_when_the_offer_lapses() {
+        let (n1, n2) = (process("n1", 1), process("n2", 2));
+        let (own, other) = (PublisherProof::from_text("own"), PublisherProof::from_text("other"));
+        let mut table = ClaimTable::default();
+        live(&mut table, &n1, 0);
+        live(&mut table, &n2, 0);
+        table.try_claim(&request(&n1, 1), None, 0);
+        let by = Holder { process: n1.clone(), epoch: 1 };
+        let offer = Offer { by: by.clone(), proof: own.clone(), until_ms: 100 };
+        let of_another = Offer { by: Holder { epoch: 2, ..by.clone() }, ..offer.clone() };
+        assert!(!table.offer(&room(), of_another, 0), "a claim that it does not have");
+        assert!(table.offer(&room(), offer, 0));
+
+        let mut held = table.clone();
+        assert_eq!(held.try_claim(&request(&n2, 2), Some(&other), 0), ClaimAnswer::Held(by.clone()));
+        assert!(matches!(held.try_claim(&request(&n2, 2), Some(&own), 0), ClaimAnswer::Granted(_)));
+        assert_eq!(held.renew(&request(&n1, 1), &NO_NUMBERS, 0), RenewAnswer::Lost);
+        assert!(!held.release(&room(), &n1, 1, 0) && held.offer_of(&room(), 0).is_none());
+
+        assert!(table.release(&room(), &n1, 1, 0));
+        for process in [&n1, &n2] {
+            let refused = table.try_claim(&request(process, 2), Some(&other), 99);
+            assert_eq!(refused, ClaimAnswer::Held(by.clone()), "between two claims");
+        }
+        let after = table.clone().try_claim(&request(&n2, 2), None, 100);
+        assert!(matches!(after, ClaimAnswer::Granted(_)), "it has lapsed: {after:?}");
+        let back = table.try_claim(&request(&n2, 2), Some(&own), 99);
+        assert!(matches!(back, ClaimAnswer::Granted(_)) && table.offer_of(&room(), 99).is_none(), "{back:?}");
     }
 
     #[test]
@@ -378,7 +435,7 @@ mod tests {
         let (n1, n2) = (process("n1", 1), process("n2", 2));
         let mut table = ClaimTable::default();
         live(&mut table, &n1, 0);
-        table.try_claim(&request(&n1, 1), 0);
+        table.try_claim(&request(&n1, 1), None, 0);
         table.forget_dead("n1", 5_000, TTL_MS + 4_999);
         assert!(table.holder(&room()).is_some());
         table.forget_dead("n1", 5_000, TTL_MS + 5_000);
@@ -393,7 +450,7 @@ mod tests {
         let n1 = process("n1", 1);
         let mut table = ClaimTable::from_sequence(7_000_000_000);
         live(&mut table, &n1, 0);
-        let ClaimAnswer::Granted(grant) = table.try_claim(&request(&n1, 1), 0) else { panic!() };
+        let ClaimAnswer::Granted(grant) = table.try_claim(&request(&n1, 1), None, 0) else { panic!() };
         assert_eq!(grant.first.sequence, 7_000_000_000);
     }
 
@@ -404,7 +461,7 @@ mod tests {
         live(&mut table, &n1, 0);
         for index in 0..NUMBERS_MAX as u64 + 10 {
             let room = RoomName::new(&format!("r{index}")).unwrap();
-            table.try_claim(&ClaimRequest { room: room.clone(), ..request(&n1, index + 1) }, 0);
+            table.try_claim(&ClaimRequest { room: room.clone(), ..request(&n1, index + 1) }, None, 0);
             table.release(&room, &n1, index + 1, 0);
         }
         assert!(table.numbers.len() <= NUMBERS_MAX);

@@ -4,8 +4,10 @@
 //! claim ever had. A claim counts for as long as its process's lease does; then any node may take the room over.
 
 pub mod claims;
+mod holder;
 pub mod leases;
 pub mod numbers;
+pub mod offers;
 pub mod process;
 
 #[cfg(test)]

@@ -6,12 +6,18 @@ use std::collections::{HashMap, HashSet};
 use proptest::{prelude::*, sample::Index};
 
 use super::{
-    claims::{ClaimAnswer, ClaimRequest, ClaimTable, LeaseAnswer, NodeAddresses, RenewAnswer, TableId},
+    claims::{
+        ClaimAnswer, ClaimRequest, ClaimTable, Holder, LeaseAnswer, NodeAddresses, RenewAnswer, TableId,
+    },
     leases::{LeaseChange, NodeLease},
     numbers::{EPOCH_UNIX_MS, HlsNumbers, NumberGrant, NumberUse, RESERVE},
+    offers::Offer,
     process::Process,
 };
-use crate::stream::{frame::Track, room::RoomName, timeline::Timeline};
+use crate::{
+    access::PublisherProof,
+    stream::{frame::Track, room::RoomName, timeline::Timeline},
+};
 
 const NODES: usize = 3;
 const ROOMS: [&str; 2] = ["a", "b"];
@@ -19,6 +25,8 @@ const LEASE_TTL_MS: u64 = 1_000;
 const BID_VALID_MS: u64 = 300;
 /// How long it takes until the table is there again with another memory.
 const REPLACEMENT_MS: u64 = 300;
+/// How long a room is kept for its own publisher.
+const HANDOVER_MS: u64 = 400;
 /// The shortest segments that a node cuts in real time.
 const SEGMENT_MS: u64 = 500;
 
@@ -34,7 +42,14 @@ enum Event {
     RenewClaims {
         node: usize,
     },
+    /// A publisher comes: the one that published the room before, or another one.
     Claim {
+        node: usize,
+        room: usize,
+        is_own: bool,
+    },
+    /// A node that drains reserves a room for its publisher.
+    Offer {
         node: usize,
         room: usize,
     },
@@ -89,7 +104,8 @@ fn lossless_event() -> impl Strategy<Value = Event> {
         1 => (300_u64..1_200).prop_map(|ms| Event::Wait { ms }),
         6 => node().prop_map(|node| Event::RenewLease { node }),
         2 => node().prop_map(|node| Event::RenewClaims { node }),
-        6 => (node(), room()).prop_map(|(node, room)| Event::Claim { node, room }),
+        6 => (node(), room(), any::<bool>()).prop_map(|(node, room, is_own)| Event::Claim { node, room, is_own }),
+        2 => (node(), room()).prop_map(|(node, room)| Event::Offer { node, room }),
         2 => (node(), room()).prop_map(|(node, room)| Event::Release { node, room }),
         24 => any::<Index>().prop_map(Event::Reach),
         24 => any::<Index>().prop_map(Event::Answer),
@@ -124,8 +140,16 @@ enum Request {
     /// Asks for an epoch.
     Ticket {
         room: RoomName,
+        is_own: bool,
     },
-    ClaimRequest(ClaimRequest),
+    Claim {
+        request: ClaimRequest,
+        is_own: bool,
+    },
+    Offer {
+        room: RoomName,
+        epoch: u64,
+    },
     Release {
         room: RoomName,
         epoch: u64,
@@ -152,6 +176,7 @@ enum Content {
     Ticket { epoch: u64, now_ms: u64 },
     ClaimRequest(ClaimAnswer),
     Released,
+    Offered,
     Reserved(bool),
     Own(Vec<(RoomName, u64)>),
 }
@@ -184,6 +209,8 @@ struct Own {
     table: TableId,
     /// Another node may have taken the room over in a memory that is lost.
     is_doubtful: bool,
+    /// The node has asked its publisher to reconnect: another one may take the room at any time.
+    is_offered: bool,
 }
 
 /// A playlist, as far as its numbers go.
@@ -213,12 +240,19 @@ struct World {
     edges: HashMap<RoomName, (u64, Timeline, i64)>,
     /// The highest number that a node which was sure of the room has used, and in which session.
     used: HashMap<RoomName, (u64, u64)>,
+    /// Rooms that the table has promised to their own publishers, and until when.
+    promised: HashMap<RoomName, u64>,
     /// The table has lost something: nothing is promised of numbers then.
     is_lossy: bool,
 }
 
 fn room(index: usize) -> RoomName {
     RoomName::new(ROOMS[index]).unwrap()
+}
+
+/// What the publisher of all rooms shows, or any other one.
+fn proof(is_own: bool) -> PublisherProof {
+    PublisherProof::from_text(if is_own { "own" } else { "other" })
 }
 
 fn addresses() -> NodeAddresses {
@@ -239,6 +273,7 @@ impl World {
             given_epochs: HashSet::new(),
             edges: HashMap::new(),
             used: HashMap::new(),
+            promised: HashMap::new(),
             is_lossy: false,
         };
         for index in 0..NODES {
@@ -275,7 +310,8 @@ impl World {
             Event::Wait { ms } => self.now_ms += ms,
             Event::RenewLease { node } => self.renew_lease(node),
             Event::RenewClaims { node } => self.renew_claims(node),
-            Event::Claim { node, room: index } => self.claim(node, room(index)),
+            Event::Claim { node, room: index, is_own } => self.claim(node, room(index), is_own),
+            Event::Offer { node, room: index } => self.offer(node, room(index)),
             Event::Release { node, room: index } => self.release(node, room(index)),
             Event::Reach(index) => self.reach_one(index),
             Event::Answer(index) => self.answer_one(index),
@@ -292,6 +328,7 @@ impl World {
     }
 
     fn replace_table(&mut self, table: ClaimTable) {
+        self.promised.clear();
         self.table = table;
         self.memory += 1;
         self.is_lossy = true;
@@ -336,12 +373,22 @@ impl World {
         }
     }
 
-    fn claim(&mut self, index: usize, room: RoomName) {
+    fn claim(&mut self, index: usize, room: RoomName, is_own: bool) {
         let node = &mut self.nodes[index];
         let may = !node.is_paused && node.node_lease.may_claim(self.now_ms).is_ok();
         if may && !node.claims.contains_key(&room) && !node.busy.contains_key(&room) {
             node.busy.insert(room.clone(), node.lease_generation);
-            self.send(index, Request::Ticket { room });
+            self.send(index, Request::Ticket { room, is_own });
+        }
+    }
+
+    fn offer(&mut self, index: usize, room: RoomName) {
+        let node = &mut self.nodes[index];
+        let own = node.claims.get_mut(&room).filter(|_| !node.is_paused);
+        if let Some(own) = own {
+            own.is_offered = true;
+            let epoch = own.epoch;
+            self.send(index, Request::Offer { room, epoch });
         }
     }
 
@@ -434,7 +481,22 @@ impl World {
                 assert!(self.given_epochs.insert(epoch), "epoch {epoch} was given before");
                 Content::Ticket { epoch, now_ms }
             }
-            Request::ClaimRequest(request) => Content::ClaimRequest(table.try_claim(&request, now_ms)),
+            Request::Claim { request, is_own } => {
+                let answer = table.try_claim(&request, Some(&proof(is_own)), now_ms);
+                if matches!(answer, ClaimAnswer::Granted(_)) {
+                    let until_ms = self.promised.remove(&request.room).unwrap_or(0);
+                    assert!(is_own || now_ms >= until_ms, "a stranger took {} too early", request.room);
+                }
+                Content::ClaimRequest(answer)
+            }
+            Request::Offer { room, epoch } => {
+                let by = Holder { process: from.clone(), epoch };
+                let offer = Offer { by, proof: proof(true), until_ms: now_ms + HANDOVER_MS };
+                if table.offer(&room, offer, now_ms) {
+                    self.promised.insert(room, now_ms + HANDOVER_MS);
+                }
+                Content::Offered
+            }
             Request::Release { room, epoch } => {
                 table.release(&room, from, epoch, now_ms);
                 Content::Released
@@ -477,20 +539,21 @@ impl World {
                 }
             }
             // What another table says is not believed before the lease was renewed there.
-            (Request::Ticket { room }, Content::Ticket { epoch, now_ms }) => {
+            (Request::Ticket { room, is_own }, Content::Ticket { epoch, now_ms }) => {
                 if TableId(table) == node.node_lease.table() {
                     let request = node.try_claim(&room, epoch, now_ms);
-                    self.send(index, Request::ClaimRequest(request));
+                    self.send(index, Request::Claim { request, is_own });
                 } else {
                     node.busy.remove(&room);
                 }
             }
-            (Request::ClaimRequest(request), Content::ClaimRequest(ClaimAnswer::Granted(grant))) => {
+            (Request::Claim { request, .. }, Content::ClaimRequest(ClaimAnswer::Granted(grant))) => {
                 self.bid_won(index, request, grant, table);
             }
-            (Request::ClaimRequest(request), Content::ClaimRequest(_)) => {
+            (Request::Claim { request, .. }, Content::ClaimRequest(_)) => {
                 node.busy.remove(&request.room);
             }
+            (Request::Offer { .. }, Content::Offered) => {}
             (Request::Release { room, .. }, Content::Released) => {
                 node.busy.remove(&room);
             }
@@ -546,6 +609,7 @@ impl World {
             epoch: request.epoch,
             table: TableId(table),
             is_doubtful: node.started_in == Some(TableId(table)),
+            is_offered: false,
         };
         node.claims.insert(request.room.clone(), own);
         self.last_session += 1;
@@ -589,7 +653,7 @@ impl World {
     /// Whether a node knows that it owns the room: its lease lasts by its own clock, and did so when the table was replaced,
     /// it has reached the table since, and if it had lost its lease, it has renewed its claims since.
     fn is_sure_of(&self, node: &Node, room: &RoomName) -> bool {
-        let is_undoubted = node.claims.get(room).is_some_and(|own| !own.is_doubtful);
+        let is_undoubted = node.claims.get(room).is_some_and(|own| !own.is_doubtful && !own.is_offered);
         let has_reached = node.node_lease.table() == TableId(self.memory) && !node.must_return;
         is_undoubted && has_reached && node.node_lease.is_certain(self.now_ms)
     }
@@ -630,6 +694,18 @@ impl World {
             let is_known =
                 owner.is_none_or(|node| node.claims.get(room).is_some_and(|own| own.epoch == holder.epoch));
             assert!(is_known, "{room} is held by a node that does not know it");
+        }
+    }
+
+    /// All nodes crash. When their leases have lapsed, and what they offered, anyone may have any room.
+    fn check_rooms_become_free(&mut self) {
+        self.now_ms += LEASE_TTL_MS.max(HANDOVER_MS);
+        self.nodes[0] = self.start(0);
+        for index in 0..ROOMS.len() {
+            let epoch = self.table.next_epoch(0, self.now_ms);
+            let request = self.nodes[0].try_claim(&room(index), epoch, self.now_ms);
+            let answer = self.table.try_claim(&request, Some(&proof(false)), self.now_ms);
+            assert!(matches!(answer, ClaimAnswer::Granted(_)), "{} is {answer:?}", request.room);
         }
     }
 }
@@ -718,6 +794,7 @@ proptest! {
         }
         world.settle();
         world.check_agreement();
+        world.check_rooms_become_free();
     }
 
     #[test]
@@ -731,5 +808,6 @@ proptest! {
         }
         world.settle();
         world.check_agreement();
+        world.check_rooms_become_free();
     }
 }

@@ -68,6 +68,8 @@ pub struct Client {
     role: Role,
     app: String,
     stream_name: String,
+    flash_ver: &'static str,
+    caps_ex: f64,
     stage: Stage,
     reader: ChunkReader,
     events: VecDeque<ClientEvent>,
@@ -92,11 +94,23 @@ impl Client {
             role,
             app: app.to_owned(),
             stream_name: stream_name.to_owned(),
+            flash_ver: "FMLE/3.0 (compatible; synctv)",
+            caps_ex: 0.0,
             stage: Stage::Handshake(Vec::new()),
             reader: ChunkReader::new(ChunkLimits::default()),
             events: VecDeque::new(),
             output,
         }
+    }
+
+    /// The client, under the name of another program.
+    pub fn calling_itself(self, flash_ver: &'static str) -> Self {
+        Self { flash_ver, ..self }
+    }
+
+    /// The client, which says that it takes reconnect requests.
+    pub fn taking_reconnect_requests(self) -> Self {
+        Self { caps_ex: 1.0, ..self }
     }
 
     /// Takes what the server sent, in any pieces.
@@ -147,7 +161,8 @@ impl Client {
         self.output.extend(control::set_chunk_size(OUT_CHUNK_SIZE_BYTES as u32));
         let properties = Value::object([
             ("app", Value::text(&*self.app)),
-            ("flashVer", Value::text("FMLE/3.0 (compatible; synctv)")),
+            ("flashVer", Value::text(self.flash_ver)),
+            ("capsEx", Value::Number(self.caps_ex)),
             ("tcUrl", Value::text(format!("rtmp://localhost/{}", self.app))),
         ]);
         self.send_command(0, &[Value::text("connect"), Value::Number(CONNECT), properties]);

@@ -18,6 +18,10 @@ pub enum Command {
         app: String,
         /// The URL that the client was given. Empty if absent.
         tc_url: String,
+        /// The client, as it calls itself. Empty if absent.
+        flash_ver: String,
+        /// What the client can do beyond RTMP, as a mask (E-RTMP v2). 0 if absent.
+        caps_ex: u32,
     },
     /// `createStream` (section 7.2.1.3).
     CreateStream {
@@ -149,7 +153,15 @@ impl Command {
         let arguments = arguments(values);
         let stream_name = || text(arguments.first());
         match name {
-            "connect" => Self::Connect { transaction, app: property("app"), tc_url: property("tcUrl") },
+            "connect" => Self::Connect {
+                transaction,
+                app: property("app"),
+                tc_url: property("tcUrl"),
+                flash_ver: property("flashVer"),
+                // A number that is none of a mask's becomes the nearest one.
+                caps_ex: values.get(2).and_then(|object| object.get("capsEx")?.as_number()).unwrap_or(0.0)
+                    as u32,
+            },
             "createStream" => Self::CreateStream { transaction },
             "releaseStream" => Self::ReleaseStream { transaction },
             "FCPublish" => Self::FcPublish { transaction, stream_name: stream_name() },
@@ -210,6 +222,16 @@ mod tests {
         Command::parse(type_id, &payload, LIMIT_BYTES)
     }
 
+    fn connect_command(app: &str, tc_url: &str) -> Command {
+        Command::Connect {
+            transaction: 1.0,
+            app: app.into(),
+            tc_url: tc_url.into(),
+            flash_ver: String::new(),
+            caps_ex: 0,
+        }
+    }
+
     fn publish(stream_name: &str) -> Command {
         Command::Publish { transaction: 5.0, stream_name: stream_name.into(), kind: "live".into() }
     }
@@ -233,7 +255,7 @@ mod tests {
             Value::text("live"),
         ];
         for type_id in [17, 20] {
-            let expected = Command::Connect { transaction: 1.0, app: "live".into(), tc_url: "t".into() };
+            let expected = connect_command("live", "t");
             assert_eq!(parse(type_id, &connect), Ok(expected));
             let expected =
                 Command::Publish { transaction: 5.0, stream_name: "room".into(), kind: "live".into() };
@@ -245,7 +267,7 @@ mod tests {
     fn what_is_missing_is_empty() {
         let expected = Command::Publish { transaction: 0.0, stream_name: "".into(), kind: "".into() };
         assert_eq!(parse(20, &[Value::text("publish")]), Ok(expected));
-        let expected = Command::Connect { transaction: 1.0, app: "".into(), tc_url: "".into() };
+        let expected = connect_command("", "");
         assert_eq!(parse(20, &[Value::text("connect"), Value::Number(1.0), Value::Null]), Ok(expected));
     }
 
@@ -276,7 +298,7 @@ mod tests {
         amf0::write_all(&[Value::text("connect"), Value::Number(1.0), object], &mut payload);
         payload.truncate(payload.len() - 3);
         let (command, unreadable) = Command::parse(20, &payload, LIMIT_BYTES).unwrap();
-        assert_eq!(command, Command::Connect { transaction: 1.0, app: "live".into(), tc_url: "".into() });
+        assert_eq!(command, connect_command("live", ""));
         assert_eq!(unreadable, Some(Amf0Error::Truncated));
     }
 

@@ -5,6 +5,7 @@
 //! media that a publisher sends meanwhile waits behind it as events.
 
 mod commands;
+mod encoder;
 mod media;
 mod reply;
 mod request;
@@ -26,6 +27,7 @@ use crate::{
     access::Confidential,
     stream::{frame::Frame, room::RoomNameError},
 };
+pub use encoder::ReconnectHabit;
 use reply::Output;
 use request::App;
 pub use request::StreamRequest;
@@ -211,6 +213,7 @@ pub struct Session {
     /// request.
     is_taken_back: bool,
     has_played: bool,
+    reconnect_habit: ReconnectHabit,
     has_noted_unreadable: bool,
     events: VecDeque<Event>,
     output: Output,
@@ -241,6 +244,7 @@ impl Session {
             commands_left: COMMANDS_MAX,
             is_taken_back: false,
             has_played: false,
+            reconnect_habit: ReconnectHabit::default(),
             has_noted_unreadable: false,
             events: VecDeque::new(),
             output: Output::new(),
@@ -273,6 +277,11 @@ impl Session {
     /// The connection's phase.
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// The time that the peer lets pass before it reconnects.
+    pub fn reconnect_habit(&self) -> ReconnectHabit {
+        self.reconnect_habit
     }
 
     /// Says yes to the last [`Event::Publish`] or [`Event::Play`]. Does nothing if none is pending.
@@ -317,6 +326,14 @@ impl Session {
         let looks_on = self.phase == Phase::PlayPending && self.has_played;
         self.phase = if looks_on { Phase::Idle } else { Phase::Closed };
         self.is_taken_back = false;
+    }
+
+    /// Asks the peer to publish on another connection, and to leave this one then. Does nothing unless it publishes and said
+    /// that it takes such requests.
+    pub fn request_reconnect(&mut self, description: &str) {
+        if self.phase == Phase::Publishing && self.reconnect_habit == ReconnectHabit::OnRequest {
+            self.output.reconnect_request(description);
+        }
     }
 
     /// Ends the peer's publish, after which the connection is to be closed. Does nothing if it does not publish.

@@ -183,6 +183,11 @@ impl Batcher {
         self.video.is_present() && self.entry.is_anywhere()
     }
 
+    /// Returns the time of the last keyframe, while keyframes come.
+    pub fn last_keyframe_ms(&self) -> Option<i64> {
+        self.entry.last_keyframe_ms()
+    }
+
     /// Returns the headers of a viewer for whom no media is kept, if it should not wait for a keyframe: it gets audio at
     /// once and video later.
     pub fn headers_for_audio_first(&self) -> Option<SharedHeaders> {

@@ -9,6 +9,8 @@ mod frame_class;
 pub mod gop;
 pub mod header_key;
 pub mod headers;
+pub mod held_frames;
+pub mod keyframe_rhythm;
 pub mod metadata;
 mod opening;
 pub mod publication_resume;

@@ -126,6 +126,14 @@ impl VideoEntry {
         }
     }
 
+    /// Returns the time of the last keyframe, while keyframes come.
+    pub fn last_keyframe_ms(&self) -> Option<i64> {
+        match self {
+            Self::Keyframes { last_ms, .. } => Some(*last_ms),
+            Self::Waiting { .. } | Self::Anywhere { .. } => None,
+        }
+    }
+
     /// Returns whether recovery points make a difference.
     pub fn wants_recovery_points(&self) -> bool {
         !matches!(self, Self::Keyframes { is_outgrown: false, .. })

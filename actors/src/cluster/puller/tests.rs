@@ -20,7 +20,7 @@ use super::*;
 use crate::{
     cluster::{origin::NodeAddresses, store::ClaimError},
     directory::{OpenError, StreamDirectory},
-    events::{EndReason, Flush, Source, StreamSettings, StreamState},
+    events::{EndReason, Flush, Relocation, Source, StreamSettings, StreamState},
     hls::{HlsMode, HlsSessions},
     stream::{PublishError, StreamHandle},
     testing::{
@@ -263,9 +263,17 @@ async fn pulled_rooms_have_a_limit_of_their_own_and_keep_no_publisher_out() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(bench.directory.open(&to_play(room("z"))).await.unwrap_err(), OpenError::RoomLimit { max: 2 });
     let publisher = ProbeHandle::start();
-    let _a = bench.directory.publish(&to_publish(room("a")), publisher.events()).await.unwrap();
-    let _x = bench.directory.publish(&to_publish(room("x")), publisher.events()).await.unwrap();
-    let over = bench.directory.publish(&to_publish(room("b")), publisher.events()).await;
+    let _a = bench
+        .directory
+        .publish(&to_publish(room("a")), Relocation::AT_ONCE, publisher.events())
+        .await
+        .unwrap();
+    let _x = bench
+        .directory
+        .publish(&to_publish(room("x")), Relocation::AT_ONCE, publisher.events())
+        .await
+        .unwrap();
+    let over = bench.directory.publish(&to_publish(room("b")), Relocation::AT_ONCE, publisher.events()).await;
     assert_eq!(over.unwrap_err(), PublishError::RoomLimit { max: 2 });
     let z = bench.directory.clone();
     let freed = actix_rt::spawn(async move { z.open(&to_play(room("z"))).await });
@@ -373,11 +381,38 @@ async fn a_publisher_of_this_node_takes_over_from_a_pull_and_viewers_stay() {
     let bench = Bench::new().await;
     let (mut viewer, stream, mut pulled) = bench.watched().await;
     let publisher = ProbeHandle::start();
-    let publication = bench.directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
+    let publication = bench
+        .directory
+        .publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events())
+        .await
+        .unwrap();
+    publication.send(vec![samples::video_header(), samples::inter(0)]).await.unwrap();
+    pulled.send(vec![samples::inter(33)]).await;
+    assert_eq!(all_video(&mut viewer, 33).await, [33], "up to the first keyframe of the new publisher");
+    publication.send(opening(40)).await.unwrap();
+    pulled.send(vec![samples::inter(66)]).await;
+    assert_eq!(all_video(&mut viewer, 66).await, [66], "which waits for what is on its way");
+    assert!(!stream.is_published_here(), "other nodes would get what they have");
+    assert_eq!(all_video(&mut viewer, 99).await, [66, 99], "headers, then the keyframe");
     assert!(stream.is_published_here());
     assert!(pulled.is_closed().await);
+}
+
+#[actix_rt::test]
+async fn a_publisher_of_this_node_takes_over_at_once_when_the_pull_ends() {
+    let bench = Bench::new().await;
+    let (mut viewer, stream, pulled) = bench.watched().await;
+    let publisher = ProbeHandle::start();
+    let publication = bench
+        .directory
+        .publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events())
+        .await
+        .unwrap();
+    drop(pulled);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(stream.is_published_here());
     publication.send(opening(0)).await.unwrap();
-    assert_eq!(all_video(&mut viewer, 33).await, [0, 33], "headers, then the picture");
+    assert_eq!(all_video(&mut viewer, 33).await, [0, 33]);
 }
 
 #[actix_rt::test]
@@ -396,9 +431,13 @@ async fn is_cut_once_it_is_published_here(mode: HlsMode) {
     let bench = Bench::with(settings(), Some(hls.clone())).await;
     let (_viewer, _stream, _pulled) = bench.watched().await;
     assert!(hls.open(&bench.directory, &to_play(room("r")), 0).await.unwrap().is_none());
-    let publication =
-        bench.directory.publish(&to_publish(room("r")), ProbeHandle::start().events()).await.unwrap();
+    let publication = bench
+        .directory
+        .publish(&to_publish(room("r")), Relocation::AT_ONCE, ProbeHandle::start().events())
+        .await
+        .unwrap();
     publication.send(opening(0)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(hls.open(&bench.directory, &to_play(room("r")), 0).await.unwrap().is_some());
 }
 
@@ -407,8 +446,11 @@ async fn a_room_that_waits_for_its_publisher_is_not_cut_on_demand() {
     let storage = tempfile::tempdir().unwrap();
     let hls = HlsSessions::start(hls_settings(HlsMode::OnDemand, storage.path()));
     let bench = Bench::with(settings(), Some(hls.clone())).await;
-    let publication =
-        bench.directory.publish(&to_publish(room("r")), ProbeHandle::start().events()).await.unwrap();
+    let publication = bench
+        .directory
+        .publish(&to_publish(room("r")), Relocation::AT_ONCE, ProbeHandle::start().events())
+        .await
+        .unwrap();
     publication.send(opening(0)).await.unwrap();
     drop(publication);
     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -424,7 +466,10 @@ async fn a_publisher_who_is_refused_leaves_the_pull_as_it_is() {
     let bench = Bench::new().await;
     let (mut viewer, _stream, mut pulled) = bench.watched().await;
     bench.store.claim_as(Err(ClaimError::Taken { node: "n2".to_owned() }));
-    let refused = bench.directory.publish(&to_publish(room("r")), ProbeHandle::start().events()).await;
+    let refused = bench
+        .directory
+        .publish(&to_publish(room("r")), Relocation::AT_ONCE, ProbeHandle::start().events())
+        .await;
     assert_eq!(refused.unwrap_err(), PublishError::Busy);
     pulled.send(vec![samples::inter(33)]).await;
     assert_eq!(all_video(&mut viewer, 33).await, [33]);
@@ -435,7 +480,11 @@ async fn viewers_of_a_publisher_who_went_to_another_node_follow() {
     let bench = Bench::new().await;
     bench.store.locate_at(Ok(None));
     let publisher = ProbeHandle::start();
-    let publication = bench.directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
+    let publication = bench
+        .directory
+        .publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events())
+        .await
+        .unwrap();
     let stream = bench.watch().await.unwrap();
     let mut viewer = ProbeHandle::start();
     viewer.join(&stream, 0);
@@ -452,8 +501,11 @@ async fn viewers_of_a_publisher_who_went_to_another_node_follow() {
 #[actix_rt::test]
 async fn nobody_looks_for_a_room_that_nobody_watches() {
     let bench = Bench::new().await;
-    let publication =
-        bench.directory.publish(&to_publish(room("r")), ProbeHandle::start().events()).await.unwrap();
+    let publication = bench
+        .directory
+        .publish(&to_publish(room("r")), Relocation::AT_ONCE, ProbeHandle::start().events())
+        .await
+        .unwrap();
     publication.send(opening(0)).await.unwrap();
     drop(publication);
     tokio::time::sleep(2 * GRACE).await;

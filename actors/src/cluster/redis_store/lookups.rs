@@ -34,7 +34,7 @@ impl Inner {
         room: &RoomName,
         fresh: bool,
     ) -> Result<Trace, RedisError> {
-        let TracedRow { row, holders, now_ms } = self.table.trace(link, room).await?;
+        let TracedRow { row, is_reserved, holders, now_ms } = self.table.trace(link, room).await?;
         let current = match row {
             Some(row) => self.origin(link, row, fresh).await?,
             None => None,
@@ -43,7 +43,7 @@ impl Inner {
         for holder in holders {
             past.push(self.past_origin(link, holder, now_ms, fresh).await?);
         }
-        Ok(Trace { current, holders: past })
+        Ok(Trace { current, is_reserved, holders: past })
     }
 
     /// The node that has the room, if it is another one that lives.
@@ -135,6 +135,7 @@ impl Inner {
         self.note_epoch(listing.last_epoch());
         self.forget_long_dead(link, &listing).await?;
         let own = &self.membership.process;
+        self.table.forget_offers(link, own, &listing.lapsed_offers).await?;
         let listed: HashMap<&RoomName, u64> = listing
             .rooms
             .iter()

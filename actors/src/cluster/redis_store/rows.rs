@@ -34,6 +34,8 @@ pub(super) struct ListedLease {
 #[derive(Debug)]
 pub(super) struct TracedRow {
     pub row: Option<RoomRow>,
+    /// The room is kept for its publisher, who reconnects.
+    pub is_reserved: bool,
     pub holders: Vec<NumberHolder>,
     pub now_ms: u64,
 }
@@ -43,6 +45,8 @@ pub(super) struct TracedRow {
 pub(super) struct Listing {
     pub rooms: Vec<(RoomName, RoomRow)>,
     pub leases: HashMap<String, ListedLease>,
+    /// Rooms whose reservations have lapsed.
+    pub lapsed_offers: Vec<RoomName>,
     pub now_ms: u64,
 }
 
@@ -66,15 +70,17 @@ impl ListedLease {
 
 impl Listing {
     pub fn new(fields: Vec<(String, String)>, now_ms: u64) -> Self {
-        let (mut rooms, mut leases) = (Vec::new(), HashMap::new());
+        let (mut rooms, mut leases, mut lapsed_offers) = (Vec::new(), HashMap::new(), Vec::new());
         for (field, text) in fields {
             if let Some(node) = field.strip_prefix("n:") {
                 leases.extend(ListedLease::parse(&text).map(|lease| (node.to_owned(), lease)));
             } else if let Some(room) = field.strip_prefix("r:").and_then(|room| RoomName::new(room).ok()) {
                 rooms.extend(RoomRow::parse(&text).map(|row| (room, row)));
+            } else if let Some(room) = field.strip_prefix("o:").and_then(|room| RoomName::new(room).ok()) {
+                lapsed_offers.extend(offer_until_ms(&text).filter(|until| *until <= now_ms).map(|_| room));
             }
         }
-        Self { rooms, leases, now_ms }
+        Self { rooms, leases, lapsed_offers, now_ms }
     }
 
     /// Whether the table says that the process is alive.
@@ -102,6 +108,13 @@ impl Listing {
         }
         dead
     }
+}
+
+/// The time at which a reservation lapses, `NODE INCARNATION EPOCH UNTIL PROOF`.
+pub(super) fn offer_until_ms(text: &str) -> Option<u64> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let [_, _, _, until_ms, _] = words[..] else { return None };
+    until_ms.parse().ok()
 }
 
 /// `NODE INCARNATION EPOCH FIRST LEFT HLS`, with a comma between them, oldest first.
@@ -154,10 +167,14 @@ mod tests {
             ("r:bad name", "n1 7 12 900"),
             ("n:n1", "7 1001 h:1 h:2 -"),
             ("n:n2", "{\"json\": true}"),
+            ("o:lapsed", "n1 7 12 1000 proof"),
+            ("o:live", "n1 7 12 1001 proof"),
+            ("o:broken", "n1 7 12 1000"),
             ("other", "x"),
         ]);
         let names: Vec<&str> = listing.rooms.iter().map(|(room, _)| room.as_str()).collect();
         assert_eq!((names, listing.leases.len(), listing.last_epoch()), (vec!["good"], 1, 12));
+        assert_eq!(listing.lapsed_offers, [RoomName::new("lapsed").unwrap()]);
         assert!(listing.is_alive(&listing.rooms[0].1.process));
         assert_eq!(listing.leases["n1"].lease.addresses.hls, None);
     }

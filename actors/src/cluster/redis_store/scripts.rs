@@ -31,8 +31,9 @@ return {text(epoch), text(now)}
 ";
 
 /// What the scripts of a room begin with: on the table, the room's entry and its numbers, with NODES (what the keys of
-/// leases begin with) ROOM NODE INCARNATION EPOCH. A claim in the table is `NODE INCARNATION EPOCH SINCE`, a lease
-/// `INCARNATION UNTIL RTMP HTTPFLV HLS`. What is not of that form is not there.
+/// leases begin with) ROOM NODE INCARNATION EPOCH. A claim in the table is `NODE INCARNATION EPOCH SINCE`, a reservation
+/// `NODE INCARNATION EPOCH UNTIL PROOF`, a lease `INCARNATION UNTIL RTMP HTTPFLV HLS`. What is not of that form is not
+/// there.
 const ROOM: &str = "
 local room, node, incarnation, epoch = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local function lease_of(name)
@@ -44,7 +45,12 @@ end
 local held = words(redis.call('HGET', KEYS[1], 'r:' .. room))
 if #held ~= 4 or not tonumber(held[3]) then held = nil end
 local is_own = held and held[1] == node and held[2] == incarnation and held[3] == epoch
+local offer = words(redis.call('HGET', KEYS[1], 'o:' .. room))
+if #offer ~= 5 or not tonumber(offer[3]) then offer = nil end
 local function put(since)
+    if offer and not (offer[1] == node and offer[2] == incarnation and offer[3] == epoch) then
+        redis.call('HDEL', KEYS[1], 'o:' .. room)
+    end
     redis.call('HSET', KEYS[1], 'r:' .. room, table.concat({node, incarnation, epoch, text(since)}, ' '))
 end
 ";
@@ -153,13 +159,20 @@ local function leave_numbers()
 end
 ";
 
-/// `bid`, with VALID_UNTIL, and the TTL of the room's entry. A bidder whose lease is not in the table must not believe that a
+/// `try_claim`, with VALID_UNTIL, the TTL of the room's entry, and the publisher's PROOF. A bidder whose lease is not in the table must not believe that a
 /// room is free: others' claims may be as lost.
 const BID: &str = "
 local listed = words(redis.call('HGET', KEYS[1], 'n:' .. node))[1]
 if listed ~= incarnation or lease_of(node) ~= incarnation then return {'no_lease'} end
-if held and held[1] ~= node and lease_of(held[1]) == held[2] then return {'held', held[1], held[2], held[3]} end
+local is_reserved = offer and (tonumber(offer[4]) or 0) > now
+local is_expected = is_reserved and offer[5] == ARGV[8]
+local is_offered = is_expected and held
+    and held[1] == offer[1] and held[2] == offer[2] and held[3] == offer[3]
+if held and not is_offered and held[1] ~= node and lease_of(held[1]) == held[2] then
+    return {'held', held[1], held[2], held[3]}
+end
 if held and tonumber(held[3]) > tonumber(epoch) then return {'late'} end
+if is_reserved and not is_expected then return {'held', offer[1], offer[2], offer[3]} end
 if now > tonumber(ARGV[6]) then return {'late'} end
 put(now)
 local granted = grant_numbers()
@@ -185,6 +198,21 @@ local since = math.min(now, tonumber(epoch))
 put(since)
 reserve_numbers(ARGV[8], ARGV[9], ARGV[10])
 return {'reasserted', show(text(since), ARGV[7])}
+";
+
+/// `offer`, with HOLD and PROOF: whether the room is reserved. The table in memory limits how many are; here they are as many
+/// as rooms that drain, and go with the next look of any node.
+const OFFER: &str = "
+if not is_own then return 0 end
+local row = {node, incarnation, epoch, text(now + tonumber(ARGV[6])), ARGV[7]}
+redis.call('HSET', KEYS[1], 'o:' .. room, table.concat(row, ' '))
+return 1
+";
+
+/// Forgets a reservation that has lapsed.
+const FORGET_OFFER: &str = "
+if offer and (tonumber(offer[4]) or 0) <= now then redis.call('HDEL', KEYS[1], 'o:' .. room) end
+return 0
 ";
 
 /// `release`: the time.
@@ -266,6 +294,8 @@ pub(super) struct Scripts {
     pub next_epoch: Script,
     pub request: Script,
     pub renew: Script,
+    pub offer: Script,
+    pub forget_offer: Script,
     pub release: Script,
     pub reserve: Script,
     pub renew_lease: Script,
@@ -280,6 +310,8 @@ pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
         next_epoch: Script::new(&[COMMON, NEXT_EPOCH]),
         request: room(BID),
         renew: room(RENEW),
+        offer: room(OFFER),
+        forget_offer: room(FORGET_OFFER),
         release: room(RELEASE),
         reserve: room(RESERVE_NUMBERS),
         renew_lease: Script::new(&[COMMON, LEASE, RENEW_LEASE]),
@@ -321,9 +353,12 @@ impl Script {
 impl Scripts {
     /// Gives Redis all of them.
     pub fn load(&self) -> Pipeline {
-        let Self { next_epoch, request, renew, release, reserve, renew_lease, end_lease, forget_dead } = self;
+        let Self { next_epoch, request, renew, offer, forget_offer, release, reserve, .. } = self;
+        let Self { renew_lease, end_lease, forget_dead, .. } = self;
+        let rooms = [next_epoch, request, renew, offer, forget_offer, release, reserve];
+        let leases = [renew_lease, end_lease, forget_dead];
         let mut load = Pipeline::new();
-        for script in [next_epoch, request, renew, release, reserve, renew_lease, end_lease, forget_dead] {
+        for script in rooms.into_iter().chain(leases) {
             load.cmd("SCRIPT").arg("LOAD").arg(&script.code).ignore();
         }
         load

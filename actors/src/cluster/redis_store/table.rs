@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, aio::MultiplexedConnection, cmd};
 use synctv_media::{
+    access::PublisherProof,
     cluster::{
         claims::{ClaimAnswer, ClaimRequest, Holder, LeaseAnswer, NodeAddresses, RenewAnswer},
         numbers::{HlsNumbers, NumberGrant, NumberUse},
@@ -73,10 +74,12 @@ impl Table {
         &self,
         link: &mut MultiplexedConnection,
         request: &ClaimRequest,
+        proof: Option<&PublisherProof>,
     ) -> RedisResult<(ClaimAnswer, Shown)> {
         let mut call = self.call_room(&SCRIPTS.request, &request.room, &request.process, request.epoch);
-        let answer: Vec<String> =
-            call.arg(request.valid_until_ms).arg(millis(self.entry_ttl)).query_async(link).await?;
+        call.arg(request.valid_until_ms).arg(millis(self.entry_ttl));
+        call.arg(proof.map(PublisherProof::as_str).unwrap_or_default());
+        let answer: Vec<String> = call.query_async(link).await?;
         match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["won", shown, ref numbers @ ..] => Ok((ClaimAnswer::Granted(grant(numbers)?), shown_of(shown))),
             ["late"] => Ok((ClaimAnswer::Late, Shown::Yes)),
@@ -103,6 +106,30 @@ impl Table {
         });
         let answers: Vec<(String, String)> = all(link, &mut calls).await?;
         answers.iter().map(|(answer, shown)| Ok((renew_answer(answer)?, shown_of(shown)))).collect()
+    }
+
+    /// Reserves the room of a claim for `hold`. Says whether it is reserved.
+    pub async fn offer(
+        &self,
+        link: &mut MultiplexedConnection,
+        room: &RoomName,
+        by: &Holder,
+        proof: &PublisherProof,
+        hold: Duration,
+    ) -> RedisResult<bool> {
+        let mut call = self.call_room(&SCRIPTS.offer, room, &by.process, by.epoch);
+        call.arg(millis(hold)).arg(proof.as_str()).query_async(link).await
+    }
+
+    /// Forgets the reservations of `rooms` that have lapsed.
+    pub async fn forget_offers(
+        &self,
+        link: &mut MultiplexedConnection,
+        process: &Process,
+        rooms: &[RoomName],
+    ) -> RedisResult<()> {
+        let mut calls = rooms.iter().map(|room| self.call_room(&SCRIPTS.forget_offer, room, process, 0));
+        all::<u64>(link, &mut calls).await.map(drop)
     }
 
     /// Frees what is still the process's. Gives the table's clock after it.
@@ -218,14 +245,17 @@ impl Table {
     /// What there is to know of where a room is and was.
     pub async fn trace(&self, link: &mut MultiplexedConnection, room: &RoomName) -> RedisResult<TracedRow> {
         let mut all = Pipeline::new();
-        all.cmd("HGET").arg(self.keys.claims()).arg(format!("r:{room}"));
+        all.cmd("HMGET").arg(self.keys.claims()).arg(format!("r:{room}")).arg(format!("o:{room}"));
         all.cmd("HGET").arg(self.keys.numbers(room)).arg("holders").cmd("TIME");
-        let (row, holders, (seconds, micros)): (Option<String>, Option<String>, (u64, u64)) =
+        type Words = Option<String>;
+        let ((row, offer), holders, (seconds, micros)): ((Words, Words), Words, (u64, u64)) =
             all.query_async(link).await?;
+        let now_ms = seconds * 1000 + micros / 1000;
         Ok(TracedRow {
             row: row.as_deref().and_then(RoomRow::parse),
+            is_reserved: offer.as_deref().and_then(rows::offer_until_ms).is_some_and(|until| until > now_ms),
             holders: rows::holders(&holders.unwrap_or_default()),
-            now_ms: seconds * 1000 + micros / 1000,
+            now_ms,
         })
     }
 

@@ -10,6 +10,7 @@ use actix::{Actor, Context, Handler};
 use synctv_media::cluster::{
     claims::{ClaimTable, Holder, LeaseAnswer, NodeAddresses},
     numbers::{HlsNumbers, NumberGrant, NumberHolder, NumberUse},
+    offers::Offer,
     process::Process,
 };
 use tokio::time::Instant;
@@ -183,7 +184,7 @@ async fn of_all_claimants_of_a_room_on_all_nodes_exactly_one_wins() {
     for index in 0..50 {
         let name = format!("r{index}");
         let claims =
-            (0..20).flat_map(|_| &nodes).map(|node| node.claim(room(&name), owner.clone().recipient()));
+            (0..20).flat_map(|_| &nodes).map(|node| node.claim(room(&name), None, owner.clone().recipient()));
         let answers = futures::future::join_all(claims).await;
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{name}");
         let taken = |answer: &&Result<Claimed, ClaimError>| matches!(answer, Err(ClaimError::Taken { .. }));
@@ -196,7 +197,7 @@ async fn of_all_claimants_of_a_room_on_all_nodes_exactly_one_wins() {
 async fn entries_are_as_documented_and_gone_when_released() {
     let redis = Redis::start().await;
     let store = redis.node("n1", 7).await;
-    let claim = store.claim(&room("r")).await.unwrap().claim;
+    let claim = store.claim(&room("r"), None).await.unwrap().claim;
     let fields: Vec<String> = query(&store, "HMGET stream:r publisher_node epoch incarnation").await;
     assert_eq!(fields, ["n1".to_owned(), claim.epoch.to_string(), "7".to_owned()]);
     let (claim_ms, lease_ms): (i64, i64) =
@@ -219,7 +220,7 @@ async fn entries_are_as_documented_and_gone_when_released() {
 async fn a_room_is_found_from_other_nodes_for_as_long_as_its_node_lives() {
     let redis = Redis::start().await;
     let (n1, n2) = (redis.node("n1", 1).await, redis.node("n2", 2).await);
-    let claim = n1.claim(&room("r")).await.unwrap().claim;
+    let claim = n1.claim(&room("r"), None).await.unwrap().claim;
     let origin = n2.locate(&room("r")).await.unwrap().unwrap();
     assert_eq!((origin.node.as_str(), origin.epoch), ("n1", claim.epoch));
     assert_eq!(origin.addresses.hls.as_deref(), Some("n1:8081"));
@@ -234,13 +235,13 @@ async fn a_room_is_found_from_other_nodes_for_as_long_as_its_node_lives() {
 async fn a_room_is_taken_over_when_its_lease_is_gone_and_its_owner_finds_out() {
     let redis = Redis::start().await;
     let (n1, n2) = (redis.node("n1", 1).await, redis.node("n2", 2).await);
-    let first = n1.claim(&room("r")).await.unwrap().claim;
-    let taken = n2.claim(&room("r")).await.unwrap_err();
+    let first = n1.claim(&room("r"), None).await.unwrap().claim;
+    let taken = n2.claim(&room("r"), None).await.unwrap_err();
     assert_eq!(taken, ClaimError::Taken { node: "n1".to_owned() });
     lapse(&n1, "n1").await;
-    assert!(is_unavailable(&n1.claim(&room("other")).await), "without a lease it takes nothing");
+    assert!(is_unavailable(&n1.claim(&room("other"), None).await), "without a lease it takes nothing");
     assert_eq!(lease_answer(&n2).await, LeaseAnswer::Kept);
-    let second = n2.claim(&room("r")).await.unwrap().claim;
+    let second = n2.claim(&room("r"), None).await.unwrap().claim;
     assert!(second.epoch > first.epoch);
     assert_eq!(lease_answer(&n1).await, LeaseAnswer::Taken);
     assert_eq!(n1.renew(vec![unused(&first)]).await.unwrap(), vec![first.clone()]);
@@ -252,9 +253,9 @@ async fn a_room_is_taken_over_when_its_lease_is_gone_and_its_owner_finds_out() {
 async fn a_restarted_node_takes_its_name_and_rooms_at_once() {
     let redis = Redis::start().await;
     let before = redis.node("n1", 1).await;
-    before.claim(&room("r")).await.unwrap();
+    before.claim(&room("r"), None).await.unwrap();
     let after = redis.node("n1", 2).await;
-    assert!(after.claim(&room("r")).await.is_ok());
+    assert!(after.claim(&room("r"), None).await.is_ok());
     assert!(matches!(lease_answer(&before).await, LeaseAnswer::Lost(lease) if lease.incarnation == 2));
 }
 
@@ -262,19 +263,19 @@ async fn a_restarted_node_takes_its_name_and_rooms_at_once() {
 async fn an_emptied_redis_gets_its_rooms_back_and_no_epoch_twice() {
     let mut redis = Redis::start().await;
     let (n1, n2) = (redis.node("n1", 1).await, redis.node("n2", 2).await);
-    let first = n1.claim(&room("r")).await.unwrap();
+    let first = n1.claim(&room("r"), None).await.unwrap();
     let used =
         NumberUse { first_sequence: first.numbers.first.sequence, limit: first.numbers.limit.plus(5_000) };
     redis.restart_empty().await;
-    assert!(is_unavailable(&n2.claim(&room("r")).await), "another table is not believed");
+    assert!(is_unavailable(&n2.claim(&room("r"), None).await), "another table is not believed");
     assert_eq!(lease_answer(&n1).await, LeaseAnswer::Taken);
     assert_eq!(n1.renew(vec![UsedClaim { claim: first.claim.clone(), used }]).await.unwrap(), []);
     assert_eq!(lease_answer(&n2).await, LeaseAnswer::Taken);
-    let taken = n2.claim(&room("r")).await.unwrap_err();
+    let taken = n2.claim(&room("r"), None).await.unwrap_err();
     assert_eq!(taken, ClaimError::Taken { node: "n1".to_owned() });
-    assert!(n2.claim(&room("other")).await.unwrap().claim.epoch > first.claim.epoch);
+    assert!(n2.claim(&room("other"), None).await.unwrap().claim.epoch > first.claim.epoch);
     n1.release(first.claim).await.unwrap();
-    let next = n2.claim(&room("r")).await.unwrap().numbers;
+    let next = n2.claim(&room("r"), None).await.unwrap().numbers;
     assert!(next.first.sequence >= used.limit.sequence, "its numbers are remembered by their node");
 }
 
@@ -315,10 +316,10 @@ async fn what_another_application_has_is_neither_read_nor_touched() {
     ] {
         query::<redis::Value>(&n1, command).await;
     }
-    let claim = n1.claim(&room("r")).await.unwrap().claim;
+    let claim = n1.claim(&room("r"), None).await.unwrap().claim;
     for name in ["orders", "config", "other", "broken"] {
         assert_eq!(n2.locate(&room(name)).await.unwrap(), None, "{name}");
-        let claim = n1.claim(&room(name)).await.unwrap().claim;
+        let claim = n1.claim(&room(name), None).await.unwrap().claim;
         assert_eq!(
             n2.locate(&room(name)).await.unwrap().map(|origin| origin.epoch),
             Some(claim.epoch),
@@ -350,7 +351,7 @@ async fn a_table_of_another_kind_ends_the_start_with_what_to_do() {
     let mut elsewhere = redis.membership("n2", 2);
     elsewhere.prefix = KeyPrefix::new("mine:").unwrap();
     let joined = join(elsewhere, Instant::now() + PATIENCE).await.unwrap();
-    RedisStore::new(&joined).claim(&room("r")).await.unwrap();
+    RedisStore::new(&joined).claim(&room("r"), None).await.unwrap();
     let keys: Vec<String> = query(&store, "KEYS mine:*").await;
     assert_eq!(keys.len(), 5, "{keys:?}");
 }
@@ -359,9 +360,9 @@ async fn a_table_of_another_kind_ends_the_start_with_what_to_do() {
 async fn keys_that_are_evicted_give_no_room_away_and_come_back() {
     let redis = Redis::start().await;
     let (n1, n2) = (redis.node("n1", 1).await, redis.node("n2", 2).await);
-    let claim = n1.claim(&room("r")).await.unwrap().claim;
+    let claim = n1.claim(&room("r"), None).await.unwrap().claim;
     query::<i64>(&n1, "DEL stream:r node:n1 node:n2 claim_epoch synctv:numbers:r").await;
-    assert!(matches!(n2.claim(&room("r")).await, Err(ClaimError::Taken { .. })));
+    assert!(matches!(n2.claim(&room("r"), None).await, Err(ClaimError::Taken { .. })));
     assert!(n2.locate(&room("r")).await.unwrap().is_some());
     assert!(n1.audit(vec![claim.clone()]).await.unwrap().is_incomplete);
     assert_eq!(n1.renew(vec![unused(&claim)]).await.unwrap(), []);
@@ -373,7 +374,7 @@ async fn keys_that_are_evicted_give_no_room_away_and_come_back() {
     assert_eq!(query::<i64>(&n1, "EXISTS node:n1 node:n2").await, 2);
     query::<i64>(&n1, "DEL synctv:claims").await;
     assert!(
-        is_unavailable(&n2.claim(&room("r")).await),
+        is_unavailable(&n2.claim(&room("r"), None).await),
         "a node that is not in the table does not believe it"
     );
     for node in [&n1, &n2] {
@@ -381,7 +382,7 @@ async fn keys_that_are_evicted_give_no_room_away_and_come_back() {
     }
     assert!(n1.audit(vec![claim.clone()]).await.unwrap().is_incomplete);
     assert_eq!(n1.renew(vec![unused(&claim)]).await.unwrap(), []);
-    assert!(matches!(n2.claim(&room("r")).await, Err(ClaimError::Taken { .. })));
+    assert!(matches!(n2.claim(&room("r"), None).await, Err(ClaimError::Taken { .. })));
 }
 
 #[actix_rt::test]
@@ -391,15 +392,15 @@ async fn after_a_restore_the_later_claim_wins_and_one_that_its_node_does_not_kno
     std::fs::write(&config, "save \"\"\n").unwrap();
     let mut redis = Redis::start_with(&config, &[]).await;
     let (n1, n2) = (redis.node("n1", 1).await, redis.node("n2", 2).await);
-    let given_back = n1.claim(&room("given_back")).await.unwrap().claim;
-    let first = n1.claim(&room("moved")).await.unwrap().claim;
+    let given_back = n1.claim(&room("given_back"), None).await.unwrap().claim;
+    let first = n1.claim(&room("moved"), None).await.unwrap().claim;
     query::<String>(&n1, "SAVE").await;
     n1.release(given_back.clone()).await.unwrap();
     n1.release(first).await.unwrap();
-    let moved = n2.claim(&room("moved")).await.unwrap();
+    let moved = n2.claim(&room("moved"), None).await.unwrap();
     redis.restart_restored(directory.path()).await;
 
-    assert!(is_unavailable(&n2.claim(&room("other")).await), "it may lack what others were told");
+    assert!(is_unavailable(&n2.claim(&room("other"), None).await), "it may lack what others were told");
     let (before, after) = (n1.table_id(), n1.renew_lease().await.unwrap());
     assert_eq!(after.answer, LeaseAnswer::Kept, "the lease was saved");
     assert_ne!(before, after.table);
@@ -411,9 +412,9 @@ async fn after_a_restore_the_later_claim_wins_and_one_that_its_node_does_not_kno
     assert_eq!(renewed, [], "what is live stays live");
     assert_eq!(query::<String>(&n1, "HGET stream:moved publisher_node").await, "n2");
     n1.release(given_back).await.unwrap();
-    n2.claim(&room("given_back")).await.unwrap();
+    n2.claim(&room("given_back"), None).await.unwrap();
     n2.release(moved.claim).await.unwrap();
-    let next = n1.claim(&room("moved")).await.unwrap().numbers;
+    let next = n1.claim(&room("moved"), None).await.unwrap().numbers;
     assert!(next.first.sequence >= limit.sequence && !next.continues);
 }
 
@@ -427,7 +428,7 @@ async fn a_registry_gives_back_what_it_does_not_know_and_writes_again_what_is_no
     let n1 = RegistryHandle::start_on(&actix_rt::Arbiter::current(), Duration::from_secs(300), move || {
         RedisStore::new(&joined)
     });
-    let live = n1.claim(room("live"), Owner.start().recipient()).await.unwrap().claim;
+    let live = n1.claim(room("live"), None, Owner.start().recipient()).await.unwrap().claim;
     write(&n2, "r:stale", &format!("n1 1 {} 1", live.epoch - 1)).await;
     query::<i64>(&n2, "DEL stream:live").await;
     poll_until(async || {
@@ -436,7 +437,7 @@ async fn a_registry_gives_back_what_it_does_not_know_and_writes_again_what_is_no
     })
     .await;
     n2.renew_lease().await.unwrap();
-    n2.claim(&room("stale")).await.unwrap();
+    n2.claim(&room("stale"), None).await.unwrap();
     assert_eq!(query::<u64>(&n2, "HGET stream:live epoch").await, live.epoch);
 }
 
@@ -444,7 +445,7 @@ async fn a_registry_gives_back_what_it_does_not_know_and_writes_again_what_is_no
 async fn a_room_s_past_is_traced_over_all_that_had_it() {
     let redis = Redis::start().await;
     let (n1, n2, n3) = (redis.node("n1", 1).await, redis.node("n2", 2).await, redis.node("n3", 3).await);
-    let first = n1.claim(&room("r")).await.unwrap();
+    let first = n1.claim(&room("r"), None).await.unwrap();
     assert!(
         n1.reserve(UsedClaim {
             claim: first.claim.clone(),
@@ -457,7 +458,7 @@ async fn a_room_s_past_is_traced_over_all_that_had_it() {
         .unwrap()
     );
     n1.release(first.claim.clone()).await.unwrap();
-    let second = n2.claim(&room("r")).await.unwrap();
+    let second = n2.claim(&room("r"), None).await.unwrap();
     assert!(second.numbers.first.sequence >= first.numbers.limit.sequence + 900);
     let trace = n3.trace(&room("r"), false).await.unwrap();
     assert_eq!(trace.current.map(|origin| origin.node).as_deref(), Some("n2"));
@@ -483,28 +484,28 @@ async fn a_room_s_past_is_traced_over_all_that_had_it() {
 async fn a_redis_that_is_full_says_so_and_keeps_what_is_live() {
     let redis = Redis::start().await;
     let (n1, n2) = (redis.node("n1", 1).await, redis.node("n2", 2).await);
-    let claim = n1.claim(&room("r")).await.unwrap().claim;
+    let claim = n1.claim(&room("r"), None).await.unwrap().claim;
     assert!(!n1.renew_lease().await.unwrap().is_full);
     query::<String>(&n1, "CONFIG SET maxmemory 1").await;
     for _ in 0..3 {
         let renewal = n1.renew_lease().await.unwrap();
         assert_eq!((renewal.answer, renewal.is_full), (LeaseAnswer::Kept, true));
     }
-    let refused = n1.claim(&room("other")).await.unwrap_err();
+    let refused = n1.claim(&room("other"), None).await.unwrap_err();
     assert!(refused.to_string().contains("full"), "{refused}");
     assert_eq!(n1.renew(vec![unused(&claim)]).await.unwrap(), []);
     assert!(n2.trace(&room("r"), true).await.unwrap().current.is_some());
     n1.release(claim).await.unwrap();
     query::<String>(&n1, "CONFIG SET maxmemory 0").await;
     assert!(!n2.renew_lease().await.unwrap().is_full);
-    n2.claim(&room("r")).await.unwrap();
+    n2.claim(&room("r"), None).await.unwrap();
 }
 
 #[actix_rt::test]
 async fn what_a_dead_node_left_is_forgotten() {
     let redis = Redis::start().await;
     let (n1, n2) = (redis.node("n1", 1).await, redis.node("n2", 2).await);
-    n1.claim(&room("r")).await.unwrap();
+    n1.claim(&room("r"), None).await.unwrap();
     query::<i64>(&n1, "DEL node:n1").await;
     write(&n1, "n:n1", "1 1000 h:1 h:2 -").await;
     n2.audit(Vec::new()).await.unwrap();
@@ -527,6 +528,31 @@ async fn a_redis_cluster_and_a_sentinel_are_refused_by_name() {
     }
 }
 
+#[actix_rt::test]
+async fn a_room_that_is_offered_waits_for_its_publisher_on_all_nodes() {
+    let redis = Redis::start().await;
+    let (n1, n2) = (redis.node("n1", 1).await, redis.node("n2", 2).await);
+    let [own, other] = ["own", "other"].map(PublisherProof::from_text);
+    let first = n1.claim(&room("r"), Some(own.clone())).await.unwrap().claim;
+    assert!(n1.offer(first.clone(), own.clone(), LEASE_TTL).await.unwrap());
+    n1.leave(vec![first.clone()]).await.unwrap();
+    assert!(n2.trace(&room("r"), true).await.unwrap().is_reserved);
+    for proof in [None, Some(other)] {
+        let refused = n2.claim(&room("r"), proof).await.unwrap_err();
+        assert_eq!(refused, ClaimError::Taken { node: "n1".to_owned() });
+    }
+    let second = n2.claim(&room("r"), Some(own.clone())).await.unwrap().claim;
+    assert!(!n2.trace(&room("r"), true).await.unwrap().is_reserved, "it was taken");
+    assert!(!n1.offer(first, own.clone(), LEASE_TTL).await.unwrap(), "it is not its own any more");
+
+    assert!(n2.offer(second.clone(), own, Duration::ZERO).await.unwrap());
+    assert_eq!(query::<i64>(&n2, "HEXISTS synctv:claims o:r").await, 1);
+    n2.audit(vec![second.clone()]).await.unwrap();
+    assert_eq!(query::<i64>(&n2, "HEXISTS synctv:claims o:r").await, 0, "what lapsed is forgotten");
+    n2.release(second).await.unwrap();
+    n2.claim(&room("r"), None).await.unwrap();
+}
+
 /// Later than any test, and exact as a double, which is what scripts count with.
 const FAR_MS: u64 = 1 << 52;
 
@@ -546,6 +572,7 @@ async fn redis_follows_the_rules_of_the_table() {
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (chance >> 33) as usize % max
     };
+    let proofs = ["own", "other"].map(PublisherProof::from_text);
     let mut epochs = vec![1_u64];
     let ttl = Duration::from_secs(600);
     // The table's clock, which stands still for the model: numbers that count with it are compared by what is above.
@@ -557,7 +584,19 @@ async fn redis_follows_the_rules_of_the_table() {
         let request = ClaimRequest { room: name.clone(), process: process.clone(), epoch, valid_until_ms };
         let limit = HlsNumbers { sequence: 1 << 40, discontinuity: 1 << 30 }.plus(step);
         let used = NumberUse { first_sequence: (1 << 40) - 1, limit };
-        match pick(10) {
+        match pick(11) {
+            10 => {
+                let (proof, hold) = (proofs[pick(2)].clone(), [Duration::ZERO, ttl][pick(2)]);
+                let by = Holder { process: process.clone(), epoch };
+                let theirs = pool.run(async |link| table.offer(link, &name, &by, &proof, hold).await);
+                let theirs = theirs.await.unwrap();
+                let until_ms = if hold.is_zero() { 1 } else { u64::MAX };
+                let ours = model.offer(&name, Offer { by, proof, until_ms }, 1);
+                assert_eq!(theirs, ours, "step {step}: {request:?}");
+                pool.run(async |link| table.forget_offers(link, &process, &[room("a"), room("b")]).await)
+                    .await
+                    .unwrap();
+            }
             0 => {
                 let known = [0, epoch + 100][pick(2)];
                 let ticket = pool.run(async |link| table.next_ticket(link, known).await).await.unwrap();
@@ -566,8 +605,10 @@ async fn redis_follows_the_rules_of_the_table() {
                 epochs.push(ticket.epoch);
             }
             1 | 2 => {
-                let ours = model.try_claim(&request, 1);
-                let theirs = pool.run(async |link| table.try_claim(link, &request).await).await.unwrap().0;
+                let proof = [None, Some(&proofs[0]), Some(&proofs[1])][pick(3)];
+                let ours = model.try_claim(&request, proof, 1);
+                let theirs = pool.run(async |link| table.try_claim(link, &request, proof).await);
+                let theirs = theirs.await.unwrap().0;
                 match (&ours, &theirs) {
                     (ClaimAnswer::Granted(ours), ClaimAnswer::Granted(theirs)) => {
                         assert_eq!(ours.continues, theirs.continues, "step {step}: {request:?}");

@@ -22,8 +22,8 @@ use super::{
     lease_keeper::LeaseKeeper,
     lookups::Lookups,
     messages::{
-        AskReadiness, CLAIM_TIMEOUT, ClaimLost, ClaimRoom, Claimed, LEAVE_TIMEOUT, Leave, Ping, Readiness,
-        ReleaseRoom,
+        AskReadiness, CLAIM_TIMEOUT, ClaimLost, ClaimRoom, Claimed, LEAVE_TIMEOUT, Leave, OFFER_TIMEOUT,
+        OfferRoom, Ping, Readiness, ReleaseRoom,
     },
     numbers::{NumberKeeper, NumberReserve, UseNumbers},
 };
@@ -188,12 +188,12 @@ impl RegistryActor {
     /// The claim is followed to its end even when nobody waits for it any more: it may succeed.
     fn ask_store(
         &mut self,
-        ClaimRoom { room, owner }: ClaimRoom,
+        ClaimRoom { room, proof, owner }: ClaimRoom,
         ctx: &mut Context<Self>,
     ) -> oneshot::Receiver<Result<Claimed, ClaimError>> {
         let (answer, answered) = oneshot::channel();
         let (opener, free) = gate();
-        let (claimed, lease_generation) = (self.store.claim(&room), self.lease_generation);
+        let (claimed, lease_generation) = (self.store.claim(&room, proof), self.lease_generation);
         self.busy.insert(room.clone(), free);
         ctx.spawn(claimed.into_actor(self).map(move |claimed, registry, ctx| {
             registry.busy.remove(&room);
@@ -346,6 +346,19 @@ impl Handler<ClaimRoom> for RegistryActor {
 
     fn handle(&mut self, request: ClaimRoom, ctx: &mut Self::Context) -> Self::Result {
         self.claim(request, Instant::now() + CLAIM_TIMEOUT, ctx)
+    }
+}
+
+impl Handler<OfferRoom> for RegistryActor {
+    type Result = ResponseActFuture<Self, Result<bool, StoreError>>;
+
+    fn handle(&mut self, OfferRoom { claim, proof, hold }: OfferRoom, _: &mut Self::Context) -> Self::Result {
+        let offered = timeout(OFFER_TIMEOUT, self.store.offer(claim, proof, hold));
+        Box::pin(offered.into_actor(self).map(|offered, _, _| {
+            offered.unwrap_or_else(|_| {
+                Err(StoreError(format!("no answer within {} s", OFFER_TIMEOUT.as_secs())))
+            })
+        }))
     }
 }
 

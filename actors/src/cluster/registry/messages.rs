@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix::{Message, Recipient};
-use synctv_media::stream::room::RoomName;
+use synctv_media::{access::PublisherProof, stream::room::RoomName};
 
 use super::numbers::NumberReserve;
 use crate::cluster::{
@@ -13,6 +13,9 @@ use crate::cluster::{
 
 /// How long a claim may take before it counts as refused. Publishers wait for it.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a reservation may take. A publisher is not kept for longer by a store that does not answer.
+pub const OFFER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long giving everything back may take when the node stops. What is left then expires.
 pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -61,7 +64,16 @@ pub enum Readiness {
 #[rtype(result = "Result<Claimed, ClaimError>")]
 pub(super) struct ClaimRoom {
     pub room: RoomName,
+    pub proof: Option<PublisherProof>,
     pub owner: Recipient<ClaimLost>,
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<bool, StoreError>")]
+pub(super) struct OfferRoom {
+    pub claim: Claim,
+    pub proof: PublisherProof,
+    pub hold: Duration,
 }
 
 #[derive(Message)]
@@ -70,10 +82,7 @@ pub(super) struct ReleaseRoom(pub Claim);
 
 #[derive(Message)]
 #[rtype(result = "Result<Option<Origin>, StoreError>")]
-pub(super) struct Locate {
-    pub room: RoomName,
-    pub fresh: bool,
-}
+pub(super) struct Locate(pub RoomName);
 
 #[derive(Message)]
 #[rtype(result = "Result<Trace, StoreError>")]

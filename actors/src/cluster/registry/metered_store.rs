@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{FutureExt, future::LocalBoxFuture};
-use synctv_media::{cluster::claims::TableId, stream::room::RoomName};
+use synctv_media::{access::PublisherProof, cluster::claims::TableId, stream::room::RoomName};
 use tokio::time::Instant;
 
 use crate::{
@@ -57,12 +57,25 @@ impl<S: Store> Store for MeteredStore<S> {
         self.store.node()
     }
 
-    fn claim(&self, room: &RoomName) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
-        self.meter(RegistryOperation::Claim, self.store.claim(room), |answer| match answer {
+    fn claim(
+        &self,
+        room: &RoomName,
+        proof: Option<PublisherProof>,
+    ) -> LocalBoxFuture<'static, Result<Granted, ClaimError>> {
+        self.meter(RegistryOperation::Claim, self.store.claim(room, proof), |answer| match answer {
             Ok(_) => RegistryOutcome::Ok,
             Err(ClaimError::Taken { .. }) => RegistryOutcome::Refused,
             Err(ClaimError::Unavailable { .. }) => RegistryOutcome::Error,
         })
+    }
+
+    fn offer(
+        &self,
+        claim: Claim,
+        proof: PublisherProof,
+        hold: Duration,
+    ) -> LocalBoxFuture<'static, Result<bool, StoreError>> {
+        self.store.offer(claim, proof, hold)
     }
 
     fn renew(&self, claims: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>> {

@@ -50,14 +50,14 @@ fn registry<S: Store>(store: impl FnOnce() -> S + Send + 'static) -> RegistryHan
 async fn a_room_is_claimed_once_and_again_after_its_release_with_a_higher_epoch() {
     let registry = registry(|| EmbeddedStore::new("n1".to_owned()));
     let (owner, _losses) = owner();
-    let first = registry.claim(room("r"), owner.clone()).await.unwrap().claim;
-    let taken = registry.claim(room("r"), owner.clone()).await.unwrap_err();
+    let first = registry.claim(room("r"), None, owner.clone()).await.unwrap().claim;
+    let taken = registry.claim(room("r"), None, owner.clone()).await.unwrap_err();
     assert_eq!(taken, ClaimError::Taken { node: "n1".to_owned() });
     registry.release(first.clone());
-    let second = registry.claim(room("r"), owner.clone()).await.unwrap().claim;
+    let second = registry.claim(room("r"), None, owner.clone()).await.unwrap().claim;
     assert!(second.epoch > first.epoch);
     registry.release(first);
-    assert!(registry.claim(room("r"), owner).await.is_err(), "a late release frees nothing");
+    assert!(registry.claim(room("r"), None, owner).await.is_err(), "a late release frees nothing");
 }
 
 #[actix_rt::test]
@@ -65,22 +65,22 @@ async fn a_room_whose_owner_died_is_free_for_the_next_one_at_once() {
     let registry = registry(|| EmbeddedStore::new("n1".to_owned()));
     let (sender, _losses) = mpsc::unbounded_channel();
     let dying = Owner(sender).start();
-    let first = registry.claim(room("r"), dying.clone().recipient()).await.unwrap();
+    let first = registry.claim(room("r"), None, dying.clone().recipient()).await.unwrap();
     dying.send(Stop).await.unwrap();
     let (next, _losses) = owner();
-    let second = registry.claim(room("r"), next.clone()).await.unwrap();
+    let second = registry.claim(room("r"), None, next.clone()).await.unwrap();
     assert!(second.claim.epoch > first.claim.epoch);
-    assert!(matches!(registry.claim(room("r"), next).await, Err(ClaimError::Taken { .. })));
+    assert!(matches!(registry.claim(room("r"), None, next).await, Err(ClaimError::Taken { .. })));
 }
 
 #[actix_rt::test]
 async fn claims_outlive_any_number_of_heartbeats() {
     let registry = registry(|| EmbeddedStore::new("n1".to_owned()));
     let (owner, mut losses) = owner();
-    registry.claim(room("r"), owner.clone()).await.unwrap();
+    registry.claim(room("r"), None, owner.clone()).await.unwrap();
     tokio::time::sleep(100 * HEARTBEAT).await;
     assert!(losses.try_recv().is_err());
-    assert!(registry.claim(room("r"), owner).await.is_err());
+    assert!(registry.claim(room("r"), None, owner).await.is_err());
 }
 
 #[actix_rt::test]
@@ -89,7 +89,7 @@ async fn the_owner_is_told_when_a_heartbeat_finds_the_claim_gone() {
     store.lose_claims();
     let registry = registry_on(&store);
     let (owner, mut losses) = owner();
-    registry.claim(room("r"), owner).await.unwrap();
+    registry.claim(room("r"), None, owner).await.unwrap();
     assert_eq!(losses.recv().await, Some(1));
     assert!(registry.is_alive().await);
 }
@@ -101,7 +101,7 @@ async fn a_store_that_does_not_answer_is_a_refusal_in_time() {
     let registry = registry_on(&store);
     let (owner, _losses) = owner();
     let asked = tokio::time::Instant::now();
-    let refused = registry.claim(room("r"), owner).await.unwrap_err();
+    let refused = registry.claim(room("r"), None, owner).await.unwrap_err();
     assert!(matches!(refused, ClaimError::Unavailable { .. }));
     assert!(asked.elapsed() < CLAIM_TIMEOUT + Duration::from_millis(100));
 }
@@ -127,7 +127,7 @@ async fn a_claim_that_is_granted_after_its_time_is_given_back() {
     let store = slow_store();
     let registry = registry_on(&store);
     let (owner, _losses) = owner();
-    assert!(registry.claim(room("r"), owner).await.is_err());
+    assert!(registry.claim(room("r"), None, owner).await.is_err());
     assert_eq!(store.calls(), ["claim"]);
     store.let_one_answer();
     while store.calls().len() < 2 {
@@ -142,11 +142,11 @@ async fn a_claim_waits_for_the_release_of_its_room_and_a_release_for_the_renewal
     let registry = registry_on(&store);
     let (owner, _losses) = owner();
     store.let_one_answer();
-    let first = registry.claim(room("r"), owner.clone()).await.unwrap().claim;
+    let first = registry.claim(room("r"), None, owner.clone()).await.unwrap().claim;
     tokio::time::sleep(HEARTBEAT * 3 / 2).await;
     assert_eq!(store.calls(), ["claim", "renew"]);
     registry.release(first);
-    let (second, ()) = futures::join!(registry.claim(room("r"), owner), async {
+    let (second, ()) = futures::join!(registry.claim(room("r"), None, owner), async {
         for calls in 2..5 {
             while store.calls().len() < calls {
                 tokio::task::yield_now().await;
@@ -173,7 +173,7 @@ async fn many_who_ask_for_a_room_cost_one_look_and_for_a_moment_none() {
     assert_eq!(registry.locate(room("r")).await, Ok(None));
     assert_eq!(store.calls(), ["locate"]);
     store.let_one_answer();
-    assert_eq!(registry.locate_fresh(room("r")).await, Ok(None));
+    assert_eq!(registry.trace(room("r"), Freshness::Anew).await, Ok(Trace::default()));
     assert_eq!(store.calls().len(), 2);
 }
 
@@ -183,7 +183,7 @@ async fn owners_are_told_when_the_registry_dies_of_a_panic() {
     store.panic_at_renewal();
     let registry = registry_on(&store);
     let (owner, mut losses) = owner();
-    registry.claim(room("r"), owner).await.unwrap();
+    registry.claim(room("r"), None, owner).await.unwrap();
     assert_eq!(losses.recv().await, Some(1));
     assert!(!registry.is_alive().await);
 }
@@ -192,11 +192,11 @@ async fn owners_are_told_when_the_registry_dies_of_a_panic() {
 async fn a_node_that_leaves_takes_nothing_more() {
     let registry = registry(|| EmbeddedStore::new("n1".to_owned()));
     let (owner, mut losses) = owner();
-    registry.claim(room("r"), owner.clone()).await.unwrap();
+    registry.claim(room("r"), None, owner.clone()).await.unwrap();
     assert_eq!(registry.readiness().await, Readiness::Ready);
     registry.leave().await;
     assert!(matches!(registry.readiness().await, Readiness::NotReady { .. }));
-    assert!(matches!(registry.claim(room("s"), owner).await, Err(ClaimError::Unavailable { .. })));
+    assert!(matches!(registry.claim(room("s"), None, owner).await, Err(ClaimError::Unavailable { .. })));
     assert_eq!(registry.rooms().await.unwrap(), []);
     assert!(losses.try_recv().is_err(), "owners are not told");
 }

@@ -16,6 +16,7 @@ use crate::flv::{NewViewer, PoolEntry, ViewerPool};
 use crate::{
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
+    events::Relocation,
     stream::Publication,
     testing::{PATIENCE, ProbeHandle, node, opening, poll_until, room, settings, to_play, to_publish},
 };
@@ -38,7 +39,8 @@ impl Live {
         let limits =
             LagLimits { queue_max_bytes: 2 * FLOOD_BYTES, queue_max_ms: 60_000, stall_max: PATIENCE };
         let (directory, publisher) = (node(settings(), 10), ProbeHandle::start());
-        let publication = directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
+        let publication =
+            directory.publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events()).await.unwrap();
         publication.send(opening(0)).await.unwrap();
         let stream = directory.open(&to_play(room("r"))).await.unwrap();
         let (pool, permits) = (ViewerPool::new(Arc::new(limits)), ConnectionLimit::new(100));

@@ -111,7 +111,7 @@ mod tests {
         holders: &[PastOrigin],
         last: Option<&str>,
     ) -> String {
-        let trace = Trace { current: current.map(origin), holders: holders.to_vec() };
+        let trace = Trace { current: current.map(origin), is_reserved: false, holders: holders.to_vec() };
         match route(resource, Ok(trace), last.map(origin)) {
             Route::Current(origin) => origin.node,
             Route::Past(nodes) => nodes

@@ -11,7 +11,7 @@ use tokio::time::{Instant, advance, pause};
 use super::*;
 use crate::hls::HlsSessions;
 use crate::{
-    events::EndReason,
+    events::{EndReason, Relocation},
     hls::{HlsMode, HlsSettings, PlaylistState, SegmentPlace},
     stream::Publication,
     testing::{self, ProbeHandle, hls_settings, node, segment_name, settings, to_play, to_publish},
@@ -42,8 +42,10 @@ impl Bench {
         let storage = tempfile::tempdir().unwrap();
         let hls = HlsSessions::start(HlsSettings { in_cluster, ..hls_settings(mode, storage.path()) });
         let directory = node(settings(), 1);
-        let publication =
-            directory.publish(&to_publish(room()), ProbeHandle::start().events()).await.unwrap();
+        let publication = directory
+            .publish(&to_publish(room()), Relocation::AT_ONCE, ProbeHandle::start().events())
+            .await
+            .unwrap();
         let stream = directory.open(&to_play(room())).await.unwrap();
         Self {
             segmenter: start_segmenter(&hls, &stream).await,

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::{
     access::{AccessRequest, Gatekeeper, Session},
     directory::{OpenError, StreamDirectory},
-    events::PublisherEvent,
+    events::{PublisherEvent, Relocation},
     metrics::{JoinOutcome, PublishOutcome},
     stream::{Publication, PublishError, StreamHandle},
 };
@@ -34,12 +34,14 @@ pub(super) struct Applicant {
 }
 
 impl Applicant {
-    /// Makes the applicant the publisher of the room, if it may be.
+    /// Makes the applicant the publisher of the room, if it may be. `relocation` is how it comes to
+    /// publish elsewhere.
     pub async fn publish(
         &self,
+        relocation: Relocation,
         events: Recipient<PublisherEvent>,
     ) -> Result<(Publication, Option<Session>), NotAdmitted<PublishError>> {
-        let published = self.try_publish(events).await;
+        let published = self.try_publish(relocation, events).await;
         let outcome = match &published {
             Ok(_) => PublishOutcome::Accepted,
             Err(NotAdmitted::Access(_)) => PublishOutcome::Denied,
@@ -51,11 +53,13 @@ impl Applicant {
 
     async fn try_publish(
         &self,
+        relocation: Relocation,
         events: Recipient<PublisherEvent>,
     ) -> Result<(Publication, Option<Session>), NotAdmitted<PublishError>> {
         let granted = self.gatekeeper.admit_publisher(&self.access_request()).await;
         let grant = granted.map_err(NotAdmitted::Access)?;
-        let publication = self.directory.publish(&grant, events).await.map_err(NotAdmitted::Room)?;
+        let publication = self.directory.publish(&grant, relocation, events).await;
+        let publication = publication.map_err(NotAdmitted::Room)?;
         Ok((publication, grant.begin()))
     }
 

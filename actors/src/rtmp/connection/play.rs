@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::role::{Playing, Role};
 use crate::{
     access::Session as AccessSession,
+    events::{EndReason, LeaveWindow},
     metrics::{JoinOutcome, ViewerProtocol},
     rtmp::RtmpConnectionActor,
     stream::StreamHandle,
@@ -78,6 +79,16 @@ impl RtmpConnectionActor {
             }
         }
         self.go_on(ctx);
+    }
+
+    /// Ends the play at a moment of the window: the node drains.
+    pub(super) fn leave_within(&mut self, window: LeaveWindow, ctx: &mut Context<Self>) {
+        let wait = window.next_moment().saturating_duration_since(Instant::now());
+        ctx.run_later(wait, |connection, ctx| {
+            if let Role::Playing(_) = connection.role {
+                connection.stream_ended(EndReason::NodeDraining, ctx);
+            }
+        });
     }
 
     pub(super) fn pause_play(&mut self, ctx: &mut Context<Self>) {

@@ -106,6 +106,7 @@ impl Handler<FromOrigin> for StreamActor {
         if !self.ingest.is_puller(puller) {
             return Err(Dismissed);
         }
+        let Some(update) = self.take_from_predecessor(update, ctx) else { return Ok(()) };
         match update {
             Update::Connected { node } => self.connected(node, ctx),
             Update::Media { frames, after_hole } => {

@@ -8,7 +8,7 @@ use synctv_media::{
 
 use super::{flush::AUDIO_WAIT, *};
 use crate::{
-    events::{Flush, ViewerId},
+    events::{Flush, Relocation, ViewerId},
     stream::{Refused, StreamHandle},
     testing::{
         Answers, FakeStore, GRACE, Got, ProbeHandle, node, node_with, opening, room, settings, to_play,
@@ -39,7 +39,8 @@ async fn live_with_store(store: FakeStore) -> Live {
 
 async fn live_on(directory: crate::directory::StreamDirectory) -> Live {
     let mut publisher = ProbeHandle::start();
-    let publication = directory.publish(&to_publish(room("r")), publisher.events()).await.unwrap();
+    let publication =
+        directory.publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events()).await.unwrap();
     assert_eq!(publisher.next().await, Got::PublisherEvent(PublisherEvent::Unwatched));
     let stream = directory.open(&to_play(room("r"))).await.unwrap();
     Live { directory, stream, publication, publisher }
@@ -257,7 +258,7 @@ async fn a_viewer_for_whom_no_gop_is_kept_gets_audio_at_once() {
 async fn a_second_publisher_is_refused_and_the_first_goes_on() {
     let mut live = live().await;
     let second = ProbeHandle::start();
-    let refused = live.directory.publish(&to_publish(room("r")), second.events()).await;
+    let refused = live.directory.publish(&to_publish(room("r")), Relocation::AT_ONCE, second.events()).await;
     assert_eq!(refused.unwrap_err(), PublishError::Busy);
     live.publication.send(opening(0)).await.unwrap();
     assert!(live.publisher.is_quiet().await, "the first was not evicted");
@@ -273,7 +274,11 @@ async fn viewers_go_on_with_the_next_publisher_and_their_time_never_goes_back() 
     drop(live.publication);
     tokio::time::sleep(GRACE - Duration::from_secs(1)).await;
 
-    let again = live.directory.publish(&to_publish(room("r")), live.publisher.events()).await.unwrap();
+    let again = live
+        .directory
+        .publish(&to_publish(room("r")), Relocation::AT_ONCE, live.publisher.events())
+        .await
+        .unwrap();
     again.send(vec![samples::video_header(), samples::keyframe(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 5000), (V, 5033)]), "the new sequence header first");
     tokio::time::sleep(2 * GRACE).await;
@@ -292,7 +297,12 @@ async fn viewers_are_let_go_after_the_grace_and_the_room_is_gone() {
     assert_eq!(viewer.next().await, Got::End(EndReason::PublisherLeft));
     assert!(left.elapsed() >= GRACE);
     assert!(live.directory.open(&to_play(room("r"))).await.is_err());
-    assert!(live.directory.publish(&to_publish(room("r")), live.publisher.events()).await.is_ok());
+    assert!(
+        live.directory
+            .publish(&to_publish(room("r")), Relocation::AT_ONCE, live.publisher.events())
+            .await
+            .is_ok()
+    );
 }
 
 #[actix_rt::test]
@@ -303,7 +313,11 @@ async fn a_viewer_who_comes_in_the_grace_waits_for_the_next_publisher() {
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
     assert!(viewer.is_quiet().await, "what the last publisher sent is past");
-    let again = live.directory.publish(&to_publish(room("r")), live.publisher.events()).await.unwrap();
+    let again = live
+        .directory
+        .publish(&to_publish(room("r")), Relocation::AT_ONCE, live.publisher.events())
+        .await
+        .unwrap();
     again.send(vec![samples::keyframe(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 33)]));
 }
@@ -313,9 +327,14 @@ async fn a_publication_whose_asker_is_gone_does_not_block_the_room() {
     let live = live().await;
     live.publication.send(opening(0)).await.unwrap();
     drop(live.publication);
-    let asked = live.stream.publish(live.publisher.events());
+    let asked = live.stream.publish(PublisherProfile::default(), live.publisher.events());
     assert!(futures::FutureExt::now_or_never(asked).is_none(), "the asker gave up");
-    assert!(live.directory.publish(&to_publish(room("r")), live.publisher.events()).await.is_ok());
+    assert!(
+        live.directory
+            .publish(&to_publish(room("r")), Relocation::AT_ONCE, live.publisher.events())
+            .await
+            .is_ok()
+    );
 }
 
 #[actix_rt::test]
@@ -324,7 +343,11 @@ async fn a_late_frame_of_an_earlier_publisher_is_turned_down() {
     live.publication.send(opening(0)).await.unwrap();
     let late = live.publication.send(opening(0));
     drop(live.publication);
-    let _now = live.directory.publish(&to_publish(room("r")), live.publisher.events()).await.unwrap();
+    let _now = live
+        .directory
+        .publish(&to_publish(room("r")), Relocation::AT_ONCE, live.publisher.events())
+        .await
+        .unwrap();
     late.await.unwrap();
     let stale = Publication::new(
         live.stream.address().clone().recipient(),
@@ -362,7 +385,12 @@ async fn a_lost_claim_evicts_the_publisher_and_frees_the_room() {
     live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
     assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::Evicted(Evicted::TakenOver)));
     assert!(live.publication.send(opening(0)).await.is_err());
-    assert!(live.directory.publish(&to_publish(room("r")), live.publisher.events()).await.is_ok());
+    assert!(
+        live.directory
+            .publish(&to_publish(room("r")), Relocation::AT_ONCE, live.publisher.events())
+            .await
+            .is_ok()
+    );
 }
 
 #[actix_rt::test]
@@ -405,7 +433,7 @@ async fn a_claim_that_is_refused_does_not_make_the_grace_longer() {
     for _ in 0..8 {
         tokio::time::sleep(GRACE / 10).await;
         assert!(live.stream.is_alive());
-        assert!(live.stream.publish(live.publisher.events()).await.is_err());
+        assert!(live.stream.publish(PublisherProfile::default(), live.publisher.events()).await.is_err());
     }
     tokio::time::sleep(GRACE / 4).await;
     assert!(!live.stream.is_alive());
@@ -420,7 +448,7 @@ async fn a_claim_that_is_lost_before_its_answer_comes_is_refused() {
     drop(live.publication);
     let asked = actix_rt::spawn({
         let (stream, events) = (live.stream.clone(), live.publisher.events());
-        async move { stream.publish(events).await }
+        async move { stream.publish(PublisherProfile::default(), events).await }
     });
     tokio::time::sleep(CLAIM_DELAY / 2).await;
     live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
@@ -451,7 +479,8 @@ async fn a_publisher_whose_viewers_are_there_before_it_is_told_so() {
     viewer.join(&live.stream, 0);
     drop(live.publication);
     let mut next = ProbeHandle::start();
-    let _again = live.directory.publish(&to_publish(room("r")), next.events()).await.unwrap();
+    let _again =
+        live.directory.publish(&to_publish(room("r")), Relocation::AT_ONCE, next.events()).await.unwrap();
     assert_eq!(next.next().await, Got::PublisherEvent(PublisherEvent::Watched));
 }
 
@@ -472,7 +501,8 @@ async fn segments_are_no_reason_for_haste() {
 async fn a_stream_tells_what_it_has_and_nothing_of_it_when_its_publisher_is_gone() {
     let directory = node(settings(), 10);
     let probe = ProbeHandle::start();
-    let publication = directory.publish(&to_publish(room("r")), probe.events()).await.unwrap();
+    let publication =
+        directory.publish(&to_publish(room("r")), Relocation::AT_ONCE, probe.events()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
     publication.send(vec![samples::audio(0)]).await.unwrap();
     let stream = directory.open(&to_play(room("r"))).await.unwrap();

@@ -1,7 +1,7 @@
 //! A session's answers to each command (RTMP 1.0 section 7.2).
 
 use super::{
-    Event, Phase, Session, SessionError, StreamRequest,
+    Event, Phase, ReconnectHabit, Session, SessionError, StreamRequest,
     request::{App, NotARoom},
 };
 use crate::{
@@ -42,7 +42,10 @@ impl Session {
 
     fn on_command(&mut self, command: Command) -> Result<(), SessionError> {
         match command {
-            Command::Connect { transaction, app, .. } => self.on_connect(transaction, &app)?,
+            Command::Connect { transaction, app, flash_ver, caps_ex, .. } => {
+                self.reconnect_habit = ReconnectHabit::of(&flash_ver, caps_ex);
+                self.on_connect(transaction, &app)?;
+            }
             Command::CreateStream { transaction } => self.on_create_stream(transaction)?,
             Command::Publish { transaction, stream_name, .. } => {
                 self.on_publish(transaction, &stream_name)?

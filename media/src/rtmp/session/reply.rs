@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::encoder::CAPS_RECONNECT;
 use crate::rtmp::{
     COMMAND_CSID, DATA_CSID, MESSAGE_STREAM_ID, OUT_CHUNK_SIZE_BYTES,
     amf0::{self, Value},
@@ -26,8 +27,8 @@ const AUDIO_FOURCCS: [&str; 5] = ["mp4a", "Opus", "fLaC", "ac-3", "ec-3"];
 /// FourCcInfoMask.CanForward: codecs pass through; nothing is decoded or encoded (E-RTMP v2, NetConnection connect).
 const CAN_FORWARD: f64 = 4.0;
 
-/// CapsExMask without Reconnect, Multitrack, ModEx and TimestampNanoOffset: none of them is promised.
-const NO_EXTENDED_CAPABILITIES: f64 = 0.0;
+/// CapsExMask with Reconnect, and without Multitrack, ModEx and TimestampNanoOffset: none of those is promised.
+const EXTENDED_CAPABILITIES: f64 = CAPS_RECONNECT as f64;
 
 /// The chunk size that the peer knows of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +119,12 @@ impl Output {
         self.command(MESSAGE_STREAM_ID, values);
     }
 
+    /// A request to publish on another connection, which goes to the address of this one (E-RTMP v2, reconnect request).
+    pub fn reconnect_request(&mut self, description: &str) {
+        let information = information("status", "NetConnection.Connect.ReconnectRequest", description);
+        self.command(0, [Value::text("onStatus"), Value::Number(0.0), Value::Null, information]);
+    }
+
     /// A call with an information object, such as onFCPublish: an encoder waits for the object.
     pub fn call(&mut self, name: &str, code: &str, description: &str) {
         let information = information("status", code, description);
@@ -171,7 +178,7 @@ fn server_properties() -> Value {
         ("fourCcList", Value::StrictArray(fourccs)),
         ("videoFourCcInfoMap", forwarded(&VIDEO_FOURCCS)),
         ("audioFourCcInfoMap", forwarded(&AUDIO_FOURCCS)),
-        ("capsEx", Value::Number(NO_EXTENDED_CAPABILITIES)),
+        ("capsEx", Value::Number(EXTENDED_CAPABILITIES)),
     ])
 }
 

@@ -37,12 +37,11 @@ impl RegistryActor {
 impl Handler<Locate> for RegistryActor {
     type Result = ResponseActFuture<Self, Result<Option<Origin>, StoreError>>;
 
-    fn handle(&mut self, Locate { room, fresh }: Locate, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Locate(room): Locate, _: &mut Self::Context) -> Self::Result {
         if self.claims.contains_key(&room) {
             return Box::pin(fut::ready(Ok(None)));
         }
-        let freshness = if fresh { Freshness::Anew } else { Freshness::Known };
-        Box::pin(self.trace(room, freshness).map(|trace, _, _| trace.map(|trace| trace.current)))
+        Box::pin(self.trace(room, Freshness::Known).map(|trace, _, _| trace.map(|trace| trace.current)))
     }
 }
 

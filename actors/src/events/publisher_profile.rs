@@ -1,0 +1,39 @@
+//! A stream's knowledge of its publisher, for the day on which the publisher has to go to another node.
+
+use std::time::Duration;
+
+use synctv_media::access::Confidential;
+
+/// How long a publisher that is to move is kept for the right moment. Encoders that set no interval send a keyframe each
+/// 8 to 10 s.
+pub const MOVE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// A publisher, as far as its stream needs to know it to move it.
+#[derive(Debug, Clone, Default)]
+pub struct PublisherProfile {
+    /// The publisher, recognisable when it comes back, also on another node. It may be a credential. Without it, the room
+    /// is not reserved for anyone.
+    pub who: Option<Confidential>,
+    /// How it comes to publish elsewhere.
+    pub relocation: Relocation,
+}
+
+/// The way in which a publisher moves to another node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relocation {
+    /// It publishes on a new connection when it is asked to, while the old one lasts.
+    OnRequest,
+    /// It connects again when its connection was closed, and publishes so long after that.
+    AfterClose(Duration),
+}
+
+impl Relocation {
+    /// Connects again at once when its connection was closed.
+    pub const AT_ONCE: Self = Self::AfterClose(Duration::ZERO);
+}
+
+impl Default for Relocation {
+    fn default() -> Self {
+        Self::AT_ONCE
+    }
+}

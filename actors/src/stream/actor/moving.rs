@@ -1,0 +1,153 @@
+//! A stream whose node drains: the publisher goes to another node, and then the viewers.
+//!
+//! Encoders that are asked to reconnect are shown again from their next keyframe on. So each is let go at the moment from
+//! which it is back just before one, by its own rhythm. The room is reserved for it before: an encoder may try to publish
+//! elsewhere within milliseconds, one refusal can cost it five seconds, and no one else may come first.
+
+use std::time::Duration;
+
+use actix::{ActorFutureExt, Context, Handler, ResponseActFuture, WrapFuture, fut};
+use log::{info, warn};
+use tokio::time::{Instant, sleep};
+
+use super::StreamActor;
+use crate::{
+    cluster::store::StoreError,
+    events::{Evicted, MOVE_WAIT_MAX, PublisherEvent, PublisherId, Relocation, StreamEvent},
+    stream::{
+        ingest::Ingest,
+        messages::{MovePublisher, MoveViewers},
+    },
+};
+
+/// A wait that is shorter is over: timers have milliseconds.
+const MOVE_WAIT_MIN: Duration = Duration::from_millis(2);
+
+/// How often it is looked whether a publisher has left that was asked to.
+const LEFT_CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
+type Moved = ResponseActFuture<StreamActor, ()>;
+
+impl StreamActor {
+    /// Notes a keyframe of the publisher.
+    pub(super) fn note_keyframe(&mut self) {
+        if let Some(time_ms) = self.batcher.last_keyframe_ms().filter(|time_ms| self.rhythm.is_new(*time_ms))
+        {
+            self.rhythm.note(time_ms, self.now_ms());
+        }
+    }
+
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// How long to keep a publisher so that it is back just before one of its keyframes; nothing if that is unknown, or
+    /// too long. One that is asked to leave has all the time.
+    fn wait_for_moment(&self, relocation: Relocation, deadline: Instant) -> Duration {
+        let returns_after = match relocation {
+            Relocation::OnRequest => return deadline.saturating_duration_since(Instant::now()),
+            Relocation::AfterClose(returns_after) => returns_after,
+        };
+        let lead_ms = i64::try_from(returns_after.as_millis()).unwrap_or(i64::MAX);
+        let wait_ms = self.rhythm.wait_ms(lead_ms, self.now_ms()).unwrap_or(0);
+        let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
+        if wait < MOVE_WAIT_MIN || Instant::now() + wait > deadline { Duration::ZERO } else { wait }
+    }
+
+    /// Reserves the room for its publisher. The answer is nothing if there is none to reserve it for.
+    fn reserve(
+        &self,
+        hold: Duration,
+    ) -> impl Future<Output = Option<Result<bool, StoreError>>> + 'static + use<> {
+        let offer = match &self.ingest {
+            Ingest::Published { claim, profile, .. } => profile
+                .who
+                .as_ref()
+                .map(|who| (claim.clone(), self.settings.pull.nodes.publisher_proof(&self.room, who))),
+            Ingest::Vacant { .. } | Ingest::Pulled(_) => None,
+        };
+        let registry = self.registry.clone();
+        async move {
+            let (claim, proof) = offer?;
+            Some(registry.offer(claim, proof, hold).await)
+        }
+    }
+
+    /// Asks a publisher to publish elsewhere that takes such requests.
+    fn ask_to_move(&mut self, publisher: PublisherId) {
+        if let Ingest::Published { publisher: current, profile, events, is_asked_to_move, .. } =
+            &mut self.ingest
+            && *current == publisher
+            && profile.relocation == Relocation::OnRequest
+        {
+            *is_asked_to_move = true;
+            events.do_send(PublisherEvent::Reconnect);
+        }
+    }
+
+    /// Lets the publisher go when the moment has come. Its rhythm may change meanwhile, and is looked at again.
+    fn let_go_in_time(
+        &mut self,
+        publisher: PublisherId,
+        deadline: Instant,
+        ctx: &mut Context<Self>,
+    ) -> Moved {
+        let Ingest::Published { publisher: current, profile, events, .. } = &self.ingest else {
+            return Box::pin(fut::ready(()));
+        };
+        if *current != publisher {
+            return Box::pin(fut::ready(()));
+        }
+        let wait = self.wait_for_moment(profile.relocation, deadline);
+        if wait.is_zero() {
+            events.do_send(PublisherEvent::Evicted(Evicted::Draining));
+            self.become_vacant(ctx);
+            return Box::pin(fut::ready(()));
+        }
+        let wait = match profile.relocation {
+            Relocation::OnRequest => wait.min(LEFT_CHECK_INTERVAL),
+            Relocation::AfterClose(_) => wait,
+        };
+        let waited = sleep(wait).into_actor(self);
+        Box::pin(waited.then(move |(), stream, ctx| stream.let_go_in_time(publisher, deadline, ctx)))
+    }
+}
+
+impl Handler<MovePublisher> for StreamActor {
+    type Result = Moved;
+
+    fn handle(&mut self, MovePublisher { handover }: MovePublisher, ctx: &mut Self::Context) -> Moved {
+        let Ingest::Published { publisher, profile, .. } = &self.ingest else {
+            return Box::pin(fut::ready(()));
+        };
+        let (publisher, now) = (*publisher, Instant::now());
+        if handover.is_zero() {
+            return self.let_go_in_time(publisher, now, ctx);
+        }
+        let deadline = now + MOVE_WAIT_MAX;
+        let wait = self.wait_for_moment(profile.relocation, deadline);
+        let reserved = self.reserve(wait + handover).into_actor(self);
+        Box::pin(reserved.then(move |reserved, stream, ctx| {
+            match reserved {
+                Some(Ok(true)) => info!(room = stream.room.as_str(), wait_ms = wait.as_millis() as u64;
+                    "publisher is moved"),
+                Some(Ok(false)) | None => {}
+                Some(Err(error)) => warn!(room = stream.room.as_str(), reason:% = error;
+                    "the room is not reserved for its publisher"),
+            }
+            stream.ask_to_move(publisher);
+            stream.let_go_in_time(publisher, deadline, ctx)
+        }))
+    }
+}
+
+impl Handler<MoveViewers> for StreamActor {
+    type Result = ();
+
+    fn handle(&mut self, MoveViewers(window): MoveViewers, _: &mut Self::Context) {
+        self.subscribers.tell(&StreamEvent::LeaveWithin(window));
+    }
+}
+
+#[cfg(test)]
+mod tests;

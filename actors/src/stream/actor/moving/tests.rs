@@ -1,0 +1,117 @@
+use std::time::Duration;
+
+use synctv_media::{access::Confidential, samples};
+
+use super::*;
+use crate::{
+    directory::StreamDirectory,
+    stream::Publication,
+    testing::{Answers, FakeStore, Got, ProbeHandle, node_with, opening, room, settings, to_publish},
+};
+
+const HANDOVER: Duration = Duration::from_secs(15);
+
+/// A room whose publisher sends a keyframe each second.
+struct Live {
+    store: FakeStore,
+    directory: StreamDirectory,
+    publisher: ProbeHandle,
+    _publication: Publication,
+}
+
+fn after(returns_after_ms: u64) -> Relocation {
+    Relocation::AfterClose(Duration::from_millis(returns_after_ms))
+}
+
+/// A publisher that moves so. So many keyframes came, the last one just now.
+async fn live(relocation: Relocation, keyframes: u32) -> Live {
+    let store = FakeStore::new();
+    let of_node = store.clone();
+    let directory = node_with(settings(), 10, move || of_node);
+    let mut publisher = ProbeHandle::start();
+    let grant = to_publish(room("r")).known_as(Some(Confidential::new("key=1")));
+    let publication = directory.publish(&grant, relocation, publisher.events()).await.unwrap();
+    publisher.next().await;
+    publication.send(opening(0)).await.unwrap();
+    for second in 1..keyframes {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        publication.send(vec![samples::keyframe(second * 1000)]).await.unwrap();
+    }
+    Live { store, directory, publisher, _publication: publication }
+}
+
+impl Live {
+    /// Sends the publisher away, and gives the time until it was let go.
+    async fn move_away(&mut self) -> Duration {
+        let (begin, directory) = (Instant::now(), self.directory.clone());
+        let ((), moved) = futures::join!(
+            async {
+                let let_go = self.publisher.next().await;
+                assert_eq!(let_go, Got::PublisherEvent(PublisherEvent::Evicted(Evicted::Draining)));
+            },
+            directory.move_publishers(HANDOVER)
+        );
+        moved.unwrap();
+        begin.elapsed()
+    }
+}
+
+/// Timers have milliseconds.
+fn is_about(time: Duration, expected_ms: u64) -> bool {
+    time.abs_diff(Duration::from_millis(expected_ms)) <= Duration::from_millis(10)
+}
+
+#[actix_rt::test]
+async fn a_publisher_is_let_go_so_long_before_a_keyframe_as_it_takes_to_come_back() {
+    tokio::time::pause();
+    for (returns_after_ms, expected_ms) in [(150, 850), (2_100, 900), (0, 1_000)] {
+        let mut live = live(after(returns_after_ms), 3).await;
+        let waited = live.move_away().await;
+        assert!(is_about(waited, expected_ms), "{waited:?} for {returns_after_ms} ms");
+        assert_eq!(live.store.calls(), ["claim", "offer", "release"]);
+    }
+}
+
+#[actix_rt::test]
+async fn a_publisher_without_a_rhythm_is_let_go_at_once() {
+    tokio::time::pause();
+    let mut live = live(after(150), 1).await;
+    assert!(is_about(live.move_away().await, 0));
+}
+
+#[actix_rt::test]
+async fn a_store_that_does_not_answer_keeps_a_publisher_no_longer() {
+    tokio::time::pause();
+    let mut live = live(after(150), 1).await;
+    live.store.answer(Answers::Never);
+    assert!(is_about(live.move_away().await, 1_000));
+}
+
+#[actix_rt::test]
+async fn a_publisher_that_takes_requests_is_asked_and_keeps_its_room_until_it_leaves() {
+    tokio::time::pause();
+    let Live { store, directory, mut publisher, _publication } = live(Relocation::OnRequest, 1).await;
+    let mover = directory.clone();
+    let moved = actix_rt::spawn(async move { mover.move_publishers(HANDOVER).await });
+    assert_eq!(publisher.next().await, Got::PublisherEvent(PublisherEvent::Reconnect));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(publisher.is_quiet().await && !moved.is_finished(), "it may take its time");
+    _publication.send(vec![samples::keyframe(1000)]).await.expect("it still feeds its stream");
+    drop(_publication);
+    moved.await.unwrap().unwrap();
+    assert_eq!(store.calls(), ["claim", "offer", "release"]);
+}
+
+#[actix_rt::test]
+async fn a_publisher_that_does_not_do_as_it_is_asked_is_let_go_in_the_end() {
+    tokio::time::pause();
+    let mut live = live(Relocation::OnRequest, 1).await;
+    let mover = live.directory.clone();
+    let begin = Instant::now();
+    let moved = actix_rt::spawn(async move { mover.move_publishers(HANDOVER).await });
+    assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::Reconnect));
+    let let_go = live.publisher.next().await;
+    assert_eq!(let_go, Got::PublisherEvent(PublisherEvent::Evicted(Evicted::Draining)));
+    moved.await.unwrap().unwrap();
+    assert!(is_about(begin.elapsed(), MOVE_WAIT_MAX.as_millis() as u64));
+}

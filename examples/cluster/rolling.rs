@@ -1,0 +1,139 @@
+//! A rolling restart: each node is drained and started again, one after the other, under a publisher and viewers on every
+//! node, as a balancer would send them.
+
+use std::{cell::RefCell, error::Error, fmt, net::SocketAddr, path::Path, rc::Rc, time::Duration};
+
+use synctv_testkit::{
+    balancer::Balancer,
+    encoder::{Encoder, EncoderKind},
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{node::Node, progress::Progress, viewer::Viewer};
+
+/// Frames from one keyframe to the next, at 25 frames a second.
+const GOP_FRAMES: u32 = 50;
+
+/// How long a node keeps its viewers.
+pub const DRAIN_TIMEOUT_S: u32 = 6;
+
+/// How long a drain may take.
+const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long to watch before the first restart, and after each: the rhythm of the keyframes becomes known.
+const WATCHED_BETWEEN: Duration = Duration::from_secs(6);
+
+/// The nodes' HTTP ports. The first is the one that newcomers are sent to.
+type Entrances = Rc<RefCell<Vec<SocketAddr>>>;
+
+/// What is published during the restarts, and how the nodes are started again.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    pub room: &'static str,
+    pub encoder: EncoderKind,
+    pub redis_url: &'a str,
+    pub directory: &'a Path,
+    pub verbose: bool,
+}
+
+/// What one viewer saw.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    longest: Duration,
+    /// Connections that it was served over.
+    connections: u32,
+    frames: u64,
+}
+
+/// Restarts all nodes, and prints what the viewers saw of it.
+pub async fn restart_all(
+    nodes: &mut [Node],
+    plan: Plan<'_>,
+    progress: &Progress,
+) -> Result<(), Box<dyn Error>> {
+    let Some(first) = nodes.first() else { return Ok(()) };
+    let balancer = Balancer::start(first.rtmp);
+    let encoder = Encoder::start(plan.encoder, balancer.address, plan.room, GOP_FRAMES);
+    let entrances: Entrances = Rc::new(RefCell::new(nodes.iter().map(|node| node.http).collect()));
+    let seen: Vec<Rc<RefCell<Seen>>> = nodes.iter().map(|_| Rc::default()).collect();
+    let homes: Vec<_> = nodes.iter().map(|node| node.http).collect();
+    let viewers =
+        homes.iter().zip(&seen).map(|(home, seen)| watch(plan.room, *home, entrances.clone(), seen.clone()));
+    let first_to_fail = futures::future::select_all(viewers.map(Box::pin));
+    let restarts = async {
+        sleep(WATCHED_BETWEEN).await;
+        for index in 0..nodes.len() {
+            let next = nodes.get((index + 1) % nodes.len()).map(|node| (node.rtmp, node.http));
+            let Some(((rtmp, http), node)) = next.zip(nodes.get_mut(index)) else { continue };
+            balancer.point_at(rtmp);
+            put_first(&entrances, http);
+            restart(node, plan, progress).await?;
+            entrances.borrow_mut().retain(|entrance| homes.get(index) != Some(entrance));
+            entrances.borrow_mut().push(node.http);
+            sleep(WATCHED_BETWEEN).await;
+        }
+        Ok::<_, Box<dyn Error>>(())
+    };
+    tokio::select! {
+        (error, ..) = first_to_fail => return Err(error),
+        restarted = restarts => restarted?,
+    }
+    drop(encoder);
+    for (node, seen) in nodes.iter().zip(&seen) {
+        progress.print(&format!("the viewer that began at {}: {}", node.name, seen.borrow()));
+    }
+    Ok(())
+}
+
+fn put_first(entrances: &Entrances, first: SocketAddr) {
+    let mut entrances = entrances.borrow_mut();
+    entrances.retain(|entrance| *entrance != first);
+    entrances.insert(0, first);
+}
+
+/// Drains a node and starts it again.
+async fn restart(node: &mut Node, plan: Plan<'_>, progress: &Progress) -> Result<(), Box<dyn Error>> {
+    progress.print(&format!("{} drains", node.name));
+    let begin = Instant::now();
+    node.process.ask_to_end();
+    timeout(DRAIN_LIMIT, node.process.ended()).await.map_err(|_| format!("{} does not end", node.name))?;
+    progress.print(&format!("{} has ended after {:.1} s", node.name, begin.elapsed().as_secs_f64()));
+    let Plan { redis_url, directory, verbose, .. } = plan;
+    *node = Node::start(&node.name, redis_url, directory, verbose, DRAIN_TIMEOUT_S).await?;
+    progress.print(&format!("{} is back", node.name));
+    Ok(())
+}
+
+/// Watches, and connects again when the server ends the connection. Gives the error if there is nothing to watch.
+async fn watch(
+    room: &str,
+    home: SocketAddr,
+    entrances: Entrances,
+    seen: Rc<RefCell<Seen>>,
+) -> Box<dyn Error> {
+    let mut at = home;
+    let mut last: Option<Instant> = None;
+    loop {
+        let mut viewer = match Viewer::join(at, room).await {
+            Ok(viewer) => viewer,
+            Err(error) => return error,
+        };
+        seen.borrow_mut().connections += 1;
+        while viewer.next_frame().await.is_ok() {
+            let now = Instant::now();
+            let pause = last.replace(now).map_or(Duration::ZERO, |last| now - last);
+            let mut seen = seen.borrow_mut();
+            seen.longest = seen.longest.max(pause);
+            seen.frames += 1;
+        }
+        at = entrances.borrow().first().copied().unwrap_or(home);
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { longest, connections, frames } = self;
+        let longest_s = longest.as_secs_f64();
+        write!(f, "longest pause {longest_s:.2} s, {frames} frames over {connections} connections")
+    }
+}

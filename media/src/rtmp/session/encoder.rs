@@ -1,0 +1,49 @@
+//! Encoders, as far as they differ when they are to publish elsewhere.
+
+/// CapsExMask.Reconnect: the client takes reconnect requests (E-RTMP v2, NetConnection connect).
+pub(super) const CAPS_RECONNECT: u32 = 1;
+
+/// How an encoder comes to publish on another connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReconnectHabit {
+    /// It publishes on a new connection when it is asked to, while the old one lasts.
+    OnRequest,
+    /// It reconnects at once when its connection is closed, as FFmpeg's `fifo` muxer does, in 25 to 40 ms.
+    #[default]
+    AtOnce,
+    /// It waits for 2 s first, as OBS does unless it is set otherwise.
+    AfterPause,
+}
+
+impl ReconnectHabit {
+    /// The habit of the encoder that calls itself so in its `flashVer`, and has these bits in its `capsEx`.
+    pub fn of(flash_ver: &str, caps_ex: u32) -> Self {
+        match flash_ver {
+            _ if caps_ex & CAPS_RECONNECT != 0 => Self::OnRequest,
+            name if name.contains("FMSc") => Self::AfterPause,
+            _ => Self::AtOnce,
+        }
+    }
+
+    /// The time from the close until the encoder connects, with a margin for its timers, in milliseconds.
+    pub fn pause_ms(self) -> u64 {
+        match self {
+            Self::OnRequest | Self::AtOnce => 150,
+            Self::AfterPause => 2_100,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoders_are_known_by_what_they_call_themselves_and_say_that_they_can() {
+        let of = ReconnectHabit::of;
+        assert_eq!(of("FMLE/3.0 (compatible; FMSc/1.0)", 0), ReconnectHabit::AfterPause);
+        assert_eq!(of("FMLE/3.0 (compatible; Lavf59.27.100)", 2), ReconnectHabit::AtOnce);
+        assert_eq!(of("", 0), ReconnectHabit::AtOnce);
+        assert_eq!(of("FMLE/3.0 (compatible; FMSc/1.0)", 5), ReconnectHabit::OnRequest);
+    }
+}

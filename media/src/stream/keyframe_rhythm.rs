@@ -1,0 +1,104 @@
+//! The rhythm of an encoder's keyframes, and the moment at which to let the encoder go.
+//!
+//! An encoder that reconnects is shown from its next keyframe on. If it is back just before that one, viewers wait for
+//! little more than it takes to reconnect; if it is back just after, they wait for a whole GOP more.
+
+/// Intervals that the mean is taken of: enough to even out arrival times, few enough to follow an encoder that changes.
+const INTERVALS: usize = 4;
+
+/// Steps outside of these are a jump of the clock or a pause, in milliseconds, and no interval.
+const INTERVAL_MIN_MS: i64 = 40;
+const INTERVAL_MAX_MS: i64 = 60_000;
+
+/// A moment that has passed by so many milliseconds is still the right one: timers are late by a little.
+const LATE_MAX_MS: i64 = 40;
+
+/// The arrival of an encoder's keyframes. Times of arrival are any steady clock, in milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyframeRhythm {
+    last: Option<Keyframe>,
+    intervals_ms: [i64; INTERVALS],
+    count: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Keyframe {
+    time_ms: i64,
+    arrived_ms: i64,
+}
+
+impl KeyframeRhythm {
+    /// Returns whether the keyframe at this media time is another one than the last that was noted.
+    pub fn is_new(&self, time_ms: i64) -> bool {
+        self.last.is_none_or(|last| last.time_ms != time_ms)
+    }
+
+    /// Notes a keyframe.
+    pub fn note(&mut self, time_ms: i64, arrived_ms: i64) {
+        if let Some(last) = self.last {
+            let interval_ms = time_ms - last.time_ms;
+            if (INTERVAL_MIN_MS..=INTERVAL_MAX_MS).contains(&interval_ms) {
+                self.intervals_ms.rotate_right(1);
+                self.intervals_ms[0] = interval_ms;
+                self.count = (self.count + 1).min(INTERVALS);
+            }
+        }
+        self.last = Some(Keyframe { time_ms, arrived_ms });
+    }
+
+    /// Returns how long to wait until something that takes `lead_ms` ends just before a keyframe; `None` if the rhythm is
+    /// not known.
+    pub fn wait_ms(&self, lead_ms: i64, now_ms: i64) -> Option<i64> {
+        let (last, interval_ms) = (self.last?, self.interval_ms()?);
+        let first_ms = last.arrived_ms + interval_ms - lead_ms;
+        let behind_ms = now_ms - LATE_MAX_MS - first_ms;
+        let skipped = if behind_ms > 0 { (behind_ms + interval_ms - 1) / interval_ms } else { 0 };
+        Some((first_ms + skipped * interval_ms - now_ms).max(0))
+    }
+
+    fn interval_ms(&self) -> Option<i64> {
+        let known = self.intervals_ms.get(..self.count)?;
+        let count = i64::try_from(known.len()).ok().filter(|count| *count > 0)?;
+        Some(known.iter().sum::<i64>() / count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keyframes at these media times, each of which arrives 10,000 ms later by the other clock.
+    fn rhythm(times_ms: &[i64]) -> KeyframeRhythm {
+        let mut rhythm = KeyframeRhythm::default();
+        for time_ms in times_ms {
+            assert!(rhythm.is_new(*time_ms));
+            rhythm.note(*time_ms, 10_000 + time_ms);
+            assert!(!rhythm.is_new(*time_ms));
+        }
+        rhythm
+    }
+
+    #[test]
+    fn the_wait_ends_so_long_before_a_keyframe_as_is_needed() {
+        let rhythm = rhythm(&[0, 1000, 2000]);
+        assert_eq!(rhythm.wait_ms(150, 12_100), Some(750));
+        assert_eq!(rhythm.wait_ms(150, 12_850), Some(0));
+        assert_eq!(rhythm.wait_ms(150, 12_880), Some(0), "a timer that is late");
+        assert_eq!(rhythm.wait_ms(150, 12_900), Some(950), "the keyframe after that one");
+        assert_eq!(rhythm.wait_ms(2_100, 12_100), Some(800), "a lead of several intervals");
+    }
+
+    #[test]
+    fn an_encoder_without_a_rhythm_is_not_waited_for() {
+        assert_eq!(KeyframeRhythm::default().wait_ms(150, 0), None);
+        assert_eq!(rhythm(&[0]).wait_ms(150, 10_100), None);
+        assert_eq!(rhythm(&[0, 70_000]).wait_ms(150, 80_100), None, "a jump");
+    }
+
+    #[test]
+    fn the_newest_intervals_count() {
+        let changed = rhythm(&[0, 4000, 8000, 9000, 10_000, 11_000, 12_000]);
+        assert_eq!(changed.wait_ms(0, 22_000), Some(1000));
+        assert_eq!(rhythm(&[0, 900, 2000]).wait_ms(0, 12_000), Some(1000), "their mean");
+    }
+}

@@ -1,0 +1,67 @@
+//! What makes the server stop.
+
+use std::{io, sync::Arc};
+
+use log::info;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+};
+
+/// The signals that stop the server, and those that must not.
+#[derive(Debug)]
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    order: DrainOrder,
+}
+
+/// Makes the server drain, as the signal to stop does. Clones give the same order, and giving it again changes nothing.
+#[derive(Debug, Clone, Default)]
+pub struct DrainOrder(Arc<Notify>);
+
+impl DrainOrder {
+    /// Gives the order.
+    pub fn give(&self) {
+        self.0.notify_one();
+    }
+}
+
+impl StopSignals {
+    /// From here on, they are heard.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            order: DrainOrder::default(),
+        })
+    }
+
+    /// The order that counts like the first signal.
+    pub fn order(&self) -> DrainOrder {
+        self.order.clone()
+    }
+
+    /// Waits for a signal to stop, or the order to.
+    pub(super) async fn first(&mut self) -> &'static str {
+        let order = self.order.clone();
+        tokio::select! {
+            signal = self.next() => signal,
+            () = order.0.notified() => "POST /api/v1/server/drain",
+        }
+    }
+
+    /// Waits for a signal to stop.
+    pub(super) async fn next(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                // Operators send it to daemons that read their settings again; a terminal that closes sends it as well.
+                _ = self.hangup.recv() => info!(signal = "SIGHUP"; "signal ignored: settings are read at the start only"),
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A node that drains lets each publisher go at the moment from which it is back just before its next keyframe: viewers
+//! would wait for a whole GOP more if it were back just after.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use synctv_media::stream::frame::{Frame, Track};
+use synctv_testkit::{
+    balancer::Balancer,
+    encoder::{Encoder, EncoderKind, FRAME_INTERVAL},
+    flv::FlvViewer,
+    frames,
+    process::Process,
+    redis::Redis,
+    server::TestServer,
+    tools::{ffmpeg, make_once, run},
+    wait::now,
+};
+
+use crate::{LONG_LEASE, node};
+
+/// A keyframe each 4 s: far more than a busy machine delays what has to happen in between.
+const GOP_FRAMES: u32 = 100;
+
+/// Three nodes, a balancer in front of the first, and a viewer on each.
+struct Cluster {
+    nodes: [TestServer; 3],
+    balancer: Balancer,
+    _redis: Redis,
+}
+
+/// Watches on a thread of its own. The result is the longest time without a frame of video.
+struct Watcher {
+    is_stopping: Arc<AtomicBool>,
+    thread: JoinHandle<Duration>,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let redis = Redis::start(&[]);
+        let flags = [&LONG_LEASE[..], &["--drain-timeout-s", "600", "--publisher-grace-s", "60"]].concat();
+        let nodes = ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), &flags));
+        let balancer = Balancer::start(nodes[0].rtmp);
+        Self { nodes, balancer, _redis: redis }
+    }
+
+    fn watch(&self) -> Vec<Watcher> {
+        self.nodes[0].wait_for_publisher("r");
+        self.nodes.iter().map(|server| Watcher::start(FlvViewer::open(server, "r"))).collect()
+    }
+
+    /// Drains the first node, and waits until its publisher is at the second one.
+    fn drain(&self) {
+        self.balancer.point_at(self.nodes[1].rtmp);
+        self.nodes[0].signal("TERM");
+        self.nodes[1].wait_for_publisher("r");
+    }
+}
+
+impl Watcher {
+    fn start(mut viewer: FlvViewer) -> Self {
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let stop = is_stopping.clone();
+        let thread = thread::spawn(move || {
+            next_video(&mut viewer);
+            let (mut last, mut longest) = (now(), Duration::ZERO);
+            while !stop.load(Ordering::SeqCst) {
+                next_video(&mut viewer);
+                longest = longest.max(last.elapsed());
+                last = now();
+            }
+            longest
+        });
+        Self { is_stopping, thread }
+    }
+
+    fn longest_pause(self) -> Duration {
+        self.is_stopping.store(true, Ordering::SeqCst);
+        self.thread.join().expect("the viewer's connection lasts")
+    }
+}
+
+fn next_video(viewer: &mut FlvViewer) -> Frame {
+    loop {
+        let frame = viewer.next_frame().expect("the connection lasts");
+        if frame.track == Track::Video && !frames::is_sequence_header(&frame) {
+            return frame;
+        }
+    }
+}
+
+fn is_keyframe(frame: &Frame) -> bool {
+    frame.payload.first().is_some_and(|first| first >> 4 == 1)
+}
+
+/// Waits until the encoder's rhythm is known, and so long after a keyframe that the next one would be missed if the
+/// publisher were let go at once.
+fn wait_for_the_wrong_moment(server: &TestServer, frames_after: u32) {
+    let mut viewer = FlvViewer::open(server, "r");
+    for _ in 0..3 {
+        while !is_keyframe(&next_video(&mut viewer)) {}
+    }
+    (0..frames_after).for_each(|_| drop(next_video(&mut viewer)));
+}
+
+/// Waits until a viewer has seen the publisher's new node for a while.
+fn watch_on(server: &TestServer) {
+    let mut viewer = FlvViewer::open(server, "r");
+    (0..25).for_each(|_| drop(next_video(&mut viewer)));
+}
+
+fn assert_pauses(watchers: Vec<Watcher>, at_most: Duration) {
+    let pauses: Vec<Duration> = watchers.into_iter().map(Watcher::longest_pause).collect();
+    assert!(pauses.iter().all(|pause| *pause < at_most), "{pauses:?}");
+    println!("longest pauses: {pauses:?}");
+}
+
+#[test]
+fn an_encoder_that_waits_before_it_reconnects() {
+    let cluster = Cluster::start();
+    let encoder = Encoder::start(EncoderKind::Obs, cluster.balancer.address, "r", GOP_FRAMES);
+    let watchers = cluster.watch();
+    // Let go now, it would be back 0.2 s after a keyframe, and seen again after 5.8 s.
+    wait_for_the_wrong_moment(&cluster.nodes[0], 55);
+    cluster.drain();
+    watch_on(&cluster.nodes[2]);
+    assert_pauses(watchers, FRAME_INTERVAL * GOP_FRAMES);
+    drop(encoder);
+}
+
+#[test]
+fn an_encoder_that_reconnects_at_once() {
+    let cluster = Cluster::start();
+    let encoder = Encoder::start(EncoderKind::Fifo, cluster.balancer.address, "r", GOP_FRAMES);
+    let watchers = cluster.watch();
+    // Let go now, it would be seen again after 3.6 s.
+    wait_for_the_wrong_moment(&cluster.nodes[0], 10);
+    cluster.drain();
+    watch_on(&cluster.nodes[2]);
+    assert_pauses(watchers, FRAME_INTERVAL * GOP_FRAMES * 3 / 4);
+    drop(encoder);
+}
+
+#[test]
+fn ffmpeg_with_its_fifo_muxer() {
+    let cluster = Cluster::start();
+    let ffmpeg = push_with_recovery(&format!("rtmp://{}/live/r", cluster.balancer.address));
+    let watchers = cluster.watch();
+    wait_for_the_wrong_moment(&cluster.nodes[0], 10);
+    cluster.drain();
+    watch_on(&cluster.nodes[2]);
+    assert_pauses(watchers, FRAME_INTERVAL * GOP_FRAMES * 3 / 4);
+    drop(ffmpeg);
+}
+
+/// Publishes for two minutes, with a keyframe each 4 s and without audio.
+fn push_with_recovery(url: &str) -> Process {
+    let file = make_once("long_gops.flv", |path: &Path| {
+        let input = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=120"];
+        let output = ["-c:v", "libx264", "-preset", "ultrafast", "-sc_threshold", "0", "-y", "-f", "flv"];
+        let gop = GOP_FRAMES.to_string();
+        run(ffmpeg().args(input).args(output).args(["-g", &gop, "-pix_fmt", "yuv420p"]).arg(path));
+    });
+    let mut command = ffmpeg();
+    command.args(["-re", "-i"]).arg(file).args(["-map", "0", "-c", "copy", "-f", "fifo"]);
+    command.args(["-fifo_format", "flv", "-attempt_recovery", "1", "-recover_any_error", "1", url]);
+    Process::start(&mut command)
+}

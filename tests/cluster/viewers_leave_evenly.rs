@@ -1,0 +1,43 @@
+//! The viewers of a node that drains stay for half of their time, and leave evenly over the other half, each with an end in
+//! good order.
+
+use std::time::Duration;
+
+use synctv_testkit::{flv::FlvViewer, frames, redis::Redis, rtmp::RtmpPeer, wait::now};
+
+use crate::{LONG_LEASE, node};
+
+const VIEWERS: usize = 40;
+
+#[test]
+fn over_http_flv_and_rtmp() {
+    let redis = Redis::start(&[]);
+    let flags = [&LONG_LEASE[..], &["--drain-timeout-s", "8"]].concat();
+    let (n1, n2) = (node("n1", &redis.url(), &flags), node("n2", &redis.url(), &flags));
+    let mut publisher = RtmpPeer::publish(&n2, "r");
+    publisher.send_all(&frames::video_headers());
+    publisher.send(&frames::keyframe(0, 1));
+    let mut viewers: Vec<FlvViewer> = (0..VIEWERS).map(|_| FlvViewer::open(&n1, "r")).collect();
+    let mut player = RtmpPeer::play(&n1, "r");
+    viewers.iter_mut().for_each(|viewer| drop(viewer.frames_until(&frames::keyframe(0, 1))));
+    player.frames_until(&frames::keyframe(0, 1));
+
+    let begin = now();
+    n1.signal("TERM");
+    let mut ends = Vec::new();
+    for viewer in &mut viewers {
+        viewer.frames_to_the_end();
+        assert!(viewer.is_ended(), "in good order");
+        ends.push(begin.elapsed());
+    }
+    player.wait_for_status("NetStream.Play.Stop");
+    assert!(ends[0] >= Duration::from_secs(4), "it had half of the time: {ends:?}");
+    assert!(ends[VIEWERS - 1] - ends[0] >= Duration::from_secs(1), "not all at once: {ends:?}");
+    let left = |line: &synctv_testkit::log_book::LogLine| {
+        line.says("viewer disconnected", "r") && line.text("why") == "this node stops: connect again"
+    };
+    let log = n1.log.clone();
+    assert_eq!(n1.wait_for_exit().code(), Some(0));
+    log.find("drain finished", |line| line.text("msg") == "drain finished");
+    assert_eq!(log.count(left), VIEWERS + 1);
+}
