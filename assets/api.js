@@ -57,9 +57,10 @@ export async function stream(room) {
  *
  * @param {Server} server
  */
-export function addresses({ app, rtmp_port, hls_port }, base = BASE) {
+export function addresses({ app, tls, rtmp_port, hls_port }, base = BASE) {
   const { protocol, hostname } = base;
-  const rtmpServer = `rtmp://${hostname}${rtmp_port === 1935 ? "" : `:${rtmp_port}`}/${app}`;
+  const [scheme, usual_port] = tls ? ["rtmps", 443] : ["rtmp", 1935];
+  const rtmpServer = `${scheme}://${hostname}${rtmp_port === usual_port ? "" : `:${rtmp_port}`}/${app}`;
   /** @param {string} path */
   const below = (path) => new URL(path, base).href;
   return {

@@ -5,8 +5,10 @@ export interface Server {
   node: string;
   version: string;
   app: string;
+  tls: boolean;
   rtmp_port: number;
   hls_port: number | null;
+  tls_port: number | null;
 }
 
 export interface VideoDetails {

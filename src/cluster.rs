@@ -112,7 +112,7 @@ async fn try_join(
     url: &RedisUrl,
     patience: Duration,
 ) -> Result<Result<Joined, JoinError>, RunError> {
-    let Ports { rtmp, httpflv, hls } = listeners.ports();
+    let Ports { rtmp, httpflv, hls, .. } = listeners.ports();
     let deadline = Instant::now() + patience;
     let host = match &config.cluster.advertise_host {
         Some(host) => host.clone(),

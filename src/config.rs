@@ -31,6 +31,7 @@ use crate::{
     http::{HttpSettings, api::ServerInfo},
     metrics::MetricsArgs,
     ports::Ports,
+    tls::{TlsArgs, TlsElsewhere},
 };
 
 /// A live-streaming server: RTMP in, HTTP-FLV and HLS out.
@@ -71,6 +72,10 @@ pub struct Config {
     #[command(flatten)]
     pub metrics: MetricsArgs,
 
+    /// RTMPS and HTTPS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
+
     /// Limits over all rooms and ports.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -105,7 +110,9 @@ impl Config {
         let access = access.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
         let metrics = self.metrics.checked();
         let metrics = metrics.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
-        Ok(Self { access, metrics, ..self })
+        let tls = self.tls.checked();
+        let tls = tls.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
+        Ok(Self { access, metrics, tls, ..self })
     }
 
     /// Does the task that the command line names in place of serving. Returns the text to print.
@@ -154,8 +161,10 @@ impl Config {
             node: node_id.to_owned(),
             version: env!("CARGO_PKG_VERSION"),
             app: self.addresses.rtmp_app.clone(),
+            tls: false,
             rtmp_port: ports.rtmp,
             hls_port: ports.hls,
+            tls_port: ports.tls,
         }
     }
 
@@ -164,8 +173,8 @@ impl Config {
         HlsProxySettings { nodes: nodes.clone(), app: self.addresses.rtmp_app.clone() }
     }
 
-    /// Settings that all RTMP connections share.
-    pub fn rtmp_settings(&self, lag: Arc<LagLimits>) -> RtmpSettings {
+    /// Settings that all RTMP connections share, on a server that speaks TLS elsewhere.
+    pub(crate) fn rtmp_settings(&self, lag: Arc<LagLimits>, tls: TlsElsewhere) -> RtmpSettings {
         RtmpSettings {
             session: Arc::new(SessionConfig {
                 app: self.addresses.rtmp_app.clone(),
@@ -177,6 +186,7 @@ impl Config {
             handshake_timeout: self.limits.handshake_timeout(),
             idle_timeout: seconds(self.limits.idle_timeout_s),
             publisher_timeout: seconds(self.streams.publisher_timeout_s),
+            tls_elsewhere: tls.to_string(),
         }
     }
 }

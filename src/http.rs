@@ -48,28 +48,27 @@ use tokio::{net::TcpStream, time::Instant};
 
 pub use self::settings::HttpSettings;
 use self::{
-    api::Api,
+    api::{Api, ServerInfo},
     api_error::ApiError,
     connection_gate::{Arrival, ConnectionGate, refuse_over_limit},
     health::Health,
+    hls::HlsSources,
     live::NotServed,
     path::Target,
     refusal::refuse,
     request_head::{HeadError, Method, Request, RequestHead},
     rewind::Rewind,
+    settings::IDLE_TIMEOUT,
     websocket::Upgrade,
     write_timeout::WriteTimeout,
 };
+use crate::tls::TlsOnPlainPort;
 
 /// Time limit for the head of a request over the connection limit, which may be a probe's.
 const PROBE_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a connection may wait for its next request. Balancers keep theirs for 60 s, and a server that closes first
-/// closes upon a request now and then.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-
 /// The framework's result for a connection.
-trait Framework:
+pub(crate) trait Framework:
     Service<(WriteTimeout<Rewind>, Option<SocketAddr>), Response = (), Error = actix_http::error::DispatchError>
 {
 }
@@ -84,65 +83,98 @@ impl<F> Framework for F where
 }
 
 /// A connection that was let in.
-struct Connection {
-    wire: Wire,
-    peer: SocketAddr,
-    permit: ConnectionPermit,
+pub(crate) struct Connection {
+    pub wire: Wire,
+    pub peer: SocketAddr,
+    pub permit: ConnectionPermit,
 }
 
-/// The service of the port's connections, on each worker thread.
-pub fn service(
-    directory: StreamDirectory,
-    api: Arc<Api>,
-    health: Health,
-    settings: HttpSettings,
-    viewer_pool: ViewerPool,
+/// What an HTTP port serves.
+#[derive(Clone)]
+pub(crate) struct HttpSources {
+    /// Finds streams.
+    pub directory: StreamDirectory,
+    /// Answers the API.
+    pub api: Arc<Api>,
+    /// The addresses that clients are told of.
+    pub info: ServerInfo,
+    /// Answers probes.
+    pub health: Health,
+    /// Limits of time, and the app.
+    pub settings: HttpSettings,
+    /// Serves live FLV.
+    pub viewer_pool: ViewerPool,
+    /// Serves HLS, on a port that has that too.
+    pub hls: Option<HlsSources>,
+}
+
+/// What serves the port's connections, on each worker thread. `tls` knows connections that belong to another port.
+pub(crate) fn service(
+    sources: HttpSources,
     permits: ConnectionLimit,
+    tls: TlsOnPlainPort,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
     let gate = ConnectionGate::new("httpflv", permits);
-    fn_factory(move || {
-        let port = Port {
-            pool_entry: viewer_pool.open_entry(),
-            directory: directory.clone(),
-            gatekeeper: api.gatekeeper().clone(),
-            settings: settings.clone(),
-            gate: gate.clone(),
-        };
-        worker(port, api.clone(), health.clone())
-    })
+    fn_factory(move || plain_worker(sources.clone(), gate.clone(), tls.clone()))
 }
 
-/// One thread's share of the port.
-struct Port {
-    pool_entry: PoolEntry,
-    directory: StreamDirectory,
-    gatekeeper: Gatekeeper,
-    settings: HttpSettings,
+async fn plain_worker(
+    sources: HttpSources,
     gate: ConnectionGate,
-}
-
-async fn worker(
-    port: Port,
-    api: Arc<Api>,
-    health: Health,
+    tls: TlsOnPlainPort,
 ) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
-    let framework = web::service(&port.settings, api, health).await?;
-    let (port, framework) = (Rc::new(port), Rc::new(framework));
+    let worker = Rc::new(worker(sources).await?);
     Ok(fn_service(move |socket| {
-        let (port, framework) = (port.clone(), framework.clone());
+        let (worker, gate, tls) = (worker.clone(), gate.clone(), tls.clone());
         async move {
-            match port.gate.look_at(socket) {
+            match gate.look_at(socket) {
                 Some(Arrival::In(permit, wire, peer)) => {
-                    port.serve(Connection { wire, peer, permit }, &*framework).await;
+                    let connection = Connection { wire, peer, permit };
+                    worker.serve(connection, |first| tls.note(Some(first), peer)).await;
                 }
                 Some(Arrival::Over(turn, wire, peer)) => {
-                    port.probe(Connection { wire, peer, permit: turn }, &*framework).await;
+                    worker.probe(Connection { wire, peer, permit: turn }).await;
                 }
                 None => {}
             }
             Ok(())
         }
     }))
+}
+
+/// Makes what serves HTTP connections on the current thread.
+pub(crate) async fn worker(sources: HttpSources) -> Result<HttpWorker<impl Framework>, ()> {
+    let HttpSources { directory, api, info, health, settings, viewer_pool, hls } = sources;
+    let gatekeeper = api.gatekeeper().clone();
+    let framework = web::service(&settings, web::Site::new(&settings, api, info, health, hls)).await?;
+    let port = Port { pool_entry: viewer_pool.open_entry(), directory, gatekeeper, settings };
+    Ok(HttpWorker { port, framework })
+}
+
+/// Serves HTTP connections on one thread.
+pub(crate) struct HttpWorker<F> {
+    port: Port,
+    framework: F,
+}
+
+impl<F: Framework> HttpWorker<F> {
+    /// Serves a connection to its end. One that `is_foreign` by its first byte is closed.
+    pub async fn serve(&self, connection: Connection, is_foreign: impl Fn(u8) -> bool) {
+        self.port.serve(connection, &self.framework, is_foreign).await;
+    }
+
+    /// Answers a connection over the limit.
+    pub async fn probe(&self, connection: Connection) {
+        self.port.probe(connection, &self.framework).await;
+    }
+}
+
+/// One thread's share of a port.
+struct Port {
+    pool_entry: PoolEntry,
+    directory: StreamDirectory,
+    gatekeeper: Gatekeeper,
+    settings: HttpSettings,
 }
 
 impl Port {
@@ -162,7 +194,12 @@ impl Port {
     }
 
     /// Serves a connection's requests, one after the other, up to one for live media or the last.
-    async fn serve(&self, mut connection: Connection, framework: &impl Framework) {
+    async fn serve(
+        &self,
+        mut connection: Connection,
+        framework: &impl Framework,
+        is_foreign: impl Fn(u8) -> bool,
+    ) {
         let mut read = BytesMut::new();
         let mut is_first = true;
         loop {
@@ -170,6 +207,9 @@ impl Port {
                 Ok(head) => head,
                 Err(error) => return no_request(connection, &error).await,
             };
+            if head.first_byte_of_nonsense().is_some_and(&is_foreign) {
+                return;
+            }
             let Some((head, rest)) = self.serve_live(head, connection).await else { return };
             match self.lend(head, rest, framework).await {
                 Some((rest, behind)) => (connection, read) = (rest, behind),
@@ -275,6 +315,14 @@ async fn no_request(connection: Connection, error: &HeadError) {
     if let HeadError::TooLarge = error {
         refuse(connection.wire, &ApiError::head_too_large(error.to_string())).await;
     }
+}
+
+/// Answers HTTP that came to a TLS port without TLS: which address was meant. It may take `patience` to be read.
+pub(crate) async fn refuse_plain(mut wire: Wire, patience: Duration) {
+    let reading = RequestHead::read(&mut wire, BytesMut::new());
+    let Ok(Ok(head)) = tokio::time::timeout(patience, reading).await else { return };
+    let host = head.request().map_or("", |request| &request.host);
+    refuse(wire, &ApiError::tls_required(host)).await;
 }
 
 /// Reads a request's head, and finds what its path is for.

@@ -9,6 +9,7 @@ pub mod drain;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzzing;
 pub mod http;
+mod line_limit;
 pub mod listeners;
 pub mod log;
 pub mod metrics;
@@ -16,6 +17,7 @@ mod ports;
 mod refusal_log;
 pub mod rtmp;
 mod run_error;
+pub mod tls;
 
 use std::{
     io::{self, Write},
@@ -36,19 +38,25 @@ use synctv_actors::{
     hls::{HlsSessions, proxy::HlsProxy},
     rtmp::RtmpSettings,
 };
+use synctv_media::stream::viewer_queue::LagLimits;
 
 pub use crate::{cluster::Place, run_error::RunError};
 use crate::{
     config::Config,
     drain::{Drain, DrainOrder, StopSignals},
     http::{
-        HttpSettings,
-        api::{Api, ServerInfo},
+        HttpSources,
+        api::Api,
         health::Health,
         hls::{HlsRequests, HlsSources, HlsViewers},
     },
+    line_limit::LineLimit,
     listeners::Listeners,
     metrics::{NodeMetrics, NodeSources, WorkerLag},
+    ports::Ports,
+    refusal_log::RefusalLog,
+    rtmp::RtmpPort,
+    tls::{TlsElsewhere, TlsOnPlainPort, TlsPort},
 };
 
 /// How long requests that are being answered may take when the server stops, in seconds. Live media does not end by
@@ -66,7 +74,7 @@ const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
 pub async fn start(config: &Config, listeners: Listeners, place: Place) -> Result<Server, RunError> {
     let node = Node::start(config, place, DrainOrder::default())?;
     node.open_storage(config).await?;
-    Ok(node.listen(config, listeners).map_err(RunError::Server)?.run())
+    Ok(node.listen(config, listeners)?.run())
 }
 
 /// Serves until a signal to stop.
@@ -104,7 +112,7 @@ async fn serve_at(
     config.access.warn_of_openness();
     node.open_storage(config).await?;
     announce(config, &listeners, &node.place.node_id);
-    let server = node.listen(config, listeners).map_err(RunError::Server)?.run();
+    let server = node.listen(config, listeners)?.run();
     actix_rt::spawn(node.drain(config).on_signal(signals, server.handle()));
     let served = match AssertUnwindSafe(server).catch_unwind().await {
         Ok(served) => served.map_err(RunError::Server),
@@ -140,6 +148,7 @@ struct PortLimits {
     rtmp: ConnectionLimit,
     httpflv: ConnectionLimit,
     hls: ConnectionLimit,
+    tls: ConnectionLimit,
 }
 
 impl Node {
@@ -161,8 +170,12 @@ impl Node {
             HlsProxy::start(place.registry.clone(), settings, hls.fetched_memory())
         });
         let permits = ConnectionLimit::new(config.limits.max_connections);
-        let ports =
-            PortLimits { rtmp: permits.for_port(), httpflv: permits.for_port(), hls: permits.for_port() };
+        let ports = PortLimits {
+            rtmp: permits.for_port(),
+            httpflv: permits.for_port(),
+            hls: permits.for_port(),
+            tls: permits.for_port(),
+        };
         Ok(Self {
             place,
             orders,
@@ -190,10 +203,11 @@ impl Node {
         opened.map_err(|source| RunError::Storage { path: config.hls.hls_storage.clone(), source })
     }
 
-    fn listen(&self, config: &Config, listeners: Listeners) -> io::Result<ServerBuilder> {
+    fn listen(&self, config: &Config, listeners: Listeners) -> Result<ServerBuilder, RunError> {
         let ports = listeners.ports();
         if let Some(listener) = listeners.metrics {
-            metrics::serve(self.metrics(config), config.metrics.token(), listener)?;
+            metrics::serve(self.metrics(config), config.metrics.token(), listener)
+                .map_err(RunError::Server)?;
         }
         let lag = Arc::new(config.viewers.lag_limits());
         let server = Server::build()
@@ -202,25 +216,52 @@ impl Node {
             .max_concurrent_connections(usize::MAX)
             .disable_signals()
             .shutdown_timeout(SHUTDOWN_TIMEOUT_S);
-        let server = self.listen_rtmp(server, config.rtmp_settings(lag.clone()), listeners.rtmp)?;
-        let info = config.server_info(&self.place.node_id, ports);
-        let viewer_pool = ViewerPool::new(lag);
-        let server =
-            self.listen_httpflv(server, config.http_settings(), viewer_pool, info, listeners.httpflv)?;
-        match (&self.hls, &self.proxy, listeners.hls) {
-            (Some(hls), Some(proxy), Some(listener)) => {
-                let sources = HlsSources {
-                    hls: hls.clone(),
-                    directory: self.directory.clone(),
-                    proxy: proxy.clone(),
-                    gatekeeper: self.gatekeeper().clone(),
-                    viewers: self.hls_viewers.clone(),
-                    requests: self.hls_requests.clone(),
-                };
-                self.listen_hls(server, config, sources, listener)
-            }
-            _ => Ok(server),
+        let tls = TlsElsewhere(ports.tls);
+        let rtmp = config.rtmp_settings(lag.clone(), tls);
+        let http = self.http_sources(config, lag, ports);
+        let server = match listeners.tls {
+            Some(listener) => self.listen_tls(server, config, &rtmp, &http, listener)?,
+            None => server,
+        };
+        let hls = self.hls_sources().zip(listeners.hls);
+        self.listen_rtmp(server, rtmp, listeners.rtmp)
+            .and_then(|server| self.listen_httpflv(server, http, tls, listeners.httpflv))
+            .and_then(|server| match hls {
+                Some((sources, listener)) => self.listen_hls(server, config, sources, tls, listener),
+                None => Ok(server),
+            })
+            .map_err(RunError::Server)
+    }
+
+    fn http_sources(&self, config: &Config, lag: Arc<LagLimits>, ports: Ports) -> HttpSources {
+        let (directory, registry) = (self.directory.clone(), self.place.registry.clone());
+        HttpSources {
+            api: Arc::new(Api::new(
+                self.place.node_id.clone(),
+                directory.clone(),
+                registry,
+                self.orders.clone(),
+                self.hls_viewers.clone(),
+                self.drain_order.clone(),
+            )),
+            info: config.server_info(&self.place.node_id, ports),
+            health: self.health(),
+            settings: config.http_settings(),
+            viewer_pool: ViewerPool::new(lag),
+            directory,
+            hls: None,
         }
+    }
+
+    fn hls_sources(&self) -> Option<HlsSources> {
+        Some(HlsSources {
+            hls: self.hls.clone()?,
+            directory: self.directory.clone(),
+            proxy: self.proxy.clone()?,
+            gatekeeper: self.gatekeeper().clone(),
+            viewers: self.hls_viewers.clone(),
+            requests: self.hls_requests.clone(),
+        })
     }
 
     fn listen_rtmp(
@@ -242,26 +283,13 @@ impl Node {
     fn listen_httpflv(
         &self,
         server: ServerBuilder,
-        settings: HttpSettings,
-        viewer_pool: ViewerPool,
-        info: ServerInfo,
+        sources: HttpSources,
+        tls: TlsElsewhere,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
-        let (directory, permits) = (self.directory.clone(), self.ports.httpflv.clone());
-        let (registry, orders) = (self.place.registry.clone(), self.orders.clone());
-        let (hls_viewers, drain_order) = (self.hls_viewers.clone(), self.drain_order.clone());
-        let api = Arc::new(Api::new(info, directory.clone(), registry, orders, hls_viewers, drain_order));
-        let health = self.health();
-        server.listen("httpflv", listener, move || {
-            http::service(
-                directory.clone(),
-                api.clone(),
-                health.clone(),
-                settings.clone(),
-                viewer_pool.clone(),
-                permits.clone(),
-            )
-        })
+        let (permits, tls) = (self.ports.httpflv.clone(), TlsOnPlainPort::new("httpflv", tls));
+        server
+            .listen("httpflv", listener, move || http::service(sources.clone(), permits.clone(), tls.clone()))
     }
 
     fn listen_hls(
@@ -269,12 +297,45 @@ impl Node {
         server: ServerBuilder,
         config: &Config,
         sources: HlsSources,
+        tls: TlsElsewhere,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (port, permits) = (config.http_settings(), self.ports.hls.clone());
+        let tls = TlsOnPlainPort::new("hls", tls);
         server.listen("hls", listener, move || {
-            http::hls::service(sources.clone(), port.clone(), permits.clone())
+            http::hls::service(sources.clone(), port.clone(), permits.clone(), tls.clone())
         })
+    }
+
+    /// One port for what all others have, over TLS.
+    fn listen_tls(
+        &self,
+        server: ServerBuilder,
+        config: &Config,
+        rtmp: &RtmpSettings,
+        http: &HttpSources,
+        listener: TcpListener,
+    ) -> Result<ServerBuilder, RunError> {
+        let handshaker = tls::handshaker(&config.tls, config.limits.workers, rtmp.handshake_timeout)?;
+        let of_plain = Arc::new(tls::refusing(rtmp));
+        let (rtmp, directory) = (Arc::new(rtmp.clone()), self.directory.clone());
+        let (gatekeeper, permits) = (self.gatekeeper().clone(), self.ports.tls.clone());
+        let http = HttpSources { hls: self.hls_sources(), info: http.info.over_tls(), ..http.clone() };
+        let (refusals, failures) = (RefusalLog::default(), LineLimit::default());
+        let listening = server.listen("tls", listener, move || {
+            let rtmp_port =
+                |settings| RtmpPort::new(directory.clone(), gatekeeper.clone(), settings, permits.clone());
+            tls::service(TlsPort {
+                handshaker: handshaker.clone(),
+                rtmp: rtmp_port(rtmp.clone()),
+                plain_rtmp: rtmp_port(of_plain.clone()),
+                http: http.clone(),
+                begin_timeout: rtmp.handshake_timeout,
+                refusals: refusals.clone(),
+                failures: failures.clone(),
+            })
+        });
+        listening.map_err(RunError::Server)
     }
 
     fn health(&self) -> Health {
@@ -282,7 +343,8 @@ impl Node {
     }
 
     fn metrics(&self, config: &Config) -> NodeMetrics {
-        let PortLimits { rtmp, httpflv, hls } = &self.ports;
+        let PortLimits { rtmp, httpflv, hls, tls } = &self.ports;
+        let ports = [("rtmp", rtmp), ("httpflv", httpflv), ("hls", hls), ("tls", tls)];
         let sources = NodeSources {
             node: self.place.node_id.clone(),
             directory: self.directory.clone(),
@@ -292,7 +354,7 @@ impl Node {
             hls_viewers: self.hls_viewers.clone(),
             hls_requests: self.hls_requests.clone(),
             health: self.health(),
-            ports: vec![("rtmp", rtmp.clone()), ("httpflv", httpflv.clone()), ("hls", hls.clone())],
+            ports: ports.map(|(name, limit)| (name, limit.clone())).into(),
             worker_lag: self.worker_lag.clone(),
             rooms_max: config.limits.max_rooms,
         };
@@ -333,6 +395,9 @@ fn announce(config: &Config, listeners: &Listeners, node_id: &str) {
     }
     if let Some(address) = listeners.metrics_address() {
         lines.push(format!("metrics http://{address}/metrics"));
+    }
+    if let Some(address) = listeners.tls_address() {
+        lines.push(format!("tls    rtmps://{address}/{app}/ROOM and https://{address}/"));
     }
     lines.push(format!("page   http://{}/", listeners.httpflv_address()));
     say(lines.join("\n"));

@@ -27,6 +27,8 @@ pub struct Listeners {
     pub hls: Option<TcpListener>,
     /// For metrics, unless they are off.
     pub metrics: Option<TcpListener>,
+    /// For all of these over TLS, unless it is off.
+    pub tls: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -40,12 +42,18 @@ impl Listeners {
                 HlsWhen::Off => None,
             },
             metrics: config.metrics.address().map(|addr| bind("METRICS_ADDR", addr)).transpose()?,
+            tls: config.tls.address().map(|address| bind("TLS_ADDR", address)).transpose()?,
         })
     }
 
     /// The ports that were bound.
     pub fn ports(&self) -> Ports {
-        Ports { rtmp: port(&self.rtmp), httpflv: port(&self.httpflv), hls: self.hls.as_ref().map(port) }
+        Ports {
+            rtmp: port(&self.rtmp),
+            httpflv: port(&self.httpflv),
+            hls: self.hls.as_ref().map(port),
+            tls: self.tls.as_ref().map(port),
+        }
     }
 
     /// The address to push to, as a person would type it.
@@ -66,6 +74,11 @@ impl Listeners {
     /// The address to watch at over HLS, unless it is off.
     pub fn hls_address(&self) -> Option<String> {
         self.hls.as_ref().map(display)
+    }
+
+    /// Where TLS is spoken, unless it is off.
+    pub fn tls_address(&self) -> Option<String> {
+        self.tls.as_ref().map(display)
     }
 }
 

@@ -9,4 +9,6 @@ pub struct Ports {
     pub httpflv: u16,
     /// For HLS, unless it is off.
     pub hls: Option<u16>,
+    /// For all of them over TLS, unless it is off.
+    pub tls: Option<u16>,
 }

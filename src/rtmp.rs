@@ -1,6 +1,6 @@
 //! The RTMP port: every connection becomes an actor on the thread that accepted it.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use actix_service::{ServiceFactory, fn_service};
 use synctv_actors::{
@@ -8,6 +8,7 @@ use synctv_actors::{
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
     rtmp::{Admission, NewConnection, RtmpConnectionActor, RtmpSettings},
+    wire::Wire,
 };
 use tokio::net::TcpStream;
 
@@ -17,15 +18,14 @@ use crate::refusal_log::RefusalLog;
 /// their refusal takes.
 const RESERVE: usize = 16;
 
-/// One thread's share of the port.
+/// What serves RTMP connections on one thread.
 #[derive(Clone)]
-struct Port {
+pub(crate) struct RtmpPort {
     directory: StreamDirectory,
     gatekeeper: Gatekeeper,
     settings: Arc<RtmpSettings>,
     permits: ConnectionLimit,
     reserve: ConnectionLimit,
-    refusals: RefusalLog,
 }
 
 /// The service of the port's connections.
@@ -35,32 +35,49 @@ pub fn service(
     settings: Arc<RtmpSettings>,
     permits: ConnectionLimit,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
-    let (reserve, refusals) = (ConnectionLimit::new(RESERVE), RefusalLog::default());
-    let port = Port { directory, gatekeeper, settings, permits, reserve, refusals };
+    let port = RtmpPort::new(directory, gatekeeper, settings, permits);
+    let refusals = RefusalLog::default();
     fn_service(move |socket: TcpStream| {
-        port.accept(socket);
+        port.accept(socket, &refusals);
         std::future::ready(Ok::<(), ()>(()))
     })
 }
 
-impl Port {
-    fn accept(&self, socket: TcpStream) {
+impl RtmpPort {
+    /// Serves connections on the thread that accepted them.
+    pub fn new(
+        directory: StreamDirectory,
+        gatekeeper: Gatekeeper,
+        settings: Arc<RtmpSettings>,
+        permits: ConnectionLimit,
+    ) -> Self {
+        Self { directory, gatekeeper, settings, permits, reserve: ConnectionLimit::new(RESERVE) }
+    }
+
+    /// Counts and logs a connection for which there is no place.
+    pub fn refuse(&self, port: &'static str, peer: SocketAddr, refusals: &RefusalLog) {
+        self.permits.note_refused();
+        refusals.note(port, peer, self.permits.max());
+    }
+
+    fn accept(&self, socket: TcpStream, refusals: &RefusalLog) {
         // A socket without a peer has disconnected already.
         let Ok(peer) = socket.peer_addr() else { return };
         match self.admit() {
-            Some(admission) => {
-                let new = NewConnection { wire: socket.into(), peer, admission };
-                let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper.clone());
-                RtmpConnectionActor::serve(new, directory, gatekeeper, self.settings.clone());
-            }
-            None => {
-                self.permits.note_refused();
-                self.refusals.note("rtmp", peer, self.permits.max());
-            }
+            Some(admission) => self.serve(socket.into(), peer, admission),
+            None => self.refuse("rtmp", peer, refusals),
         }
     }
 
-    fn admit(&self) -> Option<Admission> {
+    /// Serves a connection for as long as it lasts.
+    pub fn serve(&self, wire: Wire, peer: SocketAddr, admission: Admission) {
+        let new = NewConnection { wire, peer, admission };
+        let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper.clone());
+        RtmpConnectionActor::serve(new, directory, gatekeeper, self.settings.clone());
+    }
+
+    /// Takes a place for a connection, if there is one.
+    pub fn admit(&self) -> Option<Admission> {
         if let Some(permit) = self.permits.take() {
             return Some(Admission::Regular(permit));
         }

@@ -5,6 +5,8 @@ use std::{io, path::PathBuf};
 use synctv_actors::{access::RandomError, cluster::redis_store::JoinError};
 use thiserror::Error;
 
+use crate::tls::TlsError;
+
 /// Why the server did not start, or stopped.
 #[derive(Debug, Error)]
 pub enum RunError {
@@ -24,6 +26,9 @@ pub enum RunError {
     /// Another process has this one's name.
     #[error(transparent)]
     NameInUse(JoinError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Secrets need random numbers.
     #[error(transparent)]
     Random(#[from] RandomError),

@@ -21,6 +21,7 @@ mod subscription;
 #[cfg(test)]
 mod testing;
 mod thread;
+pub mod tls;
 mod viewer_session;
 pub mod viewer_socket;
 pub mod wire;

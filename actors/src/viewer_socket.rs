@@ -117,7 +117,7 @@ impl ViewerSocket {
     where
         W: Fn() + Send + Sync + 'static,
     {
-        if self.queue.is_empty() || self.awaits_writable {
+        if self.is_empty() || self.awaits_writable {
             return;
         }
         self.awaits_writable = true;
@@ -130,12 +130,16 @@ impl ViewerSocket {
 
     /// Returns `true` if everything was sent.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.is_empty() && self.wire.is_flushed()
     }
 
     /// Returns `true` if the peer has accepted no bytes for too long.
     pub fn is_stalled(&self, limits: &LagLimits, now: Instant) -> bool {
-        self.queue.is_stalled(limits, now)
+        match self.wire.is_flushed() {
+            true => self.queue.is_stalled(limits, now),
+            // The queue waits for what is encrypted already.
+            false => self.wire.is_stalled(limits.stall_max, now),
+        }
     }
 
     /// Reads what the peer sent; 0 bytes mean that it sends nothing more. Costs a system call only if there is something
@@ -182,6 +186,7 @@ impl ViewerSocket {
                 Err(error) => return Err(error),
             }
         }
+        self.wire.flush()?;
         Ok(())
     }
 

@@ -1,19 +1,21 @@
 //! The connection under a viewer, a publisher or an HTTP request.
 
 use std::{
-    io::{self, IoSlice, Read},
+    io::{self, IoSlice},
     net::{Shutdown, SocketAddr},
     pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
 };
 
 use nix::{libc, setsockopt_impl, sockopt_impl, sys::socket::setsockopt};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
+
+use crate::tls::{TlsWire, receive_announced, receive_unannounced};
 
 sockopt_impl!(
     /// Bytes that must have arrived for a socket to count as readable.
@@ -36,6 +38,8 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
 pub enum Wire {
     /// TCP without encryption.
     Plain(TcpStream),
+    /// TLS. In a box: it is large, and most viewers may have none.
+    Tls(Box<TlsWire>),
 }
 
 impl From<TcpStream> for Wire {
@@ -44,7 +48,18 @@ impl From<TcpStream> for Wire {
     }
 }
 
+impl From<TlsWire> for Wire {
+    fn from(wire: TlsWire) -> Self {
+        Self::Tls(Box::new(wire))
+    }
+}
+
 impl Wire {
+    /// Whether the connection is encrypted.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// Returns the peer's address. Fails if the peer has closed the connection already.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.socket().peer_addr()
@@ -59,6 +74,10 @@ impl Wire {
     pub fn into_current_thread(self) -> io::Result<Self> {
         match self {
             Self::Plain(socket) => Ok(Self::Plain(TcpStream::from_std(socket.into_std()?)?)),
+            Self::Tls(mut wire) => {
+                wire.settle()?;
+                Ok(Self::Tls(wire))
+            }
         }
     }
 
@@ -78,18 +97,39 @@ impl Wire {
     }
 
     /// Closes the sending side. What the peer still sends can be read.
-    pub fn shutdown_write(&self) -> io::Result<()> {
-        SockRef::from(self.socket()).shutdown(Shutdown::Write)
+    pub fn shutdown_write(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => SockRef::from(&*socket).shutdown(Shutdown::Write),
+            Self::Tls(wire) => wire.shutdown_write(),
+        }
+    }
+
+    /// Waits for the first byte of what the peer sends next, which stays to be read. `None` at the end.
+    pub async fn peek_byte(&mut self) -> io::Result<Option<u8>> {
+        match self {
+            Self::Plain(socket) => {
+                let mut first = [0];
+                let peeked = socket.peek(&mut first).await?;
+                Ok(first.first().copied().filter(|_| peeked > 0))
+            }
+            Self::Tls(wire) => wire.peek_byte().await,
+        }
     }
 
     /// Waits until there may be something to read.
     pub async fn readable(&self) -> io::Result<()> {
-        self.socket().readable().await
+        match self {
+            Self::Tls(wire) if wire.has_received() => Ok(()),
+            _ => self.socket().readable().await,
+        }
     }
 
     /// Ready when the runtime saw that there is something to read.
     pub fn poll_read_ready(&self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket().poll_read_ready(task)
+        match self {
+            Self::Plain(socket) => socket.poll_read_ready(task),
+            Self::Tls(wire) => wire.poll_read_ready(task),
+        }
     }
 
     /// Ready when the runtime saw that something can be written.
@@ -100,54 +140,83 @@ impl Wire {
     /// Reads what is there after [`poll_read_ready`](Self::poll_read_ready). A read that does not fill the buffer has
     /// drained the socket, and the runtime learns it without the call that would find nothing.
     pub fn read_announced(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Self::Plain(socket) = self;
-        let mut received = Err(io::ErrorKind::WouldBlock.into());
-        // The result for the runtime says only whether to wait for the socket.
-        let _ = socket.try_io(Interest::READABLE, || {
-            received = (&*SockRef::from(&*socket)).read(buffer);
-            match &received {
-                Ok(size_bytes) if *size_bytes == buffer.len() => Ok(()),
-                Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
-                Err(error) => Err(error.kind().into()),
-            }
-        });
-        received
+        match self {
+            Self::Plain(socket) => receive_announced(socket, buffer),
+            Self::Tls(wire) => wire.read(buffer, receive_announced),
+        }
     }
 
     /// Reads what is there, whether or not the runtime saw it.
     pub fn read_unannounced(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*SockRef::from(self.socket())).read(buffer)
+        match self {
+            Self::Plain(socket) => receive_unannounced(socket, buffer),
+            Self::Tls(wire) => wire.read(buffer, receive_unannounced),
+        }
     }
 
     /// Reads what is there. Costs a system call only if the runtime saw something.
     pub fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket().try_read(buffer)
+        match self {
+            Self::Plain(socket) => socket.try_read(buffer),
+            Self::Tls(wire) => wire.read(buffer, TcpStream::try_read),
+        }
     }
 
     /// Writes past the runtime, which would look up what it knows of the socket. After `WouldBlock`,
     /// [`try_write_vectored`](Self::try_write_vectored) lets the runtime know.
     pub fn write_direct(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        SockRef::from(self.socket()).send(bytes)
+        match self {
+            Self::Plain(socket) => SockRef::from(&*socket).send(bytes),
+            Self::Tls(wire) => wire.write(bytes),
+        }
     }
 
-    /// Writes as much as the connection accepts at once.
+    /// Writes as much as the connection accepts at once. Over TLS that is what was encrypted, of which a part may wait to
+    /// be sent: see [`flush`](Self::flush).
     pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket().try_write(bytes)
+        match self {
+            Self::Plain(socket) => socket.try_write(bytes),
+            Self::Tls(wire) => wire.write(bytes),
+        }
     }
 
-    /// Writes as much of several buffers as the connection accepts at once.
+    /// Like [`try_write`](Self::try_write), of several buffers.
     pub fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket().try_write_vectored(slices)
+        match self {
+            Self::Plain(socket) => socket.try_write_vectored(slices),
+            Self::Tls(wire) => wire.write_vectored(slices),
+        }
+    }
+
+    /// Sends what was encrypted and waits. Returns whether nothing does any more.
+    pub fn flush(&mut self) -> io::Result<bool> {
+        match self {
+            Self::Plain(_) => Ok(true),
+            Self::Tls(wire) => wire.flush(),
+        }
+    }
+
+    /// Whether nothing that was written waits to be sent.
+    pub fn is_flushed(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Tls(wire) => wire.is_flushed(),
+        }
+    }
+
+    /// Whether something that was written waits, and the peer has accepted nothing of it for this long.
+    pub fn is_stalled(&self, stall_max: Duration, now: Instant) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(wire) => wire.is_stalled(stall_max, now),
+        }
     }
 
     fn socket(&self) -> &TcpStream {
-        let Self::Plain(socket) = self;
-        socket
-    }
-
-    fn pin(self: Pin<&mut Self>) -> Pin<&mut TcpStream> {
-        let Self::Plain(socket) = self.get_mut();
-        Pin::new(socket)
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(wire) => wire.socket(),
+        }
     }
 }
 
@@ -157,20 +226,40 @@ impl AsyncRead for Wire {
         task: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.pin().poll_read(task, out)
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(task, out),
+            Self::Tls(wire) => {
+                let size_bytes = ready!(wire.poll_read(task, out.initialize_unfilled()))?;
+                out.advance(size_bytes);
+                Poll::Ready(Ok(()))
+            }
+        }
     }
 }
 
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.pin().poll_write(task, bytes)
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write(task, bytes),
+            Self::Tls(wire) => wire.poll_write(task, bytes),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.pin().poll_flush(task)
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_flush(task),
+            Self::Tls(wire) => wire.poll_flush(task),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.pin().poll_shutdown(task)
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(task),
+            Self::Tls(wire) => {
+                wire.end()?;
+                ready!(wire.poll_flush(task))?;
+                Poll::Ready(wire.shutdown_write())
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ import { restore } from "./support.js";
 
 afterEach(restore);
 
-const SERVER = { node: "n", version: "1", app: "live", rtmp_port: 1935, hls_port: 8081 };
+const SERVER = { node: "n", version: "1", app: "live", tls: false, rtmp_port: 1935, hls_port: 8081, tls_port: null };
 
 test("addresses are those at which the page was opened", () => {
   const { flv, hls, rtmp, page } = api.addresses(SERVER, new URL("http://tv.example:8080/"));
@@ -22,6 +22,16 @@ test("a proxy's prefix is part of the addresses, another port of RTMP as well", 
   assert.equal(addresses.page("r"), "https://tv.example/a/b/watch/r");
   assert.equal(addresses.rtmp("r"), "rtmp://tv.example:2935/live/r");
   assert.equal(addresses.hls("r"), undefined);
+});
+
+test("behind TLS all addresses are of its port", () => {
+  const server = { ...SERVER, tls: true, rtmp_port: 443, hls_port: 443, tls_port: 443 };
+  const { flv, hls, rtmp } = api.addresses(server, new URL("https://tv.example/"));
+  assert.equal(flv("r"), "https://tv.example/r.flv");
+  assert.equal(hls("r"), "https://tv.example:443/live/r/index.m3u8");
+  assert.equal(rtmp("r"), "rtmps://tv.example/live/r");
+  const elsewhere = api.addresses({ ...server, rtmp_port: 8443 }, new URL("https://tv.example:8443/"));
+  assert.equal(elsewhere.rtmp("r"), "rtmps://tv.example:8443/live/r");
 });
 
 function answering(answer) {

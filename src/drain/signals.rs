@@ -60,7 +60,9 @@ impl StopSignals {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
                 // Operators send it to daemons that read their settings again; a terminal that closes sends it as well.
-                _ = self.hangup.recv() => info!(signal = "SIGHUP"; "signal ignored: settings are read at the start only"),
+                _ = self.hangup.recv() => info!(
+                    signal = "SIGHUP";
+                    "signal ignored but for certificates: settings are read at the start only"),
             }
         }
     }

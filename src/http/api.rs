@@ -35,16 +35,28 @@ pub struct ServerInfo {
     pub version: &'static str,
     /// The app of RTMP and HLS addresses.
     pub app: String,
+    /// Whether the ports of RTMP and HLS speak TLS, as they do for those who ask over TLS.
+    pub tls: bool,
     /// The port of RTMP.
     pub rtmp_port: u16,
     /// The port of HLS, unless it is off.
     pub hls_port: Option<u16>,
+    /// The port of all that over TLS, unless it is off.
+    pub tls_port: Option<u16>,
+}
+
+impl ServerInfo {
+    /// The same of the TLS port, if there is one, which has everything.
+    pub fn over_tls(&self) -> Self {
+        let Some(port) = self.tls_port else { return self.clone() };
+        Self { tls: true, rtmp_port: port, hls_port: self.hls_port.map(|_| port), ..self.clone() }
+    }
 }
 
 /// The API's state, which all worker threads share.
 #[derive(Debug)]
 pub struct Api {
-    info: ServerInfo,
+    node: String,
     directory: StreamDirectory,
     registry: RegistryHandle,
     orders: Orders,
@@ -61,17 +73,22 @@ struct Snapshot {
     json: Bytes,
 }
 
+/// `GET /api/v1/server`.
+pub(super) fn server(info: &ServerInfo) -> Result<HttpResponse, ApiError> {
+    encoded(info)
+}
+
 impl Api {
     /// There was no request yet.
     pub fn new(
-        info: ServerInfo,
+        node: String,
         directory: StreamDirectory,
         registry: RegistryHandle,
         orders: Orders,
         hls_viewers: HlsViewers,
         drain_order: DrainOrder,
     ) -> Self {
-        Self { info, directory, registry, orders, hls_viewers, drain_order, newest: Mutex::new(None) }
+        Self { node, directory, registry, orders, hls_viewers, drain_order, newest: Mutex::new(None) }
     }
 
     pub(super) fn orders(&self) -> &Orders {
@@ -84,15 +101,6 @@ impl Api {
 
     pub(super) fn drain_order(&self) -> &DrainOrder {
         &self.drain_order
-    }
-
-    pub(super) fn info(&self) -> &ServerInfo {
-        &self.info
-    }
-
-    /// `GET /api/v1/server`.
-    pub(super) fn server(&self) -> Result<HttpResponse, ApiError> {
-        encoded(&self.info)
     }
 
     /// `GET /api/v1/streams`: the rooms that the client may see.
@@ -155,7 +163,7 @@ impl Api {
 
     async fn list(&self) -> Result<Rooms, DirectoryEnded> {
         let (published, local) = futures::join!(self.published(), self.local());
-        Ok(Rooms::merge(&self.info.node, published, local?))
+        Ok(Rooms::merge(&self.node, published, local?))
     }
 
     /// The cluster's rooms; `None` if the registry does not tell.
@@ -246,11 +254,10 @@ mod tests {
     }
 
     fn api(directory: StreamDirectory, registry: RegistryHandle) -> Api {
-        let (node, app) = ("n1".to_owned(), "live".to_owned());
-        let info = ServerInfo { node, version: "0", app, rtmp_port: 1, hls_port: None };
         let gatekeeper = Gatekeeper::new(AccessSettings::OPEN, NodeKeys::random("n1").unwrap());
         let orders = Orders::new(gatekeeper, None, false);
-        Api::new(info, directory, registry, orders, HlsViewers::default(), DrainOrder::default())
+        let (hls_viewers, drain_order) = (HlsViewers::default(), DrainOrder::default());
+        Api::new("n1".to_owned(), directory, registry, orders, hls_viewers, drain_order)
     }
 
     #[actix_rt::test]

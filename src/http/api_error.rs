@@ -58,6 +58,14 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
+    /// 400, for HTTP on a port that speaks TLS. `host` is that of the request, as far as it is one.
+    pub fn tls_required(host: &str) -> Self {
+        let is_host = !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+        let address = if is_host { format!(": https://{host}/") } else { String::new() };
+        Self::bad_request("tls_required", format!("this port speaks TLS{address}"))
+    }
+
     /// 404, for a path that serves nothing.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)

@@ -33,7 +33,7 @@ use synctv_actors::{
     wire::Wire,
 };
 use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 
 pub use self::args::{HlsArgs, HlsWhen};
 use self::{
@@ -44,9 +44,13 @@ use self::{
 };
 pub use self::{requests::HlsRequests, viewers::HlsViewers};
 use super::{
-    HttpSettings, IDLE_TIMEOUT, api_error::ApiError, connection_gate::ConnectionGate, cors,
+    api_error::ApiError,
+    connection_gate::ConnectionGate,
+    cors,
+    settings::{HttpSettings, IDLE_TIMEOUT},
     write_timeout::WriteTimeout,
 };
+use crate::tls::TlsOnPlainPort;
 
 /// Time limit for a peer to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -68,33 +72,49 @@ pub struct HlsSources {
     pub requests: HlsRequests,
 }
 
-struct Site {
+/// The HLS of a port.
+pub(super) struct Site {
     sources: HlsSources,
     app: String,
 }
 
-/// The service of the port's connections, on each worker thread.
-pub fn service(
+impl Site {
+    pub fn new(sources: HlsSources, app: String) -> Self {
+        Self { sources, app }
+    }
+
+    /// Whether a path is one of HLS, whatever there is at it.
+    pub fn has(&self, path: &str) -> bool {
+        !matches!(target::parse(path, &self.app), Err(TargetError::Unknown))
+    }
+}
+
+/// What serves the port's connections, on each worker thread. `tls` knows connections that belong to another port.
+pub(crate) fn service(
     sources: HlsSources,
     port: HttpSettings,
     permits: ConnectionLimit,
+    tls: TlsOnPlainPort,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
     let gate = ConnectionGate::new("hls", permits);
-    fn_factory(move || worker(sources.clone(), port.clone(), gate.clone()))
+    fn_factory(move || worker(sources.clone(), port.clone(), gate.clone(), tls.clone()))
 }
 
 async fn worker(
     sources: HlsSources,
     port: HttpSettings,
     gate: ConnectionGate,
+    tls: TlsOnPlainPort,
 ) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
     let framework = Rc::new(framework(sources, &port).await?);
     Ok(fn_service(move |socket: TcpStream| {
-        let (framework, gate, stall_timeout) = (framework.clone(), gate.clone(), port.stall_timeout);
+        let (framework, gate, tls) = (framework.clone(), gate.clone(), tls.clone());
+        let (head_timeout, stall_timeout) = (port.head_timeout, port.stall_timeout);
         async move {
-            if let Some((permit, socket, peer)) = gate.admit(socket).await {
+            let Some((_permit, mut socket, peer)) = gate.admit(socket).await else { return Ok(()) };
+            let first = timeout(head_timeout, socket.peek_byte()).await;
+            if first.is_ok_and(|first| !first.is_ok_and(|first| tls.note(first, peer))) {
                 serve(&*framework, WriteTimeout::new(socket, stall_timeout), peer).await;
-                drop(permit);
             }
             Ok(())
         }
@@ -118,8 +138,9 @@ async fn framework(
     impl Service<(WriteTimeout<Wire>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
-    let site = web::Data::new(Site { sources, app: port.app.clone() });
-    let app = App::new().app_data(site).default_service(web::to(answer));
+    let site = web::Data::new(Site::new(sources, port.app.clone()));
+    let serve = async |request: HttpRequest, site: web::Data<Site>| answer(&request, &site).await;
+    let app = App::new().app_data(site).default_service(web::to(serve));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
     HttpService::<WriteTimeout<Wire>, _, _>::build()
         .keep_alive(KeepAlive::Timeout(IDLE_TIMEOUT))
@@ -131,10 +152,11 @@ async fn framework(
         .await
 }
 
-async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+/// Answers a request for HLS.
+pub(super) async fn answer(request: &HttpRequest, site: &Site) -> HttpResponse {
     let target = target::parse(request.path(), &site.app);
     let kind = target.as_ref().ok().map(HlsRequestKind::of);
-    let responded = respond(&request, &site, target).await;
+    let responded = respond(request, site, target).await;
     let mut response = responded.unwrap_or_else(|refusal| refusal.response());
     if let Some(kind) = kind {
         site.sources.requests.note(kind, &response);

@@ -116,6 +116,11 @@ impl RequestHead {
         }
     }
 
+    /// The first byte of what is no HTTP/1.
+    pub fn first_byte_of_nonsense(&self) -> Option<u8> {
+        self.bytes.first().copied().filter(|_| self.request.is_none())
+    }
+
     /// The request, unless it is no HTTP/1.
     pub fn request(&self) -> Option<&Request> {
         self.request.as_ref()

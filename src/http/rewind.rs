@@ -22,7 +22,7 @@ pub(super) type Returned = Rc<RefCell<Option<Wire>>>;
 
 /// A connection, as far as one request goes.
 #[derive(Debug)]
-pub(super) struct Rewind {
+pub(crate) struct Rewind {
     /// Read already.
     front: Bytes,
     /// There until this is dropped.
@@ -43,14 +43,14 @@ const READ_MAX_BYTES: usize = 4096;
 
 impl Rewind {
     /// Lends `wire` for the request in `front`.
-    pub fn of_request(front: Bytes, wire: Wire) -> (Self, Returned) {
+    pub(super) fn of_request(front: Bytes, wire: Wire) -> (Self, Returned) {
         let returned = Returned::default();
         let scope = Scope::Request(returned.clone());
         (Self { front, wire: Some(wire), scope }, returned)
     }
 
     /// Gives `wire` away for its last request.
-    pub fn of_last(last: Last, wire: Wire) -> Self {
+    pub(super) fn of_last(last: Last, wire: Wire) -> Self {
         let Last { front, left_bytes } = last;
         Self { front, wire: Some(wire), scope: Scope::Last { left_bytes } }
     }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// How long a connection may wait for its next request. Balancers keep theirs for 60 s, and a server that closes first
+/// closes upon a request now and then.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
 /// Settings of an HTTP port.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {

@@ -15,10 +15,11 @@ use synctv_media::stream::room::RoomName;
 
 use super::{
     admin,
-    api::{self, Api},
+    api::{self, Api, ServerInfo},
     api_error::ApiError,
     cors::{READ_METHODS, preflight},
     health::Health,
+    hls::{self, HlsSources},
     page,
     path::{self, Administered, Target},
     rewind::Rewind,
@@ -35,22 +36,37 @@ const ADMIN_METHODS: &str = "DELETE, OPTIONS";
 /// The node is told to drain, and nothing else.
 const DRAIN_METHODS: &str = "POST, OPTIONS";
 
-struct Site {
+/// What is served by the framework.
+pub(super) struct Site {
     app: String,
     api: Arc<Api>,
+    info: ServerInfo,
     health: Health,
+    hls: Option<hls::Site>,
+}
+
+impl Site {
+    pub fn new(
+        settings: &HttpSettings,
+        api: Arc<Api>,
+        info: ServerInfo,
+        health: Health,
+        hls: Option<HlsSources>,
+    ) -> Self {
+        let hls = hls.map(|sources| hls::Site::new(sources, settings.app.clone()));
+        Self { app: settings.app.clone(), api, info, health, hls }
+    }
 }
 
 /// The framework's service for one worker thread.
 pub(super) async fn service(
     settings: &HttpSettings,
-    api: Arc<Api>,
-    health: Health,
+    site: Site,
 ) -> Result<
     impl Service<(WriteTimeout<Rewind>, Option<SocketAddr>), Response = (), Error = DispatchError> + use<>,
     (),
 > {
-    let site = web::Data::new(Site { app: settings.app.clone(), api, health });
+    let site = web::Data::new(site);
     let app = App::new().app_data(site).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
     HttpService::<WriteTimeout<Rewind>, _, _>::build()
@@ -65,12 +81,15 @@ pub(super) async fn service(
 }
 
 async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    if let Some(hls) = site.hls.as_ref().filter(|hls| hls.has(request.path())) {
+        return hls::answer(&request, hls).await;
+    }
     respond(&request, &site).await.unwrap_or_else(|refusal| refusal.response())
 }
 
 async fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, ApiError> {
     match path::parse(request.path(), request.query_string(), &site.app) {
-        None => Err(ApiError::not_found(nothing_at(request.path(), site.api.info().hls_port))),
+        None => Err(ApiError::not_found(nothing_at(request.path(), site.info.hls_port))),
         Some(Target::Administered(subject)) => administer(request, site, subject).await,
         Some(Target::Drain) => drain(request, site).await,
         Some(_) if request.method() == Method::OPTIONS => Ok(preflight(READ_METHODS)),
@@ -83,7 +102,7 @@ async fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Api
 
 async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<HttpResponse, ApiError> {
     let api = &site.api;
-    let hls_port = api.info().hls_port;
+    let hls_port = site.info.hls_port;
     match target {
         Target::Alive => Ok(site.health.alive().await),
         Target::Ready => Ok(site.health.ready().await),
@@ -93,7 +112,7 @@ async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<H
             page::watch(request, hls_port).await
         }
         Target::Asset(name) => page::asset(request, name).await,
-        Target::Server => api.server(),
+        Target::Server => api::server(&site.info),
         Target::Streams(None) => api.streams(request).await,
         Target::Streams(Some(room)) => api.streams_named(request, &room?).await,
         Target::Stream(room) => api.stream(request, &room?).await,

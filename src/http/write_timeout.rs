@@ -14,7 +14,7 @@ use tokio::{
 
 /// A write that makes no progress for `patience` fails: what is held for the peer is let go.
 #[derive(Debug)]
-pub(super) struct WriteTimeout<S> {
+pub(crate) struct WriteTimeout<S> {
     socket: S,
     patience: Duration,
     /// Runs while the socket takes nothing.

@@ -25,6 +25,7 @@ pub mod rtmp;
 pub mod server;
 pub mod socket;
 pub mod stand_in;
+pub mod tls;
 pub mod tools;
 pub mod wait;
 pub mod waiting_viewers;

@@ -62,6 +62,7 @@ pub struct TestServer {
     pub log: LogBook,
     metrics: Option<SocketAddr>,
     hls: Option<HlsClient>,
+    tls: Option<SocketAddr>,
     storage: Option<TempDir>,
 }
 
@@ -97,8 +98,8 @@ impl TestServer {
         }
         let addresses = Addresses::parse(&stdout.lines()).expect("the server names its addresses");
         log.find("started", |line| line.text("msg") == "started");
-        let Addresses { rtmp, http, hls, metrics, .. } = addresses;
-        Self { process, rtmp, http, log, metrics, hls: hls.map(HlsClient::new), storage: None }
+        let Addresses { rtmp, http, hls, metrics, tls, .. } = addresses;
+        Self { process, rtmp, http, log, metrics, hls: hls.map(HlsClient::new), tls, storage: None }
     }
 
     /// Returns the URL at which a publisher or RTMP player of `room` connects.
@@ -124,6 +125,11 @@ impl TestServer {
     /// Returns the address of its metrics.
     pub fn metrics(&self) -> SocketAddr {
         self.metrics.expect("metrics are on")
+    }
+
+    /// Returns the address of the TLS port.
+    pub fn tls(&self) -> SocketAddr {
+        self.tls.expect("TLS is on")
     }
 
     /// Returns `true` if it announced an HLS port.
@@ -195,6 +201,8 @@ pub struct Addresses {
     pub hls: Option<SocketAddr>,
     /// For scrapers, unless metrics are off.
     pub metrics: Option<SocketAddr>,
+    /// For all of them over TLS, unless that is off.
+    pub tls: Option<SocketAddr>,
 }
 
 impl Addresses {
@@ -207,7 +215,8 @@ impl Addresses {
         };
         let ((rtmp, app), (http, _)) = (parts("push")?, parts("watch")?);
         let address = |word| parts(word).map(|(address, _)| address);
-        Some(Self { rtmp, app, http, hls: address("hls"), metrics: address("metrics") })
+        let [hls, metrics, tls] = ["hls", "metrics", "tls"].map(address);
+        Some(Self { rtmp, app, http, hls, metrics, tls })
     }
 }
 
@@ -221,21 +230,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_with_and_without_hls() {
+    fn addresses_are_read_with_and_without_hls_and_tls() {
         let lines = [
             "push   rtmp://127.0.0.1:1935/live/ROOM",
             "watch  http://127.0.0.1:8080/ROOM.flv",
             "hls    http://127.0.0.1:8081/live/ROOM/index.m3u8",
             "metrics http://127.0.0.1:9935/metrics",
+            "tls    rtmps://127.0.0.1:443/live/ROOM and https://127.0.0.1:443/",
             "page   http://127.0.0.1:8080/",
         ];
-        let [rtmp, http, hls, metrics] =
-            [1935, 8080, 8081, 9935].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let [rtmp, http, hls, metrics, tls] =
+            [1935, 8080, 8081, 9935, 443].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let app = "live".to_owned();
-        let expected = Addresses { rtmp, app, http, hls: Some(hls), metrics: Some(metrics) };
+        let expected = Addresses { rtmp, app, http, hls: Some(hls), metrics: Some(metrics), tls: Some(tls) };
         assert_eq!(Addresses::parse(&lines), Some(expected.clone()));
-        assert_eq!(Addresses::parse(&lines[..2]), Some(Addresses { hls: None, metrics: None, ..expected }));
+        let none = Addresses { hls: None, metrics: None, tls: None, ..expected };
+        assert_eq!(Addresses::parse(&lines[..2]), Some(none));
         assert_eq!(Addresses::parse(&lines[..1]), None);
-        assert!(is_last_address(lines[4]) && !is_last_address(lines[1]));
+        assert!(is_last_address(lines[5]) && !is_last_address(lines[1]));
     }
 }

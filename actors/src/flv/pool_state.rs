@@ -36,6 +36,8 @@ pub(super) struct PoolState {
 pub(super) struct Worker {
     pub thread: ActorThread,
     pub viewers: ViewerCount,
+    /// How many ports admit viewers there. Changed under the pool's lock.
+    entries: AtomicU64,
 }
 
 /// A stream's viewers on one thread.
@@ -73,6 +75,24 @@ impl SharedPool {
 }
 
 impl PoolState {
+    /// The worker of `thread`, for one more port.
+    pub fn open_worker(&mut self, thread: ActorThread) -> Arc<Worker> {
+        if let Some(worker) = self.workers.iter().find(|worker| worker.thread.id() == thread.id()) {
+            worker.entries.fetch_add(1, Ordering::Relaxed);
+            return worker.clone();
+        }
+        let worker = Arc::new(Worker { thread, viewers: ViewerCount::default(), entries: AtomicU64::new(1) });
+        self.workers.push(worker.clone());
+        worker
+    }
+
+    /// Gives an entry back. With its last one, the worker is no longer sent viewers.
+    pub fn close_worker(&mut self, worker: &Arc<Worker>) {
+        if worker.entries.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.workers.retain(|other| !Arc::ptr_eq(other, worker));
+        }
+    }
+
     /// Who is to serve the stream's next viewer: `accepting` if it is not known of anyone else.
     pub fn worker_for(&self, stream: &StreamHandle, accepting: &Arc<Worker>) -> Arc<Worker> {
         let loads: Vec<Load> = self.workers.iter().map(|worker| self.load(worker, stream)).collect();

@@ -35,10 +35,10 @@ impl ViewerPool {
         Self { limits, state: SharedPool::default() }
     }
 
-    /// Lets the current thread serve viewers. Panics if it is none of the actor system's.
+    /// Lets the current thread serve viewers: all of them, if several ports of it have an entry. Panics if it is none of the actor system's.
     pub fn open_entry(&self) -> PoolEntry {
-        let worker = Arc::new(Worker { thread: ActorThread::current(), viewers: ViewerCount::default() });
-        self.state.lock().workers.push(worker.clone());
+        let thread = ActorThread::current();
+        let worker = self.state.lock().open_worker(thread);
         PoolEntry { pool: self.clone(), worker }
     }
 
@@ -74,7 +74,7 @@ impl PoolEntry {
 
 impl Drop for PoolEntry {
     fn drop(&mut self) {
-        self.pool.state.lock().workers.retain(|worker| !Arc::ptr_eq(worker, &self.worker));
+        self.pool.state.lock().close_worker(&self.worker);
     }
 }
 

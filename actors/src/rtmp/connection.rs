@@ -19,7 +19,10 @@ use std::{
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use log::{debug, info, warn};
 use synctv_media::{
-    rtmp::session::{Event, Phase, ReconnectHabit, Session, SessionConfig, SessionError, StreamRequest},
+    rtmp::{
+        handshake::HandshakeError,
+        session::{Event, Phase, ReconnectHabit, Session, SessionConfig, SessionError, StreamRequest},
+    },
     stream::{batch::Batches, frame::Frame, viewer_queue::LagLimits, wire_format::WireFormat},
 };
 use tokio::time::Instant;
@@ -75,6 +78,8 @@ pub struct RtmpSettings {
     pub idle_timeout: Duration,
     /// Time limit for a silent publisher. It is pinged halfway.
     pub publisher_timeout: Duration,
+    /// Where TLS is spoken, for the log of a client that mistook this port for it.
+    pub tls_elsewhere: String,
 }
 
 /// A connection that was just accepted.
@@ -410,6 +415,15 @@ impl RtmpConnectionActor {
         }
     }
 
+    fn describe(&self, error: &SessionError) -> String {
+        match error {
+            SessionError::Handshake(HandshakeError::Tls) => {
+                format!("{error}; {}", self.settings.tls_elsewhere)
+            }
+            _ => error.to_string(),
+        }
+    }
+
     /// Why the connection has to go if more replies wait for it than may.
     fn unread_replies(&self) -> Option<LeaveReason> {
         let is_over =
@@ -472,7 +486,7 @@ impl ReadSide for RtmpConnectionActor {
 
     fn take_effect(&mut self, fed: Self::Received, ctx: &mut Context<Self>) {
         self.send_replies(ctx);
-        let violation = fed.err().map(|error| LeaveReason::Closed(error.to_string()));
+        let violation = fed.err().map(|error| LeaveReason::Closed(self.describe(&error)));
         match violation.or_else(|| self.unread_replies()) {
             None => self.proceed(ctx),
             Some(reason) => self.close(&reason, ctx),

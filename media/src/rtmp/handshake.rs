@@ -5,12 +5,16 @@ use thiserror::Error;
 use super::rtmp_crate::{self, HANDSHAKE_SIZE_BYTES, RtmpCrateError};
 
 const VERSION: u8 = 3;
+const TLS_FIRST_BYTE: u8 = 22;
 const C0C1_SIZE_BYTES: usize = 1 + HANDSHAKE_SIZE_BYTES;
 
 /// Why a peer cannot be talked to.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HandshakeError {
-    /// C0 is not 3: not plain RTMP. 6 would be RTMPE; 22 is a TLS client, 71 an HTTP one.
+    /// The connection begins like TLS: a handshake record.
+    #[error("TLS came to the plain port")]
+    Tls,
+    /// C0 is not 3: not plain RTMP. 6 would be RTMPE; 71 is an HTTP client.
     #[error("the peer speaks version {0}, not RTMP version 3")]
     Version(u8),
     /// S0, S1 and S2 could not be made.
@@ -51,6 +55,7 @@ impl Handshake {
             arrived.extend_from_slice(take(input, C0C1_SIZE_BYTES.saturating_sub(arrived.len())));
             match arrived.first() {
                 Some(&VERSION) | None => {}
+                Some(&TLS_FIRST_BYTE) => return Err(HandshakeError::Tls),
                 Some(&version) => return Err(HandshakeError::Version(version)),
             }
             if arrived.len() < C0C1_SIZE_BYTES {
@@ -139,9 +144,11 @@ mod tests {
 
     #[test]
     fn another_version_is_refused_at_its_first_byte() {
-        for version in [0, 6, 22, b'G'] {
+        for version in [0, 6, b'G'] {
             let refused = Handshake::new().feed(&mut &[version][..], &mut Vec::new());
             assert_eq!(refused, Err(HandshakeError::Version(version)));
         }
+        let tls = Handshake::new().feed(&mut &[TLS_FIRST_BYTE][..], &mut Vec::new());
+        assert_eq!(tls, Err(HandshakeError::Tls));
     }
 }

@@ -46,13 +46,21 @@ pub struct SessionConfig {
     pub message_limit_bytes: usize,
     /// The longest command, in bytes.
     pub command_limit_bytes: usize,
+    /// Refuses every connect, with this description.
+    pub refuses_connect: Option<String>,
 }
 
 impl Default for SessionConfig {
     fn default() -> Self {
         let ChunkLimits { message_limit_bytes, command_limit_bytes, .. } = ChunkLimits::default();
         let app = "live".to_owned();
-        Self { app, window_ack_size_bytes: 2_500_000, message_limit_bytes, command_limit_bytes }
+        Self {
+            app,
+            window_ack_size_bytes: 2_500_000,
+            message_limit_bytes,
+            command_limit_bytes,
+            refuses_connect: None,
+        }
     }
 }
 
@@ -145,6 +153,9 @@ pub enum SessionError {
     /// The chunks cannot be followed.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
+    /// No connect is accepted here.
+    #[error("{0}")]
+    ConnectRefused(String),
     /// Another app than the one that is served.
     #[error("the app {app:?} is not served here, only {served:?}: rtmp://HOST/{served}/ROOM")]
     App {

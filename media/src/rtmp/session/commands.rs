@@ -82,6 +82,10 @@ impl Session {
         if self.phase != Phase::Connecting {
             return self.out_of_order("connect", transaction);
         }
+        if let Some(reason) = &self.config.refuses_connect {
+            self.output.command_error(transaction, "NetConnection.Connect.Rejected", reason);
+            return Err(SessionError::ConnectRefused(reason.clone()));
+        }
         self.app = App::parse(app, &self.config.app);
         self.phase = Phase::Idle;
         self.output.connect_result(transaction, self.config.window_ack_size_bytes);

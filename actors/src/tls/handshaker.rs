@@ -1,0 +1,117 @@
+//! Handshakes, on threads of their own: a signature takes as long as a hundred writes, and viewers come together.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_rt::{Arbiter, ArbiterHandle};
+use rustls::ServerConfig;
+use thiserror::Error;
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, oneshot},
+    time::{Instant, timeout_at},
+};
+
+use super::wire::TlsWire;
+
+/// How many handshakes of one thread may be under way. A peer that does not go on with its own holds a place, so there are
+/// more of them than a thread can make in a second. The others wait, with their time running.
+const UNDER_WAY_MAX: usize = 2048;
+
+/// Makes the handshakes of a port. Clones share its threads.
+#[derive(Debug, Clone)]
+pub struct Handshaker {
+    threads: Arc<[HandshakeThread]>,
+    next: Arc<AtomicUsize>,
+    config: Arc<ServerConfig>,
+    timeout: Duration,
+    counts: Arc<HandshakeCounts>,
+}
+
+#[derive(Debug)]
+struct HandshakeThread {
+    arbiter: ArbiterHandle,
+    under_way: Arc<Semaphore>,
+}
+
+/// Handshakes that ended, since the start.
+#[derive(Debug, Default)]
+pub struct HandshakeCounts {
+    /// Connections that were opened.
+    pub completed: AtomicU64,
+    /// Handshakes that the client or the server broke off.
+    pub failed: AtomicU64,
+    /// Handshakes that took too long.
+    pub timed_out: AtomicU64,
+}
+
+/// Why a connection was not opened.
+#[derive(Debug, Error)]
+pub enum HandshakeError {
+    /// It was broken off.
+    #[error("the TLS handshake failed: {0}")]
+    Failed(#[from] io::Error),
+    /// The client did not go on with it.
+    #[error("no TLS handshake within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The server stops.
+    #[error("no thread makes TLS handshakes")]
+    Stopped,
+}
+
+impl Handshaker {
+    /// Starts the threads. A handshake may take `timeout`.
+    pub fn start(threads: usize, config: Arc<ServerConfig>, timeout: Duration) -> Self {
+        let threads = (0..threads.max(1)).map(|_| HandshakeThread {
+            arbiter: Arbiter::new().handle(),
+            under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX)),
+        });
+        let (threads, next, counts) = (threads.collect(), Arc::default(), Arc::default());
+        Self { threads, next, config, timeout, counts }
+    }
+
+    /// Returns how the handshakes so far ended.
+    pub fn counts(&self) -> &HandshakeCounts {
+        &self.counts
+    }
+
+    /// Makes the handshake of `socket`. The connection belongs to the thread that asks.
+    pub async fn accept(&self, socket: TcpStream) -> Result<TlsWire, HandshakeError> {
+        let mut accepted = self.accept_elsewhere(socket).await;
+        if let Ok(wire) = &mut accepted {
+            wire.settle()?;
+        }
+        let count = match &accepted {
+            Ok(_) => &self.counts.completed,
+            Err(HandshakeError::TimedOut(_)) => &self.counts.timed_out,
+            Err(HandshakeError::Failed(_) | HandshakeError::Stopped) => &self.counts.failed,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        accepted
+    }
+
+    async fn accept_elsewhere(&self, socket: TcpStream) -> Result<TlsWire, HandshakeError> {
+        let timed_out = || HandshakeError::TimedOut(self.timeout);
+        let deadline = Instant::now() + self.timeout;
+        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len();
+        let thread = self.threads.get(next).ok_or(HandshakeError::Stopped)?;
+        let place = timeout_at(deadline, thread.under_way.clone().acquire_owned()).await;
+        let place = place.map_err(|_| timed_out())?.map_err(|_| HandshakeError::Stopped)?;
+        let (socket, config) = (socket.into_std()?, self.config.clone());
+        let (done, result) = oneshot::channel();
+        thread.arbiter.spawn(async move {
+            let accepting = async { TlsWire::accept(TcpStream::from_std(socket)?, config).await };
+            // Whether anyone still waits is not looked at: it would be for as long as the timeout at most.
+            let _ = done.send(timeout_at(deadline, accepting).await);
+            drop(place);
+        });
+        let accepted = result.await.map_err(|_| HandshakeError::Stopped)?;
+        Ok(accepted.map_err(|_| timed_out())??)
+    }
+}

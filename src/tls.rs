@@ -1,0 +1,66 @@
+//! TLS: its settings, its certificate, and the port on which RTMPS and HTTPS share one address.
+
+mod args;
+mod certificate;
+mod plain_port;
+mod port;
+mod reload;
+mod server_config;
+mod validity;
+
+use std::{io, sync::Arc, time::Duration};
+
+use synctv_actors::{rtmp::RtmpSettings, tls::Handshaker};
+use synctv_media::rtmp::session::SessionConfig;
+use thiserror::Error;
+
+pub use self::{
+    args::{TlsAddr, TlsArgs, TlsMin},
+    certificate::{CertificateError, CertificateFiles},
+};
+use self::{certificate::CurrentCertificate, reload::Reload, server_config::server_config};
+pub(crate) use self::{
+    plain_port::{TlsElsewhere, TlsOnPlainPort},
+    port::{TlsPort, service},
+};
+
+/// Worker threads for which one more makes handshakes. An ECDSA handshake takes 0.1 ms of it, one with RSA 0.4.
+const WORKERS_PER_HANDSHAKER: usize = 4;
+
+/// The description of a refused connect.
+const USE_RTMPS: &str = "This port speaks TLS: use rtmps://";
+
+/// Why the TLS port cannot be set up.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// TLS_CERT or TLS_KEY is not set.
+    #[error("TLS_ADDR needs TLS_CERT and TLS_KEY")]
+    NoFiles,
+    /// The files became useless since the settings were checked.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// Signals cannot be heard.
+    #[error("SIGHUP cannot be handled: {0}")]
+    Signal(#[from] io::Error),
+    /// The library refuses.
+    #[error("TLS cannot be set up: {0}")]
+    Library(#[from] rustls::Error),
+}
+
+/// Starts the threads that make handshakes, beside so many worker threads, and what keeps their certificate up to date.
+pub(crate) fn handshaker(args: &TlsArgs, workers: usize, timeout: Duration) -> Result<Handshaker, TlsError> {
+    let files = args.files().ok_or(TlsError::NoFiles)?;
+    let certificate = files.load()?;
+    certificate.warn_of_validity();
+    let current = Arc::new(CurrentCertificate::new(&certificate));
+    actix_rt::spawn(Reload::new(files, &certificate, current.clone())?.run());
+    let config = server_config(current, args.tls_min)?;
+    Ok(Handshaker::start(workers / WORKERS_PER_HANDSHAKER, Arc::new(config), timeout))
+}
+
+/// The settings of RTMP connections without TLS, which are refused before they send a stream key.
+pub(crate) fn refusing(rtmp: &RtmpSettings) -> RtmpSettings {
+    let refuses_connect = Some(USE_RTMPS.to_owned());
+    let session = SessionConfig { refuses_connect, ..(*rtmp.session).clone() };
+    RtmpSettings { session: Arc::new(session), ..rtmp.clone() }
+}

@@ -1,0 +1,121 @@
+//! The TLS port. The first byte distinguishes TLS from mistakes, the first decrypted byte RTMP from HTTP, and the path
+//! the rest: everything that the plain ports have is at one address.
+
+use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+
+use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
+use log::{debug, info};
+use synctv_actors::{
+    connection_limit::ConnectionPermit,
+    rtmp::Admission,
+    tls::{Handshaker, TLS_FIRST_BYTE},
+    wire::Wire,
+};
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::{
+    http::{self, Connection, Framework, HttpSources, HttpWorker},
+    line_limit::LineLimit,
+    refusal_log::RefusalLog,
+    rtmp::RtmpPort,
+};
+
+/// The version of RTMP, which a connection begins with.
+const RTMP_FIRST_BYTE: u8 = 3;
+
+/// What serves the port, on all threads.
+#[derive(Clone)]
+pub(crate) struct TlsPort {
+    /// Makes the handshakes.
+    pub handshaker: Handshaker,
+    /// Serves RTMPS.
+    pub rtmp: RtmpPort,
+    /// Refuses RTMP without TLS.
+    pub plain_rtmp: RtmpPort,
+    /// Serves HTTPS.
+    pub http: HttpSources,
+    /// How long a connection may take to begin.
+    pub begin_timeout: Duration,
+    /// Logs what is over the limit of connections.
+    pub refusals: RefusalLog,
+    /// Logs handshakes that fail.
+    pub failures: LineLimit,
+}
+
+/// What serves the port's connections, on each worker thread.
+pub(crate) fn service(
+    port: TlsPort,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
+    fn_factory(move || worker(port.clone()))
+}
+
+async fn worker(port: TlsPort) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
+    let http = http::worker(port.http.clone()).await?;
+    let worker = Rc::new(TlsWorker { port, http });
+    Ok(fn_service(move |socket: TcpStream| {
+        let worker = worker.clone();
+        async move {
+            worker.accept(socket).await;
+            Ok(())
+        }
+    }))
+}
+
+/// One thread's share of the port.
+struct TlsWorker<F> {
+    port: TlsPort,
+    http: HttpWorker<F>,
+}
+
+impl<F: Framework> TlsWorker<F> {
+    async fn accept(&self, socket: TcpStream) {
+        // A socket without a peer has disconnected already.
+        let Ok(peer) = socket.peer_addr() else { return };
+        let Some(admission) = self.port.rtmp.admit() else {
+            return self.port.rtmp.refuse("tls", peer, &self.port.refusals);
+        };
+        if let Err(error) = socket.set_nodelay(true) {
+            debug!(peer:% = peer, reason:% = error; "TCP_NODELAY could not be set");
+        }
+        let mut wire = Wire::from(socket);
+        match (self.first_byte(&mut wire).await, wire) {
+            (Ok(Some(TLS_FIRST_BYTE)), Wire::Plain(socket)) => {
+                self.accept_tls(socket, peer, admission).await;
+            }
+            (Ok(Some(RTMP_FIRST_BYTE)), wire) => self.port.plain_rtmp.serve(wire, peer, admission),
+            (Ok(Some(_)), wire) => http::refuse_plain(wire, self.port.begin_timeout).await,
+            (Ok(None), _) => {}
+            (Err(error), _) => debug!(peer:% = peer, reason:% = error; "no TLS came"),
+        }
+    }
+
+    async fn accept_tls(&self, socket: TcpStream, peer: SocketAddr, admission: Admission) {
+        let mut wire = match self.port.handshaker.accept(socket).await {
+            Ok(wire) => Wire::from(wire),
+            Err(error) => {
+                if let Some(connections) = self.port.failures.count() {
+                    info!(peer:% = peer, connections = connections, why:% = error; "TLS connection refused");
+                }
+                return;
+            }
+        };
+        match self.first_byte(&mut wire).await {
+            Ok(Some(RTMP_FIRST_BYTE)) => self.port.rtmp.serve(wire, peer, admission),
+            Ok(Some(_)) => self.serve_http(wire, peer, admission).await,
+            Ok(None) => {}
+            Err(error) => debug!(peer:% = peer, reason:% = error; "no request came over TLS"),
+        }
+    }
+
+    async fn serve_http(&self, wire: Wire, peer: SocketAddr, admission: Admission) {
+        let connection = |permit: ConnectionPermit| Connection { wire, peer, permit };
+        match admission {
+            Admission::Regular(permit) => self.http.serve(connection(permit), |_| false).await,
+            Admission::Reserve { place, .. } => self.http.probe(connection(place)).await,
+        }
+    }
+
+    async fn first_byte(&self, wire: &mut Wire) -> io::Result<Option<u8>> {
+        timeout(self.port.begin_timeout, wire.peek_byte()).await.map_err(io::Error::from)?
+    }
+}

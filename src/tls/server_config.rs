@@ -1,0 +1,34 @@
+//! What is offered to TLS clients.
+
+use std::sync::Arc;
+
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs::{self, Ticketer},
+    server::{NoServerSessionStorage, ResolvesServerCert},
+    version::{TLS12, TLS13},
+};
+
+use super::args::TlsMin;
+
+/// Offers the library's cipher suites, of which the client's order decides: phones without AES instructions put ChaCha20
+/// first, all others AES-GCM. Sessions are resumed by tickets whose keys this process makes and changes: they cost no
+/// memory here, and a client that comes to another node makes a whole handshake.
+pub(crate) fn server_config(
+    certificate: Arc<dyn ResolvesServerCert>,
+    min: TlsMin,
+) -> Result<ServerConfig, rustls::Error> {
+    let versions = match min {
+        TlsMin::V1_2 => &[&TLS13, &TLS12][..],
+        TlsMin::V1_3 => &[&TLS13],
+    };
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(versions)?
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    // Not h2: browsers would ask for live FLV over it as well.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = Ticketer::new()?;
+    Ok(config)
+}
