@@ -115,7 +115,7 @@ pub trait Container {
     fn video(&mut self, header: &VideoHeader, data: Bytes) -> Result<Option<Self::Frame>, ContainerError>;
 
     /// Reads a frame of audio, without the tag's own header. `None` if it has nothing to play.
-    fn audio(&self, codec: AudioCodec, data: Bytes) -> Result<Option<Self::Frame>, ContainerError>;
+    fn audio(&mut self, codec: AudioCodec, data: Bytes) -> Result<Option<Self::Frame>, ContainerError>;
 
     /// The video of a GOP once more, all of it at `time_ms` as nearly as the format can say: it ends with the frame that
     /// is shown while video has paused. Empty if a decoder could not begin anew at the first of it.

@@ -495,6 +495,24 @@ fn audio_that_was_announced_and_does_not_come_is_silence_until_it_does() {
 }
 
 #[test]
+fn video_goes_on_beside_silence_while_mp3_pauses() {
+    let video = Source { sample_rate_hz: None, length_ms: 40_000, gop_ms: Some(1_000), ..SOURCE };
+    let frame = b"\x2F\xFF\xFB\x90\x64mp3";
+    let audio = (0..).map(|at: i64| at * 1_152 * 1_000 / 44_100).take_while(|at_ms| *at_ms < 40_000);
+    let mut messages: Vec<_> =
+        audio.map(|at_ms| (Track::Audio, at_ms, Bytes::from_static(frame))).chain(video.media()).collect();
+    messages.retain(|(track, time_ms, _)| *track == Track::Video || !(12_000..32_000).contains(time_ms));
+    messages.sort_by_key(|(_, time_ms, _)| *time_ms);
+    let segments = cut(&[video.headers(), messages].concat());
+    assert_eq!(durations_ms(&segments), [2_000; 20]);
+    assert!(segments.iter().all(|segment| segment.independent && !segment.discontinuity));
+    let silent = |segment: &&CheckedSegment| {
+        segment.audio.iter().any(|packet| packet.payload.starts_with(b"\xFF\xFB\x10\x64\0\0"))
+    };
+    assert_eq!(checked(&segments).iter().filter(silent).count(), 10);
+}
+
+#[test]
 fn another_header_while_audio_pauses_counts_from_the_next_segment_on() {
     let source = Source { gop_ms: Some(2_000), length_ms: 20_000, ..SOURCE };
     let mut messages = with_pause(source, Track::Audio, 6_000, i64::MAX);

@@ -24,7 +24,7 @@ use crate::{
     hls::{
         audio_clock::{AudioClock, FrameSpan},
         container::{Codec, Container, ContainerError, Lead, SegmentFormat, Timed},
-        mp3,
+        mp3::{self, Mp3Header},
     },
 };
 
@@ -76,7 +76,8 @@ pub struct AudioFrame {
 #[derive(Debug, Clone, Copy)]
 enum AudioConfig {
     Aac(AdtsConfig),
-    Mp3,
+    /// The header of the last frame that had one.
+    Mp3(Option<Mp3Header>),
 }
 
 /// The segment that is being written, and what is written late or in pieces.
@@ -117,7 +118,7 @@ impl Container for TsContainer {
                 self.silence = config.silence().map(Bytes::from);
                 AudioConfig::Aac(config)
             }
-            AudioCodec::Mp3 => AudioConfig::Mp3,
+            AudioCodec::Mp3 => AudioConfig::Mp3(None),
             other => return Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
         });
         Ok(())
@@ -135,13 +136,18 @@ impl Container for TsContainer {
         Ok(Some(TsFrame::Video(VideoFrame { unit, begins_sequence, delay_ticks: 0, composition_ticks })))
     }
 
-    fn audio(&self, codec: AudioCodec, data: Bytes) -> Result<Option<TsFrame>, ContainerError> {
+    fn audio(&mut self, codec: AudioCodec, data: Bytes) -> Result<Option<TsFrame>, ContainerError> {
         if data.len() > AUDIO_FRAME_MAX_BYTES {
             return Err(ContainerError::AudioFrameSize(data.len()));
         }
-        let sound = match (codec, self.audio) {
-            (AudioCodec::Aac, Some(AudioConfig::Aac(config))) => aac_frame(config, data)?,
-            (AudioCodec::Mp3, Some(AudioConfig::Mp3)) => mp3_frame(data),
+        let sound = match (codec, &mut self.audio) {
+            (AudioCodec::Aac, Some(AudioConfig::Aac(config))) => aac_frame(*config, data)?,
+            (AudioCodec::Mp3, Some(AudioConfig::Mp3(header))) => {
+                if let Some(read) = Mp3Header::parse(&data).filter(|read| *header != Some(*read)) {
+                    (*header, self.silence) = (Some(read), Some(read.silence().into()));
+                }
+                mp3_frame(data)
+            }
             (AudioCodec::Aac | AudioCodec::Mp3, _) => return Err(ContainerError::NoHeader),
             (other, _) => return Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
         };
@@ -158,11 +164,12 @@ impl Container for TsContainer {
     }
 
     fn silence(&self) -> Option<(TsFrame, FrameSpan)> {
-        let (Some(AudioConfig::Aac(config)), Some(silence)) = (self.audio, &self.silence) else {
-            return None;
+        let silence = self.silence.clone()?;
+        let (sound, span) = match self.audio? {
+            AudioConfig::Aac(config) => (aac_frame(config, silence).ok()?, aac_span(config)),
+            AudioConfig::Mp3(header) => (mp3_frame(silence), header?.span()),
         };
-        let sound = aac_frame(config, silence.clone()).ok()?;
-        Some((TsFrame::Audio(sound), aac_span(config)))
+        Some((TsFrame::Audio(sound), span))
     }
 
     fn begins_sequence(frame: &TsFrame) -> bool {
@@ -323,7 +330,7 @@ mod tests {
         Timed { time_ms, frame: container.video(&header, data.into()).unwrap().unwrap() }
     }
 
-    fn sound(container: &TsContainer, time_ms: i64, size_bytes: usize) -> Timed<TsFrame> {
+    fn sound(container: &mut TsContainer, time_ms: i64, size_bytes: usize) -> Timed<TsFrame> {
         let frame = container.audio(AudioCodec::Aac, vec![1; size_bytes].into()).unwrap().unwrap();
         Timed { time_ms, frame }
     }
@@ -356,7 +363,7 @@ mod tests {
             let mut container = container();
             let frame = |(at, (is_video, size_bytes)): (usize, (bool, usize))| match is_video {
                 true => picture(&mut container, at as i64 * step_ms, size_bytes),
-                false => sound(&container, at as i64 * step_ms, size_bytes),
+                false => sound(&mut container, at as i64 * step_ms, size_bytes),
             };
             let frames: Vec<_> = sizes.into_iter().enumerate().map(frame).collect();
             let size_max_bytes = frames.iter().map(|timed| TsContainer::size_max_bytes(&timed.frame)).sum::<usize>();
