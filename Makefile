@@ -29,7 +29,7 @@ layers:
 bench:
 	cargo bench --workspace
 
-# What a delivered and a published picture cost in instructions, against what was recorded. Needs valgrind.
+# The instructions that a delivered and a published frame cost, against those recorded. Needs valgrind.
 instructions:
 	scripts/count-instructions
 

@@ -48,8 +48,8 @@ impl NodeKeys {
     /// The keys of the node `node` with a secret of its own, until it learns the cluster's.
     pub fn random(node: &str) -> Result<Self, RandomError> {
         let mut bytes = [0; 32];
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        provider.secure_random.fill(&mut bytes).map_err(|_| RandomError)?;
+        // AWS-LC's generator would first gather entropy of its own, for a tenth of a second.
+        getrandom::fill(&mut bytes).map_err(|_| RandomError)?;
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let secret = Secrets::parse(&text).map_err(|_| RandomError)?;
         Ok(Self::new(node, secret))
