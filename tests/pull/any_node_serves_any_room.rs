@@ -47,6 +47,20 @@ fn a_cold_pull_begins_with_the_cached_gop() {
 }
 
 #[test]
+fn a_room_without_keyframes_begins_where_its_node_lets_viewers_begin() {
+    let cluster = TestCluster::default();
+    let origin = cluster.node("n1", &["--keyframe-wait-s", "1"]);
+    let edge = cluster.node("n2", &["--keyframe-wait-s", "600"]);
+    let mut publisher = origin.publish("r");
+    publisher.send_all(&frames::video_headers());
+    publisher.send_all((0..50).map(|at| frames::inter(at * 40, at)).collect::<Vec<_>>().iter());
+    let last = frames::inter(1_960, 49);
+    origin.watch("r").frames_until(&last);
+    let seen = edge.watch("r").frames_until(&last);
+    assert!(seen.iter().filter(|frame| frames::is_coded(frame)).count() > 1, "from the cache on");
+}
+
+#[test]
 fn fifty_viewers_of_two_nodes_see_the_same() {
     let cluster = TestCluster::default();
     let origin = cluster.node("n1", &[]);

@@ -19,7 +19,7 @@ use super::{
     orders::{Command, NAME_MAX_BYTES, Order},
 };
 use crate::{
-    clock::{unix_ms, whole_ms},
+    clock::whole_ms,
     cluster::{redis_store::RedisAccess, store::StoreError},
 };
 
@@ -28,6 +28,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The time that one look may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The difference of this node's clock from Redis's above which it is logged, in milliseconds: the leeway of tokens' times is
+/// 30 s.
+const CLOCK_APART_MAX_MS: u64 = 5_000;
 
 /// The longest that a room is blocked.
 const BLOCK_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -71,6 +75,8 @@ struct ClusterSync {
     version: Mutex<Option<String>>,
     /// A failure was logged, and no success since.
     is_failing: AtomicBool,
+    /// It was logged that the clocks are apart, and they have not been together since.
+    is_clock_apart: AtomicBool,
 }
 
 impl Orders {
@@ -83,6 +89,7 @@ impl Orders {
                 has_fixed_secret,
                 version: Mutex::default(),
                 is_failing: AtomicBool::new(false),
+                is_clock_apart: AtomicBool::new(false),
             })
         });
         let orders = Self { gatekeeper, cluster };
@@ -158,7 +165,7 @@ impl Orders {
     }
 
     async fn command(&self, commands: Vec<(Command, Duration)>) -> Result<(), OrderError> {
-        let ends = |lasts| unix_ms() + whole_ms(lasts);
+        let ends = |lasts| self.gatekeeper.nodes().unix_ms() + whole_ms(lasts);
         let dated = commands.into_iter().map(|(command, lasts)| (self.gatekeeper.date(command), ends(lasts)));
         self.give(dated.collect()).await
     }
@@ -192,6 +199,7 @@ impl Orders {
     async fn follow(&self, sync: &ClusterSync) -> Result<(), StoreError> {
         let nodes = self.gatekeeper.nodes();
         let shared = sync.redis.look(nodes.current().expose()).await?;
+        sync.note_clock(nodes.set_unix_ms(shared.unix_ms));
         if !sync.has_fixed_secret {
             match Secrets::parse(&shared.secret) {
                 Ok(secret) => nodes.replace(secret),
@@ -201,7 +209,7 @@ impl Orders {
         if sync.version().as_ref() == Some(&shared.version) {
             return Ok(());
         }
-        let theirs = sync.redis.orders(unix_ms()).await?;
+        let theirs = sync.redis.orders(nodes.unix_ms()).await?;
         for (text, ends_unix_ms) in &theirs {
             if let Some(order) = Order::parse(text) {
                 self.gatekeeper.obey(&order, *ends_unix_ms);
@@ -220,6 +228,16 @@ impl Orders {
 }
 
 impl ClusterSync {
+    /// Requests between nodes go by Redis's clock, but the dates in logs and playlists and the times of tokens by the node's.
+    fn note_clock(&self, ahead_ms: i64) {
+        let is_apart = ahead_ms.unsigned_abs() > CLOCK_APART_MAX_MS;
+        if is_apart && !self.is_clock_apart.swap(true, Ordering::Relaxed) {
+            warn!(redis_ahead_ms = ahead_ms; "this node's clock and Redis's are apart");
+        } else if !is_apart {
+            self.is_clock_apart.store(false, Ordering::Relaxed);
+        }
+    }
+
     fn version(&self) -> Option<String> {
         self.version.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -30,7 +30,7 @@ use super::{
     visible::Visible,
 };
 use crate::{
-    clock::{SteadyClock, unix_ms, unix_s},
+    clock::{SteadyClock, unix_s},
     metrics::{AccessMetrics, DecisionOutcome},
 };
 
@@ -216,7 +216,7 @@ impl Gatekeeper {
 
     async fn identify(&self, action: Action, request: &AccessRequest<'_>) -> Result<Identity, Refusal> {
         let inner = &self.0;
-        if action == Action::Publish && inner.judge.is_blocked(request.room) {
+        if action == Action::Publish && inner.judge.is_blocked(request.room, inner.nodes.unix_ms()) {
             return Err(Refusal::Blocked);
         }
         if inner.judge.policy.is_open(action) {
@@ -307,7 +307,7 @@ impl Gatekeeper {
 
     /// Gives an order, on this node. Returns whether there was room for it.
     pub(super) fn obey(&self, order: &Order, ends_unix_ms: u64) -> bool {
-        let added = self.0.judge.orders().add(order, ends_unix_ms, unix_ms());
+        let added = self.0.judge.orders().add(order, ends_unix_ms, self.0.nodes.unix_ms());
         if added == Ok(true) {
             info!(order = order.to_text().as_str(); "administrator's order");
             if let Some(sessions) = &self.0.sessions {
@@ -319,18 +319,18 @@ impl Gatekeeper {
 
     /// An order of this moment.
     pub(super) fn date(&self, command: Command) -> Order {
-        self.0.judge.orders().date(command, unix_ms())
+        self.0.judge.orders().date(command, self.0.nodes.unix_ms())
     }
 
     /// The end of the last order in force that `lifting` would lift.
     pub(super) fn end_of_lifted(&self, lifting: &Command) -> Option<u64> {
-        self.0.judge.orders().end_of_lifted(lifting, unix_ms())
+        self.0.judge.orders().end_of_lifted(lifting, self.0.nodes.unix_ms())
     }
 
     /// The orders in force.
     pub(super) fn orders(&self) -> Vec<(String, u64)> {
         let mut orders = self.0.judge.orders();
-        orders.sweep(unix_ms());
+        orders.sweep(self.0.nodes.unix_ms());
         orders.all()
     }
 }

@@ -15,7 +15,7 @@ use super::{
     tokens::{KeySet, TokenHash, TokenVerifier, token_hash},
     visible::Visible,
 };
-use crate::clock::{unix_ms, unix_s};
+use crate::clock::unix_s;
 
 /// Judges credentials by what this node knows.
 pub(super) struct Judge {
@@ -121,8 +121,8 @@ impl Judge {
     }
 
     /// Reports whether publishing `room` is blocked.
-    pub fn is_blocked(&self, room: &RoomName) -> bool {
-        self.read_orders().is_blocked(room, unix_ms())
+    pub fn is_blocked(&self, room: &RoomName, now_unix_ms: u64) -> bool {
+        self.read_orders().is_blocked(room, now_unix_ms)
     }
 
     /// The administrators' orders in force.

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use synctv_media::{
@@ -15,7 +18,7 @@ use synctv_media::{
 
 use thiserror::Error;
 
-use crate::clock::{unix_ms, unix_s};
+use crate::clock::unix_ms;
 
 /// The time that a replaced secret is still accepted, in milliseconds: other nodes may not know the new one yet.
 const REPLACED_FOR_MS: u64 = 60_000;
@@ -25,6 +28,8 @@ const REPLACED_FOR_MS: u64 = 60_000;
 pub struct NodeKeys {
     node: Arc<str>,
     secrets: Arc<RwLock<NodeSecrets>>,
+    /// The time by which the cluster's clock is ahead of this node's, in milliseconds.
+    clock_ahead_ms: Arc<AtomicI64>,
 }
 
 /// The system has no random numbers.
@@ -42,7 +47,7 @@ impl NodeKeys {
     /// The keys of the node `node`. The first of `secrets` signs.
     pub fn new(node: &str, secrets: Secrets) -> Self {
         let secrets = NodeSecrets { current: secrets, replaced: None };
-        Self { node: node.into(), secrets: Arc::new(RwLock::new(secrets)) }
+        Self { node: node.into(), secrets: Arc::new(RwLock::new(secrets)), clock_ahead_ms: Arc::default() }
     }
 
     /// The keys of the node `node` with a secret of its own, until it learns the cluster's.
@@ -60,25 +65,37 @@ impl NodeKeys {
         &self.node
     }
 
+    /// The cluster's time, in milliseconds since 1970. All nodes sign and judge by one clock, as their own may be minutes apart.
+    pub(super) fn unix_ms(&self) -> u64 {
+        unix_ms().saturating_add_signed(self.clock_ahead_ms.load(Ordering::Relaxed))
+    }
+
+    /// Takes over the cluster's time. Returns by how much it is ahead of this node's clock, in milliseconds.
+    pub(super) fn set_unix_ms(&self, cluster_unix_ms: u64) -> i64 {
+        let ahead_ms = cluster_unix_ms.cast_signed().saturating_sub(unix_ms().cast_signed());
+        self.clock_ahead_ms.store(ahead_ms, Ordering::Relaxed);
+        ahead_ms
+    }
+
     /// Signs a request to another node: the value of its header [`PULL_HEADER`](crate::cluster::origin::PULL_HEADER).
     pub fn sign(&self, request: &NodeRequest<'_>) -> String {
-        request.sign(self.read().current.first(), &self.node, unix_s())
+        request.sign(self.read().current.first(), &self.node, self.unix_ms() / 1000)
     }
 
     /// Verifies that a request comes from a node.
     pub fn verify(&self, request: &NodeRequest<'_>, signature: &str) -> Result<(), Refusal> {
-        let now_unix_ms = unix_ms();
+        let now_unix_ms = self.unix_ms();
         request.verify(self.read().accepted(now_unix_ms), signature, now_unix_ms / 1000).map(drop)
     }
 
     /// The key that the segments of `room` are handed out with.
     pub fn segment_key(&self, room: &RoomName) -> SignedKey {
-        segment_key(self.read().current.first(), room, segment_key_expiry(unix_s()))
+        segment_key(self.read().current.first(), room, segment_key_expiry(self.unix_ms() / 1000))
     }
 
     /// Verifies a segment's key.
     pub fn verify_segment(&self, key: &SignedKey, room: &RoomName) -> Result<(), Refusal> {
-        let now_unix_ms = unix_ms();
+        let now_unix_ms = self.unix_ms();
         key.verify(self.read().accepted(now_unix_ms), Action::Segment, room, now_unix_ms / 1000)
     }
 
@@ -97,7 +114,7 @@ impl NodeKeys {
         let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
         if secrets.current != secret {
             let before = std::mem::replace(&mut secrets.current, secret);
-            secrets.replaced = Some((before, unix_ms() + REPLACED_FOR_MS));
+            secrets.replaced = Some((before, self.unix_ms() + REPLACED_FOR_MS));
         }
     }
 
@@ -128,6 +145,17 @@ mod tests {
 
     fn keys(fill: &str) -> NodeKeys {
         NodeKeys::new("n1", Secrets::parse(&fill.repeat(32)).unwrap())
+    }
+
+    #[test]
+    fn nodes_whose_clocks_are_apart_verify_each_other_by_the_clusters_time() {
+        let (one, other) = (keys("a"), keys("a"));
+        one.set_unix_ms(unix_ms() + 300_000);
+        assert_eq!(other.verify(&REQUEST, &one.sign(&REQUEST)), Err(Refusal::NotANode));
+        assert!((299_000..=300_000).contains(&other.set_unix_ms(unix_ms() + 300_000)));
+        assert_eq!(other.verify(&REQUEST, &one.sign(&REQUEST)), Ok(()));
+        let key = one.segment_key(&room("r"));
+        assert_eq!(other.verify_segment(&key, &room("r")), Ok(()));
     }
 
     #[test]

@@ -168,6 +168,11 @@ impl Batcher {
         };
     }
 
+    /// What comes next is another node's, which begins where its viewers can.
+    pub fn join_origin(&mut self) {
+        self.entry.join();
+    }
+
     /// The stream's headers so far.
     pub fn headers(&self) -> &HeaderSet {
         &self.headers

@@ -35,6 +35,8 @@ pub enum VideoEntry {
         /// Frames that were left out.
         dropped_frames: u64,
     },
+    /// The first frame comes from another node, which begins where its own viewers would.
+    Joining,
     /// Now and then, as usual.
     Keyframes {
         /// The time of the last one.
@@ -105,6 +107,7 @@ impl VideoEntry {
                     return (Entry::NotYet, None);
                 }
             }
+            Self::Joining => {}
             Self::Keyframes { last_ms, is_outgrown } => {
                 let is_kept = limits.keeps_gops && !*is_outgrown;
                 if is_kept || !has_passed(*last_ms, time_ms, wait_ms) {
@@ -119,6 +122,14 @@ impl VideoEntry {
         (Entry::Here, Some(EntryChange::WithoutKeyframes))
     }
 
+    /// Notes that what comes next was chosen by another node for a viewer who joins. It has waited for a keyframe already, and
+    /// to wait again would double the time.
+    pub fn join(&mut self) {
+        if matches!(self, Self::Waiting { since_ms: None, .. }) {
+            *self = Self::Joining;
+        }
+    }
+
     /// Notes that more came since the last keyframe than is kept.
     pub fn outgrow(&mut self) {
         if let Self::Keyframes { is_outgrown, .. } = self {
@@ -130,7 +141,7 @@ impl VideoEntry {
     pub fn last_keyframe_ms(&self) -> Option<i64> {
         match self {
             Self::Keyframes { last_ms, .. } => Some(*last_ms),
-            Self::Waiting { .. } | Self::Anywhere { .. } => None,
+            Self::Waiting { .. } | Self::Joining | Self::Anywhere { .. } => None,
         }
     }
 
@@ -152,7 +163,7 @@ impl VideoEntry {
     fn keyframe(&mut self, time_ms: i64) -> Option<EntryChange> {
         let before = std::mem::replace(self, Self::Keyframes { last_ms: time_ms, is_outgrown: false });
         match before {
-            Self::Waiting { dropped_frames: 0, .. } | Self::Keyframes { .. } => None,
+            Self::Waiting { dropped_frames: 0, .. } | Self::Joining | Self::Keyframes { .. } => None,
             Self::Waiting { dropped_frames, .. } => Some(EntryChange::FirstKeyframe { dropped_frames }),
             Self::Anywhere { .. } => Some(EntryChange::KeyframesAgain),
         }
@@ -235,6 +246,21 @@ mod tests {
         assert_eq!(found.find('!'), Some(100));
         assert!(found[..100].chars().all(|step| step == '-'));
         assert_eq!(changes, [EntryChange::WithoutKeyframes]);
+    }
+
+    #[test]
+    fn another_node_s_stream_begins_with_its_first_frame() {
+        let mut entry = VideoEntry::default();
+        entry.join();
+        let (found, changes) = entries(&mut entry, 0, &format!("p{}Kp", seconds(2)));
+        assert_eq!(found.match_indices('!').map(|(at, _)| at).collect::<Vec<_>>(), [0, 10, 20, 21]);
+        assert_eq!(changes, [EntryChange::WithoutKeyframes, EntryChange::KeyframesAgain]);
+        let mut entry = VideoEntry::default();
+        entry.join();
+        assert_eq!(entries(&mut entry, 0, "Kpp"), ("!..".to_owned(), vec![]));
+        // The same publication, on a new connection.
+        entry.join();
+        assert_eq!(entries(&mut entry, 300, "pp").0, "..");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use synctv_media::access::{SECRET_MIN_BYTES, Secret, Secrets, SignedKey};
 use super::*;
 use crate::{
     access::request::Protocol,
+    clock::unix_ms,
     testing::{node_keys, room},
 };
 

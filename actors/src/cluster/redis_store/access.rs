@@ -22,11 +22,13 @@ pub struct RedisAccess {
     keys: KeyPrefix,
 }
 
-/// The shared secret and the version of the orders.
+/// The shared secret, the version of the orders, and the time.
 #[derive(Debug)]
 pub(crate) struct SharedAccess {
     pub secret: String,
     pub version: String,
+    /// Redis's clock, in milliseconds since 1970.
+    pub unix_ms: u64,
 }
 
 impl RedisAccess {
@@ -34,15 +36,18 @@ impl RedisAccess {
         Self { pool, keys }
     }
 
-    /// Reads the secret, which is `offered` if there was none, and the version of the orders.
+    /// Reads the secret, which is `offered` if there was none, the version of the orders, and the time.
     pub(crate) async fn look(&self, offered: &[u8]) -> Result<SharedAccess, StoreError> {
         self.pool
             .run(async |link: &mut PooledConnection| {
                 let mut calls = Pipeline::new();
                 calls.cmd("SET").arg(self.keys.cluster_secret()).arg(offered).arg("NX").ignore();
                 calls.cmd("GET").arg(self.keys.cluster_secret()).cmd("GET").arg(self.keys.access_version());
-                let (secret, version): (String, Option<String>) = calls.query_async(&mut **link).await?;
-                Ok(SharedAccess { secret, version: version.unwrap_or_default() })
+                calls.cmd("TIME");
+                let (secret, version, (unix_s, micros)): (String, Option<String>, (u64, u64)) =
+                    calls.query_async(&mut **link).await?;
+                let unix_ms = unix_s.saturating_mul(1_000).saturating_add(micros / 1_000);
+                Ok(SharedAccess { secret, version: version.unwrap_or_default(), unix_ms })
             })
             .await
     }

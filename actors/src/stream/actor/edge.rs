@@ -56,6 +56,7 @@ impl StreamActor {
             Ingest::Vacant { seeker: Some(puller), .. } => Ingest::Pulled(puller),
             other => other,
         };
+        self.batcher.join_origin();
         self.stats.publisher_came(Some(node));
         self.set_state(StreamState::Live(Source::Remote));
         self.subscribers.tell(&StreamEvent::PublisherCame(Arrival::Remote));
