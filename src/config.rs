@@ -32,9 +32,10 @@ use crate::{
     metrics::MetricsArgs,
     ports::Ports,
     tls::{TlsArgs, TlsElsewhere},
+    webrtc::WebRtcArgs,
 };
 
-/// A live-streaming server: RTMP in, HTTP-FLV and HLS out.
+/// A live-streaming server: RTMP in; HTTP-FLV, HLS and WebRTC out.
 ///
 /// Each setting is a flag or the environment variable named with it; the flag wins.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -67,6 +68,10 @@ pub struct Config {
     /// Who may publish, watch and administer.
     #[command(flatten)]
     pub access: AccessArgs,
+
+    /// WebRTC viewers.
+    #[command(flatten)]
+    pub webrtc: WebRtcArgs,
 
     /// The port of metrics.
     #[command(flatten)]

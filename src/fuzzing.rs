@@ -3,7 +3,16 @@
 //!
 //! Each of [`TARGETS`] has a file of its name in `fuzz/fuzz_targets`.
 
+use std::net::SocketAddr;
+
 use synctv_actors::cluster::redis_store::RedisUrl;
+use synctv_media::{
+    samples::WEBRTC_OFFER,
+    webrtc::{
+        packetizer::{MediaProfile, VideoProfile},
+        peer::{Peer, PeerSettings, ufrag},
+    },
+};
 
 use crate::http;
 
@@ -11,11 +20,13 @@ use crate::http;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 6] = [
     ("http_head", http_head),
     ("http_paths", http_paths),
     ("origin_head", origin_head),
     ("redis_url", redis_url),
+    ("webrtc_offer", webrtc_offer),
+    ("webrtc_datagram", webrtc_datagram),
 ];
 
 /// The head of a request, and where its path leads.
@@ -41,6 +52,34 @@ pub fn redis_url(data: &[u8]) {
     let Ok(url) = RedisUrl::parse(text) else { return };
     let shown = url.to_string();
     assert!(shown.starts_with("redis") && RedisUrl::parse(&shown).is_ok_and(|again| again == url), "{shown}");
+}
+
+/// The offer of a WebRTC player, alone and behind one that is good.
+pub fn webrtc_offer(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let _ = answer(text);
+    let _ = answer(&format!("{WEBRTC_OFFER}{text}"));
+}
+
+/// A datagram at the WebRTC port: for whom it is, and what its session makes of it.
+pub fn webrtc_datagram(data: &[u8]) {
+    const REMOTE: ([u8; 4], u16) = ([192, 0, 2, 2], 5000);
+    let _ = ufrag(data);
+    let Some(mut peer) = answer(WEBRTC_OFFER) else { return };
+    let _ = peer.receive(data, REMOTE.into(), SERVER.into(), now());
+    let _ = peer.wake(now(), |_, _| {});
+}
+
+const SERVER: ([u8; 4], u16) = ([192, 0, 2, 1], 8189);
+
+fn answer(offer: &str) -> Option<Peer> {
+    let profile = MediaProfile { video: Some(VideoProfile::H264(77)), has_opus: true };
+    let settings = PeerSettings { udp: vec![SocketAddr::from(SERVER)], rtx_packets: 16 };
+    Peer::answer(offer, profile, &settings, now()).ok().map(|(peer, _)| peer)
+}
+
+fn now() -> std::time::Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ mod rewind;
 mod settings;
 mod web;
 mod websocket;
+pub mod whep;
 mod write_timeout;
 
 use std::{error::Error, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
@@ -60,6 +61,7 @@ use self::{
     rewind::Rewind,
     settings::IDLE_TIMEOUT,
     websocket::Upgrade,
+    whep::Whep,
     write_timeout::WriteTimeout,
 };
 use crate::tls::TlsOnPlainPort;
@@ -106,6 +108,8 @@ pub(crate) struct HttpSources {
     pub viewer_pool: ViewerPool,
     /// Serves HLS, on a port that has that too.
     pub hls: Option<HlsSources>,
+    /// Answers WebRTC players, unless WebRTC is off.
+    pub whep: Option<Whep>,
 }
 
 /// What serves the port's connections, on each worker thread. `tls` knows connections that belong to another port.
@@ -144,9 +148,9 @@ async fn plain_worker(
 
 /// Makes what serves HTTP connections on the current thread.
 pub(crate) async fn worker(sources: HttpSources) -> Result<HttpWorker<impl Framework>, ()> {
-    let HttpSources { directory, api, info, health, settings, viewer_pool, hls } = sources;
+    let HttpSources { directory, api, info, health, settings, viewer_pool, hls, whep } = sources;
     let gatekeeper = api.gatekeeper().clone();
-    let framework = web::service(&settings, web::Site::new(&settings, api, info, health, hls)).await?;
+    let framework = web::service(&settings, web::Site::new(&settings, api, info, health, hls, whep)).await?;
     let port = Port { pool_entry: viewer_pool.open_entry(), directory, gatekeeper, settings };
     Ok(HttpWorker { port, framework })
 }

@@ -1,4 +1,4 @@
-//! A live-streaming server: RTMP in, HTTP-FLV and HLS out.
+//! A live-streaming server: RTMP in; HTTP-FLV, HLS and WebRTC out.
 //!
 //! [`run`] wires the listeners to the actors, and reads from top to bottom.
 
@@ -18,10 +18,11 @@ mod refusal_log;
 pub mod rtmp;
 mod run_error;
 pub mod tls;
+pub mod webrtc;
 
 use std::{
     io::{self, Write},
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     panic::AssertUnwindSafe,
     sync::Arc,
     thread,
@@ -37,6 +38,7 @@ use synctv_actors::{
     flv::ViewerPool,
     hls::{HlsSessions, proxy::HlsProxy},
     rtmp::RtmpSettings,
+    webrtc::WebRtc,
 };
 use synctv_media::stream::viewer_queue::LagLimits;
 
@@ -49,6 +51,7 @@ use crate::{
         api::Api,
         health::Health,
         hls::{HlsRequests, HlsSources, HlsViewers},
+        whep::Whep,
     },
     line_limit::LineLimit,
     listeners::Listeners,
@@ -218,7 +221,8 @@ impl Node {
             .shutdown_timeout(SHUTDOWN_TIMEOUT_S);
         let tls = TlsElsewhere(ports.tls);
         let rtmp = config.rtmp_settings(lag.clone(), tls);
-        let http = self.http_sources(config, lag, ports);
+        let whep = self.whep(config, listeners.webrtc).map_err(RunError::Server)?;
+        let http = self.http_sources(config, lag, ports, whep);
         let server = match listeners.tls {
             Some(listener) => self.listen_tls(server, config, &rtmp, &http, listener)?,
             None => server,
@@ -233,7 +237,20 @@ impl Node {
             .map_err(RunError::Server)
     }
 
-    fn http_sources(&self, config: &Config, lag: Arc<LagLimits>, ports: Ports) -> HttpSources {
+    fn whep(&self, config: &Config, socket: Option<UdpSocket>) -> io::Result<Option<Whep>> {
+        let Some(socket) = socket else { return Ok(None) };
+        let webrtc = WebRtc::start(config.webrtc.settings(), socket)?;
+        let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper().clone());
+        Ok(Some(Whep { webrtc, directory, gatekeeper }))
+    }
+
+    fn http_sources(
+        &self,
+        config: &Config,
+        lag: Arc<LagLimits>,
+        ports: Ports,
+        whep: Option<Whep>,
+    ) -> HttpSources {
         let (directory, registry) = (self.directory.clone(), self.place.registry.clone());
         HttpSources {
             api: Arc::new(Api::new(
@@ -250,6 +267,7 @@ impl Node {
             viewer_pool: ViewerPool::new(lag),
             directory,
             hls: None,
+            whep,
         }
     }
 
@@ -398,6 +416,9 @@ fn announce(config: &Config, listeners: &Listeners, node_id: &str) {
     }
     if let Some(address) = listeners.tls_address() {
         lines.push(format!("tls    rtmps://{address}/{app}/ROOM and https://{address}/"));
+    }
+    if listeners.webrtc.is_some() {
+        lines.push(format!("webrtc http://{}/ROOM/whep", listeners.httpflv_address()));
     }
     lines.push(format!("page   http://{}/", listeners.httpflv_address()));
     say(lines.join("\n"));

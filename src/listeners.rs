@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, UdpSocket},
 };
 
 use socket2::{Domain, Socket, Type};
@@ -25,6 +25,8 @@ pub struct Listeners {
     pub httpflv: TcpListener,
     /// For HLS, unless it is off.
     pub hls: Option<TcpListener>,
+    /// For WebRTC viewers, unless it is off.
+    pub webrtc: Option<UdpSocket>,
     /// For metrics, unless they are off.
     pub metrics: Option<TcpListener>,
     /// For all of these over TLS, unless it is off.
@@ -41,6 +43,7 @@ impl Listeners {
                 HlsWhen::Always | HlsWhen::OnDemand => Some(bind("HLS_ADDR", config.addresses.hls_addr)?),
                 HlsWhen::Off => None,
             },
+            webrtc: config.webrtc.address().map(bind_udp).transpose()?,
             metrics: config.metrics.address().map(|addr| bind("METRICS_ADDR", addr)).transpose()?,
             tls: config.tls.address().map(|address| bind("TLS_ADDR", address)).transpose()?,
         })
@@ -84,6 +87,10 @@ impl Listeners {
 
 fn bind(setting: &'static str, addr: SocketAddr) -> Result<TcpListener, RunError> {
     listen(addr).map_err(|source| RunError::Listen { setting, addr, source })
+}
+
+fn bind_udp(addr: SocketAddr) -> Result<UdpSocket, RunError> {
+    UdpSocket::bind(addr).map_err(|source| RunError::Listen { setting: "RTC_ADDR", addr, source })
 }
 
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {

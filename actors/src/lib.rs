@@ -1,8 +1,8 @@
 //! The actors that own streams, connections, claims and files.
 //!
 //! No other crate names the actor framework. The server talks to handles: [`directory::StreamDirectory`],
-//! [`stream::StreamHandle`], [`cluster::registry::RegistryHandle`], [`flv::ViewerPool`] and
-//! [`hls::HlsSessions`].
+//! [`stream::StreamHandle`], [`cluster::registry::RegistryHandle`], [`flv::ViewerPool`],
+//! [`hls::HlsSessions`] and [`webrtc::WebRtc`].
 
 pub mod access;
 mod bounded_cache;
@@ -24,4 +24,5 @@ mod thread;
 pub mod tls;
 mod viewer_session;
 pub mod viewer_socket;
+pub mod webrtc;
 pub mod wire;

@@ -11,7 +11,6 @@ use crate::{
     events::{EndReason, Evicted},
     metrics::{JoinOutcome, LeaveWhy, PublisherEnd, ViewerProtocol},
     stream::{CountedViewer, StreamHandle, StreamMeters},
-    viewer_socket::ViewerSocket,
 };
 
 /// Why a viewer, or an RTMP publisher, is no longer served.
@@ -48,16 +47,19 @@ pub(crate) struct ViewerSession {
     access: Option<AccessSession>,
     meters: StreamMeters,
     /// What was counted of it so far.
-    counted: Counted,
+    counted: Delivered,
     first_media: FirstMedia,
     _counted: Option<CountedViewer>,
 }
 
-#[derive(Debug, Default)]
-struct Counted {
-    sent_bytes: u64,
-    dropped: Dropped,
-    queue_bytes: usize,
+/// What a viewer was sent, and what not because it was too slow.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Delivered {
+    pub sent_bytes: u64,
+    /// Tags, or RTP packets.
+    pub dropped: Dropped,
+    /// What waits for it.
+    pub queue_bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +73,8 @@ enum FirstMedia {
 }
 
 impl ViewerSession {
-    /// Counts and logs a viewer of `stream` that asked at `asked`, and whom `access` may cut. What `socket` has sent counts
-    /// from here.
+    /// Counts and logs a viewer of `stream` that asked at `asked`, and whom `access` may cut. What it was sent counts from
+    /// here.
     pub fn begin(
         stream: &StreamHandle,
         peer: SocketAddr,
@@ -93,7 +95,7 @@ impl ViewerSession {
             since: Instant::now(),
             access,
             meters,
-            counted: Counted::default(),
+            counted: Delivered::default(),
             first_media: FirstMedia::Awaited { since: asked, head_bytes: 0 },
             _counted,
         }
@@ -112,9 +114,9 @@ impl ViewerSession {
     }
 
     /// Notes the first media, if it was sent by now. Returns whether it still has to be.
-    pub fn awaits_media(&mut self, socket: &ViewerSocket) -> bool {
+    pub fn awaits_media(&mut self, sent_bytes: u64) -> bool {
         let FirstMedia::Awaited { since, head_bytes } = self.first_media else { return false };
-        if socket.sent_bytes() <= head_bytes {
+        if sent_bytes <= head_bytes {
             return true;
         }
         self.meters.node().first_frame.get(self.protocol).observe(since.elapsed());
@@ -122,19 +124,18 @@ impl ViewerSession {
         false
     }
 
-    /// Adds what `socket` sent and dropped since the last time to what its stream and node count. To be called once a
+    /// Adds what the viewer was sent and not sent since the last time to what its stream and node count. To be called once a
     /// second: with each frame, it would be seen in what a frame costs.
-    pub fn count(&mut self, socket: &ViewerSocket) {
-        let (sent_bytes, dropped) = (socket.sent_bytes(), socket.dropped());
+    pub fn count(&mut self, delivered: Delivered) {
+        let Delivered { sent_bytes, dropped, queue_bytes } = delivered;
         let before = &self.counted;
         let newly_dropped = Dropped {
             tags: dropped.tags.saturating_sub(before.dropped.tags),
             skips: dropped.skips.saturating_sub(before.dropped.skips),
         };
         self.meters.add_sent(self.protocol, sent_bytes.saturating_sub(before.sent_bytes), newly_dropped);
-        let queue_bytes = socket.queued_bytes();
         self.count_queue(queue_bytes);
-        self.counted = Counted { sent_bytes, dropped, queue_bytes };
+        self.counted = delivered;
     }
 
     fn count_queue(&self, queue_bytes: usize) {
@@ -144,14 +145,14 @@ impl ViewerSession {
         }
     }
 
-    /// Logs and counts the end of the viewer's stay, with what `socket` sent and dropped.
-    pub fn end(&mut self, reason: &LeaveReason, socket: &ViewerSocket) {
-        self.count(socket);
+    /// Logs and counts the end of the viewer's stay, with what it was sent and not sent.
+    pub fn end(&mut self, reason: &LeaveReason, delivered: Delivered) {
+        self.count(delivered);
         self.meters.node().leaves.get((self.protocol, reason.why())).inc();
-        let dropped = socket.dropped();
+        let Delivered { sent_bytes, dropped, .. } = delivered;
         log::log!(reason.level(),
             room = self.room.as_str(), peer:% = self.peer, why:% = reason, protocol = self.protocol.as_str(),
-            seconds = self.since.elapsed().as_secs(), bytes = socket.sent_bytes(),
+            seconds = self.since.elapsed().as_secs(), bytes = sent_bytes,
             dropped_tags = dropped.tags, skips = dropped.skips;
             "viewer disconnected");
     }

@@ -8,12 +8,12 @@ use std::{
     time::Instant,
 };
 
-use crate::wire::Wire;
+use crate::{viewer_session::Delivered, wire::Wire};
 use bytes::Bytes;
 use synctv_media::stream::{
     batch::Batch,
     gop::JoinPoint,
-    viewer_queue::{Dropped, LagLimits, ViewerQueue},
+    viewer_queue::{LagLimits, ViewerQueue},
     wire_format::WireFormat,
 };
 
@@ -169,9 +169,13 @@ impl ViewerSocket {
         self.sent_bytes
     }
 
-    /// Media that was skipped because the viewer was too slow.
-    pub fn dropped(&self) -> Dropped {
-        self.queue.dropped()
+    /// What the viewer was sent, and what not because it was too slow.
+    pub(crate) fn delivered(&self) -> Delivered {
+        Delivered {
+            sent_bytes: self.sent_bytes,
+            dropped: self.queue.dropped(),
+            queue_bytes: self.queued_bytes(),
+        }
     }
 
     /// Writes until the queue is empty or the socket takes no more.

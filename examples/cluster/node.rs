@@ -52,6 +52,7 @@ impl Node {
             ("REDIS_URL", OsStr::new(redis_url)),
             ("RTMP_ADDR", OsStr::new(ANY_PORT)),
             ("HTTPFLV_ADDR", OsStr::new(ANY_PORT)),
+            ("RTC_ADDR", OsStr::new("off")),
             ("HLS_ADDR", OsStr::new(ANY_PORT)),
             ("ADVERTISE_HOST", OsStr::new("127.0.0.1")),
             ("HLS_STORAGE", storage.as_os_str()),

@@ -25,7 +25,16 @@ impl Server {
         let any_port = "127.0.0.1:0";
         let storage = tempfile::tempdir()?;
         let mut process = Command::new(binary)
-            .args(["--rtmp-addr", any_port, "--httpflv-addr", any_port, "--hls-addr", any_port])
+            .args([
+                "--rtmp-addr",
+                any_port,
+                "--httpflv-addr",
+                any_port,
+                "--hls-addr",
+                any_port,
+                "--rtc-addr",
+                "off",
+            ])
             .args(["--redis-url", "off", "--hls-storage"])
             .arg(storage.path())
             .args(flags)

@@ -13,3 +13,4 @@ pub mod rtmp;
 #[cfg(any(test, feature = "testing"))]
 pub mod samples;
 pub mod stream;
+pub mod webrtc;

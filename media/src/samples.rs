@@ -1,4 +1,4 @@
-//! Small frames for tests: well-formed headers and NAL units, bodies of no meaning.
+//! Small frames for tests: well-formed headers and NAL units, bodies of no meaning; and a WebRTC player's offer.
 
 use bytes::Bytes;
 
@@ -6,6 +6,52 @@ use crate::{
     rtmp::amf0::{self, Value},
     stream::frame::{Frame, Track},
 };
+
+/// An offer as Chromium makes it, with as many codecs as the tests need.
+pub const WEBRTC_OFFER: &str = "v=0\r
+o=- 4611731400430051336 2 IN IP4 127.0.0.1\r
+s=-\r
+t=0 0\r
+a=group:BUNDLE 0 1\r
+a=msid-semantic: WMS\r
+m=video 9 UDP/TLS/RTP/SAVPF 96 97 102 103\r
+c=IN IP4 0.0.0.0\r
+a=rtcp:9 IN IP4 0.0.0.0\r
+a=candidate:1 1 udp 2113937151 127.0.0.1 50000 typ host generation 0\r
+a=ice-ufrag:Yb2q\r
+a=ice-pwd:cDSbkuDnWgpKCjgcAJiKAtsM\r
+a=ice-options:trickle\r
+a=fingerprint:sha-256 1F:4B:0F:A5:A1:A7:12:21:48:0C:1F:8D:4B:BF:62:61:62:70:0B:3A:CF:5A:2E:1B:9C:4D:15:6E:C8:1B:07:7E\r
+a=setup:actpass\r
+a=mid:0\r
+a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\r
+a=recvonly\r
+a=rtcp-mux\r
+a=rtcp-rsize\r
+a=rtpmap:96 VP8/90000\r
+a=rtpmap:97 rtx/90000\r
+a=fmtp:97 apt=96\r
+a=rtpmap:102 H264/90000\r
+a=rtcp-fb:102 nack\r
+a=rtcp-fb:102 nack pli\r
+a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f\r
+a=rtpmap:103 rtx/90000\r
+a=fmtp:103 apt=102\r
+m=audio 9 UDP/TLS/RTP/SAVPF 111\r
+c=IN IP4 0.0.0.0\r
+a=rtcp:9 IN IP4 0.0.0.0\r
+a=ice-ufrag:Yb2q\r
+a=ice-pwd:cDSbkuDnWgpKCjgcAJiKAtsM\r
+a=ice-options:trickle\r
+a=fingerprint:sha-256 1F:4B:0F:A5:A1:A7:12:21:48:0C:1F:8D:4B:BF:62:61:62:70:0B:3A:CF:5A:2E:1B:9C:4D:15:6E:C8:1B:07:7E\r
+a=setup:actpass\r
+a=mid:1\r
+a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\r
+a=recvonly\r
+a=rtcp-mux\r
+a=rtpmap:111 opus/48000/2\r
+a=fmtp:111 minptime=10;useinbandfec=1\r
+";
 
 /// An H.264 sequence header: Main profile, 640x360.
 pub fn video_header() -> Frame {

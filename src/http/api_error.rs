@@ -8,8 +8,11 @@ use synctv_actors::{
     access::OrderError,
     directory::{DirectoryEnded, OpenError},
     hls::proxy::HlsProxyError,
+    webrtc::WatchError,
 };
-use synctv_media::{access::Refusal, hls::container::Unsupported, stream::room::RoomNameError};
+use synctv_media::{
+    access::Refusal, hls::container::Unsupported, stream::room::RoomNameError, webrtc::offer::OfferError,
+};
 
 use super::cors;
 
@@ -254,6 +257,28 @@ impl From<OrderError> for ApiError {
             OrderError::TooMany => Self::unavailable("too_many_orders", error.to_string()),
             OrderError::NotInForce => Self::new(StatusCode::NOT_FOUND, "not_in_force", error.to_string()),
             OrderError::NotPassedOn(_) => Self::registry_unavailable(error.to_string()),
+        }
+    }
+}
+
+/// 422 and not 406, which is a counter-offer that players act on (draft-ietf-wish-whep, section 4.2).
+impl From<WatchError> for ApiError {
+    fn from(error: WatchError) -> Self {
+        let message = error.to_string();
+        match error {
+            WatchError::Offer(OfferError::NoCodec(_)) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "codec_not_offered", message)
+            }
+            WatchError::Offer(_) => Self::bad_request("bad_offer", message),
+            WatchError::Unplayable(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not_for_webrtc", message)
+            }
+            WatchError::NoMedia => Self::unavailable("no_media", message).retry_after(RETRY_LIVE_S),
+            WatchError::TooManyViewers { .. } | WatchError::TooManyJoining { .. } => {
+                Self::unavailable("too_many_viewers", message).retry_after(RETRY_LIVE_S)
+            }
+            WatchError::Ended => Self::new(StatusCode::NOT_FOUND, "room_not_live", message),
+            WatchError::Stopped => Self::unavailable("webrtc_stopped", message),
         }
     }
 }

@@ -29,6 +29,8 @@ pub(super) enum Target<'a> {
     Drain,
     /// The description of the API.
     Description,
+    /// WebRTC: where sessions of a room begin, or one of them, by its name.
+    Whep { room: Result<RoomName, RoomNameError>, session: Option<&'a str> },
     /// Live media.
     Flv(Result<RoomName, RoomNameError>),
 }
@@ -63,8 +65,20 @@ pub(super) fn parse<'a>(path: &'a str, query: &str, app: &str) -> Option<Target<
         "/" => Some(Target::Home),
         "/healthz" => Some(Target::Alive),
         "/readyz" => Some(Target::Ready),
-        _ => flv::room(path, app).map(Target::Flv),
+        _ => whep(path, app).or_else(|| flv::room(path, app).map(Target::Flv)),
     }
+}
+
+/// `/ROOM/whep`, `/ROOM/whep/SESSION`, and both behind the app.
+fn whep<'a>(path: &'a str, app: &str) -> Option<Target<'a>> {
+    let (front, session) = match path.split_once("/whep/") {
+        Some((front, session)) => (front, Some(session)),
+        None => (path.strip_suffix("/whep")?, None),
+    };
+    let name = front.strip_prefix('/')?.trim_start_matches('/');
+    let below_app = name.strip_prefix(app).and_then(|name| name.strip_prefix('/'));
+    let room = RoomName::from_address(below_app.map_or(name, |name| name.trim_start_matches('/')));
+    Some(Target::Whep { room, session })
 }
 
 /// The API's version is in its paths; without it, the newest one is meant.
@@ -154,6 +168,19 @@ mod tests {
         for path in ["/r", "/watch", "/api", "/api/v2/streams", "/api/", "/index.html"] {
             assert_eq!(target(path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn webrtc_sessions_are_below_their_rooms() {
+        let whep = |name: &str, session| Some(Target::Whep { room: room(name), session });
+        assert_eq!(target("/r/whep"), whep("r", None));
+        assert_eq!(target("/live/r/whep?token=x"), whep("r", None));
+        assert_eq!(target("/live/whep"), whep("live", None));
+        assert_eq!(target("/live//my%2Droom/whep/0a"), whep("my-room", Some("0a")));
+        assert_eq!(target("/r/whep/"), whep("r", Some("")));
+        assert_eq!(target("/watch/whep"), Some(Target::Watch(room("whep"))));
+        assert_eq!(target("/other/r/whep"), whep("other/r", None));
+        assert_eq!(target("/whep"), None);
     }
 
     #[test]

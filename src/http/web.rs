@@ -24,6 +24,7 @@ use super::{
     path::{self, Administered, Target},
     rewind::Rewind,
     settings::HttpSettings,
+    whep::{self, Whep},
     write_timeout::WriteTimeout,
 };
 
@@ -43,6 +44,7 @@ pub(super) struct Site {
     info: ServerInfo,
     health: Health,
     hls: Option<hls::Site>,
+    whep: Option<Whep>,
 }
 
 impl Site {
@@ -52,9 +54,10 @@ impl Site {
         info: ServerInfo,
         health: Health,
         hls: Option<HlsSources>,
+        whep: Option<Whep>,
     ) -> Self {
         let hls = hls.map(|sources| hls::Site::new(sources, settings.app.clone()));
-        Self { app: settings.app.clone(), api, info, health, hls }
+        Self { app: settings.app.clone(), api, info, health, hls, whep }
     }
 }
 
@@ -80,18 +83,22 @@ pub(super) async fn service(
         .await
 }
 
-async fn answer(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+async fn answer(request: HttpRequest, body: web::Payload, site: web::Data<Site>) -> HttpResponse {
     if let Some(hls) = site.hls.as_ref().filter(|hls| hls.has(request.path())) {
         return hls::answer(&request, hls).await;
     }
-    respond(&request, &site).await.unwrap_or_else(|refusal| refusal.response())
+    respond(&request, body, &site).await.unwrap_or_else(|refusal| refusal.response())
 }
 
-async fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, ApiError> {
+async fn respond(request: &HttpRequest, body: web::Payload, site: &Site) -> Result<HttpResponse, ApiError> {
     match path::parse(request.path(), request.query_string(), &site.app) {
         None => Err(ApiError::not_found(nothing_at(request.path(), site.info.hls_port))),
         Some(Target::Administered(subject)) => administer(request, site, subject).await,
         Some(Target::Drain) => drain(request, site).await,
+        Some(Target::Whep { room, session }) => {
+            let whep = site.whep.as_ref().ok_or_else(whep::off)?;
+            whep.answer(request, body, &room?, session).await
+        }
         Some(_) if request.method() == Method::OPTIONS => Ok(preflight(READ_METHODS)),
         Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => {
             Err(ApiError::method_not_allowed(READ_METHODS))
@@ -118,9 +125,8 @@ async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<H
         Target::Stream(room) => api.stream(request, &room?).await,
         Target::Description => Ok(api::description()),
         Target::Flv(room) => Err(not_live(request, room?)),
-        // Answered by `administer`.
-        Target::Administered(_) => Err(ApiError::method_not_allowed(ADMIN_METHODS)),
-        // Answered by `drain`.
+        // Answered before, as the following are.
+        Target::Administered(_) | Target::Whep { .. } => Err(ApiError::method_not_allowed(ADMIN_METHODS)),
         Target::Drain => Err(ApiError::method_not_allowed(DRAIN_METHODS)),
     }
 }

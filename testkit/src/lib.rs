@@ -29,5 +29,6 @@ pub mod tls;
 pub mod tools;
 pub mod wait;
 pub mod waiting_viewers;
+pub mod whep;
 
 pub use synctv_media::{hls::ts::check as ts, samples};

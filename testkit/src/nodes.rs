@@ -85,7 +85,8 @@ impl TestCluster {
     fn start(&self, name: &str, flags: &[&str], storage: Option<TempDir>) -> TestNode {
         let fixed = ["synctv-stream", "--rtmp-addr", "127.0.0.1:0", "--httpflv-addr", "127.0.0.1:0"];
         let own = ["--workers", "2", "--node-id", name, "--cluster-secret", CLUSTER_SECRET];
-        let config = Config::parse_from(fixed.iter().chain(&own).chain(flags));
+        let webrtc: &[&str] = if flags.contains(&"--rtc-addr") { &[] } else { &["--rtc-addr", "off"] };
+        let config = Config::parse_from(fixed.iter().chain(&own).chain(webrtc).chain(flags));
         let listeners = Listeners::bind(&config).expect("ports are free");
         let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let ports = listeners.ports();

@@ -31,8 +31,9 @@ pub fn program() -> Command {
         .env("HLS_ADDR", "127.0.0.1:0")
         // Fewer than a room's peers, so that threads are shared, and more than one, so that they are crossed.
         .env("WORKERS", "2")
-        // Both have tests of their own.
+        // All have tests of their own.
         .env("HLS", "off")
+        .env("RTC_ADDR", "off")
         .env("REDIS_URL", "off")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -17,4 +17,5 @@ mod rooms_play_with_a_token;
 mod site;
 mod tracks_come_and_go;
 mod trouble_is_explained;
+mod webrtc_plays;
 mod what_fails_is_tried_again;

@@ -263,7 +263,7 @@ impl Gatekeeper {
         let Identity { subject, token_id, ends_unix_s, limit } = identity;
         let (room, protocol, peer) = (request.room.clone(), request.protocol, request.peer);
         match protocol {
-            Protocol::Rtmp | Protocol::HttpFlv => {
+            Protocol::Rtmp | Protocol::HttpFlv | Protocol::WebRtc => {
                 let about = About { action, room, protocol, peer, subject, token_id, ends_unix_s, limit };
                 sessions.open(about, self.0.clock.now_ms()).map(Some)
             }

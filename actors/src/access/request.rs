@@ -13,6 +13,8 @@ pub enum Protocol {
     HttpFlv,
     /// HLS, whose viewers have no connection that lasts: they are not cut, but refused at the next playlist.
     Hls,
+    /// WebRTC.
+    WebRtc,
     /// The HTTP API.
     Api,
 }
@@ -24,6 +26,7 @@ impl Protocol {
             Self::Rtmp => "rtmp",
             Self::HttpFlv => "http-flv",
             Self::Hls => "hls",
+            Self::WebRtc => "webrtc",
             Self::Api => "api",
         }
     }

@@ -148,8 +148,9 @@ impl FlvViewersActor {
     fn note_first_media(&mut self) {
         if self.awaits_media {
             let viewers = self.viewers.iter_mut();
-            let awaiting = viewers
-                .filter_map(|viewer| viewer.details.session.awaits_media(&viewer.socket).then_some(()));
+            let awaiting = viewers.filter_map(|viewer| {
+                viewer.details.session.awaits_media(viewer.socket.sent_bytes()).then_some(())
+            });
             self.awaits_media = awaiting.count() > 0;
         }
     }
@@ -199,7 +200,7 @@ impl FlvViewersActor {
         }
         self.close_finished(ctx);
         for viewer in &mut self.viewers {
-            viewer.details.session.count(&viewer.socket);
+            viewer.details.session.count(viewer.socket.delivered());
         }
         // A viewer may be on its way, from any thread: then the share is not empty.
         if self.viewers.is_empty() && self.key.close_if_empty() {
@@ -251,7 +252,7 @@ impl FlvViewersActor {
             };
             match viewer.leave_reason(phase, limits, now) {
                 Some(reason) => {
-                    viewer.details.session.end(&reason, &viewer.socket);
+                    viewer.details.session.end(&reason, viewer.socket.delivered());
                     false
                 }
                 None => viewer.stays(Ok(()), ctx),
@@ -273,7 +274,7 @@ impl Viewer {
                 true
             }
             Err(error) => {
-                self.details.session.end(&LeaveReason::Disconnected(error), &self.socket);
+                self.details.session.end(&LeaveReason::Disconnected(error), self.socket.delivered());
                 false
             }
         }

@@ -29,6 +29,8 @@ label!(
         WebSocketFlv = "ws-flv",
         /// RTMP play.
         Rtmp = "rtmp",
+        /// WebRTC.
+        WebRtc = "webrtc",
         /// HLS. Its viewers are known by their requests only.
         Hls = "hls",
         /// HTTP-FLV to another node, which serves viewers of its own. It does not count as a viewer.

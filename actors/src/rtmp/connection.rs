@@ -379,7 +379,7 @@ impl RtmpConnectionActor {
         // If none is free now, it is asked again.
         let _ = self.admission.require_regular();
         if let Role::Playing(playing) = &mut self.role {
-            playing.session.count(&self.socket);
+            playing.session.count(self.socket.delivered());
         }
         match &self.role {
             Role::Closing { since } if now - *since >= LINGER => return ctx.stop(),
@@ -525,7 +525,7 @@ impl Handler<StreamEvent> for RtmpConnectionActor {
             StreamEvent::Join { point, .. } => {
                 let sent = self.socket.join(&point, Instant::now().into_std());
                 if let Role::Playing(playing) = &mut self.role {
-                    playing.session.awaits_media(&self.socket);
+                    playing.session.awaits_media(self.socket.sent_bytes());
                 }
                 self.after_write(sent, ctx);
             }

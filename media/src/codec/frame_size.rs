@@ -44,6 +44,11 @@ impl FrameSize {
 /// The first parameter set of a type, without the bytes that keep start codes out of it.
 fn payload_of(config: &NalConfig, nal_type: u8) -> Option<Vec<u8>> {
     let set = config.parameter_sets.iter().find(|set| config.syntax.type_of(set) == Some(nal_type))?;
+    Some(unescape(set))
+}
+
+/// A NAL unit without the bytes that keep start codes out of it (ISO/IEC 14496-10, section 7.4.1).
+pub(super) fn unescape(set: &[u8]) -> Vec<u8> {
     let mut payload = Vec::with_capacity(set.len());
     let mut zeros = 0;
     for &byte in set {
@@ -54,20 +59,23 @@ fn payload_of(config: &NalConfig, nal_type: u8) -> Option<Vec<u8>> {
         zeros = if byte == 0 { zeros + 1 } else { 0 };
         payload.push(byte);
     }
-    Some(payload)
+    payload
 }
 
-/// ISO/IEC 14496-10, section 7.3.2.1.1.
 fn h264(sps: &[u8]) -> Option<FrameSize> {
-    let mut bits = BitReader::new(sps);
+    h264_up_to_vui(&mut BitReader::new(sps))
+}
+
+/// Reads an SPS up to its video usability information (ISO/IEC 14496-10, section 7.3.2.1.1).
+pub(super) fn h264_up_to_vui(bits: &mut BitReader<'_>) -> Option<FrameSize> {
     bits.skip(8)?;
     let profile = bits.bits(8)?;
     bits.skip(16)?;
     bits.exp_golomb()?;
     let chroma_format =
-        if H264_HIGH_PROFILES.contains(&profile) { h264_chroma(&mut bits)? } else { ChromaFormat::YUV420 };
+        if H264_HIGH_PROFILES.contains(&profile) { h264_chroma(bits)? } else { ChromaFormat::YUV420 };
     bits.exp_golomb()?;
-    skip_h264_order_counts(&mut bits)?;
+    skip_h264_order_counts(bits)?;
     bits.exp_golomb()?;
     bits.skip(1)?;
     let width_blocks = bits.exp_golomb()?.checked_add(1)?;
@@ -77,7 +85,7 @@ fn h264(sps: &[u8]) -> Option<FrameSize> {
         bits.skip(1)?;
     }
     bits.skip(1)?;
-    let crop = Crop::read(&mut bits)?;
+    let crop = Crop::read(bits)?;
     let width = width_blocks.checked_mul(16)?;
     let height = height_units.checked_mul(16)?.checked_mul(fields_per_unit)?;
     crop.apply(width, height, chroma_format.unit_width, chroma_format.unit_height * fields_per_unit)

@@ -8,4 +8,5 @@ mod bits;
 pub mod frame_size;
 pub mod hevc;
 pub mod nal;
+pub mod reordering;
 pub(crate) mod slices;

@@ -121,11 +121,11 @@ impl Playing {
 
     /// Notes that media was sent whose newest frame was read at `received`.
     pub fn note_sent(&mut self, socket: &ViewerSocket, received: Instant) {
-        self.session.awaits_media(socket);
+        self.session.awaits_media(socket.sent_bytes());
         self.stream.meters().node().publish_to_send.observe(received.elapsed());
     }
 
     pub fn leave(mut self, reason: &LeaveReason, socket: &ViewerSocket) {
-        self.session.end(reason, socket);
+        self.session.end(reason, socket.delivered());
     }
 }

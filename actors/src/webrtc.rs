@@ -1,0 +1,55 @@
+//! WebRTC viewers: the UDP port that all of them share, and the actors that send to them.
+
+mod messages;
+mod port;
+mod routes;
+mod session_id;
+mod settings;
+mod socket;
+mod viewer;
+mod viewers;
+
+use std::{io, net::UdpSocket};
+
+use actix::Addr;
+use synctv_media::stream::room::RoomName;
+
+use self::{
+    messages::{EndSession, FindSession, Watch},
+    port::WebRtcPortActor,
+    socket::WebRtcSocket,
+};
+pub use self::{
+    messages::{NewViewer, WatchError, Watching},
+    session_id::SessionId,
+    settings::{Hosts, WebRtcSettings},
+};
+use crate::stream::StreamHandle;
+
+/// Talks to the WebRTC port of this node.
+#[derive(Debug, Clone)]
+pub struct WebRtc(Addr<WebRtcPortActor>);
+
+impl WebRtc {
+    /// Starts the port on a thread of its own.
+    pub fn start(settings: WebRtcSettings, socket: UdpSocket) -> io::Result<Self> {
+        let socket = WebRtcSocket::new(socket)?;
+        Ok(Self(WebRtcPortActor::start(settings, socket)))
+    }
+
+    /// Answers a viewer's offer. The viewer connects to the addresses in the answer, or is forgotten.
+    pub async fn watch(&self, stream: &StreamHandle, viewer: NewViewer) -> Result<Watching, WatchError> {
+        let watch = Watch { stream: stream.clone(), viewer };
+        self.0.send(watch).await.unwrap_or(Err(WatchError::Stopped))
+    }
+
+    /// Returns whether there is a session of this room.
+    pub async fn has(&self, room: &RoomName, id: SessionId) -> bool {
+        self.0.send(FindSession { room: room.clone(), id }).await.unwrap_or(false)
+    }
+
+    /// Ends a session. Returns whether there was one of this room.
+    pub async fn end(&self, room: &RoomName, id: SessionId) -> bool {
+        self.0.send(EndSession { room: room.clone(), id }).await.unwrap_or(false)
+    }
+}

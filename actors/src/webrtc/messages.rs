@@ -1,0 +1,147 @@
+//! The messages of the WebRTC port and of the viewers of a room.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use actix::{Message, Recipient};
+use synctv_media::{
+    stream::room::RoomName,
+    webrtc::{offer::OfferError, packetizer::Unplayable, peer::PeerSettings},
+};
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use super::{session_id::SessionId, socket::Datagram};
+use crate::{
+    access::Session as AccessSession, connection_limit::ConnectionPermit, events::StreamId,
+    stream::StreamHandle,
+};
+
+/// A viewer who wants to watch a stream.
+#[derive(Debug)]
+pub struct NewViewer {
+    /// The address that the request came from.
+    pub peer: SocketAddr,
+    /// The offer, in SDP.
+    pub offer: String,
+    /// What may cut it.
+    pub access: Option<AccessSession>,
+}
+
+/// An offer that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watching {
+    /// The session.
+    pub id: SessionId,
+    /// The answer, in SDP.
+    pub answer: String,
+}
+
+/// Why a viewer's offer is not answered.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum WatchError {
+    /// The offer cannot be answered.
+    #[error(transparent)]
+    Offer(#[from] OfferError),
+    /// The stream cannot be sent over WebRTC.
+    #[error(transparent)]
+    Unplayable(#[from] Unplayable),
+    /// There is no media yet from which the codecs would be known.
+    #[error("the room has no media yet")]
+    NoMedia,
+    /// The node has as many viewers as it may.
+    #[error("the node has its limit of {max} WebRTC viewers")]
+    TooManyViewers {
+        /// The limit.
+        max: usize,
+    },
+    /// As many viewers as may are about to connect.
+    #[error("the node has its limit of {max} WebRTC viewers that are about to connect")]
+    TooManyJoining {
+        /// The limit.
+        max: usize,
+    },
+    /// The stream is over.
+    #[error("the stream has ended")]
+    Ended,
+    /// The port has ended, which only a panic causes, or the system has no random numbers.
+    #[error("WebRTC has stopped on this node")]
+    Stopped,
+}
+
+/// To the port: a viewer's request.
+#[derive(Message)]
+#[rtype(result = "Result<Watching, WatchError>")]
+pub(super) struct Watch {
+    pub stream: StreamHandle,
+    pub viewer: NewViewer,
+}
+
+/// To the port: whether there is a session.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub(super) struct FindSession {
+    pub room: RoomName,
+    pub id: SessionId,
+}
+
+/// To the port: the viewer wants no more.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub(super) struct EndSession {
+    pub room: RoomName,
+    pub id: SessionId,
+}
+
+/// To the port: a session is over.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct SessionEnded(pub SessionId);
+
+/// To the port: the actor of a stream has had no viewers for a while. The port sends it no more, and lets it stop.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct ViewersIdle {
+    pub stream: StreamId,
+    pub viewers: Recipient<StopIfIdle>,
+}
+
+/// To the viewers of a room: another one.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Admit {
+    pub id: SessionId,
+    pub viewer: NewViewer,
+    pub places: Places,
+    pub settings: Arc<PeerSettings>,
+    pub answer: oneshot::Sender<Result<Accepted, WatchError>>,
+}
+
+/// What counts a viewer.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub _viewer: ConnectionPermit,
+    /// Until it has connected.
+    pub joining: Option<ConnectionPermit>,
+}
+
+/// An offer was accepted.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub ufrag: String,
+    pub answer: String,
+}
+
+/// To the viewers of a room: what some of them sent.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Datagrams(pub Vec<(SessionId, Datagram)>);
+
+/// To the viewers of a room: this one is to be closed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct CloseSession(pub SessionId);
+
+/// To the viewers of a room: no more will come.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct StopIfIdle;

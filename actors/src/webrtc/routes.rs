@@ -1,0 +1,112 @@
+//! Which session a datagram is for.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+};
+
+use super::session_id::SessionId;
+
+/// The most addresses that one viewer may send from. Browsers check from each of their interfaces.
+const REMOTES_MAX: usize = 8;
+
+/// The addresses and names of all sessions.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    by_ufrag: HashMap<String, SessionId>,
+    by_remote: HashMap<SocketAddr, SessionId>,
+    sessions: HashMap<SessionId, Names>,
+}
+
+#[derive(Debug)]
+struct Names {
+    ufrag: String,
+    /// Its addresses; the oldest is in front.
+    remotes: VecDeque<SocketAddr>,
+}
+
+impl Routes {
+    /// Adds a session by the name that its viewer's checks have.
+    pub fn add(&mut self, id: SessionId, ufrag: String) {
+        self.by_ufrag.insert(ufrag.clone(), id);
+        self.sessions.insert(id, Names { ufrag, remotes: VecDeque::new() });
+    }
+
+    /// Removes a session.
+    pub fn remove(&mut self, id: SessionId) {
+        let Some(names) = self.sessions.remove(&id) else { return };
+        self.by_ufrag.remove(&names.ufrag);
+        for remote in names.remotes {
+            self.forget(remote, id);
+        }
+    }
+
+    /// Returns the session of a viewer's address.
+    pub fn of_remote(&self, remote: SocketAddr) -> Option<SessionId> {
+        self.by_remote.get(&remote).copied()
+    }
+
+    /// Returns the session that a check names, and remembers the address it came from.
+    pub fn of_check(&mut self, ufrag: &str, remote: SocketAddr) -> Option<SessionId> {
+        let id = *self.by_ufrag.get(ufrag)?;
+        if self.by_remote.insert(remote, id) == Some(id) {
+            return Some(id);
+        }
+        let names = self.sessions.get_mut(&id)?;
+        names.remotes.push_back(remote);
+        let oldest = (names.remotes.len() > REMOTES_MAX).then(|| names.remotes.pop_front()).flatten();
+        if let Some(oldest) = oldest {
+            self.forget(oldest, id);
+        }
+        Some(id)
+    }
+
+    /// An address may be another session's by now.
+    fn forget(&mut self, remote: SocketAddr, id: SessionId) {
+        if self.by_remote.get(&remote) == Some(&id) {
+            self.by_remote.remove(&remote);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> SessionId {
+        SessionId::random().unwrap()
+    }
+
+    fn at(port: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], port))
+    }
+
+    #[test]
+    fn a_viewer_is_known_by_its_check_and_then_by_its_address() {
+        let (mut routes, one, other) = (Routes::default(), id(), id());
+        routes.add(one, "one".to_owned());
+        routes.add(other, "other".to_owned());
+        assert_eq!(routes.of_remote(at(1)), None);
+        assert_eq!(routes.of_check("none", at(1)), None);
+        assert_eq!(routes.of_check("one", at(1)), Some(one));
+        assert_eq!(routes.of_remote(at(1)), Some(one));
+        assert_eq!(routes.of_check("other", at(1)), Some(other), "the address is used again");
+        routes.remove(one);
+        assert_eq!(routes.of_remote(at(1)), Some(other));
+        assert_eq!(routes.of_check("one", at(2)), None);
+        routes.remove(other);
+        assert!(routes.by_remote.is_empty() && routes.by_ufrag.is_empty() && routes.sessions.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_address_of_a_viewer_is_forgotten_at_the_limit() {
+        let (mut routes, one) = (Routes::default(), id());
+        routes.add(one, "one".to_owned());
+        for port in 0..=REMOTES_MAX as u16 {
+            routes.of_check("one", at(port));
+            routes.of_check("one", at(port));
+        }
+        assert_eq!((routes.of_remote(at(0)), routes.of_remote(at(1))), (None, Some(one)));
+        assert_eq!(routes.by_remote.len(), REMOTES_MAX);
+    }
+}

@@ -1,0 +1,365 @@
+//! The WebRTC viewers of one stream: one actor packetizes the media once and sends it to all of them.
+//!
+//! It is on the stream's own thread, like the segmenter: media that stays on its thread wakes no other.
+
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Recipient};
+use log::warn;
+use synctv_media::{
+    stream::{batch::Batches, gop::JoinPoint},
+    webrtc::{
+        gop::RtpGop,
+        packetizer::{MediaProfile, Packetizer, Unit},
+        peer::Peer,
+    },
+};
+use tokio::time::Instant;
+
+use super::{
+    messages::{Accepted, Admit, CloseSession, Datagrams, SessionEnded, StopIfIdle, ViewersIdle, WatchError},
+    session_id::SessionId,
+    socket::WebRtcSocket,
+    viewer::{Room, Viewer},
+};
+use crate::{
+    events::{EndReason, StreamEvent, SubscriberRole, ViewerId},
+    stream::StreamHandle,
+    subscription::Subscription,
+    viewer_session::LeaveReason,
+};
+
+/// The actor is the only viewer of its subscription: it keeps the newest GOP itself, in RTP.
+const VIEWER: ViewerId = ViewerId(0);
+
+/// How often replays go on, and how late reports and retransmissions may be.
+const TICK: Duration = Duration::from_millis(10);
+
+/// How often it looks for viewers who left.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long it waits for viewers before it stops: those who reload their page come back at once.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+
+/// Who an actor reports to.
+#[derive(Debug, Clone)]
+pub(super) struct Port {
+    pub ended: Recipient<SessionEnded>,
+    pub idle: Recipient<ViewersIdle>,
+}
+
+/// The actor.
+pub(super) struct WebRtcViewersActor {
+    subscription: Subscription,
+    socket: WebRtcSocket,
+    port: Port,
+    packetizer: Packetizer,
+    gop: RtpGop,
+    /// Of one flush; kept for its memory.
+    units: Vec<Unit>,
+    /// The stream's codecs are known.
+    has_media: bool,
+    viewers: HashMap<SessionId, Viewer>,
+    /// Until the codecs are known. Their number is limited by that of those who join.
+    waiting: Vec<Admit>,
+    /// The addresses that were offered last.
+    offered: Vec<SocketAddr>,
+    idle_since: Option<Instant>,
+    has_warned: bool,
+}
+
+impl WebRtcViewersActor {
+    /// Starts it on the stream's thread.
+    pub fn start(stream: &StreamHandle, socket: WebRtcSocket, port: Port) -> Addr<Self> {
+        let subscription = Subscription::new(stream.clone(), SubscriberRole::Viewers);
+        Self::start_in_arbiter(stream.thread().arbiter(), move |_| Self {
+            subscription,
+            socket,
+            port,
+            packetizer: Packetizer::default(),
+            gop: RtpGop::default(),
+            units: Vec::new(),
+            has_media: false,
+            viewers: HashMap::new(),
+            waiting: Vec::new(),
+            offered: Vec::new(),
+            idle_since: None,
+            has_warned: false,
+        })
+    }
+
+    fn stream(&self) -> &StreamHandle {
+        self.subscription.stream()
+    }
+
+    fn join(&mut self, point: &JoinPoint) {
+        self.packetizer.read_headers(&point.headers);
+        for batch in &point.batches {
+            self.packetizer.push(batch, &mut self.units);
+        }
+        for unit in self.units.drain(..) {
+            if let Unit::Video(unit) = unit {
+                self.gop.push(&unit);
+            }
+        }
+        self.media_came();
+    }
+
+    fn media(&mut self, batches: &Batches, after_gap: bool, received: Instant) {
+        if after_gap {
+            self.miss();
+        }
+        let has_start = batches.iter().any(|batch| batch.start.is_some());
+        for batch in batches.iter() {
+            self.packetizer.push(batch, &mut self.units);
+        }
+        self.send_units();
+        if !self.viewers.is_empty() {
+            self.stream().meters().node().publish_to_send.observe(received.elapsed());
+        }
+        if has_start {
+            self.media_came();
+        }
+    }
+
+    /// Sends the units of a flush to all viewers.
+    fn send_units(&mut self) {
+        let units = std::mem::take(&mut self.units);
+        for unit in &units {
+            if let Unit::Video(unit) = unit {
+                self.gop.push(unit);
+            }
+        }
+        self.each_viewer(|viewer, room| {
+            for unit in &units {
+                match unit {
+                    Unit::Video(unit) => viewer.push_video(unit, room.now),
+                    Unit::Audio(unit) => viewer.push_audio(unit, room.now),
+                }
+            }
+            viewer.wake(room)
+        });
+        self.units = units;
+        self.units.clear();
+    }
+
+    /// Does something with each viewer, and lets go of those with whom it fails.
+    fn each_viewer(&mut self, mut turn: impl FnMut(&mut Viewer, &Room<'_>) -> Result<(), LeaveReason>) {
+        let (stream, socket, gop) = (self.subscription.stream(), &self.socket, &self.gop);
+        let room = Room { stream, socket, gop, now: now() };
+        let mut left = Vec::new();
+        for (id, viewer) in &mut self.viewers {
+            if let Err(reason) = turn(viewer, &room) {
+                left.push((*id, reason));
+            }
+        }
+        for (id, reason) in left {
+            self.leave(id, &reason);
+        }
+    }
+
+    fn leave(&mut self, id: SessionId, reason: &LeaveReason) {
+        let Some(viewer) = self.viewers.remove(&id) else { return };
+        let (stream, socket, gop) = (self.subscription.stream(), &self.socket, &self.gop);
+        viewer.leave(reason, &Room { stream, socket, gop, now: now() }, &self.offered);
+        self.port.ended.do_send(SessionEnded(id));
+    }
+
+    fn leave_all(&mut self, reason: impl Fn() -> LeaveReason) {
+        let ids: Vec<_> = self.viewers.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.leave(id, &reason()));
+    }
+
+    /// The codecs are known: those who wait are answered, and those who cannot decode what comes now are let go.
+    fn media_came(&mut self) {
+        self.has_media = true;
+        match self.packetizer.profile() {
+            Ok(profile) => {
+                let outdated = |viewer: &Viewer| !is_playable(viewer.profile, profile);
+                let outdated: Vec<_> =
+                    self.viewers.values().filter(|viewer| outdated(viewer)).map(|viewer| viewer.id).collect();
+                for id in outdated {
+                    self.leave(id, &LeaveReason::Closed("the stream has another codec".to_owned()));
+                }
+            }
+            Err(unplayable) => self.leave_all(|| LeaveReason::Closed(unplayable.to_string())),
+        }
+        for admit in std::mem::take(&mut self.waiting) {
+            self.accept(admit);
+        }
+        self.warn_once();
+    }
+
+    fn accept(&mut self, admit: Admit) {
+        let Admit { id, viewer, places, settings, answer } = admit;
+        let now = now();
+        let accepted = self.packetizer.profile().map_err(WatchError::from).and_then(|profile| {
+            let (peer, text) = Peer::answer(&viewer.offer, profile, &settings, now)?;
+            Ok((profile, peer, text))
+        });
+        let reply = accepted.map(|(profile, peer, text)| {
+            let accepted = Accepted { ufrag: peer.ufrag().to_owned(), answer: text };
+            self.offered.clone_from(&settings.udp);
+            self.viewers.insert(id, Viewer::new(id, peer, profile, viewer, places, now));
+            accepted
+        });
+        if answer.send(reply).is_err() {
+            // The port gave up waiting.
+            self.viewers.remove(&id);
+        }
+    }
+
+    /// Says in the log what viewers miss.
+    fn warn_once(&mut self) {
+        if std::mem::replace(&mut self.has_warned, true) {
+            return;
+        }
+        let room = self.stream().room().as_str();
+        if let Some(codec) = self.packetizer.silent_codec() {
+            warn!(room = room, codec:% = codec; "WebRTC viewers get no audio: it is not Opus");
+        } else if let Err(unplayable) = self.packetizer.profile() {
+            warn!(room = room, why:% = unplayable; "stream cannot be watched over WebRTC");
+        } else {
+            self.has_warned = false;
+        }
+    }
+
+    fn publisher_changed(&mut self) {
+        self.packetizer.end_publisher();
+        self.has_media = false;
+        self.has_warned = false;
+        self.miss();
+    }
+
+    fn miss(&mut self) {
+        self.gop.clear();
+        self.viewers.values_mut().for_each(Viewer::miss);
+    }
+
+    fn end(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
+        self.leave_all(|| LeaveReason::Ended(reason));
+        for admit in self.waiting.drain(..) {
+            // Its requester may have given up.
+            let _ = admit.answer.send(Err(WatchError::Ended));
+        }
+        ctx.stop();
+    }
+
+    fn tick(&mut self) {
+        self.each_viewer(Viewer::tick);
+    }
+
+    fn check(&mut self, ctx: &mut Context<Self>) {
+        // It ended while this subscription was on its way.
+        if !self.stream().is_alive() {
+            return self.end(EndReason::PublisherLeft, ctx);
+        }
+        self.waiting.retain(|admit| !admit.answer.is_closed());
+        self.each_viewer(|viewer, room| {
+            viewer.count();
+            viewer.leave_reason(room.now).map_or(Ok(()), Err)
+        });
+        if !self.is_idle() {
+            self.idle_since = None;
+        } else if self.idle_since.get_or_insert_with(Instant::now).elapsed() >= IDLE_MAX {
+            self.report_idle(ctx);
+        }
+    }
+
+    fn report_idle(&self, ctx: &Context<Self>) {
+        let viewers = ctx.address().recipient();
+        self.port.idle.do_send(ViewersIdle { stream: self.stream().id(), viewers });
+    }
+
+    fn is_idle(&self) -> bool {
+        self.viewers.is_empty() && self.waiting.is_empty()
+    }
+}
+
+/// Whether a viewer whose offer was answered for one profile can decode another.
+fn is_playable(agreed: MediaProfile, now: MediaProfile) -> bool {
+    agreed.video.is_some() == now.video.is_some() && (agreed.has_opus || !now.has_opus)
+}
+
+/// The clock of the tests, which can be paused.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+impl Actor for WebRtcViewersActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        Subscription::prepare(ctx);
+        self.subscription.join(VIEWER, ctx.address().recipient());
+        ctx.run_interval(TICK, |viewers, _| viewers.tick());
+        ctx.run_interval(CHECK_INTERVAL, Self::check);
+    }
+
+    /// Runs after a panic as well: the port sends no more viewers here.
+    fn stopped(&mut self, ctx: &mut Self::Context) {
+        self.viewers.keys().for_each(|id| self.port.ended.do_send(SessionEnded(*id)));
+        self.report_idle(ctx);
+    }
+}
+
+impl Handler<StreamEvent> for WebRtcViewersActor {
+    type Result = ();
+
+    fn handle(&mut self, event: StreamEvent, ctx: &mut Self::Context) {
+        match event {
+            StreamEvent::Media { batches, after_gap, received } => self.media(&batches, after_gap, received),
+            StreamEvent::Join { point, .. } => self.join(&point),
+            StreamEvent::PublisherCame(_) | StreamEvent::PublisherLeft => self.publisher_changed(),
+            StreamEvent::LeaveWithin(window) => {
+                self.viewers.values_mut().for_each(|viewer| viewer.leave_at(window.next_moment().into_std()));
+            }
+            StreamEvent::End(reason) => self.end(reason, ctx),
+        }
+    }
+}
+
+impl Handler<Admit> for WebRtcViewersActor {
+    type Result = ();
+
+    fn handle(&mut self, admit: Admit, _: &mut Self::Context) {
+        if self.has_media {
+            self.accept(admit);
+        } else {
+            self.waiting.push(admit);
+        }
+    }
+}
+
+impl Handler<Datagrams> for WebRtcViewersActor {
+    type Result = ();
+
+    fn handle(&mut self, Datagrams(datagrams): Datagrams, _: &mut Self::Context) {
+        for (id, datagram) in datagrams {
+            let (stream, socket, gop) = (self.subscription.stream(), &self.socket, &self.gop);
+            let Some(viewer) = self.viewers.get_mut(&id) else { continue };
+            let room = Room { stream, socket, gop, now: now() };
+            if let Err(reason) = viewer.receive(&datagram, &room) {
+                self.leave(id, &reason);
+            }
+        }
+    }
+}
+
+impl Handler<CloseSession> for WebRtcViewersActor {
+    type Result = ();
+
+    fn handle(&mut self, CloseSession(id): CloseSession, _: &mut Self::Context) {
+        self.leave(id, &LeaveReason::Stopped);
+    }
+}
+
+impl Handler<StopIfIdle> for WebRtcViewersActor {
+    type Result = ();
+
+    fn handle(&mut self, _: StopIfIdle, ctx: &mut Self::Context) {
+        if self.is_idle() {
+            ctx.stop();
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What all RTP payloads keep to.
+
+/// The size of the largest payload. With RTP, SRTP, UDP and IPv6 around it, and room for a tunnel, a packet stays below the
+/// 1,280 bytes that every IPv6 link carries.
+pub const PAYLOAD_MAX_BYTES: usize = 1160;

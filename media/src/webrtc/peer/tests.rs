@@ -1,0 +1,194 @@
+//! A peer and the library as its viewer, with datagrams handed from one to the other.
+
+use proptest::prelude::*;
+use str0m::{change::SdpPendingOffer, rtp::RtpPacket};
+
+use super::*;
+
+const SERVER: &str = "192.0.2.1:8189";
+const VIEWER: &str = "192.0.2.2:5000";
+
+const H264_AND_OPUS: MediaProfile = MediaProfile { video: Some(VideoProfile::H264(77)), has_opus: true };
+
+#[allow(clippy::disallowed_methods, reason = "an instant to count from")]
+fn begin() -> Instant {
+    Instant::now()
+}
+
+fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn settings() -> PeerSettings {
+    PeerSettings { udp: vec![at(SERVER)], rtx_packets: 256 }
+}
+
+/// The viewer's side.
+struct Viewer {
+    rtc: Rtc,
+    received: Vec<RtpPacket>,
+    is_closed: bool,
+}
+
+impl Viewer {
+    fn offering(now: Instant, has_h264: bool) -> (Self, String, SdpPendingOffer) {
+        let config = RtcConfig::new().set_rtp_mode(true).clear_codecs().enable_opus(true, false);
+        let mut rtc = config.enable_h264(has_h264).enable_vp8(true).build(now);
+        rtc.add_local_candidate(Candidate::host(at(VIEWER), Protocol::Udp).unwrap());
+        let mut api = rtc.sdp_api();
+        api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+        api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+        let (offer, pending) = api.apply().unwrap();
+        (Self { rtc, received: Vec::new(), is_closed: false }, offer.to_sdp_string(), pending)
+    }
+
+    /// Takes and gives datagrams until there are none.
+    fn turn(&mut self, datagrams: Vec<Vec<u8>>, now: Instant) -> Vec<Vec<u8>> {
+        let mut sent = Vec::new();
+        for datagram in datagrams {
+            let received = Receive::new(Protocol::Udp, at(SERVER), at(VIEWER), &datagram).unwrap();
+            self.rtc.handle_input(Input::Receive(now, received)).unwrap();
+            self.poll(&mut sent);
+        }
+        self.rtc.handle_input(Input::Timeout(now)).unwrap();
+        self.poll(&mut sent);
+        sent
+    }
+
+    fn poll(&mut self, sent: &mut Vec<Vec<u8>>) {
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                Output::Timeout(_) => return,
+                Output::Transmit(datagram) => sent.push(datagram.contents.to_vec()),
+                Output::Event(Event::RtpPacket(packet)) => self.received.push(packet),
+                Output::Event(Event::Closed) => self.is_closed = true,
+                Output::Event(_) => {}
+            }
+        }
+    }
+}
+
+fn wake(peer: &mut Peer, now: Instant) -> (PeerNews, Vec<Vec<u8>>) {
+    let mut sent = Vec::new();
+    let news = peer.wake(now, |remote, bytes| {
+        assert_eq!(remote, at(VIEWER));
+        sent.push(bytes.to_vec());
+    });
+    (news.unwrap(), sent)
+}
+
+/// Hands datagrams back and forth for two seconds, or until the peer is connected.
+fn connect(peer: &mut Peer, viewer: &mut Viewer, mut now: Instant) -> Instant {
+    let mut to_viewer = Vec::new();
+    for _ in 0..200 {
+        now += Duration::from_millis(10);
+        for datagram in viewer.turn(std::mem::take(&mut to_viewer), now) {
+            peer.receive(&datagram, at(VIEWER), at(SERVER), now).unwrap();
+        }
+        let (news, sent) = wake(peer, now);
+        to_viewer = sent;
+        if news.is_connected {
+            viewer.turn(to_viewer, now);
+            return now;
+        }
+    }
+    panic!("they did not connect");
+}
+
+fn connected() -> (Peer, Viewer, Instant) {
+    let now = begin();
+    let (mut viewer, offer, pending) = Viewer::offering(now, true);
+    let (mut peer, answer) = Peer::answer(&offer, H264_AND_OPUS, &settings(), now).unwrap();
+    let answer = str0m::change::SdpAnswer::from_sdp_string(&answer).unwrap();
+    viewer.rtc.sdp_api().accept_answer(pending, answer).unwrap();
+    let now = connect(&mut peer, &mut viewer, now);
+    (peer, viewer, now)
+}
+
+#[test]
+fn a_viewer_connects_and_gets_video_and_audio() {
+    let (mut peer, mut viewer, now) = connected();
+    let payload: Arc<[u8]> = b"\x65frame".as_slice().into();
+    peer.write_video(VideoPacket { ticks: 9000, is_last: true, payload: &payload }, now);
+    peer.write_audio(&AudioUnit { ticks: 4800, payload: b"sound".as_slice().into() }, now);
+    let (_, sent) = wake(&mut peer, now);
+    viewer.turn(sent, now);
+    viewer.received.sort_by_key(|packet| packet.header.timestamp);
+    let [audio, video] = &viewer.received[..] else { panic!("{:?}", viewer.received) };
+    assert_eq!(
+        (&*video.payload, video.header.timestamp, video.header.marker),
+        (&b"\x65frame"[..], 9000, true)
+    );
+    assert_eq!((&*audio.payload, audio.header.timestamp), (&b"sound"[..], 4800));
+}
+
+#[test]
+fn the_answer_is_complete_and_of_one_stream() {
+    let (_, offer, _) = Viewer::offering(begin(), true);
+    let (peer, answer) = Peer::answer(&offer, H264_AND_OPUS, &settings(), begin()).unwrap();
+    assert!(answer.contains("a=ice-lite") && answer.contains("192.0.2.1 8189 typ host"), "{answer}");
+    assert!(answer.contains(peer.ufrag()));
+    let streams = answer.lines().filter(|line| line.starts_with("a=msid:"));
+    assert!(streams.clone().count() == 2 && streams.clone().all(|line| line.starts_with("a=msid:synctv ")));
+    assert!(!answer.contains("transport-cc-extensions"));
+}
+
+#[test]
+fn an_offer_without_the_streams_codec_is_refused() {
+    let now = begin();
+    let (_, offer, _) = Viewer::offering(now, false);
+    let refused = Peer::answer(&offer, H264_AND_OPUS, &settings(), now).unwrap_err();
+    assert_eq!(refused, OfferError::NoCodec("H.264"));
+    let audio_only = MediaProfile { video: None, has_opus: true };
+    assert!(Peer::answer(&offer, audio_only, &settings(), now).is_ok());
+}
+
+#[test]
+fn a_viewer_is_told_of_the_end() {
+    let (mut peer, mut viewer, now) = connected();
+    peer.close();
+    let (news, sent) = wake(&mut peer, now);
+    viewer.turn(sent, now);
+    assert!(viewer.is_closed, "{news:?}");
+}
+
+#[test]
+fn a_check_names_the_session_it_is_for() {
+    let now = begin();
+    let (mut viewer, offer, pending) = Viewer::offering(now, true);
+    let (peer, answer) = Peer::answer(&offer, H264_AND_OPUS, &settings(), now).unwrap();
+    let answer = str0m::change::SdpAnswer::from_sdp_string(&answer).unwrap();
+    viewer.rtc.sdp_api().accept_answer(pending, answer).unwrap();
+    let checks: Vec<_> =
+        (0..20).flat_map(|at| viewer.turn(Vec::new(), now + Duration::from_millis(at * 50))).collect();
+    assert!(is_check(&checks[0]));
+    assert_eq!(ufrag(&checks[0]).as_deref(), Some(peer.ufrag()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_offers_are_answered_or_refused(cuts in proptest::collection::vec((0..4000_usize, any::<u8>()), 1..8)) {
+        let now = begin();
+        let (_, offer, _) = Viewer::offering(now, true);
+        let mut offer = offer.into_bytes();
+        for (place, byte) in cuts {
+            let size = offer.len();
+            offer[place % size] = byte;
+        }
+        let _ = Peer::answer(&String::from_utf8_lossy(&offer), H264_AND_OPUS, &settings(), now);
+    }
+
+    #[test]
+    fn any_datagram_is_survived(datagrams in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 0..40)) {
+        let (mut peer, _, now) = connected();
+        for datagram in datagrams {
+            let _ = ufrag(&datagram);
+            if peer.receive(&datagram, at(VIEWER), at(SERVER), now).is_err() {
+                return Ok(());
+            }
+        }
+        let _ = peer.wake(now, |_, _| {});
+    }
+}

@@ -1,0 +1,103 @@
+//! A room plays over WebRTC in Chromium, whatever a page needs of WHEP being in the test.
+
+use std::path::{Path, PathBuf};
+
+use synctv_testkit::{
+    process::Process,
+    server::TestServer,
+    tools::{ffmpeg, make_once, push_on_and_on, run},
+};
+
+use crate::browser::Browser;
+
+/// The least that a player of WHEP does. `globalThis.played` is its connection, `status` what the server said.
+const PLAYER: &str = "
+  const play = async (path) => {
+    const peer = new RTCPeerConnection();
+    globalThis.played = peer;
+    peer.addTransceiver('video', { direction: 'recvonly' });
+    peer.addTransceiver('audio', { direction: 'recvonly' });
+    const video = document.body.appendChild(document.createElement('video'));
+    video.muted = true;
+    video.autoplay = true;
+    peer.ontrack = ({ streams }) => { video.srcObject = streams[0]; };
+    await peer.setLocalDescription();
+    const began = performance.now();
+    video.requestVideoFrameCallback(() => { globalThis.firstFrameMs = performance.now() - began; });
+    const response = await fetch(path, {
+      method: 'POST', body: peer.localDescription.sdp, headers: { 'Content-Type': 'application/sdp' },
+    });
+    globalThis.location_ = response.headers.get('Location');
+    const text = await response.text();
+    globalThis.status_ = response.status;
+    globalThis.said = text;
+    if (response.status === 201) await peer.setRemoteDescription({ type: 'answer', sdp: text });
+  };";
+
+/// A browser, a server, and a publisher of a clip in the room.
+struct Stage {
+    browser: Browser,
+    server: TestServer,
+    _publisher: Process,
+}
+
+/// Waits until a clip is published in the room, and has it played.
+fn play(room: &str, clip: &Path, path: &str) -> Stage {
+    // In its turn: what is pushed meanwhile would take the processor from another test.
+    let browser = Browser::start();
+    let server = TestServer::start(&["--rtc-addr", "127.0.0.1:0"]);
+    let _publisher = push_on_and_on(ffmpeg(), clip, &server.rtmp_url(room));
+    server.wait_for_publisher(room);
+    browser.open(&server.url("/healthz"));
+    browser.run(&format!("{PLAYER}; play('{path}');"));
+    Stage { browser, server, _publisher }
+}
+
+/// A clip of ten seconds, 30 frames a second and a keyframe every four, with further options of x264.
+fn clip(name: &str, options: &[&str]) -> PathBuf {
+    make_once(&format!("{name}.flv"), |path| {
+        let input = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30:duration=10"];
+        let output = ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "120"];
+        run(ffmpeg().args(input).args(output).args(options).args(["-y", "-f", "flv"]).arg(path));
+    })
+}
+
+#[test]
+fn frames_come_at_once_and_go_on_and_the_session_ends_on_request() {
+    let clip = clip("low-delay", &["-tune", "zerolatency"]);
+    let Stage { browser, server, .. } = &play("demo", &clip, "/live/demo/whep");
+    browser.until("globalThis.status_ === 201 && globalThis.firstFrameMs > 0");
+    let first_frame_ms = browser.run("return globalThis.firstFrameMs");
+    println!("first frame after {first_frame_ms} ms");
+    let began =
+        browser.run("return document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames");
+    browser.until(&format!("video.getVideoPlaybackQuality().totalVideoFrames > {began} + 90"));
+    assert_eq!(browser.run("const { videoWidth, videoHeight } = document.querySelector('video'); return [videoWidth, videoHeight]"), serde_json::json!([640, 360]));
+    server.log.find("viewer connected", |line| {
+        line.says("viewer connected", "demo") && line.text("protocol") == "webrtc"
+    });
+    browser.run(
+        "fetch(globalThis.location_, { method: 'DELETE' }).then((r) => { globalThis.ended = r.status; });",
+    );
+    browser.until("globalThis.ended === 200");
+    server.wait_for_viewer_leaving("demo", "webrtc");
+}
+
+#[test]
+fn a_room_with_b_frames_is_refused_with_what_to_do() {
+    let Stage { browser, .. } = &play("b", &clip("b-frames", &["-bf", "3"]), "/b/whep");
+    browser.until("globalThis.status_ === 422");
+    let said = browser.run("return globalThis.said");
+    assert!(said.as_str().unwrap().contains("zerolatency"), "{said}");
+}
+
+#[test]
+fn b_frames_that_nothing_depends_on_are_left_out() {
+    let options = ["-bf", "3", "-x264-params", "b-pyramid=none"];
+    let Stage { browser, .. } = &play("b", &clip("disposable-b-frames", &options), "/b/whep");
+    browser.until("video?.getVideoPlaybackQuality().totalVideoFrames > 30");
+    let stats = "for (const r of (await globalThis.played.getStats()).values()) if (r.type === 'inbound-rtp' && r.kind === 'video') globalThis.plis = r.pliCount;";
+    browser.run(&format!("(async () => {{ {stats} }})();"));
+    browser.until("globalThis.plis !== undefined");
+    assert_eq!(browser.run("return globalThis.plis"), 0);
+}
