@@ -48,7 +48,8 @@ struct Args {
     /// Drain and start all nodes again, one after the other, and measure how long the viewers of each get no frame
     #[arg(long, conflicts_with = "kill_after")]
     rolling_restart: bool,
-    /// Encoder that publishes during the restarts: "obs" reconnects after 2 s, "fifo", FFmpeg's muxer, at once
+    /// Encoder that publishes during the restarts: "obs" reconnects after 2 s, "fifo", FFmpeg's muxer, at once, and
+    /// "on-request" before it is disconnected
     #[arg(long, value_name = "NAME", value_parser = parse_encoder, default_value = "obs", requires = "rolling_restart")]
     encoder: EncoderKind,
     /// End once that is measured
@@ -202,7 +203,8 @@ fn parse_encoder(name: &str) -> Result<EncoderKind, String> {
     match name {
         "obs" => Ok(EncoderKind::Obs),
         "fifo" => Ok(EncoderKind::Fifo),
-        _ => Err("not one of obs and fifo".to_owned()),
+        "on-request" => Ok(EncoderKind::OnRequest),
+        _ => Err("not one of obs, fifo and on-request".to_owned()),
     }
 }
 

@@ -10,9 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use synctv_media::stream::frame::Frame;
+
 use crate::{
     frames,
-    rtmp::{Client, Next, RtmpPeer},
+    rtmp::{Client, ClientEvent, Next, Refused, RtmpPeer},
     socket::dial,
     wait::now,
 };
@@ -26,6 +28,9 @@ const OBS_PAUSE: Duration = Duration::from_secs(2);
 /// How long the `fifo` muxer of FFmpeg waits after an attempt that was refused.
 const FIFO_PAUSE: Duration = Duration::from_secs(5);
 
+/// The status by which a server asks for another connection.
+const RECONNECT_REQUEST: &str = "NetConnection.Connect.ReconnectRequest";
+
 /// The encoder that is imitated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EncoderKind {
@@ -33,6 +38,8 @@ pub enum EncoderKind {
     Obs,
     /// Reconnects at once, and goes on within a GOP.
     Fifo,
+    /// Takes reconnect requests (E-RTMP v2): connects anew, and changes over at its next keyframe.
+    OnRequest,
 }
 
 /// An encoder on a thread of its own. It stops when this is dropped.
@@ -84,6 +91,18 @@ enum Link {
     Connected(RtmpPeer),
     /// It sends.
     Sending(RtmpPeer),
+    /// It sends on the connection before, up to its next keyframe.
+    Changing { before: Box<RtmpPeer>, after: Box<RtmpPeer> },
+}
+
+/// What the server did while an encoder waited for its next frame.
+enum Heard {
+    Nothing,
+    ReconnectRequest,
+    /// It closed the connection, which is made anew then.
+    End {
+        reconnects: Instant,
+    },
 }
 
 impl Run {
@@ -108,14 +127,19 @@ impl Run {
                 peer
             }
             Link::Sending(peer) => peer,
+            Link::Changing { before, mut after } if is_keyframe => {
+                after.send_all(&frames::video_headers());
+                after.send(&frame(number, true));
+                before.unpublish();
+                return Link::Sending(*after);
+            }
+            Link::Changing { mut before, after } => {
+                before.send(&frame(number, false));
+                return Link::Changing { before, after };
+            }
             other => return other,
         };
-        let timestamp_ms = number * FRAME_INTERVAL.as_millis() as u32;
-        peer.send(&if is_keyframe {
-            frames::keyframe(timestamp_ms, number)
-        } else {
-            frames::inter(timestamp_ms, number)
-        });
+        peer.send(&frame(number, is_keyframe));
         Link::Sending(peer)
     }
 
@@ -131,46 +155,69 @@ impl Run {
                     Link::Waiting { until }
                 }
                 Link::Connected(mut peer) => match self.listen(&mut peer, left) {
-                    None if left.is_zero() => return Link::Connected(peer),
-                    None => Link::Connected(peer),
-                    Some(until) => Link::Waiting { until },
+                    Heard::End { reconnects: until } => Link::Waiting { until },
+                    _ if left.is_zero() => return Link::Connected(peer),
+                    _ => Link::Connected(peer),
                 },
                 Link::Sending(mut peer) => match self.listen(&mut peer, left) {
-                    None if left.is_zero() => return Link::Sending(peer),
-                    None => Link::Sending(peer),
-                    Some(until) => Link::Waiting { until },
+                    Heard::End { reconnects: until } => Link::Waiting { until },
+                    Heard::ReconnectRequest => match self.dial() {
+                        Ok(after) => Link::Changing { before: Box::new(peer), after: Box::new(after) },
+                        Err(_) => Link::Sending(peer),
+                    },
+                    Heard::Nothing if left.is_zero() => return Link::Sending(peer),
+                    Heard::Nothing => Link::Sending(peer),
+                },
+                Link::Changing { mut before, after } => match self.listen(&mut before, left) {
+                    Heard::End { .. } => Link::Connected(*after),
+                    _ if left.is_zero() => return Link::Changing { before, after },
+                    _ => Link::Changing { before, after },
                 },
             };
         }
     }
 
-    /// Reads what the server sends. Gives the time at which to reconnect if it has closed the connection.
-    fn listen(&self, peer: &mut RtmpPeer, left: Duration) -> Option<Instant> {
+    /// Reads what the server sends.
+    fn listen(&self, peer: &mut RtmpPeer, left: Duration) -> Heard {
         let pause = match self.kind {
             EncoderKind::Obs => OBS_PAUSE,
-            EncoderKind::Fifo => Duration::ZERO,
+            EncoderKind::Fifo | EncoderKind::OnRequest => Duration::ZERO,
         };
         match peer.next(left.max(Duration::from_millis(1))) {
-            Next::End => Some(now() + pause),
-            Next::Event(_) | Next::Nothing => None,
+            Next::End => Heard::End { reconnects: now() + pause },
+            Next::Event(ClientEvent::Status { code, .. }) if code == RECONNECT_REQUEST => {
+                Heard::ReconnectRequest
+            }
+            Next::Event(_) | Next::Nothing => Heard::Nothing,
         }
     }
 
     fn connect(&self) -> Link {
-        let (flash_ver, pause) = match self.kind {
-            EncoderKind::Obs => ("FMLE/3.0 (compatible; FMSc/1.0)", OBS_PAUSE),
-            EncoderKind::Fifo => ("FMLE/3.0 (compatible; Lavf)", FIFO_PAUSE),
-        };
-        let client = Client::publisher("live", &self.stream_name).calling_itself(flash_ver);
-        match (RtmpPeer::start(dial(self.address), client), self.kind) {
-            (Ok(peer), EncoderKind::Obs) => Link::Connected(peer),
+        match (self.dial(), self.kind) {
+            (Ok(peer), EncoderKind::Obs | EncoderKind::OnRequest) => Link::Connected(peer),
             (Ok(mut peer), EncoderKind::Fifo) => {
                 peer.send_all(&frames::video_headers());
                 Link::Sending(peer)
             }
-            (Err(_), _) => Link::Waiting { until: now() + pause },
+            (Err(_), EncoderKind::Obs | EncoderKind::OnRequest) => Link::Waiting { until: now() + OBS_PAUSE },
+            (Err(_), EncoderKind::Fifo) => Link::Waiting { until: now() + FIFO_PAUSE },
         }
     }
+
+    fn dial(&self) -> Result<RtmpPeer, Refused> {
+        let client = Client::publisher("live", &self.stream_name);
+        let client = match self.kind {
+            EncoderKind::Obs => client.calling_itself("FMLE/3.0 (compatible; FMSc/1.0)"),
+            EncoderKind::Fifo => client.calling_itself("FMLE/3.0 (compatible; Lavf)"),
+            EncoderKind::OnRequest => client.taking_reconnect_requests(),
+        };
+        RtmpPeer::start(dial(self.address), client)
+    }
+}
+
+fn frame(number: u32, is_keyframe: bool) -> Frame {
+    let timestamp_ms = number * FRAME_INTERVAL.as_millis() as u32;
+    if is_keyframe { frames::keyframe(timestamp_ms, number) } else { frames::inter(timestamp_ms, number) }
 }
 
 #[allow(clippy::disallowed_methods, reason = "an encoder follows the clock")]

@@ -212,6 +212,13 @@ impl RtmpConnectionActor {
         }));
     }
 
+    /// Asks the peer to use another connection. Returns whether it takes such requests.
+    fn request_reconnect(&mut self, ctx: &mut Context<Self>) -> bool {
+        let takes_requests = self.session.request_reconnect("This node stops: use a new connection.");
+        self.send_replies(ctx);
+        takes_requests
+    }
+
     /// How this publisher comes to publish elsewhere.
     fn relocation(&self) -> Relocation {
         let habit = self.session.reconnect_habit();
@@ -552,8 +559,7 @@ impl Handler<PublisherEvent> for RtmpConnectionActor {
         match notice {
             PublisherEvent::Evicted(evicted) => self.evicted(evicted, ctx),
             PublisherEvent::Reconnect => {
-                self.session.request_reconnect("This node stops: publish on a new connection.");
-                self.send_replies(ctx);
+                self.request_reconnect(ctx);
             }
             PublisherEvent::Watched => self.read_coalescing.announce_each(self.socket.wire()),
             PublisherEvent::Unwatched => self.read_coalescing.coalesce(self.socket.wire()),

@@ -339,12 +339,15 @@ impl Session {
         self.is_taken_back = false;
     }
 
-    /// Asks the peer to publish on another connection, and to leave this one then. Does nothing unless it publishes and said
-    /// that it takes such requests.
-    pub fn request_reconnect(&mut self, description: &str) {
-        if self.phase == Phase::Publishing && self.reconnect_habit == ReconnectHabit::OnRequest {
+    /// Asks the peer to publish or play on another connection, and to leave this one then. Returns whether it does so when it
+    /// is asked; otherwise nothing is sent.
+    pub fn request_reconnect(&mut self, description: &str) -> bool {
+        let is_busy = matches!(self.phase, Phase::Publishing | Phase::Playing | Phase::Paused);
+        let takes_requests = is_busy && self.reconnect_habit == ReconnectHabit::OnRequest;
+        if takes_requests {
             self.output.reconnect_request(description);
         }
+        takes_requests
     }
 
     /// Ends the peer's publish, after which the connection is to be closed. Does nothing if it does not publish.

@@ -1,5 +1,7 @@
 //! Playing: a subscription to a stream, which a pause or another play ends and which begins again behind it.
 
+use std::time::Duration;
+
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use log::info;
 use synctv_media::rtmp::session::{Phase, Refusal, StreamRequest};
@@ -14,6 +16,9 @@ use crate::{
     stream::StreamHandle,
     viewer_session::LeaveReason,
 };
+
+/// Time for a player that was asked to reconnect to play on its new connection.
+const RECONNECT_WAIT: Duration = Duration::from_secs(3);
 
 /// Nothing that a stream sent to an ended subscription is on its way any more.
 ///
@@ -81,14 +86,24 @@ impl RtmpConnectionActor {
         self.go_on(ctx);
     }
 
-    /// Ends the play at a moment of the window: the node drains.
+    /// Ends the play at a moment of the window: the node drains. A player that takes reconnect requests is asked at that
+    /// moment, and has a while to go on elsewhere before it leaves.
     pub(super) fn leave_within(&mut self, window: LeaveWindow, ctx: &mut Context<Self>) {
         let wait = window.next_moment().saturating_duration_since(Instant::now());
         ctx.run_later(wait, |connection, ctx| {
-            if let Role::Playing(_) = connection.role {
-                connection.stream_ended(EndReason::NodeDraining, ctx);
+            let is_playing = matches!(connection.role, Role::Playing(_));
+            if is_playing && connection.request_reconnect(ctx) {
+                ctx.run_later(RECONNECT_WAIT, Self::leave_now);
+            } else {
+                connection.leave_now(ctx);
             }
         });
+    }
+
+    fn leave_now(&mut self, ctx: &mut Context<Self>) {
+        if let Role::Playing(_) = self.role {
+            self.stream_ended(EndReason::NodeDraining, ctx);
+        }
     }
 
     pub(super) fn pause_play(&mut self, ctx: &mut Context<Self>) {
