@@ -57,17 +57,19 @@ export async function stream(room) {
  *
  * @param {Server} server
  */
-export function addresses({ app, tls, rtmp_port, hls_port }, base = BASE) {
+export function addresses({ app, tls, rtmp_port, hls_port, rtmp_url, hls_url }, base = BASE) {
   const { protocol, hostname } = base;
-  const [scheme, usual_port] = tls ? ["rtmps", 443] : ["rtmp", 1935];
-  const rtmpServer = `${scheme}://${hostname}${rtmp_port === usual_port ? "" : `:${rtmp_port}`}/${app}`;
+  const [scheme, usualPort] = tls ? ["rtmps", 443] : ["rtmp", 1935];
+  const rtmp = rtmp_url ?? `${scheme}://${hostname}${rtmp_port === usualPort ? "" : `:${rtmp_port}`}`;
+  const hls = hls_url ?? `${protocol}//${hostname}:${hls_port}`;
+  const rtmpServer = `${rtmp}/${app}`;
   /** @param {string} path */
   const below = (path) => new URL(path, base).href;
   return {
     rtmpServer,
     flv: (/** @type {string} */ room) => below(`${room}.flv`),
     hls: (/** @type {string} */ room) =>
-      hls_port === null ? undefined : `${protocol}//${hostname}:${hls_port}/${app}/${room}/index.m3u8`,
+      hls_port === null ? undefined : `${hls}/${app}/${room}/index.m3u8`,
     rtmp: (/** @type {string} */ room) => `${rtmpServer}/${room}`,
     page: (/** @type {string} */ room) => below(`watch/${room}`),
   };

@@ -9,6 +9,9 @@ export interface Server {
   rtmp_port: number;
   hls_port: number | null;
   tls_port: number | null;
+  rtmp_url: string | null;
+  http_url: string | null;
+  hls_url: string | null;
 }
 
 export interface VideoDetails {

@@ -3,11 +3,12 @@
 mod addresses;
 mod limits;
 pub(crate) mod parse;
+pub mod public_url;
 mod streams;
 pub(crate) mod units;
 mod viewers;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 use synctv_actors::{
@@ -104,7 +105,12 @@ pub struct Stop(clap::Error);
 impl Config {
     /// Reads the command line and the environment.
     pub fn load() -> Result<Self, Stop> {
-        Self::try_parse().and_then(Self::checked).map_err(Stop)
+        Self::load_from(std::env::args_os())
+    }
+
+    /// Reads these arguments, of which the first is the program's name, and the environment.
+    pub fn load_from(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
+        Self::try_parse_from(arguments).and_then(Self::checked).map_err(Stop)
     }
 
     fn checked(self) -> Result<Self, clap::Error> {
@@ -131,6 +137,9 @@ impl Config {
             rtmp: self.addresses.rtmp_addr.port(),
             httpflv: self.addresses.httpflv_addr.port(),
             hls: self.addresses.hls_addr.port(),
+            public_rtmp: self.addresses.public_rtmp_url.as_ref(),
+            public_http: self.addresses.public_http_url.as_ref(),
+            public_hls: self.addresses.public_hls_url.as_ref(),
         };
         Some(command.run(secrets.first(), &addresses))
     }
@@ -170,6 +179,9 @@ impl Config {
             rtmp_port: ports.rtmp,
             hls_port: ports.hls,
             tls_port: ports.tls,
+            rtmp_url: self.addresses.public_rtmp_url.clone(),
+            http_url: self.addresses.public_http_url.clone(),
+            hls_url: self.addresses.public_hls_url.clone(),
         }
     }
 

@@ -342,7 +342,7 @@ pub(crate) fn fuzz_head(data: &[u8]) {
 pub(crate) fn fuzz_paths(text: &str) {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     path::parse(path, query, "live");
-    let policy = page::policy::of(Some(1), page::policy::Frames::None);
+    let policy = page::policy::of(&page::policy::HlsOrigin::Port(1), page::policy::Frames::None);
     assert!(!policy.contains('\n') && policy.matches(';').count() == 8, "{policy}");
     if let Ok(resource) = hls::target::parse(path, "live") {
         let again = hls::target::parse(&resource.path("live"), "live");

@@ -6,7 +6,10 @@ import { restore } from "./support.js";
 
 afterEach(restore);
 
-const SERVER = { node: "n", version: "1", app: "live", tls: false, rtmp_port: 1935, hls_port: 8081, tls_port: null };
+const SERVER = {
+  ...{ node: "n", version: "1", app: "live", tls: false },
+  ...{ rtmp_port: 1935, hls_port: 8081, tls_port: null, rtmp_url: null, http_url: null, hls_url: null },
+};
 
 test("addresses are those at which the page was opened", () => {
   const { flv, hls, rtmp, page } = api.addresses(SERVER, new URL("http://tv.example:8080/"));
@@ -22,6 +25,15 @@ test("a proxy's prefix is part of the addresses, another port of RTMP as well", 
   assert.equal(addresses.page("r"), "https://tv.example/a/b/watch/r");
   assert.equal(addresses.rtmp("r"), "rtmp://tv.example:2935/live/r");
   assert.equal(addresses.hls("r"), undefined);
+});
+
+test("addresses that the operator has set take the place of ports, and the page stays where it is", () => {
+  const server = { ...SERVER, rtmp_url: "rtmps://in.example", hls_url: "https://hls.example/x" };
+  const { flv, hls, rtmp } = api.addresses(server, new URL("https://tv.example/a/"));
+  assert.equal(flv("r"), "https://tv.example/a/r.flv");
+  assert.equal(hls("r"), "https://hls.example/x/live/r/index.m3u8");
+  assert.equal(rtmp("r"), "rtmps://in.example/live/r");
+  assert.equal(api.addresses({ ...server, hls_port: null }, new URL("https://tv.example/")).hls("r"), undefined);
 });
 
 test("behind TLS all addresses are of its port", () => {

@@ -6,6 +6,8 @@ use clap::{Args, ValueEnum, value_parser};
 use synctv_actors::access::{TokenRequest, make_token};
 use synctv_media::access::{Action, RoomPattern, RoomPatternError, Secret, SignedKey};
 
+use crate::config::public_url::PublicUrl;
+
 /// Makes a token and a signed key for a room, with the first secret of TOKEN_SECRET.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct TokenCommand {
@@ -58,6 +60,12 @@ pub struct Addresses<'a> {
     pub httpflv: u16,
     /// The port of HLS.
     pub hls: u16,
+    /// The address of RTMP, if it is not that port of the host.
+    pub public_rtmp: Option<&'a PublicUrl>,
+    /// The address of HTTP-FLV and the page, if it is not that port of the host.
+    pub public_http: Option<&'a PublicUrl>,
+    /// The address of HLS, if it is not that port of the host.
+    pub public_hls: Option<&'a PublicUrl>,
 }
 
 impl TokenCommand {
@@ -91,17 +99,23 @@ impl TokenCommand {
     }
 
     fn addresses(&self, room: &str, credential: &str, addresses: &Addresses<'_>) -> Vec<String> {
-        let (Addresses { app, rtmp, httpflv, hls }, host) = (addresses, &self.host);
+        let (app, host) = (addresses.app, &self.host);
+        let address = |public: Option<&PublicUrl>, scheme: &str, port: u16| {
+            public.map_or_else(|| format!("{scheme}://{host}:{port}"), ToString::to_string)
+        };
+        let rtmp = address(addresses.public_rtmp, "rtmp", addresses.rtmp);
+        let http = address(addresses.public_http, "http", addresses.httpflv);
+        let hls = address(addresses.public_hls, "http", addresses.hls);
         match self.action {
             TokenAction::Publish => vec![
-                format!("ffmpeg rtmp://{host}:{rtmp}/{app}/{room}?{credential}"),
-                format!("OBS    server rtmp://{host}:{rtmp}/{app}, stream key {room}?{credential}"),
+                format!("ffmpeg {rtmp}/{app}/{room}?{credential}"),
+                format!("OBS    server {rtmp}/{app}, stream key {room}?{credential}"),
             ],
             _ => vec![
-                format!("page   http://{host}:{httpflv}/watch/{room}#{credential}"),
-                format!("flv    http://{host}:{httpflv}/{room}.flv?{credential}"),
-                format!("hls    http://{host}:{hls}/{app}/{room}/index.m3u8?{credential}"),
-                format!("rtmp   rtmp://{host}:{rtmp}/{app}/{room}?{credential}"),
+                format!("page   {http}/watch/{room}#{credential}"),
+                format!("flv    {http}/{room}.flv?{credential}"),
+                format!("hls    {hls}/{app}/{room}/index.m3u8?{credential}"),
+                format!("rtmp   {rtmp}/{app}/{room}?{credential}"),
             ],
         }
     }
@@ -134,7 +148,15 @@ mod tests {
     use super::*;
     use crate::config::{Command, Config};
 
-    const ADDRESSES: Addresses<'_> = Addresses { app: "live", rtmp: 1935, httpflv: 8080, hls: 8081 };
+    const ADDRESSES: Addresses<'_> = Addresses {
+        app: "live",
+        rtmp: 1935,
+        httpflv: 8080,
+        hls: 8081,
+        public_rtmp: None,
+        public_http: None,
+        public_hls: None,
+    };
 
     fn run(args: &[&str]) -> String {
         let config = Config::try_parse_from([&["synctv-stream", "token"], args].concat()).unwrap();
@@ -154,6 +176,28 @@ mod tests {
         let printed = run(&["--room", "r", "--host", "tv.example"]);
         assert!(printed.contains("page   http://tv.example:8080/watch/r#key="), "{printed}");
         assert!(printed.contains("hls    http://tv.example:8081/live/r/index.m3u8?key="), "{printed}");
+    }
+
+    #[test]
+    fn addresses_that_are_set_take_the_place_of_the_ports() {
+        let config = Config::try_parse_from(["synctv-stream", "token", "--room", "r"]).unwrap();
+        let Some(Command::Token(command)) = config.command else { panic!("no command") };
+        let (rtmp, http) = (PublicUrl::rtmp("rtmps://tv.example"), PublicUrl::http("https://tv.example/a"));
+        let (rtmp, http) = (rtmp.unwrap(), http.unwrap());
+        let addresses = Addresses {
+            public_rtmp: Some(&rtmp),
+            public_http: Some(&http),
+            public_hls: Some(&http),
+            ..ADDRESSES
+        };
+        let printed = command.run(&Secret::new(&[b's'; 32]).unwrap(), &addresses).unwrap();
+        for line in [
+            "page   https://tv.example/a/watch/r#key=",
+            "hls    https://tv.example/a/live/r/index.m3u8?key=",
+            "rtmp   rtmps://tv.example/live/r?key=",
+        ] {
+            assert!(printed.contains(line), "{printed}");
+        }
     }
 
     #[test]

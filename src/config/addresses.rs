@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::parse::parse_app;
+use super::{parse::parse_app, public_url::PublicUrl};
 
 /// Where clients connect.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -25,4 +25,19 @@ pub struct AddressArgs {
     /// App in RTMP and HLS addresses: rtmp://HOST/APP/ROOM, http://HOST/APP/ROOM/index.m3u8
     #[arg(long, env, default_value = "live", value_parser = parse_app)]
     pub rtmp_app: String,
+
+    /// Address at which clients reach RTMP, rtmp:// or rtmps://, without the app, where it is not the one listened on
+    /// [default: none]
+    #[arg(long, env, value_parser = PublicUrl::rtmp)]
+    pub public_rtmp_url: Option<PublicUrl>,
+
+    /// Address at which clients reach HTTP-FLV, the page and the API, http:// or https://
+    /// [default: none]
+    #[arg(long, env, value_parser = PublicUrl::http)]
+    pub public_http_url: Option<PublicUrl>,
+
+    /// Address at which clients reach HLS, http:// or https://, without the app
+    /// [default: none]
+    #[arg(long, env, value_parser = PublicUrl::http)]
+    pub public_hls_url: Option<PublicUrl>,
 }

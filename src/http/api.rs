@@ -18,7 +18,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use self::rooms::{LocalStream, Rooms};
 use super::{api_error::ApiError, cors, credentials, hls::HlsViewers};
-use crate::drain::DrainOrder;
+use crate::{config::public_url::PublicUrl, drain::DrainOrder};
 
 /// Maximum age of an answer. Rooms are listed no more often, whatever the number of requests.
 const FRESH_FOR: Duration = Duration::from_millis(500);
@@ -43,6 +43,12 @@ pub struct ServerInfo {
     pub hls_port: Option<u16>,
     /// The port of all that over TLS, unless it is off.
     pub tls_port: Option<u16>,
+    /// The address of RTMP without the app, if it is set.
+    pub rtmp_url: Option<PublicUrl>,
+    /// The address of HTTP-FLV, the page and the API, if it is set.
+    pub http_url: Option<PublicUrl>,
+    /// The address of HLS without the app, if it is set.
+    pub hls_url: Option<PublicUrl>,
 }
 
 impl ServerInfo {

@@ -7,17 +7,20 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, web};
 
-use self::asset::{ASSETS, Asset, Encoded, HOME, WATCH};
+use self::{
+    asset::{ASSETS, Asset, Encoded, HOME, WATCH},
+    policy::HlsOrigin,
+};
 use super::{api_error::ApiError, compressed::Text};
 
 /// `GET /`.
-pub(super) async fn home(request: &HttpRequest, hls_port: Option<u16>) -> Result<HttpResponse, ApiError> {
-    document(request, &HOME, hls_port, policy::Frames::None).await
+pub(super) async fn home(request: &HttpRequest, hls: &HlsOrigin) -> Result<HttpResponse, ApiError> {
+    document(request, &HOME, hls, policy::Frames::None).await
 }
 
 /// `GET /watch/ROOM`. Pages of other sites may have it in a frame.
-pub(super) async fn watch(request: &HttpRequest, hls_port: Option<u16>) -> Result<HttpResponse, ApiError> {
-    document(request, &WATCH, hls_port, policy::Frames::Any).await
+pub(super) async fn watch(request: &HttpRequest, hls: &HlsOrigin) -> Result<HttpResponse, ApiError> {
+    document(request, &WATCH, hls, policy::Frames::Any).await
 }
 
 /// `GET /assets/NAME`.
@@ -31,11 +34,11 @@ pub(super) async fn asset(request: &HttpRequest, name: &str) -> Result<HttpRespo
 async fn document(
     request: &HttpRequest,
     page: &'static Asset,
-    hls_port: Option<u16>,
+    hls: &HlsOrigin,
     frames: policy::Frames,
 ) -> Result<HttpResponse, ApiError> {
     let mut response = HttpResponse::Ok();
-    response.insert_header((header::CONTENT_SECURITY_POLICY, policy::of(hls_port, frames)));
+    response.insert_header((header::CONTENT_SECURITY_POLICY, policy::of(hls, frames)));
     answer(request, page, response).await
 }
 

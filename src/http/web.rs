@@ -20,7 +20,7 @@ use super::{
     cors::{READ_METHODS, preflight},
     health::Health,
     hls::{self, HlsSources},
-    page,
+    page::{self, policy::HlsOrigin},
     path::{self, Administered, Target},
     rewind::Rewind,
     settings::HttpSettings,
@@ -42,6 +42,7 @@ pub(super) struct Site {
     app: String,
     api: Arc<Api>,
     info: ServerInfo,
+    hls_origin: HlsOrigin,
     health: Health,
     hls: Option<hls::Site>,
     whep: Option<Whep>,
@@ -57,7 +58,8 @@ impl Site {
         whep: Option<Whep>,
     ) -> Self {
         let hls = hls.map(|sources| hls::Site::new(sources, settings.app.clone()));
-        Self { app: settings.app.clone(), api, info, health, hls, whep }
+        let (app, hls_origin) = (settings.app.clone(), HlsOrigin::of(&info));
+        Self { app, api, info, hls_origin, health, hls, whep }
     }
 }
 
@@ -92,7 +94,7 @@ async fn answer(request: HttpRequest, body: web::Payload, site: web::Data<Site>)
 
 async fn respond(request: &HttpRequest, body: web::Payload, site: &Site) -> Result<HttpResponse, ApiError> {
     match path::parse(request.path(), request.query_string(), &site.app) {
-        None => Err(ApiError::not_found(nothing_at(request.path(), site.info.hls_port))),
+        None => Err(ApiError::not_found(nothing_at(request.path(), &site.info))),
         Some(Target::Administered(subject)) => administer(request, site, subject).await,
         Some(Target::Drain) => drain(request, site).await,
         Some(Target::Whep { room, session }) => {
@@ -109,14 +111,13 @@ async fn respond(request: &HttpRequest, body: web::Payload, site: &Site) -> Resu
 
 async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<HttpResponse, ApiError> {
     let api = &site.api;
-    let hls_port = site.info.hls_port;
     match target {
         Target::Alive => Ok(site.health.alive().await),
         Target::Ready => Ok(site.health.ready().await),
-        Target::Home => page::home(request, hls_port).await,
+        Target::Home => page::home(request, &site.hls_origin).await,
         Target::Watch(room) => {
             room?;
-            page::watch(request, hls_port).await
+            page::watch(request, &site.hls_origin).await
         }
         Target::Asset(name) => page::asset(request, name).await,
         Target::Server => api::server(&site.info),
@@ -139,7 +140,7 @@ async fn administer(
 ) -> Result<HttpResponse, ApiError> {
     let api = &site.api;
     if !api.gatekeeper().has_administrators() {
-        return Err(ApiError::not_found(nothing_at(request.path(), None)));
+        return Err(ApiError::not_found(nothing_at(request.path(), &site.info)));
     }
     match *request.method() {
         Method::OPTIONS => return Ok(preflight(ADMIN_METHODS)),
@@ -158,7 +159,7 @@ async fn administer(
 /// Like [`administer`], for the node itself.
 async fn drain(request: &HttpRequest, site: &Site) -> Result<HttpResponse, ApiError> {
     if !site.api.gatekeeper().has_administrators() {
-        return Err(ApiError::not_found(nothing_at(request.path(), None)));
+        return Err(ApiError::not_found(nothing_at(request.path(), &site.info)));
     }
     match *request.method() {
         Method::OPTIONS => Ok(preflight(DRAIN_METHODS)),
@@ -168,14 +169,14 @@ async fn drain(request: &HttpRequest, site: &Site) -> Result<HttpResponse, ApiEr
 }
 
 /// A playlist is easily asked for on the wrong port.
-fn nothing_at(path: &str, hls_port: Option<u16>) -> String {
-    match hls_port {
-        Some(port) if path.ends_with(".m3u8") => {
-            format!("there is nothing at this path; HLS is on port {port}")
-        }
-        None if path.ends_with(".m3u8") => "there is nothing at this path; HLS is off".to_owned(),
-        _ => "there is nothing at this path".to_owned(),
-    }
+fn nothing_at(path: &str, info: &ServerInfo) -> String {
+    let elsewhere = match (&info.hls_url, info.hls_port) {
+        _ if !path.ends_with(".m3u8") => String::new(),
+        (_, None) => "; HLS is off".to_owned(),
+        (Some(url), Some(_)) => format!("; HLS is at {url}/{}/ROOM/index.m3u8", info.app),
+        (None, Some(port)) => format!("; HLS is on port {port}, at /{}/ROOM/index.m3u8", info.app),
+    };
+    format!("there is nothing at this path{elsewhere}")
 }
 
 /// A live room's request does not come here: see the module `http`.
@@ -190,11 +191,31 @@ fn not_live(request: &HttpRequest, room: RoomName) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::public_url::PublicUrl;
 
     #[test]
     fn whoever_asks_the_wrong_port_for_a_playlist_is_told_the_right_one() {
-        let generic = nothing_at("/live/room.mp4", Some(8081));
-        assert_eq!(nothing_at("/live/room.m3u8", Some(8081)), format!("{generic}; HLS is on port 8081"));
-        assert_eq!(nothing_at("/live/room.m3u8", None), format!("{generic}; HLS is off"));
+        let port = ServerInfo {
+            node: "n".to_owned(),
+            version: "1",
+            app: "live".to_owned(),
+            tls: false,
+            rtmp_port: 1935,
+            hls_port: Some(8081),
+            tls_port: None,
+            rtmp_url: None,
+            http_url: None,
+            hls_url: None,
+        };
+        let off = ServerInfo { hls_port: None, ..port.clone() };
+        let url = ServerInfo { hls_url: PublicUrl::http("https://hls.example").ok(), ..port.clone() };
+        let generic = nothing_at("/live/room.mp4", &port);
+        for (info, expected) in [
+            (port, "HLS is on port 8081, at /live/ROOM/index.m3u8"),
+            (off, "HLS is off"),
+            (url, "HLS is at https://hls.example/live/ROOM/index.m3u8"),
+        ] {
+            assert_eq!(nothing_at("/live/room.m3u8", &info), format!("{generic}; {expected}"));
+        }
     }
 }

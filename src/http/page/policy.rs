@@ -1,5 +1,8 @@
 //! The page's Content-Security-Policy: nothing but its own files, its own media, and no script of anybody else.
 
+use super::super::api::ServerInfo;
+use crate::config::public_url::PublicUrl;
+
 /// The sites that may have the page in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum Frames {
@@ -7,11 +10,37 @@ pub(in crate::http) enum Frames {
     Any,
 }
 
-/// The policy of a page. Media over HLS come from another port of the host in the browser's address bar, which is not known
-/// here: a proxy in front may pass another name, or none. So the policy names the port of any host. `blob:` is what
-/// players feed a video element through.
-pub(in crate::http) fn of(hls_port: Option<u16>, frames: Frames) -> String {
-    let hls = hls_port.map_or_else(String::new, |port| format!(" *:{port}"));
+/// Where the page's HLS comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::http) enum HlsOrigin {
+    /// There is none.
+    None,
+    /// Another port of the host in the browser's address bar, which is not known here: a proxy in front may pass another
+    /// name, or none.
+    Port(u16),
+    /// Another site.
+    At(PublicUrl),
+}
+
+impl HlsOrigin {
+    /// Returns the one that a page finds in the server's description.
+    pub fn of(info: &ServerInfo) -> Self {
+        match (&info.hls_url, info.hls_port) {
+            (_, None) => Self::None,
+            (Some(url), Some(_)) => Self::At(url.clone()),
+            (None, Some(port)) => Self::Port(port),
+        }
+    }
+}
+
+/// The policy of a page. Of HLS at another port, it names the port of any host. `blob:` is what players feed a video
+/// element through.
+pub(in crate::http) fn of(hls: &HlsOrigin, frames: Frames) -> String {
+    let hls = match hls {
+        HlsOrigin::None => String::new(),
+        HlsOrigin::Port(port) => format!(" *:{port}"),
+        HlsOrigin::At(url) => format!(" {}", url.origin()),
+    };
     let ancestors = match frames {
         Frames::None => "'none'",
         Frames::Any => "*",
@@ -26,21 +55,23 @@ pub(in crate::http) fn of(hls_port: Option<u16>, frames: Frames) -> String {
 mod tests {
     use super::*;
 
-    fn connect(hls_port: Option<u16>) -> String {
-        let policy = of(hls_port, Frames::None);
+    fn connect(hls: &HlsOrigin) -> String {
+        let policy = of(hls, Frames::None);
         policy.split("; ").find(|rule| rule.starts_with("connect-src")).unwrap().to_owned()
     }
 
     #[test]
     fn media_come_from_here_and_from_the_port_of_hls() {
-        assert_eq!(connect(Some(81)), "connect-src 'self' *:81");
-        assert_eq!(connect(None), "connect-src 'self'");
+        assert_eq!(connect(&HlsOrigin::Port(81)), "connect-src 'self' *:81");
+        assert_eq!(connect(&HlsOrigin::None), "connect-src 'self'");
+        let url = PublicUrl::http("https://hls.example/a").unwrap();
+        assert_eq!(connect(&HlsOrigin::At(url)), "connect-src 'self' https://hls.example");
     }
 
     #[test]
     fn only_where_it_is_meant_to_is_the_page_framed() {
-        assert!(of(None, Frames::None).ends_with("frame-ancestors 'none'"));
-        assert!(of(None, Frames::Any).ends_with("frame-ancestors *"));
-        assert!(!of(None, Frames::Any).contains("unsafe"));
+        assert!(of(&HlsOrigin::None, Frames::None).ends_with("frame-ancestors 'none'"));
+        assert!(of(&HlsOrigin::None, Frames::Any).ends_with("frame-ancestors *"));
+        assert!(!of(&HlsOrigin::None, Frames::Any).contains("unsafe"));
     }
 }
