@@ -59,7 +59,7 @@ use crate::{
     ports::Ports,
     refusal_log::RefusalLog,
     rtmp::RtmpPort,
-    tls::{TlsElsewhere, TlsOnPlainPort, TlsPort},
+    tls::{TlsElsewhere, TlsMeters, TlsOnPlainPort, TlsPort},
 };
 
 /// How long requests that are being answered may take when the server stops, in seconds. Live media does not end by
@@ -144,6 +144,7 @@ struct Node {
     hls_requests: HlsRequests,
     worker_lag: WorkerLag,
     drain_order: DrainOrder,
+    tls: TlsMeters,
 }
 
 /// The limit of connections, for each port.
@@ -191,6 +192,7 @@ impl Node {
             hls_requests: HlsRequests::default(),
             worker_lag: WorkerLag::default(),
             drain_order,
+            tls: TlsMeters::default(),
         })
     }
 
@@ -334,7 +336,8 @@ impl Node {
         http: &HttpSources,
         listener: TcpListener,
     ) -> Result<ServerBuilder, RunError> {
-        let handshaker = tls::handshaker(&config.tls, config.limits.workers, rtmp.handshake_timeout)?;
+        let (workers, timeout) = (config.limits.workers, rtmp.handshake_timeout);
+        let handshaker = tls::handshaker(&config.tls, workers, timeout, &self.tls)?;
         let of_plain = Arc::new(tls::refusing(rtmp));
         let (rtmp, directory) = (Arc::new(rtmp.clone()), self.directory.clone());
         let (gatekeeper, permits) = (self.gatekeeper().clone(), self.ports.tls.clone());
@@ -374,6 +377,7 @@ impl Node {
             health: self.health(),
             ports: ports.map(|(name, limit)| (name, limit.clone())).into(),
             worker_lag: self.worker_lag.clone(),
+            tls: self.tls.clone(),
             rooms_max: config.limits.max_rooms,
         };
         NodeMetrics::new(sources, config.metrics.metrics_rooms.into())

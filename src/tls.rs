@@ -2,6 +2,7 @@
 
 mod args;
 mod certificate;
+mod meters;
 mod plain_port;
 mod port;
 mod reload;
@@ -17,6 +18,7 @@ use thiserror::Error;
 pub use self::{
     args::{TlsAddr, TlsArgs, TlsMin},
     certificate::{CertificateError, CertificateFiles},
+    meters::TlsMeters,
 };
 use self::{certificate::CurrentCertificate, reload::Reload, server_config::server_config};
 pub(crate) use self::{
@@ -48,14 +50,20 @@ pub enum TlsError {
 }
 
 /// Starts the threads that make handshakes, beside so many worker threads, and what keeps their certificate up to date.
-pub(crate) fn handshaker(args: &TlsArgs, workers: usize, timeout: Duration) -> Result<Handshaker, TlsError> {
+pub(crate) fn handshaker(
+    args: &TlsArgs,
+    workers: usize,
+    timeout: Duration,
+    meters: &TlsMeters,
+) -> Result<Handshaker, TlsError> {
     let files = args.files().ok_or(TlsError::NoFiles)?;
     let certificate = files.load()?;
     certificate.warn_of_validity();
     let current = Arc::new(CurrentCertificate::new(&certificate));
-    actix_rt::spawn(Reload::new(files, &certificate, current.clone())?.run());
+    actix_rt::spawn(Reload::new(files, &certificate, current.clone(), meters.clone())?.run());
     let config = server_config(current, args.tls_min)?;
-    Ok(Handshaker::start(workers / WORKERS_PER_HANDSHAKER, Arc::new(config), timeout))
+    let (threads, counts) = (workers / WORKERS_PER_HANDSHAKER, meters.handshakes.clone());
+    Ok(Handshaker::start(threads, Arc::new(config), timeout, counts))
 }
 
 /// The settings of RTMP connections without TLS, which are refused before they send a stream key.

@@ -29,6 +29,7 @@ use crate::{
         hls::{HlsRequests, HlsViewers},
     },
     log,
+    tls::TlsMeters,
 };
 
 /// In front of the names of all metrics but those of the process.
@@ -57,6 +58,8 @@ pub struct NodeSources {
     pub ports: Vec<(&'static str, ConnectionLimit)>,
     /// The delay of timers.
     pub worker_lag: WorkerLag,
+    /// The counts of TLS.
+    pub tls: TlsMeters,
     /// The most rooms published on this node.
     pub rooms_max: usize,
 }
@@ -101,6 +104,7 @@ impl NodeMetrics {
         let values = &mut Values(&mut known);
         self.sources.add_standing(values, &standing);
         self.sources.add_connections(values);
+        self.sources.add_tls(values);
         self.sources.add_streams(values, &streams);
         let rooms = streams.iter().map(|stream| (stream.id(), RoomState::of(stream))).collect();
         self.rooms.add(values, rooms);
@@ -131,6 +135,18 @@ impl NodeSources {
             (labels, port.refused_by_port() as f64)
         });
         values.counters("connections_refused", "Connections refused before they asked for anything", refused);
+    }
+
+    fn add_tls(&self, values: &mut Values<'_>) {
+        let by_outcome = |(outcome, count): (&str, u64)| (labels("outcome", outcome), count as f64);
+        values.counters("tls_handshakes", "TLS handshakes that ended", self.tls.handshakes().map(by_outcome));
+        values.counters(
+            "tls_reloads",
+            "Changes of the certificate's files",
+            self.tls.reloads().map(by_outcome),
+        );
+        let end = self.tls.not_after_unix_s().map(|end| (Vec::new(), end as f64));
+        values.gauges("tls_certificate_not_after_seconds", "End of the certificate, since 1970", end);
     }
 
     fn add_streams(&self, values: &mut Values<'_>, streams: &[StreamHandle]) {

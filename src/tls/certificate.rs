@@ -42,7 +42,7 @@ pub struct Certificate {
     /// Of what both files had in them.
     pub(super) fingerprint: u64,
     /// From when until when it is valid, if that can be read.
-    validity: Option<Validity>,
+    pub(super) validity: Option<Validity>,
 }
 
 /// Why files are no certificate and key.

@@ -12,7 +12,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::certificate::{Certificate, CertificateFiles, CurrentCertificate};
+use super::{
+    certificate::{Certificate, CertificateFiles, CurrentCertificate},
+    meters::TlsMeters,
+};
 
 /// How often the files are read.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -26,6 +29,7 @@ pub(super) struct Reload {
     /// The trouble that the log has named last.
     trouble: Option<String>,
     hangup: Signal,
+    meters: TlsMeters,
 }
 
 impl Reload {
@@ -34,9 +38,11 @@ impl Reload {
         files: CertificateFiles,
         certificate: &Certificate,
         current: Arc<CurrentCertificate>,
+        meters: TlsMeters,
     ) -> io::Result<Self> {
         let hangup = signal(SignalKind::hangup())?;
-        Ok(Self { files, current, fingerprint: certificate.fingerprint, trouble: None, hangup })
+        meters.show(certificate.validity);
+        Ok(Self { files, current, fingerprint: certificate.fingerprint, trouble: None, hangup, meters })
     }
 
     /// Runs for as long as the process: at an interval, and at SIGHUP.
@@ -65,12 +71,15 @@ impl Reload {
                 if certificate.fingerprint != self.fingerprint {
                     self.fingerprint = certificate.fingerprint;
                     self.current.replace(&certificate);
+                    self.meters.show(certificate.validity);
+                    self.meters.note_reload(true);
                     info!("certificate reloaded");
                     certificate.warn_of_validity();
                 }
             }
             Err(trouble) if self.trouble.as_ref() == Some(&trouble) => {}
             Err(trouble) => {
+                self.meters.note_reload(false);
                 warn!(why = trouble.as_str(); "certificate not reloaded, the old one stays");
                 self.trouble = Some(trouble);
             }

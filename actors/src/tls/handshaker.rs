@@ -66,19 +66,18 @@ pub enum HandshakeError {
 }
 
 impl Handshaker {
-    /// Starts the threads. A handshake may take `timeout`.
-    pub fn start(threads: usize, config: Arc<ServerConfig>, timeout: Duration) -> Self {
+    /// Starts the threads. A handshake may take `timeout`, and its end is added to `counts`.
+    pub fn start(
+        threads: usize,
+        config: Arc<ServerConfig>,
+        timeout: Duration,
+        counts: Arc<HandshakeCounts>,
+    ) -> Self {
         let threads = (0..threads.max(1)).map(|_| HandshakeThread {
             arbiter: Arbiter::new().handle(),
             under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX)),
         });
-        let (threads, next, counts) = (threads.collect(), Arc::default(), Arc::default());
-        Self { threads, next, config, timeout, counts }
-    }
-
-    /// Returns how the handshakes so far ended.
-    pub fn counts(&self) -> &HandshakeCounts {
-        &self.counts
+        Self { threads: threads.collect(), next: Arc::default(), config, timeout, counts }
     }
 
     /// Makes the handshake of `socket`. The connection belongs to the thread that asks.
