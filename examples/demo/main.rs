@@ -1,9 +1,11 @@
 //! The server, and someone who pushes a clip to the room `demo` over and over: everything to see without an encoder.
 //!
-//! Takes the server's settings; segments go to a temporary directory.
+//! Takes the server's settings; segments go to a temporary directory. With `--tls`, it makes a certificate and prints how to
+//! push and watch with it.
 
 mod clip;
 mod publisher;
+mod tls;
 
 use std::{
     error::Error,
@@ -20,18 +22,20 @@ use synctv_stream::{
     listeners::Listeners,
     log, run_on,
 };
+use synctv_testkit::tls::TestAuthority;
 
 const ROOM: &str = "demo";
 
 fn main() -> ExitCode {
-    let config = match Config::load() {
+    let (arguments, authority) = tls::with_certificate(std::env::args_os());
+    let config = match Config::load_from(arguments) {
         Ok(config) => config,
         Err(stop) => return stop.report(),
     };
-    log::run_logged("demo", || demo(config))
+    log::run_logged("demo", || demo(config, authority.as_ref()))
 }
 
-fn demo(mut config: Config) -> Result<(), Box<dyn Error>> {
+fn demo(mut config: Config, authority: Option<&TestAuthority>) -> Result<(), Box<dyn Error>> {
     let storage = tempfile::tempdir()?;
     config.cluster.redis_url.get_or_insert(RedisSetting::Off);
     config.hls.hls_storage = storage.path().join("hls");
@@ -43,6 +47,9 @@ fn demo(mut config: Config) -> Result<(), Box<dyn Error>> {
         runtime.block_on(publisher::run(&[rtmp], &app, ROOM, |_, attempt| report(attempt)))
     });
     let page = listeners.httpflv_address();
+    if let (Some(authority), Some(port)) = (authority, listeners.ports().tls) {
+        println!("{}", tls::commands(authority, port, &config.addresses.rtmp_app, ROOM));
+    }
     println!("Open http://{page}/ or http://{page}/watch/{ROOM}; Ctrl-C ends it.\n");
     Ok(run_on(config, listeners)?)
 }

@@ -67,20 +67,33 @@ pub fn run(
     let mut one_room = Vec::new();
     for case in &args.cases {
         let measure = || -> Result<_, Box<dyn Error>> {
+            let tls = args.authority.as_ref().map(|authority| authority.flags()).unwrap_or_default();
+            let flags = ["--hls", "off", "--flush-interval", &case.flush];
+            let flags: Vec<&str> = flags.into_iter().chain(tls.iter().map(String::as_str)).collect();
             let measured = {
-                let server = Server::start(server, &["--hls", "off", "--flush-interval", &case.flush])?;
+                let server = Server::start(server, &flags)?;
                 load(server.args(case.args(args)))?
+            };
+            let plain = match &args.authority {
+                Some(_) => {
+                    let server = Server::start(server, &flags)?;
+                    Some(load(server.args(Args { tls: false, authority: None, ..case.args(args) }))?)
+                }
+                None => None,
             };
             let floor =
                 load(Args { floor: true, floor_interval_ms: case.floor_interval_ms(), ..case.args(args) })?;
-            Ok((measured, floor))
+            Ok((measured, floor, plain))
         };
         let runs = (0..args.runs).map(|_| measure()).collect::<Result<Vec<_>, _>>()?;
-        let middle = median_by(runs, |(measured, floor)| measured.over(floor));
-        let (measured, floor) = middle.ok_or("nothing was measured")?;
+        let middle = median_by(runs, |(measured, floor, _)| measured.over(floor));
+        let (measured, floor, plain) = middle.ok_or("nothing was measured")?;
         let what = format!("| {} | {} | {} |", case.flush, case.rooms, case.viewers);
         println!("{what} server {}", measured.row(Some(&floor)));
         println!("{what} floor {}", floor.row(None));
+        if let Some(ratio) = plain.as_ref().and_then(|plain| measured.over(plain)) {
+            println!("{what} TLS over plain | {ratio:.2} |");
+        }
         if let Some(resident_bytes) = measured.resident_bytes().filter(|_| case.is_one_room()) {
             one_room.push((case.viewers, resident_bytes));
         }

@@ -1,11 +1,14 @@
-//! The floor: one thread, one contiguous write for each viewer and interval, nothing else.
+//! The floor: one thread, one contiguous write for each viewer and interval, nothing else. Over TLS, the library encrypts that
+//! into memory of its own, which costs as much CPU as into the floor's.
 
 use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use rustls::{ServerConfig, ServerConnection};
 use synctv_media::flv::{file_header, put_tag};
 use tokio::sync::watch;
 
@@ -16,25 +19,35 @@ pub fn start(
     kbps: u32,
     gop: u32,
     interval: Duration,
+    tls: Option<Arc<ServerConfig>>,
     stages: watch::Receiver<Stage>,
 ) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let thread = std::thread::Builder::new().name("floor".to_owned());
-    thread.spawn(move || serve(&listener, kbps, gop, interval, &stages))?;
+    thread.spawn(move || {
+        let admit = || Viewer::admit(&listener, tls.clone());
+        serve(admit, kbps, gop, interval, &stages);
+    })?;
     Ok(address)
 }
 
 #[allow(clippy::disallowed_methods, reason = "a plain thread, for comparison")]
-fn serve(listener: &TcpListener, kbps: u32, gop: u32, interval: Duration, stages: &watch::Receiver<Stage>) {
-    let mut viewers: Vec<TcpStream> = Vec::new();
+fn serve(
+    admit: impl Fn() -> Option<Viewer>,
+    kbps: u32,
+    gop: u32,
+    interval: Duration,
+    stages: &watch::Receiver<Stage>,
+) {
+    let mut viewers: Vec<Viewer> = Vec::new();
     let mut source = Source::new(kbps, gop);
     let begin = Instant::now();
     let mut flush_at = interval;
     while *stages.borrow() != Stage::Over {
         std::thread::sleep((begin + flush_at).saturating_duration_since(Instant::now()));
-        viewers.extend(std::iter::from_fn(|| admit(listener)));
+        viewers.extend(std::iter::from_fn(&admit));
         let mut tags = Vec::new();
         while source.next_at() <= flush_at {
             let frame = source.next_frame();
@@ -42,16 +55,42 @@ fn serve(listener: &TcpListener, kbps: u32, gop: u32, interval: Duration, stages
         }
         // With no interval, every tag is a write of its own.
         flush_at = if interval.is_zero() { source.next_at() } else { flush_at + interval };
-        viewers.retain_mut(|viewer| viewer.write_all(&tags).is_ok());
+        viewers.retain_mut(|viewer| viewer.send(&tags).is_ok());
     }
 }
 
-fn admit(listener: &TcpListener) -> Option<TcpStream> {
-    let (mut viewer, _) = listener.accept().ok()?;
-    viewer.set_nodelay(true).ok()?;
-    let mut request = [0; 1024];
-    let _ = viewer.read(&mut request).ok()?;
-    viewer.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
-    viewer.write_all(&file_header(true, true)).ok()?;
-    Some(viewer)
+struct Viewer {
+    socket: TcpStream,
+    session: Option<Box<ServerConnection>>,
+}
+
+impl Viewer {
+    fn admit(listener: &TcpListener, tls: Option<Arc<ServerConfig>>) -> Option<Self> {
+        let (mut socket, _) = listener.accept().ok()?;
+        socket.set_nodelay(true).ok()?;
+        let mut session = None;
+        if let Some(config) = tls {
+            let mut connection = Box::new(ServerConnection::new(config).ok()?);
+            connection.set_buffer_limit(None);
+            while connection.is_handshaking() {
+                connection.complete_io(&mut socket).ok()?;
+            }
+            session = Some(connection);
+        }
+        // The request is of no interest: there is one room.
+        let _ = socket.read(&mut [0; 1024]).ok()?;
+        let mut viewer = Self { socket, session };
+        viewer.send(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+        viewer.send(&file_header(true, true)).ok()?;
+        Some(viewer)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(session) = &mut self.session else { return self.socket.write_all(bytes) };
+        session.writer().write_all(bytes)?;
+        while session.wants_write() {
+            session.write_tls(&mut self.socket)?;
+        }
+        Ok(())
+    }
 }

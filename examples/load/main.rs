@@ -4,6 +4,7 @@
 //! cargo run --release --example load -- --viewers 1000 --server-pid $(pgrep -x synctv-stream)
 //! cargo run --release --example load -- --floor --viewers 1000       # the least that it can cost
 //! cargo run --release --example load -- --compare target/release/synctv-stream --runs 3    # the README's table
+//! cargo run --release --example load -- --tls --compare target/release/synctv-stream       # the same over TLS
 //! cargo run --release --example load -- --hls 127.0.0.1:8081 --viewers 500     # the same over HLS
 //! cargo run --release --example load -- --hls-compare target/release/synctv-stream --gop 60    # its table
 //! ```
@@ -13,6 +14,7 @@
 //! Over HLS, probers say how old the newest picture of a playlist is, and viewers how long their segments take.
 
 mod compare;
+mod connection;
 mod floor;
 mod hls;
 mod process;
@@ -21,11 +23,13 @@ mod report;
 mod server;
 mod viewer;
 
-use std::{error::Error, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{error::Error, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Parser;
 use process::{Meter, Usage};
 use report::Report;
+use rustls::ClientConfig;
+use synctv_testkit::tls::{self, TestAuthority};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 /// Puts load on a server and says how it did.
@@ -88,9 +92,28 @@ struct Args {
     /// What to compare, HLS:START:ROOMS[:VIEWERS[:PROBERS]], START together or spread, separated by commas
     #[arg(long, default_value = hls::compare::CASES, value_delimiter = ',')]
     hls_cases: Vec<hls::compare::Case>,
+    /// With --floor and --compare: watch over TLS, with a certificate that is made for this run
+    #[arg(long)]
+    tls: bool,
+    /// Watch over TLS at --http; the file has the certificate, PEM, of the authority to trust
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// The authority of --tls.
+    #[arg(skip)]
+    authority: Option<Arc<TestAuthority>>,
 }
 
 impl Args {
+    /// What viewers need to trust the server, if they watch over TLS.
+    fn tls_client(&self) -> Result<Option<Arc<ClientConfig>>, Box<dyn Error>> {
+        let file = match (&self.authority, &self.tls_ca) {
+            (Some(authority), _) => authority.certificate_of_authority(),
+            (None, Some(file)) => file.clone(),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(tls::client_config(&file)?))
+    }
+
     /// A playlist outlives its publisher: over HLS, each run has rooms of its own.
     fn room(&self, number: usize) -> String {
         match self.hls {
@@ -110,7 +133,8 @@ enum Stage {
 
 fn main() -> Result<(), Box<dyn Error>> {
     rlimit::increase_nofile_limit(u64::MAX)?;
-    let args = Args::parse();
+    let mut args = Args::parse();
+    args.authority = args.tls.then(|| Arc::new(TestAuthority::new()));
     if let Some(server) = &args.compare {
         return compare::run(server, &args, |args| block_on(load(args)));
     }
@@ -135,13 +159,15 @@ async fn load(mut args: Args) -> Result<Report, Box<dyn Error>> {
     if args.floor {
         args.http = {
             let interval = Duration::from_millis(args.floor_interval_ms);
-            floor::start(args.kbps, args.gop, interval, stages.clone())?
+            let tls = args.authority.as_ref().map(|authority| authority.server_config());
+            floor::start(args.kbps, args.gop, interval, tls, stages.clone())?
         };
     } else {
         start_publishers(&args, Duration::ZERO, &stages).await?;
     }
     let report = Report::default();
-    let watch = |room| viewer::watch(args.http, room, stages.clone(), report.clone());
+    let tls = args.tls_client()?;
+    let watch = |room| viewer::watch(args.http, tls.clone(), room, stages.clone(), report.clone());
     let viewers = join(&args, watch).await;
     report.set_usage(measure(&args, &stage).await?, &args);
     for viewer in viewers {

@@ -56,7 +56,8 @@ impl Server {
 
     /// The load, on this server.
     pub fn args(&self, args: Args) -> Args {
-        let Addresses { rtmp, http, hls, .. } = self.addresses;
+        let Addresses { rtmp, http, hls, tls, .. } = self.addresses;
+        let http = tls.filter(|_| args.tls).unwrap_or(http);
         Args { rtmp, http, hls, server_pid: Some(self.process.id()), ..args }
     }
 }

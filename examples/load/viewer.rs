@@ -2,14 +2,16 @@
 //!
 //! It skips over bodies instead of copying them out, so that a thousand viewers leave the machine to the server.
 
-use std::{future::poll_fn, net::SocketAddr, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
 
+use rustls::ClientConfig;
 use synctv_media::flv::{FILE_HEADER_BYTES, TAG_HEADER_BYTES, TAG_OVERHEAD_BYTES};
 use synctv_testkit::http::receive_head;
-use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, time::Instant};
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     Stage,
+    connection::Connection,
     publisher::{STAMP_BYTES, STAMP_OFFSET, Stamp},
     report::{Report, Watched, now_us},
 };
@@ -20,9 +22,15 @@ const LOOK_BYTES: usize = TAG_HEADER_BYTES + STAMP_OFFSET + STAMP_BYTES;
 const READ_BYTES: usize = 64 * 1024;
 
 /// Watches `room` until it is aborted, or the server ends it.
-pub async fn watch(server: SocketAddr, room: String, stages: watch::Receiver<Stage>, report: Report) {
+pub async fn watch(
+    server: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
+    room: String,
+    stages: watch::Receiver<Stage>,
+    report: Report,
+) {
     let mut watching = Watching { watched: Watched::new(Instant::now()), report };
-    if let Err(error) = receive(server, &room, stages, &mut watching.watched).await {
+    if let Err(error) = receive(server, tls, &room, stages, &mut watching.watched).await {
         eprintln!("viewer of {room}: {error}");
     }
 }
@@ -42,13 +50,14 @@ impl Drop for Watching {
 
 async fn receive(
     server: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
     room: &str,
     stages: watch::Receiver<Stage>,
     watched: &mut Watched,
 ) -> std::io::Result<()> {
-    let mut socket = TcpStream::connect(server).await?;
+    let mut socket = Connection::open(server, tls).await?;
     // Of HTTP/1.0, which has no chunks: they cost the server nothing, but the reader something.
-    socket.write_all(format!("GET /{room}.flv HTTP/1.0\r\nHost: load\r\n\r\n").as_bytes()).await?;
+    socket.send(format!("GET /{room}.flv HTTP/1.0\r\nHost: load\r\n\r\n").as_bytes()).await?;
     let head = receive_head(&mut socket).await.map_err(std::io::Error::other)?;
     let mut scan = Scan::behind_head();
     scan.take(&head.body, |stamp| watched.picture(stamp, now_us(), false));

@@ -1,7 +1,8 @@
 //! Certificates of an authority of the test's own, and connections over TLS.
 
 use std::{
-    fs,
+    error::Error,
+    fmt, fs,
     io::{Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -13,7 +14,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
     PKCS_RSA_SHA256, SignatureAlgorithm,
 };
-use rustls::{ClientConfig, ClientConnection, RootCertStore, pki_types::ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+};
 use tempfile::TempDir;
 
 use crate::socket::dial;
@@ -120,18 +125,42 @@ impl TestAuthority {
         shown.expect("the server shows a certificate").to_vec()
     }
 
+    /// Returns the settings of a server of the test's own with this certificate.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        let chain = CertificateDer::pem_file_iter(self.certificate()).expect("the certificate can be read");
+        let chain = chain.collect::<Result<Vec<_>, _>>().expect("it is PEM");
+        let key = PrivateKeyDer::from_pem_file(self.key()).expect("the key can be read");
+        let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let config = config.expect("versions are known").with_no_client_auth();
+        Arc::new(config.with_single_cert(chain, key).expect("they belong together"))
+    }
+
     fn shake_hands(&self, mut socket: &TcpStream) -> ClientConnection {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).expect("the authority is one");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.expect("versions are known").with_root_certificates(roots).with_no_client_auth();
+        let config = client_config(&self.certificate_of_authority()).expect("the authority is one");
         let host = ServerName::try_from(HOST).expect("a name");
-        let mut connection = ClientConnection::new(Arc::new(config), host).expect("a client");
+        let mut connection = ClientConnection::new(config, host).expect("a client");
         while connection.is_handshaking() {
             connection.complete_io(&mut socket).expect("the handshake succeeds");
         }
         connection
+    }
+}
+
+/// Returns the settings of a client that trusts the authority whose certificate is in `file`, and no other.
+pub fn client_config(file: &Path) -> Result<Arc<ClientConfig>, Box<dyn Error>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(file)?)?;
+    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+impl fmt::Debug for TestAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestAuthority").field("directory", &self.directory).finish_non_exhaustive()
     }
 }
 

@@ -49,17 +49,27 @@ impl Browser {
     ///
     /// A test starts it before its publishers: it may have to wait for its turn, and what is pushed goes on meanwhile.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Like [`start`](Self::start), with trust in one certificate: the hash of its key, SHA-256 in base64.
+    pub fn trusting(key_hash: &str) -> Self {
+        Self::start_with(&[format!("--ignore-certificate-errors-spki-list={key_hash}")])
+    }
+
+    fn start_with(flags: &[String]) -> Self {
         // A test that failed leaves nothing behind that the next one could trip over.
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let (driver, address) = start_driver();
         let profile = tempfile::tempdir().expect("a directory for the browser");
         let mut browser = Self { driver, address, session: String::new(), _profile: profile, _turn: turn };
-        browser.begin_session();
+        browser.begin_session(flags);
         browser
     }
 
-    fn begin_session(&mut self) {
+    fn begin_session(&mut self, further: &[String]) {
         let mut flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
+        flags.extend_from_slice(further);
         flags.push(format!("--user-data-dir={}", self._profile.path().display()));
         let capabilities = json!({
             "browserName": "chrome",

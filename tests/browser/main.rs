@@ -13,6 +13,7 @@ mod playback_goes_on_by_itself;
 mod prefix_proxy;
 mod rooms_are_listed;
 mod rooms_play;
+mod rooms_play_over_https;
 mod rooms_play_with_a_token;
 mod site;
 mod tracks_come_and_go;

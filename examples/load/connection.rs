@@ -1,0 +1,153 @@
+//! A viewer's connection, plain or over TLS.
+
+use std::{
+    cell::RefCell,
+    io::{self, Read, Write},
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
+use synctv_testkit::tls::HOST;
+use tokio::{
+    io::{AsyncRead, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+};
+
+/// The most ciphertext that is read at once.
+const READ_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    static CIPHERTEXT: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// A connection to a server.
+pub enum Connection {
+    Plain(TcpStream),
+    Tls(Box<TlsConnection>),
+}
+
+/// A connection over TLS.
+pub struct TlsConnection {
+    socket: TcpStream,
+    session: ClientConnection,
+    /// The last read filled its buffer.
+    may_have_more: bool,
+}
+
+impl Connection {
+    /// Connects, with `tls` as told by it.
+    pub async fn open(server: SocketAddr, tls: Option<Arc<ClientConfig>>) -> io::Result<Self> {
+        let socket = TcpStream::connect(server).await?;
+        let Some(config) = tls else { return Ok(Self::Plain(socket)) };
+        let host = ServerName::try_from(HOST).map_err(io::Error::other)?;
+        let session = ClientConnection::new(config, host).map_err(io::Error::other)?;
+        let mut connection = TlsConnection { socket, session, may_have_more: false };
+        connection.shake_hands().await?;
+        Ok(Self::Tls(Box::new(connection)))
+    }
+
+    /// Sends a request.
+    pub async fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.write_all(request).await,
+            Self::Tls(connection) => {
+                connection.session.writer().write_all(request)?;
+                connection.flush().await
+            }
+        }
+    }
+
+    /// Ready when there may be something to read.
+    pub fn poll_read_ready(&self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tls(connection) if connection.may_have_more => Poll::Ready(Ok(())),
+            Self::Tls(connection) => connection.socket.poll_read_ready(task),
+            Self::Plain(socket) => socket.poll_read_ready(task),
+        }
+    }
+
+    /// Reads what is there.
+    pub fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.try_read(buffer),
+            Self::Tls(connection) => connection.try_read(buffer),
+        }
+    }
+}
+
+impl TlsConnection {
+    async fn shake_hands(&mut self) -> io::Result<()> {
+        while self.session.is_handshaking() {
+            self.flush().await?;
+            if self.session.is_handshaking() {
+                self.socket.readable().await?;
+                match self.receive() {
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let mut ciphertext = Vec::new();
+        while self.session.wants_write() {
+            self.session.write_tls(&mut ciphertext)?;
+        }
+        self.socket.write_all(&ciphertext).await
+    }
+
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.session.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.receive()?,
+                read => {
+                    self.may_have_more = read.as_ref().is_ok_and(|size_bytes| *size_bytes == buffer.len());
+                    return read;
+                }
+            }
+        }
+    }
+
+    /// Takes in ciphertext that is there. An end without a TLS one is an error.
+    fn receive(&mut self) -> io::Result<()> {
+        CIPHERTEXT.with_borrow_mut(|ciphertext| {
+            let size_bytes = self.socket.try_read(ciphertext)?;
+            if size_bytes == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let mut received = &ciphertext[..size_bytes];
+            while !received.is_empty() {
+                self.session.read_tls(&mut received)?;
+                self.session.process_new_packets().map_err(io::Error::other)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let connection = self.get_mut();
+        loop {
+            match connection.try_read(out.initialize_unfilled()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(connection.poll_read_ready(task))?;
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(size_bytes) => {
+                    out.advance(size_bytes);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}

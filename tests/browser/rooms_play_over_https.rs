@@ -1,0 +1,50 @@
+//! The TLS port serves the page and all that it plays: nothing of it is mixed content.
+
+use std::process::Command;
+
+use synctv_testkit::{
+    server::TestServer,
+    tls::TestAuthority,
+    tools::{push_clip, run},
+};
+
+use crate::browser::Browser;
+
+/// The SHA-256 of the certificate's key, in base64.
+fn key_hash(authority: &TestAuthority) -> String {
+    let certificate = authority.certificate();
+    let pipe = format!(
+        "openssl x509 -pubkey -noout -in {} | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | openssl base64",
+        certificate.display()
+    );
+    String::from_utf8_lossy(&run(Command::new("sh").args(["-c", &pipe])).stdout).trim().to_owned()
+}
+
+#[test]
+fn flv_and_hls_play_and_the_addresses_shown_are_of_the_tls_port() {
+    let authority = TestAuthority::new();
+    let browser = Browser::trusting(&key_hash(&authority));
+    let flags = authority.flags();
+    let server = TestServer::with_hls(&flags.iter().map(String::as_str).collect::<Vec<_>>());
+    let _publisher = push_clip(&server, "demo");
+    let port = server.tls().port();
+    browser.open(&format!("https://localhost:{port}/watch/demo"));
+    browser.until("document.getElementById('stage').dataset.state === 'playing' && video.currentTime > 1");
+    assert_eq!(browser.run("return isSecureContext"), true);
+    browser.until(&format!("text('address-rtmp') === 'rtmps://localhost:{port}/live/demo'"));
+    browser.until(&format!("text('address-flv') === 'https://localhost:{port}/demo.flv'"));
+    browser.run("document.querySelector('[name=protocol][value=hls]').click()");
+    browser.until("globalThis.Hls && document.getElementById('stage').dataset.state === 'playing'");
+    browser.until("text('latency').endsWith('behind live') && Number(document.getElementById('latency').dataset.seconds) > 1");
+    browser.assert_quiet();
+}
+
+#[test]
+fn addresses_that_are_set_are_shown_and_used() {
+    let browser = Browser::start();
+    let public = ["--public-rtmp-url", "rtmps://in.example", "--public-hls-url", "https://hls.example/x"];
+    let server = TestServer::with_hls(&public);
+    browser.open(&server.url("/watch/demo"));
+    browser.until("text('address-rtmp') === 'rtmps://in.example/live/demo'");
+    browser.until("text('address-hls') === 'https://hls.example/x/live/demo/index.m3u8'");
+}
