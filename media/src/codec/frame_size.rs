@@ -1,7 +1,7 @@
 //! The size of a stream's pictures, as the sequence header says it.
 
 use crate::{
-    codec::{avc::parse_avcc, bits::BitReader, hevc::parse_hvcc, nal::NalConfig},
+    codec::{av1, avc::parse_avcc, bits::BitReader, hevc::parse_hvcc, nal::NalConfig},
     flv::video::{VideoCodec, VideoHeader},
 };
 
@@ -24,19 +24,24 @@ pub struct FrameSize {
 }
 
 impl FrameSize {
-    /// Reads the body of a video tag with a sequence header. `None` for codecs other than H.264 and H.265, and for
+    /// Reads the body of a video tag with a sequence header. `None` for codecs other than H.264, H.265 and AV1, and for
     /// headers that say nothing or cannot be read.
     pub fn of_sequence_header(body: &[u8]) -> Option<Self> {
         let header = VideoHeader::parse(body).ok()?;
-        let record = body.get(header.data_offset..)?;
-        match header.codec {
+        Self::of_record(header.codec, body.get(header.data_offset..)?)
+    }
+
+    /// Reads the codec's own part of such a body.
+    pub fn of_record(codec: VideoCodec, record: &[u8]) -> Option<Self> {
+        match codec {
+            VideoCodec::Av1 => av1::frame_size(record),
             VideoCodec::H264 => h264(&payload_of(&parse_avcc(record).ok()?, H264_SPS)?),
             VideoCodec::H265 => h265(&payload_of(&parse_hvcc(record).ok()?, H265_SPS)?),
             _ => None,
         }
     }
 
-    fn new(width: u32, height: u32) -> Option<Self> {
+    pub(super) fn new(width: u32, height: u32) -> Option<Self> {
         (width > 0 && height > 0).then_some(Self { width, height })
     }
 }
