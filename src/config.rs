@@ -117,6 +117,7 @@ impl Config {
         if let Some(RedisSetting::Bad(error)) = &self.cluster.redis_url {
             return Err(clap::Error::raw(ErrorKind::ValueValidation, format!("REDIS_URL: {error}")));
         }
+        self.hls.check().map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
         let access = self.access.checked();
         let access = access.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
         let metrics = self.metrics.checked();

@@ -3,6 +3,7 @@
 //! A `SegmenterActor` cuts a stream and publishes what it cut to an [`HlsSession`]. The HTTP port reads sessions
 //! without asking an actor: a playlist is a text behind an `Arc`, a segment is bytes in memory or a file.
 
+mod listing;
 pub mod proxy;
 mod segment_file;
 mod segment_memory;
@@ -15,15 +16,22 @@ mod stored_segment;
 
 use std::{io, sync::Arc, time::Duration};
 
-use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
-use tokio::time::timeout;
+use synctv_media::{
+    hls::{fmp4::container::Fmp4Container, segment_name::SegmentName, ts::container::TsContainer},
+    stream::room::RoomName,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 pub use self::{
+    listing::{Listing, PlaylistAddress, PlaylistText},
     segment_file::SegmentFile,
     segment_memory::FetchedMemory,
-    session::{HlsSession, PlaylistState, PlaylistText, Playlists},
-    settings::{HlsMode, HlsSettings},
-    stored_segment::{SegmentPlace, StoredSegment},
+    session::{HlsSession, PlaylistState},
+    settings::{HlsForm, HlsMode, HlsSettings},
+    stored_segment::{SegmentPlace, StoredPiece, StoredSegment},
 };
 use self::{segmenter::SegmenterActor, session_store::SessionStore};
 use crate::{
@@ -36,39 +44,61 @@ use crate::{
 /// Time that a request waits for a segmenter whose publisher has come, or is about to.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Requests of all rooms that wait for what a playlist does not list yet. More are refused.
+const HELD_MAX: usize = 20_000;
+
+/// How long such a request waits at most, in target durations and in any case
+/// (draft-pantos-hls-rfc8216bis, section 6.2.5.2).
+const HOLD_TARGETS: u32 = 3;
+const HOLD_MAX: Duration = Duration::from_secs(30);
+
 /// The HLS sessions of this node's rooms, as the HTTP port sees them. Clones share them.
 #[derive(Debug, Clone)]
-pub struct HlsSessions(SessionStore);
+pub struct HlsSessions {
+    store: SessionStore,
+    held: Arc<Semaphore>,
+}
+
+/// A request that waits. One of [`HELD_MAX`].
+#[derive(Debug)]
+pub struct HeldRequest {
+    /// How long it may wait.
+    pub patience: Duration,
+    _permit: OwnedSemaphorePermit,
+}
 
 impl HlsSessions {
     /// Starts a thread for the files.
     pub fn start(settings: HlsSettings) -> Self {
-        Self(SessionStore::start(settings))
+        Self { store: SessionStore::start(settings), held: Arc::new(Semaphore::new(HELD_MAX)) }
     }
 
     /// Takes the directory for the files and clears those that a dead process left there. Fails if the directory can
     /// never be written to.
     pub async fn open_storage(&self) -> io::Result<()> {
-        self.0.open_storage().await
+        self.store.open_storage().await
     }
 
     /// Returns what viewers of the granted room watch: a live session, or one that has just ended. On demand, this begins
-    /// it. A session that has only numbers below `from_sequence` is outdated.
+    /// it. A session that has only numbers below `from_sequence` is outdated. There is none of a form that is off.
     pub async fn open(
         &self,
         directory: &StreamDirectory,
         grant: &Grant<ToPlay>,
+        form: HlsForm,
         from_sequence: u64,
     ) -> Result<Option<Arc<HlsSession>>, DirectoryEnded> {
         let room = grant.room();
-        let session = match self.0.live(room, from_sequence) {
+        let session = match self.store.live(room, form, from_sequence) {
             Some(live) => Some(live),
             None => {
-                let published = self.open_published(directory, room, from_sequence).await?;
-                published.or_else(|| self.0.newest(room).filter(|session| session.reaches(from_sequence)))
+                let published = self.open_published(directory, room, form, from_sequence).await?;
+                published.or_else(|| {
+                    self.store.newest(room, form).filter(|session| session.reaches(from_sequence))
+                })
             }
         };
-        Ok(session.inspect(|session| self.0.touch(session)))
+        Ok(session.inspect(|session| self.store.touch(session)))
     }
 
     /// Returns the session of a stream that is published here and has none yet.
@@ -76,54 +106,94 @@ impl HlsSessions {
         &self,
         directory: &StreamDirectory,
         room: &RoomName,
+        form: HlsForm,
         from_sequence: u64,
     ) -> Result<Option<Arc<HlsSession>>, DirectoryEnded> {
+        let Some(mode) = self.store.mode(form) else { return Ok(None) };
         let stream = directory.find(room.clone()).await?.filter(StreamHandle::is_published_here);
         let Some(stream) = stream else { return Ok(None) };
-        if self.0.mode() == HlsMode::OnDemand {
-            self.begin_on_demand(stream);
+        if mode == HlsMode::OnDemand {
+            self.begin_on_demand(stream, form);
         }
-        Ok(timeout(BEGIN_TIMEOUT, self.0.begun(room, from_sequence)).await.ok())
+        Ok(timeout(BEGIN_TIMEOUT, self.store.begun(room, form, from_sequence)).await.ok())
     }
 
-    /// Returns a segment of the granted room, listed or no longer listed but not expired.
-    pub fn segment(&self, grant: &Grant<ToPlay>, name: SegmentName) -> Option<Arc<StoredSegment>> {
-        self.0.segment(grant.room(), name)
+    /// Whether streams are cut into segments of a form.
+    pub fn has(&self, form: HlsForm) -> bool {
+        self.store.mode(form).is_some()
+    }
+
+    /// Returns a segment of the granted room, listed or no longer listed but not expired, or what belongs to one.
+    pub fn piece(&self, grant: &Grant<ToPlay>, name: SegmentName) -> Option<StoredPiece> {
+        self.store.piece(grant.room(), name)
+    }
+
+    /// Returns a part of the granted room's segment that comes next, as soon as it is there. `None` if it does not come.
+    pub async fn awaited_part(&self, grant: &Grant<ToPlay>, name: SegmentName) -> Option<StoredPiece> {
+        let session = self.store.live(grant.room(), HlsForm::of_format(name.format), 0)?;
+        let held = self.hold(&session).await?;
+        session.awaited_part(name, held.patience).await
+    }
+
+    /// Takes the right to wait for what the session does not list yet; `None` if too many wait.
+    pub async fn hold(&self, session: &HlsSession) -> Option<HeldRequest> {
+        let _permit = self.held.clone().try_acquire_owned().ok()?;
+        let target_s = match session.playlist_state(Duration::ZERO).await {
+            PlaylistState::Ready(listing) => listing.playlist().target_s(),
+            _ => 0,
+        };
+        let patience = Duration::from_secs(target_s).saturating_mul(HOLD_TARGETS).min(HOLD_MAX);
+        Some(HeldRequest { patience, _permit })
     }
 
     /// Returns the metrics of all sessions.
     pub fn metrics(&self) -> &HlsMetrics {
-        self.0.metrics()
+        self.store.metrics()
     }
 
     /// Returns how much memory segments take, those of other nodes among them, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.0.memory_bytes()
+        self.store.memory_bytes()
     }
 
     /// The memory for segments of other nodes.
     pub fn fetched_memory(&self) -> FetchedMemory {
-        self.0.fetched_memory()
+        self.store.fetched_memory()
     }
 
     /// Deletes all files. Called when the server stops: nothing can be published after it.
     pub async fn clear(&self) {
-        self.0.clear().await;
+        self.store.clear().await;
     }
 
-    /// Returns what starts a segmenter for each stream that is published on this node, if all streams are cut.
+    /// Returns what starts segmenters for each stream that is published on this node, if all streams are cut.
     pub fn observer(&self) -> Option<StreamObserver> {
-        let store = self.0.clone();
-        (store.mode() == HlsMode::Always).then(|| -> StreamObserver {
+        let store = self.store.clone();
+        let is_always = |form: &HlsForm| store.mode(*form) == Some(HlsMode::Always);
+        let forms: Vec<_> = [HlsForm::Ts, HlsForm::Fmp4].into_iter().filter(is_always).collect();
+        (!forms.is_empty()).then(|| -> StreamObserver {
             Arc::new(move |stream| {
-                SegmenterActor::start(store.clone(), stream.clone(), None);
+                forms.iter().for_each(|form| start_segmenter(&store, stream.clone(), *form, None));
             })
         })
     }
 
-    fn begin_on_demand(&self, stream: StreamHandle) {
-        if let Some(session) = self.0.begin_unless_live(stream.room()) {
-            SegmenterActor::start(self.0.clone(), stream, Some(session));
+    fn begin_on_demand(&self, stream: StreamHandle, form: HlsForm) {
+        if let Some(session) = self.store.begin_unless_live(stream.room(), form) {
+            start_segmenter(&self.store, stream, form, Some(session));
         }
+    }
+}
+
+/// Starts to cut a stream into segments of a form. `session` is there already if a viewer asked for it.
+fn start_segmenter(
+    store: &SessionStore,
+    stream: StreamHandle,
+    form: HlsForm,
+    session: Option<Arc<HlsSession>>,
+) {
+    match form {
+        HlsForm::Ts => drop(SegmenterActor::<TsContainer>::start(store.clone(), stream, form, session)),
+        HlsForm::Fmp4 => drop(SegmenterActor::<Fmp4Container>::start(store.clone(), stream, form, session)),
     }
 }

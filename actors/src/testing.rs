@@ -69,7 +69,7 @@ pub(crate) fn room(name: &str) -> RoomName {
 }
 
 pub(crate) fn segment_name(sequence: u64) -> SegmentName {
-    SegmentName { sequence, format: TsContainer::FORMAT }
+    SegmentName::whole(sequence, TsContainer::FORMAT)
 }
 
 /// A directory and its registry on the current thread.
@@ -201,6 +201,8 @@ pub(crate) fn hls_settings(mode: HlsMode, storage: &Path) -> HlsSettings {
     HlsSettings {
         in_cluster: false,
         mode,
+        fmp4: Some(HlsMode::OnDemand),
+        parts: None,
         target_ms: 2_000,
         window: 6,
         storage: storage.to_owned(),

@@ -11,7 +11,10 @@ use synctv_actors::{
     webrtc::WatchError,
 };
 use synctv_media::{
-    access::Refusal, hls::container::Unsupported, stream::room::RoomNameError, webrtc::offer::OfferError,
+    access::Refusal,
+    hls::{blocking_request::DirectiveError, container::Unsupported},
+    stream::room::RoomNameError,
+    webrtc::offer::OfferError,
 };
 
 use super::cors;
@@ -286,6 +289,12 @@ impl From<WatchError> for ApiError {
 impl From<RoomNameError> for ApiError {
     fn from(error: RoomNameError) -> Self {
         Self::bad_request("bad_room_name", error.to_string())
+    }
+}
+
+impl From<DirectiveError> for ApiError {
+    fn from(error: DirectiveError) -> Self {
+        Self::bad_request("bad_directive", error.to_string())
     }
 }
 

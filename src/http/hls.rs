@@ -27,7 +27,7 @@ use synctv_actors::{
     directory::{OpenError, StreamDirectory},
     hls::{
         HlsSessions,
-        proxy::{HlsProxy, HlsResource, PlaylistAddress},
+        proxy::{HlsProxy, HlsResource},
     },
     metrics::{JoinOutcome, ViewerProtocol},
     wire::Wire,
@@ -194,8 +194,9 @@ async fn find(
     let admitted = admit(request, &sources.gatekeeper, &resource).await;
     let admitted = admitted.inspect_err(|_| note_join(sources, &resource, JoinOutcome::Denied))?;
     match resource {
-        HlsResource::Playlist { room, address } => {
-            let found = find_playlist(request, &admitted, sources, room.clone(), address).await;
+        HlsResource::Playlist { room, address, .. } => {
+            let wanted = playlist::Wanted::read(request, address)?;
+            let found = find_playlist(request, &admitted, sources, room.clone(), wanted).await;
             if !admitted.is_node {
                 note_viewer(request, sources, &room, &found);
             }
@@ -237,14 +238,16 @@ async fn find_playlist(
     admitted: &Admitted,
     sources: &HlsSources,
     room: RoomName,
-    address: PlaylistAddress,
+    wanted: playlist::Wanted,
 ) -> Result<HttpResponse, ApiError> {
-    let session = sources.hls.open(&sources.directory, &admitted.grant, 0).await;
+    let form = wanted.form(&sources.hls)?;
+    let session = sources.hls.open(&sources.directory, &admitted.grant, form, 0).await;
     let session = session.map_err(playlist::directory_ended)?;
-    let resource = HlsResource::Playlist { room: room.clone(), address };
+    let playlist::Wanted { address, request: blocking } = wanted;
+    let resource = HlsResource::Playlist { room: room.clone(), address, request: blocking };
     let is_published = session.is_some_and(|session| session.is_published());
     let elsewhere = if is_published {
-        sources.proxy.forget(resource);
+        sources.proxy.forget(resource.at_once());
         Elsewhere::Nowhere
     } else {
         forward::ask(request, admitted, &sources.proxy, resource).await?
@@ -256,7 +259,7 @@ async fn find_playlist(
         Elsewhere::Here { from_sequence } => (from_sequence, OpenError::NotLive(room).into()),
         Elsewhere::Unknown(refusal) => (0, refusal),
     };
-    let here = playlist::Here { address, from_sequence };
+    let here = playlist::Here { wanted, form, from_sequence };
     let local = playlist::answer(request, admitted, &sources.hls, &sources.directory, here).await;
     let local = local.and_then(|local| local.ok_or(absent));
     if is_published || !admitted.is_node {
@@ -273,8 +276,12 @@ async fn find_segment(
     room: RoomName,
     name: SegmentName,
 ) -> Result<HttpResponse, ApiError> {
-    if let Some(segment) = sources.hls.segment(&admitted.grant, name) {
-        return segment::answer(request, &segment).await;
+    let piece = match sources.hls.piece(&admitted.grant, name) {
+        Some(piece) => Some(piece),
+        None => sources.hls.awaited_part(&admitted.grant, name).await,
+    };
+    if let Some(piece) = piece {
+        return segment::answer(request, &piece).await;
     }
     let resource = HlsResource::Segment { room, name };
     match forward::ask(request, admitted, &sources.proxy, resource).await? {

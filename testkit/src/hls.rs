@@ -1,12 +1,16 @@
 //! An HLS client: playlists as a player reads them, and segments that are checked.
 
+mod parts;
 mod playlist;
 
 use std::net::SocketAddr;
 
 use synctv_media::hls::ts::check::{CheckedSegment, TsChecker};
 
-pub use self::playlist::{Entry, Playlist};
+pub use self::{
+    parts::{ListedPart, PartPlaylist, PartedSegment},
+    playlist::{Entry, Playlist},
+};
 use crate::{
     http::{Response, request_with},
     wait::poll_until,

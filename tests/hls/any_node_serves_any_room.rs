@@ -15,13 +15,13 @@ use synctv_testkit::{
 use crate::{LONG_GRACE, ask_while_publishing, server_with_segments};
 
 /// A node that publishes nothing, beside a server that has the rooms.
-struct Edge {
+pub struct Edge {
     cluster: TestCluster,
     node: TestNode,
 }
 
 impl Edge {
-    fn start(origin: &TestServer) -> Self {
+    pub fn start(origin: &TestServer) -> Self {
         let cluster = TestCluster::default();
         let node = cluster.node_with_hls("edge", &[]);
         let edge = Self { cluster, node };
@@ -42,7 +42,7 @@ impl Edge {
         self.cluster.claims.join("origin", addresses);
     }
 
-    fn hls(&self) -> HlsClient {
+    pub fn hls(&self) -> HlsClient {
         self.node.hls()
     }
 }
@@ -115,7 +115,7 @@ fn a_codec_that_segments_cannot_carry_is_refused_by_every_node() {
     let server = TestServer::with_hls(&["--cluster-secret", CLUSTER_SECRET]);
     let edge = Edge::start(&server);
     let mut publisher = RtmpPeer::publish(&server, "r");
-    let payloads = [&b"\x90av01\x81\0\0\0"[..], b"\x91av01key"].map(Bytes::from_static);
+    let payloads = [&b"\x90vp08\x01"[..], b"\x91vp08key"].map(Bytes::from_static);
     publisher.send_all(&payloads.map(|payload| Frame { track: Track::Video, timestamp_ms: 0, payload }));
     assert_eq!(server.hls().playlist_answer("r").status, 415);
     let direct = server.hls().get("/live/r.m3u8");

@@ -56,9 +56,9 @@ fn refused(track: Track, payloads: [&'static [u8]; 2]) -> (u16, String) {
 #[test]
 fn a_codec_that_does_not_fit_is_named() {
     for (track, payloads, codec) in [
-        (Track::Video, [&b"\x90av01\x81\0\0\0"[..], b"\x91av01key"], "av1"),
-        (Track::Video, [b"\x90vp09\x01", b"\x91vp09key"], "vp9"),
-        (Track::Audio, [b"\x90OpusOpusHead", b"\x91Opusaudio"], "opus"),
+        (Track::Video, [&b"\x90vp08\x01"[..], b"\x91vp08key"], "vp08"),
+        (Track::Video, [b"\x12key", b"\x12key"], "flv-video-2"),
+        (Track::Audio, [b"\xB2audio", b"\xB2audio"], "flv-audio-11"),
     ] {
         let (status, text) = refused(track, payloads);
         assert_eq!(status, 415);

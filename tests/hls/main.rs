@@ -6,6 +6,8 @@ mod every_frame_is_in_a_segment;
 mod failing_disks_do_not_end_streams;
 mod first_requests_wait_for_segments;
 mod http_answers;
+mod other_codecs_are_in_fragmented_mp4;
+mod parts_come_before_their_segment;
 mod playlists_go_on_after_a_reconnect;
 mod segments_go_on_while_a_track_pauses;
 

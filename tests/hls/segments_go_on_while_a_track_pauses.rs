@@ -8,6 +8,7 @@ use synctv_testkit::{
     rtmp::RtmpPeer,
     server::TestServer,
     tools::{Encoded, probe_hls},
+    wait::poll_until,
 };
 
 const KEYFRAME_EACH_SECOND: &str = "-c:v libx264 -preset ultrafast -g 25 -sc_threshold 0";
@@ -121,8 +122,8 @@ fn audio_that_is_described_in_an_unusual_way_plays() {
 }
 
 #[test]
-fn a_stream_of_nothing_but_a_layout_without_a_name_is_refused_with_the_reason() {
-    let server = TestServer::with_hls(&[]);
+fn a_layout_without_a_name_is_in_fragmented_mp4() {
+    let server = TestServer::with_hls(&["--hls-fmp4", "always"]);
     let mut publisher = RtmpPeer::publish(&server, "r");
     let quad = b"\xAF\0\x12\0\x05\x04\x04\0\x21\x10\x0D";
     let frame = |timestamp_ms, payload: &'static [u8]| Frame {
@@ -131,9 +132,11 @@ fn a_stream_of_nothing_but_a_layout_without_a_name_is_refused_with_the_reason() 
         payload: Bytes::from_static(payload),
     };
     publisher.send_all(&[frame(0, quad)]);
-    (0..60).for_each(|at| publisher.send_all(&[frame(at * 23, b"\xAF\x01sound")]));
-    let answer = server.hls().get("/live/r/index.m3u8");
-    assert_eq!(answer.status, 415);
-    let text = answer.text();
-    assert!(text.contains(r#""codec":"aac""#) && text.contains("program config element"), "{text}");
+    // More than the second for which video is waited for, and twice a segment.
+    (0..250).for_each(|at| publisher.send_all(&[frame(at * 23, b"\xAF\x01sound")]));
+    let playlist = poll_until("segments in another form", || {
+        let answer = server.hls().get("/live/r/index.m3u8");
+        (answer.status == 200).then(|| answer.text())
+    });
+    assert!(playlist.contains(".m4s"), "{playlist}");
 }

@@ -29,7 +29,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 pub use self::{
     answer::{Answer, HlsProxyError, Outcome, Refusal},
-    resource::{HlsResource, PlaylistAddress},
+    resource::HlsResource,
     settings::HlsProxySettings,
 };
 use self::{
@@ -38,6 +38,7 @@ use self::{
     segment_cache::SegmentCache,
     upstream::{FetchResult, Upstream},
 };
+pub use super::PlaylistAddress;
 use crate::{cluster::registry::RegistryHandle, hls::FetchedMemory};
 
 /// How many may wait for answers of other nodes. More are refused.

@@ -11,10 +11,11 @@ use log::{debug, error, info, warn};
 use synctv_media::{
     flv,
     hls::{
-        container::{ContainerError, Unsupported},
+        container::{Container, ContainerError, Unsupported},
         interleaver::SKEW_MAX_MS,
-        segment::{Segment, SegmentError},
+        segment::{Output, Part, Segment, SegmentError},
         segmenter::{AnnouncedTracks, Segmenter},
+        ts::container::TsContainer,
         wall_clock::WallClock,
     },
     stream::{
@@ -27,7 +28,11 @@ use synctv_media::{
     },
 };
 
-use super::{session::HlsSession, session_store::SessionStore, settings::HlsMode};
+use super::{
+    session::HlsSession,
+    session_store::SessionStore,
+    settings::{HlsForm, HlsMode},
+};
 use crate::{
     clock::unix_ms,
     cluster::registry::numbers::NumberReserve,
@@ -43,15 +48,16 @@ const VIEWER: ViewerId = ViewerId(0);
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The actor. It outlives its stream for as long as the ended playlist is kept.
-pub(crate) struct SegmenterActor {
+pub(crate) struct SegmenterActor<C: Container = TsContainer> {
     store: SessionStore,
+    form: HlsForm,
     stream: StreamHandle,
     /// Until another node cuts the room.
     subscription: Option<Subscription>,
     phase: SegmenterPhase,
     /// Sessions that went on elsewhere before the room came back: their segments stay for a while.
     past: Vec<Arc<HlsSession>>,
-    segmenter: Segmenter,
+    segmenter: Segmenter<C>,
     announced: Option<AnnouncedTracks>,
     wall_clock: WallClock,
     unreadable_frames: u64,
@@ -70,17 +76,19 @@ enum SegmenterPhase {
     Ended(Arc<HlsSession>),
 }
 
-impl SegmenterActor {
+impl<C: Container> SegmenterActor<C> {
     /// Starts to cut `stream`, on its thread; `session` is there already if a viewer asked for it.
     pub(crate) fn start(
         store: SessionStore,
         stream: StreamHandle,
+        form: HlsForm,
         session: Option<Arc<HlsSession>>,
     ) -> Recipient<StreamEvent> {
         let subscription = Subscription::new(stream.clone(), SubscriberRole::Segmenter);
-        let (id, segmenter, of_stream) = (subscription.id(), store.segmenter(), stream.clone());
+        let (id, segmenter, of_stream) = (subscription.id(), store.segmenter(C::default()), stream.clone());
         let address = Self::start_in_arbiter(stream.thread().arbiter(), move |_| Self {
             store,
+            form,
             stream: of_stream,
             subscription: Some(subscription),
             phase: session.map_or(SegmenterPhase::Idle, SegmenterPhase::Cutting),
@@ -102,7 +110,9 @@ impl SegmenterActor {
         self.announced = None;
         self.wall_clock.restart();
         self.phase = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
-            SegmenterPhase::Idle => SegmenterPhase::Cutting(self.store.begin(self.stream.room(), reserve)),
+            SegmenterPhase::Idle => {
+                SegmenterPhase::Cutting(self.store.begin(self.stream.room(), self.form, reserve))
+            }
             SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session)
                 if session.resume(reserve.clone()) =>
             {
@@ -110,7 +120,7 @@ impl SegmenterActor {
             }
             SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => {
                 self.leave_behind(session, ctx);
-                SegmenterPhase::Cutting(self.store.begin(self.stream.room(), reserve))
+                SegmenterPhase::Cutting(self.store.begin(self.stream.room(), self.form, reserve))
             }
             phase @ SegmenterPhase::Ended(_) => phase,
         };
@@ -143,8 +153,8 @@ impl SegmenterActor {
         let session = session.clone();
         self.splice();
         self.subscription = None;
-        if self.store.mode() == HlsMode::Always {
-            Self::start(self.store.clone(), self.stream.clone(), None);
+        if self.store.mode(self.form) == Some(HlsMode::Always) {
+            Self::start(self.store.clone(), self.stream.clone(), self.form, None);
         }
         self.stay_ended(session.leave_behind(), session, ctx);
     }
@@ -229,9 +239,19 @@ impl SegmenterActor {
             warn!(room = self.stream.room().as_str(), skew_max_ms = SKEW_MAX_MS;
                 "HLS: audio and video are sent too far apart to be put in order; players may stutter");
         }
-        while let Some(segment) = self.segmenter.next_segment() {
-            self.publish(segment);
+        while let Some(output) = self.segmenter.next_output() {
+            match output {
+                Output::Segment(segment) => self.publish(segment),
+                Output::Part(part) => self.publish_part(part),
+            }
         }
+    }
+
+    fn publish_part(&mut self, part: Part) {
+        let SegmenterPhase::Cutting(session) = &self.phase else { return };
+        let first_ms = part.head.as_ref().map(|head| head.first_ms);
+        let program_date_time_ms = first_ms.map_or(0, |first_ms| self.wall_clock.date_ms(first_ms));
+        self.store.publish_part(session, part, program_date_time_ms);
     }
 
     fn publish(&mut self, segment: Segment) {
@@ -259,7 +279,7 @@ impl SegmenterActor {
         let SegmenterPhase::Cutting(session) = &self.phase else { return };
         if session.refuse(unsupported) {
             info!(room = self.stream.room().as_str(), codec:% = unsupported.codec, reason:% = unsupported.reason;
-                "HLS: the codec does not fit MPEG-TS, the playlist is refused");
+                "HLS: the codec does not fit the segments, the playlist is refused");
         }
     }
 
@@ -315,7 +335,7 @@ fn announced_tracks(payload: &[u8]) -> Option<AnnouncedTracks> {
     (announced.video || announced.audio).then_some(announced)
 }
 
-impl Actor for SegmenterActor {
+impl<C: Container> Actor for SegmenterActor<C> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -325,7 +345,7 @@ impl Actor for SegmenterActor {
 }
 
 /// Runs after a panic as well: viewers would wait for ever for the next segment of a playlist that nothing extends.
-impl Drop for SegmenterActor {
+impl<C: Container> Drop for SegmenterActor<C> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             error!(room = self.stream.room().as_str(); "HLS: the stream is no longer cut into segments");
@@ -342,7 +362,7 @@ impl Drop for SegmenterActor {
     }
 }
 
-impl Handler<StreamEvent> for SegmenterActor {
+impl<C: Container> Handler<StreamEvent> for SegmenterActor<C> {
     type Result = ();
 
     fn handle(&mut self, event: StreamEvent, ctx: &mut Self::Context) {

@@ -3,37 +3,38 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use bytes::Bytes;
 use log::error;
 use synctv_media::{
-    access::{SignedKey, sign_playlist},
     cluster::numbers::HlsNumbers,
     hls::{
-        container::{SegmentFormat, Unsupported},
-        playlist::{Playlist, PlaylistConfig, SegmentInfo},
-        segment::Segment,
-        segment_name::SegmentName,
+        blocking_request::BlockingRequest,
+        container::{InitSection, Unsupported},
+        playlist::{OpenInfo, PartConfig, Playlist, PlaylistConfig, Reload, SegmentInfo},
+        segment::{Part, Segment, SegmentHead},
+        segment_name::{Piece, SegmentName},
     },
     stream::room::RoomName,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
-use super::stored_segment::StoredSegment;
-use crate::{
-    cluster::registry::numbers::NumberReserve,
-    gzip::{Effort, gzip},
+use super::{
+    listing::Listing,
+    settings::HlsForm,
+    stored_segment::{StoredPiece, StoredSegment},
 };
+use crate::cluster::registry::numbers::NumberReserve;
 
 /// What a segmenter fills and the HTTP port reads.
 #[derive(Debug)]
 pub struct HlsSession {
     room: RoomName,
+    form: HlsForm,
     state: Mutex<SessionState>,
     playlist_state: watch::Sender<PlaylistState>,
     last_request_ms: AtomicU64,
@@ -45,33 +46,11 @@ pub enum PlaylistState {
     /// There is no segment yet.
     Pending,
     /// The playlist.
-    Ready(Arc<Playlists>),
+    Ready(Arc<Listing>),
     /// The publisher's codec does not fit the container.
     Unsupported(Unsupported),
     /// The session is over.
     Gone,
-}
-
-/// One playlist under its two addresses.
-#[derive(Debug)]
-pub struct Playlists {
-    /// For `ROOM/index.m3u8`.
-    pub index: PlaylistText,
-    /// For `ROOM.m3u8`, from where segments are in another directory.
-    pub flat: PlaylistText,
-}
-
-/// A playlist's text.
-#[derive(Debug)]
-pub struct PlaylistText {
-    /// As it is.
-    pub plain: Bytes,
-    /// Differs from that of every other text of this address.
-    pub tag: String,
-    /// `None` if it cannot be compressed.
-    gzip: OnceLock<Option<Bytes>>,
-    /// The text with the newest key that was asked for.
-    signed: Mutex<Option<(SignedKey, Arc<PlaylistText>)>>,
 }
 
 #[derive(Debug)]
@@ -81,6 +60,12 @@ struct SessionState {
     numbered: Option<Numbered>,
     phase: Phase,
     segments: BTreeMap<u64, Arc<StoredSegment>>,
+    /// By the number of the first segment that needs it; as many as segments that are kept need.
+    inits: BTreeMap<u64, Arc<StoredSegment>>,
+    /// What the newest segment or part needs.
+    init: Option<Arc<InitSection>>,
+    /// Parts of the segment that comes next.
+    open_parts: Vec<Arc<StoredSegment>>,
 }
 
 #[derive(Debug)]
@@ -97,7 +82,9 @@ pub(super) struct SessionShape {
     /// The segmenter's target, in milliseconds.
     pub target_ms: u32,
     /// The form of the segments.
-    pub format: &'static SegmentFormat,
+    pub form: HlsForm,
+    /// Their parts, if there are any.
+    pub parts: Option<PartConfig>,
     /// Another session of the room may have been there before, here or elsewhere: the first segment is a discontinuity.
     pub follows: bool,
     /// Numbers that earlier sessions of this process have reached.
@@ -127,11 +114,15 @@ impl HlsSession {
     pub(super) fn new(room: RoomName, shape: SessionShape) -> Self {
         Self {
             room,
+            form: shape.form,
             state: Mutex::new(SessionState {
                 shape,
                 numbered: None,
                 phase: Phase::Live,
                 segments: BTreeMap::new(),
+                inits: BTreeMap::new(),
+                init: None,
+                open_parts: Vec::new(),
             }),
             playlist_state: watch::Sender::new(PlaylistState::Pending),
             last_request_ms: AtomicU64::new(0),
@@ -143,21 +134,51 @@ impl HlsSession {
         &self.room
     }
 
-    /// What there is to say, as soon as there is something but [`PlaylistState::Pending`], or else after `patience`.
-    pub async fn playlist_state(&self, patience: Duration) -> PlaylistState {
-        let mut playlist_state = self.playlist_state.subscribe();
-        let settled =
-            playlist_state.wait_for(|playlist_state| !matches!(playlist_state, PlaylistState::Pending));
-        match tokio::time::timeout(patience, settled).await {
-            Ok(Ok(playlist_state)) => playlist_state.clone(),
-            Ok(Err(_)) | Err(_) => PlaylistState::Pending,
-        }
+    /// The form of its segments.
+    pub(super) fn form(&self) -> HlsForm {
+        self.form
     }
 
-    /// A segment that has not expired.
-    pub fn segment(&self, name: SegmentName) -> Option<Arc<StoredSegment>> {
-        let state = self.state();
-        state.segments.get(&name.sequence).filter(|segment| segment.name() == name).cloned()
+    /// What there is to say, as soon as there is something but [`PlaylistState::Pending`], or else after `patience`.
+    pub async fn playlist_state(&self, patience: Duration) -> PlaylistState {
+        let settled = |state: &PlaylistState| !matches!(state, PlaylistState::Pending);
+        self.state_when(settled, patience).await.unwrap_or(PlaylistState::Pending)
+    }
+
+    /// The same, as soon as the playlist lists what `request` asks for, or never will; `None` after `patience`.
+    pub async fn playlist_with(&self, request: BlockingRequest, patience: Duration) -> Option<PlaylistState> {
+        let is_there = |state: &PlaylistState| match state {
+            PlaylistState::Ready(listing) => listing.playlist().reload(request) != Ok(Reload::Hold),
+            PlaylistState::Pending => false,
+            PlaylistState::Unsupported(_) | PlaylistState::Gone => true,
+        };
+        self.state_when(is_there, patience).await
+    }
+
+    /// A part that is about to be listed, as soon as it is. `None` if it is not, or not within `patience`.
+    pub async fn awaited_part(&self, name: SegmentName, patience: Duration) -> Option<StoredPiece> {
+        let Piece::Part(index) = name.piece else { return None };
+        let is_settled = |state: &PlaylistState| match state {
+            PlaylistState::Ready(listing) => !listing.playlist().awaits_part(name.sequence, index),
+            _ => true,
+        };
+        self.state_when(is_settled, patience).await?;
+        self.piece(name)
+    }
+
+    async fn state_when(
+        &self,
+        is_right: impl FnMut(&PlaylistState) -> bool,
+        patience: Duration,
+    ) -> Option<PlaylistState> {
+        let mut playlist_state = self.playlist_state.subscribe();
+        let state = timeout(patience, playlist_state.wait_for(is_right)).await.ok()?.ok()?;
+        Some(state.clone())
+    }
+
+    /// A segment that has not expired, or what belongs to one.
+    pub fn piece(&self, name: SegmentName) -> Option<StoredPiece> {
+        (name.format == self.form.format()).then(|| self.state().piece(name))?
     }
 
     /// Whether its publisher is here.
@@ -200,6 +221,13 @@ impl HlsSession {
         change
             .inspect_err(|reason| error!(room = self.room.as_str(), reason = reason.as_str(); "a segment could not be listed"))
             .ok()
+    }
+
+    /// Lists a part of the segment that comes next.
+    pub(super) fn publish_part(&self, part: Part, program_date_time_ms: u64) {
+        let mut state = self.state();
+        state.add_part(part, program_date_time_ms);
+        self.show(&state);
     }
 
     /// The publisher's codec does not fit. Returns whether that is news.
@@ -247,7 +275,10 @@ impl HlsSession {
             if let Some(numbered) = &mut state.numbered {
                 numbered.playlist.end();
             }
-            self.show(&state);
+            // What there is of a stream whose codec did not fit is no playlist of it.
+            if !matches!(*self.playlist_state.borrow(), PlaylistState::Unsupported(_)) {
+                self.show(&state);
+            }
         }
         !state.segments.is_empty()
     }
@@ -257,13 +288,14 @@ impl HlsSession {
         let mut state = self.state();
         state.phase = Phase::Gone;
         self.playlist_state.send_replace(PlaylistState::Gone);
+        state.open_parts.clear();
         std::mem::take(&mut state.segments).into_values().collect()
     }
 
     fn show(&self, state: &SessionState) {
         let shown = match state.phase {
             Phase::Gone => PlaylistState::Gone,
-            Phase::Live | Phase::Vacant | Phase::Past | Phase::Ended => state.render(&self.room),
+            Phase::Live | Phase::Vacant | Phase::Past | Phase::Ended => state.listing(&self.room),
         };
         self.playlist_state.send_replace(shown);
     }
@@ -291,11 +323,12 @@ impl SessionState {
             None => {
                 let first = reserve.next().max(self.shape.above);
                 let playlist = Playlist::new(PlaylistConfig {
-                    format: self.shape.format,
+                    format: self.shape.form.format(),
                     window: self.shape.window,
                     target_ms: self.shape.target_ms,
                     first_sequence: first.sequence,
                     first_discontinuity_sequence: first.discontinuity,
+                    parts: self.shape.parts,
                 });
                 self.numbered = Some(Numbered { playlist, reserve });
             }
@@ -304,81 +337,104 @@ impl SessionState {
     }
 
     fn add(&mut self, segment: Segment, program_date_time_ms: u64, now_ms: u64) -> Result<Change, String> {
+        let Segment { bytes, duration_ms, first_ms, discontinuity, independent, init, parts, .. } = segment;
+        let open =
+            self.open_info(SegmentHead { first_ms, discontinuity, independent, init }, program_date_time_ms);
         let Some(numbered) = &mut self.numbered else { return Err("it has no number".to_owned()) };
         let name = numbered.playlist.next_name();
         let sequence = name.sequence;
         if !numbered.reserve.may_use(sequence) {
             return Err(format!("its number {sequence} may be another node's"));
         }
+        let listed_count = numbered.playlist.part_count();
+        parts.iter().skip(listed_count).for_each(|part| numbered.playlist.push_part(open, *part));
         let info = SegmentInfo {
             sequence,
-            duration_ms: segment.duration_ms,
-            discontinuity: segment.discontinuity || (self.shape.follows && self.segments.is_empty()),
-            independent: segment.independent,
+            duration_ms,
+            discontinuity: open.discontinuity,
+            independent,
             program_date_time_ms,
-            size_bytes: segment.bytes.len(),
+            size_bytes: bytes.len(),
+            init: open.init,
         };
         numbered.playlist.push(info, now_ms).map_err(|error| error.to_string())?;
         numbered.reserve.note_next(numbered.next());
-        let published = Arc::new(StoredSegment::new(name, segment.bytes));
+        self.open_parts.clear();
+        let published = Arc::new(StoredSegment::new(name, bytes).with_parts(&parts));
         self.segments.insert(sequence, published.clone());
         let expired = numbered.playlist.expired(now_ms);
-        Ok(Change {
-            published,
-            expired: expired.iter().filter_map(|sequence| self.segments.remove(sequence)).collect(),
-        })
+        let expired = expired.iter().filter_map(|sequence| self.segments.remove(sequence)).collect();
+        self.forget_inits();
+        Ok(Change { published, expired })
     }
 
-    fn render(&self, room: &RoomName) -> PlaylistState {
-        let Some(Numbered { playlist, .. }) = &self.numbered else { return PlaylistState::Pending };
-        let next_sequence = playlist.next_sequence();
-        let text = |prefix: &str| playlist.render(prefix).map(|text| self.tagged(text, next_sequence));
-        match (text(""), text(&format!("{room}/"))) {
-            (Some(index), Some(flat)) => PlaylistState::Ready(Arc::new(Playlists { index, flat })),
-            _ => PlaylistState::Pending,
-        }
-    }
-
-    /// A playlist changes with each segment and with its end, and sequence numbers are not used twice.
-    fn tagged(&self, text: String, next_sequence: u64) -> PlaylistText {
-        let ended = if self.phase == Phase::Ended { "e" } else { "" };
-        PlaylistText::new(text.into(), format!("{next_sequence}{ended}"))
-    }
-}
-
-impl PlaylistText {
-    /// A text with its tag.
-    pub(crate) fn new(plain: Bytes, tag: String) -> Self {
-        Self { plain, tag, gzip: OnceLock::new(), signed: Mutex::default() }
-    }
-
-    /// Whether it says that no more segments will come.
-    pub(crate) fn has_end(&self) -> bool {
-        self.plain.ends_with(b"#EXT-X-ENDLIST\n")
-    }
-
-    /// The text with `key` in the address of each segment, made for the first who asks with that key. Its tag differs
-    /// from that of the same text with another key.
-    pub fn signed(&self, key: &SignedKey) -> Arc<Self> {
-        let mut signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, text)) = signed.as_ref().filter(|(known, _)| known.is(key)) {
-            return text.clone();
-        }
-        let plain = sign_playlist(&String::from_utf8_lossy(&self.plain), key);
-        let tag = format!("{}-{:x}", self.tag, key.expires_unix_s());
-        let text = Arc::new(Self::new(plain.into(), tag));
-        *signed = Some((*key, text.clone()));
-        text
-    }
-
-    /// The text, compressed for the first who asks. `None` if that failed: an empty text would be a playlist without
-    /// segments.
-    pub fn gzip(&self) -> Option<&Bytes> {
-        let compress = || {
-            let failed =
-                |error: &std::io::Error| error!(reason:% = error; "a playlist could not be compressed");
-            gzip(&self.plain, Effort::Fast).inspect_err(failed).ok()
+    /// Lists a part. Only the first of a segment describes it.
+    fn add_part(&mut self, Part { bytes, part, head }: Part, program_date_time_ms: u64) {
+        let open = match head {
+            Some(head) => self.open_info(head, program_date_time_ms),
+            None => OpenInfo { discontinuity: false, independent: true, program_date_time_ms, init: None },
         };
-        self.gzip.get_or_init(compress).as_ref()
+        let Some(numbered) = &mut self.numbered else { return };
+        let name = numbered.playlist.next_name();
+        if !numbered.reserve.may_use(name.sequence) {
+            return;
+        }
+        numbered.playlist.push_part(open, part);
+        let index = u32::try_from(self.open_parts.len()).unwrap_or(u32::MAX);
+        self.open_parts.push(Arc::new(StoredSegment::new(name.with(Piece::Part(index)), bytes)));
+    }
+
+    /// What the playlist says of the next segment, with the number of the section that it needs.
+    fn open_info(&mut self, head: SegmentHead, program_date_time_ms: u64) -> OpenInfo {
+        let SegmentHead { discontinuity, independent, init, .. } = head;
+        let name = self.numbered.as_ref().map(|numbered| numbered.playlist.next_name());
+        if let (Some(name), Some(init)) = (name, &init)
+            && self.init.as_ref().is_none_or(|known| known.bytes != init.bytes)
+        {
+            let section = StoredSegment::new(name.with(Piece::Init), init.bytes.clone());
+            self.inits.insert(name.sequence, Arc::new(section));
+            self.init = Some(init.clone());
+        }
+        OpenInfo {
+            discontinuity: discontinuity || (self.shape.follows && self.segments.is_empty()),
+            independent,
+            program_date_time_ms,
+            init: init.and_then(|_| self.inits.keys().next_back().copied()),
+        }
+    }
+
+    /// Sections that no segment needs any more go.
+    fn forget_inits(&mut self) {
+        let Some(oldest) = self.segments.keys().next().copied() else { return };
+        let needed_from = self.inits.range(..=oldest).next_back().map(|(sequence, _)| *sequence);
+        if let Some(needed_from) = needed_from {
+            self.inits = self.inits.split_off(&needed_from);
+        }
+    }
+
+    fn piece(&self, name: SegmentName) -> Option<StoredPiece> {
+        let segment = self.segments.get(&name.sequence).cloned();
+        match name.piece {
+            Piece::Whole => segment.map(StoredPiece::whole),
+            Piece::Init => self.inits.get(&name.sequence).cloned().map(StoredPiece::whole),
+            Piece::Part(index) => match segment {
+                Some(segment) => StoredPiece::part(segment, index),
+                None => {
+                    let next = self.numbered.as_ref()?.playlist.next_sequence();
+                    let part = self.open_parts.get(index as usize).filter(|_| name.sequence == next);
+                    part.cloned().map(StoredPiece::whole)
+                }
+            },
+        }
+    }
+
+    fn listing(&self, room: &RoomName) -> PlaylistState {
+        let Some(Numbered { playlist, .. }) = &self.numbered else { return PlaylistState::Pending };
+        if playlist.segments().next().is_none() {
+            return PlaylistState::Pending;
+        }
+        let has_end = self.phase == Phase::Ended;
+        let listing = Listing::new(playlist.clone(), room.clone(), self.init.clone(), has_end);
+        PlaylistState::Ready(Arc::new(listing))
     }
 }

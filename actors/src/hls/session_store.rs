@@ -12,10 +12,9 @@ use synctv_media::{
     hls::{
         buffer_pool::BufferPool,
         container::Container,
-        segment::Segment,
+        segment::{Part, Segment},
         segment_name::SegmentName,
         segmenter::{Segmenter, SegmenterConfig},
-        ts::container::TsContainer,
     },
     stream::room::RoomName,
 };
@@ -24,9 +23,9 @@ use tokio::sync::watch;
 use super::{
     segment_memory::{FetchedMemory, MemoryLimits, SegmentMemory},
     session::{HlsSession, SessionShape},
-    settings::{HlsMode, HlsSettings},
+    settings::{HlsForm, HlsMode, HlsSettings},
     storage::StorageHandle,
-    stored_segment::StoredSegment,
+    stored_segment::StoredPiece,
 };
 use crate::{clock::SteadyClock, cluster::registry::numbers::NumberReserve, metrics::HlsMetrics};
 
@@ -34,7 +33,7 @@ use crate::{clock::SteadyClock, cluster::registry::numbers::NumberReserve, metri
 /// for one GOP and not for the target.
 const FIRST_TARGET_MS: u32 = 500;
 
-/// Sessions of one room that have ended and are kept. A publisher who comes and goes all the time makes more; the oldest
+/// Sessions of one room and form that have ended and are kept. A publisher who comes and goes all the time makes more; the oldest
 /// go before their time.
 const ENDED_SESSIONS_MAX: usize = 4;
 
@@ -48,7 +47,7 @@ pub(crate) struct SessionStore(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     settings: HlsSettings,
-    /// The sessions of each room, oldest first. Only the last one may be live.
+    /// The sessions of each room, oldest first. Only the last one of a form may be live.
     rooms: RwLock<HashMap<RoomName, Vec<Arc<HlsSession>>>>,
     /// Tells that a session was begun.
     begun: watch::Sender<()>,
@@ -84,11 +83,11 @@ impl SessionStore {
         self.0.storage.open().await
     }
 
-    /// A segment of `room`, listed or no longer listed but not expired.
-    pub fn segment(&self, room: &RoomName, name: SegmentName) -> Option<Arc<StoredSegment>> {
+    /// A segment of `room`, listed or no longer listed but not expired, or what belongs to one.
+    pub fn piece(&self, room: &RoomName, name: SegmentName) -> Option<StoredPiece> {
         let rooms = self.rooms();
         let sessions = rooms.get(room)?;
-        sessions.iter().rev().find_map(|session| session.segment(name))
+        sessions.iter().rev().find_map(|session| session.piece(name))
     }
 
     /// Deletes all files. Called when the server stops: nothing can be published after it.
@@ -111,21 +110,21 @@ impl SessionStore {
         self.0.memory.used_bytes()
     }
 
-    /// Which streams are cut.
-    pub fn mode(&self) -> HlsMode {
-        self.0.settings.mode
+    /// Which streams are cut into segments of a form, if any.
+    pub fn mode(&self, form: HlsForm) -> Option<HlsMode> {
+        self.0.settings.mode_of(form)
     }
 
     /// The room's live session, unless it has only numbers below this one.
-    pub fn live(&self, room: &RoomName, from_sequence: u64) -> Option<Arc<HlsSession>> {
-        self.newest(room).filter(|session| session.is_live() && session.reaches(from_sequence))
+    pub fn live(&self, room: &RoomName, form: HlsForm, from_sequence: u64) -> Option<Arc<HlsSession>> {
+        self.newest(room, form).filter(|session| session.is_live() && session.reaches(from_sequence))
     }
 
     /// Waits for [`Self::live`].
-    pub async fn begun(&self, room: &RoomName, from_sequence: u64) -> Arc<HlsSession> {
+    pub async fn begun(&self, room: &RoomName, form: HlsForm, from_sequence: u64) -> Arc<HlsSession> {
         let mut begun = self.0.begun.subscribe();
         loop {
-            if let Some(live) = self.live(room, from_sequence) {
+            if let Some(live) = self.live(room, form, from_sequence) {
                 return live;
             }
             // The sender lives as long as this store.
@@ -133,9 +132,9 @@ impl SessionStore {
         }
     }
 
-    /// The room's newest session.
-    pub fn newest(&self, room: &RoomName) -> Option<Arc<HlsSession>> {
-        self.rooms().get(room)?.last().cloned()
+    /// The room's newest session of a form.
+    pub fn newest(&self, room: &RoomName, form: HlsForm) -> Option<Arc<HlsSession>> {
+        self.rooms().get(room)?.iter().rfind(|session| session.form() == form).cloned()
     }
 
     /// Notes that a viewer asked for the session.
@@ -144,8 +143,8 @@ impl SessionStore {
     }
 
     /// Begins a session of `room`, which has a publisher with these numbers.
-    pub fn begin(&self, room: &RoomName, reserve: NumberReserve) -> Arc<HlsSession> {
-        let (session, retired) = self.begin_in(&mut self.rooms_mut(), room);
+    pub fn begin(&self, room: &RoomName, form: HlsForm, reserve: NumberReserve) -> Arc<HlsSession> {
+        let (session, retired) = self.begin_in(&mut self.rooms_mut(), room, form);
         // It is new, and so continues from any numbers.
         session.resume(reserve);
         self.retire(retired);
@@ -168,6 +167,11 @@ impl SessionStore {
         self.0.storage.delete(&change.expired);
     }
 
+    /// Lists a part of the segment that comes next.
+    pub fn publish_part(&self, session: &HlsSession, part: Part, program_date_time_ms: u64) {
+        session.publish_part(part, program_date_time_ms);
+    }
+
     /// The session is over: its playlist, its segments and their files go.
     pub fn remove(&self, session: &Arc<HlsSession>) {
         let mut rooms = self.rooms_mut();
@@ -182,15 +186,16 @@ impl SessionStore {
     }
 
     /// Cuts one stream.
-    pub fn segmenter(&self) -> Segmenter {
+    pub fn segmenter<C: Container>(&self, container: C) -> Segmenter<C> {
         let target_ms = self.0.settings.target_ms;
         let gop_max_ms = SegmenterConfig::default().gop_max_ms;
         let config = SegmenterConfig {
             target_ms,
             first_target_ms: FIRST_TARGET_MS.min(target_ms),
             gop_max_ms: gop_max_ms.max(target_ms),
+            part_ms: self.0.settings.parts.map(|parts| parts.target_ms),
         };
-        Segmenter::new(config, self.0.buffers.clone())
+        Segmenter::with_container(config, container, self.0.buffers.clone())
     }
 
     pub fn keep_ended(&self) -> Duration {
@@ -199,18 +204,19 @@ impl SessionStore {
 
     /// Whether the session is cut only for viewers, of whom none was seen for too long.
     pub fn is_idle(&self, session: &HlsSession) -> bool {
-        self.0.settings.mode == HlsMode::OnDemand
+        self.mode(session.form()) != Some(HlsMode::Always)
             && session.is_idle(self.0.clock.now_ms(), self.0.settings.idle_timeout)
     }
 
     /// Begins a session of `room` and returns it, unless one is live: two viewers who ask at once get the same session.
-    pub fn begin_unless_live(&self, room: &RoomName) -> Option<Arc<HlsSession>> {
+    pub fn begin_unless_live(&self, room: &RoomName, form: HlsForm) -> Option<Arc<HlsSession>> {
         let mut rooms = self.rooms_mut();
-        let newest = rooms.get(room).and_then(|sessions| sessions.last());
+        let of_form = |session: &&Arc<HlsSession>| session.form() == form;
+        let newest = rooms.get(room).and_then(|sessions| sessions.iter().rfind(of_form));
         if newest.is_some_and(|session| session.is_live()) {
             return None;
         }
-        let (session, retired) = self.begin_in(&mut rooms, room);
+        let (session, retired) = self.begin_in(&mut rooms, room, form);
         drop(rooms);
         self.retire(retired);
         session.touch(self.0.clock.now_ms());
@@ -221,18 +227,23 @@ impl SessionStore {
         &self,
         rooms: &mut HashMap<RoomName, Vec<Arc<HlsSession>>>,
         room: &RoomName,
+        form: HlsForm,
     ) -> (Arc<HlsSession>, Option<Arc<HlsSession>>) {
         let sessions = rooms.entry(room.clone()).or_default();
         let reached = sessions.iter().map(|session| session.next_numbers());
         let shape = SessionShape {
-            format: TsContainer::FORMAT,
+            form,
+            parts: self.0.settings.parts.filter(|_| form == HlsForm::Fmp4),
             window: self.0.settings.window,
             target_ms: self.0.settings.target_ms,
             follows: self.0.settings.in_cluster || !sessions.is_empty(),
             above: reached.fold(HlsNumbers::default(), HlsNumbers::max),
         };
         let session = Arc::new(HlsSession::new(room.clone(), shape));
-        let retired = (sessions.len() > ENDED_SESSIONS_MAX).then(|| sessions.remove(0));
+        let of_form = |session: &Arc<HlsSession>| session.form() == form;
+        let is_over = sessions.iter().filter(|session| of_form(session)).count() > ENDED_SESSIONS_MAX;
+        let oldest = sessions.iter().position(of_form).filter(|_| is_over);
+        let retired = oldest.map(|oldest| sessions.remove(oldest));
         sessions.push(session.clone());
         self.0.begun.send_replace(());
         (session, retired)

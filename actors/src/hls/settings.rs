@@ -2,7 +2,38 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use synctv_media::hls::{
+    container::{Container, SegmentFormat},
+    fmp4::container::Fmp4Container,
+    playlist::PartConfig,
+    ts::container::TsContainer,
+};
+
 use super::storage;
+
+/// The form of a session's segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HlsForm {
+    /// MPEG-TS.
+    Ts,
+    /// Fragmented MP4.
+    Fmp4,
+}
+
+impl HlsForm {
+    /// The format of its segments.
+    pub fn format(self) -> &'static SegmentFormat {
+        match self {
+            Self::Ts => TsContainer::FORMAT,
+            Self::Fmp4 => Fmp4Container::FORMAT,
+        }
+    }
+
+    /// The form that has segments of this format.
+    pub(super) fn of_format(format: &SegmentFormat) -> Self {
+        if *format == *Fmp4Container::FORMAT { Self::Fmp4 } else { Self::Ts }
+    }
+}
 
 /// Which streams are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +47,12 @@ pub enum HlsMode {
 /// What HLS of all rooms has in common.
 #[derive(Debug, Clone)]
 pub struct HlsSettings {
-    /// Which streams are cut.
+    /// Which streams are cut into MPEG-TS.
     pub mode: HlsMode,
+    /// Which streams are cut into fragmented MP4, if any.
+    pub fmp4: Option<HlsMode>,
+    /// The parts of fragmented MP4, if there are any.
+    pub parts: Option<PartConfig>,
     /// How long segments should be, in milliseconds.
     pub target_ms: u32,
     /// How many segments a playlist lists.
@@ -35,6 +70,14 @@ pub struct HlsSettings {
 }
 
 impl HlsSettings {
+    /// Which streams are cut into segments of a form, if any.
+    pub fn mode_of(&self, form: HlsForm) -> Option<HlsMode> {
+        match form {
+            HlsForm::Ts => Some(self.mode),
+            HlsForm::Fmp4 => self.fmp4,
+        }
+    }
+
     /// The first sequence number that no earlier process of a node which is alone has used. Nodes that share a store have
     /// their numbers there.
     pub fn first_sequence(&self) -> u64 {

@@ -1,19 +1,65 @@
 //! One segment of a session, wherever its bytes are.
 
 use std::{
+    ops::Range,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
-use synctv_media::hls::segment_name::SegmentName;
+use synctv_media::hls::{
+    segment::SegmentPart,
+    segment_name::{Piece, SegmentName},
+};
 
 /// A segment. Its bytes are in memory until they are in a file and memory is needed for newer ones.
 #[derive(Debug)]
 pub struct StoredSegment {
     name: SegmentName,
     size_bytes: usize,
+    /// Where each of its parts ends, if it has any.
+    part_ends: Box<[usize]>,
     state: Mutex<State>,
+}
+
+/// A segment, or a part of one.
+#[derive(Debug, Clone)]
+pub struct StoredPiece {
+    segment: Arc<StoredSegment>,
+    name: SegmentName,
+    range: Range<usize>,
+}
+
+impl StoredPiece {
+    /// All of what is stored under one name.
+    pub fn whole(segment: Arc<StoredSegment>) -> Self {
+        let (name, range) = (segment.name, 0..segment.size_bytes);
+        Self { segment, name, range }
+    }
+
+    /// A part of a segment, if it has that many.
+    pub(super) fn part(segment: Arc<StoredSegment>, index: u32) -> Option<Self> {
+        let at = index as usize;
+        let end = *segment.part_ends.get(at)?;
+        let start = at.checked_sub(1).and_then(|before| segment.part_ends.get(before)).copied().unwrap_or(0);
+        let name = segment.name.with(Piece::Part(index));
+        Some(Self { segment, name, range: start..end })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> SegmentName {
+        self.name
+    }
+
+    /// What is stored.
+    pub fn segment(&self) -> &StoredSegment {
+        &self.segment
+    }
+
+    /// Where its bytes are in what is stored.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
 }
 
 #[derive(Debug)]
@@ -35,7 +81,17 @@ pub enum SegmentPlace {
 impl StoredSegment {
     /// A segment in memory.
     pub(crate) fn new(name: SegmentName, bytes: Bytes) -> Self {
-        Self { name, size_bytes: bytes.len(), state: Mutex::new(State::Memory { bytes, file: None }) }
+        let (size_bytes, state) = (bytes.len(), Mutex::new(State::Memory { bytes, file: None }));
+        Self { name, size_bytes, part_ends: Box::default(), state }
+    }
+
+    /// The same with its parts.
+    pub(super) fn with_parts(self, parts: &[SegmentPart]) -> Self {
+        let ends = parts.iter().scan(0, |end, part| {
+            *end += part.size_bytes;
+            Some(*end)
+        });
+        Self { part_ends: ends.collect(), ..self }
     }
 
     /// Its name.

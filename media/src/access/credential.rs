@@ -43,13 +43,18 @@ pub enum Credential {
 impl Credential {
     /// Finds the first credential in a query. Neither tokens nor keys have characters that need escapes.
     pub fn in_query(query: &str) -> Option<Self> {
-        query.split('&').find_map(|pair| match pair.split_once('=')? {
-            (_, "") => None,
-            ("token", token) => Some(Self::Token(token.into())),
+        match Self::pair_in(query)?.split_once('=')? {
             // A key that is none reads as a token, which it is not either: it is answered as one that is invalid.
             ("key", key) => Some(SignedKey::parse(key).map_or_else(|| Self::Token(key.into()), Self::Key)),
-            _ => None,
-        })
+            (_, token) => Some(Self::Token(token.into())),
+        }
+    }
+
+    /// Finds the same with its name, as it stands in the query.
+    pub fn pair_in(query: &str) -> Option<&str> {
+        let is_credential =
+            |pair: &&str| matches!(pair.split_once('='), Some(("token" | "key", text)) if !text.is_empty());
+        query.split('&').find(is_credential)
     }
 
     /// Reads the value of an `Authorization` header. A signed key may be sent as a bearer token, too.

@@ -1,6 +1,6 @@
 //! The body of an AV1 sequence header: AV1CodecConfigurationRecord ("AV1 Codec ISO Media File Format Binding", section 2.3).
 
-use super::{bits::BitReader, frame_size::FrameSize};
+use super::bits::BitReader;
 
 const SEQUENCE_HEADER_OBU: u8 = 1;
 
@@ -37,8 +37,8 @@ impl Av1Record {
     }
 }
 
-/// The size that the sequence header OBU in a record names, if there is one.
-pub(super) fn frame_size(record: &[u8]) -> Option<FrameSize> {
+/// Width and height that the sequence header OBU in a record names, if there is one.
+pub(super) fn frame_size(record: &[u8]) -> Option<(u32, u32)> {
     let mut rest = record.get(4..)?;
     loop {
         let (kind, payload, behind) = split_obu(rest)?;
@@ -74,7 +74,7 @@ fn leb128(bytes: &mut &[u8]) -> Option<usize> {
 }
 
 /// AV1, section 5.5.1.
-fn sequence_size(payload: &[u8]) -> Option<FrameSize> {
+fn sequence_size(payload: &[u8]) -> Option<(u32, u32)> {
     let mut bits = BitReader::new(payload);
     bits.skip(3 + 1)?;
     if bits.flag()? {
@@ -83,7 +83,7 @@ fn sequence_size(payload: &[u8]) -> Option<FrameSize> {
         skip_operating_points(&mut bits)?;
     }
     let (width_bits, height_bits) = (bits.bits(4)? as usize + 1, bits.bits(4)? as usize + 1);
-    FrameSize::new(bits.bits(width_bits)?.checked_add(1)?, bits.bits(height_bits)?.checked_add(1)?)
+    Some((bits.bits(width_bits)?.checked_add(1)?, bits.bits(height_bits)?.checked_add(1)?))
 }
 
 fn skip_operating_points(bits: &mut BitReader<'_>) -> Option<()> {

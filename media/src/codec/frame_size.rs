@@ -34,7 +34,7 @@ impl FrameSize {
     /// Reads the codec's own part of such a body.
     pub fn of_record(codec: VideoCodec, record: &[u8]) -> Option<Self> {
         match codec {
-            VideoCodec::Av1 => av1::frame_size(record),
+            VideoCodec::Av1 => av1::frame_size(record).and_then(|(width, height)| Self::new(width, height)),
             VideoCodec::H264 => h264(&payload_of(&parse_avcc(record).ok()?, H264_SPS)?),
             VideoCodec::H265 => h265(&payload_of(&parse_hvcc(record).ok()?, H265_SPS)?),
             _ => None,

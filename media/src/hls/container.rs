@@ -1,6 +1,6 @@
 //! What a segment's bytes look like is the business of a container; the segmenter only says when one begins and ends.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -9,6 +9,7 @@ use super::audio_clock::FrameSpan;
 use crate::{
     codec::{
         adts::AdtsError,
+        frame_size::FrameSize,
         nal::{AccessUnitError, NalConfigError},
     },
     flv::{
@@ -65,6 +66,15 @@ pub enum ContainerError {
     /// An audio frame that is larger than any real one, in bytes.
     #[error("an audio frame of {0} bytes")]
     AudioFrameSize(usize),
+    /// A sequence header that cannot be used.
+    #[error("a sequence header of {0} that cannot be used")]
+    SequenceHeader(Codec),
+    /// A sequence header that is larger than any real one, in bytes.
+    #[error("a sequence header of {0} bytes")]
+    SequenceHeaderSize(usize),
+    /// An audio frame whose header cannot be read.
+    #[error("a frame of {0} that cannot be read")]
+    AudioFrame(AudioCodec),
 }
 
 /// A codec that cannot be in segments, and why.
@@ -83,18 +93,57 @@ pub struct SegmentFormat {
     pub extension: &'static str,
     /// The media type, for `Content-Type`.
     pub content_type: &'static str,
+    /// The extension of initialisation sections, if segments need one.
+    pub init_extension: Option<&'static str>,
     /// The lowest EXT-X-VERSION of playlists that list such segments (RFC 8216, section 7).
     pub playlist_version: u8,
+}
+
+/// The initialisation section of segments (RFC 8216, section 3.3), and what a multivariant playlist says of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitSection {
+    /// The container's bytes.
+    pub bytes: Bytes,
+    /// The codecs' names (RFC 6381), with commas between them.
+    pub codecs: String,
+    /// The size of video, if it is known.
+    pub frame_size: Option<FrameSize>,
+    /// Frames of video in a thousand seconds, if that is known.
+    pub frame_rate_milli: Option<u32>,
+}
+
+/// Frames that are written at once: a segment, or a part of one.
+#[derive(Debug, Clone, Copy)]
+pub struct Fragment<'a, F> {
+    /// The segment's leading track.
+    pub lead: Lead,
+    /// The frames in their order.
+    pub frames: &'a [Timed<F>],
+    /// They are the first of their segment.
+    pub begins_segment: bool,
+    /// The decoding time of the frame of video behind them, if it is known.
+    pub next_video_ms: Option<i64>,
+    /// Audio may come later in the segment if there is none among them.
+    pub expects_audio: bool,
+}
+
+/// What was seen while frames were written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteReport {
+    /// The segment's tracks are not those of the segment before it.
+    pub has_other_tracks: bool,
+    /// Frames that do not fit the tracks that the segment began with.
+    pub left_out: u64,
 }
 
 /// Turns the frames of FLV tags into the bytes of segments.
 ///
 /// A frame is read when it comes, so that one that is refused cannot have ended a segment, and written with all the
 /// others of its segment. What is read keeps what it takes to write it: a sequence header counts for the frames that are
-/// read after it, whenever they are written.
-pub trait Container {
+/// read after it, whenever they are written. It and its frames go to the thread of their stream.
+pub trait Container: fmt::Debug + Default + Send + Unpin + 'static {
     /// A frame that was read. It shares the memory of the tag that it came in.
-    type Frame: fmt::Debug + Clone;
+    type Frame: fmt::Debug + Clone + Send + Unpin + 'static;
 
     /// The form of its segments.
     const FORMAT: &'static SegmentFormat;
@@ -102,14 +151,18 @@ pub trait Container {
     /// How far a frame may be behind those before it in a segment, in milliseconds.
     const LATE_MAX_MS: i64;
 
-    /// The most that a segment takes beside its frames, in bytes.
-    const SEGMENT_OVERHEAD_BYTES: usize;
+    /// The most that a fragment takes beside its frames, in bytes.
+    const FRAGMENT_OVERHEAD_BYTES: usize;
+
+    /// Segments may be written in parts.
+    const HAS_PARTS: bool;
 
     /// Takes a video sequence header, without the tag's own header. After an error there is none.
     fn set_video(&mut self, codec: VideoCodec, header: &[u8]) -> Result<(), ContainerError>;
 
-    /// Takes an audio sequence header; an empty one for codecs that have none. After an error there is none.
-    fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), ContainerError>;
+    /// Takes an audio sequence header; an empty one for codecs that have none. Returns whether frames behind it need
+    /// another segment than those before. After an error there is none.
+    fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<bool, ContainerError>;
 
     /// Reads a frame of video; `data` is what follows `header` in the tag. `None` if it has nothing to show.
     fn video(&mut self, header: &VideoHeader, data: Bytes) -> Result<Option<Self::Frame>, ContainerError>;
@@ -124,14 +177,20 @@ pub trait Container {
     /// A frame of silence in the audio track's form, and how long it plays; `None` if there is no such form.
     fn silence(&self) -> Option<(Self::Frame, FrameSpan)>;
 
-    /// Whether a frame is the first of another sequence, though no sequence header came: its parameter sets came in band.
+    /// Whether a frame is the first of another sequence, though no sequence header came: what describes it came in band.
     fn begins_sequence(frame: &Self::Frame) -> bool;
+
+    /// Whether decoding can begin at a frame of video; `None` for one of audio.
+    fn is_keyframe(frame: &Self::Frame) -> Option<bool>;
 
     /// The most that a frame takes in a segment, in bytes.
     fn size_max_bytes(frame: &Self::Frame) -> usize;
 
-    /// Appends a segment to `out`: the frames in their order. True if its tracks are not those of the segment before it.
-    fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[Timed<Self::Frame>]) -> bool;
+    /// Appends frames to `out`. Those of one segment follow each other in as many fragments as they are given in.
+    fn write(&mut self, out: &mut Vec<u8>, fragment: &Fragment<'_, Self::Frame>) -> WriteReport;
+
+    /// The initialisation section of the segment that is being written, if the container has any.
+    fn init(&self) -> Option<Arc<InitSection>>;
 
     /// The next segment does not continue the last one.
     fn discontinuity(&mut self);

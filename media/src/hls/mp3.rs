@@ -49,6 +49,12 @@ impl Mp3Header {
         FrameSpan { samples, rate_hz: rate_hz >> halvings }
     }
 
+    /// The number of channels.
+    pub fn channels(self) -> u8 {
+        const MONO: u8 = 3;
+        if self.mode >> 6 == MONO { 1 } else { 2 }
+    }
+
     /// A frame of silence: the lowest bit rate, and zeros, by which no granule has any spectral data and nothing of an
     /// earlier frame is referred to.
     pub fn silence(self) -> Vec<u8> {
@@ -113,6 +119,7 @@ mod tests {
         ] {
             let header = Mp3Header::parse(frame).unwrap();
             assert_eq!(header.span(), FrameSpan { samples, rate_hz });
+            assert_eq!(header.channels(), if frame[3] >> 6 == 3 { 1 } else { 2 });
             let silence = header.silence();
             assert_eq!((silence.len(), Mp3Header::parse(&silence)), (size_bytes, Some(header)));
             // Behind the header and the side information, which is longest for two channels.

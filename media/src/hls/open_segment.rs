@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::{
     buffer_pool::BufferPool,
-    container::{Container, Lead, Timed},
-    segment::SEGMENT_MAX_BYTES,
+    container::{Container, Fragment, Lead, Timed},
+    interleaver::Lane,
+    segment::{Part, SEGMENT_MAX_BYTES, Segment, SegmentHead, SegmentPart},
 };
 use crate::flv::TAG_OVERHEAD_BYTES;
 
@@ -40,6 +41,7 @@ pub(super) struct OpenSegment<F> {
     pub(super) repeats: bool,
     gop: Option<OpenGop>,
     frames: Vec<Timed<F>>,
+    written: WrittenParts,
     /// What the frames take once they are written, at most.
     size_max_bytes: usize,
     /// What the frames keep in memory, at most: the batches that they are slices of, with all that is not in the segment.
@@ -55,10 +57,52 @@ struct OpenGop {
     last_ms: i64,
 }
 
-/// A segment's bytes, and what was seen while they were written.
-pub(super) struct Written {
-    pub(super) bytes: Bytes,
-    pub(super) has_other_tracks: bool,
+/// The parts of an open segment that were written. Their frames stay, as a GOP may have to be repeated.
+#[derive(Debug, Default)]
+struct WrittenParts {
+    bytes: Vec<Bytes>,
+    parts: Vec<SegmentPart>,
+    frame_count: usize,
+    /// Where the next one begins; at the segment's own time if there is none.
+    end_ms: Option<i64>,
+}
+
+/// Where a part ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PartEnd {
+    /// The time of the frame behind it.
+    end_ms: i64,
+    /// The same, if that is of video.
+    next_video_ms: Option<i64>,
+    /// Frames at the end that belong to the next part.
+    rest_count: usize,
+    /// What it says of its duration at most: one frame may last for longer than a part may.
+    duration_max_ms: i64,
+}
+
+/// A segment that was finished.
+pub(super) struct Finished {
+    pub(super) segment: Segment,
+    pub(super) left_out: u64,
+}
+
+/// A part that was finished.
+pub(super) struct FinishedPart {
+    pub(super) part: Part,
+    pub(super) left_out: u64,
+}
+
+impl PartEnd {
+    /// In front of a frame that is not in the segment yet.
+    pub(super) fn here(lane: Lane, time_ms: i64) -> Self {
+        let next_video_ms = (lane == Lane::Video).then_some(time_ms);
+        Self { end_ms: time_ms, next_video_ms, rest_count: 0, duration_max_ms: i64::MAX }
+    }
+
+    /// A bound for the duration that the part says it has.
+    pub(super) fn no_longer_than(self, limit_ms: Option<i64>) -> Self {
+        Self { duration_max_ms: limit_ms.unwrap_or(i64::MAX), ..self }
+    }
 }
 
 impl<F> OpenSegment<F> {
@@ -72,6 +116,7 @@ impl<F> OpenSegment<F> {
             repeats: false,
             gop: None,
             frames: Vec::new(),
+            written: WrittenParts::default(),
             size_max_bytes: 0,
             kept_max_bytes: 0,
         }
@@ -138,9 +183,105 @@ impl<F> OpenSegment<F> {
         }
     }
 
-    pub(super) fn write<C: Container<Frame = F>>(&self, container: &mut C, buffers: &BufferPool) -> Written {
-        let mut buffer = buffers.take(C::SEGMENT_OVERHEAD_BYTES.saturating_add(self.size_max_bytes));
-        let has_other_tracks = container.write_segment(&mut buffer, self.lead, &self.frames);
-        Written { bytes: buffers.lend(buffer), has_other_tracks }
+    /// How far the open part goes with a frame of this time; `None` if it has no frame yet.
+    pub(super) fn part_age_ms(&self, time_ms: i64) -> Option<i64> {
+        (self.frames.len() > self.written.frame_count).then(|| time_ms.saturating_sub(self.part_first_ms()))
+    }
+
+    /// The end of the open part in front of its last frame; `None` if it has no other.
+    pub(super) fn last_boundary<C: Container<Frame = F>>(&self) -> Option<PartEnd> {
+        let (last, before) = self.frames.get(self.written.frame_count..)?.split_last()?;
+        let is_later = !before.is_empty() && last.time_ms > self.part_first_ms();
+        let next_video_ms = C::is_keyframe(&last.frame).map(|_| last.time_ms);
+        let end_ms = last.time_ms;
+        is_later.then_some(PartEnd { end_ms, next_video_ms, rest_count: 1, duration_max_ms: i64::MAX })
+    }
+
+    /// Writes the open part.
+    pub(super) fn end_part<C: Container<Frame = F>>(
+        &mut self,
+        container: &mut C,
+        buffers: &BufferPool,
+        end: PartEnd,
+        expects_audio: bool,
+    ) -> FinishedPart {
+        let (first_index, first_ms) = (self.written.frame_count, self.part_first_ms());
+        let end_index = self.frames.len().saturating_sub(end.rest_count);
+        let frames = self.frames.get(first_index..end_index).unwrap_or_default();
+        let begins_segment = first_index == 0;
+        let next_video_ms = end.next_video_ms;
+        let size_max_bytes = frames.iter().map(|timed| C::size_max_bytes(&timed.frame)).sum::<usize>();
+        let mut buffer = buffers.take(C::FRAGMENT_OVERHEAD_BYTES.saturating_add(size_max_bytes));
+        let independent = match frames.iter().find_map(|timed| C::is_keyframe(&timed.frame)) {
+            _ if begins_segment => self.independent,
+            Some(is_keyframe) => is_keyframe,
+            None => self.lead == Lead::Audio,
+        };
+        let fragment = Fragment { lead: self.lead, frames, begins_segment, next_video_ms, expects_audio };
+        let report = container.write(&mut buffer, &fragment);
+        self.discontinuity |= report.has_other_tracks;
+        let duration_ms = end.end_ms.saturating_sub(first_ms).min(end.duration_max_ms);
+        let duration_ms = u64::try_from(duration_ms).unwrap_or(0);
+        let part = SegmentPart { duration_ms, size_bytes: buffer.len(), independent };
+        let bytes = buffers.lend(buffer);
+        self.written.bytes.push(bytes.clone());
+        self.written.parts.push(part);
+        self.written.frame_count = end_index;
+        self.written.end_ms = Some(end.end_ms);
+        let head = begins_segment.then(|| self.head(container));
+        FinishedPart { part: Part { bytes, part, head }, left_out: report.left_out }
+    }
+
+    /// Writes what is left, and puts the parts together.
+    pub(super) fn finish<C: Container<Frame = F>>(
+        mut self,
+        container: &mut C,
+        buffers: &BufferPool,
+        end: PartEnd,
+        expects_audio: bool,
+    ) -> Finished {
+        let end_ms = end.end_ms;
+        let next_video_ms = (self.lead == Lead::Video && !self.repeats).then_some(end_ms);
+        let end = PartEnd { next_video_ms, ..end };
+        let has_rest = self.frames.len() > self.written.frame_count || self.written.parts.is_empty();
+        let left_out =
+            if has_rest { self.end_part(container, buffers, end, expects_audio).left_out } else { 0 };
+        let SegmentHead { first_ms, discontinuity, independent, init } = self.head(container);
+        let segment = Segment {
+            bytes: self.written.joined(buffers),
+            duration_ms: u64::try_from(end_ms.saturating_sub(self.first_ms)).unwrap_or(0),
+            first_ms,
+            discontinuity,
+            forced_cut: false,
+            independent,
+            init,
+            parts: self.written.parts,
+        };
+        Finished { segment, left_out }
+    }
+
+    fn head<C: Container<Frame = F>>(&self, container: &C) -> SegmentHead {
+        SegmentHead {
+            first_ms: self.stream_ms,
+            discontinuity: self.discontinuity,
+            independent: self.independent,
+            init: container.init(),
+        }
+    }
+
+    fn part_first_ms(&self) -> i64 {
+        self.written.end_ms.unwrap_or(self.first_ms)
+    }
+}
+
+impl WrittenParts {
+    /// All bytes. A segment of one part is not copied.
+    fn joined(&mut self, buffers: &BufferPool) -> Bytes {
+        if self.bytes.len() <= 1 {
+            return self.bytes.pop().unwrap_or_default();
+        }
+        let mut whole = buffers.take(self.bytes.iter().map(Bytes::len).sum());
+        self.bytes.drain(..).for_each(|part| whole.extend_from_slice(&part));
+        buffers.lend(whole)
     }
 }

@@ -4,7 +4,12 @@ use std::{collections::VecDeque, fmt::Write};
 
 use thiserror::Error;
 
-use super::{container::SegmentFormat, segment_name::SegmentName};
+use super::{
+    blocking_request::{BlockingRequest, DirectiveError},
+    container::{InitSection, SegmentFormat},
+    segment::SegmentPart,
+    segment_name::{Piece, SegmentName},
+};
 
 /// The first segment may be this much shorter than later ones before the target duration has to be raised.
 const HEADROOM_MS: u64 = 250;
@@ -35,6 +40,43 @@ pub struct PlaylistConfig {
     /// The discontinuity sequence number of the first segment, if that is no discontinuity itself (RFC 8216, section
     /// 4.3.3.3). A playlist that takes over from another one goes on from there.
     pub first_discontinuity_sequence: u64,
+    /// The parts of segments, if there are any.
+    pub parts: Option<PartConfig>,
+}
+
+/// What a playlist says of parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartConfig {
+    /// The longest part, in milliseconds.
+    pub target_ms: u32,
+    /// How far behind the end of the playlist players stay, in milliseconds (PART-HOLD-BACK).
+    pub hold_back_ms: u32,
+}
+
+impl PartConfig {
+    /// PART-TARGET is so much longer than parts are meant to be: timestamps are rounded.
+    const SLACK_MS: u32 = 4;
+    /// Parts of a segment but the last may be this much shorter, in percent of the target
+    /// (draft-pantos-hls-rfc8216bis, section 4.4.4.9).
+    const LEAST_PERCENT: u64 = 85;
+
+    /// Parts of a length, and a hold-back that is three of them unless it is given.
+    pub fn new(target_ms: u32, hold_back_ms: Option<u32>) -> Self {
+        let default_ms = target_ms.saturating_add(Self::SLACK_MS).saturating_mul(3);
+        Self { target_ms, hold_back_ms: hold_back_ms.unwrap_or(default_ms) }
+    }
+
+    /// PART-TARGET, in milliseconds.
+    pub fn declared_ms(self) -> u32 {
+        self.target_ms.saturating_add(Self::SLACK_MS)
+    }
+
+    /// Whether the frames of a stream make parts that are long enough, by those of a segment.
+    fn fits(self, parts: &[SegmentPart]) -> bool {
+        let target_ms = u64::from(self.declared_ms());
+        let is_long = |part: &SegmentPart| part.duration_ms * 100 >= target_ms * Self::LEAST_PERCENT;
+        parts.iter().rev().skip(1).all(is_long)
+    }
 }
 
 /// A segment, as far as its playlist is concerned.
@@ -52,6 +94,39 @@ pub struct SegmentInfo {
     pub program_date_time_ms: u64,
     /// Its size.
     pub size_bytes: usize,
+    /// The number of its initialisation section, if it needs one.
+    pub init: Option<u64>,
+}
+
+/// A segment of which parts are listed, as far as it is known before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenInfo {
+    /// As in [`SegmentInfo`].
+    pub discontinuity: bool,
+    /// As in [`SegmentInfo`].
+    pub independent: bool,
+    /// As in [`SegmentInfo`].
+    pub program_date_time_ms: u64,
+    /// As in [`SegmentInfo`].
+    pub init: Option<u64>,
+}
+
+/// The answer to a [`BlockingRequest`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// The playlist as it is.
+    Ready,
+    /// It does not list what is asked for yet.
+    Hold,
+}
+
+/// Which of its two texts a playlist is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Segments.
+    Segments,
+    /// Segments and their parts.
+    Parts,
 }
 
 /// Why a playlist does not take a segment.
@@ -78,7 +153,7 @@ pub enum PlaylistError {
 /// (section 6.2.1) forbids to change it and (section 4.3.3.1) forbids longer segments. Should a longer one come later, it
 /// is raised, as players read it anew with every playlist, but refuse or stall on segments beyond it. It is lowered again
 /// when none has needed it for a minute: every viewer who comes meanwhile starts three target durations behind.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Playlist {
     config: PlaylistConfig,
     state: State,
@@ -90,6 +165,10 @@ pub struct Playlist {
     calm: Calm,
     listed: VecDeque<Listed>,
     gone: VecDeque<Gone>,
+    /// The segment whose parts come.
+    open: Option<OpenSegment>,
+    /// `None` if there are none. Decided by the first segment, as players do not bear a change.
+    parts: Option<PartConfig>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,21 +177,28 @@ enum State {
     Ended,
 }
 
+#[derive(Debug, Clone)]
+struct OpenSegment {
+    info: OpenInfo,
+    parts: Vec<SegmentPart>,
+}
+
 /// The segments since the last one that needed the target duration.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Calm {
     played_ms: u64,
     longest_s: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Listed {
     info: SegmentInfo,
+    parts: Vec<SegmentPart>,
     /// The longest playlist that listed it.
     longest_ms: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Gone {
     sequence: u64,
     until_ms: u64,
@@ -131,6 +217,8 @@ impl Playlist {
             calm: Calm::default(),
             listed: VecDeque::new(),
             gone: VecDeque::new(),
+            open: None,
+            parts: config.parts,
         }
     }
 
@@ -144,8 +232,12 @@ impl Playlist {
             return Err(PlaylistError::Sequence { expected: self.next_sequence, got: info.sequence });
         }
         self.next_sequence = self.next_sequence.saturating_add(1);
+        let parts = self.open.take().map(|open| open.parts).unwrap_or_default();
+        if self.listed.is_empty() {
+            self.parts = self.parts.filter(|config| config.fits(&parts));
+        }
         self.raise_target(info.duration_ms);
-        self.listed.push_back(Listed { info, longest_ms: 0 });
+        self.listed.push_back(Listed { info, parts, longest_ms: 0 });
         let left = std::iter::from_fn(|| self.remove_oldest(now_ms)).take(LEAVE_MAX).collect();
         self.lower_target(info.duration_ms);
         let duration_ms = self.duration_ms();
@@ -153,9 +245,67 @@ impl Playlist {
         Ok(left)
     }
 
+    /// Lists a part of the next segment; `info` counts with the first of them. The last one comes before the segment as well.
+    pub fn push_part(&mut self, info: OpenInfo, part: SegmentPart) {
+        if self.parts.is_some() && self.state == State::Live {
+            self.open.get_or_insert(OpenSegment { info, parts: Vec::new() }).parts.push(part);
+        }
+    }
+
+    /// The number of parts of the next segment.
+    pub fn part_count(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.parts.len())
+    }
+
+    /// Whether parts are listed. Not before the first segment is.
+    pub fn has_parts(&self) -> bool {
+        self.parts.is_some() && !self.listed.is_empty()
+    }
+
+    /// Whether a request is answered now.
+    pub fn reload(&self, request: BlockingRequest) -> Result<Reload, DirectiveError> {
+        let (BlockingRequest { sequence, part }, Some(config)) = (request, self.parts) else {
+            return Ok(Reload::Ready);
+        };
+        if self.state == State::Ended || sequence < self.next_sequence && !self.is_behind_last_part(request) {
+            return Ok(Reload::Ready);
+        }
+        let ahead_max =
+            if config.target_ms < 1_000 { 3_000_u32.div_ceil(config.target_ms.max(1)) } else { 3 };
+        let part_count = self.part_count() as u64;
+        let is_open = sequence == self.next_sequence;
+        let reached = if is_open { part_count } else { 0 };
+        let is_far_part = part.is_some_and(|part| u64::from(part) >= reached + u64::from(ahead_max));
+        if sequence > self.next_sequence.saturating_add(1) || (sequence >= self.next_sequence && is_far_part)
+        {
+            return Err(DirectiveError::TooFar);
+        }
+        let is_listed = match part {
+            Some(part) if is_open => u64::from(part) < part_count,
+            // It means the first part of the segment that follows.
+            _ => sequence < self.next_sequence && part_count > 0,
+        };
+        Ok(if is_listed { Reload::Ready } else { Reload::Hold })
+    }
+
+    /// Whether a part is about to be listed: it is the next one, or the one behind it.
+    pub fn awaits_part(&self, sequence: u64, index: u32) -> bool {
+        let (next, count) = (self.next_sequence, self.part_count() as u64);
+        let is_near = (sequence == next && (count..=count + 1).contains(&index.into()))
+            || (sequence == next.saturating_add(1) && index == 0);
+        self.has_parts() && self.state == State::Live && is_near
+    }
+
+    /// Whether a part of the newest segment is asked for that it does not have.
+    fn is_behind_last_part(&self, BlockingRequest { sequence, part }: BlockingRequest) -> bool {
+        let newest = self.listed.back().filter(|newest| newest.info.sequence == sequence);
+        newest.zip(part).is_some_and(|(newest, part)| part as usize >= newest.parts.len())
+    }
+
     /// No more segments will come.
     pub fn end(&mut self) {
         self.state = State::Ended;
+        self.open = None;
     }
 
     /// The sequence number that the next segment must have.
@@ -194,15 +344,67 @@ impl Playlist {
 
     /// The playlist's text (section 4.3), with `uri_prefix` before each segment's name; `None` before the first segment,
     /// as there is no target duration yet.
-    pub fn render(&self, uri_prefix: &str) -> Option<String> {
+    pub fn render(&self, uri_prefix: &str, detail: Detail) -> Option<String> {
         let first = self.listed.front()?;
+        let parts = self.parts.filter(|_| detail == Detail::Parts);
+        let open = self.open.as_ref().filter(|_| parts.is_some());
         let mut text = String::with_capacity(200 + self.listed.len() * (100 + uri_prefix.len()));
         self.render_head(&mut text, first.info.sequence);
-        self.segments().for_each(|info| self.render_segment(&mut text, info, uri_prefix));
-        if self.state == State::Ended {
-            text.push_str("#EXT-X-ENDLIST\n");
+        if let Some(config) = parts {
+            render_part_config(&mut text, config);
         }
+        let mut writer = SegmentWriter { text, format: self.config.format, uri_prefix, init: None };
+        let first_with_parts = self.first_with_parts().filter(|_| parts.is_some()).unwrap_or(u64::MAX);
+        for Listed { info, parts, .. } in &self.listed {
+            let parts = if info.sequence >= first_with_parts { &parts[..] } else { &[] };
+            writer.segment(info, parts);
+        }
+        if let Some(open) = open {
+            writer.head(&open.info);
+            writer.parts(self.next_sequence, &open.parts);
+        }
+        if self.state == State::Ended {
+            writer.text.push_str("#EXT-X-ENDLIST\n");
+        } else if parts.is_some() {
+            writer.hint(self.next_sequence, self.part_count());
+        }
+        Some(writer.text)
+    }
+
+    /// The text of a multivariant playlist (section 4.3.4) with this one, at `uri`, as its only variant; `None` before the
+    /// first segment.
+    pub fn render_multivariant(&self, init: &InitSection, uri: &str) -> Option<String> {
+        /// Later segments may need more than those that are listed.
+        const HEADROOM_PERCENT: u64 = 125;
+        let bits_per_s = |info: &SegmentInfo| info.size_bytes as u64 * 8_000 / info.duration_ms.max(1);
+        let peak = self.segments().map(bits_per_s).max()?.saturating_mul(HEADROOM_PERCENT) / 100;
+        let mut text = format!(
+            "#EXTM3U\n#EXT-X-VERSION:{}\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-STREAM-INF:BANDWIDTH={},CODECS=\"{}\"",
+            self.config.format.playlist_version,
+            peak.max(1),
+            init.codecs
+        );
+        // Writing to a String cannot fail.
+        if let Some(size) = init.frame_size {
+            let _ = write!(text, ",RESOLUTION={}x{}", size.width, size.height);
+        }
+        if let Some(rate) = init.frame_rate_milli {
+            let _ = write!(text, ",FRAME-RATE={}.{:03}", rate / 1_000, rate % 1_000);
+        }
+        let _ = write!(text, "\n{uri}\n");
         Some(text)
+    }
+
+    /// The oldest segment whose parts are listed: those beyond three target durations from the end are of no use
+    /// (draft-pantos-hls-rfc8216bis, section 6.2.2).
+    fn first_with_parts(&self) -> Option<u64> {
+        let mut behind_ms = 0_u64;
+        let near = self.listed.iter().rev().take_while(|listed| {
+            let is_near = behind_ms < self.target_s.saturating_mul(3_000);
+            behind_ms = behind_ms.saturating_add(listed.info.duration_ms);
+            is_near
+        });
+        near.last().map(|listed| listed.info.sequence)
     }
 
     fn render_head(&self, text: &mut String, media_sequence: u64) {
@@ -219,19 +421,8 @@ impl Playlist {
         }
     }
 
-    fn render_segment(&self, text: &mut String, info: &SegmentInfo, uri_prefix: &str) {
-        if info.discontinuity {
-            text.push_str("#EXT-X-DISCONTINUITY\n");
-        }
-        text.push_str("#EXT-X-PROGRAM-DATE-TIME:");
-        put_date_time(text, info.program_date_time_ms);
-        let (whole_s, rest_ms) = (info.duration_ms / 1_000, info.duration_ms % 1_000);
-        let name = self.name(info.sequence);
-        let _ = write!(text, "\n#EXTINF:{whole_s}.{rest_ms:03},\n{uri_prefix}{name}\n");
-    }
-
     fn name(&self, sequence: u64) -> SegmentName {
-        SegmentName { sequence, format: self.config.format }
+        SegmentName::whole(sequence, self.config.format)
     }
 
     fn raise_target(&mut self, duration_ms: u64) {
@@ -284,7 +475,7 @@ impl Playlist {
         if !is_over && self.listed.len() <= window.saturating_mul(WINDOWS_MAX) {
             return None;
         }
-        let Listed { info, longest_ms } = self.listed.pop_front()?;
+        let Listed { info, longest_ms, .. } = self.listed.pop_front()?;
         self.discontinuity_sequence =
             self.discontinuity_sequence.saturating_add(u64::from(info.discontinuity));
         let stay_ms = info.duration_ms.saturating_add(longest_ms).max(self.target_s.saturating_mul(2_000));
@@ -292,6 +483,73 @@ impl Playlist {
         let until_ms = now_ms.saturating_add(stay_ms).max(last_until_ms);
         self.gone.push_back(Gone { sequence: info.sequence, until_ms });
         Some(info)
+    }
+}
+
+fn render_part_config(text: &mut String, config: PartConfig) {
+    let seconds = |ms: u32| format!("{}.{:03}", ms / 1_000, ms % 1_000);
+    let (hold_back, target) = (seconds(config.hold_back_ms), seconds(config.declared_ms()));
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={hold_back}\n#EXT-X-PART-INF:PART-TARGET={target}\n"
+    );
+}
+
+/// Writes segments one after the other. Writing to a String cannot fail.
+struct SegmentWriter<'a> {
+    text: String,
+    format: &'static SegmentFormat,
+    uri_prefix: &'a str,
+    /// The initialisation section that counts so far.
+    init: Option<u64>,
+}
+
+impl SegmentWriter<'_> {
+    fn segment(&mut self, info: &SegmentInfo, parts: &[SegmentPart]) {
+        let SegmentInfo { sequence, discontinuity, independent, program_date_time_ms, init, .. } = *info;
+        self.head(&OpenInfo { discontinuity, independent, program_date_time_ms, init });
+        self.parts(sequence, parts);
+        let (whole_s, rest_ms) = (info.duration_ms / 1_000, info.duration_ms % 1_000);
+        let name = self.address(sequence, Piece::Whole);
+        let _ = write!(self.text, "#EXTINF:{whole_s}.{rest_ms:03},\n{name}\n");
+    }
+
+    /// What comes before a segment's first part.
+    fn head(&mut self, info: &OpenInfo) {
+        if info.discontinuity {
+            self.text.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if let Some(init) = info.init.filter(|init| info.discontinuity || self.init != Some(*init)) {
+            let name = self.address(init, Piece::Init);
+            let _ = writeln!(self.text, "#EXT-X-MAP:URI=\"{name}\"");
+            self.init = Some(init);
+        }
+        self.text.push_str("#EXT-X-PROGRAM-DATE-TIME:");
+        put_date_time(&mut self.text, info.program_date_time_ms);
+        self.text.push('\n');
+    }
+
+    fn parts(&mut self, sequence: u64, parts: &[SegmentPart]) {
+        for (index, part) in (0..).zip(parts) {
+            let (whole_s, rest_ms) = (part.duration_ms / 1_000, part.duration_ms % 1_000);
+            let name = self.address(sequence, Piece::Part(index));
+            let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
+            let _ = writeln!(
+                self.text,
+                "#EXT-X-PART:DURATION={whole_s}.{rest_ms:03},URI=\"{name}\"{independent}"
+            );
+        }
+    }
+
+    /// The part that comes next, unless its segment ends before it.
+    fn hint(&mut self, sequence: u64, index: usize) {
+        let name = self.address(sequence, Piece::Part(index as u32));
+        let _ = writeln!(self.text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{name}\"");
+    }
+
+    fn address(&self, sequence: u64, piece: Piece) -> String {
+        format!("{}{}", self.uri_prefix, SegmentName::whole(sequence, self.format).with(piece))
     }
 }
 
@@ -340,6 +598,7 @@ mod tests {
             target_ms: 2_000,
             first_sequence,
             first_discontinuity_sequence: 0,
+            parts: None,
         }
     }
 
@@ -355,6 +614,7 @@ mod tests {
             independent: true,
             program_date_time_ms: 1_795_384_800_000 + sequence % 1_000 * 2_000,
             size_bytes: 188,
+            init: None,
         }
     }
 
@@ -369,16 +629,19 @@ mod tests {
     #[test]
     fn a_live_playlist_reads_as_the_rfc_says() {
         let mut playlist = playlist(41);
-        assert_eq!(playlist.render(""), None);
+        assert_eq!(playlist.render("", Detail::Segments), None);
         playlist.push(info(41, 2_000), 0).unwrap();
         playlist.push(SegmentInfo { discontinuity: true, ..info(42, 1_983) }, 0).unwrap();
         let expected = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:41\n\
             #EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-INDEPENDENT-SEGMENTS\n\
             #EXT-X-PROGRAM-DATE-TIME:2026-11-22T22:01:22.000Z\n#EXTINF:2.000,\nroom/seg-41.ts\n\
             #EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM-DATE-TIME:2026-11-22T22:01:24.000Z\n#EXTINF:1.983,\nroom/seg-42.ts\n";
-        assert_eq!(playlist.render("room/").unwrap(), expected);
+        assert_eq!(playlist.render("room/", Detail::Segments).unwrap(), expected);
         playlist.end();
-        assert_eq!(playlist.render("room/").unwrap(), format!("{expected}#EXT-X-ENDLIST\n"));
+        assert_eq!(
+            playlist.render("room/", Detail::Segments).unwrap(),
+            format!("{expected}#EXT-X-ENDLIST\n")
+        );
         assert_eq!(playlist.push(info(43, 1), 0), Err(PlaylistError::Ended));
     }
 
@@ -426,7 +689,7 @@ mod tests {
     fn a_playlist_with_a_segment_that_depends_on_another_does_not_deny_it() {
         let mut playlist = playlist(0);
         playlist.push(SegmentInfo { independent: false, ..info(0, 2_000) }, 0).unwrap();
-        assert!(!playlist.render("").unwrap().contains("INDEPENDENT"));
+        assert!(!playlist.render("", Detail::Segments).unwrap().contains("INDEPENDENT"));
     }
 
     #[test]
@@ -435,7 +698,7 @@ mod tests {
         for sequence in 0..8 {
             playlist.push(SegmentInfo { discontinuity: sequence == 1, ..info(sequence, 2_000) }, 0).unwrap();
         }
-        let text = playlist.render("").unwrap();
+        let text = playlist.render("", Detail::Segments).unwrap();
         assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:2\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n"));
         assert!(!text.contains("#EXT-X-DISCONTINUITY\n"));
     }
@@ -507,7 +770,7 @@ mod tests {
                 prop_assert_eq!(playlist.discontinuity_sequence, 7 + counted as u64);
                 let of_newest = discontinuities.iter().filter(|discontinuity| **discontinuity).count();
                 prop_assert_eq!(playlist.last_discontinuity_sequence(), 7 + of_newest as u64);
-                prop_assert!(playlist.render("").is_some());
+                prop_assert!(playlist.render("", Detail::Segments).is_some());
                 last_media_sequence = media_sequence;
             }
             prop_assert_eq!(playlist.expired(u64::MAX).len(), left_count);

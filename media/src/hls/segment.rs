@@ -1,9 +1,11 @@
 //! A finished segment, and why a frame is in none.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::container::{ContainerError, Unsupported};
+use super::container::{ContainerError, InitSection, Unsupported};
 use crate::flv::{audio::AudioError, video::VideoError};
 
 /// A segment that may reach this size, or whose frames keep so much in memory, is cut wherever it is. The frame that crosses
@@ -27,6 +29,54 @@ pub struct Segment {
     pub forced_cut: bool,
     /// It can be decoded without the one before it. False only after a forced cut.
     pub independent: bool,
+    /// The section that a decoder needs first, if the container has any.
+    pub init: Option<Arc<InitSection>>,
+    /// The parts that it was written in, in their order; one that is all of it if the container, or the configuration, has none.
+    pub parts: Vec<SegmentPart>,
+}
+
+/// A part of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentPart {
+    /// How long it plays. Those of a segment add up to its duration, unless one frame lasted for longer than a part may.
+    pub duration_ms: u64,
+    /// Its bytes follow those of the part before it.
+    pub size_bytes: usize,
+    /// A decoder can begin at its first frame.
+    pub independent: bool,
+}
+
+/// The segment that parts belong to, when the first of them is finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentHead {
+    /// As in [`Segment`].
+    pub first_ms: i64,
+    /// As in [`Segment`].
+    pub discontinuity: bool,
+    /// As in [`Segment`].
+    pub independent: bool,
+    /// As in [`Segment`].
+    pub init: Option<Arc<InitSection>>,
+}
+
+/// A finished part of a segment that is not finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The container's bytes.
+    pub bytes: Bytes,
+    /// What the segment will say of it.
+    pub part: SegmentPart,
+    /// The segment, with its first part.
+    pub head: Option<SegmentHead>,
+}
+
+/// What a segmenter finishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A part. The last one of a segment comes with the segment.
+    Part(Part),
+    /// A segment.
+    Segment(Segment),
 }
 
 /// Why a frame was left out. The stream goes on without it.

@@ -58,10 +58,11 @@ impl<C: Copy + PartialEq> SegmentTrack<C> {
         self.header.as_ref().is_some_and(|(known_codec, known)| *known_codec == codec && *known == header)
     }
 
-    pub(super) fn set_header(&mut self, codec: C, header: &[u8]) {
+    /// `is_other`: frames behind it do not fit those before.
+    pub(super) fn set_header(&mut self, codec: C, header: &[u8], is_other: bool) {
         // A copy, as a slice would keep the whole buffer that it was read into.
         self.header = Some((codec, Bytes::copy_from_slice(header)));
-        self.header_is_new = true;
+        self.header_is_new |= is_other;
         self.fault = None;
     }
 
@@ -109,6 +110,11 @@ impl<C: Copy + PartialEq> SegmentTrack<C> {
         self.last_ms
             .filter(|last_ms| *last_ms >= first_ms)
             .map(|last_ms| last_ms.saturating_add(self.frame_ms))
+    }
+
+    /// How far its frames are apart.
+    pub(super) fn frame_ms(&self) -> i64 {
+        self.frame_ms
     }
 
     pub(super) fn forget_frames(&mut self) {

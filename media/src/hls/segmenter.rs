@@ -13,7 +13,7 @@ use super::{
     interleaver::{Interleaver, Lane},
     lead_in::{Expectation, LeadIn},
     open_segment::OpenSegment,
-    segment::{Segment, SegmentError},
+    segment::{Output, Segment, SegmentError},
     segment_track::{Gate, SegmentTrack},
     ts::container::TsContainer,
 };
@@ -39,11 +39,14 @@ pub struct SegmenterConfig {
     /// At this age a segment is cut without a keyframe. Players can begin at keyframes only, so that it is to be longer than
     /// encoders are between two of them.
     pub gop_max_ms: u32,
+    /// The longest part of a segment, if segments are written in parts and the container has them. A part ends before the
+    /// frame that would make it longer.
+    pub part_ms: Option<u32>,
 }
 
 impl Default for SegmenterConfig {
     fn default() -> Self {
-        Self { target_ms: 2_000, first_target_ms: 2_000, gop_max_ms: 60_000 }
+        Self { target_ms: 2_000, first_target_ms: 2_000, gop_max_ms: 60_000, part_ms: None }
     }
 }
 
@@ -74,7 +77,7 @@ pub struct Segmenter<C: Container = TsContainer> {
     /// The owner or the clock said that the next segment does not continue the last one.
     spliced: bool,
     has_produced: bool,
-    finished: VecDeque<Segment>,
+    finished: VecDeque<Output>,
     dropped_frames: u64,
     late_frames: u64,
 }
@@ -127,7 +130,7 @@ impl<C: Container> Segmenter<C> {
 
     /// Takes the body of an FLV tag at its decoding time. The times of each track must not go back. Sequence headers belong
     /// to the feed, and so does data, as frames may keep the memory of the tags beside them. Take what this finished from
-    /// [`next_segment`](Self::next_segment).
+    /// [`next_output`](Self::next_output).
     pub fn push(&mut self, track: Track, time_ms: i64, payload: &Bytes) -> Result<(), SegmentError> {
         self.interleaver.note_tag(payload.len());
         let read = match track {
@@ -144,9 +147,17 @@ impl<C: Container> Segmenter<C> {
         read
     }
 
-    /// The next segment that was finished.
-    pub fn next_segment(&mut self) -> Option<Segment> {
+    /// The next segment or part that was finished.
+    pub fn next_output(&mut self) -> Option<Output> {
         self.finished.pop_front()
+    }
+
+    /// The next segment that was finished. Parts before it are left out.
+    pub fn next_segment(&mut self) -> Option<Segment> {
+        std::iter::from_fn(|| self.next_output()).find_map(|output| match output {
+            Output::Segment(segment) => Some(segment),
+            Output::Part(_) => None,
+        })
     }
 
     /// What comes next does not continue what came: another publisher, or its timeline is another one. Finishes the
@@ -211,7 +222,7 @@ impl<C: Container> Segmenter<C> {
                 }
                 let read = self.container.audio(header.codec, data);
                 if let Some(frame) = self.unless_headless(Codec::Audio(header.codec), time_ms, read)? {
-                    let begins_config = self.audio.take_new_header();
+                    let begins_config = self.audio.take_new_header() || C::begins_sequence(&frame);
                     let arrival = Arrival { frame, keyframe: true, begins_config };
                     self.interleaver.push(Lane::Audio, time_ms, arrival);
                 }
@@ -225,7 +236,7 @@ impl<C: Container> Segmenter<C> {
         if !self.video.has_header(codec, header) {
             self.video.forget_header();
             self.container.set_video(codec, header).inspect_err(|error| self.video.set_fault(*error))?;
-            self.video.set_header(codec, header);
+            self.video.set_header(codec, header, true);
             self.drop_held();
         }
         self.expectation = Expectation::Video;
@@ -236,8 +247,9 @@ impl<C: Container> Segmenter<C> {
     fn audio_header(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), SegmentError> {
         if !self.audio.has_header(codec, header) {
             self.audio.forget_header();
-            self.container.set_audio(codec, header).inspect_err(|error| self.audio.set_fault(*error))?;
-            self.audio.set_header(codec, header);
+            let is_other =
+                self.container.set_audio(codec, header).inspect_err(|error| self.audio.set_fault(*error))?;
+            self.audio.set_header(codec, header, is_other);
             self.drop_held();
         }
         self.interleaver.announce(Lane::Audio);

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, value_parser};
 use synctv_actors::hls::{HlsMode, HlsSettings};
+use synctv_media::hls::playlist::PartConfig;
 
 use crate::config::units::MIB;
 
@@ -12,6 +13,9 @@ const KEEP_ENDED: Duration = Duration::from_secs(30);
 
 /// Time without a request after which a stream is no longer segmented on demand: players ask every few seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Shorter parts save little, cost a request each, and make hls.js unsteady.
+const PART_MS: u32 = 500;
 
 /// Segments and playlists of every room.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -38,6 +42,28 @@ pub struct HlsArgs {
     /// segments are read from their files
     #[arg(long, env, default_value_t = 16, value_parser = value_parser!(u32).range(1..=65536))]
     pub hls_memory_mb: u32,
+
+    /// Streams that are segmented as fragmented MP4 too, for master.m3u8, low latency and codecs that MPEG-TS cannot carry:
+    /// "always" all, "on-demand" those with a viewer of it, "off" none
+    #[arg(long, env, value_enum, default_value_t = HlsWhen::OnDemand)]
+    pub hls_fmp4: HlsWhen,
+
+    /// Duration of the parts of Low-Latency HLS, in milliseconds: 200 to 2000, and at most half of HLS_TARGET_MS; 0 for none
+    /// [default: 500, or half of HLS_TARGET_MS if that is less]
+    #[arg(long, env, value_parser = parse_part_ms)]
+    pub hls_part_ms: Option<u32>,
+
+    /// Distance of low-latency players to the newest part, in milliseconds; at least two parts and 8 ms [default: three parts
+    /// and 12 ms]
+    #[arg(long, env, value_parser = value_parser!(u32).range(408..=60_000))]
+    pub hls_part_hold_back_ms: Option<u32>,
+}
+
+fn parse_part_ms(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(part_ms @ (0 | 200..=2_000)) => Ok(part_ms),
+        _ => Err("it is neither 0 nor a number of 200 to 2000".to_owned()),
+    }
 }
 
 /// Streams that are segmented for HLS.
@@ -52,15 +78,31 @@ pub enum HlsWhen {
 }
 
 impl HlsArgs {
+    /// Checks the settings against each other. The error names the one that does not fit.
+    pub fn check(&self) -> Result<(), String> {
+        let Some(parts) = self.parts() else { return Ok(()) };
+        if parts.target_ms > self.hls_target_ms / 2 {
+            return Err(format!(
+                "HLS_PART_MS: {} is more than half of HLS_TARGET_MS, which is {}",
+                parts.target_ms, self.hls_target_ms
+            ));
+        }
+        let least_ms = 2 * parts.declared_ms();
+        if parts.hold_back_ms < least_ms {
+            return Err(format!(
+                "HLS_PART_HOLD_BACK_MS: {} is less than two parts, which are {least_ms}",
+                parts.hold_back_ms
+            ));
+        }
+        Ok(())
+    }
+
     /// The settings of all rooms, unless HLS is off. `in_cluster`: other nodes publish rooms as well.
     pub fn settings(&self, in_cluster: bool) -> Option<HlsSettings> {
-        let mode = match self.hls {
-            HlsWhen::Always => HlsMode::Always,
-            HlsWhen::OnDemand => HlsMode::OnDemand,
-            HlsWhen::Off => return None,
-        };
         Some(HlsSettings {
-            mode,
+            mode: self.hls.mode()?,
+            fmp4: self.hls_fmp4.mode(),
+            parts: self.parts(),
             target_ms: self.hls_target_ms,
             window: self.hls_window.into(),
             storage: self.hls_storage.clone(),
@@ -69,6 +111,21 @@ impl HlsArgs {
             in_cluster,
             idle_timeout: IDLE_TIMEOUT,
         })
+    }
+
+    fn parts(&self) -> Option<PartConfig> {
+        let part_ms = self.hls_part_ms.unwrap_or(PART_MS.min(self.hls_target_ms / 2));
+        (part_ms > 0).then(|| PartConfig::new(part_ms, self.hls_part_hold_back_ms))
+    }
+}
+
+impl HlsWhen {
+    fn mode(self) -> Option<HlsMode> {
+        match self {
+            HlsWhen::Always => Some(HlsMode::Always),
+            HlsWhen::OnDemand => Some(HlsMode::OnDemand),
+            HlsWhen::Off => None,
+        }
     }
 }
 
@@ -83,5 +140,27 @@ mod tests {
         assert_eq!(mode(&[]), Some(HlsMode::Always));
         assert_eq!(mode(&["--hls", "on-demand"]), Some(HlsMode::OnDemand));
         assert_eq!(mode(&["--hls", "off"]), None);
+        let fmp4 = |args: &[&str]| parse(args).unwrap().hls.settings(false).and_then(|hls| hls.fmp4);
+        assert_eq!(fmp4(&[]), Some(HlsMode::OnDemand));
+        assert_eq!(fmp4(&["--hls-fmp4", "off"]), None);
+    }
+
+    #[test]
+    fn parts_fit_their_segments_and_players_stay_behind_two_of_them() {
+        let defaults = parse(&[]).unwrap().hls;
+        let args = |part_ms, hold_back_ms, target_ms| HlsArgs {
+            hls_part_ms: part_ms,
+            hls_part_hold_back_ms: hold_back_ms,
+            hls_target_ms: target_ms,
+            ..defaults.clone()
+        };
+        assert_eq!(args(None, None, 2_000).parts(), Some(PartConfig { target_ms: 500, hold_back_ms: 1_512 }));
+        assert_eq!(args(None, None, 500).parts(), Some(PartConfig { target_ms: 250, hold_back_ms: 762 }));
+        assert_eq!((args(None, None, 500).check(), args(Some(0), None, 500).parts()), (Ok(()), None));
+        let too_long = args(Some(1_000), None, 1_999).check().unwrap_err();
+        assert_eq!(too_long, "HLS_PART_MS: 1000 is more than half of HLS_TARGET_MS, which is 1999");
+        let too_near = args(None, Some(1_007), 2_000).check().unwrap_err();
+        assert_eq!(too_near, "HLS_PART_HOLD_BACK_MS: 1007 is less than two parts, which are 1008");
+        assert!(parse(&["--hls-part-ms", "199"]).is_err() && parse(&["--hls-part-ms", "2001"]).is_err());
     }
 }

@@ -6,7 +6,10 @@ use actix_web::{
 };
 use synctv_actors::{
     cluster::origin::LEFT_HEADER,
-    hls::proxy::{Answer, HlsProxy, HlsProxyError, HlsResource, Outcome, Refusal},
+    hls::{
+        PlaylistAddress, StoredPiece,
+        proxy::{Answer, HlsProxy, HlsProxyError, HlsResource, Outcome, Refusal},
+    },
 };
 
 use super::{
@@ -41,7 +44,11 @@ pub(super) async fn ask(
     if admitted.is_node {
         return Ok(Elsewhere::Nowhere);
     }
-    outcome(request, admitted, proxy.fetch(resource).await).await
+    let address = match &resource {
+        HlsResource::Playlist { address, .. } => *address,
+        HlsResource::Segment { .. } => PlaylistAddress::Index,
+    };
+    outcome(request, admitted, address, proxy.fetch(resource).await).await
 }
 
 /// Answers another node that the room's publisher is not here.
@@ -54,6 +61,7 @@ pub(super) fn note_left(mut response: HttpResponse) -> HttpResponse {
 async fn outcome(
     request: &HttpRequest,
     admitted: &Admitted,
+    address: PlaylistAddress,
     outcome: Outcome,
 ) -> Result<Elsewhere, ApiError> {
     let mut answered = match outcome {
@@ -62,8 +70,8 @@ async fn outcome(
         Ok(Answer::Past) => return Ok(Elsewhere::Past),
         Ok(Answer::HlsOff { node }) => return Err(ApiError::hls_off(&node)),
         Err(error @ HlsProxyError::Registry) => return Ok(Elsewhere::Unknown(error.into())),
-        Ok(Answer::Playlist(text)) => playlist::text(request, admitted, &text),
-        Ok(Answer::Segment(stored)) => segment::answer(request, &stored).await?,
+        Ok(Answer::Playlist(text)) => playlist::text(request, admitted, address, &text),
+        Ok(Answer::Segment(stored)) => segment::answer(request, &StoredPiece::whole(stored)).await?,
         Ok(Answer::Refused(refused)) => refusal(&refused),
         Err(error) => return Err(error.into()),
     };

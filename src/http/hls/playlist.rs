@@ -5,8 +5,9 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, http::header};
 use synctv_actors::{
     directory::{DirectoryEnded, StreamDirectory},
-    hls::{HlsSessions, PlaylistState, PlaylistText, proxy::PlaylistAddress},
+    hls::{HlsForm, HlsSession, HlsSessions, PlaylistAddress, PlaylistState, PlaylistText},
 };
+use synctv_media::hls::{blocking_request::BlockingRequest, fmp4, playlist::Reload};
 
 use super::{
     super::{api_error::ApiError, compressed::Text, cors},
@@ -21,42 +22,118 @@ const FIRST_SEGMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// When to ask again for a playlist that is not there yet, in seconds.
 const RETRY_AFTER_S: u32 = 2;
 
-/// A session may end between being found and being asked; the next one may be there by then.
-const ATTEMPTS: usize = 2;
+/// The same for a request that was held in vain.
+const NOT_YET_RETRY_AFTER_S: u32 = 1;
+
+/// A session may end between being found and being asked; the next one may be there by then, also in the other form.
+const ATTEMPTS: usize = 3;
+
+/// What a request for a playlist asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub address: PlaylistAddress,
+    /// What it has to list. Only the playlist with parts waits for anything.
+    pub request: Option<BlockingRequest>,
+}
+
+impl Wanted {
+    pub fn read(request: &HttpRequest, address: PlaylistAddress) -> Result<Self, ApiError> {
+        let request = match address {
+            PlaylistAddress::LowLatency => BlockingRequest::parse(request.query_string())?,
+            PlaylistAddress::Index | PlaylistAddress::Flat | PlaylistAddress::Master => None,
+        };
+        Ok(Self { address, request })
+    }
+
+    /// The form of the playlist's segments.
+    pub fn form(&self, hls: &HlsSessions) -> Result<HlsForm, ApiError> {
+        match self.address {
+            PlaylistAddress::Index | PlaylistAddress::Flat => Ok(HlsForm::Ts),
+            PlaylistAddress::LowLatency | PlaylistAddress::Master if hls.has(HlsForm::Fmp4) => {
+                Ok(HlsForm::Fmp4)
+            }
+            PlaylistAddress::LowLatency | PlaylistAddress::Master => Err(ApiError::not_found(
+                "this server has HLS in MPEG-TS alone; its playlist is index.m3u8".to_owned(),
+            )),
+        }
+    }
+}
 
 /// A playlist of this node.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Here {
-    pub address: PlaylistAddress,
-    /// A playlist that has only lower numbers is outdated.
+    pub wanted: Wanted,
+    pub form: HlsForm,
+    /// What has only lower numbers is outdated.
     pub from_sequence: u64,
 }
 
-/// The playlist of this node, if it has one.
+impl Here {
+    /// Whether fragmented MP4 is looked at for what there is not in MPEG-TS.
+    fn may_change_form(&self, hls: &HlsSessions) -> bool {
+        self.form == HlsForm::Ts && hls.has(HlsForm::Fmp4)
+    }
+}
+
+/// What this node has, if anything. A stream whose codecs MPEG-TS cannot carry is in fragmented MP4 at the same address.
 pub(super) async fn answer(
     request: &HttpRequest,
     admitted: &Admitted,
     hls: &HlsSessions,
     directory: &StreamDirectory,
-    Here { address, from_sequence }: Here,
+    mut here: Here,
 ) -> Result<Option<HttpResponse>, ApiError> {
     for _ in 0..ATTEMPTS {
-        let session = hls.open(directory, &admitted.grant, from_sequence).await.map_err(directory_ended)?;
-        let Some(session) = session else { return Ok(None) };
-        match session.playlist_state(FIRST_SEGMENT_TIMEOUT).await {
-            PlaylistState::Ready(playlists) => {
-                let playlist = match address {
-                    PlaylistAddress::Index => &playlists.index,
-                    PlaylistAddress::Flat => &playlists.flat,
-                };
-                return Ok(Some(text(request, admitted, playlist)));
+        let session = hls.open(directory, &admitted.grant, here.form, here.from_sequence).await;
+        let Some(session) = session.map_err(directory_ended)? else {
+            // One that nothing was ever in does not outlive its stream.
+            if here.may_change_form(hls) {
+                here.form = HlsForm::Fmp4;
+                continue;
+            }
+            return Ok(None);
+        };
+        match state(hls, &session, here.wanted.request).await? {
+            PlaylistState::Ready(listing) => {
+                let playlist = listing.text(here.wanted.address);
+                return Ok(playlist.map(|playlist| text(request, admitted, here.wanted.address, playlist)));
             }
             PlaylistState::Pending => return Err(pending()),
+            PlaylistState::Unsupported(unsupported)
+                if here.may_change_form(hls) && fmp4::container::carries(unsupported.codec) =>
+            {
+                here.form = HlsForm::Fmp4;
+            }
             PlaylistState::Unsupported(codec) => return Err(codec.into()),
             PlaylistState::Gone => {}
         }
     }
     Ok(None)
+}
+
+/// What there is to say, once the first segment is there and what the request waits for.
+async fn state(
+    hls: &HlsSessions,
+    session: &HlsSession,
+    request: Option<BlockingRequest>,
+) -> Result<PlaylistState, ApiError> {
+    let state = session.playlist_state(FIRST_SEGMENT_TIMEOUT).await;
+    let (Some(request), PlaylistState::Ready(listing)) = (request, &state) else { return Ok(state) };
+    match listing.playlist().reload(request)? {
+        Reload::Ready => Ok(state),
+        Reload::Hold => {
+            let held = hls.hold(session).await.ok_or_else(too_many)?;
+            session.playlist_with(request, held.patience).await.ok_or_else(not_yet)
+        }
+    }
+}
+
+fn too_many() -> ApiError {
+    ApiError::unavailable("busy", "too many requests wait for playlists").retry_after(NOT_YET_RETRY_AFTER_S)
+}
+
+fn not_yet() -> ApiError {
+    ApiError::unavailable("not_yet", "the stream has nothing new").retry_after(NOT_YET_RETRY_AFTER_S)
 }
 
 /// Not 404, which players take for the end of the stream.
@@ -68,11 +145,19 @@ fn pending() -> ApiError {
     ApiError::unavailable("no_segment_yet", "the stream has no segment yet").retry_after(RETRY_AFTER_S)
 }
 
-/// A playlist, wherever it is from, with the key that its segments need.
-pub(super) fn text(request: &HttpRequest, admitted: &Admitted, text: &PlaylistText) -> HttpResponse {
-    match &admitted.segment_key {
-        Some(key) => answer_with(request, &text.signed(key)),
-        None => answer_with(request, text),
+/// A playlist, wherever it is from, with the key that its segments need, or what opens the playlist that it names.
+pub(super) fn text(
+    request: &HttpRequest,
+    admitted: &Admitted,
+    address: PlaylistAddress,
+    text: &PlaylistText,
+) -> HttpResponse {
+    match (&admitted.segment_key, address) {
+        (None, _) => answer_with(request, text),
+        (Some(_), PlaylistAddress::Master) => {
+            answer_with(request, &text.with_credential(request.query_string()))
+        }
+        (Some(key), _) => answer_with(request, &text.signed(key)),
     }
 }
 

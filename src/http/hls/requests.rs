@@ -5,14 +5,17 @@ use synctv_actors::{
     hls::proxy::HlsResource,
     metrics::{Counter, Labelled, Registry, label},
 };
+use synctv_media::hls::segment_name::Piece;
 
 label!(
     /// The kind of what was asked for.
     HlsRequestKind, "kind" {
         /// A playlist.
         Playlist = "playlist",
-        /// A segment.
+        /// A segment, or the section that it needs.
         Segment = "segment",
+        /// A part of a segment.
+        Part = "part",
     }
 );
 
@@ -51,7 +54,7 @@ pub struct HlsRequests(Labelled<(HlsRequestKind, (HlsRequestSource, HlsRequestCo
 impl HlsRequests {
     /// Registers them under their name.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("hls_requests", "Requests for playlists and segments", self.0.clone());
+        registry.register("hls_requests", "Requests for playlists, segments and their parts", self.0.clone());
     }
 
     pub(super) fn note(&self, kind: HlsRequestKind, response: &HttpResponse) {
@@ -71,6 +74,7 @@ impl HlsRequestKind {
     pub(super) fn of(resource: &HlsResource) -> Self {
         match resource {
             HlsResource::Playlist { .. } => Self::Playlist,
+            HlsResource::Segment { name, .. } if matches!(name.piece, Piece::Part(_)) => Self::Part,
             HlsResource::Segment { .. } => Self::Segment,
         }
     }

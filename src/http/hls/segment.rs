@@ -11,7 +11,8 @@ use actix_web::{
     },
 };
 use log::warn;
-use synctv_actors::hls::{SegmentFile, SegmentPlace, StoredSegment};
+use synctv_actors::hls::{SegmentFile, SegmentPlace, StoredPiece};
+use synctv_media::hls::segment_name::{Piece, SegmentName};
 
 use super::{
     super::{
@@ -29,9 +30,9 @@ use super::{
 const CACHE_CONTROL: &str = "public, max-age=86400, immutable";
 
 /// A segment, wherever it is from.
-pub(super) async fn answer(request: &HttpRequest, segment: &StoredSegment) -> Result<HttpResponse, ApiError> {
-    let size_bytes = segment.size_bytes();
-    let tag = EntityTag::new_strong(format!("{}-{size_bytes:x}", segment.name().sequence));
+pub(super) async fn answer(request: &HttpRequest, segment: &StoredPiece) -> Result<HttpResponse, ApiError> {
+    let size_bytes = segment.range().len();
+    let tag = EntityTag::new_strong(tag(segment.name(), size_bytes));
     let part = range::requested(request, &tag, size_bytes);
     let range = match &part {
         _ if is_known(request, &[&tag]) => {
@@ -58,7 +59,20 @@ pub(super) fn unknown() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "no_such_segment", "there is no such segment, or no longer")
 }
 
-async fn content(segment: &StoredSegment, range: Range<usize>) -> Option<BoxBody> {
+/// Differs from that of everything else of the room.
+fn tag(name: SegmentName, size_bytes: usize) -> String {
+    let sequence = name.sequence;
+    match name.piece {
+        Piece::Whole => format!("{sequence}-{size_bytes:x}"),
+        Piece::Part(index) => format!("{sequence}.{index}-{size_bytes:x}"),
+        Piece::Init => format!("{sequence}i-{size_bytes:x}"),
+    }
+}
+
+/// `range` is of the piece.
+async fn content(piece: &StoredPiece, range: Range<usize>) -> Option<BoxBody> {
+    let (segment, start) = (piece.segment(), piece.range().start);
+    let range = start + range.start..start + range.end;
     match segment.place()? {
         SegmentPlace::Memory(bytes) => Some(body::memory(bytes.slice(range))),
         SegmentPlace::File(path) => match SegmentFile::open(path.clone(), segment.size_bytes()).await {
@@ -72,7 +86,7 @@ async fn content(segment: &StoredSegment, range: Range<usize>) -> Option<BoxBody
     }
 }
 
-fn head(status: StatusCode, segment: &StoredSegment, tag: &EntityTag) -> actix_web::HttpResponseBuilder {
+fn head(status: StatusCode, segment: &StoredPiece, tag: &EntityTag) -> actix_web::HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response
         .insert_header((header::CONTENT_TYPE, segment.name().format.content_type))

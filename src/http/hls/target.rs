@@ -1,6 +1,6 @@
 //! The target of a path. Names are parsed; no file is ever looked up by a path.
 
-use synctv_actors::hls::proxy::{HlsResource, PlaylistAddress};
+use synctv_actors::hls::{PlaylistAddress, proxy::HlsResource};
 use synctv_media::{
     hls::segment_name::SegmentName,
     stream::room::{RoomName, RoomNameError},
@@ -21,6 +21,8 @@ pub(in crate::http) fn parse(path: &str, app: &str) -> Result<HlsResource, Targe
         .ok_or(TargetError::Unknown)?;
     match below_app.rsplit_once('/') {
         Some((room, "index.m3u8")) => playlist(room, PlaylistAddress::Index),
+        Some((room, "ll.m3u8")) => playlist(room, PlaylistAddress::LowLatency),
+        Some((room, "master.m3u8")) => playlist(room, PlaylistAddress::Master),
         Some((room, file)) => segment(room, file),
         None => match below_app.strip_suffix(".m3u8") {
             Some(room) => playlist(room, PlaylistAddress::Flat),
@@ -31,7 +33,7 @@ pub(in crate::http) fn parse(path: &str, app: &str) -> Result<HlsResource, Targe
 
 fn playlist(room: &str, address: PlaylistAddress) -> Result<HlsResource, TargetError> {
     let room = RoomName::from_address(room)?;
-    Ok(HlsResource::Playlist { room, address })
+    Ok(HlsResource::Playlist { room, address, request: None })
 }
 
 fn segment(room: &str, file: &str) -> Result<HlsResource, TargetError> {
@@ -62,25 +64,27 @@ mod tests {
 
     #[test]
     fn playlists_and_segments_are_told_by_their_paths() {
-        let playlist = |name, address| Ok(HlsResource::Playlist { room: room(name), address });
+        let playlist = |name, address| Ok(HlsResource::Playlist { room: room(name), address, request: None });
         assert_eq!(target("/live/r1/index.m3u8"), playlist("r1", PlaylistAddress::Index));
         assert_eq!(target("/live/r1.m3u8"), playlist("r1", PlaylistAddress::Flat));
+        assert_eq!(target("/live/r1/ll.m3u8"), playlist("r1", PlaylistAddress::LowLatency));
+        assert_eq!(target("/live/r1/master.m3u8"), playlist("r1", PlaylistAddress::Master));
         assert_eq!(target("/live/a.m3u8/index.m3u8"), playlist("a.m3u8", PlaylistAddress::Index));
         assert_eq!(target("/live/index.m3u8"), playlist("index", PlaylistAddress::Flat));
         assert_eq!(target("/live/%72%31/index.m3u8"), playlist("r1", PlaylistAddress::Index));
         assert_eq!(
             target("/live/r1/seg-42.ts"),
-            Ok(HlsResource::Segment {
-                room: room("r1"),
-                name: SegmentName { sequence: 42, format: TsContainer::FORMAT }
-            })
+            Ok(HlsResource::Segment { room: room("r1"), name: SegmentName::whole(42, TsContainer::FORMAT) })
         );
     }
 
     #[test]
     fn what_a_node_asks_another_for_is_what_it_was_asked_for() {
-        for path in ["/live/r1/index.m3u8", "/live/r1.m3u8", "/live/r1/seg-42.ts"] {
-            assert_eq!(target(path).unwrap().path("live"), path);
+        let playlists = ["index.m3u8", "ll.m3u8", "master.m3u8"].map(|file| format!("/live/r1/{file}"));
+        let segments = ["seg-42.ts", "seg-42.m4s", "part-42.3.m4s", "init-42.mp4"]
+            .map(|file| format!("/live/r1/{file}"));
+        for path in ["/live/r1.m3u8".to_owned()].iter().chain(&playlists).chain(&segments) {
+            assert_eq!(&target(path).unwrap().path("live"), path);
         }
     }
 

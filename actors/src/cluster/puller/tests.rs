@@ -21,7 +21,7 @@ use crate::{
     cluster::{origin::NodeAddresses, store::ClaimError},
     directory::{OpenError, StreamDirectory},
     events::{EndReason, Flush, Relocation, Source, StreamSettings, StreamState},
-    hls::{HlsMode, HlsSessions},
+    hls::{HlsForm, HlsMode, HlsSessions},
     stream::{PublishError, StreamHandle},
     testing::{
         FakeStore, GRACE, Got, LINGER, PULL_GRACE, ProbeHandle, hls_settings, node_keys, node_with_hls,
@@ -430,7 +430,7 @@ async fn is_cut_once_it_is_published_here(mode: HlsMode) {
     let hls = HlsSessions::start(hls_settings(mode, storage.path()));
     let bench = Bench::with(settings(), Some(hls.clone())).await;
     let (_viewer, _stream, _pulled) = bench.watched().await;
-    assert!(hls.open(&bench.directory, &to_play(room("r")), 0).await.unwrap().is_none());
+    assert!(hls.open(&bench.directory, &to_play(room("r")), HlsForm::Ts, 0).await.unwrap().is_none());
     let publication = bench
         .directory
         .publish(&to_publish(room("r")), Relocation::AT_ONCE, ProbeHandle::start().events())
@@ -438,7 +438,7 @@ async fn is_cut_once_it_is_published_here(mode: HlsMode) {
         .unwrap();
     publication.send(opening(0)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(hls.open(&bench.directory, &to_play(room("r")), 0).await.unwrap().is_some());
+    assert!(hls.open(&bench.directory, &to_play(room("r")), HlsForm::Ts, 0).await.unwrap().is_some());
 }
 
 #[actix_rt::test]
@@ -456,7 +456,7 @@ async fn a_room_that_waits_for_its_publisher_is_not_cut_on_demand() {
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert!(bench.directory.find(room("r")).await.unwrap().is_some(), "it waits");
     assert!(
-        hls.open(&bench.directory, &to_play(room("r")), 0).await.unwrap().is_none(),
+        hls.open(&bench.directory, &to_play(room("r")), HlsForm::Ts, 0).await.unwrap().is_none(),
         "another node may have it by now"
     );
 }

@@ -93,7 +93,7 @@ mod tests {
     };
 
     fn playlist(room: RoomName) -> HlsResource {
-        HlsResource::Playlist { room, address: PlaylistAddress::Index }
+        HlsResource::Playlist { room, address: PlaylistAddress::Index, request: None }
     }
 
     #[test]

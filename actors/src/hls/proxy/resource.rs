@@ -1,6 +1,14 @@
 //! What can be asked for over HLS.
 
-use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
+use synctv_media::{
+    hls::{
+        blocking_request::BlockingRequest,
+        segment_name::{Piece, SegmentName},
+    },
+    stream::room::RoomName,
+};
+
+use crate::hls::PlaylistAddress;
 
 /// A playlist or a segment of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -9,8 +17,10 @@ pub enum HlsResource {
     Playlist {
         /// The room.
         room: RoomName,
-        /// Which of its two texts.
+        /// Which of its texts.
         address: PlaylistAddress,
+        /// What it has to list before it is answered.
+        request: Option<BlockingRequest>,
     },
     /// A segment.
     Segment {
@@ -19,15 +29,6 @@ pub enum HlsResource {
         /// The segment's name.
         name: SegmentName,
     },
-}
-
-/// The two addresses of a playlist: segments are named relative to them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PlaylistAddress {
-    /// `/APP/ROOM/index.m3u8`
-    Index,
-    /// `/APP/ROOM.m3u8`
-    Flat,
 }
 
 impl HlsResource {
@@ -41,9 +42,39 @@ impl HlsResource {
     /// The path at which every node has it.
     pub fn path(&self, app: &str) -> String {
         match self {
-            Self::Playlist { room, address: PlaylistAddress::Index } => format!("/{app}/{room}/index.m3u8"),
-            Self::Playlist { room, address: PlaylistAddress::Flat } => format!("/{app}/{room}.m3u8"),
+            Self::Playlist { room, address, .. } => match address {
+                PlaylistAddress::Index => format!("/{app}/{room}/index.m3u8"),
+                PlaylistAddress::Flat => format!("/{app}/{room}.m3u8"),
+                PlaylistAddress::LowLatency => format!("/{app}/{room}/ll.m3u8"),
+                PlaylistAddress::Master => format!("/{app}/{room}/master.m3u8"),
+            },
             Self::Segment { room, name } => format!("/{app}/{room}/{name}"),
+        }
+    }
+
+    /// The same with the query of what it has to list.
+    pub(super) fn path_and_query(&self, app: &str) -> String {
+        match self {
+            Self::Playlist { request: Some(request), .. } => format!("{}?{request}", self.path(app)),
+            _ => self.path(app),
+        }
+    }
+
+    /// Whether the answer may be held until there is something new.
+    pub(super) fn is_held(&self) -> bool {
+        match self {
+            Self::Playlist { request, .. } => request.is_some(),
+            Self::Segment { name, .. } => matches!(name.piece, Piece::Part(_)),
+        }
+    }
+
+    /// The same playlist as it is; what is no playlist is itself.
+    pub fn at_once(&self) -> Self {
+        match self {
+            Self::Playlist { room, address, .. } => {
+                Self::Playlist { room: room.clone(), address: *address, request: None }
+            }
+            Self::Segment { .. } => self.clone(),
         }
     }
 }

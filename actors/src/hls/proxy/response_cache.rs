@@ -57,8 +57,19 @@ impl ResponseCache {
         self.stale(resource, now).is_some()
     }
 
-    /// Takes a new answer in. Returns what to say.
+    /// Takes a new answer in. Returns what to say. A playlist that was waited for is also the one that is had at once, and only
+    /// that one stands in later: requests that wait are for something else each time.
     pub fn settle(&mut self, resource: &HlsResource, outcome: Outcome, now: Instant) -> Outcome {
+        let at_once = resource.at_once();
+        if at_once != *resource {
+            return match self.settle(&at_once, outcome, now) {
+                Ok(playlist @ Answer::Playlist(_)) => Ok(playlist),
+                outcome => {
+                    self.0.remove(&at_once);
+                    outcome
+                }
+            };
+        }
         let (outcome, fresh, stale) = match (outcome, self.stale(resource, now).cloned()) {
             (Ok(Answer::Playlist(text)), _) => {
                 let stale = Substitute { text: text.clone(), until: now + SUBSTITUTE_MAX };
@@ -143,7 +154,7 @@ mod tests {
     };
 
     fn resource(name: &str) -> HlsResource {
-        HlsResource::Playlist { room: room(name), address: PlaylistAddress::Index }
+        HlsResource::Playlist { room: room(name), address: PlaylistAddress::Index, request: None }
     }
 
     fn playlist(tag: &str, end: &str) -> Outcome {

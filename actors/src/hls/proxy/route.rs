@@ -87,7 +87,7 @@ mod tests {
     };
 
     fn playlist() -> HlsResource {
-        HlsResource::Playlist { room: room("r"), address: PlaylistAddress::Index }
+        HlsResource::Playlist { room: room("r"), address: PlaylistAddress::Index, request: None }
     }
 
     fn segment(sequence: u64) -> HlsResource {

@@ -150,7 +150,7 @@ fn relay_with_cache(cache_max_bytes: usize) -> HlsProxy {
 }
 
 fn playlist() -> HlsResource {
-    HlsResource::Playlist { room: room("r"), address: PlaylistAddress::Index }
+    HlsResource::Playlist { room: room("r"), address: PlaylistAddress::Index, request: None }
 }
 
 fn segment(sequence: u64) -> HlsResource {
@@ -361,7 +361,8 @@ async fn what_is_live_stays_live_while_the_registry_cannot_say_where() {
         assert_eq!(said(proxy.fetch(playlist()).await), live);
         assert_eq!(node.requests(), at + 2);
     }
-    let never_seen = HlsResource::Playlist { room: room("other"), address: PlaylistAddress::Index };
+    let never_seen =
+        HlsResource::Playlist { room: room("other"), address: PlaylistAddress::Index, request: None };
     STORE.with(|store| store.answer(Answers::AtOnce));
     assert_eq!(proxy.fetch(never_seen).await.err(), Some(HlsProxyError::Registry));
 }
@@ -405,8 +406,11 @@ async fn requests_beyond_those_that_may_be_on_their_way_wait_for_their_turn_and_
 async fn an_answer_that_is_too_large_is_an_error() {
     let (node, proxy) = (Node::start(Reply::Silence).await, proxy());
     let of = |size_bytes: usize| "x".repeat(size_bytes);
-    let address =
-        |at: usize| HlsResource::Playlist { room: room(&format!("r{at}")), address: PlaylistAddress::Index };
+    let address = |at: usize| HlsResource::Playlist {
+        room: room(&format!("r{at}")),
+        address: PlaylistAddress::Index,
+        request: None,
+    };
     node.will(ok(&of(PLAYLIST_MAX_BYTES)));
     assert!(matches!(proxy.fetch(address(0)).await, Ok(Answer::Playlist(_))));
     node.will(ok(&of(PLAYLIST_MAX_BYTES + 1)));

@@ -31,6 +31,13 @@ use crate::{
 /// Requests on their way at once; further ones wait for their turn.
 pub(super) const REQUESTS_MAX: usize = 256;
 
+/// Requests on their way that their node holds until there is something new; each takes a connection for nearly all of the time
+/// that a room is watched with low latency.
+const HELD_MAX: usize = 4096;
+
+/// A node holds a request for so long, and this is a little more.
+const HELD_HEAD_TIMEOUT: Duration = Duration::from_secs(32);
+
 /// How long a request waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -67,6 +74,7 @@ pub(super) struct Upstream {
     registry: RegistryHandle,
     settings: HlsProxySettings,
     turns: Semaphore,
+    held_turns: Semaphore,
 }
 
 /// What a node answered.
@@ -93,10 +101,13 @@ struct Limits {
 impl Upstream {
     /// To be called on the thread that will use it.
     pub fn new(registry: RegistryHandle, settings: HlsProxySettings) -> Self {
-        let connector =
-            Connector::new().timeout(CONNECT_TIMEOUT).conn_keep_alive(KEEP_ALIVE).limit(REQUESTS_MAX);
+        let connector = Connector::new()
+            .timeout(CONNECT_TIMEOUT)
+            .conn_keep_alive(KEEP_ALIVE)
+            .limit(REQUESTS_MAX + HELD_MAX);
         let client = Client::builder().connector(connector).disable_redirects().finish();
-        Self { client, registry, settings, turns: Semaphore::new(REQUESTS_MAX) }
+        let (turns, held_turns) = (Semaphore::new(REQUESTS_MAX), Semaphore::new(HELD_MAX));
+        Self { client, registry, settings, turns, held_turns }
     }
 
     /// Asks the node that has the asset. `last_origin` had the room a moment ago, for when the registry cannot say more;
@@ -175,7 +186,8 @@ impl Upstream {
         resource: &HlsResource,
         has_stale: bool,
     ) -> Result<Result<Asked, String>, HlsProxyError> {
-        let turn = timeout(TURN_TIMEOUT, self.turns.acquire()).await;
+        let turns = if resource.is_held() { &self.held_turns } else { &self.turns };
+        let turn = timeout(TURN_TIMEOUT, turns.acquire()).await;
         let _turn = turn.map_err(|_| HlsProxyError::Busy)?;
         Ok(self.ask(address, resource, &Limits::new(resource, has_stale)).await)
     }
@@ -201,7 +213,7 @@ impl Upstream {
         let signature = self.settings.nodes.sign(&NodeRequest { method: "GET", host: address, path: &path });
         let request = self
             .client
-            .get(format!("http://{address}{path}"))
+            .get(format!("http://{address}{}", resource.path_and_query(&self.settings.app)))
             .insert_header((PULL_HEADER, signature))
             .insert_header((header::ACCEPT_ENCODING, "identity"))
             .timeout(limits.head_timeout);
@@ -209,9 +221,10 @@ impl Upstream {
         let (status, head) = (response.status(), response.headers().clone());
         let body_max_bytes = match status {
             StatusCode::OK => limits.body_max_bytes,
-            StatusCode::NOT_FOUND | StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::SERVICE_UNAVAILABLE => {
-                REFUSAL_MAX_BYTES
-            }
+            StatusCode::BAD_REQUEST
+            | StatusCode::NOT_FOUND
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::SERVICE_UNAVAILABLE => REFUSAL_MAX_BYTES,
             status => return Err(format!("it answered {status}")),
         };
         let body = timeout(limits.body_timeout, response.body().limit(body_max_bytes))
@@ -251,12 +264,16 @@ impl Limits {
     fn new(resource: &HlsResource, has_stale: bool) -> Self {
         match resource {
             HlsResource::Playlist { .. } => Self {
-                head_timeout: if has_stale { HEAD_TIMEOUT } else { PLAYLIST_HEAD_TIMEOUT },
+                head_timeout: match has_stale {
+                    _ if resource.is_held() => HELD_HEAD_TIMEOUT,
+                    true => HEAD_TIMEOUT,
+                    false => PLAYLIST_HEAD_TIMEOUT,
+                },
                 body_timeout: PLAYLIST_BODY_TIMEOUT,
                 body_max_bytes: PLAYLIST_MAX_BYTES,
             },
             HlsResource::Segment { .. } => Self {
-                head_timeout: HEAD_TIMEOUT,
+                head_timeout: if resource.is_held() { HELD_HEAD_TIMEOUT } else { HEAD_TIMEOUT },
                 body_timeout: SEGMENT_BODY_TIMEOUT,
                 body_max_bytes: SEGMENT_MAX_BYTES + LAST_FRAME_MAX_BYTES,
             },

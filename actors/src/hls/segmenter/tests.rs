@@ -12,7 +12,7 @@ use super::*;
 use crate::hls::HlsSessions;
 use crate::{
     events::{EndReason, Relocation},
-    hls::{HlsMode, HlsSettings, PlaylistState, SegmentPlace},
+    hls::{HlsMode, HlsSettings, PlaylistAddress, PlaylistState, SegmentPlace},
     stream::Publication,
     testing::{self, ProbeHandle, hls_settings, node, segment_name, settings, to_play, to_publish},
 };
@@ -92,7 +92,7 @@ impl Bench {
 
     async fn session(&self) -> Option<Arc<HlsSession>> {
         let directory = node(settings(), 1);
-        self.hls.open(&directory, &to_play(room()), 0).await.unwrap()
+        self.hls.open(&directory, &to_play(room()), HlsForm::Ts, 0).await.unwrap()
     }
 
     async fn playlist(&self) -> String {
@@ -102,7 +102,8 @@ impl Bench {
 
 /// A segmenter that the bench's stream has told of its publisher, who left.
 async fn start_segmenter(hls: &HlsSessions, stream: &StreamHandle) -> Recipient<StreamEvent> {
-    let segmenter = SegmenterActor::start(hls.0.clone(), stream.clone(), None);
+    let segmenter =
+        SegmenterActor::<TsContainer>::start(hls.store.clone(), stream.clone(), HlsForm::Ts, None);
     // When the stream answers, it has told the segmenter what there is.
     stream.stats().await.unwrap();
     segmenter.send(StreamEvent::PublisherLeft).await.unwrap();
@@ -112,7 +113,7 @@ async fn start_segmenter(hls: &HlsSessions, stream: &StreamHandle) -> Recipient<
 async fn text(session: &HlsSession) -> String {
     match session.playlist_state(Duration::ZERO).await {
         PlaylistState::Ready(playlists) => {
-            let text = playlists.index.plain.clone();
+            let text = playlists.text(PlaylistAddress::Index).unwrap().plain.clone();
             String::from_utf8(text.into()).unwrap()
         }
         other => panic!("{other:?}"),
@@ -150,7 +151,7 @@ async fn the_first_segment_is_one_gop_and_the_rest_reach_the_target() {
     let first = value(&playlist, "#EXT-X-MEDIA-SEQUENCE:");
     for sequence in first..first + 3 {
         let Some(SegmentPlace::Memory(bytes)) =
-            bench.hls.segment(&to_play(room()), segment_name(sequence)).unwrap().place()
+            bench.hls.piece(&to_play(room()), segment_name(sequence)).unwrap().segment().place()
         else {
             panic!("the newest segments are in memory");
         };
@@ -249,12 +250,12 @@ async fn an_ended_playlist_says_so_and_goes_after_half_a_minute() {
     let sequence = value(&playlist, "#EXT-X-MEDIA-SEQUENCE:");
     advance(Duration::from_secs(29)).await;
     actix_rt::task::yield_now().await;
-    assert!(bench.hls.segment(&to_play(room()), segment_name(sequence)).is_some());
+    assert!(bench.hls.piece(&to_play(room()), segment_name(sequence)).is_some());
     let session = bench.session().await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(
         bench.session().await.is_none()
-            && bench.hls.segment(&to_play(room()), segment_name(sequence)).is_none()
+            && bench.hls.piece(&to_play(room()), segment_name(sequence)).is_none()
     );
     assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Gone));
 }
@@ -281,7 +282,7 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
     assert!(value(&after, number) > value(&before, number));
     assert_eq!(after.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
     assert!(
-        bench.hls.segment(&to_play(room()), segment_name(old_sequence)).is_some(),
+        bench.hls.piece(&to_play(room()), segment_name(old_sequence)).is_some(),
         "old segments are still there"
     );
 }
@@ -306,11 +307,11 @@ async fn a_room_that_goes_to_another_node_ends_here_and_begins_anew_when_it_is_b
     assert!(matches!(next.playlist_state(Duration::ZERO).await, PlaylistState::Pending));
     let sequence = value(&before, "#EXT-X-MEDIA-SEQUENCE:");
     assert!(
-        bench.hls.segment(&to_play(room()), segment_name(sequence)).is_some(),
+        bench.hls.piece(&to_play(room()), segment_name(sequence)).is_some(),
         "old segments are still there"
     );
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert!(bench.hls.segment(&to_play(room()), segment_name(sequence)).is_none());
+    assert!(bench.hls.piece(&to_play(room()), segment_name(sequence)).is_none());
 }
 
 #[actix::test]
@@ -331,12 +332,12 @@ async fn a_room_that_was_elsewhere_without_viewers_here_goes_on_above_what_was_u
     assert!(value(&after, "#EXT-X-DISCONTINUITY-SEQUENCE:") >= elsewhere.discontinuity);
     assert!(!text(&old).await.contains("#EXT-X-ENDLIST") && !old.is_published());
     assert!(
-        bench.hls.segment(&to_play(room()), segment_name(first_sequence)).is_some(),
+        bench.hls.piece(&to_play(room()), segment_name(first_sequence)).is_some(),
         "old segments are still there"
     );
     tokio::time::sleep(Duration::from_secs(31)).await;
-    assert!(bench.hls.segment(&to_play(room()), segment_name(first_sequence)).is_none());
-    assert!(bench.hls.segment(&to_play(room()), segment_name(elsewhere.sequence)).is_some());
+    assert!(bench.hls.piece(&to_play(room()), segment_name(first_sequence)).is_none());
+    assert!(bench.hls.piece(&to_play(room()), segment_name(elsewhere.sequence)).is_some());
 }
 
 #[actix::test]
@@ -413,14 +414,15 @@ async fn a_stream_that_nobody_watches_is_not_cut_on_demand() {
 #[actix::test]
 async fn a_segmenter_that_panics_leaves_no_playlist_to_wait_for() {
     let bench = Bench::new(HlsMode::Always).await;
-    let session = bench.hls.0.begin(&room(), bench.reserve.clone());
+    let session = bench.hls.store.begin(&room(), HlsForm::Ts, bench.reserve.clone());
     let segmenter = SegmenterActor {
-        store: bench.hls.0.clone(),
+        store: bench.hls.store.clone(),
+        form: HlsForm::Ts,
         stream: bench.stream.clone(),
         subscription: None,
         past: Vec::new(),
         phase: SegmenterPhase::Cutting(session.clone()),
-        segmenter: bench.hls.0.segmenter(),
+        segmenter: bench.hls.store.segmenter(TsContainer::default()),
         announced: None,
         wall_clock: WallClock::default(),
         warned_of_skew: false,

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     fn name(sequence: u64) -> SegmentName {
-        SegmentName { sequence, format: TsContainer::FORMAT }
+        SegmentName::whole(sequence, TsContainer::FORMAT)
     }
 
     fn room(name: &str) -> RoomName {

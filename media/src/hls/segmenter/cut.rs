@@ -10,13 +10,16 @@ use crate::hls::{
     continuity::Continuity,
     interleaver::{Lane, Released},
     lead_in::{Expectation, LeadIn, LeadInStep},
-    open_segment::{OpenSegment, Written},
-    segment::Segment,
+    open_segment::{OpenSegment, PartEnd},
+    segment::{Output, Segment},
     segment_track::Gate,
 };
 
 /// Timestamps in milliseconds are rounded, so that a GOP of 2 s may be 1,999 ms long.
 const CUT_TOLERANCE_MS: i64 = 50;
+
+/// The same for parts: a few frames may be a little further apart than they are long.
+const PART_TOLERANCE_MS: i64 = 2;
 
 /// Timestamps that leap further are a discontinuity.
 const LEAP_MAX_MS: i64 = 10_000;
@@ -81,6 +84,7 @@ impl<C: Container> Segmenter<C> {
             self.video.gate = Gate::Open;
             self.note_keyframe(time_ms);
         }
+        self.end_part_before(Lane::Video, time_ms);
         self.video.note_frame(time_ms);
         if let State::Open(open) = &mut self.state {
             open.hold_video::<C>(time_ms, frame, keyframe);
@@ -166,8 +170,53 @@ impl<C: Container> Segmenter<C> {
             self.dropped_frames += 1;
             return;
         }
+        self.end_part_before(Lane::Audio, time_ms);
         self.audio.note_frame(time_ms);
         self.hold(time_ms, frame);
+    }
+
+    /// Ends the open part if the next frame would make it too long. That frame's own length is foreseen by the one before it
+    /// in the leading track.
+    fn end_part_before(&mut self, lane: Lane, time_ms: i64) {
+        self.end_late_part(lane, time_ms);
+        let (Some(limit_ms), State::Open(open)) = (self.part_limit_ms(), &self.state) else { return };
+        let frame_ms = match (lane, open.lead) {
+            (Lane::Video, Lead::Video) => self.video.frame_ms(),
+            (Lane::Audio, Lead::Audio) => self.audio.frame_ms(),
+            _ => return,
+        };
+        if open.part_age_ms(time_ms).is_some_and(|age_ms| age_ms + frame_ms > limit_ms) {
+            self.end_part(PartEnd::here(lane, time_ms));
+        }
+    }
+
+    /// Ends a part that is too long up to `time_ms` in front of its last frame: the leading track stands still, or its frames
+    /// are further apart than they were. A part with one frame cannot be shorter.
+    fn end_late_part(&mut self, lane: Lane, time_ms: i64) {
+        let (Some(limit_ms), State::Open(open)) = (self.part_limit_ms(), &self.state) else { return };
+        if open.part_age_ms(time_ms).is_some_and(|age_ms| age_ms > limit_ms) {
+            self.end_part(open.last_boundary::<C>().unwrap_or(PartEnd::here(lane, time_ms)));
+        }
+    }
+
+    fn end_part(&mut self, end: PartEnd) {
+        let (expects_audio, limit_ms) = (self.expects_audio(), self.part_limit_ms());
+        let State::Open(open) = &mut self.state else { return };
+        let end = end.no_longer_than(limit_ms);
+        let part = open.end_part(&mut self.container, &self.buffers, end, expects_audio);
+        self.dropped_frames += part.left_out;
+        self.finished.push_back(Output::Part(part.part));
+    }
+
+    fn part_limit_ms(&self) -> Option<i64> {
+        let part_ms = self.config.part_ms.filter(|_| C::HAS_PARTS)?;
+        Some(i64::from(part_ms) + PART_TOLERANCE_MS)
+    }
+
+    /// Whether audio may come beside video, though there may be none in the part.
+    fn expects_audio(&self) -> bool {
+        self.audio.is_known()
+            && (!self.interleaver.is_missing(Lane::Audio) || self.container.silence().is_some())
     }
 
     fn hold(&mut self, time_ms: i64, frame: C::Frame) {
@@ -268,6 +317,13 @@ impl<C: Container> Segmenter<C> {
 
     /// Ends the open segment, if there is one, where the next one begins, or else where its own last frame does.
     fn close(&mut self, next_first_ms: Option<i64>, cut: Cut) {
+        let own_end_ms = match &self.state {
+            State::Open(open) => Some(self.own_end_ms(open)),
+            State::Waiting(_) => None,
+        };
+        if let Some(end_ms) = next_first_ms.or(own_end_ms) {
+            self.end_late_part(Lane::Video, end_ms);
+        }
         let state = std::mem::replace(&mut self.state, State::Waiting(LeadIn::new()));
         let open = match state {
             State::Open(open) => open,
@@ -276,16 +332,13 @@ impl<C: Container> Segmenter<C> {
                 return;
             }
         };
-        let Written { bytes, has_other_tracks } = open.write(&mut self.container, &self.buffers);
         let end_ms = next_first_ms.unwrap_or_else(|| self.own_end_ms(&open));
-        self.finished.push_back(Segment {
-            bytes,
-            duration_ms: u64::try_from(end_ms.saturating_sub(open.first_ms)).unwrap_or(0),
-            first_ms: open.stream_ms,
-            discontinuity: open.discontinuity || has_other_tracks,
-            forced_cut: cut == Cut::Forced,
-            independent: open.independent,
-        });
+        let end = PartEnd::here(Lane::Video, end_ms).no_longer_than(self.part_limit_ms());
+        let expects_audio = self.expects_audio();
+        let written = open.finish(&mut self.container, &self.buffers, end, expects_audio);
+        self.dropped_frames += written.left_out;
+        self.finished
+            .push_back(Output::Segment(Segment { forced_cut: cut == Cut::Forced, ..written.segment }));
         self.has_produced = true;
     }
 

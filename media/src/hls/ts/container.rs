@@ -1,5 +1,7 @@
 //! MPEG-TS as the container of segments: H.264 and H.265 in Annex B, AAC in ADTS, MP3 as it is.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{
@@ -23,8 +25,11 @@ use crate::{
     },
     hls::{
         audio_clock::{AudioClock, FrameSpan},
-        container::{Codec, Container, ContainerError, Lead, SegmentFormat, Timed},
+        container::{
+            Codec, Container, ContainerError, Fragment, InitSection, SegmentFormat, Timed, WriteReport,
+        },
         mp3::{self, Mp3Header},
+        repeated_gop::repeated_times,
     },
 };
 
@@ -93,13 +98,19 @@ impl Container for TsContainer {
     type Frame = TsFrame;
 
     /// Version 3 is for durations with a fraction; MPEG-TS asks for none.
-    const FORMAT: &'static SegmentFormat =
-        &SegmentFormat { extension: "ts", content_type: "video/mp2t", playlist_version: 3 };
+    const FORMAT: &'static SegmentFormat = &SegmentFormat {
+        extension: "ts",
+        content_type: "video/mp2t",
+        init_extension: None,
+        playlist_version: 3,
+    };
 
     /// Nothing may come when the clock has reached its time.
     const LATE_MAX_MS: i64 = LEAD_MS;
 
-    const SEGMENT_OVERHEAD_BYTES: usize = TABLES_BYTES;
+    const FRAGMENT_OVERHEAD_BYTES: usize = TABLES_BYTES;
+
+    const HAS_PARTS: bool = false;
 
     fn set_video(&mut self, codec: VideoCodec, header: &[u8]) -> Result<(), ContainerError> {
         self.video = None;
@@ -110,7 +121,7 @@ impl Container for TsContainer {
         Ok(())
     }
 
-    fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), ContainerError> {
+    fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<bool, ContainerError> {
         (self.audio, self.silence) = (None, None);
         self.audio = Some(match codec {
             AudioCodec::Aac => {
@@ -121,7 +132,7 @@ impl Container for TsContainer {
             AudioCodec::Mp3 => AudioConfig::Mp3(None),
             other => return Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
         });
-        Ok(())
+        Ok(true)
     }
 
     fn video(&mut self, header: &VideoHeader, data: Bytes) -> Result<Option<TsFrame>, ContainerError> {
@@ -176,6 +187,13 @@ impl Container for TsContainer {
         matches!(frame, TsFrame::Video(VideoFrame { begins_sequence: true, .. }))
     }
 
+    fn is_keyframe(frame: &TsFrame) -> Option<bool> {
+        match frame {
+            TsFrame::Video(picture) => Some(picture.unit.is_keyframe()),
+            TsFrame::Audio(_) => None,
+        }
+    }
+
     fn size_max_bytes(frame: &TsFrame) -> usize {
         match frame {
             TsFrame::Video(picture) => video_max_bytes(picture.unit.size_max_bytes()),
@@ -183,18 +201,23 @@ impl Container for TsContainer {
         }
     }
 
-    fn write_segment(&mut self, out: &mut Vec<u8>, lead: Lead, frames: &[Timed<TsFrame>]) -> bool {
-        self.writer.begin_segment(out, lead);
+    /// A segment of MPEG-TS is one fragment, with tables in front.
+    fn write(&mut self, out: &mut Vec<u8>, fragment: &Fragment<'_, TsFrame>) -> WriteReport {
+        self.writer.begin_segment(out, fragment.lead);
         let (pack, annex_b) = (AudioPack::default(), Vec::new());
         let mut mux = Mux { writer: &mut self.writer, clock: &mut self.clock, out, pack, annex_b };
-        for Timed { time_ms, frame } in frames {
+        for Timed { time_ms, frame } in fragment.frames {
             match frame {
                 TsFrame::Video(picture) => mux.video(*time_ms, picture),
                 TsFrame::Audio(sound) => mux.audio(*time_ms, sound),
             }
         }
         mux.flush_pack();
-        mux.writer.end_segment(mux.out)
+        WriteReport { has_other_tracks: mux.writer.end_segment(mux.out), left_out: 0 }
+    }
+
+    fn init(&self) -> Option<Arc<InitSection>> {
+        None
     }
 
     fn discontinuity(&mut self) {
@@ -216,26 +239,16 @@ impl TsFrame {
     }
 }
 
-/// Frames so close to each other that only the last one is seen, decoded and presented in the order that they had.
+/// Frames so close to each other that only the last one is seen.
 fn repeated(pictures: &[(Ticks, &VideoFrame)], time_ms: i64) -> Vec<Timed<TsFrame>> {
-    let mut shown: Vec<_> = (0..pictures.len()).collect();
-    shown.sort_by_key(|at| pictures.get(*at).map(|(presented, _)| *presented));
-    let mut ranks = vec![0; pictures.len()];
-    for (rank, at) in shown.into_iter().enumerate() {
-        if let Some(place) = ranks.get_mut(at) {
-            *place = rank as i64;
-        }
-    }
-    let steps = || (0_i64..).zip(&ranks).map(|(at, rank)| at - rank);
-    let delay = steps().max().unwrap_or(0);
+    let presented: Vec<_> = pictures.iter().map(|(presented, _)| *presented).collect();
     pictures
         .iter()
-        .zip(steps())
-        .enumerate()
-        .map(|(at, ((_, picture), behind))| VideoFrame {
+        .zip(repeated_times(&presented))
+        .map(|((_, picture), time)| VideoFrame {
             begins_sequence: false,
-            delay_ticks: at as i64 * REPEAT_STEP_TICKS,
-            composition_ticks: (delay - behind) * REPEAT_STEP_TICKS,
+            delay_ticks: time.delay * REPEAT_STEP_TICKS,
+            composition_ticks: time.composition * REPEAT_STEP_TICKS,
             unit: picture.unit.clone(),
         })
         .map(|picture| Timed { time_ms, frame: TsFrame::Video(picture) })
@@ -308,6 +321,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hls::container::Lead;
 
     const AVCC: &[u8] = b"\x01\x64\x00\x1F\xFF\xE1\x00\x04\x67\x64\x00\x1F\x01\x00\x03\x68\xEB\xE3";
 
@@ -368,8 +382,10 @@ mod tests {
             let frames: Vec<_> = sizes.into_iter().enumerate().map(frame).collect();
             let size_max_bytes = frames.iter().map(|timed| TsContainer::size_max_bytes(&timed.frame)).sum::<usize>();
             let mut out = Vec::new();
-            container.write_segment(&mut out, lead, &frames);
-            prop_assert!(out.len() <= TsContainer::SEGMENT_OVERHEAD_BYTES + size_max_bytes);
+            let fragment =
+                Fragment { lead, frames: &frames, begins_segment: true, next_video_ms: None, expects_audio: true };
+            container.write(&mut out, &fragment);
+            prop_assert!(out.len() <= TsContainer::FRAGMENT_OVERHEAD_BYTES + size_max_bytes);
         }
     }
 }

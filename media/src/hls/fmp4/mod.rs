@@ -1,0 +1,13 @@
+//! Fragmented MP4 (ISO/IEC 14496-12): the payloads of RTMP are its samples, so that no NAL unit is read.
+//!
+//! [`container`] turns frames into fragments, one `moof` and `mdat` each with all tracks. [`video`] and [`audio`] make the
+//! sample entries of [`init`] sections out of RTMP's sequence headers, and the names of codecs that playlists use.
+
+mod audio;
+mod boxes;
+pub mod container;
+mod fragment;
+mod init;
+#[cfg(test)]
+mod tests;
+mod video;
