@@ -48,6 +48,7 @@ use super::{
     registry::CLAIM_TIMEOUT,
     store::{Audit, Claim, ClaimError, Granted, LeaseRenewal, Store, StoreError, UsedClaim},
 };
+use crate::clock::whole_ms;
 
 /// How long a heartbeat's request may be granted, from when it is sent.
 const RENEW_VALID_MS: u64 = 3000;
@@ -153,8 +154,8 @@ impl Inner {
         }
         let ticket = self.table.next_ticket(link, self.last_epoch.get()).await?;
         self.note_epoch(ticket.epoch);
-        let timeout_ms = u64::try_from(CLAIM_TIMEOUT.as_millis()).unwrap_or(u64::MAX);
-        let (process, valid_until_ms) = (self.membership.process.clone(), ticket.now_ms + timeout_ms);
+        let (process, valid_until_ms) =
+            (self.membership.process.clone(), ticket.now_ms + whole_ms(CLAIM_TIMEOUT));
         let request = ClaimRequest { room: room.clone(), process, epoch: ticket.epoch, valid_until_ms };
         sent.set(Some((request.epoch, valid_until_ms)));
         let (answer, shown) = self.table.try_claim(link, &request, proof).await?;

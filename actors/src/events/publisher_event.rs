@@ -12,10 +12,10 @@ pub enum PublisherEvent {
     Evicted(Evicted),
     /// The publisher is to publish on a new connection, to another node, and then to leave this one.
     Reconnect,
-    /// Someone watches: what it sends should come through at once.
-    Watched,
-    /// No viewer is left but, perhaps, over HLS, seconds behind.
-    Unwatched,
+    /// The first live viewer came: what the publisher sends should come through at once.
+    ViewersCame,
+    /// The last live viewer left. Others may watch over HLS, seconds behind.
+    ViewersLeft,
 }
 
 /// Why a publisher no longer has its room.

@@ -561,8 +561,8 @@ impl Handler<PublisherEvent> for RtmpConnectionActor {
             PublisherEvent::Reconnect => {
                 self.request_reconnect(ctx);
             }
-            PublisherEvent::Watched => self.read_coalescing.announce_each(self.socket.wire()),
-            PublisherEvent::Unwatched => self.read_coalescing.coalesce(self.socket.wire()),
+            PublisherEvent::ViewersCame => self.read_coalescing.announce_each(self.socket.wire()),
+            PublisherEvent::ViewersLeft => self.read_coalescing.coalesce(self.socket.wire()),
         }
     }
 }

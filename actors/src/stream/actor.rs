@@ -185,7 +185,11 @@ impl StreamActor {
     fn notify_publisher(&self) {
         if let Ingest::Published { events, .. } = &self.ingest {
             let is_watched = self.subscribers.are_watching();
-            events.do_send(if is_watched { PublisherEvent::Watched } else { PublisherEvent::Unwatched });
+            events.do_send(if is_watched {
+                PublisherEvent::ViewersCame
+            } else {
+                PublisherEvent::ViewersLeft
+            });
         }
     }
 

@@ -14,9 +14,12 @@ use super::{
     pool::PooledConnection,
     rows::{Listing, RoomRow, TracedRow},
 };
-use crate::cluster::{
-    origin::{Origin, PastOrigin, PublishedRoom, Trace},
-    store::{Audit, Claim, StoreError},
+use crate::{
+    clock::whole_ms,
+    cluster::{
+        origin::{Origin, PastOrigin, PublishedRoom, Trace},
+        store::{Audit, Claim, StoreError},
+    },
 };
 
 /// How long a node that gave a room back is asked for what it cut, in milliseconds. It keeps that through the publisher's
@@ -164,8 +167,7 @@ impl Inner {
         listing: &Listing,
     ) -> Result<(), RedisError> {
         let patience = self.membership.claim_ttl;
-        let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        for (node, rooms) in listing.long_dead(patience_ms) {
+        for (node, rooms) in listing.long_dead(whole_ms(patience)) {
             self.table.forget_dead(link, node, &rooms, patience).await?;
         }
         Ok(())

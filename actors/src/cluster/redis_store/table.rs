@@ -18,6 +18,7 @@ use super::{
     rows::{self, ListedLease, Listing, RoomRow, TracedRow},
     scripts::{SCRIPTS, Script},
 };
+use crate::clock::whole_ms;
 
 /// Calls that are sent together: enough that the way there and back does not count, few enough that others have their
 /// turn in between.
@@ -77,7 +78,7 @@ impl Table {
         proof: Option<&PublisherProof>,
     ) -> RedisResult<(ClaimAnswer, Shown)> {
         let mut call = self.call_room(&SCRIPTS.request, &request.room, &request.process, request.epoch);
-        call.arg(request.valid_until_ms).arg(millis(self.entry_ttl));
+        call.arg(request.valid_until_ms).arg(whole_ms(self.entry_ttl));
         call.arg(proof.map(PublisherProof::as_str).unwrap_or_default());
         let answer: Vec<String> = call.query_async(link).await?;
         match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -100,7 +101,7 @@ impl Table {
     ) -> RedisResult<Vec<(RenewAnswer, Shown)>> {
         let mut calls = bids.iter().map(|(request, used)| {
             let mut call = self.call_room(&SCRIPTS.renew, &request.room, &request.process, request.epoch);
-            call.arg(request.valid_until_ms).arg(millis(self.entry_ttl));
+            call.arg(request.valid_until_ms).arg(whole_ms(self.entry_ttl));
             put_use(&mut call, used);
             call
         });
@@ -118,7 +119,7 @@ impl Table {
         hold: Duration,
     ) -> RedisResult<bool> {
         let mut call = self.call_room(&SCRIPTS.offer, room, &by.process, by.epoch);
-        call.arg(millis(hold)).arg(proof.as_str()).query_async(link).await
+        call.arg(whole_ms(hold)).arg(proof.as_str()).query_async(link).await
     }
 
     /// Forgets the reservations of `rooms` that have lapsed.
@@ -168,7 +169,7 @@ impl Table {
         ttl: Duration,
     ) -> RedisResult<RenewedLease> {
         let mut call = self.call_lease(&SCRIPTS.renew_lease, &process.node, process.incarnation);
-        call.arg(millis(ttl)).arg(&addresses.rtmp).arg(&addresses.httpflv);
+        call.arg(whole_ms(ttl)).arg(&addresses.rtmp).arg(&addresses.httpflv);
         call.arg(addresses.hls.as_deref().unwrap_or(rows::NOTHING));
         call.arg(over.map(|incarnation| incarnation.to_string()).unwrap_or_default());
         let answer: Vec<String> = call.query_async(link).await?;
@@ -196,7 +197,7 @@ impl Table {
         patience: Duration,
     ) -> RedisResult<()> {
         let mut call = self.call_lease(&SCRIPTS.forget_dead, node, 0);
-        call.arg(millis(patience));
+        call.arg(whole_ms(patience));
         rooms.iter().for_each(|room| {
             call.arg(room.as_str());
         });
@@ -352,10 +353,6 @@ async fn all<T: FromRedisValue>(
         }
         answers.append(&mut some.query_async::<Vec<T>>(link).await?);
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn unexpected() -> RedisError {

@@ -5,15 +5,17 @@ use std::time::Duration;
 use actix::SpawnHandle;
 use log::{info, warn};
 use synctv_media::cluster::{claims::TableId, leases::NodeLease};
-use tokio::time::Instant;
 
-use crate::cluster::store::StoreError;
+use crate::{
+    clock::{SteadyClock, whole_ms},
+    cluster::store::StoreError,
+};
 
 /// The lease, and when it is renewed next.
 pub(super) struct LeaseKeeper {
     pub node_lease: NodeLease,
-    /// Times of [`NodeLease`] are counted from here.
-    pub origin: Instant,
+    /// The clock of [`NodeLease`]'s times.
+    clock: SteadyClock,
     pub next: Next,
     /// Why the last renewal failed.
     pub failure: Option<String>,
@@ -32,10 +34,9 @@ pub(super) enum Next {
 
 impl LeaseKeeper {
     pub fn new(ttl: Duration, table: TableId) -> Self {
-        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         Self {
-            node_lease: NodeLease::new(ttl_ms, table, 0),
-            origin: Instant::now(),
+            node_lease: NodeLease::new(whole_ms(ttl), table, 0),
+            clock: SteadyClock::start(),
             next: Next::Unset,
             failure: None,
             is_full: false,
@@ -50,7 +51,7 @@ impl LeaseKeeper {
     }
 
     pub fn now_ms(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.clock.now_ms()
     }
 
     pub fn interval(&self) -> Duration {

@@ -41,7 +41,7 @@ async fn live_on(directory: crate::directory::StreamDirectory) -> Live {
     let mut publisher = ProbeHandle::start();
     let publication =
         directory.publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events()).await.unwrap();
-    assert_eq!(publisher.next().await, Got::PublisherEvent(PublisherEvent::Unwatched));
+    assert_eq!(publisher.next().await, Got::PublisherEvent(PublisherEvent::ViewersLeft));
     let stream = directory.open(&to_play(room("r"))).await.unwrap();
     Live { directory, stream, publication, publisher }
 }
@@ -464,11 +464,11 @@ async fn a_publisher_is_told_whether_anyone_watches() {
     let (first, second) = (ProbeHandle::start(), ProbeHandle::start());
     first.join(&live.stream, 0);
     second.join(&live.stream, 0);
-    assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::Watched));
+    assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::ViewersCame));
     live.stream.leave(first.id);
     assert!(live.publisher.is_quiet().await, "the second is still there");
     live.stream.leave(second.id);
-    assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::Unwatched));
+    assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::ViewersLeft));
 }
 
 #[actix_rt::test]
@@ -481,7 +481,7 @@ async fn a_publisher_whose_viewers_are_there_before_it_is_told_so() {
     let mut next = ProbeHandle::start();
     let _again =
         live.directory.publish(&to_publish(room("r")), Relocation::AT_ONCE, next.events()).await.unwrap();
-    assert_eq!(next.next().await, Got::PublisherEvent(PublisherEvent::Watched));
+    assert_eq!(next.next().await, Got::PublisherEvent(PublisherEvent::ViewersCame));
 }
 
 #[actix_rt::test]
