@@ -26,6 +26,16 @@ impl<K: Eq + Hash, V> BoundedCache<K, V> {
         self.entries.get(key)
     }
 
+    /// Drops the entry of a key.
+    pub fn remove(&mut self, key: &K) {
+        self.entries.remove(key);
+    }
+
+    /// Drops all entries that are of no use.
+    pub fn retain(&mut self, is_of_use: impl Fn(&V) -> bool) {
+        self.entries.retain(|_, value| is_of_use(value));
+    }
+
     /// Drops all entries that are of no use, if the cache is full. While it is not, an insertion costs no walk, and while what
     /// is in it is of use, few do.
     pub fn make_room(&mut self, is_of_use: impl Fn(&V) -> bool) {
@@ -56,6 +66,14 @@ impl<K: Eq + Hash, V> BoundedCache<K, V> {
         if self.entries.len() < self.max || self.entries.contains_key(&key) {
             self.entries.insert(key, value);
         }
+    }
+}
+
+#[cfg(test)]
+impl<K, V> BoundedCache<K, V> {
+    /// Returns the number of entries.
+    pub fn len(&self) -> usize {
+        self.entries.len()
     }
 }
 
@@ -106,5 +124,7 @@ mod tests {
         assert_eq!(cache.get(&1), Some(&1));
         cache.insert(3, 3);
         assert_eq!(cache.get(&3), Some(&3));
+        cache.remove(&3);
+        assert_eq!(cache.get(&3), None);
     }
 }

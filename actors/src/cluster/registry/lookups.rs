@@ -8,7 +8,7 @@ use futures::{
 };
 use tokio::time::Instant;
 
-use crate::cluster::store::StoreError;
+use crate::{bounded_cache::BoundedCache, cluster::store::StoreError};
 
 /// Time for which an answer is repeated.
 const KNOWN_FOR: Duration = Duration::from_secs(1);
@@ -25,14 +25,14 @@ pub(super) struct LookupId(u64);
 
 /// Lookups by `K`, finished and under way. Errors are not remembered.
 pub(super) struct Lookups<K, V: Clone> {
-    known: HashMap<K, (Instant, V)>,
+    known: BoundedCache<K, (Instant, V)>,
     pending: HashMap<K, (LookupId, Pending<V>)>,
     last_id: u64,
 }
 
-impl<K, V: Clone> Default for Lookups<K, V> {
+impl<K: Eq + Hash, V: Clone> Default for Lookups<K, V> {
     fn default() -> Self {
-        Self { known: HashMap::new(), pending: HashMap::new(), last_id: 0 }
+        Self { known: BoundedCache::new(KNOWN_MAX), pending: HashMap::new(), last_id: 0 }
     }
 }
 
@@ -67,7 +67,7 @@ impl<K: Clone + Eq + Hash, V: Clone + 'static> Lookups<K, V> {
         }
         self.pending.remove(&key);
         if let Ok(value) = answer {
-            self.make_room(now);
+            self.known.make_room(|(since, _)| is_known(*since, now));
             self.known.insert(key, (now, value.clone()));
         }
     }
@@ -76,16 +76,6 @@ impl<K: Clone + Eq + Hash, V: Clone + 'static> Lookups<K, V> {
     pub fn forget(&mut self, key: &K) {
         self.known.remove(key);
         self.pending.remove(key);
-    }
-
-    fn make_room(&mut self, now: Instant) {
-        if self.known.len() < KNOWN_MAX {
-            return;
-        }
-        self.known.retain(|_, (since, _)| is_known(*since, now));
-        if self.known.len() >= KNOWN_MAX {
-            self.known.clear();
-        }
     }
 }
 

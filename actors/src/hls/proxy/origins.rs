@@ -1,15 +1,12 @@
 //! Which nodes rooms were fetched from, and which of those nodes do not answer.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use synctv_media::stream::room::RoomName;
 use tokio::time::Instant;
 
 use super::{Answer, HlsResource, Outcome};
-use crate::cluster::origin::Origin;
+use crate::{bounded_cache::BoundedCache, cluster::origin::Origin};
 
 /// How long a node that no longer has the claim on a room is asked for it, counted from its last good answer. The claim
 /// goes with the publisher, but the playlist stays for a grace and, with its end, for a while longer.
@@ -22,9 +19,9 @@ const ROOMS_MAX: usize = 4096;
 const LOST_MAX: usize = 1024;
 
 /// What the HLS proxy knows about nodes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Origins {
-    last: HashMap<RoomName, Last>,
+    last: BoundedCache<RoomName, Last>,
     lost: HashSet<String>,
 }
 
@@ -32,6 +29,12 @@ pub(super) struct Origins {
 struct Last {
     origin: Origin,
     until: Instant,
+}
+
+impl Default for Origins {
+    fn default() -> Self {
+        Self { last: BoundedCache::new(ROOMS_MAX), lost: HashSet::new() }
+    }
 }
 
 impl Origins {
@@ -45,10 +48,8 @@ impl Origins {
         let room = resource.room();
         match (resource, outcome) {
             (_, Ok(Answer::Playlist(_) | Answer::Segment(_))) => {
-                if self.last.len() < ROOMS_MAX || self.last.contains_key(room) {
-                    let last = Last { origin: origin.clone(), until: now + LAST_ORIGIN_MAX };
-                    self.last.insert(room.clone(), last);
-                }
+                let last = Last { origin: origin.clone(), until: now + LAST_ORIGIN_MAX };
+                self.last.insert(room.clone(), last);
             }
             // The playlist is gone there.
             (HlsResource::Playlist { .. }, Ok(_)) => {
@@ -75,7 +76,7 @@ impl Origins {
 
     /// Forgets what is too old to be used.
     pub fn sweep(&mut self, now: Instant) {
-        self.last.retain(|_, last| last.until > now);
+        self.last.retain(|last| last.until > now);
     }
 }
 
