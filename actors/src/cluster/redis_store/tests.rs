@@ -1,5 +1,7 @@
 //! Against a redis-server of their own.
 
+mod in_memory;
+
 use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
@@ -8,9 +10,8 @@ use std::{
 
 use actix::{Actor, Context, Handler};
 use synctv_media::cluster::{
-    claims::{ClaimTable, Holder, LeaseAnswer, NodeAddresses},
-    numbers::{HlsNumbers, NumberGrant, NumberHolder, NumberUse},
-    offers::Offer,
+    claims::{LeaseAnswer, NodeAddresses},
+    numbers::{HlsNumbers, NumberUse},
     process::Process,
 };
 use tokio::time::Instant;
@@ -551,129 +552,4 @@ async fn a_room_that_is_offered_waits_for_its_publisher_on_all_nodes() {
     assert_eq!(query::<i64>(&n2, "HEXISTS synctv:claims o:r").await, 0, "what lapsed is forgotten");
     n2.release(second).await.unwrap();
     n2.claim(&room("r"), None).await.unwrap();
-}
-
-/// Later than any test, and exact as a double, which is what scripts count with.
-const FAR_MS: u64 = 1 << 52;
-
-/// The scripts and the table in memory, given the same requests, give the same answers. What is a mere copy of the table is
-/// lost now and then, which changes nothing.
-#[actix_rt::test]
-async fn redis_follows_the_rules_of_the_table() {
-    let redis = Redis::start().await;
-    let store = redis.node("n9", 9).await;
-    let (table, pool) = (&store.0.table, &store.0.pool);
-    let processes: Vec<Process> = [("n1", 1), ("n1", 2), ("n2", 3)]
-        .map(|(node, incarnation)| Process { node: node.to_owned(), incarnation })
-        .to_vec();
-    let addresses = store.0.membership.addresses.clone();
-    let (mut model, mut chance) = (ClaimTable::default(), 1_u64);
-    let mut pick = |max: usize| {
-        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (chance >> 33) as usize % max
-    };
-    let proofs = ["own", "other"].map(PublisherProof::from_text);
-    let mut epochs = vec![1_u64];
-    let ttl = Duration::from_secs(600);
-    // The table's clock, which stands still for the model: numbers that count with it are compared by what is above.
-    for step in 0..4_000 {
-        let process = processes[pick(3)].clone();
-        let name = room(["a", "b"][pick(2)]);
-        let epoch = epochs[epochs.len() - 1 - pick(epochs.len().min(4))];
-        let valid_until_ms = [0, FAR_MS][pick(2)];
-        let request = ClaimRequest { room: name.clone(), process: process.clone(), epoch, valid_until_ms };
-        let limit = HlsNumbers { sequence: 1 << 40, discontinuity: 1 << 30 }.plus(step);
-        let used = NumberUse { first_sequence: (1 << 40) - 1, limit };
-        match pick(11) {
-            10 => {
-                let (proof, hold) = (proofs[pick(2)].clone(), [Duration::ZERO, ttl][pick(2)]);
-                let by = Holder { process: process.clone(), epoch };
-                let theirs = pool.run(async |link| table.offer(link, &name, &by, &proof, hold).await);
-                let theirs = theirs.await.unwrap();
-                let until_ms = if hold.is_zero() { 1 } else { u64::MAX };
-                let ours = model.offer(&name, Offer { by, proof, until_ms }, 1);
-                assert_eq!(theirs, ours, "step {step}: {request:?}");
-                pool.run(async |link| table.forget_offers(link, &process, &[room("a"), room("b")]).await)
-                    .await
-                    .unwrap();
-            }
-            0 => {
-                let known = [0, epoch + 100][pick(2)];
-                let ticket = pool.run(async |link| table.next_ticket(link, known).await).await.unwrap();
-                assert!(ticket.epoch >= ticket.now_ms && ticket.epoch > known);
-                assert!(epochs.iter().all(|epoch| *epoch < ticket.epoch));
-                epochs.push(ticket.epoch);
-            }
-            1 | 2 => {
-                let proof = [None, Some(&proofs[0]), Some(&proofs[1])][pick(3)];
-                let ours = model.try_claim(&request, proof, 1);
-                let theirs = pool.run(async |link| table.try_claim(link, &request, proof).await);
-                let theirs = theirs.await.unwrap().0;
-                match (&ours, &theirs) {
-                    (ClaimAnswer::Granted(ours), ClaimAnswer::Granted(theirs)) => {
-                        assert_eq!(ours.continues, theirs.continues, "step {step}: {request:?}");
-                        let reserved = |grant: &NumberGrant| grant.limit.sequence - grant.first.sequence;
-                        assert_eq!(reserved(ours), reserved(theirs), "step {step}: {request:?}");
-                    }
-                    _ => assert_eq!(theirs, ours, "step {step}: {request:?}"),
-                }
-            }
-            3 => {
-                let ours = model.renew(&request, &used, 1);
-                let theirs = pool.run(async |link| table.renew(link, &[(request.clone(), used)]).await);
-                assert_eq!(theirs.await.unwrap()[0].0, ours, "step {step}: {request:?}");
-            }
-            4 => {
-                let ours = model.reserve(&request, &used, 1);
-                let theirs = pool.run(async |link| table.reserve(link, &name, &process, epoch, &used).await);
-                assert_eq!(theirs.await.unwrap(), ours, "step {step}: {request:?}");
-            }
-            5 => {
-                model.release(&name, &process, epoch, 1);
-                let gone = pool.run(async |link| table.release(link, &process, [(&name, epoch)]).await);
-                gone.await.unwrap();
-            }
-            6 => {
-                let over = [None, Some(1), Some(2)][pick(3)];
-                let ours = model.renew_lease(&process, &addresses, over, 600_000, 1);
-                let theirs =
-                    pool.run(async |link| table.renew_lease(link, &process, &addresses, over, ttl).await);
-                assert_eq!(theirs.await.unwrap().answer, ours, "step {step}: {process:?} over {over:?}");
-            }
-            7 => {
-                model.end_lease(&process);
-                pool.run(async |link| table.end_lease(link, &process).await).await.unwrap();
-                let theirs = pool.run(async |link| table.lease(link, &process.node).await).await.unwrap();
-                let theirs = theirs.map(|listed| listed.lease);
-                assert_eq!(theirs.as_ref(), model.lease(&process.node, 1), "step {step}");
-            }
-            8 => {
-                model.forget_dead(&process.node, 0, 1);
-                let rooms = ["a", "b"].map(room);
-                let rooms: Vec<&RoomName> = rooms.iter().collect();
-                let forgotten = pool
-                    .run(async |link| table.forget_dead(link, &process.node, &rooms, Duration::ZERO).await);
-                forgotten.await.unwrap();
-            }
-            _ => {
-                let copies = ["stream:a", "stream:b", "node:n1", "node:n2"];
-                query::<i64>(&store, &format!("DEL {}", copies[pick(4)])).await;
-            }
-        }
-        check_holders(&store, &model, &name, step).await;
-    }
-}
-
-/// Claims, and those who used numbers, are the same in both.
-async fn check_holders(store: &RedisStore, model: &ClaimTable, name: &RoomName, step: u64) {
-    let traced = store.0.pool.run(async |link| store.0.table.trace(link, name).await).await.unwrap();
-    let theirs = traced.row.map(|row| Holder { process: row.process, epoch: row.epoch });
-    assert_eq!(theirs.as_ref(), model.holder(name), "step {step}");
-    let seen = |holder: &NumberHolder| {
-        (holder.process.clone(), holder.epoch, holder.left_ms.is_some(), holder.hls.clone())
-    };
-    let ours = model.numbers_of(name, 1).map_or(&[][..], |numbers| numbers.holders());
-    let (theirs, ours): (Vec<_>, Vec<_>) =
-        (traced.holders.iter().map(seen).collect(), ours.iter().map(seen).collect());
-    assert_eq!(theirs, ours, "step {step}");
 }
