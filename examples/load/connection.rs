@@ -1,7 +1,6 @@
 //! A viewer's connection, plain or over TLS.
 
 use std::{
-    cell::RefCell,
     io::{self, Read, Write},
     net::SocketAddr,
     pin::Pin,
@@ -15,13 +14,6 @@ use tokio::{
     io::{AsyncRead, AsyncWriteExt, ReadBuf},
     net::TcpStream,
 };
-
-/// The most ciphertext that is read at once.
-const READ_BYTES: usize = 64 * 1024;
-
-thread_local! {
-    static CIPHERTEXT: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-}
 
 /// A connection to a server.
 pub enum Connection {
@@ -113,20 +105,23 @@ impl TlsConnection {
         }
     }
 
-    /// Takes in ciphertext that is there. An end without a TLS one is an error.
+    /// Takes in ciphertext that is there, once: the session holds the plaintext of one read. An end without a TLS one is an
+    /// error.
     fn receive(&mut self) -> io::Result<()> {
-        CIPHERTEXT.with_borrow_mut(|ciphertext| {
-            let size_bytes = self.socket.try_read(ciphertext)?;
-            if size_bytes == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            let mut received = &ciphertext[..size_bytes];
-            while !received.is_empty() {
-                self.session.read_tls(&mut received)?;
-                self.session.process_new_packets().map_err(io::Error::other)?;
-            }
-            Ok(())
-        })
+        if self.session.read_tls(&mut Ready(&self.socket))? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.session.process_new_packets().map_err(io::Error::other)?;
+        Ok(())
+    }
+}
+
+/// Reads what is there.
+struct Ready<'s>(&'s TcpStream);
+
+impl Read for Ready<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
     }
 }
 
