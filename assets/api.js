@@ -1,8 +1,8 @@
 // The server's API, and the addresses at which the server is reached.
 
-import { headers } from "./credential.js";
+import { fromPage, headers } from "./credential.js";
 
-/** @import { Server, Stream, Streams } from "./types.js" */
+/** @import { ClusterReport, Server, Stream, Streams } from "./types.js" */
 
 /** A request that failed, or an answer that could not be read. */
 export class Unreachable extends Error {}
@@ -17,14 +17,31 @@ const TIMEOUT_MS = 5000;
 /** The address that the server's paths begin at: these files are in its folder `assets/`, whatever prefix a proxy adds. */
 const BASE = new URL("../", import.meta.url);
 
+/** The credential of requests: that of the page's address, or one that was typed in. */
+let credential = fromPage;
+
+/** Returns the credential, if there is one. */
+export const bearer = () => credential?.text;
+
+/**
+ * Presents a token from now on.
+ *
+ * @param {string} text
+ */
+export function useBearer(text) {
+  credential = { name: "token", text };
+}
+
 /**
  * @param {string} path
  * @returns {Promise<any>}
  */
-async function get(path) {
+async function get(path, method = "GET") {
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const response = await fetch(new URL(path, BASE), { cache: "no-store", headers: headers(), signal });
+    const options = { method, cache: /** @type {RequestCache} */ ("no-store"), headers: headers(credential), signal };
+    const response = await fetch(new URL(path, BASE), options);
+    if (response.status === 204) return undefined;
     if (response.ok) return await response.json();
     if (REFUSED.includes(response.status)) throw new Refused((await response.json()).message);
   } catch (error) {
@@ -36,6 +53,15 @@ async function get(path) {
 
 /** @returns {Promise<Server>} */
 export const server = () => get("api/v1/server");
+
+/** @returns {Promise<ClusterReport>} */
+export const nodes = () => get("api/v1/nodes");
+
+/**
+ * @param {string} path
+ * @returns {Promise<void>}
+ */
+export const remove = (path) => get(path, "DELETE");
 
 /** @returns {Promise<Streams>} */
 export const streams = () => get("api/v1/streams");

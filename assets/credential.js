@@ -12,6 +12,9 @@ export function parse(hash) {
 // Scripts without a page have no address.
 const found = parse(globalThis.location?.hash ?? "");
 
+/** The credential in the page's address. */
+export const fromPage = found;
+
 /** The fragment that hands the credential on to another page of this server, or an empty text. */
 export const fragment = found ? `#${found.name}=${found.text}` : "";
 

@@ -45,6 +45,48 @@ export interface Streams {
   streams: Stream[];
 }
 
+/** A room on a node; `openapi.json` describes the fields. */
+export interface RoomReport {
+  room: string;
+  is_live: boolean;
+  origin: string | null;
+  since_unix_ms: number | null;
+  encoder: string | null;
+  video: string | null;
+  width: number | null;
+  height: number | null;
+  audio: string | null;
+  announced_frame_rate: number | null;
+  keyframe_interval_ms: number | null;
+  video_after_audio_ms: number | null;
+  has_b_frames: boolean;
+  lacks_keyframes: boolean;
+  bitrate_kbps: number | null;
+  viewers: Record<string, number>;
+  skips: number;
+  charts: { kbps: number[]; frame_rate: number[] };
+}
+
+/** `GET /api/v1/nodes/this`. */
+export interface NodeReport {
+  node: string;
+  version: string;
+  status: "ready" | "not_ready" | "draining" | "dead";
+  reason?: string;
+  connections: number;
+  connections_max: number;
+  interval_s: number;
+  charts: { ingest_kbps: number[]; sent_kbps: number[]; viewers: number[]; publish_to_send_ms: (number | null)[] };
+  rooms: RoomReport[];
+}
+
+/** `GET /api/v1/nodes`. */
+export interface ClusterReport {
+  complete: boolean;
+  nodes: NodeReport[];
+  unreachable: string[];
+}
+
 export type Protocol = "flv" | "hls";
 export type Kind = "audio" | "video";
 export type Tracks = Record<Kind, boolean>;

@@ -5,6 +5,7 @@
 pub mod access;
 mod cluster;
 pub mod config;
+pub mod console;
 pub mod drain;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzzing;
@@ -45,6 +46,7 @@ use synctv_media::stream::viewer_queue::LagLimits;
 pub use crate::{cluster::Place, run_error::RunError};
 use crate::{
     config::Config,
+    console::Console,
     drain::{Drain, DrainOrder, StopSignals},
     http::{
         HttpSources,
@@ -253,21 +255,13 @@ impl Node {
         ports: Ports,
         whep: Option<Whep>,
     ) -> HttpSources {
-        let (directory, registry) = (self.directory.clone(), self.place.registry.clone());
         HttpSources {
-            api: Arc::new(Api::new(
-                self.place.node_id.clone(),
-                directory.clone(),
-                registry,
-                self.orders.clone(),
-                self.hls_viewers.clone(),
-                self.drain_order.clone(),
-            )),
+            api: Arc::new(self.api(config)),
             info: config.server_info(&self.place.node_id, ports),
             health: self.health(),
             settings: config.http_settings(),
             viewer_pool: ViewerPool::new(lag),
-            directory,
+            directory: self.directory.clone(),
             hls: None,
             whep,
         }
@@ -359,14 +353,27 @@ impl Node {
         listening.map_err(RunError::Server)
     }
 
+    fn api(&self, config: &Config) -> Api {
+        let console = Console::start(self.sources(config), self.gatekeeper().nodes().clone());
+        let api = Api::new(
+            self.place.node_id.clone(),
+            self.directory.clone(),
+            self.place.registry.clone(),
+            self.orders.clone(),
+            self.hls_viewers.clone(),
+            self.drain_order.clone(),
+        );
+        api.with_console(console)
+    }
+
     fn health(&self) -> Health {
         Health::new(self.directory.clone(), self.place.registry.clone(), self.proxy.clone())
     }
 
-    fn metrics(&self, config: &Config) -> NodeMetrics {
+    fn sources(&self, config: &Config) -> NodeSources {
         let PortLimits { rtmp, httpflv, hls, tls } = &self.ports;
         let ports = [("rtmp", rtmp), ("httpflv", httpflv), ("hls", hls), ("tls", tls)];
-        let sources = NodeSources {
+        NodeSources {
             node: self.place.node_id.clone(),
             directory: self.directory.clone(),
             registry: self.place.registry.clone(),
@@ -379,8 +386,11 @@ impl Node {
             worker_lag: self.worker_lag.clone(),
             tls: self.tls.clone(),
             rooms_max: config.limits.max_rooms,
-        };
-        NodeMetrics::new(sources, config.metrics.metrics_rooms.into())
+        }
+    }
+
+    fn metrics(&self, config: &Config) -> NodeMetrics {
+        NodeMetrics::new(self.sources(config), config.metrics.metrics_rooms.into())
     }
 
     fn drain(&self, config: &Config) -> Drain {

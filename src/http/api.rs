@@ -1,5 +1,6 @@
 //! The API: what is live, in JSON. `assets/openapi.json` describes it, and a test holds the answers against that.
 
+mod nodes;
 mod rooms;
 
 use std::{sync::Arc, time::Duration};
@@ -17,8 +18,9 @@ use synctv_media::{access::Refusal, stream::room::RoomName};
 use tokio::{sync::Mutex, time::Instant};
 
 use self::rooms::{LocalStream, Rooms};
+pub(crate) use self::rooms::{audio_name, video_name};
 use super::{api_error::ApiError, cors, credentials, hls::HlsViewers};
-use crate::{config::public_url::PublicUrl, drain::DrainOrder};
+use crate::{config::public_url::PublicUrl, console::Console, drain::DrainOrder};
 
 /// Maximum age of an answer. Rooms are listed no more often, whatever the number of requests.
 const FRESH_FOR: Duration = Duration::from_millis(500);
@@ -68,6 +70,7 @@ pub struct Api {
     orders: Orders,
     hls_viewers: HlsViewers,
     drain_order: DrainOrder,
+    console: Option<Console>,
     /// Held while rooms are listed, so that those who ask meanwhile wait for the same answer.
     newest: Mutex<Option<Snapshot>>,
 }
@@ -94,7 +97,21 @@ impl Api {
         hls_viewers: HlsViewers,
         drain_order: DrainOrder,
     ) -> Self {
-        Self { node, directory, registry, orders, hls_viewers, drain_order, newest: Mutex::new(None) }
+        Self {
+            node,
+            directory,
+            registry,
+            orders,
+            hls_viewers,
+            drain_order,
+            newest: Mutex::new(None),
+            console: None,
+        }
+    }
+
+    /// Answers for the console as well.
+    pub fn with_console(self, console: Console) -> Self {
+        Self { console: Some(console), ..self }
     }
 
     pub(super) fn orders(&self) -> &Orders {

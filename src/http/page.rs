@@ -8,7 +8,7 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, web};
 
 use self::{
-    asset::{ASSETS, Asset, Encoded, HOME, WATCH},
+    asset::{ASSETS, Asset, CONSOLE, Encoded, HOME, WATCH},
     policy::HlsOrigin,
 };
 use super::{api_error::ApiError, compressed::Text};
@@ -21,6 +21,11 @@ pub(super) async fn home(request: &HttpRequest, hls: &HlsOrigin) -> Result<HttpR
 /// `GET /watch/ROOM`. Pages of other sites may have it in a frame.
 pub(super) async fn watch(request: &HttpRequest, hls: &HlsOrigin) -> Result<HttpResponse, ApiError> {
     document(request, &WATCH, hls, policy::Frames::Any).await
+}
+
+/// `GET /console`.
+pub(super) async fn console(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    document(request, &CONSOLE, &HlsOrigin::None, policy::Frames::None).await
 }
 
 /// `GET /assets/NAME`.

@@ -27,6 +27,12 @@ pub(super) enum Target<'a> {
     Administered(Administered<'a>),
     /// The node, to be drained.
     Drain,
+    /// The console.
+    Console,
+    /// Reports of the cluster's nodes.
+    Nodes,
+    /// The report of this node.
+    ThisNode,
     /// The description of the API.
     Description,
     /// WebRTC: where sessions of a room begin, or one of them, by its name.
@@ -63,6 +69,7 @@ pub(super) fn parse<'a>(path: &'a str, query: &str, app: &str) -> Option<Target<
     }
     match path {
         "/" => Some(Target::Home),
+        "/console" => Some(Target::Console),
         "/healthz" => Some(Target::Alive),
         "/readyz" => Some(Target::Ready),
         _ => whep(path, app).or_else(|| flv::room(path, app).map(Target::Flv)),
@@ -87,6 +94,8 @@ fn api<'a>(path: &'a str, query: &str) -> Option<Target<'a>> {
         "openapi.json" => Some(Target::Description),
         "server" => Some(Target::Server),
         "server/drain" => Some(Target::Drain),
+        "nodes" => Some(Target::Nodes),
+        "nodes/this" => Some(Target::ThisNode),
         "streams" => Some(Target::Streams(room_in(query))),
         rest => match (rest.strip_prefix("streams/"), rest.strip_prefix("tokens/")) {
             (Some(room), _) => Some(stream(room)),
@@ -134,6 +143,9 @@ mod tests {
     #[test]
     fn pages_and_the_api_have_their_paths() {
         assert_eq!(target("/"), Some(Target::Home));
+        assert_eq!(target("/console"), Some(Target::Console));
+        assert_eq!(target("/api/v1/nodes"), Some(Target::Nodes));
+        assert_eq!(target(crate::console::REPORT_PATH), Some(Target::ThisNode));
         assert_eq!(target("/healthz"), Some(Target::Alive));
         assert_eq!(target("/readyz?x"), Some(Target::Ready));
         assert_eq!(target("/watch/a.flv"), Some(Target::Watch(room("a.flv"))));

@@ -120,6 +120,9 @@ async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<H
             page::watch(request, &site.hls_origin).await
         }
         Target::Asset(name) => page::asset(request, name).await,
+        Target::Console => page::console(request).await,
+        Target::Nodes => api.nodes(request).await,
+        Target::ThisNode => api.this_node(request).await,
         Target::Server => api::server(&site.info),
         Target::Streams(None) => api.streams(request).await,
         Target::Streams(Some(room)) => api.streams_named(request, &room?).await,

@@ -106,6 +106,11 @@ impl Store for SharedStore {
         ready(Ok(self.find(room))).boxed_local()
     }
 
+    fn nodes(&self) -> LocalBoxFuture<'static, Result<Vec<(String, NodeAddresses)>, StoreError>> {
+        let nodes = self.claims.table().nodes.clone();
+        ready(Ok(nodes.into_iter().filter(|(node, _)| *node != self.node).collect())).boxed_local()
+    }
+
     fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
         ready(Ok(Vec::new())).boxed_local()
     }

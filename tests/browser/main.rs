@@ -16,6 +16,7 @@ mod rooms_play;
 mod rooms_play_over_https;
 mod rooms_play_with_a_token;
 mod site;
+mod the_console_shows_nodes_and_rooms;
 mod tracks_come_and_go;
 mod trouble_is_explained;
 mod webrtc_plays;

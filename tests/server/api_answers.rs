@@ -61,6 +61,24 @@ fn an_idle_server_has_no_rooms_and_says_where_it_is() {
 }
 
 #[test]
+fn nodes_report_their_rooms_to_those_who_may_know() {
+    let server = TestServer::start(&["--node-id", "n7"]);
+    let _publisher = publish(&server, "r");
+    let node = answer(&server, "/api/v1/nodes/this", 200, "Node");
+    assert_eq!((&node["node"], &node["status"]), (&json!("n7"), &json!("ready")));
+    assert_eq!((&node["rooms"][0]["room"], &node["rooms"][0]["is_live"]), (&json!("r"), &json!(true)));
+    let nodes = answer(&server, "/api/v1/nodes", 200, "Nodes");
+    assert_eq!(nodes["nodes"][0]["node"], "n7");
+    let closed = TestServer::start(&["--admin-token", "an administrator of the tests, 32 bytes"]);
+    for path in ["/api/v1/nodes", "/api/v1/nodes/this"] {
+        assert_eq!(get(&closed, path).status, 401, "{path}");
+        let pretends = [("Synctv-Pull", "n1 1 00")];
+        let answer = synctv_testkit::http::request_with(closed.http, "GET", path, &pretends);
+        assert!(matches!(answer.status, 401 | 403), "{path}: {}", answer.status);
+    }
+}
+
+#[test]
 fn a_live_room_is_listed_with_its_codecs_and_its_viewers() {
     let server = TestServer::start(&["--node-id", "n7"]);
     let _publisher = publish(&server, "r");

@@ -97,6 +97,11 @@ impl Gatekeeper {
         self.0.judge.policy.play == Openness::Closed
     }
 
+    /// Returns `true` if anyone may list the rooms.
+    pub fn is_list_open(&self) -> bool {
+        self.0.judge.policy.is_open(Action::List)
+    }
+
     /// Reports whether anything can be administered.
     pub fn has_administrators(&self) -> bool {
         self.0.has_administrators

@@ -44,7 +44,7 @@ use self::{
     table::{Shown, Table},
 };
 use super::{
-    origin::{Origin, PublishedRoom, Trace},
+    origin::{NodeAddresses, Origin, PublishedRoom, Trace},
     registry::CLAIM_TIMEOUT,
     store::{Audit, Claim, ClaimError, Granted, LeaseRenewal, Store, StoreError, UsedClaim},
 };
@@ -328,6 +328,10 @@ impl Store for RedisStore {
 
     fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
         self.run(async move |inner| inner.rooms().await)
+    }
+
+    fn nodes(&self) -> LocalBoxFuture<'static, Result<Vec<(String, NodeAddresses)>, StoreError>> {
+        self.run(async move |inner| inner.nodes().await)
     }
 
     fn lease_ttl(&self) -> Option<Duration> {

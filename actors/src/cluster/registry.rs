@@ -19,12 +19,14 @@ pub use self::messages::{
 };
 use self::{
     actor::RegistryActor,
-    messages::{AskReadiness, ClaimRoom, Leave, ListRooms, Locate, OfferRoom, Ping, ReleaseRoom, TraceRoom},
+    messages::{
+        AskReadiness, ClaimRoom, Leave, ListNodes, ListRooms, Locate, OfferRoom, Ping, ReleaseRoom, TraceRoom,
+    },
     metered_store::MeteredStore,
 };
 use crate::{
     cluster::{
-        origin::{Origin, PublishedRoom, Trace},
+        origin::{NodeAddresses, Origin, PublishedRoom, Trace},
         store::{Claim, ClaimError, Store, StoreError},
     },
     metrics::RegistryMetrics,
@@ -103,6 +105,11 @@ impl RegistryHandle {
     /// All rooms that are published, on this node and on others, in no order. The answer may be a second old.
     pub async fn rooms(&self) -> Result<Vec<PublishedRoom>, StoreError> {
         self.address.send(ListRooms).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+    }
+
+    /// The other nodes that are alive, by name. The answer may be a second old.
+    pub async fn nodes(&self) -> Result<Vec<(String, NodeAddresses)>, StoreError> {
+        self.address.send(ListNodes).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
     /// Whether the registry answers.

@@ -16,7 +16,7 @@ use synctv_media::{
 };
 use thiserror::Error;
 
-use super::origin::{Origin, PublishedRoom, Trace};
+use super::origin::{NodeAddresses, Origin, PublishedRoom, Trace};
 use crate::clock::unix_ms;
 
 /// A room, taken by one node.
@@ -157,6 +157,11 @@ pub trait Store: 'static {
 
     /// All rooms that are published, on this node and on others that are alive.
     fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>>;
+
+    /// The other nodes that are alive, by name.
+    fn nodes(&self) -> LocalBoxFuture<'static, Result<Vec<(String, NodeAddresses)>, StoreError>> {
+        ready(Ok(Vec::new())).boxed_local()
+    }
 
     /// How long this node counts as alive after it last renewed its lease; `None` if it needs no lease.
     fn lease_ttl(&self) -> Option<Duration> {

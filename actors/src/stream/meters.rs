@@ -25,6 +25,7 @@ pub struct StreamMeters {
 #[derive(Debug)]
 struct Counts {
     ingest_bytes: AtomicU64,
+    media_bytes: AtomicU64,
     video_frames: AtomicU64,
     sent_bytes: AtomicU64,
     skips: AtomicU64,
@@ -38,6 +39,8 @@ struct Counts {
 pub struct StreamCounts {
     /// Bytes of frames taken from publishers of this node.
     pub ingest_bytes: u64,
+    /// Bytes of frames taken, from publishers and from other nodes.
+    pub media_bytes: u64,
     /// Video frames taken, from publishers and from other nodes.
     pub video_frames: u64,
     /// Bytes sent to viewers and to nodes that pull the stream.
@@ -61,6 +64,7 @@ impl StreamMeters {
     pub(crate) fn new(node: Arc<StreamMetrics>) -> Self {
         let own = Counts {
             ingest_bytes: AtomicU64::new(0),
+            media_bytes: AtomicU64::new(0),
             video_frames: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),
             skips: AtomicU64::new(0),
@@ -80,6 +84,7 @@ impl StreamMeters {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         StreamCounts {
             ingest_bytes: get(&self.own.ingest_bytes),
+            media_bytes: get(&self.own.media_bytes),
             video_frames: get(&self.own.video_frames),
             sent_bytes: get(&self.own.sent_bytes),
             skips: get(&self.own.skips),
@@ -118,6 +123,7 @@ impl StreamMeters {
         let IngestTally { bytes, frames } = mem::take(tally);
         let video_frames = frames[FrameTrack::Video.index()];
         self.own.video_frames.fetch_add(video_frames, Ordering::Relaxed);
+        self.own.media_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.own.gop_bytes.store(gop_bytes as u64, Ordering::Relaxed);
         if !is_ingest {
             return;

@@ -28,6 +28,16 @@ pub struct StreamStats {
     pub lacks_keyframes: bool,
     /// The codec of its audio, if any comes.
     pub audio: Option<AudioCodec>,
+    /// The program that publishes it, if it gives its name.
+    pub encoder: Option<String>,
+    /// Frames a second, as the publisher announces them.
+    pub announced_frame_rate: Option<u32>,
+    /// The time between its last two keyframes, in milliseconds.
+    pub keyframe_interval_ms: Option<i64>,
+    /// The distance between the newest video and audio as they come, in milliseconds; negative if audio is ahead.
+    pub video_after_audio_ms: Option<i64>,
+    /// Frames are presented in another order than they are decoded in.
+    pub has_b_frames: bool,
     /// The mean over the last seconds, in kbit/s, once there is one.
     pub bitrate_kbps: Option<u64>,
 }
@@ -40,6 +50,8 @@ pub(super) struct StatsMeter {
     /// The bit rate's time counts from here: the wall clock can be set back.
     clock: SteadyClock,
     bitrate: BitrateMeter,
+    keyframe_ms: Option<i64>,
+    keyframe_interval_ms: Option<i64>,
 }
 
 impl Default for StatsMeter {
@@ -49,6 +61,8 @@ impl Default for StatsMeter {
             since_unix_ms: None,
             clock: SteadyClock::start(),
             bitrate: BitrateMeter::default(),
+            keyframe_ms: None,
+            keyframe_interval_ms: None,
         }
     }
 }
@@ -75,6 +89,18 @@ impl StatsMeter {
             lacks_keyframes: media.lacks_keyframes(),
             audio: headers.audio_codec().filter(|_| tracks.audio),
             bitrate_kbps: self.kbps().filter(|_| is_fed),
+            encoder: headers.metadata().encoder.as_deref().map(ToOwned::to_owned),
+            announced_frame_rate: headers.metadata().frame_rate,
+            keyframe_interval_ms: self.keyframe_interval_ms.filter(|_| is_fed),
+            video_after_audio_ms: media.video_after_audio_ms().filter(|_| is_fed),
+            has_b_frames: media.has_b_frames(),
+        }
+    }
+
+    /// Notes a keyframe at a time of the stream.
+    pub fn note_keyframe(&mut self, time_ms: i64) {
+        if let Some(before_ms) = self.keyframe_ms.replace(time_ms) {
+            self.keyframe_interval_ms = Some(time_ms - before_ms);
         }
     }
 

@@ -67,6 +67,8 @@ pub struct Batcher {
     entry: VideoEntry,
     last_audio_start_ms: Option<i64>,
     apart_frames: u32,
+    video_after_audio_ms: Option<i64>,
+    has_b_frames: bool,
     notes: Vec<StreamNote>,
 }
 
@@ -110,7 +112,10 @@ impl Batcher {
     /// with it: what else there is rides along with video, or with audio if there is none.
     pub fn push(&mut self, frame: Frame) -> Result<bool, FrameError> {
         match FrameClass::of(&frame)? {
-            FrameClass::Video(header) => self.push_video(frame, &header),
+            FrameClass::Video(header) => {
+                self.has_b_frames |= header.composition_time_ms != 0;
+                self.push_video(frame, &header)
+            }
             FrameClass::Audio(header) => self.push_audio(frame, &header),
             class if class.is_header() => self.push_header(class, frame),
             FrameClass::Private => Ok(false),
@@ -191,6 +196,17 @@ impl Batcher {
     /// Returns the time of the last keyframe, while keyframes come.
     pub fn last_keyframe_ms(&self) -> Option<i64> {
         self.entry.last_keyframe_ms()
+    }
+
+    /// The distance between the newest video and audio as they come, in milliseconds; negative if audio is ahead. `None`
+    /// until both came.
+    pub fn video_after_audio_ms(&self) -> Option<i64> {
+        self.video_after_audio_ms
+    }
+
+    /// Returns `true` if frames are presented in another order than they are decoded in.
+    pub fn has_b_frames(&self) -> bool {
+        self.has_b_frames
     }
 
     /// Returns the headers of a viewer for whom no media is kept, if it should not wait for a keyframe: it gets audio at
@@ -380,6 +396,7 @@ impl Batcher {
     fn watch_distance(&mut self, video_ms: i64) {
         let Some(audio_ms) = self.audio.newest_ms() else { return };
         let behind_ms = video_ms - audio_ms;
+        self.video_after_audio_ms = Some(behind_ms);
         self.apart_frames =
             if behind_ms.abs() > APART_MAX_MS { self.apart_frames.saturating_add(1) } else { 0 };
         if self.apart_frames == APART_FRAMES {

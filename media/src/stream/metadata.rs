@@ -7,8 +7,11 @@ use crate::{
     stream::tracks::Tracks,
 };
 
+/// The most characters that are kept of an encoder's name.
+pub const ENCODER_MAX_CHARS: usize = 64;
+
 /// The announcements that the server itself uses; the payload goes to viewers as it came.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Metadata {
     /// A video codec is named.
     pub announces_video: bool,
@@ -18,6 +21,10 @@ pub struct Metadata {
     pub width: Option<u32>,
     /// Frame height in pixels, if it is given.
     pub height: Option<u32>,
+    /// Frames a second, if they are given.
+    pub frame_rate: Option<u32>,
+    /// The name of the program that sends it, cut to [`ENCODER_MAX_CHARS`] and without control characters.
+    pub encoder: Option<Box<str>>,
 }
 
 impl Metadata {
@@ -33,8 +40,20 @@ impl Metadata {
             announces_audio: announces(object, "audiocodecid", "hasAudio"),
             width: pixels("width"),
             height: pixels("height"),
+            frame_rate: object.get("framerate").and_then(Value::as_number).and_then(frame_rate),
+            encoder: object.get("encoder").and_then(Value::as_str).and_then(encoder),
         }
     }
+}
+
+/// A frame rate is shown as it is announced, in whole frames.
+fn frame_rate(announced: f64) -> Option<u32> {
+    (0.5..=1000.0).contains(&announced).then(|| announced.round() as u32)
+}
+
+fn encoder(name: &str) -> Option<Box<str>> {
+    let name: String = name.chars().filter(|char| !char.is_control()).take(ENCODER_MAX_CHARS).collect();
+    (!name.trim().is_empty()).then(|| name.trim().into())
 }
 
 impl Metadata {
@@ -118,15 +137,23 @@ mod tests {
     }
 
     #[test]
-    fn codecs_and_size_are_read() {
+    fn codecs_size_frame_rate_and_encoder_are_read() {
         let read = Metadata::parse(&payload(&[
             ("width", Value::Number(1280.0)),
             ("height", Value::Number(720.0)),
+            ("framerate", Value::Number(29.97)),
+            ("encoder", Value::String(" obs\n-studio ".into())),
             ("videocodecid", Value::Number(7.0)),
             ("audiocodecid", Value::String("mp4a".into())),
         ]));
-        let expected =
-            Metadata { announces_video: true, announces_audio: true, width: Some(1280), height: Some(720) };
+        let expected = Metadata {
+            announces_video: true,
+            announces_audio: true,
+            width: Some(1280),
+            height: Some(720),
+            frame_rate: Some(30),
+            encoder: Some("obs-studio".into()),
+        };
         assert_eq!(read, expected);
     }
 

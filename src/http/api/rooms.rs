@@ -142,7 +142,7 @@ impl Details {
 }
 
 /// As people who watch know it.
-fn video_name(codec: VideoCodec) -> String {
+pub(crate) fn video_name(codec: VideoCodec) -> String {
     match codec {
         VideoCodec::H264 => "H.264".to_owned(),
         VideoCodec::H265 => "H.265".to_owned(),
@@ -152,7 +152,8 @@ fn video_name(codec: VideoCodec) -> String {
     }
 }
 
-fn audio_name(codec: AudioCodec) -> String {
+/// The codec's name.
+pub(crate) fn audio_name(codec: AudioCodec) -> String {
     match codec {
         AudioCodec::Aac => "AAC".to_owned(),
         AudioCodec::Mp3 => "MP3".to_owned(),
@@ -188,6 +189,11 @@ mod tests {
             lacks_keyframes: false,
             audio: Some(AudioCodec::Aac),
             bitrate_kbps: Some(900),
+            encoder: None,
+            announced_frame_rate: None,
+            keyframe_interval_ms: None,
+            video_after_audio_ms: None,
+            has_b_frames: false,
         };
         LocalStream { room: RoomName::new(room).unwrap(), viewers: 3, stats }
     }

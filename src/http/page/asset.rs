@@ -53,9 +53,15 @@ macro_rules! asset {
 }
 
 pub(super) static HOME: Asset = asset!("index.html", HTML, Revalidated);
+pub(super) static CONSOLE: Asset = asset!("console.html", HTML, Revalidated);
 pub(super) static WATCH: Asset = asset!("watch.html", HTML, Revalidated);
-pub(super) static ASSETS: [Asset; 28] = [
+pub(super) static ASSETS: [Asset; 33] = [
     asset!("style.css", CSS, Revalidated),
+    asset!("console.css", CSS, Revalidated),
+    asset!("console.js", JAVASCRIPT, Revalidated),
+    asset!("room-warnings.js", JAVASCRIPT, Revalidated),
+    asset!("players/uplot-1.6.32.js", JAVASCRIPT, Immutable),
+    asset!("players/uplot-1.6.32.css", CSS, Immutable),
     asset!("icon.svg", SVG, Revalidated),
     asset!("api.js", JAVASCRIPT, Revalidated),
     asset!("codecs.js", JAVASCRIPT, Revalidated),
@@ -130,7 +136,7 @@ mod tests {
     /// A proxy may serve all this under a prefix, so no address begins with a slash.
     #[test]
     fn pages_ask_only_for_files_that_are_here_by_relative_addresses() {
-        for (page, assets) in [(&HOME, "assets/"), (&WATCH, "../assets/")] {
+        for (page, assets) in [(&HOME, "assets/"), (&CONSOLE, "assets/"), (&WATCH, "../assets/")] {
             let html = text(page);
             let named: Vec<_> = html.split('"').filter_map(|part| part.strip_prefix(assets)).collect();
             assert_eq!(named.len(), html.matches("assets/").count(), "{}", page.name);
@@ -141,7 +147,7 @@ mod tests {
 
     #[test]
     fn pages_have_no_inline_script_or_style() {
-        for html in [text(&HOME), text(&WATCH)] {
+        for html in [text(&HOME), text(&CONSOLE), text(&WATCH)] {
             assert!(!html.contains("<style") && !html.contains(" style=") && !html.contains(" onclick="));
         }
     }

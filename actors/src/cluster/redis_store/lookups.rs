@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::whole_ms,
     cluster::{
-        origin::{Origin, PastOrigin, PublishedRoom, Trace},
+        origin::{NodeAddresses, Origin, PastOrigin, PublishedRoom, Trace},
         store::{Audit, Claim, StoreError},
     },
 };
@@ -127,6 +127,14 @@ impl Inner {
                 since_unix_ms: row.since_unix_ms,
             })
             .collect())
+    }
+
+    pub(super) async fn nodes(&self) -> Result<Vec<(String, NodeAddresses)>, StoreError> {
+        let listing = self.lookup_links.run(async |link| self.table.listing(link).await).await?;
+        let (own, now_ms) = (&self.membership.process.node, listing.now_ms);
+        let others = listing.leases.into_iter();
+        let others = others.filter(|(node, listed)| node != own && listed.until_ms > now_ms);
+        Ok(others.map(|(node, listed)| (node, listed.lease.addresses)).collect())
     }
 
     pub(super) async fn audit(&self, claims: Vec<Claim>) -> Result<Audit, StoreError> {

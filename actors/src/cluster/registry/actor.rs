@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     cluster::{
-        origin::{PublishedRoom, Trace},
+        origin::{NodeAddresses, PublishedRoom, Trace},
         store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
     },
     metrics::RegistryMetrics,
@@ -50,6 +50,7 @@ pub(super) struct RegistryActor {
     lease_generation: u64,
     traces: Lookups<RoomName, Trace>,
     rooms: Lookups<(), Vec<PublishedRoom>>,
+    nodes: Lookups<(), Vec<(String, NodeAddresses)>>,
     metrics: RegistryMetrics,
 }
 
@@ -87,6 +88,7 @@ impl RegistryActor {
             lease_generation: 0,
             traces: Lookups::default(),
             rooms: Lookups::default(),
+            nodes: Lookups::default(),
             metrics,
         }
     }

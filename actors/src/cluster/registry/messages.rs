@@ -7,7 +7,7 @@ use synctv_media::{access::PublisherProof, stream::room::RoomName};
 
 use super::numbers::NumberReserve;
 use crate::cluster::{
-    origin::{Origin, PublishedRoom, Trace},
+    origin::{NodeAddresses, Origin, PublishedRoom, Trace},
     store::{Claim, ClaimError, StoreError},
 };
 
@@ -94,6 +94,11 @@ pub(super) struct TraceRoom {
 #[derive(Message)]
 #[rtype(result = "Result<Vec<PublishedRoom>, StoreError>")]
 pub(super) struct ListRooms;
+
+/// The other nodes that are alive.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<(String, NodeAddresses)>, StoreError>")]
+pub(super) struct ListNodes;
 
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     cluster::{
-        origin::{Origin, PublishedRoom, Trace},
+        origin::{NodeAddresses, Origin, PublishedRoom, Trace},
         store::{Audit, Claim, ClaimError, Granted, LeaseRenewal, Store, StoreError, UsedClaim},
     },
     metrics::{RegistryMetrics, RegistryOperation, RegistryOutcome},
@@ -108,6 +108,10 @@ impl<S: Store> Store for MeteredStore<S> {
 
     fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {
         self.count(RegistryOperation::List, self.store.rooms())
+    }
+
+    fn nodes(&self) -> LocalBoxFuture<'static, Result<Vec<(String, NodeAddresses)>, StoreError>> {
+        self.count(RegistryOperation::List, self.store.nodes())
     }
 
     fn lease_ttl(&self) -> Option<Duration> {

@@ -98,6 +98,9 @@ impl StreamActor {
         let batches = Batches::from(self.batcher.flush());
         for batch in &*batches {
             self.stats.count(batch.flv.len());
+            if batch.start.is_some() && batch.tracks.video {
+                self.stats.note_keyframe(batch.first_ms);
+            }
             self.keep(batch);
         }
         let lost = self.subscribers.send(&batches, self.received, &self.room);

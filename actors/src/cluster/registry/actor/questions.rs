@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::RegistryActor;
 use crate::cluster::{
-    origin::{Origin, PublishedRoom, Trace},
-    registry::messages::{Freshness, ListRooms, Locate, TraceRoom},
+    origin::{NodeAddresses, Origin, PublishedRoom, Trace},
+    registry::messages::{Freshness, ListNodes, ListRooms, Locate, TraceRoom},
     store::StoreError,
 };
 
@@ -66,6 +66,24 @@ impl Handler<ListRooms> for RegistryActor {
         let (id, pending) = self.rooms.ask((), self.store.rooms());
         Box::pin(pending.into_actor(self).map(move |answer, registry, _| {
             registry.rooms.answered((), id, &answer, Instant::now());
+            answer
+        }))
+    }
+}
+
+impl Handler<ListNodes> for RegistryActor {
+    type Result = ResponseActFuture<Self, Result<Vec<(String, NodeAddresses)>, StoreError>>;
+
+    fn handle(&mut self, _: ListNodes, _: &mut Self::Context) -> Self::Result {
+        if let Some(known) = self.nodes.known(&(), Instant::now()) {
+            return Box::pin(fut::ready(Ok(known)));
+        }
+        if let Some(pending) = self.nodes.pending(&()) {
+            return Box::pin(pending.into_actor(self));
+        }
+        let (id, pending) = self.nodes.ask((), self.store.nodes());
+        Box::pin(pending.into_actor(self).map(move |answer, registry, _| {
+            registry.nodes.answered((), id, &answer, Instant::now());
             answer
         }))
     }

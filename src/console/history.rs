@@ -1,0 +1,225 @@
+//! The last ten minutes of a node and of its rooms, in rings of fixed size.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use synctv_actors::{
+    directory::StreamDirectory,
+    events::StreamId,
+    metrics::{StreamMetrics, ViewerProtocol},
+    stream::{StreamCounts, StreamHandle},
+};
+use tokio::time::sleep;
+
+use super::report::{Charts, INTERVAL, RoomCharts};
+use crate::http::hls::HlsViewers;
+
+/// Samples that are kept: ten minutes.
+const SAMPLES_MAX: usize = 120;
+
+/// Rooms whose history is kept, the first that come. With 8 bytes for a sample, that is 1 MiB at most.
+const ROOMS_MAX: usize = 1000;
+
+/// The history. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History(Arc<Mutex<Rings>>);
+
+#[derive(Debug, Default)]
+struct Rings {
+    node: Ring<NodeSample>,
+    rooms: HashMap<StreamId, RoomRing>,
+}
+
+#[derive(Debug)]
+struct Ring<T>(VecDeque<T>);
+
+impl<T> Default for Ring<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T> Ring<T> {
+    fn push(&mut self, sample: T) {
+        if self.0.len() == SAMPLES_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(sample);
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct NodeSample {
+    ingest_kbps: u32,
+    sent_kbps: u32,
+    viewers: u32,
+    /// `None` without viewers, and beyond the last bound.
+    publish_to_send_ms: Option<f32>,
+}
+
+#[derive(Debug, Default)]
+struct RoomRing {
+    last: StreamCounts,
+    samples: Ring<RoomSample>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct RoomSample {
+    kbps: u32,
+    frames_per_s: f32,
+}
+
+/// What a node had counted at the last sample.
+#[derive(Debug, Default)]
+struct Last {
+    ingest_bytes: u64,
+    sent_bytes: u64,
+    sends: Vec<u64>,
+}
+
+impl History {
+    /// Takes samples on the current thread, for as long as the directory lives.
+    pub fn keep(&self, directory: StreamDirectory, hls_viewers: HlsViewers) {
+        let history = self.clone();
+        actix_rt::spawn(async move {
+            let mut last = Last::of(directory.metrics());
+            loop {
+                sleep(INTERVAL).await;
+                let Ok(streams) = directory.streams().await else { return };
+                let over_hls = hls_viewers.by_room().values().sum();
+                history.take(directory.metrics(), &mut last, over_hls, &streams);
+            }
+        });
+    }
+
+    fn take(&self, metrics: &StreamMetrics, last: &mut Last, over_hls: u64, streams: &[StreamHandle]) {
+        let now = Last::of(metrics);
+        let p99_s = metrics.publish_to_send.quantile_s(0.99, &last.sends, &now.sends);
+        let sample = NodeSample {
+            ingest_kbps: kbps(last.ingest_bytes, now.ingest_bytes),
+            sent_kbps: kbps(last.sent_bytes, now.sent_bytes),
+            viewers: u32::try_from(viewers(metrics) + over_hls).unwrap_or(u32::MAX),
+            publish_to_send_ms: p99_s.map(|seconds| (seconds * 1000.0) as f32),
+        };
+        *last = now;
+        let mut rings = self.rings();
+        rings.node.push(sample);
+        rings.take_rooms(streams);
+    }
+
+    /// Returns the charts of the node.
+    pub fn node(&self) -> Charts {
+        let rings = self.rings();
+        let samples = || rings.node.0.iter();
+        Charts {
+            ingest_kbps: samples().map(|sample| sample.ingest_kbps).collect(),
+            sent_kbps: samples().map(|sample| sample.sent_kbps).collect(),
+            viewers: samples().map(|sample| sample.viewers).collect(),
+            publish_to_send_ms: samples().map(|sample| sample.publish_to_send_ms).collect(),
+        }
+    }
+
+    /// Returns the charts of a room.
+    pub fn room(&self, id: StreamId) -> RoomCharts {
+        let rings = self.rings();
+        let samples = || rings.rooms.get(&id).into_iter().flat_map(|room| room.samples.0.iter());
+        RoomCharts {
+            kbps: samples().map(|sample| sample.kbps).collect(),
+            frame_rate: samples().map(|sample| sample.frames_per_s).collect(),
+        }
+    }
+
+    fn rings(&self) -> MutexGuard<'_, Rings> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rings {
+    fn take_rooms(&mut self, streams: &[StreamHandle]) {
+        let ids: HashMap<StreamId, &StreamHandle> =
+            streams.iter().map(|stream| (stream.id(), stream)).collect();
+        self.rooms.retain(|id, _| ids.contains_key(id));
+        for (id, stream) in ids {
+            let counts = stream.meters().counts();
+            let has_room = self.rooms.len() < ROOMS_MAX;
+            match self.rooms.entry(id) {
+                Entry::Occupied(mut room) => room.get_mut().take(counts),
+                Entry::Vacant(place) if has_room => {
+                    place.insert(RoomRing { last: counts, samples: Ring::default() });
+                }
+                Entry::Vacant(_) => {}
+            }
+        }
+    }
+}
+
+impl RoomRing {
+    fn take(&mut self, now: StreamCounts) {
+        let frames = now.video_frames.saturating_sub(self.last.video_frames);
+        let kbps = kbps(self.last.media_bytes, now.media_bytes);
+        self.samples.push(RoomSample { kbps, frames_per_s: frames as f32 / INTERVAL.as_secs_f32() });
+        self.last = now;
+    }
+}
+
+impl Last {
+    fn of(metrics: &StreamMetrics) -> Self {
+        let sent = ViewerProtocol::ALL.iter().map(|protocol| metrics.sent_bytes.get(*protocol).get());
+        Self {
+            ingest_bytes: metrics.ingest_bytes.get(),
+            sent_bytes: sent.sum(),
+            sends: metrics.publish_to_send.counts(),
+        }
+    }
+}
+
+fn viewers(metrics: &StreamMetrics) -> u64 {
+    let protocols = ViewerProtocol::ALL.iter().filter(|protocol| **protocol != ViewerProtocol::Pull);
+    let counts = protocols.map(|protocol| metrics.viewers.get(*protocol).get());
+    counts.map(|count| u64::try_from(count).unwrap_or_default()).sum()
+}
+
+fn kbps(before: u64, after: u64) -> u32 {
+    let bits = after.saturating_sub(before).saturating_mul(8);
+    u32::try_from(bits / 1000 / INTERVAL.as_secs()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn samples_are_of_what_came_between_and_the_oldest_go() {
+        let (history, metrics) = (History::default(), StreamMetrics::default());
+        let mut last = Last::of(&metrics);
+        for at in 0..SAMPLES_MAX + 5 {
+            metrics.ingest_bytes.inc_by(625 * at as u64);
+            metrics.publish_to_send.observe(Duration::from_millis(4));
+            history.take(&metrics, &mut last, 2, &[]);
+        }
+        let Charts { ingest_kbps, viewers, publish_to_send_ms, .. } = history.node();
+        assert_eq!((ingest_kbps.len(), ingest_kbps[0]), (SAMPLES_MAX, 5));
+        assert_eq!(ingest_kbps.last(), Some(&(SAMPLES_MAX as u32 + 4)));
+        assert!(viewers.iter().all(|count| *count == 2));
+        assert!(publish_to_send_ms.iter().all(|ms| *ms == Some(5.0)));
+    }
+
+    #[test]
+    fn a_rooms_frames_are_counted_per_second() {
+        let mut room = RoomRing::default();
+        let counts = |frames, bytes| StreamCounts {
+            video_frames: frames,
+            media_bytes: bytes,
+            ..StreamCounts::default()
+        };
+        room.take(counts(150, 62_500));
+        room.take(counts(275, 62_500));
+        let samples: Vec<_> =
+            room.samples.0.iter().map(|sample| (sample.frames_per_s, sample.kbps)).collect();
+        assert_eq!(samples, [(30.0, 100), (25.0, 0)]);
+    }
+}
