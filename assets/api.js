@@ -83,7 +83,7 @@ export async function stream(room) {
  *
  * @param {Server} server
  */
-export function addresses({ app, tls, rtmp_port, hls_port, rtmp_url, hls_url }, base = BASE) {
+export function addresses({ app, tls, rtmp_port, hls_port, webrtc, rtmp_url, hls_url }, base = BASE) {
   const { protocol, hostname } = base;
   const [scheme, usualPort] = tls ? ["rtmps", 443] : ["rtmp", 1935];
   const rtmp = rtmp_url ?? `${scheme}://${hostname}${rtmp_port === usualPort ? "" : `:${rtmp_port}`}`;
@@ -96,6 +96,8 @@ export function addresses({ app, tls, rtmp_port, hls_port, rtmp_url, hls_url }, 
     flv: (/** @type {string} */ room) => below(`${room}.flv`),
     hls: (/** @type {string} */ room) =>
       hls_port === null ? undefined : `${hls}/${app}/${room}/index.m3u8`,
+    // Behind the app, rooms of any name have one: `watch/whep` is a page.
+    webrtc: (/** @type {string} */ room) => (webrtc ? below(`${app}/${room}/whep`) : undefined),
     rtmp: (/** @type {string} */ room) => `${rtmpServer}/${room}`,
     page: (/** @type {string} */ room) => below(`watch/${room}`),
   };

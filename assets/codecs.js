@@ -2,7 +2,7 @@
 
 import { codecName } from "./text.js";
 
-/** @import { Details, Kind, Obstacle, Protocol } from "./types.js" */
+/** @import { Details, Fetched, Kind, Obstacle, Protocol } from "./types.js" */
 
 /** @type {Record<string, string>} */
 const MSE_TYPES = {
@@ -19,14 +19,14 @@ const MSE_TYPES = {
  * Codecs that the libraries read. VP9 and AC-3 pass the server, but mpegts.js does not know them in FLV, nor hls.js H.265
  * in MPEG-TS.
  *
- * @type {Record<Protocol, string[]>}
+ * @type {Record<Fetched, string[]>}
  */
 const READ_BY = {
   flv: ["H.264", "H.265", "AV1", "AAC", "MP3", "Opus", "FLAC"],
   hls: ["H.264", "AAC", "MP3"],
 };
 
-/** @type {Record<Protocol, string>} */
+/** @type {Record<Fetched, string>} */
 const NAMES = { flv: "HTTP-FLV", hls: "HLS" };
 
 /** HLS may still play: the browser itself decides. */
@@ -41,13 +41,15 @@ export const hasMediaSource = () => mediaSource() !== undefined;
 
 /**
  * Returns what keeps a stream from being played; undefined if nothing does, or if its codecs are not known. Over HTTP-FLV,
- * audio that cannot be decoded is left out of a stream with video; HLS has no playlist for such a stream.
+ * audio that cannot be decoded is left out of a stream with video; HLS has no playlist for such a stream. Over WebRTC, the
+ * server refuses what it cannot carry.
  *
  * @param {Protocol} protocol
  * @param {Details | null | undefined} details
  * @returns {Obstacle | undefined}
  */
 export function obstacle(protocol, details) {
+  if (protocol === "webrtc") return undefined;
   const video = details?.video && obstacleOf(protocol, details.video.codec, "video");
   if (video) return video;
   if (!details?.audio || (protocol === "flv" && details.video)) return undefined;
@@ -60,7 +62,7 @@ export function obstacle(protocol, details) {
  * Returns what keeps a codec from being played. `Enhanced` codecs are classic ones in the packets of Enhanced RTMP, which
  * mpegts.js does not read.
  *
- * @param {Protocol} protocol
+ * @param {Fetched} protocol
  * @param {string} named
  * @param {Kind} kind
  * @returns {Obstacle | undefined}

@@ -5,6 +5,7 @@ import { open as openFlv } from "./playback/flv.js";
 import { open as openHls } from "./playback/hls.js";
 import { leaveGap } from "./playback/live-edge.js";
 import { open as openNativeHls } from "./playback/native-hls.js";
+import { open as openWebRtc } from "./playback/webrtc.js";
 
 /** @import { EndReport, Host, Open, Player, Protocol } from "./types.js" */
 
@@ -16,6 +17,7 @@ import { open as openNativeHls } from "./playback/native-hls.js";
  */
 export function wayOf(protocol) {
   if (protocol === "flv") return openFlv;
+  if (protocol === "webrtc") return openWebRtc;
   return hasMediaSource() ? openHls : openNativeHls;
 }
 
@@ -172,10 +174,12 @@ export class Playback {
 
   #noteProgress() {
     const { buffered, currentTime, readyState } = this.video;
-    const newest = buffered.length === 0 ? 0 : buffered.end(buffered.length - 1);
-    // HLS comes in segments: while there is something to play, nothing is wrong.
+    const progress = this.#player?.progress;
+    const newest = progress ?? (buffered.length === 0 ? 0 : buffered.end(buffered.length - 1));
     const isPlaying = currentTime !== this.#position;
-    if (newest !== this.#newest || isPlaying) this.#progressAt = performance.now();
+    // HLS comes in segments: while there is something to play, nothing is wrong.
+    const hasMedia = isPlaying && progress === undefined;
+    if (newest !== this.#newest || hasMedia) this.#progressAt = performance.now();
     this.#stuckMs = isPlaying ? 0 : this.#stuckMs + CHECK_MS;
     // A paused viewer has it too.
     if (readyState >= HAVE_CURRENT_DATA) this.#readyMs += CHECK_MS;

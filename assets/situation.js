@@ -2,7 +2,7 @@
 
 import { codecName } from "./text.js";
 
-/** @import { EndReport, Stream, Tracks } from "./types.js" */
+/** @import { EndReport, Protocol, Stream, Tracks } from "./types.js" */
 
 /**
  * @typedef {object} Facts
@@ -17,6 +17,8 @@ import { codecName } from "./text.js";
  * @property {boolean} hasPlayed
  * @property {boolean} isFailing attempts have failed so often that the viewer should know
  * @property {EndReport | undefined} ended
+ * @property {Protocol} protocol
+ * @property {string | undefined} noWebRtc the reason that another protocol took the place of WebRTC
  * @property {Tracks | undefined} tracks
  * @property {string | undefined} undecodableAudio
  * @property {boolean} hasStill a single frame lies over the video
@@ -100,7 +102,12 @@ function messageOf(state, { ended, refusal }) {
 }
 
 /** @param {Facts} facts */
-function noteOf({ tracks, undecodableAudio, hasStill }) {
+function noteOf({ protocol, noWebRtc, stream, tracks, undecodableAudio, hasStill }) {
+  if (noWebRtc) return noWebRtc;
+  const audio = stream?.details?.audio;
+  if (protocol === "webrtc" && audio && tracks?.audio === false) {
+    return `No audio: WebRTC does not carry ${codecName(audio.codec)} here`;
+  }
   if (undecodableAudio) return `No audio: this browser cannot decode ${codecName(undecodableAudio)}`;
   if (!tracks || tracks.video) return "";
   return hasStill ? "The video is paused" : "Audio only";

@@ -49,6 +49,13 @@ export function describeBitrate(details) {
   return kbps < 1000 ? `${kbps} kbit/s` : `${(kbps / 1000).toFixed(1)} Mbit/s`;
 }
 
+/**
+ * Describes the distance from live. What the measurement leaves out, such as the screen, is hundredths of a second.
+ *
+ * @param {number} seconds
+ */
+export const describeLatency = (seconds) => `${seconds < 0.1 ? "< 0.1" : seconds.toFixed(1)} s`;
+
 /** @param {Details | null} details */
 export function describeViewers(details) {
   if (!details) return "";

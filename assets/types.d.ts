@@ -9,6 +9,7 @@ export interface Server {
   rtmp_port: number;
   hls_port: number | null;
   tls_port: number | null;
+  webrtc: boolean;
   rtmp_url: string | null;
   http_url: string | null;
   hls_url: string | null;
@@ -87,7 +88,9 @@ export interface ClusterReport {
   unreachable: string[];
 }
 
-export type Protocol = "flv" | "hls";
+/** Protocols whose media a library reads, or the browser from an address. */
+export type Fetched = "flv" | "hls";
+export type Protocol = Fetched | "webrtc";
 export type Kind = "audio" | "video";
 export type Tracks = Record<Kind, boolean>;
 
@@ -97,9 +100,12 @@ export interface Obstacle {
   text: string;
 }
 
-/** The end of a playback. Only what is undecodable stays so however often it is tried. */
+/**
+ * The end of a playback. Only what is undecodable stays so however often it is tried. Unreachable is media that comes by
+ * another way than the answer to the request, and does not arrive.
+ */
 export interface EndReport {
-  why: "over" | "broken" | "undecodable";
+  why: "over" | "broken" | "undecodable" | "unreachable";
   title?: string;
   text: string;
 }
@@ -112,6 +118,8 @@ export interface Player {
   readonly tracks: Tracks | undefined;
   /** Codec of audio that is left out because the browser cannot decode it. */
   readonly undecodableAudio: string | undefined;
+  /** Grows while media comes, where the video element's buffer and position do not say so. */
+  readonly progress?: number;
   /** Jumps to the newest media if playback is far behind it. */
   goLive(): void;
   /** Called several times a second while the viewer is not paused. */

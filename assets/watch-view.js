@@ -2,7 +2,7 @@
 
 import { addresses } from "./api.js";
 import { at, write } from "./dom.js";
-import { describeAudio, describeBitrate, describeSince, describeVideo, describeViewers } from "./text.js";
+import { describeAudio, describeBitrate, describeLatency, describeSince, describeVideo, describeViewers } from "./text.js";
 
 /** @import { Protocol, Server, Stream } from "./types.js" */
 /** @import { Situation } from "./situation.js" */
@@ -21,7 +21,7 @@ export function showLatency(seconds) {
   latency.hidden = seconds === undefined;
   if (seconds === undefined) return;
   latency.dataset.seconds = seconds.toFixed(3);
-  write(latency, `${seconds.toFixed(1)} s behind live`);
+  write(at("latency-value", HTMLElement), describeLatency(seconds));
 }
 
 /** @param {{ isMuted: boolean, isPaused: boolean, canUnmute: boolean }} controls */
@@ -76,15 +76,23 @@ function showFact(list, index, name, text) {
  * @param {Server} server
  */
 export function showAddresses(room, server) {
-  const { flv, hls, rtmp, page } = addresses(server);
+  const { flv, hls, webrtc, rtmp, page } = addresses(server);
   write(at("address-flv", HTMLElement), flv(room));
   write(at("address-hls", HTMLElement), hls(room) ?? "");
+  write(at("address-webrtc", HTMLElement), webrtc(room) ?? "");
   write(at("address-rtmp", HTMLElement), rtmp(room));
   const frame = `<iframe src="${page(room)}" allow="autoplay; fullscreen" width="640" height="360"></iframe>`;
   write(at("address-frame", HTMLElement), frame);
-  const hasHls = server.hls_port !== null;
-  for (const element of document.querySelectorAll(".hls-only")) element.toggleAttribute("hidden", !hasHls);
-  for (const choice of choices()) if (choice.value === "hls") choice.disabled = !hasHls;
+  showOnly(".hls-only", server.hls_port !== null);
+  showOnly(".webrtc-only", server.webrtc);
+}
+
+/**
+ * @param {string} selector
+ * @param {boolean} isShown
+ */
+function showOnly(selector, isShown) {
+  for (const element of document.querySelectorAll(selector)) element.toggleAttribute("hidden", !isShown);
 }
 
 /** The radio buttons of the protocols. */
@@ -95,3 +103,31 @@ export const choices = () =>
 export function showProtocol(protocol) {
   for (const choice of choices()) choice.checked = choice.value === protocol;
 }
+
+/** @type {Record<Protocol, string>} */
+const HINTS = {
+  flv: "A fraction of a second behind",
+  hls: "A few segments behind, on any device",
+  webrtc: "Less than a tenth of a second behind, over UDP",
+};
+
+/**
+ * Shows which protocols can be chosen, and why others cannot.
+ *
+ * @param {(protocol: Protocol) => string | undefined} obstacleOf
+ */
+export function showChoices(obstacleOf) {
+  for (const choice of choices()) {
+    const protocol = protocolOf(choice);
+    const reason = obstacleOf(protocol);
+    choice.disabled = reason !== undefined;
+    if (choice.parentElement) choice.parentElement.title = reason ?? HINTS[protocol];
+  }
+}
+
+/**
+ * Returns the protocol of a radio button.
+ *
+ * @param {HTMLInputElement} choice
+ */
+export const protocolOf = ({ value }) => /** @type {Protocol} */ (value);

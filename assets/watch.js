@@ -1,9 +1,10 @@
 // The page of one room: asks the server for its state, plays it, and goes on by itself when it comes back.
 
 import * as api from "./api.js";
-import { hasMediaSource, obstacle } from "./codecs.js";
+import { obstacle } from "./codecs.js";
 import { at, enableCopying, write } from "./dom.js";
 import { Playback, wayOf } from "./playback.js";
+import { insteadOfWebRtc, unavailable, usual } from "./protocols.js";
 import { jittered, Retry } from "./retry.js";
 import { situation } from "./situation.js";
 import { Still } from "./still.js";
@@ -21,6 +22,8 @@ const PARK_AFTER_MS = 10_000;
 /** Failures in a row that the viewer should know of. Attempts go on all the same. */
 const FAILURES_SHOWN = 3;
 const SHOW_MS = 500;
+/** Long enough to read why another protocol took the place of the chosen one. */
+const NOTE_MS = 15_000;
 
 const room = decodeURIComponent(location.pathname.split("/").at(-1) ?? "");
 const video = at("video", HTMLVideoElement);
@@ -45,6 +48,14 @@ const state = {
   triedSince: undefined,
   /** The end of the last playback, and the identity of its stream. @type {(EndReport & { of: string }) | undefined} */
   ended: undefined,
+  /** The publication that cannot be watched over WebRTC, and why. @type {{ of: string, text: string } | undefined} */
+  notCarried: undefined,
+  /**
+   * The reason that another protocol took the place of WebRTC, and when it has been shown for long enough.
+   *
+   * @type {{ text: string, untilMs: number } | undefined}
+   */
+  noWebRtc: undefined,
   hasPlayed: false,
   wantsPause: false,
   pausedAt: 0,
@@ -68,6 +79,8 @@ function show() {
     hasPlayed: state.hasPlayed,
     isFailing: retry.failures >= FAILURES_SHOWN,
     ended: state.ended,
+    protocol: state.protocol,
+    noWebRtc: state.noWebRtc && performance.now() < state.noWebRtc.untilMs ? state.noWebRtc.text : undefined,
     tracks: playback?.tracks,
     undecodableAudio: playback?.undecodableAudio,
     hasStill: still.isShown,
@@ -80,7 +93,22 @@ function show() {
     isPaused: state.wantsPause,
     canUnmute: video.muted && hasAudio && isPlaying(),
   });
+  view.showChoices(reasonAgainst);
   view.showFacts(stream);
+}
+
+/**
+ * Returns what keeps a protocol from being chosen; undefined if nothing does.
+ *
+ * @param {Protocol} protocol
+ */
+function reasonAgainst(protocol) {
+  // Without media source extensions, the stage says what to choose instead.
+  if (protocol === "flv") return undefined;
+  const { server, stream, notCarried } = state;
+  const reason = server && unavailable(protocol, server);
+  if (reason || protocol !== "webrtc" || !stream || notCarried?.of !== identity(stream, "webrtc")) return reason;
+  return notCarried.text;
 }
 
 async function ask() {
@@ -109,9 +137,8 @@ async function ask() {
  *
  * @param {Server} server
  */
-function chooseProtocol({ hls_port }) {
-  if (!hasMediaSource()) select("hls");
-  if (hls_port === null) select("flv");
+function chooseProtocol(server) {
+  if (unavailable(state.protocol, server)) select(usual(server));
 }
 
 /** @param {Protocol} protocol */
@@ -150,8 +177,8 @@ function park() {
  *
  * @param {Stream} stream
  */
-function identity({ since_unix_ms, details }) {
-  return JSON.stringify([state.protocol, since_unix_ms, details?.video?.codec, details?.audio?.codec]);
+function identity({ since_unix_ms, details }, protocol = state.protocol) {
+  return JSON.stringify([protocol, since_unix_ms, details?.video?.codec, details?.audio?.codec]);
 }
 
 /**
@@ -159,8 +186,7 @@ function identity({ since_unix_ms, details }) {
  * @param {Stream} stream
  */
 function start(server, stream) {
-  const addresses = api.addresses(server);
-  const url = state.protocol === "flv" ? addresses.flv(room) : addresses.hls(room);
+  const url = api.addresses(server)[state.protocol](room);
   if (!url) return;
   const of = identity(stream);
   state.triedSince = stream.since_unix_ms;
@@ -183,12 +209,25 @@ function onEnd(playback, ended) {
   state.playback = undefined;
   state.ended = ended;
   still.release();
-  if (!playback.hasPlayed) {
-    retry.fail();
-    return;
-  }
-  retry.reset();
-  wake();
+  if (playback.hasPlayed) retry.reset();
+  else retry.fail();
+  if (state.protocol === "webrtc") leaveWebRtc(ended);
+  if (!retry.isWaiting) wake();
+}
+
+/**
+ * Goes on over another protocol if WebRTC does not get through to here, or not with this stream.
+ *
+ * @param {EndReport & { of: string }} ended
+ */
+function leaveWebRtc({ why, title, text, of }) {
+  const { server, stream } = state;
+  if (why === "undecodable") state.notCarried = { of, text };
+  const isFutile = why === "undecodable" || why === "unreachable" || retry.failures >= FAILURES_SHOWN;
+  const other = isFutile && server && insteadOfWebRtc(server, stream?.details);
+  if (!other) return;
+  state.noWebRtc = { text: `${title ?? "WebRTC does not play"}: ${text}`, untilMs: performance.now() + NOTE_MS };
+  switchTo(other);
 }
 
 function stop() {
@@ -276,6 +315,12 @@ function onKey(event) {
 
 /** @param {Protocol} protocol */
 function onProtocol(protocol) {
+  state.noWebRtc = undefined;
+  switchTo(protocol);
+}
+
+/** @param {Protocol} protocol */
+function switchTo(protocol) {
   select(protocol);
   stop();
   still.release();
@@ -300,7 +345,7 @@ volume.addEventListener("input", () => setVolume(Number(volume.value)));
 video.addEventListener("click", togglePause);
 document.addEventListener("keydown", onKey);
 for (const choice of view.choices()) {
-  choice.addEventListener("change", () => onProtocol(choice.value === "hls" ? "hls" : "flv"));
+  choice.addEventListener("change", () => onProtocol(view.protocolOf(choice)));
 }
 
 if (window.self !== window.top) document.body.classList.add("framed");

@@ -2,6 +2,7 @@
 
 import { headers } from "../credential.js";
 import { FlvTags } from "./flv-tags.js";
+import { refusal } from "./refusal.js";
 
 /** @import { Tag } from "./flv-tags.js" */
 
@@ -24,20 +25,4 @@ export async function readFlv(url, signal, onTags) {
     if (done) return;
     onTags(source.push(value), source);
   }
-}
-
-/**
- * Returns the server's reason for a refusal: its answers have a sentence for people.
- *
- * @param {Response} response
- * @returns {Promise<string>}
- */
-async function refusal(response) {
-  try {
-    const { message } = await response.json();
-    if (typeof message === "string" && message !== "") return message;
-  } catch {
-    // A proxy's answer is no JSON.
-  }
-  return `the server answered ${response.status}`;
 }

@@ -8,11 +8,12 @@ afterEach(restore);
 
 const SERVER = {
   ...{ node: "n", version: "1", app: "live", tls: false },
-  ...{ rtmp_port: 1935, hls_port: 8081, tls_port: null, rtmp_url: null, http_url: null, hls_url: null },
+  ...{ rtmp_port: 1935, hls_port: 8081, tls_port: null, webrtc: true, rtmp_url: null, http_url: null, hls_url: null },
 };
 
 test("addresses are those at which the page was opened", () => {
-  const { flv, hls, rtmp, page } = api.addresses(SERVER, new URL("http://tv.example:8080/"));
+  const { flv, hls, webrtc, rtmp, page } = api.addresses(SERVER, new URL("http://tv.example:8080/"));
+  assert.equal(webrtc("r"), "http://tv.example:8080/live/r/whep");
   assert.equal(flv("r"), "http://tv.example:8080/r.flv");
   assert.equal(hls("r"), "http://tv.example:8081/live/r/index.m3u8");
   assert.equal(rtmp("r"), "rtmp://tv.example/live/r");
@@ -20,11 +21,12 @@ test("addresses are those at which the page was opened", () => {
 });
 
 test("a proxy's prefix is part of the addresses, another port of RTMP as well", () => {
-  const addresses = api.addresses({ ...SERVER, rtmp_port: 2935, hls_port: null }, new URL("https://tv.example/a/b/"));
+  const addresses = api.addresses({ ...SERVER, rtmp_port: 2935, hls_port: null, webrtc: false }, new URL("https://tv.example/a/b/"));
   assert.equal(addresses.flv("r"), "https://tv.example/a/b/r.flv");
   assert.equal(addresses.page("r"), "https://tv.example/a/b/watch/r");
   assert.equal(addresses.rtmp("r"), "rtmp://tv.example:2935/live/r");
   assert.equal(addresses.hls("r"), undefined);
+  assert.equal(addresses.webrtc("r"), undefined);
 });
 
 test("addresses that the operator has set take the place of ports, and the page stays where it is", () => {

@@ -5,6 +5,7 @@ import { Playback, wayOf } from "../playback.js";
 import { open as openFlv } from "../playback/flv.js";
 import { open as openHls } from "../playback/hls.js";
 import { open as openNativeHls } from "../playback/native-hls.js";
+import { open as openWebRtc } from "../playback/webrtc.js";
 import { FakeVideo, restore, settled, stoppedClock, withMediaSource } from "./support.js";
 
 let pass, video, reports, player;
@@ -47,6 +48,7 @@ test("each protocol has its way, and HLS falls back to the browser's own", () =>
   withMediaSource();
   assert.equal(wayOf("hls"), openHls);
   assert.equal(wayOf("flv"), openFlv);
+  assert.equal(wayOf("webrtc"), openWebRtc);
 });
 
 test("a player gets the video element and the address, and is asked to keep up", async () => {
@@ -102,6 +104,18 @@ test("without new media the playback is stalled; a moment of media is not playin
   const short = await started();
   play(500);
   assert.equal(short.hasPlayed, false);
+});
+
+test("a player that counts its media is stalled without more of it, whatever the position does", async () => {
+  player.progress = 1;
+  const playback = await started();
+  play(1000);
+  assert.equal(playback.isStalled, false);
+  play(2500);
+  assert.equal(playback.isStalled, true);
+  player.progress = 2;
+  play(250);
+  assert.equal(playback.isStalled, false);
 });
 
 test("a gap in front of the position is left", async () => {

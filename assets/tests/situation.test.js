@@ -18,6 +18,8 @@ function seen(facts) {
     hasPlayed: false,
     isFailing: false,
     ended: undefined,
+    protocol: "flv",
+    noWebRtc: undefined,
     tracks: undefined,
     undecodableAudio: undefined,
     hasStill: false,
@@ -87,4 +89,17 @@ test("what is missing while it plays is noted", () => {
     "No audio: this browser cannot decode G.711 µ-law",
   );
   assert.equal(seen({ undecodableAudio }).note, "");
+});
+
+test("audio that WebRTC does not carry is named", () => {
+  const playing = { isPlaying: true, protocol: "webrtc" };
+  const tracks = { audio: false, video: true };
+  assert.equal(seen({ ...playing, tracks }).note, "No audio: WebRTC does not carry AAC here");
+  assert.equal(seen({ ...playing, tracks: { audio: true, video: true } }).note, "");
+  assert.equal(seen({ ...playing, tracks, stream: { ...LIVE, details: { ...LIVE.details, audio: null } } }).note, "");
+  assert.equal(seen({ ...playing, tracks, protocol: "flv" }).note, "");
+});
+
+test("the reason against WebRTC is a note on what plays instead", () => {
+  assert.equal(seen({ isPlaying: true, noWebRtc: "it has B-frames" }).note, "it has B-frames");
 });

@@ -10,6 +10,7 @@ export class FakeVideo extends EventTarget {
   playbackRate = 1;
   paused = true;
   src = "";
+  srcObject = null;
   error = null;
   plays = 0;
   /** What `play` is answered with, if it is refused. */
@@ -90,6 +91,7 @@ export function restore() {
   mock.restoreAll();
   delete globalThis.MediaSource;
   delete globalThis.ManagedMediaSource;
+  delete globalThis.RTCPeerConnection;
 }
 
 /** Lets everything happen that waits for promises only. */
@@ -98,6 +100,81 @@ export const settled = () => new Promise((resolve) => setImmediate(resolve));
 /** A browser whose media source extensions take these types. */
 export function withMediaSource(isSupported = () => true) {
   globalThis.MediaSource = { isTypeSupported: isSupported };
+}
+
+class FakeTransport extends EventTarget {
+  state = "connected";
+
+  close() {
+    this.state = "closed";
+    this.dispatchEvent(new Event("statechange"));
+  }
+}
+
+/** A connection over WebRTC that never connects by itself. */
+export class FakePeer extends EventTarget {
+  /** The newest one. @type {FakePeer} */
+  static last;
+
+  connectionState = "new";
+  localDescription = undefined;
+  remote = undefined;
+  isClosed = false;
+  statistics = new Map();
+  looks = 0;
+  transport = new FakeTransport();
+  #transceivers = [];
+  #directions;
+
+  constructor(directions) {
+    super();
+    this.#directions = directions;
+    FakePeer.last = this;
+  }
+
+  addTransceiver(kind, { direction }) {
+    const transceiver = { kind, direction, currentDirection: null, receiver: { transport: this.transport } };
+    this.#transceivers.push(transceiver);
+    return transceiver;
+  }
+
+  async setLocalDescription() {
+    this.localDescription = { type: "offer", sdp: "the offer" };
+  }
+
+  async setRemoteDescription(description) {
+    this.remote = description;
+    for (const transceiver of this.#transceivers) {
+      transceiver.currentDirection = this.#directions[transceiver.kind] ?? transceiver.direction;
+    }
+  }
+
+  async getStats() {
+    this.looks += 1;
+    return this.statistics;
+  }
+
+  close() {
+    this.isClosed = true;
+  }
+
+  emit(type, properties = {}) {
+    this.dispatchEvent(Object.assign(new Event(type), properties));
+  }
+
+  change(connectionState) {
+    this.connectionState = connectionState;
+    this.emit("connectionstatechange");
+  }
+}
+
+/** A browser with WebRTC, and the directions that answers have for some of the tracks. */
+export function withWebRtc(directions = {}) {
+  globalThis.RTCPeerConnection = class extends FakePeer {
+    constructor() {
+      super(directions);
+    }
+  };
 }
 
 const AUDIO = 8;

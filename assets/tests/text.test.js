@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { codecName, describeAudio, describeBitrate, describeSince, describeVideo, describeViewers } from "../text.js";
+import {
+  codecName,
+  describeAudio,
+  describeBitrate,
+  describeLatency,
+  describeSince,
+  describeVideo,
+  describeViewers,
+} from "../text.js";
 
 const details = (changes) => ({ video: null, audio: null, bitrate_kbps: null, viewers: 0, ...changes });
 
@@ -35,4 +43,10 @@ test("durations have the unit that fits", () => {
     ["live for 0 s", "live for 59 s", "live for 1 min", "live for 59 min", "live for 1 h 0 min", "live for 47 h 1 min", "live for 2 days"],
   );
   assert.equal(describeSince(undefined), "");
+});
+
+test("a distance from live of less than a tenth of a second is not called none", () => {
+  assert.equal(describeLatency(0.0423), "< 0.1 s");
+  assert.equal(describeLatency(0.62), "0.6 s");
+  assert.equal(describeLatency(6), "6.0 s");
 });

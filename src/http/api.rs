@@ -45,6 +45,8 @@ pub struct ServerInfo {
     pub hls_port: Option<u16>,
     /// The port of all that over TLS, unless it is off.
     pub tls_port: Option<u16>,
+    /// Whether rooms can be watched over WebRTC.
+    pub webrtc: bool,
     /// The address of RTMP without the app, if it is set.
     pub rtmp_url: Option<PublicUrl>,
     /// The address of HTTP-FLV, the page and the API, if it is set.

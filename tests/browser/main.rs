@@ -14,6 +14,7 @@ mod prefix_proxy;
 mod rooms_are_listed;
 mod rooms_play;
 mod rooms_play_over_https;
+mod rooms_play_over_webrtc;
 mod rooms_play_with_a_token;
 mod site;
 mod the_console_shows_nodes_and_rooms;

@@ -4,7 +4,7 @@ use synctv_testkit::{server::TestServer, tools::push_clip};
 
 use crate::browser::Browser;
 
-const SIZES: [(&str, u32, u32); 2] = [("desk", 1280, 900), ("phone", 390, 844)];
+const SIZES: [(&str, u32, u32); 3] = [("desk", 1280, 900), ("phone", 390, 844), ("small-phone", 320, 640)];
 
 #[test]
 fn nothing_sticks_out() {

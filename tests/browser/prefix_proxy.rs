@@ -38,6 +38,7 @@ fn forward(mut client: TcpStream, prefix: &str, server: SocketAddr) -> io::Resul
     }
     let mut upstream = TcpStream::connect(server)?;
     upstream.write_all(format!("{head}\r\n").as_bytes())?;
+    upstream.write_all(&request.body)?;
     let copied = io::copy(&mut upstream, &mut client);
     client.shutdown(Shutdown::Both)?;
     copied.map(drop)

@@ -54,7 +54,7 @@ fn play(room: &str, clip: &Path, path: &str) -> Stage {
 }
 
 /// A clip of ten seconds, 30 frames a second and a keyframe every four, with further options of x264.
-fn clip(name: &str, options: &[&str]) -> PathBuf {
+pub fn clip(name: &str, options: &[&str]) -> PathBuf {
     make_once(&format!("{name}.flv"), |path| {
         let input = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30:duration=10"];
         let output = ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "120"];

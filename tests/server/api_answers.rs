@@ -58,6 +58,7 @@ fn an_idle_server_has_no_rooms_and_says_where_it_is() {
     assert_eq!(about["app"], "tv");
     assert_eq!(about["rtmp_port"], server.rtmp.port());
     assert_eq!(about["hls_port"], Value::Null, "HLS is off");
+    assert_eq!(about["webrtc"], false);
 }
 
 #[test]

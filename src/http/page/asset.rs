@@ -55,7 +55,7 @@ macro_rules! asset {
 pub(super) static HOME: Asset = asset!("index.html", HTML, Revalidated);
 pub(super) static CONSOLE: Asset = asset!("console.html", HTML, Revalidated);
 pub(super) static WATCH: Asset = asset!("watch.html", HTML, Revalidated);
-pub(super) static ASSETS: [Asset; 33] = [
+pub(super) static ASSETS: [Asset; 38] = [
     asset!("style.css", CSS, Revalidated),
     asset!("console.css", CSS, Revalidated),
     asset!("console.js", JAVASCRIPT, Revalidated),
@@ -80,7 +80,12 @@ pub(super) static ASSETS: [Asset; 33] = [
     asset!("playback/mpegts-loader.js", JAVASCRIPT, Revalidated),
     asset!("playback/mpegts-placement.js", JAVASCRIPT, Revalidated),
     asset!("playback/native-hls.js", JAVASCRIPT, Revalidated),
+    asset!("playback/refusal.js", JAVASCRIPT, Revalidated),
     asset!("playback/track-watch.js", JAVASCRIPT, Revalidated),
+    asset!("playback/webrtc-statistics.js", JAVASCRIPT, Revalidated),
+    asset!("playback/webrtc.js", JAVASCRIPT, Revalidated),
+    asset!("playback/whep.js", JAVASCRIPT, Revalidated),
+    asset!("protocols.js", JAVASCRIPT, Revalidated),
     asset!("retry.js", JAVASCRIPT, Revalidated),
     asset!("situation.js", JAVASCRIPT, Revalidated),
     asset!("still.js", JAVASCRIPT, Revalidated),

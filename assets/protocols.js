@@ -1,0 +1,53 @@
+// The protocols by which a page can play a room, and the reasons against one.
+
+import { hasMediaSource, obstacle } from "./codecs.js";
+import { hasWebRtc } from "./playback/webrtc.js";
+
+/** @import { Details, Protocol, Server } from "./types.js" */
+
+/**
+ * The order of preference. WebRTC is for those who choose it: many networks do not carry it, it has no audio of some streams,
+ * and costs the server several times as much.
+ *
+ * @type {Protocol[]}
+ */
+const PREFERRED = ["flv", "hls", "webrtc"];
+
+/**
+ * Returns what keeps a protocol from being used with any room; undefined if nothing does.
+ *
+ * @param {Protocol} protocol
+ * @param {Server} server
+ * @returns {string | undefined}
+ */
+export function unavailable(protocol, { hls_port, webrtc }) {
+  switch (protocol) {
+    case "flv":
+      return hasMediaSource() ? undefined : "This browser cannot play HTTP-FLV";
+    case "hls":
+      return hls_port === null ? "This server has no HLS" : undefined;
+    case "webrtc":
+      if (!webrtc) return "This server has no WebRTC";
+      return hasWebRtc() ? undefined : "This browser has no WebRTC";
+  }
+}
+
+/**
+ * Returns the protocol to begin with.
+ *
+ * @param {Server} server
+ * @returns {Protocol}
+ */
+export const usual = (server) => PREFERRED.find((protocol) => !unavailable(protocol, server)) ?? "flv";
+
+/**
+ * Returns the protocol that takes the place of WebRTC for a stream; undefined if none can.
+ *
+ * @param {Server} server
+ * @param {Details | null | undefined} details
+ * @returns {Protocol | undefined}
+ */
+export const insteadOfWebRtc = (server, details) =>
+  PREFERRED.find(
+    (protocol) => protocol !== "webrtc" && !unavailable(protocol, server) && !obstacle(protocol, details),
+  );

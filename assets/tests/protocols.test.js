@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+
+import { insteadOfWebRtc, unavailable, usual } from "../protocols.js";
+import { restore, withMediaSource, withWebRtc } from "./support.js";
+
+afterEach(restore);
+
+const SERVER = { hls_port: 8081, webrtc: true };
+const DETAILS = { video: { codec: "H.264" }, audio: { codec: "AAC" } };
+
+test("a protocol that the server or the browser lacks is named", () => {
+  assert.equal(unavailable("webrtc", SERVER), "This browser has no WebRTC");
+  withWebRtc();
+  assert.equal(unavailable("webrtc", SERVER), undefined);
+  assert.equal(unavailable("webrtc", { ...SERVER, webrtc: false }), "This server has no WebRTC");
+  assert.equal(unavailable("hls", SERVER), undefined);
+  assert.equal(unavailable("hls", { ...SERVER, hls_port: null }), "This server has no HLS");
+  assert.equal(unavailable("flv", SERVER), "This browser cannot play HTTP-FLV");
+  withMediaSource();
+  assert.equal(unavailable("flv", SERVER), undefined);
+});
+
+test("WebRTC is for those who choose it, or have nothing else", () => {
+  withWebRtc();
+  assert.equal(usual({ ...SERVER, hls_port: null }), "webrtc");
+  assert.equal(usual(SERVER), "hls");
+  withMediaSource();
+  assert.equal(usual(SERVER), "flv");
+  assert.equal(usual({ hls_port: null, webrtc: false }), "flv");
+});
+
+test("the protocol that takes the place of WebRTC plays the stream", () => {
+  withWebRtc();
+  assert.equal(insteadOfWebRtc(SERVER, DETAILS), "hls");
+  assert.equal(insteadOfWebRtc({ ...SERVER, hls_port: null }, DETAILS), undefined);
+  withMediaSource();
+  assert.equal(insteadOfWebRtc(SERVER, DETAILS), "flv");
+  assert.equal(insteadOfWebRtc(SERVER, { video: { codec: "H.264" }, audio: null }), "flv");
+  assert.equal(insteadOfWebRtc(SERVER, { video: { codec: "VP9" }, audio: null }), undefined);
+});
