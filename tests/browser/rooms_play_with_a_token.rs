@@ -1,4 +1,4 @@
-//! With watching closed, a token or key behind the `#` of the page's address plays the room over both protocols, and is not in
+//! With watching closed, a token or key behind the `#` of the page's address plays the room over all protocols, and is not in
 //! any request's address but those of native players.
 
 use std::path::Path;
@@ -25,7 +25,7 @@ fn key(action: Action) -> SignedKey {
 }
 
 fn closed() -> (TestServer, Process) {
-    let server = TestServer::with_hls(&["--token-secret", SECRET]);
+    let server = TestServer::with_hls(&["--token-secret", SECRET, "--rtc-addr", "127.0.0.1:0"]);
     let url = format!("{}?key={}", server.rtmp_url("demo"), key(Action::Publish));
     let publisher = push_on_and_on(ffmpeg(), Path::new(CLIP), &url);
     server.wait_for_publisher("demo");
@@ -33,7 +33,7 @@ fn closed() -> (TestServer, Process) {
 }
 
 #[test]
-fn a_key_plays_over_both_protocols_and_stays_out_of_addresses() {
+fn a_key_plays_over_all_protocols_and_stays_out_of_addresses() {
     let browser = Browser::start();
     let (server, _publisher) = closed();
     browser.open(&server.url(&format!("/watch/demo#key={}", key(Action::Play))));
@@ -41,10 +41,13 @@ fn a_key_plays_over_both_protocols_and_stays_out_of_addresses() {
     browser.run("document.querySelector('[name=protocol][value=hls]').click()");
     browser.until("globalThis.Hls && document.getElementById('stage').dataset.state === 'playing'");
     browser.until("video.currentTime > 1");
+    browser.run("document.querySelector('[name=protocol][value=webrtc]').click()");
+    browser.until("video.srcObject && document.getElementById('stage').dataset.state === 'playing'");
     let asked = browser.run("return performance.getEntriesByType('resource').map(({ name }) => name)");
     let asked: Vec<_> =
         asked.as_array().expect("addresses").iter().filter_map(|name| name.as_str()).collect();
     assert!(asked.iter().any(|name| name.contains("/seg-")), "{asked:?}");
+    assert!(asked.iter().any(|name| name.ends_with("/demo/whep")), "{asked:?}");
     let own = key(Action::Play).to_string();
     assert!(!asked.iter().any(|name| name.contains(&own)), "{asked:?}");
 }
