@@ -1,11 +1,14 @@
 //! A room plays over WebRTC in Chromium, whatever a page needs of WHEP being in the test.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use synctv_testkit::{
     process::Process,
     server::TestServer,
-    tools::{ffmpeg, make_once, push_on_and_on, run},
+    tools::{ffmpeg, make_once, new_ffmpeg, push_on_and_on, run},
 };
 
 use crate::browser::Browser;
@@ -43,10 +46,14 @@ struct Stage {
 
 /// Waits until a clip is published in the room, and has it played.
 fn play(room: &str, clip: &Path, path: &str) -> Stage {
+    play_of(ffmpeg(), room, clip, path)
+}
+
+fn play_of(program: Command, room: &str, clip: &Path, path: &str) -> Stage {
     // In its turn: what is pushed meanwhile would take the processor from another test.
     let browser = Browser::start();
     let server = TestServer::start(&["--rtc-addr", "127.0.0.1:0"]);
-    let _publisher = push_on_and_on(ffmpeg(), clip, &server.rtmp_url(room));
+    let _publisher = push_on_and_on(program, clip, &server.rtmp_url(room));
     server.wait_for_publisher(room);
     browser.open(&server.url("/healthz"));
     browser.run(&format!("{PLAYER}; play('{path}');"));
@@ -100,4 +107,40 @@ fn b_frames_that_nothing_depends_on_are_left_out() {
     browser.run(&format!("(async () => {{ {stats} }})();"));
     browser.until("globalThis.plis !== undefined");
     assert_eq!(browser.run("return globalThis.plis"), 0);
+}
+
+#[test]
+fn opus_is_heard() {
+    let clip = make_once("low-delay-opus.flv", |path| {
+        let video = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30:duration=10"];
+        let audio = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=10"];
+        let codecs = ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "60"];
+        let more = ["-tune", "zerolatency", "-c:a", "libopus", "-y", "-f", "flv"];
+        run(new_ffmpeg().args(video).args(audio).args(codecs).args(more).arg(path));
+    });
+    let Stage { browser, .. } = &play_of(new_ffmpeg(), "opus", &clip, "/opus/whep");
+    browser.run(
+        "setInterval(async () => {
+           for (const report of (await globalThis.played.getStats()).values())
+             if (report.type === 'inbound-rtp' && report.kind === 'audio')
+               globalThis.heard = report.totalSamplesReceived - report.concealedSamples;
+         }, 100);",
+    );
+    browser.until("globalThis.firstFrameMs > 0 && globalThis.heard > 48000");
+    assert_eq!(browser.run("return document.querySelector('video').srcObject.getTracks().length"), 2);
+}
+
+#[test]
+fn a_session_outlives_its_publisher() {
+    let clip = clip("low-delay", &["-tune", "zerolatency"]);
+    let Stage { browser, server, _publisher } = play("demo", &clip, "/demo/whep");
+    let decoded = "document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames";
+    browser.until(&format!("globalThis.firstFrameMs > 0 && {decoded} > 30"));
+    drop(_publisher);
+    server.wait_for_publisher_leaving("demo");
+    let before = browser.run(&format!("return {decoded}"));
+    let _publisher = push_on_and_on(ffmpeg(), &clip, &server.rtmp_url("demo"));
+    browser.until(&format!("{decoded} > {before} + 60"));
+    let left = server.log.count(|line| line.says("viewer disconnected", "demo"));
+    assert_eq!(left, 0, "it is the same session");
 }
