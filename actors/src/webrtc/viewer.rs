@@ -7,8 +7,9 @@ use std::{
 };
 
 use synctv_media::webrtc::{
+    audio::unit::AudioUnit,
     gop::RtpGop,
-    packetizer::{AudioUnit, MediaProfile, VideoUnit},
+    packetizer::{MediaProfile, VideoUnit},
     peer::{Peer, PeerNews, is_check},
     video_feed::VideoFeed,
 };
@@ -119,6 +120,11 @@ impl Viewer {
         if let Stage::Watching(_) = self.stage {
             self.peer.write_audio(unit, now);
         }
+    }
+
+    /// Returns whether audio is sent to it.
+    pub fn gets_audio(&self) -> bool {
+        matches!(self.stage, Stage::Watching(_)) && self.peer.has_audio()
     }
 
     /// Leaves video out up to the next keyframe.

@@ -110,6 +110,7 @@ impl WebRtcViewersActor {
             self.miss();
         }
         let has_start = batches.iter().any(|batch| batch.start.is_some());
+        self.packetizer.set_listeners(self.viewers.values().any(Viewer::gets_audio));
         for batch in batches.iter() {
             self.packetizer.push(batch, &mut self.units);
         }
@@ -215,8 +216,8 @@ impl WebRtcViewersActor {
             return;
         }
         let room = self.stream().room().as_str();
-        if let Some(codec) = self.packetizer.silent_codec() {
-            warn!(room = room, codec:% = codec; "WebRTC viewers get no audio: it is not Opus");
+        if let Some(why) = self.packetizer.why_no_audio() {
+            warn!(room = room, why:% = why; "WebRTC viewers get no audio");
         } else if let Err(unplayable) = self.packetizer.profile() {
             warn!(room = room, why:% = unplayable; "stream cannot be watched over WebRTC");
         } else {

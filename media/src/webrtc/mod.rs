@@ -3,6 +3,7 @@
 //!
 //! No module opens a socket or reads a clock: datagrams and times go in, datagrams and events come out.
 
+pub mod audio;
 pub mod gop;
 pub mod h264;
 pub mod offer;

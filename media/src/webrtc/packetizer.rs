@@ -8,7 +8,6 @@ use thiserror::Error;
 use crate::{
     flv::{
         self,
-        audio::{AudioCodec, AudioHeader, AudioKind},
         video::{VideoCodec, VideoHeader, VideoKind},
     },
     stream::{
@@ -18,6 +17,7 @@ use crate::{
         wire_format::WireFormat,
     },
     webrtc::{
+        audio::{no_audio::NoAudio, track::AudioTrack, unit::AudioUnit},
         h264::H264Packetizer,
         order::{FrameOrder, OrderWatch, Turn},
     },
@@ -25,9 +25,6 @@ use crate::{
 
 /// RTP ticks of video in a millisecond (RFC 6184, section 8.2.1).
 pub const VIDEO_TICKS_PER_MS: i64 = 90;
-
-/// RTP ticks of Opus in a millisecond (RFC 7587, section 4.1).
-pub const OPUS_TICKS_PER_MS: i64 = 48;
 
 /// A frame of video in RTP payloads.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,15 +35,6 @@ pub struct VideoUnit {
     pub is_start: bool,
     /// The payloads, of which the last one gets the marker; at least one.
     pub payloads: Vec<Arc<[u8]>>,
-}
-
-/// A packet of Opus.
-#[derive(Debug, PartialEq, Eq)]
-pub struct AudioUnit {
-    /// Its time on the stream's timeline, in ticks of 48 kHz.
-    pub ticks: i64,
-    /// The payload.
-    pub payload: Arc<[u8]>,
 }
 
 /// A piece of media that is ready for RTP.
@@ -92,7 +80,7 @@ pub enum Unplayable {
 pub struct Packetizer {
     video: VideoTrack,
     order: OrderWatch,
-    audio: Option<AudioCodec>,
+    audio: AudioTrack,
     /// The headers that were read last. They are shared, so that a pointer says whether they are the same.
     headers: Option<SharedHeaders>,
     /// The video's sequence header that is in use.
@@ -141,7 +129,7 @@ impl Packetizer {
                     units.extend(unit.map(|unit| Unit::Video(Arc::new(unit))));
                 }
                 Track::Audio => {
-                    units.extend(self.audio(time_ms, &body).map(|unit| Unit::Audio(Arc::new(unit))));
+                    self.audio.push(time_ms, &body, |unit| units.push(Unit::Audio(Arc::new(unit))));
                 }
                 Track::Data => {}
             }
@@ -158,12 +146,17 @@ impl Packetizer {
             }
             VideoTrack::H264 { profile_idc, .. } => Some(VideoProfile::H264(profile_idc)),
         };
-        Ok(MediaProfile { video, has_opus: self.audio.is_none_or(|codec| codec == AudioCodec::Opus) })
+        Ok(MediaProfile { video, has_opus: self.audio.is_playable() })
     }
 
-    /// Returns the codec of audio that cannot be sent.
-    pub fn silent_codec(&self) -> Option<AudioCodec> {
-        self.audio.filter(|codec| *codec != AudioCodec::Opus)
+    /// Returns why viewers get no audio, if the stream has some.
+    pub fn why_no_audio(&self) -> Option<&NoAudio> {
+        self.audio.why_none()
+    }
+
+    /// Sets whether there are viewers who get the audio. Without them it is not transcoded.
+    pub fn set_listeners(&mut self, has_listeners: bool) {
+        self.audio.set_listeners(has_listeners);
     }
 
     /// Returns the number of frames that were left out because they come late.
@@ -176,9 +169,7 @@ impl Packetizer {
         for tag in flv::tags(&flv) {
             match Track::from_type_id(tag.type_id) {
                 Some(Track::Video) => self.video_header(tag.body),
-                Some(Track::Audio) => {
-                    self.audio = AudioHeader::parse(tag.body).ok().map(|header| header.codec).or(self.audio);
-                }
+                Some(Track::Audio) => self.audio.push_header(tag.body),
                 _ => {}
             }
         }
@@ -228,14 +219,6 @@ impl Packetizer {
             }
         }
     }
-
-    fn audio(&mut self, time_ms: i64, body: &Bytes) -> Option<AudioUnit> {
-        let header = AudioHeader::parse(body).ok()?;
-        self.audio = Some(header.codec);
-        let payload = body.get(header.data_offset..).filter(|payload| !payload.is_empty())?;
-        (header.codec == AudioCodec::Opus && header.kind == AudioKind::Coded)
-            .then(|| AudioUnit { ticks: time_ms * OPUS_TICKS_PER_MS, payload: payload.into() })
-    }
 }
 
 impl VideoUnit {
@@ -249,6 +232,7 @@ impl VideoUnit {
 mod tests {
     use super::*;
     use crate::{
+        flv::audio::AudioCodec,
         samples,
         stream::{batcher::Batcher, frame::Frame},
     };
@@ -288,11 +272,19 @@ mod tests {
     }
 
     #[test]
-    fn audio_that_cannot_be_sent_is_named_and_left_out() {
+    fn aac_is_playable_and_transcoded_for_listeners_alone() {
         let frames =
             [samples::video_header(), samples::audio_header(), samples::keyframe(0), samples::audio(10)];
         let (packetizer, units) = packetized(frames);
-        assert_eq!((units.len(), packetizer.silent_codec()), (1, Some(AudioCodec::Aac)));
+        assert_eq!((units.len(), packetizer.why_no_audio()), (1, None));
+        assert!(packetizer.profile().unwrap().has_opus);
+    }
+
+    #[test]
+    fn audio_that_cannot_be_sent_is_named_and_left_out() {
+        let mp3 = Frame { track: Track::Audio, timestamp_ms: 10, payload: Bytes::from_static(b"\x2Fmp3") };
+        let (packetizer, units) = packetized([samples::video_header(), samples::keyframe(0), mp3]);
+        assert_eq!((units.len(), packetizer.why_no_audio()), (1, Some(&NoAudio::Codec(AudioCodec::Mp3))));
         assert!(!packetizer.profile().unwrap().has_opus);
     }
 

@@ -21,8 +21,9 @@ use str0m::{
 use thiserror::Error;
 
 use crate::webrtc::{
+    audio::unit::{AudioUnit, OPUS_TICKS_PER_MS},
     offer::{OfferError, with_one_stream, without_candidates},
-    packetizer::{AudioUnit, MediaProfile, OPUS_TICKS_PER_MS, VIDEO_TICKS_PER_MS, VideoProfile},
+    packetizer::{MediaProfile, VIDEO_TICKS_PER_MS, VideoProfile},
     video_feed::VideoPacket,
 };
 
@@ -183,6 +184,11 @@ impl Peer {
     /// Media can be sent.
     pub fn is_connected(&self) -> bool {
         self.rtc.is_connected()
+    }
+
+    /// Returns whether the viewer receives audio.
+    pub fn has_audio(&self) -> bool {
+        self.audio.is_some()
     }
 
     /// Finds what can be sent. The library accepts offers of which it rejects everything.

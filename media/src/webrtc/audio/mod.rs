@@ -1,0 +1,10 @@
+//! The audio of a stream as Opus: passed on as it is, or decoded from AAC and encoded, once for all viewers that one thread
+//! serves.
+
+mod aac;
+pub mod no_audio;
+mod opus;
+mod resampler;
+pub mod track;
+mod transcoder;
+pub mod unit;

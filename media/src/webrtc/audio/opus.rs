@@ -1,0 +1,97 @@
+//! Encodes Opus (RFC 6716). The only module that names ropus.
+
+use std::sync::Arc;
+
+use ropus::{Application, Bitrate, Channels, Encoder};
+
+use crate::webrtc::audio::no_audio::NoAudio;
+
+/// Samples of a packet and channel: 20 ms.
+pub const PACKET_SAMPLES: usize = 960;
+
+/// The size of the largest packet of one frame, in bytes (RFC 6716, section 3.2.1).
+const PACKET_MAX_BYTES: usize = 1275;
+
+/// Music in stereo is transparent to most listeners at this rate, which is little beside the video's.
+const STEREO_BITS_PER_S: u32 = 96_000;
+
+const MONO_BITS_PER_S: u32 = 64_000;
+
+/// Above it the encoder takes more time than its quality is worth at these rates.
+const COMPLEXITY: u8 = 5;
+
+/// The encoder of one stream.
+pub struct OpusEncoder {
+    encoder: Encoder,
+    packet: Box<[u8; PACKET_MAX_BYTES]>,
+}
+
+impl OpusEncoder {
+    /// Starts an encoder for one or two channels at 48 kHz.
+    pub fn new(channel_count: usize) -> Result<Self, NoAudio> {
+        let (channels, rate) = match channel_count {
+            1 => (Channels::Mono, MONO_BITS_PER_S),
+            _ => (Channels::Stereo, STEREO_BITS_PER_S),
+        };
+        // Speech and music in one mode: the others add delay, and are better only at a third of the rate.
+        let encoder = Encoder::builder(48_000, channels, Application::RestrictedLowDelay)
+            .bitrate(Bitrate::Bits(rate))
+            .complexity(COMPLEXITY)
+            .build()
+            .map_err(|error| NoAudio::Encoder(error.to_string()))?;
+        Ok(Self { encoder, packet: Box::new([0; PACKET_MAX_BYTES]) })
+    }
+
+    /// Returns how many samples later than its packet a decoder puts out what was encoded.
+    pub fn delay_samples(&self) -> u32 {
+        self.encoder.lookahead()
+    }
+
+    /// Encodes a packet of [`PACKET_SAMPLES`] samples, of which each has all channels.
+    pub fn encode(&mut self, samples: &[f32]) -> Result<Arc<[u8]>, NoAudio> {
+        let length = self.encoder.encode_float(samples, &mut self.packet[..]);
+        let length = length.map_err(|error| NoAudio::Encoder(error.to_string()))?;
+        Ok(self.packet.get(..length).unwrap_or_default().into())
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use std::slice::from_ref;
+
+    use ropus::{DecodeMode, Decoder};
+
+    use super::*;
+
+    /// What a browser makes of packets, for each channel.
+    pub fn decode(packets: &[Arc<[u8]>], channel_count: usize) -> Vec<Vec<f32>> {
+        let channels = if channel_count == 1 { Channels::Mono } else { Channels::Stereo };
+        let mut decoder = Decoder::new(48_000, channels).unwrap();
+        let mut decoded = vec![Vec::new(); channel_count];
+        let mut samples = vec![0.0; PACKET_SAMPLES * channel_count];
+        for packet in packets {
+            let count = decoder.decode_float(packet, &mut samples, DecodeMode::Normal).unwrap();
+            assert_eq!(count, PACKET_SAMPLES);
+            for (at, sample) in samples.iter().enumerate() {
+                decoded[at % channel_count].push(*sample);
+            }
+        }
+        decoded
+    }
+
+    #[test]
+    fn silence_and_noise_at_full_scale_and_beyond_are_packets() {
+        let mut encoder = OpusEncoder::new(2).unwrap();
+        let mut state = 1_u32;
+        let mut noise = |level: f32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state as f32 / u32::MAX as f32 * 2.0 - 1.0) * level
+        };
+        for level in [0.0, 1.0, 0.0, 1000.0, f32::INFINITY, f32::NAN, 0.0] {
+            let samples: Vec<f32> = (0..PACKET_SAMPLES * 2).map(|_| noise(level)).collect();
+            let packet = encoder.encode(&samples).unwrap();
+            let decoded = decode(from_ref(&packet), 2);
+            assert!(decoded.iter().flatten().all(|sample| sample.abs() <= 1.5));
+        }
+    }
+}

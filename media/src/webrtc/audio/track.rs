@@ -1,0 +1,180 @@
+//! The audio track of one stream, from which viewers get Opus.
+
+use bytes::Bytes;
+
+use crate::{
+    codec::aac::AacConfig,
+    flv::audio::{AudioCodec, AudioHeader, AudioKind},
+    webrtc::audio::{
+        aac::channel_count,
+        no_audio::NoAudio,
+        transcoder::Transcoder,
+        unit::{AudioUnit, OPUS_TICKS_PER_MS},
+    },
+};
+
+/// The track.
+#[derive(Debug, Default)]
+pub struct AudioTrack {
+    source: Source,
+    /// AAC is transcoded.
+    has_listeners: bool,
+}
+
+#[derive(Debug, Default)]
+enum Source {
+    /// Neither a sequence header nor a frame has come.
+    #[default]
+    Unknown,
+    Opus,
+    Aac {
+        header: Bytes,
+        config: AacConfig,
+        /// While there are listeners.
+        transcoder: Option<Box<Transcoder>>,
+    },
+    None {
+        header: Bytes,
+        why: NoAudio,
+    },
+}
+
+impl AudioTrack {
+    /// Sets whether there are viewers who get the audio. Without them nothing is transcoded.
+    pub fn set_listeners(&mut self, has_listeners: bool) {
+        self.has_listeners = has_listeners;
+        if let (false, Source::Aac { transcoder, .. }) = (has_listeners, &mut self.source) {
+            *transcoder = None;
+        }
+    }
+
+    /// Returns whether there is audio that can be sent, or may be later.
+    pub fn is_playable(&self) -> bool {
+        self.why_none().is_none()
+    }
+
+    /// Returns why there is no audio.
+    pub fn why_none(&self) -> Option<&NoAudio> {
+        match &self.source {
+            Source::None { why, .. } => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Takes the body of a tag that stands in front of media.
+    pub fn push_header(&mut self, body: &[u8]) {
+        let is_header = |header: AudioHeader| header.kind == AudioKind::SequenceHeader;
+        if AudioHeader::parse(body).is_ok_and(is_header) {
+            self.push(0, body, |_| {});
+        }
+    }
+
+    /// Takes the body of a tag. Hands out the packets that it completes.
+    pub fn push(&mut self, time_ms: i64, body: &[u8], mut put: impl FnMut(AudioUnit)) {
+        let Ok(header) = AudioHeader::parse(body) else { return };
+        let data = body.get(header.data_offset..).unwrap_or_default();
+        match (header.codec, header.kind) {
+            (AudioCodec::Opus, kind) => {
+                self.source = Source::Opus;
+                if kind == AudioKind::Coded && !data.is_empty() {
+                    put(AudioUnit { ticks: time_ms * OPUS_TICKS_PER_MS, payload: data.into() });
+                }
+            }
+            (AudioCodec::Aac, AudioKind::SequenceHeader) => self.source.read_header(data),
+            (AudioCodec::Aac, AudioKind::Coded) => self.transcode(time_ms, data, put),
+            (AudioCodec::Aac, _) => {}
+            (codec, _) => self.source = Source::None { header: Bytes::new(), why: NoAudio::Codec(codec) },
+        }
+    }
+
+    fn transcode(&mut self, time_ms: i64, frame: &[u8], put: impl FnMut(AudioUnit)) {
+        let Source::Aac { header, config, transcoder } = &mut self.source else { return };
+        if !self.has_listeners {
+            return;
+        }
+        let started = match transcoder.take() {
+            Some(running) => Ok(running),
+            None => Transcoder::new(config).map(Box::new),
+        };
+        let pushed = started.and_then(|mut running| running.push(time_ms, frame, put).map(|()| running));
+        match pushed {
+            Ok(running) => *transcoder = Some(running),
+            Err(why) => self.source = Source::None { header: std::mem::take(header), why },
+        }
+    }
+}
+
+impl Source {
+    /// Takes the sequence header of AAC. One that has been read already changes nothing.
+    fn read_header(&mut self, body: &[u8]) {
+        if let Self::Aac { header, .. } | Self::None { header, .. } = self
+            && header == body
+        {
+            return;
+        }
+        let header = Bytes::copy_from_slice(body);
+        *self = match AacConfig::parse(body) {
+            Ok(config) if channel_count(&config).is_some() => Self::Aac { header, config, transcoder: None },
+            Ok(_) => Self::None { header, why: NoAudio::UnsupportedAac },
+            Err(error) => Self::None { header, why: error.into() },
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::aac::AacConfigError;
+
+    const LC_STEREO_44100: &[u8] = b"\xAF\x00\x12\x10";
+    const LC_MONO_48000: &[u8] = b"\xAF\x00\x11\x88";
+    const LC_5_1_48000: &[u8] = b"\xAF\x00\x11\xB0";
+
+    /// The packets' times of a second of frames without any element, which is silence.
+    fn listen(track: &mut AudioTrack, frame_ms: i64) -> Vec<i64> {
+        let mut ticks = Vec::new();
+        for at in 0..1000 / frame_ms {
+            track.push(at * frame_ms, b"\xAF\x01\xE0", |unit| ticks.push(unit.ticks));
+        }
+        ticks
+    }
+
+    #[test]
+    fn aac_is_transcoded_for_listeners_alone() {
+        let mut track = AudioTrack::default();
+        track.push_header(LC_STEREO_44100);
+        assert!(track.is_playable() && listen(&mut track, 23).is_empty());
+        track.set_listeners(true);
+        assert_eq!(listen(&mut track, 23).len(), 49);
+        track.set_listeners(false);
+        assert!(matches!(track.source, Source::Aac { transcoder: None, .. }));
+    }
+
+    #[test]
+    fn another_format_is_followed_and_the_same_header_changes_nothing() {
+        let mut track = AudioTrack::default();
+        track.set_listeners(true);
+        track.push_header(LC_STEREO_44100);
+        listen(&mut track, 23);
+        track.push_header(LC_STEREO_44100);
+        assert!(matches!(track.source, Source::Aac { transcoder: Some(_), .. }));
+        track.push_header(LC_MONO_48000);
+        assert!(matches!(track.source, Source::Aac { transcoder: None, .. }));
+        assert_eq!(listen(&mut track, 21).len(), 50);
+        track.push(0, b"\x91Opusdata", |unit| assert_eq!(&*unit.payload, b"data"));
+        assert!(matches!(track.source, Source::Opus));
+    }
+
+    #[test]
+    fn what_cannot_be_heard_says_why() {
+        let mut track = AudioTrack::default();
+        track.push_header(LC_5_1_48000);
+        assert_eq!(track.why_none(), Some(&NoAudio::UnsupportedAac));
+        track.push_header(b"\xAF\x00\x12");
+        assert_eq!(track.why_none(), Some(&NoAudio::Config(AacConfigError::Truncated)));
+        track.push(0, b"\x2Fmp3", |_| panic!("it is not sent"));
+        assert_eq!(track.why_none(), Some(&NoAudio::Codec(AudioCodec::Mp3)));
+        track.push_header(LC_STEREO_44100);
+        assert!(track.is_playable());
+    }
+}
