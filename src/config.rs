@@ -42,7 +42,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(name = "synctv-stream", version, max_term_width = 110)]
 pub struct Config {
-    /// Where clients connect.
+    /// The addresses at which clients connect.
     #[command(flatten)]
     pub addresses: AddressArgs,
 

@@ -24,7 +24,7 @@ use self::{
 };
 use crate::metrics::NodeSources;
 
-/// How long the registry may take to list the nodes.
+/// Time limit for the registry to list the nodes.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Reports of this node and of all others. Clones share them.

@@ -98,7 +98,7 @@ pub(crate) struct HttpSources {
     pub directory: StreamDirectory,
     /// Answers the API.
     pub api: Arc<Api>,
-    /// The addresses that clients are told of.
+    /// The addresses that the API names.
     pub info: ServerInfo,
     /// Answers probes.
     pub health: Health,

@@ -31,7 +31,7 @@ pub struct WebRtcArgs {
     pub rtc_rtx_packets: u16,
 }
 
-/// Where WebRTC viewers send to.
+/// The UDP address of WebRTC viewers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RtcAddr {
     /// There.

@@ -180,7 +180,7 @@ struct AskPhase;
 #[rtype(result = "Vec<StreamHandle>")]
 struct AllStreams;
 
-/// The stream of a room, also while nobody else is let in.
+/// The stream of a room, also while newcomers are refused.
 #[derive(Message)]
 #[rtype(result = "Option<StreamHandle>")]
 struct FindPublished(RoomName);
@@ -275,7 +275,7 @@ impl StreamDirectory {
     }
 
     /// Says that the node is about to drain: health checks fail, and HLS connections are closed after each answer.
-    /// Whoever comes nevertheless is let in until [`close`](Self::close).
+    /// Newcomers are let in until [`close`](Self::close).
     pub fn announce_drain(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
     }
@@ -285,7 +285,7 @@ impl StreamDirectory {
         self.is_draining.load(Ordering::Relaxed)
     }
 
-    /// Lets nobody in any more.
+    /// Refuses everyone from now on.
     pub async fn close(&self) -> Result<(), DirectoryEnded> {
         self.announce_drain();
         self.address.send(Close).await.map_err(|_| DirectoryEnded)
@@ -311,7 +311,7 @@ impl StreamDirectory {
         Ok(())
     }
 
-    /// All streams, also those that nobody has fed yet.
+    /// All streams, also those that have had no media yet.
     async fn all_streams(&self) -> Result<Vec<StreamHandle>, DirectoryEnded> {
         self.address.send(AllStreams).await.map_err(|_| DirectoryEnded)
     }

@@ -14,19 +14,19 @@ use crate::{node::Node, progress::Progress, viewer::Viewer};
 /// Frames from one keyframe to the next, at 25 frames a second.
 const GOP_FRAMES: u32 = 50;
 
-/// How long a node keeps its viewers.
+/// Time that a node keeps its viewers.
 pub const DRAIN_TIMEOUT_S: u32 = 6;
 
-/// How long a drain may take.
+/// Time limit for a drain.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long to watch before the first restart, and after each: the rhythm of the keyframes becomes known.
+/// Time to watch before the first restart, and after each: the rhythm of the keyframes becomes known.
 const WATCHED_BETWEEN: Duration = Duration::from_secs(6);
 
 /// The nodes' HTTP ports. The first is the one that newcomers are sent to.
 type Entrances = Rc<RefCell<Vec<SocketAddr>>>;
 
-/// What is published during the restarts, and how the nodes are started again.
+/// The publisher during the restarts, and the way in which nodes are started again.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan<'a> {
     pub room: &'static str,
@@ -36,7 +36,7 @@ pub struct Plan<'a> {
     pub verbose: bool,
 }
 
-/// What one viewer saw.
+/// One viewer's view of the restarts.
 #[derive(Debug, Default, Clone, Copy)]
 struct Seen {
     longest: Duration,

@@ -30,7 +30,7 @@ pub struct TlsConnection {
 }
 
 impl Connection {
-    /// Connects, with `tls` as told by it.
+    /// Connects over `tls`, or plain without it.
     pub async fn open(server: SocketAddr, tls: Option<Arc<ClientConfig>>) -> io::Result<Self> {
         let socket = TcpStream::connect(server).await?;
         let Some(config) = tls else { return Ok(Self::Plain(socket)) };

@@ -12,7 +12,7 @@ pub fn now_us() -> u64 {
     since.map_or(0, |since| since.as_micros() as u64)
 }
 
-/// What one viewer saw.
+/// One viewer's view of the restarts.
 pub struct Watched {
     asked: Instant,
     first_picture: Option<Duration>,

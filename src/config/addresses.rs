@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{parse::parse_app, public_url::PublicUrl};
 
-/// Where clients connect.
+/// The addresses at which clients connect.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Addresses")]
 pub struct AddressArgs {

@@ -56,7 +56,7 @@ impl StreamArgs {
         }
     }
 
-    /// Where video may start for a viewer.
+    /// Limits on the start of video for a viewer.
     pub fn entry_limits(&self) -> EntryLimits {
         EntryLimits {
             keyframe_wait_ms: i64::from(self.keyframe_wait_s) * 1000,

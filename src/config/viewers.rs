@@ -7,7 +7,7 @@ use synctv_media::stream::viewer_queue::LagLimits;
 
 use super::units::{MIB, seconds};
 
-/// How far behind a viewer may fall before media is skipped, and how long it may stall.
+/// Limits for viewers that fall behind or stall.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Slow viewers")]
 pub struct ViewerArgs {

@@ -71,7 +71,7 @@ struct RoomSample {
     frames_per_s: f32,
 }
 
-/// What a node had counted at the last sample.
+/// A node's counts at the last sample.
 #[derive(Debug, Default)]
 struct Last {
     ingest_bytes: u64,

@@ -15,7 +15,7 @@ use tokio::{
 /// The path of a node's own report.
 pub(crate) const PATH: &str = "/api/v1/nodes/this";
 
-/// How long a node may take to report.
+/// Time limit for a node's report.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The most that is read of a report. A room with its charts is some 2 KB.

@@ -1,4 +1,4 @@
-//! What makes the server stop.
+//! The signals and requests that stop the server.
 
 use std::{io, sync::Arc};
 

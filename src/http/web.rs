@@ -34,7 +34,7 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The methods of an administered resource.
 const ADMIN_METHODS: &str = "DELETE, OPTIONS";
 
-/// The node is told to drain, and nothing else.
+/// An order to drain.
 const DRAIN_METHODS: &str = "POST, OPTIONS";
 
 /// What is served by the framework.

@@ -29,7 +29,7 @@ const SDP: &str = "application/sdp";
 /// The type of candidates that follow an offer (RFC 8840).
 const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
-/// How long an offer may take to come.
+/// Time limit for an offer's body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const ENDPOINT_METHODS: &str = "GET, HEAD, POST, OPTIONS";
@@ -38,7 +38,7 @@ const SESSION_METHODS: &str = "PATCH, DELETE, OPTIONS";
 /// Names the ICE session. There is one for each WebRTC session: a restart is a new offer.
 const ENTITY_TAG: &str = "\"ice-1\"";
 
-/// What answers the requests of WebRTC players.
+/// The service of WebRTC players' requests.
 #[derive(Debug, Clone)]
 pub struct Whep {
     /// The port that sends the media.

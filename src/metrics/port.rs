@@ -27,13 +27,13 @@ const SCRAPES_MAX: usize = 2;
 /// Connections at once. They do not count towards `MAX_CONNECTIONS`: a node that is full is the one to look at.
 const CONNECTIONS_MAX: usize = 16;
 
-/// How long the head of a request may take.
+/// Time limit for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a connection may wait for its next request. Scrapers come back every 10 to 60 s.
+/// Time that a connection may wait for its next request. Scrapers come back every 10 to 60 s.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// How long the port waits after a connection could not be accepted, as when there are no more file descriptors.
+/// The pause after a connection could not be accepted, as when there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// The content type of OpenMetrics.

@@ -7,7 +7,7 @@ use super::constant::Values;
 /// Clock ticks a second in `/proc`, on every Linux that is built today (`USER_HZ`).
 const TICKS_PER_S: f64 = 100.0;
 
-/// Where a field of `/proc/self/stat` is behind the command's name. proc(5) counts from 1 and the name is the second.
+/// Index of a field of `/proc/self/stat` behind the command's name. proc(5) counts from 1 and the name is the second.
 const fn behind_name(field: usize) -> usize {
     field - 3
 }

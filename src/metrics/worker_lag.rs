@@ -1,11 +1,11 @@
-//! How late timers fire on the threads that serve: the earliest sign of overload.
+//! The delay of timers on the threads that serve: the earliest sign of overload.
 
 use std::time::Duration;
 
 use synctv_actors::metrics::{Histogram, Registry};
 use tokio::time::{Instant, sleep_until};
 
-/// How often a thread is looked at.
+/// Interval at which a thread is measured.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The bounds of the delay, in seconds.

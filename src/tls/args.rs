@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::certificate::CertificateFiles;
 
-/// Where TLS is spoken, and with which certificate.
+/// The TLS port and its certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "TLS")]
 pub struct TlsArgs {

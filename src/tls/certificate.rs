@@ -26,7 +26,7 @@ use super::validity::Validity;
 /// The largest file that is read, in bytes. Chains have some kilobytes.
 const FILE_MAX_BYTES: u64 = 1024 * 1024;
 
-/// Where a certificate and its key are.
+/// The files of a certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
     /// TLS_CERT.
@@ -65,7 +65,7 @@ pub enum CertificateError {
         setting: &'static str,
         /// Its value.
         path: PathBuf,
-        /// What is missing.
+        /// The missing part.
         what: &'static str,
         /// The parser's reason.
         source: pem::Error,

@@ -1,4 +1,4 @@
-//! What TLS counts, for the metrics.
+//! Counters of TLS, for the metrics.
 
 use std::sync::{
     Arc,

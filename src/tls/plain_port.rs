@@ -7,7 +7,7 @@ use synctv_actors::tls::TLS_FIRST_BYTE;
 
 use crate::line_limit::LineLimit;
 
-/// Where TLS is spoken instead.
+/// The TLS port, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TlsElsewhere(pub Option<u16>);
 
@@ -34,7 +34,7 @@ impl TlsOnPlainPort {
         Self { port, elsewhere, limit: LineLimit::default() }
     }
 
-    /// Whether a connection begins like TLS; if so, the log says where that is spoken.
+    /// Returns `true` if a connection begins like TLS; the log then names the TLS port.
     pub fn note(&self, first_byte: Option<u8>, peer: SocketAddr) -> bool {
         let is_tls = first_byte == Some(TLS_FIRST_BYTE);
         if is_tls && let Some(connections) = self.limit.count() {

@@ -23,7 +23,7 @@ use crate::{
 /// The version of RTMP, which a connection begins with.
 const RTMP_FIRST_BYTE: u8 = 3;
 
-/// What serves the port, on all threads.
+/// The service of the port, on all threads.
 #[derive(Clone)]
 pub(crate) struct TlsPort {
     /// Makes the handshakes.
@@ -34,7 +34,7 @@ pub(crate) struct TlsPort {
     pub plain_rtmp: RtmpPort,
     /// Serves HTTPS.
     pub http: HttpSources,
-    /// How long a connection may take to begin.
+    /// Time limit for a connection's first byte.
     pub begin_timeout: Duration,
     /// Logs what is over the limit of connections.
     pub refusals: RefusalLog,
@@ -42,7 +42,7 @@ pub(crate) struct TlsPort {
     pub failures: LineLimit,
 }
 
-/// What serves the port's connections, on each worker thread.
+/// The service of the port's connections, on each worker thread.
 pub(crate) fn service(
     port: TlsPort,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {

@@ -17,14 +17,14 @@ use super::{
     meters::TlsMeters,
 };
 
-/// How often the files are read.
+/// Interval at which the files are read.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Reads the files again and again.
 pub(super) struct Reload {
     files: CertificateFiles,
     current: Arc<CurrentCertificate>,
-    /// What the files had in them that is in use.
+    /// The content of the files that is in use.
     fingerprint: u64,
     /// The trouble that the log has named last.
     trouble: Option<String>,

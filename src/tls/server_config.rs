@@ -1,4 +1,4 @@
-//! What is offered to TLS clients.
+//! The TLS settings that clients are offered.
 
 use std::sync::Arc;
 

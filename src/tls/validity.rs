@@ -7,7 +7,7 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// What comes between the version of a certificate and its validity: serial number, signature algorithm, issuer.
+/// The fields between a certificate's version and its validity: serial number, signature algorithm, issuer.
 const FIELDS_BEFORE: usize = 3;
 
 /// The time in which a certificate counts, in seconds since 1970.

@@ -1,4 +1,4 @@
-//! A balancer: a port whose new connections go to whichever server it was told.
+//! A balancer: a port whose new connections go to the server that the test sets.
 
 use std::{
     io::{Read, Write},

@@ -22,10 +22,10 @@ use crate::{
 /// The time from one frame to the next.
 pub const FRAME_INTERVAL: Duration = Duration::from_millis(40);
 
-/// How long OBS waits before it reconnects.
+/// Time that OBS waits before it reconnects.
 const OBS_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long the `fifo` muxer of FFmpeg waits after an attempt that was refused.
+/// Time that FFmpeg's `fifo` muxer waits after an attempt that was refused.
 const FIFO_PAUSE: Duration = Duration::from_secs(5);
 
 /// The status by which a server asks for another connection.
@@ -95,7 +95,7 @@ enum Link {
     Changing { before: Box<RtmpPeer>, after: Box<RtmpPeer> },
 }
 
-/// What the server did while an encoder waited for its next frame.
+/// An event of the server while an encoder waited for its next frame.
 enum Heard {
     Nothing,
     ReconnectRequest,

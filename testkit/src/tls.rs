@@ -200,7 +200,7 @@ fn bridge(connection: ClientConnection, socket: TcpStream) -> TcpStream {
     near
 }
 
-/// What the test writes goes to the server.
+/// Bytes from the test to the server.
 fn copy_up(
     connection: &Mutex<ClientConnection>,
     mut from: TcpStream,

@@ -28,7 +28,7 @@ fn wait_until_it_drains(server: &TestServer) {
     });
 }
 
-/// Whether the answer to a request for a playlist says that the connection ends with it.
+/// Returns `true` if the answer to a request for a playlist closes the connection.
 fn closes_connections(server: &TestServer) -> bool {
     let mut socket = dial(server.hls().address());
     send_get(&mut socket, "/live/r/index.m3u8");

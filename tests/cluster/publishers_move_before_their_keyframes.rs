@@ -28,7 +28,7 @@ use crate::{LONG_LEASE, node};
 /// A keyframe each 4 s: far more than a busy machine delays what has to happen in between.
 const GOP_FRAMES: u32 = 100;
 
-/// How late a busy machine may send a keyframe, or give the order to drain.
+/// Maximum delay of a keyframe, or of the order to drain, on a busy machine.
 const LATE_MAX: Duration = Duration::from_millis(1_500);
 
 /// Three nodes, a balancer in front of the first, and a viewer on each.

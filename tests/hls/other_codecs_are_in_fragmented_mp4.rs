@@ -1,4 +1,4 @@
-//! What MPEG-TS cannot carry plays all the same: its playlist lists fragmented MP4.
+//! Codecs that MPEG-TS cannot carry play all the same: their playlist lists fragmented MP4.
 
 use synctv_testkit::{
     server::TestServer,

@@ -29,7 +29,7 @@ fn first_playlist(hls: &HlsClient) -> PartPlaylist {
     })
 }
 
-/// What is next to what `playlist` lists.
+/// The part after the last one that `playlist` lists.
 fn next_query(playlist: &PartPlaylist) -> String {
     let (sequence, part) = playlist.edge();
     format!("?_HLS_msn={sequence}&_HLS_part={part}")

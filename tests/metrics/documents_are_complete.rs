@@ -6,7 +6,7 @@ use synctv_testkit::metrics::Scrape;
 
 use crate::busy_server;
 
-/// What only a node of a cluster has, or one that speaks TLS.
+/// Metrics that only a node of a cluster has, or one with TLS.
 const NOT_ALWAYS: [&str; 2] =
     ["synctv_registry_lease_age_seconds", "synctv_tls_certificate_not_after_seconds"];
 

@@ -1,4 +1,4 @@
-//! What a node counts, as Prometheus scrapes it: one module a promise.
+//! The metrics of a node, as Prometheus scrapes them: one module a promise.
 
 mod a_run_is_counted;
 mod documents_are_complete;

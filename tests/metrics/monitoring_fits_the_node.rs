@@ -119,7 +119,7 @@ fn every_name_and_label_that_is_asked_for_is_one_of_a_node() {
     }
 }
 
-/// A value that a label never has finds nothing, and nobody notices.
+/// An expression with a value that its label never has finds nothing, and fails silently.
 fn assert_values_exist(expression: &str, scrape: &Scrape) {
     for (label, values) in matched(expression) {
         for value in values.split('|').filter(|value| !value.contains('$')) {

@@ -6,7 +6,7 @@ use crate::server;
 
 const ROOMS: usize = 1500;
 
-/// What a page of Prometheus must not exceed, in bytes.
+/// Maximum size of a scrape, in bytes.
 const SCRAPE_MAX_BYTES: usize = 64 * 1024;
 
 #[test]

@@ -1,4 +1,4 @@
-//! A new certificate is used from the next handshake on, and nobody who is connected notices.
+//! A new certificate is used from the next handshake on, and open connections are not touched.
 
 use std::fs;
 

@@ -14,7 +14,7 @@ pub struct PublisherProfile {
     /// The publisher, recognisable when it comes back, also on another node. It may be a credential. Without it, the room
     /// is not reserved for anyone.
     pub who: Option<Confidential>,
-    /// How it comes to publish elsewhere.
+    /// The way in which it comes to publish elsewhere.
     pub relocation: Relocation,
 }
 

@@ -105,7 +105,7 @@ impl PlaylistText {
         Self { plain, tag, gzip: OnceLock::new(), signed: Mutex::default() }
     }
 
-    /// Whether it says that no more segments will come.
+    /// Returns `true` if no more segments will come.
     pub(crate) fn has_end(&self) -> bool {
         self.plain.ends_with(b"#EXT-X-ENDLIST\n")
     }

@@ -10,7 +10,7 @@ use crate::cluster::puller::PullerHandle;
 pub(super) struct Succession {
     /// Feeds the stream meanwhile.
     pub predecessor: PullerHandle,
-    /// What the new publisher has sent.
+    /// The frames that the new publisher has sent.
     pub held: HeldFrames,
     /// Ends the wait for the last frames of the old publication.
     pub due: Option<SpawnHandle>,

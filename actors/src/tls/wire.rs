@@ -19,7 +19,7 @@ use super::session::{
     INCOMING_MAX_BYTES, RECORD_MAX_BYTES, SEAL_MAX_BYTES, SEALED_MAX_BYTES, TlsPhase, TlsSession,
 };
 
-/// How many reads in a row may bring no plaintext. A peer that sends more is not one that has something to say.
+/// Maximum reads in a row that bring no plaintext. No client that has something to send makes more.
 const EMPTY_READS_MAX: usize = 64;
 
 /// The most ciphertext that waits for the socket, in bytes: one call of [`TlsSession::seal`], and what the peer makes the
@@ -124,7 +124,7 @@ impl TlsWire {
         if self.has_received() { Poll::Ready(Ok(())) } else { self.socket.poll_read_ready(task) }
     }
 
-    /// Whether a read finds something without the socket.
+    /// Returns `true` if a read finds something without the socket.
     pub(crate) fn has_received(&self) -> bool {
         !self.received.is_empty() || self.session.phase() == TlsPhase::PeerClosed
     }
@@ -184,12 +184,12 @@ impl TlsWire {
         Ok(true)
     }
 
-    /// Whether everything that was encrypted was sent.
+    /// Returns `true` if everything that was encrypted was sent.
     pub(crate) fn is_flushed(&self) -> bool {
         self.unsent.is_empty()
     }
 
-    /// Whether ciphertext waits and the peer has accepted nothing of it for this long.
+    /// Returns `true` if ciphertext waits and the peer has accepted nothing of it for this long.
     pub(crate) fn is_stalled(&self, stall_max: Duration, now: Instant) -> bool {
         self.blocked_since.is_some_and(|since| now.saturating_duration_since(since) >= stall_max)
     }
@@ -274,7 +274,7 @@ impl TlsWire {
 enum Advance {
     /// So much plaintext came.
     Read(usize),
-    /// What came was not for the reader, or not whole.
+    /// The input was not for the reader, or not whole.
     Nothing,
     /// The peer sends nothing more.
     Ended,

@@ -23,7 +23,7 @@ pub struct NewViewer {
     pub peer: SocketAddr,
     /// The offer, in SDP.
     pub offer: String,
-    /// What may cut it.
+    /// The cut-off of its access.
     pub access: Option<AccessSession>,
 }
 
@@ -116,7 +116,7 @@ pub(super) struct Admit {
     pub answer: oneshot::Sender<Result<Accepted, WatchError>>,
 }
 
-/// What counts a viewer.
+/// The counters of a viewer.
 #[derive(Debug)]
 pub(super) struct Places {
     pub _viewer: ConnectionPermit,

@@ -26,13 +26,13 @@ use super::{
 };
 use crate::{connection_limit::ConnectionLimit, events::StreamId, stream::StreamHandle};
 
-/// How long a viewer's request waits for the stream's first media.
+/// Time that a viewer's request waits for the stream's first media.
 const MEDIA_WAIT: Duration = Duration::from_secs(5);
 
-/// How often the addresses that answers offer are looked up.
+/// Interval at which the addresses in answers are looked up.
 const ADDRESSES_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long reading pauses after it failed.
+/// The pause after a failed read.
 const READ_PAUSE: Duration = Duration::from_millis(100);
 
 /// The actor, on a thread of its own.

@@ -1,4 +1,4 @@
-//! Which session a datagram is for.
+//! Routing of datagrams to sessions.
 
 use std::{
     collections::{HashMap, VecDeque},

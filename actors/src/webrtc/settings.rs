@@ -10,7 +10,7 @@ use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
 /// The most addresses that an answer offers. Each costs the viewer a check.
 const ADDRESSES_MAX: usize = 16;
 
-/// What all WebRTC viewers have in common.
+/// Settings that all WebRTC viewers share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebRtcSettings {
     /// The addresses that answers offer.
@@ -23,7 +23,7 @@ pub struct WebRtcSettings {
     pub rtx_packets: usize,
 }
 
-/// Where viewers reach this host.
+/// The addresses at which viewers reach this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hosts {
     /// At the addresses of its interfaces, except for those of the loopback.

@@ -27,16 +27,16 @@ use crate::{
     viewer_session::{Delivered, LeaveReason, ViewerSession},
 };
 
-/// How long a viewer may take to connect.
+/// Time limit for a viewer to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a viewer may be silent. Browsers check their connection every few seconds (RFC 7675).
+/// Time limit for a silent viewer. Browsers check their connection every few seconds (RFC 7675).
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// A viewer.
 pub(super) struct Viewer {
     pub id: SessionId,
-    /// What its offer was answered for.
+    /// The media that its offer was answered for.
     pub profile: MediaProfile,
     peer: Peer,
     /// The address that its request came from.
@@ -62,7 +62,7 @@ enum Stage {
     Watching(ViewerSession),
 }
 
-/// What a viewer's turn needs of its room.
+/// The room's state that a viewer's turn needs.
 pub(super) struct Room<'a> {
     pub stream: &'a StreamHandle,
     pub socket: &'a WebRtcSocket,

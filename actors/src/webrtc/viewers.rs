@@ -32,16 +32,16 @@ use crate::{
 /// The actor is the only viewer of its subscription: it keeps the newest GOP itself, in RTP.
 const VIEWER: ViewerId = ViewerId(0);
 
-/// How often replays go on, and how late reports and retransmissions may be.
+/// Interval at which replays go on, and maximum delay of reports and retransmissions.
 const TICK: Duration = Duration::from_millis(10);
 
-/// How often it looks for viewers who left.
+/// Interval of the check for viewers who left.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long it waits for viewers before it stops: those who reload their page come back at once.
+/// Time that it waits for viewers before it stops: those who reload their page come back at once.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
-/// Who an actor reports to.
+/// The recipients of an actor's reports.
 #[derive(Debug, Clone)]
 pub(super) struct Port {
     pub ended: Recipient<SessionEnded>,
@@ -277,7 +277,7 @@ impl WebRtcViewersActor {
     }
 }
 
-/// Whether a viewer whose offer was answered for one profile can decode another.
+/// Returns `true` if a viewer whose offer was answered for one profile can decode another.
 fn is_playable(agreed: MediaProfile, now: MediaProfile) -> bool {
     agreed.video.is_some() == now.video.is_some() && (agreed.has_opus || !now.has_opus)
 }

@@ -9,7 +9,7 @@ const BLOCK_SAMPLES: u32 = 256;
 const RATES_HZ: [u32; 3] = [48_000, 44_100, 32_000];
 const SYNC_WORD: u32 = 0x0B77;
 
-/// What the frames of a stream have in common.
+/// The properties that all frames of a stream share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ac3Info {
     /// The index of the sampling frequency.
@@ -106,7 +106,7 @@ impl Eac3Frame {
     }
 }
 
-/// What is behind the sync word.
+/// The fields behind the sync word.
 fn synchronised(frame: &[u8]) -> Option<BitReader<'_>> {
     let mut bits = BitReader::new(frame);
     (bits.bits(16)? == SYNC_WORD).then_some(bits)

@@ -4,7 +4,7 @@ use super::bits::BitReader;
 
 const SEQUENCE_HEADER_OBU: u8 = 1;
 
-/// What the record says of the stream.
+/// The record's description of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Av1Record {
     /// seq_profile.

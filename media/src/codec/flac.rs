@@ -5,7 +5,7 @@ use super::bits::BitReader;
 /// Bytes of a STREAMINFO block without its header.
 pub const STREAM_INFO_BYTES: usize = 34;
 
-/// What frames of one stream have in common.
+/// The properties that all frames of one stream share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlacInfo {
     /// The sampling frequency, in Hz; never 0.

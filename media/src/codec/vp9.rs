@@ -3,7 +3,7 @@
 
 use super::{bits::BitReader, frame_size::FrameSize};
 
-/// What the record says of the stream.
+/// The record's description of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vp9Record {
     /// The profile, 0 to 3.

@@ -22,7 +22,7 @@ pub enum DirectiveError {
     /// A part of no segment.
     #[error("_HLS_part needs _HLS_msn")]
     PartAlone,
-    /// What is asked for is further ahead than players may look.
+    /// The requested part is further ahead than players may ask for.
     #[error("the playlist is not about to list what _HLS_msn and _HLS_part ask for")]
     TooFar,
 }

@@ -84,7 +84,7 @@ impl PartConfig {
 pub struct SegmentInfo {
     /// One more than that of the segment before it.
     pub sequence: u64,
-    /// How long it plays.
+    /// Its duration.
     pub duration_ms: u64,
     /// It does not continue the segment before it.
     pub discontinuity: bool,

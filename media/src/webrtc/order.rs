@@ -16,7 +16,7 @@ pub enum FrameOrder {
     LateReferences,
 }
 
-/// What becomes of one frame.
+/// The fate of one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
     /// It is sent.

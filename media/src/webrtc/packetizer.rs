@@ -46,7 +46,7 @@ pub enum Unit {
     Audio(Arc<AudioUnit>),
 }
 
-/// What a viewer has to decode.
+/// The codecs that a viewer has to decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MediaProfile {
     /// The video; `None` if the stream has none.

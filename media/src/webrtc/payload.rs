@@ -1,4 +1,4 @@
-//! What all RTP payloads keep to.
+//! Limits that all RTP payloads keep.
 
 /// The size of the largest payload. With RTP, SRTP, UDP and IPv6 around it, and room for a tunnel, a packet stays below the
 /// 1,280 bytes that every IPv6 link carries.

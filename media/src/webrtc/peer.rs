@@ -66,7 +66,7 @@ pub struct Peer {
     wake_at: Instant,
 }
 
-/// What a peer's turn brought.
+/// The result of a peer's turn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PeerNews {
     /// Media can be sent from now on.
@@ -82,7 +82,7 @@ pub struct PeerNews {
 #[error("{0}")]
 pub struct PeerError(String);
 
-/// Where an RTP stream goes.
+/// The destination of an RTP stream.
 #[derive(Debug)]
 struct Sender {
     mid: Mid,

@@ -64,7 +64,7 @@ struct Replay {
     /// Packets of the first frame that were sent.
     sent_packets: usize,
     bytes_per_s: u64,
-    /// What may be sent now, in bytes; below 0 after a packet that was larger.
+    /// Bytes that may be sent now; below 0 after a packet that was larger.
     allowance_bytes: i64,
     at: Instant,
 }

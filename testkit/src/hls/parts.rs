@@ -11,7 +11,7 @@ pub struct PartPlaylist {
     pub part_target_ms: u64,
     /// PART-HOLD-BACK, in milliseconds.
     pub hold_back_ms: u64,
-    /// Whether there is an EXT-X-ENDLIST.
+    /// `true` if there is an EXT-X-ENDLIST.
     pub ended: bool,
     /// The segments, oldest first. The last one is not finished, and has no address.
     pub segments: Vec<PartedSegment>,
@@ -40,7 +40,7 @@ pub struct PartedSegment {
 pub struct ListedPart {
     /// Its address.
     pub uri: String,
-    /// How long it plays.
+    /// Its duration.
     pub duration_ms: u64,
     /// A decoder can begin with it.
     pub independent: bool,

@@ -23,7 +23,7 @@ use crate::{
 /// A wait that is shorter is over: timers have milliseconds.
 const MOVE_WAIT_MIN: Duration = Duration::from_millis(2);
 
-/// How often it is looked whether a publisher has left that was asked to.
+/// Interval of the check whether a publisher has left that was asked to.
 const LEFT_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 type Moved = ResponseActFuture<StreamActor, ()>;

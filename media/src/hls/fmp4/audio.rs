@@ -31,7 +31,7 @@ pub(super) struct AudioConfig {
     description: Description,
 }
 
-/// What stands in the sample entry.
+/// The fields of the sample entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Description {
     /// MPEG-4 audio: the object type (ISO/IEC 14496-1, table 5), the decoder's configuration, the name.
@@ -62,13 +62,13 @@ impl AudioConfig {
         }
     }
 
-    /// Whether frames of `other` fit this track. The bit rate that a frame of E-AC-3 had is none of it.
+    /// Returns `true` if frames of `other` fit this track. The bit rate of E-AC-3 may differ from frame to frame.
     pub fn fits(&self, other: &Self) -> bool {
         (self.codec, self.rate_hz, self.channels) == (other.codec, other.rate_hz, other.channels)
             && (self.codec == AudioCodec::Eac3 || self.description == other.description)
     }
 
-    /// How long a frame plays.
+    /// The duration of a frame.
     pub fn span(&self, frame: &[u8]) -> Option<FrameSpan> {
         let samples = match self.codec {
             AudioCodec::Opus => packet_samples(frame)?,

@@ -43,7 +43,7 @@ const TICKS_A_MS: i64 = VIDEO_TIMESCALE as i64 / 1_000;
 /// Between frames that are repeated, in ticks: a thirtieth of a millisecond.
 const REPEAT_STEP_TICKS: i64 = TICKS_A_MS / 30;
 
-/// How long a frame of video lasts when nothing says it, in ticks.
+/// Duration of a video frame when none is known, in ticks.
 const FRAME_FALLBACK_TICKS: u32 = 40 * TICKS_A_MS as u32;
 
 /// A [`Container`] of fragmented MP4.
@@ -58,7 +58,7 @@ pub struct Fmp4Container {
     init: Option<Arc<InitSection>>,
     /// Counts fragments, as `mfhd` has to.
     fragment: u32,
-    /// How long the last frame of video but one lasted.
+    /// The duration of the last video frame but one.
     frame_ticks: Option<u32>,
 }
 
@@ -85,9 +85,9 @@ pub struct VideoFrame {
     data: Bytes,
     is_keyframe: bool,
     begins_sequence: bool,
-    /// How long after the frame's time it is decoded, in ticks.
+    /// Delay from the frame's time to its decoding, in ticks.
     delay_ticks: i64,
-    /// How long after its decoding it is presented, in ticks.
+    /// Delay from its decoding to its presentation, in ticks.
     composition_ticks: i64,
 }
 
@@ -106,7 +106,7 @@ struct VideoTrack {
     nal: Option<(NalSyntax, usize)>,
 }
 
-/// Whether fragmented MP4 has a place for a codec.
+/// Returns `true` if fragmented MP4 can carry a codec.
 pub fn carries(codec: Codec) -> bool {
     match codec {
         Codec::Video(codec) => !matches!(codec, VideoCodec::Id(_) | VideoCodec::FourCc(_)),
@@ -379,7 +379,7 @@ impl Fmp4Frame {
 }
 
 impl VideoFrame {
-    /// Whether a decoder can begin here, in the middle of what it plays.
+    /// Returns `true` if a decoder can begin here, in the middle of a stream.
     fn refreshes(&self) -> bool {
         let slices = |(syntax, length_bytes)| NalUnits::new(syntax, length_bytes, &self.data).slices();
         self.is_keyframe && self.track.nal.is_none_or(|nal| slices(nal) == Slices::RandomAccess)

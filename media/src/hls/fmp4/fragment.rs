@@ -10,7 +10,7 @@ const SYNC_FLAGS: u32 = 0x0200_0000;
 /// One that depends on others, and at which decoding cannot begin.
 const INTER_FLAGS: u32 = 0x0101_0000;
 
-/// What the boxes of a fragment take beside its samples, without [`SAMPLE_BYTES`] for each.
+/// Bytes of a fragment's boxes beside its samples, without [`SAMPLE_BYTES`] for each.
 pub(super) const FRAGMENT_BYTES: usize = 256;
 /// The most that a sample takes in `trun`.
 pub(super) const SAMPLE_BYTES: usize = 16;

@@ -63,9 +63,9 @@ pub enum TsFrame {
 pub struct VideoFrame {
     unit: AccessUnit,
     begins_sequence: bool,
-    /// How long after the frame's time it is decoded, in ticks.
+    /// Delay from the frame's time to its decoding, in ticks.
     delay_ticks: i64,
-    /// How long after its decoding it is presented, in ticks.
+    /// Delay from its decoding to its presentation, in ticks.
     composition_ticks: i64,
 }
 

@@ -3,7 +3,7 @@
 /// CapsExMask.Reconnect: the client takes reconnect requests (E-RTMP v2, NetConnection connect).
 pub(super) const CAPS_RECONNECT: u32 = 1;
 
-/// How an encoder comes to publish on another connection.
+/// The way in which an encoder comes to publish on another connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReconnectHabit {
     /// It publishes on a new connection when it is asked to, while the old one lasts.

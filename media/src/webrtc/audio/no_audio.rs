@@ -1,4 +1,4 @@
-//! What keeps viewers from hearing a stream.
+//! The reasons that viewers cannot hear a stream.
 
 use thiserror::Error;
 

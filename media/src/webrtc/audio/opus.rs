@@ -63,7 +63,7 @@ pub mod tests {
 
     use super::*;
 
-    /// What a browser makes of packets, for each channel.
+    /// A browser's decoding of packets, for each channel.
     pub fn decode(packets: &[Arc<[u8]>], channel_count: usize) -> Vec<Vec<f32>> {
         let channels = if channel_count == 1 { Channels::Mono } else { Channels::Stereo };
         let mut decoder = Decoder::new(48_000, channels).unwrap();

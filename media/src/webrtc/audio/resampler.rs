@@ -32,7 +32,7 @@ pub struct Resampler {
     weights: Vec<f32>,
     /// Input of each channel that is still needed.
     input: Vec<Vec<f32>>,
-    /// Where between two input samples the next output is.
+    /// The position of the next output between two input samples.
     phase: usize,
 }
 

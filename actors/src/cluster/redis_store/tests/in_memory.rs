@@ -56,7 +56,7 @@ async fn redis_follows_the_rules_of_the_table() {
 }
 
 impl Step {
-    /// What a failed comparison shows.
+    /// The text of a failed comparison.
     fn shown(&self) -> String {
         format!("step {}: {:?}", self.number, self.request)
     }

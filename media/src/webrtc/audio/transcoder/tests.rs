@@ -14,7 +14,7 @@ const STEREO_44100: &[u8] = include_bytes!("sines-stereo-44100.aac");
 /// The amplitude of FFmpeg's sines.
 const LEVEL: f64 = 0.125;
 
-/// How many samples FFmpeg's encoder puts in front.
+/// Samples that FFmpeg's encoder puts in front.
 const ENCODER_DELAY_SAMPLES: f64 = 1024.0;
 
 /// The encoder's delay, in ticks.
@@ -57,7 +57,7 @@ fn transcode_all(adts: &[u8], rate_hz: u32, channels: u8) -> Vec<AudioUnit> {
     frames.flat_map(|(at, frame)| transcode(&mut transcoder, time_ms(at, rate_hz as usize), frame)).collect()
 }
 
-/// Whether a channel is the sine, at its time and level, over and over for half a second.
+/// Returns `true` if a channel is the sine, at its time and level, for half a second.
 fn assert_is_sine(samples: &[f32], frequency_hz: f64, rate_hz: u32) {
     let start_s = ENCODER_DELAY_SAMPLES / f64::from(rate_hz) + DELAY as f64 / 48_000.0;
     // A tenth of a second has a whole number of periods of both sines.
