@@ -39,7 +39,7 @@ export function warningsOf(room) {
   if (Math.abs(apart) > APART_MAX_MS) {
     warnings.push(`audio and video are ${Math.abs(apart)} ms apart: players wait for the later one`);
   }
-  if (room.has_b_frames) warnings.push("B-frames: each adds a frame's delay, and WebRTC viewers cannot watch");
+  if (room.has_b_frames) warnings.push("B-frames: each adds a frame's delay, and most such streams cannot be watched over WebRTC");
   if (room.skips > 0) warnings.push(`slow viewers skipped ${room.skips} ${room.skips === 1 ? "time" : "times"}`);
   return warnings;
 }

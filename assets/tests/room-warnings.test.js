@@ -31,7 +31,7 @@ for (const [name, change, warning] of [
   ["no keyframes", { lacks_keyframes: true, keyframe_interval_ms: 9000 }, "no keyframes: viewers who join see a broken picture at first"],
   ["missing frames", { charts: { kbps: [], frame_rate: [30, 19.2] } }, "publisher sends 19 of 30 frames a second"],
   ["audio ahead", { video_after_audio_ms: -900 }, "audio and video are 900 ms apart: players wait for the later one"],
-  ["B-frames", { has_b_frames: true }, "B-frames: each adds a frame's delay, and WebRTC viewers cannot watch"],
+  ["B-frames", { has_b_frames: true }, "B-frames: each adds a frame's delay, and most such streams cannot be watched over WebRTC"],
   ["skips", { skips: 2 }, "slow viewers skipped 2 times"],
   ["no publisher", { is_live: false }, "no publisher: viewers wait for it to come back"],
 ]) {

@@ -13,6 +13,10 @@ use synctv_media::{
 
 use crate::clock::{SteadyClock, unix_ms};
 
+/// Keyframes further apart than this are worth a warning, in milliseconds: a segment of MPEG-TS ends with a keyframe, and
+/// players stay three segments behind.
+const KEYFRAME_INTERVAL_WARN_MS: i64 = 4_000;
+
 /// A stream as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamStats {
@@ -22,7 +26,7 @@ pub struct StreamStats {
     pub since_unix_ms: Option<u64>,
     /// The codec of its video, if any comes.
     pub video: Option<VideoCodec>,
-    /// The size of its pictures, if they say it.
+    /// The size of its frames, if it is known.
     pub frame_size: Option<FrameSize>,
     /// Viewers who join start without a keyframe, because none has come for too long.
     pub lacks_keyframes: bool,
@@ -52,6 +56,7 @@ pub(super) struct StatsMeter {
     bitrate: BitrateMeter,
     keyframe_ms: Option<i64>,
     keyframe_interval_ms: Option<i64>,
+    has_warned_of_interval: bool,
 }
 
 impl Default for StatsMeter {
@@ -63,6 +68,7 @@ impl Default for StatsMeter {
             bitrate: BitrateMeter::default(),
             keyframe_ms: None,
             keyframe_interval_ms: None,
+            has_warned_of_interval: false,
         }
     }
 }
@@ -97,11 +103,13 @@ impl StatsMeter {
         }
     }
 
-    /// Notes a keyframe at a time of the stream.
-    pub fn note_keyframe(&mut self, time_ms: i64) {
-        if let Some(before_ms) = self.keyframe_ms.replace(time_ms) {
-            self.keyframe_interval_ms = Some(time_ms - before_ms);
-        }
+    /// Notes a keyframe at a time of the stream. Returns the interval before it if that is long, once per publisher.
+    pub fn note_keyframe(&mut self, time_ms: i64) -> Option<i64> {
+        let interval_ms = time_ms - self.keyframe_ms.replace(time_ms)?;
+        self.keyframe_interval_ms = Some(interval_ms);
+        let is_news = interval_ms > KEYFRAME_INTERVAL_WARN_MS && !self.has_warned_of_interval;
+        self.has_warned_of_interval |= is_news;
+        is_news.then_some(interval_ms)
     }
 
     fn kbps(&self) -> Option<u64> {
@@ -139,6 +147,15 @@ impl Drop for CountedViewer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keyframes_that_are_far_apart_are_worth_one_warning_per_publisher() {
+        let mut stats = StatsMeter::default();
+        let noted: Vec<_> = [0, 4_000, 12_300, 20_600].map(|time_ms| stats.note_keyframe(time_ms)).into();
+        assert_eq!(noted, [None, None, Some(8_300), None]);
+        stats.publisher_came(None);
+        assert_eq!([20_700, 29_000].map(|time_ms| stats.note_keyframe(time_ms)), [None, Some(8_300)]);
+    }
 
     #[test]
     fn viewers_are_counted_while_they_are_there() {

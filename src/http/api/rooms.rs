@@ -68,6 +68,8 @@ struct Video {
     height: Option<u32>,
     /// None has come for so long that viewers begin without one.
     lacks_keyframes: bool,
+    /// The time between the last two keyframes, once there are two.
+    keyframe_interval_ms: Option<i64>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -129,12 +131,15 @@ impl Room {
 
 impl Details {
     fn of(stream: &LocalStream) -> Self {
-        let StreamStats { video, frame_size, lacks_keyframes, audio, bitrate_kbps, .. } = stream.stats;
+        let StreamStats {
+            video, frame_size, lacks_keyframes, keyframe_interval_ms, audio, bitrate_kbps, ..
+        } = stream.stats;
         let video = video.map(|codec| Video {
             codec: video_name(codec),
             width: frame_size.map(|size| size.width),
             height: frame_size.map(|size| size.height),
             lacks_keyframes,
+            keyframe_interval_ms,
         });
         let audio = audio.map(|codec| Audio { codec: audio_name(codec) });
         Self { video, audio, bitrate_kbps, viewers: stream.viewers }
@@ -191,7 +196,7 @@ mod tests {
             bitrate_kbps: Some(900),
             encoder: None,
             announced_frame_rate: None,
-            keyframe_interval_ms: None,
+            keyframe_interval_ms: Some(2000),
             video_after_audio_ms: None,
             has_b_frames: false,
         };
@@ -200,7 +205,7 @@ mod tests {
 
     fn details() -> serde_json::Value {
         json!({
-            "video": { "codec": "H.264", "width": 640, "height": 360, "lacks_keyframes": false },
+            "video": { "codec": "H.264", "width": 640, "height": 360, "lacks_keyframes": false, "keyframe_interval_ms": 2000 },
             "audio": { "codec": "AAC" },
             "bitrate_kbps": 900,
             "viewers": 3,

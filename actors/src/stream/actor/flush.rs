@@ -98,8 +98,11 @@ impl StreamActor {
         let batches = Batches::from(self.batcher.flush());
         for batch in &*batches {
             self.stats.count(batch.flv.len());
-            if batch.start.is_some() && batch.tracks.video {
-                self.stats.note_keyframe(batch.first_ms);
+            if batch.start.is_some()
+                && batch.tracks.video
+                && let Some(interval_ms) = self.stats.note_keyframe(batch.first_ms)
+            {
+                self.warn_of_interval(interval_ms);
             }
             self.keep(batch);
         }

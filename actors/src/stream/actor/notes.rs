@@ -22,6 +22,12 @@ impl StreamActor {
         debug!(room = self.room.as_str(), frames = self.unreadable_frames; "unreadable frame");
     }
 
+    /// Names the cause of a delay that people look for in the server.
+    pub(super) fn warn_of_interval(&self, interval_ms: i64) {
+        warn!(room = self.room.as_str(), interval_ms;
+            "keyframes are far apart: viewers join late, and over HLS in MPEG-TS they are three intervals behind");
+    }
+
     fn write_note(&self, note: StreamNote) {
         let room = self.room.as_str();
         match note {
