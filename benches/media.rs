@@ -1,4 +1,4 @@
-//! What a frame costs on its way through the pure parts, without sockets.
+//! The cost of a frame on its way through the pure parts, without sockets.
 //!
 //! ```text
 //! cargo bench --bench media
@@ -28,29 +28,29 @@ use synctv_media::{
     },
 };
 
-/// A picture of a stream of 1.5 Mbit/s at 30 fps.
-const PICTURE_BYTES: usize = 6_250;
+/// A frame of a stream of 1.5 Mbit/s at 30 fps.
+const FRAME_BYTES: usize = 6_250;
 
-fn picture(number: u32, keyframe: bool) -> Frame {
-    let mut payload = vec![0xAB; PICTURE_BYTES];
-    let nal_bytes = (PICTURE_BYTES - 9) as u32;
+fn frame(number: u32, keyframe: bool) -> Frame {
+    let mut payload = vec![0xAB; FRAME_BYTES];
+    let nal_bytes = (FRAME_BYTES - 9) as u32;
     payload[..5].copy_from_slice(&[if keyframe { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
     payload[5..9].copy_from_slice(&nal_bytes.to_be_bytes());
     payload[9] = if keyframe { 0x65 } else { 0x41 };
     Frame { track: Track::Video, timestamp_ms: number * 33, payload: payload.into() }
 }
 
-/// Two seconds of pictures, a keyframe first.
-fn pictures() -> Vec<Frame> {
-    (0..60).map(|number| picture(number, number == 0)).collect()
+/// Two seconds of frames, a keyframe first.
+fn frames() -> Vec<Frame> {
+    (0..60).map(|number| frame(number, number == 0)).collect()
 }
 
 fn batches() -> Vec<Arc<Batch>> {
     let mut batcher = Batcher::default();
-    pictures()
+    frames()
         .into_iter()
         .flat_map(|frame| {
-            batcher.push(frame).expect("a well-formed picture");
+            batcher.push(frame).expect("a well-formed frame");
             batcher.flush()
         })
         .collect()
@@ -64,23 +64,23 @@ fn read_chunks(c: &mut Criterion) {
     group.throughput(Throughput::ElementsAndBytes { elements: 60, bytes: wire.len() as u64 });
     let read = || {
         let mut reader = ChunkReader::new(ChunkLimits::default());
-        let mut pictures_bytes = 0;
+        let mut frames_bytes = 0;
         for mut input in [&set_chunk_size[..], &wire[..]] {
             while let Ok(Some(message)) = reader.next_message(&mut input) {
-                pictures_bytes += black_box(message).payload.len();
+                frames_bytes += black_box(message).payload.len();
             }
         }
-        pictures_bytes
+        frames_bytes
     };
-    assert!(read() >= 60 * PICTURE_BYTES, "every picture is read");
-    group.bench_function("60 pictures", |b| b.iter(read));
+    assert!(read() >= 60 * FRAME_BYTES, "every frame is read");
+    group.bench_function("60 frames", |b| b.iter(read));
 }
 
 fn build_batches(c: &mut Criterion) {
-    let frames = pictures();
+    let frames = frames();
     let mut group = c.benchmark_group("batcher");
-    group.throughput(Throughput::Bytes((frames.len() * PICTURE_BYTES) as u64));
-    group.bench_function("60 pictures, a flush each", |b| {
+    group.throughput(Throughput::Bytes((frames.len() * FRAME_BYTES) as u64));
+    group.bench_function("60 frames, a flush each", |b| {
         b.iter_batched(
             || (Batcher::default(), frames.clone()),
             |(mut batcher, frames)| {
@@ -99,7 +99,7 @@ fn queue_for_a_slow_viewer(c: &mut Criterion) {
     let (batches, now) = (batches(), std::time::Instant::now());
     let mut group = c.benchmark_group("viewer queue");
     group.throughput(Throughput::Elements(batches.len() as u64));
-    group.bench_function("a picture in, a picture out", |b| {
+    group.bench_function("a frame in, a frame out", |b| {
         b.iter(|| {
             let mut queue = ViewerQueue::new(WireFormat::Flv, now);
             for batch in &batches {
@@ -112,9 +112,9 @@ fn queue_for_a_slow_viewer(c: &mut Criterion) {
 }
 
 fn mux_transport_stream(c: &mut Criterion) {
-    let frames = pictures();
+    let frames = frames();
     let mut group = c.benchmark_group("segmenter");
-    group.throughput(Throughput::Bytes((frames.len() * PICTURE_BYTES) as u64));
+    group.throughput(Throughput::Bytes((frames.len() * FRAME_BYTES) as u64));
     let buffers = BufferPool::new(1 << 20);
     let mux = || {
         let mut segmenter = Segmenter::new(SegmenterConfig::default(), buffers.clone());
@@ -126,8 +126,8 @@ fn mux_transport_stream(c: &mut Criterion) {
         segmenter.finish();
         segmenter.next_segment().map_or(0, |segment| segment.bytes.len())
     };
-    assert!(mux() > 60 * PICTURE_BYTES, "every picture is in the segment");
-    group.bench_function("60 pictures to MPEG-TS", |b| b.iter(mux));
+    assert!(mux() > 60 * FRAME_BYTES, "every frame is in the segment");
+    group.bench_function("60 frames to MPEG-TS", |b| b.iter(mux));
 }
 
 criterion_group!(benches, read_chunks, build_batches, queue_for_a_slow_viewer, mux_transport_stream);

@@ -1,4 +1,4 @@
-//! What a picture costs for each of a stream's subscribers, from the publisher to their actors, on one thread and without
+//! The cost of a frame for each of a stream's subscribers, from the publisher to their actors, on one thread and without
 //! sockets.
 //!
 //! ```text
@@ -85,7 +85,7 @@ impl Room {
         Self { publication, subscribers, received, _router: directory }
     }
 
-    /// One picture, until everyone has it.
+    /// One frame, until everyone has it.
     async fn deliver(&self) {
         self.received.set(0);
         self.publication.send(vec![samples::keyframe(0)]).await.expect("the room is ours");
@@ -120,7 +120,7 @@ fn fan_out(c: &mut Criterion) {
     for subscribers in [1, 10, 100] {
         let room = system.block_on(Room::open(subscribers));
         group.throughput(Throughput::Elements(subscribers as u64));
-        group.bench_function(format!("a picture to {subscribers}"), |b| {
+        group.bench_function(format!("a frame to {subscribers}"), |b| {
             b.iter(|| system.block_on(room.deliver()));
         });
     }

@@ -166,7 +166,7 @@ impl Cluster {
             }
         }
         if let Some(kill_after) = args.kill_after {
-            println!("\n{} is killed {} s after pictures come.", owner.name, kill_after.as_secs_f64());
+            println!("\n{} is killed {} s after media comes.", owner.name, kill_after.as_secs_f64());
         }
         println!("\nCtrl-C ends it all.\n");
     }

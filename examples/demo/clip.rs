@@ -11,7 +11,7 @@ use synctv_media::{
 /// README.md beside it has the command that made it.
 const FILE: &[u8] = include_bytes!("clip.flv");
 
-/// Its pictures are so long: 300 of 30 a second.
+/// Its frames are so long: 300 of 30 a second.
 const DURATION_MS: u32 = 10_000;
 
 /// More than any of its tags.

@@ -2,57 +2,7 @@
 
 use std::{error::Error, path::Path};
 
-use crate::{Args, report::Report, server::Server};
-
-/// A setting to be measured: FLUSH:VIEWERS[:ROOMS[:KBPS]].
-#[derive(Debug, Clone)]
-pub struct Case {
-    flush: String,
-    viewers: usize,
-    rooms: usize,
-    kbps: u32,
-}
-
-/// What is measured unless told otherwise.
-pub const CASES: &str = "frame:300,frame:1000,frame:2000,100:300,100:1000,100:2000,0:300,\
-                         frame:2000:8,100:5000:1:600";
-
-const DEFAULT_KBPS: u32 = 1500;
-
-impl std::str::FromStr for Case {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut parts = text.trim().split(':');
-        let flush = parts.next().unwrap_or_default().to_owned();
-        let mut number = |default: Option<usize>| match parts.next() {
-            Some(part) => part.parse().map_err(|error| format!("{text}: {part}: {error}")),
-            None => default.ok_or_else(|| format!("{text}: it is not FLUSH:VIEWERS[:ROOMS[:KBPS]]")),
-        };
-        Ok(Self {
-            flush,
-            viewers: number(None)?,
-            rooms: number(Some(1))?,
-            kbps: number(Some(DEFAULT_KBPS as usize))? as u32,
-        })
-    }
-}
-
-impl Case {
-    /// How often the floor writes to match: with every picture, every tag or at the interval.
-    fn floor_interval_ms(&self) -> u64 {
-        self.flush.parse().unwrap_or(33)
-    }
-
-    /// One of those whose memory differs by their viewers only.
-    fn is_one_room(&self) -> bool {
-        self.flush == "frame" && self.rooms == 1 && self.kbps == DEFAULT_KBPS
-    }
-
-    fn args(&self, args: &Args) -> Args {
-        Args { viewers: self.viewers, publishers: self.rooms, kbps: self.kbps, ..args.clone() }
-    }
-}
+use crate::{args::Args, case::Case, report::Report, server::Server};
 
 /// Prints the table. `load` runs one measurement.
 pub fn run(
@@ -72,17 +22,20 @@ pub fn run(
             let flags: Vec<&str> = flags.into_iter().chain(tls.iter().map(String::as_str)).collect();
             let measured = {
                 let server = Server::start(server, &flags)?;
-                load(server.args(case.args(args)))?
+                load(server.args(load_of(case, args)))?
             };
             let plain = match &args.authority {
                 Some(_) => {
                     let server = Server::start(server, &flags)?;
-                    Some(load(server.args(Args { tls: false, authority: None, ..case.args(args) }))?)
+                    Some(load(server.args(Args { tls: false, authority: None, ..load_of(case, args) }))?)
                 }
                 None => None,
             };
-            let floor =
-                load(Args { floor: true, floor_interval_ms: case.floor_interval_ms(), ..case.args(args) })?;
+            let floor = load(Args {
+                floor: true,
+                floor_interval_ms: case.floor_interval_ms(),
+                ..load_of(case, args)
+            })?;
             Ok((measured, floor, plain))
         };
         let runs = (0..args.runs).map(|_| measure()).collect::<Result<Vec<_>, _>>()?;
@@ -119,6 +72,11 @@ fn bytes_per_further_viewer(measured: &[(usize, u64)]) -> Option<f64> {
     let (most, largest) = measured.iter().max()?;
     let further = most.checked_sub(*fewest).filter(|further| *further > 0)?;
     Some((*largest as f64 - *least as f64) / further as f64)
+}
+
+/// The load of a case.
+fn load_of(case: &Case, args: &Args) -> Args {
+    Args { viewers: case.viewers, publishers: case.rooms, kbps: case.kbps, ..args.clone() }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use rustls::{ServerConfig, ServerConnection};
 use synctv_media::flv::{file_header, put_tag};
 use tokio::sync::watch;
 
-use crate::{Stage, publisher::Source};
+use crate::{publisher::Source, stage::Stage};
 
 /// Starts it. Viewers connect to the address that it gives, until the load is over.
 pub fn start(

@@ -1,36 +1,25 @@
 //! Load over HLS: probers see how soon media can be had, viewers fetch it as players do.
 
+pub mod case;
 pub mod compare;
+mod faults;
 mod http;
+mod place;
 mod prober;
 mod report;
 mod viewer;
 
-use std::{error::Error, net::SocketAddr, time::Duration};
+use std::{error::Error, time::Duration};
 
-use synctv_testkit::hls::Playlist;
 use tokio::sync::watch;
 
-pub use self::report::Report;
-use crate::{Args, Stage, join, measure, publisher::FPS, start_publishers};
-
-/// Where the server has a room's playlist and segments.
-struct Place {
-    server: SocketAddr,
-    room: String,
-}
-
-impl Place {
-    fn path(&self, name: &str) -> String {
-        format!("/live/{}/{name}", self.room)
-    }
-}
-
-/// The playlist in an answer; `None` if it is none, or has no segments.
-fn playlist(text: &[u8]) -> Option<Playlist> {
-    let playlist = Playlist::try_parse(std::str::from_utf8(text).ok()?).ok()?;
-    (!playlist.segments.is_empty() && playlist.target_s > 0).then_some(playlist)
-}
+use self::{place::Place, report::Report};
+use crate::{
+    args::Args,
+    publisher::FPS,
+    stage::Stage,
+    steps::{join, measure, start_publishers},
+};
 
 /// One measurement. Without an address for HLS there are publishers only.
 pub async fn load(args: Args) -> Result<Report, Box<dyn Error>> {

@@ -4,24 +4,21 @@ use std::{cell::RefCell, fmt, rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{Args, process::Usage, publisher::Stamp, viewer::STALL};
+use crate::{args::Args, process::Usage, stamp::Stamp};
 
-/// Microseconds of a clock that all processes of the machine share.
-pub fn now_us() -> u64 {
-    let since = std::time::UNIX_EPOCH.elapsed();
-    since.map_or(0, |since| since.as_micros() as u64)
-}
+/// Without any frame for this long, a viewer's screen stands still.
+const STALL: Duration = Duration::from_secs(1);
 
 /// One viewer's view of the restarts.
 pub struct Watched {
     asked: Instant,
-    first_picture: Option<Duration>,
+    first_frame: Option<Duration>,
     first_number: Option<u64>,
     last_number: u64,
     last_arrival_us: u64,
     /// Also before and after what is measured.
     received: u64,
-    pictures: u64,
+    frames: u64,
     missing: u64,
     gap_max_us: u64,
     latencies_us: Vec<u32>,
@@ -31,22 +28,22 @@ impl Watched {
     pub fn new(asked: Instant) -> Self {
         Self {
             asked,
-            first_picture: None,
+            first_frame: None,
             first_number: None,
             last_number: 0,
             last_arrival_us: 0,
             received: 0,
-            pictures: 0,
+            frames: 0,
             missing: 0,
             gap_max_us: 0,
             latencies_us: Vec::new(),
         }
     }
 
-    /// A whole picture arrived.
-    pub fn picture(&mut self, stamp: Stamp, arrived_us: u64, measuring: bool) {
+    /// A whole frame arrived.
+    pub fn frame(&mut self, stamp: Stamp, arrived_us: u64, measuring: bool) {
         let Stamp { number, sent_us } = stamp;
-        self.first_picture.get_or_insert_with(|| self.asked.elapsed());
+        self.first_frame.get_or_insert_with(|| self.asked.elapsed());
         self.received += 1;
         if self.first_number.is_none() {
             self.first_number = Some(number);
@@ -54,7 +51,7 @@ impl Watched {
             self.missing += number.saturating_sub(self.last_number + 1);
         }
         if measuring {
-            self.pictures += 1;
+            self.frames += 1;
             self.latencies_us.push(arrived_us.saturating_sub(sent_us) as u32);
             if self.last_arrival_us > 0 {
                 self.gap_max_us = self.gap_max_us.max(arrived_us - self.last_arrival_us);
@@ -72,13 +69,13 @@ pub struct Report(Rc<RefCell<Totals>>);
 #[derive(Default)]
 struct Totals {
     viewers: usize,
-    without_picture: usize,
+    without_frame: usize,
     received: u64,
-    pictures: u64,
+    frames: u64,
     missing: u64,
     stalls: usize,
     gap_max_us: u64,
-    first_pictures_us: Vec<u32>,
+    first_frames_us: Vec<u32>,
     latencies_us: Vec<u32>,
     usage: Option<Usage>,
     shared_by: usize,
@@ -88,12 +85,12 @@ impl Report {
     pub fn add(&self, watched: &Watched) {
         let mut totals = self.0.borrow_mut();
         totals.viewers += 1;
-        match watched.first_picture {
-            Some(after) => totals.first_pictures_us.push(after.as_micros() as u32),
-            None => totals.without_picture += 1,
+        match watched.first_frame {
+            Some(after) => totals.first_frames_us.push(after.as_micros() as u32),
+            None => totals.without_frame += 1,
         }
         totals.received += watched.received;
-        totals.pictures += watched.pictures;
+        totals.frames += watched.frames;
         totals.missing += watched.missing;
         totals.stalls += usize::from(watched.gap_max_us > STALL.as_micros() as u64);
         totals.gap_max_us = totals.gap_max_us.max(watched.gap_max_us);
@@ -108,7 +105,7 @@ impl Report {
 }
 
 impl Report {
-    /// The rest of a row of the table that [`crate::compare`] prints.
+    /// The rest of a row of the table that `compare.rs` prints.
     pub fn row(&self, floor: Option<&Report>) -> String {
         let over_floor = floor.and_then(|floor| self.over(floor));
         let over_floor = over_floor.map_or(String::new(), |ratio| format!("{ratio:.2}"));
@@ -119,7 +116,7 @@ impl Report {
             "| {:.3} | {} | {:.1} | {:.1} | {:.1} | {each:.4} | {over_floor} | {megabytes:.0} |",
             totals.delivered_percent(),
             totals.gap_max_us / 1000,
-            percentile_ms(&mut totals.first_pictures_us, 0.99),
+            percentile_ms(&mut totals.first_frames_us, 0.99),
             percentile_ms(&mut totals.latencies_us, 0.5),
             percentile_ms(&mut totals.latencies_us, 0.99),
         )
@@ -142,7 +139,7 @@ impl Report {
 
 impl Totals {
     fn delivered_percent(&self) -> f64 {
-        self.pictures as f64 / (self.pictures + self.missing).max(1) as f64 * 100.0
+        self.frames as f64 / (self.frames + self.missing).max(1) as f64 * 100.0
     }
 
     fn cpu_percent_each(&self) -> Option<f64> {
@@ -153,12 +150,12 @@ impl Totals {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let totals = &mut *self.0.borrow_mut();
-        writeln!(f, "viewers          {} ({} without a picture)", totals.viewers, totals.without_picture)?;
-        writeln!(f, "received         {} pictures in all", totals.received)?;
+        writeln!(f, "viewers          {} ({} without a frame)", totals.viewers, totals.without_frame)?;
+        writeln!(f, "received         {} frames in all", totals.received)?;
         let delivered = totals.delivered_percent();
-        writeln!(f, "delivered        {delivered:.4} % ({} pictures missing)", totals.missing)?;
+        writeln!(f, "delivered        {delivered:.4} % ({} frames missing)", totals.missing)?;
         writeln!(f, "longest gap      {} ms ({} viewers stalled)", totals.gap_max_us / 1000, totals.stalls)?;
-        writeln!(f, "first picture    {}", percentiles(&mut totals.first_pictures_us))?;
+        writeln!(f, "first frame      {}", percentiles(&mut totals.first_frames_us))?;
         writeln!(f, "latency          {}", percentiles(&mut totals.latencies_us))?;
         if let (Some(usage), Some(each)) = (&totals.usage, totals.cpu_percent_each()) {
             writeln!(f, "CPU              {:.2} % of a core, {each:.4} % each", usage.cpu_percent)?;

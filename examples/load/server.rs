@@ -10,7 +10,7 @@ use std::{
 use synctv_testkit::server::{Addresses, is_last_address};
 use tempfile::TempDir;
 
-use crate::Args;
+use crate::args::Args;
 
 /// A running server; it is killed when this is dropped.
 pub struct Server {

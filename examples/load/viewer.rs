@@ -1,8 +1,8 @@
-//! A viewer: reads FLV, and looks at the stamps of its pictures.
+//! A viewer: reads FLV, and looks at the stamps of its frames.
 //!
 //! It skips over bodies instead of copying them out, so that a thousand viewers leave the machine to the server.
 
-use std::{future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, sync::Arc};
 
 use rustls::ClientConfig;
 use synctv_media::flv::{FILE_HEADER_BYTES, TAG_HEADER_BYTES, TAG_OVERHEAD_BYTES};
@@ -10,10 +10,11 @@ use synctv_testkit::http::receive_head;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    Stage,
+    clock::now_us,
     connection::Connection,
-    publisher::{STAMP_BYTES, STAMP_OFFSET, Stamp},
-    report::{Report, Watched, now_us},
+    report::{Report, Watched},
+    stage::Stage,
+    stamp::{STAMP_BYTES, STAMP_OFFSET, Stamp},
 };
 
 const VIDEO: u8 = 9;
@@ -60,13 +61,13 @@ async fn receive(
     socket.send(format!("GET /{room}.flv HTTP/1.0\r\nHost: load\r\n\r\n").as_bytes()).await?;
     let head = receive_head(&mut socket).await.map_err(std::io::Error::other)?;
     let mut scan = Scan::behind_head();
-    scan.take(&head.body, |stamp| watched.picture(stamp, now_us(), false));
+    scan.take(&head.body, |stamp| watched.frame(stamp, now_us(), false));
     loop {
         poll_fn(|task| socket.poll_read_ready(task)).await?;
         let measuring = *stages.borrow() == Stage::Measuring;
         let size = BUFFER.with_borrow_mut(|buffer| {
             let size = socket.try_read(buffer)?;
-            scan.take(&buffer[..size], |stamp| watched.picture(stamp, now_us(), measuring));
+            scan.take(&buffer[..size], |stamp| watched.frame(stamp, now_us(), measuring));
             Ok::<_, std::io::Error>(size)
         });
         match size {
@@ -86,26 +87,26 @@ thread_local! {
     static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// Finds the pictures in the bytes of a response's body.
+/// Finds the frames in the bytes of a response's body.
 struct Scan {
     look: Vec<u8>,
     skip: usize,
-    picture: Option<Stamp>,
+    frame: Option<Stamp>,
 }
 
 impl Scan {
     fn behind_head() -> Self {
-        Self { look: Vec::with_capacity(LOOK_BYTES), skip: FILE_HEADER_BYTES, picture: None }
+        Self { look: Vec::with_capacity(LOOK_BYTES), skip: FILE_HEADER_BYTES, frame: None }
     }
 
-    /// Calls `seen` with the stamp of each picture that is complete.
+    /// Calls `seen` with the stamp of each frame that is complete.
     fn take(&mut self, mut bytes: &[u8], mut seen: impl FnMut(Stamp)) {
         while !bytes.is_empty() {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
             bytes = &bytes[skipped..];
             if self.skip == 0 {
-                if let Some(stamp) = self.picture.take() {
+                if let Some(stamp) = self.frame.take() {
                     seen(stamp);
                 }
                 bytes = self.tag(bytes);
@@ -124,7 +125,7 @@ impl Scan {
         if let Some(tag_bytes) = self.tag_bytes()
             && self.look.len() >= LOOK_BYTES.min(tag_bytes)
         {
-            self.picture = self.stamp();
+            self.frame = self.stamp();
             self.skip = tag_bytes - self.look.len();
             self.look.clear();
         }
@@ -137,10 +138,7 @@ impl Scan {
     }
 
     fn stamp(&self) -> Option<Stamp> {
-        let is_picture = self.look.first() == Some(&VIDEO) && self.look.get(TAG_HEADER_BYTES + 1) == Some(&1);
-        Stamp::read(self.look.get(LOOK_BYTES - STAMP_BYTES..).filter(|_| is_picture)?)
+        let is_frame = self.look.first() == Some(&VIDEO) && self.look.get(TAG_HEADER_BYTES + 1) == Some(&1);
+        Stamp::read(self.look.get(LOOK_BYTES - STAMP_BYTES..).filter(|_| is_frame)?)
     }
 }
-
-/// Without any picture for this long, a viewer's screen stands still.
-pub const STALL: Duration = Duration::from_secs(1);

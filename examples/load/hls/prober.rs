@@ -6,12 +6,11 @@ use synctv_testkit::ts::{CheckedSegment, TsChecker};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    Place,
+    faults::Faults,
     http::{Answer, Client, HttpError},
-    playlist,
-    report::Faults,
+    place::{Place, playlist},
 };
-use crate::{Stage, publisher::Stamp, report::now_us};
+use crate::{clock::now_us, stage::Stage, stamp::Stamp};
 
 /// How often it looks. No GOP is a multiple of it: else all looks would come at the same moment of their segments, be it
 /// the best or the worst.
@@ -20,9 +19,9 @@ const INTERVAL: Duration = Duration::from_millis(47);
 /// What one prober saw.
 #[derive(Default)]
 pub struct Probed {
-    /// From the send of the stream's first picture to a playlist that lists it.
+    /// From the send of the stream's first frame to a playlist that lists it.
     pub first_playlist_us: Option<u32>,
-    /// How old the last picture of each segment was when the segment was listed.
+    /// How old the last frame of each segment was when the segment was listed.
     pub ages_us: Vec<u32>,
     /// Segments that could not be had, or not in time.
     pub missed: u64,
@@ -81,8 +80,8 @@ impl Prober {
         }
         self.probed.missed += last.map_or(0, |last| sequence - last - 1);
         match self.fetch(&entry.uri).await {
-            Ok(pictures) if last.is_none() => self.first(pictures, listed_us),
-            Ok(pictures) => self.age(pictures, listed_us),
+            Ok(frames) if last.is_none() => self.first(frames, listed_us),
+            Ok(frames) => self.age(frames, listed_us),
             Err(fault) => {
                 self.probed.missed += 1;
                 self.probed.faults.add(format!("segment: {fault}"));
@@ -90,7 +89,7 @@ impl Prober {
         }
     }
 
-    /// The stamps of a segment's first and last picture.
+    /// The stamps of a segment's first and last frame.
     async fn fetch(&mut self, uri: &str) -> Result<[Stamp; 2], String> {
         let mut bytes = Vec::new();
         let answer = self.client.get(&self.place.path(uri), None, |read| bytes.extend_from_slice(read)).await;
@@ -102,14 +101,14 @@ impl Prober {
         ends(&segment).ok_or_else(|| "without stamps".to_owned())
     }
 
-    fn first(&mut self, pictures: [Stamp; 2], listed_us: u64) {
-        let [first, _] = pictures;
+    fn first(&mut self, frames: [Stamp; 2], listed_us: u64) {
+        let [first, _] = frames;
         if first.number == 0 {
             self.probed.first_playlist_us = Some(listed_us.saturating_sub(first.sent_us) as u32);
         } else {
-            self.probed.faults.add("playlist: the first does not list the first picture".to_owned());
+            self.probed.faults.add("playlist: the first does not list the first frame".to_owned());
         }
-        self.age(pictures, listed_us);
+        self.age(frames, listed_us);
     }
 
     fn age(&mut self, [_, last]: [Stamp; 2], listed_us: u64) {

@@ -1,39 +1,11 @@
 //! What probers and viewers saw, and what it cost.
 
-use std::{collections::BTreeMap, fmt};
-
-use super::{prober::Probed, viewer::Watched};
+use super::{faults::Faults, prober::Probed, viewer::Watched};
 use crate::{
-    Args,
+    args::Args,
     process::Usage,
     report::{percentile_ms, percentiles},
 };
-
-/// What went wrong, and how often.
-#[derive(Debug, Default)]
-pub struct Faults(BTreeMap<String, u64>);
-
-impl Faults {
-    pub fn add(&mut self, fault: String) {
-        *self.0.entry(fault).or_default() += 1;
-    }
-
-    fn append(&mut self, other: Self) {
-        for (fault, count) in other.0 {
-            *self.0.entry(fault).or_default() += count;
-        }
-    }
-
-    fn count(&self) -> u64 {
-        self.0.values().sum()
-    }
-}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|(fault, count)| writeln!(f, "{count:>16} {fault}"))
-    }
-}
 
 /// What all of them saw.
 #[derive(Default)]
@@ -86,7 +58,7 @@ impl Report {
         &self.faults
     }
 
-    /// The rest of a row of the table that [`super::compare`] prints. What nobody looked at is left empty.
+    /// The rest of a row of the table that `hls/compare.rs` prints. What nobody looked at is left empty.
     pub fn row(&mut self) -> String {
         let first = shares_ms(&mut self.first_playlists_us, &[0.5, 1.0]);
         let age = shares_ms(&mut self.ages_us, &[0.5, 0.99, 1.0]);

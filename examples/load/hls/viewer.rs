@@ -6,12 +6,11 @@ use synctv_testkit::hls::Playlist;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    Place,
+    faults::Faults,
     http::{Answer, Client, HttpError},
-    playlist,
-    report::Faults,
+    place::{Place, playlist},
 };
-use crate::Stage;
+use crate::stage::Stage;
 
 /// Until the first playlist says how often to look.
 const RETRY: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Finds cycles between the modules of crates: `synctv-layers [--known FILE] ROOT...`, where each ROOT is a crate's
+//! Finds cycles between the modules of crates: `synctv-layers ROOT...`, where each ROOT is a crate's
 //! `lib.rs` or `main.rs`.
 //!
 //! A module is a file. It depends on another one if it names something that is defined there, through `use` or in
@@ -9,7 +9,6 @@
 //! Method calls have no path and are not seen. Neither are names that a macro makes.
 
 mod cycles;
-mod known;
 mod module;
 mod references;
 mod resolve;
@@ -17,12 +16,11 @@ mod tree;
 
 use std::{env, fs, path::PathBuf, process::ExitCode};
 
-use crate::{cycles::Edge, known::Known};
+use crate::cycles::Edge;
 
 /// The command line.
 #[derive(Debug, Default)]
 struct Request {
-    known: Option<PathBuf>,
     lists: bool,
     roots: Vec<PathBuf>,
 }
@@ -39,37 +37,29 @@ fn main() -> ExitCode {
 }
 
 impl Request {
-    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+    fn parse(args: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut request = Self::default();
-        while let Some(arg) = args.next() {
+        for arg in args {
             match arg.as_str() {
-                "--known" => request.known = Some(args.next().ok_or("--known needs a file")?.into()),
                 "--list" => request.lists = true,
                 _ => request.roots.push(arg.into()),
             }
         }
         if request.roots.is_empty() {
-            return Err("usage: synctv-layers [--known FILE] [--list] ROOT...".to_owned());
+            return Err("usage: synctv-layers [--list] ROOT...".to_owned());
         }
         Ok(request)
     }
 
-    /// Returns true if there is no cycle but the known ones.
+    /// Returns true if there is no cycle.
     fn run(&self) -> Result<bool, String> {
         let cycles = self.cycles()?;
         if self.lists {
             cycles.iter().flatten().for_each(|edge| println!("{edge}"));
             return Ok(true);
         }
-        let known = match &self.known {
-            Some(path) => Known::parse(&read(path)?)?,
-            None => Known::default(),
-        };
-        let unknown: Vec<_> = cycles.iter().filter(|edges| !known.has_all(edges)).collect();
-        unknown.iter().for_each(|edges| report(edges));
-        let stale = known.stale(&cycles);
-        stale.iter().for_each(|line| eprintln!("layers: no longer part of a cycle, remove it: {line}"));
-        Ok(unknown.is_empty() && stale.is_empty())
+        cycles.iter().for_each(|edges| report(edges));
+        Ok(cycles.is_empty())
     }
 
     /// The edges of each cycle of each crate.

@@ -1,0 +1,100 @@
+//! The flags.
+
+use std::{error::Error, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use clap::Parser;
+use rustls::ClientConfig;
+use synctv_testkit::tls::{self, TestAuthority};
+
+use crate::{case, hls};
+
+/// Puts load on a server and says how it did.
+#[derive(Debug, Clone, Parser)]
+pub struct Args {
+    /// Where to push
+    #[arg(long, default_value = "127.0.0.1:1935")]
+    pub rtmp: SocketAddr,
+    /// Where to watch
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// Rooms, each with a publisher
+    #[arg(long, default_value_t = 1)]
+    pub publishers: usize,
+    /// Viewers, spread over the rooms
+    #[arg(long, default_value_t = 1000)]
+    pub viewers: usize,
+    /// Time over which the viewers join, in seconds
+    #[arg(long, default_value_t = 5.0)]
+    pub join_s: f64,
+    /// Time that is measured once all have joined, in seconds
+    #[arg(long, default_value_t = 20.0)]
+    pub measure_s: f64,
+    /// Bit rate of the video, in kbit/s
+    #[arg(long, default_value_t = 1500)]
+    pub kbps: u32,
+    /// Frames between keyframes
+    #[arg(long, default_value_t = 30)]
+    pub gop: u32,
+    /// The server's process, for its CPU and memory
+    #[arg(long)]
+    pub server_pid: Option<u32>,
+    /// Measure the floor: viewers connect to a thread of this program instead of a server
+    #[arg(long)]
+    pub floor: bool,
+    /// How often the floor writes, in milliseconds
+    #[arg(long, default_value_t = 33)]
+    pub floor_interval_ms: u64,
+    /// Start this server and the floor in turn, at each of the cases, and print a table
+    #[arg(long, value_name = "SERVER")]
+    pub compare: Option<PathBuf>,
+    /// What to compare, FLUSH:VIEWERS[:ROOMS[:KBPS]], separated by commas
+    #[arg(long, default_value = case::CASES, value_delimiter = ',')]
+    pub cases: Vec<case::Case>,
+    /// How often to compare each, one after the other; the run in the middle is printed
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    pub runs: u8,
+    /// Watch over HLS, at this address
+    #[arg(long)]
+    pub hls: Option<SocketAddr>,
+    /// Over HLS: rooms whose playlist is looked at all the time, for its age
+    #[arg(long, default_value_t = 1)]
+    pub probers: usize,
+    /// Over HLS: publishers start spread over a GOP, instead of all with a keyframe at once
+    #[arg(long)]
+    pub spread: bool,
+    /// Start this server, at each of the cases, and print a table for HLS
+    #[arg(long, value_name = "SERVER")]
+    pub hls_compare: Option<PathBuf>,
+    /// What to compare, HLS:START:ROOMS[:VIEWERS[:PROBERS]], START together or spread, separated by commas
+    #[arg(long, default_value = hls::case::CASES, value_delimiter = ',')]
+    pub hls_cases: Vec<hls::case::Case>,
+    /// With --floor and --compare: watch over TLS, with a certificate that is made for this run
+    #[arg(long)]
+    pub tls: bool,
+    /// Watch over TLS at --http; the file has the certificate, PEM, of the authority to trust
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// The authority of --tls.
+    #[arg(skip)]
+    pub authority: Option<Arc<TestAuthority>>,
+}
+
+impl Args {
+    /// The client's settings to trust the server, if viewers watch over TLS.
+    pub fn tls_client(&self) -> Result<Option<Arc<ClientConfig>>, Box<dyn Error>> {
+        let file = match (&self.authority, &self.tls_ca) {
+            (Some(authority), _) => authority.certificate_of_authority(),
+            (None, Some(file)) => file.clone(),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(tls::client_config(&file)?))
+    }
+
+    /// A playlist outlives its publisher: over HLS, each run has rooms of its own.
+    pub fn room(&self, number: usize) -> String {
+        match self.hls {
+            Some(_) => format!("load_{}_{number}", std::process::id()),
+            None => format!("load_{number}"),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The steps of each load: publishers start, viewers join, and a while is measured.
+
+use std::{error::Error, time::Duration};
+
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
+
+use crate::{
+    args::Args,
+    process::{Meter, Usage},
+    publisher,
+    stage::Stage,
+};
+
+/// Starts one behind the other, with a pause.
+pub async fn start_publishers(
+    args: &Args,
+    pause: Duration,
+    stages: &watch::Receiver<Stage>,
+) -> Result<(), Box<dyn Error>> {
+    let begin = Instant::now();
+    for room in 0..args.publishers {
+        tokio::time::sleep_until(begin + pause * room as u32).await;
+        let ready = publisher::start(args.rtmp, args.room(room), args.kbps, args.gop, stages.clone());
+        ready.await??;
+    }
+    Ok(())
+}
+
+/// Lets the viewers come, each of them by `watch`.
+pub async fn join<T: 'static, F>(args: &Args, watch: impl Fn(String) -> F) -> Vec<JoinHandle<T>>
+where
+    F: Future<Output = T> + 'static,
+{
+    let pause = Duration::from_secs_f64(args.join_s / args.viewers.max(1) as f64);
+    let mut next = Instant::now();
+    let mut viewers = Vec::with_capacity(args.viewers);
+    for viewer in 0..args.viewers {
+        let room = args.room(viewer % args.publishers.max(1));
+        viewers.push(tokio::task::spawn_local(watch(room)));
+        next += pause;
+        tokio::time::sleep_until(next).await;
+    }
+    // The last to join are part of the measurement like all others.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    viewers
+}
+
+/// Measures for as long as told and ends the load. What the server used, if its process is known.
+pub async fn measure(args: &Args, stage: &watch::Sender<Stage>) -> Result<Option<Usage>, Box<dyn Error>> {
+    let meter = Meter::start(args.server_pid, args.floor);
+    stage.send(Stage::Measuring)?;
+    tokio::time::sleep(Duration::from_secs_f64(args.measure_s)).await;
+    stage.send(Stage::Over)?;
+    Ok(meter.and_then(Meter::stop))
+}
