@@ -1,7 +1,7 @@
 //! The contract between the actors: the ids, events and settings that they exchange.
 //!
 //! Everything here is data and depends on `media` only. Actors name each other by what is here, so that none of them
-//! needs the module of another one to be told something by it.
+//! needs the module of another one to get its messages.
 
 mod ids;
 mod leave_window;

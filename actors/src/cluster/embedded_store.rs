@@ -46,7 +46,7 @@ impl EmbeddedStore {
     fn take(&self, room: &RoomName) -> Result<Granted, ClaimError> {
         let now_ms = unix_ms();
         let mut table = self.table.borrow_mut();
-        // Nobody remembers the epochs of an earlier process, so they can begin at 1.
+        // The epochs of an earlier process are not remembered, so they can begin at 1.
         let epoch = table.next_epoch(0, 0);
         let refused = |reason: &str| Err(ClaimError::Unavailable { reason: reason.to_owned() });
         match table.try_claim(&self.try_claim(room, epoch), None, now_ms) {
@@ -64,7 +64,7 @@ impl EmbeddedStore {
         self.table.borrow_mut().renew(&request, used, unix_ms()) == RenewAnswer::Lost
     }
 
-    /// Nobody else asks, and no request is ever late.
+    /// There is one asker, and no request is ever late.
     fn try_claim(&self, room: &RoomName, epoch: u64) -> ClaimRequest {
         ClaimRequest { room: room.clone(), process: self.process.clone(), epoch, valid_until_ms: u64::MAX }
     }

@@ -1,4 +1,4 @@
-//! Where rooms are published, as the registry tells others.
+//! Addresses of rooms' publishers, as the registry answers.
 
 pub use synctv_media::cluster::claims::NodeAddresses;
 use synctv_media::stream::room::RoomName;

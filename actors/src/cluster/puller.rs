@@ -165,7 +165,7 @@ impl Pull {
         Ok(is_expected)
     }
 
-    /// Takes what the origin sends. Tells, when nothing more comes, whether that worked for a while.
+    /// Takes the origin's media. Returns, when no more comes, whether that worked for a while.
     async fn follow(&self, followed: &mut Followed, attempt: usize) -> Result<bool, Dismissed> {
         let Self { room, settings, .. } = self;
         let (node, address) = (followed.origin.node.clone(), followed.origin.addresses.httpflv.clone());

@@ -126,7 +126,7 @@ impl RegistryHandle {
     }
 
     /// Gives all claims and the node's lease back, and takes no new ones. Returns when that is done, or after
-    /// [`LEAVE_TIMEOUT`]. The claims' owners are not told.
+    /// [`LEAVE_TIMEOUT`]. The claims' owners are not notified.
     pub async fn leave(&self) {
         if let Err(ended) = self.address.send(Leave).await {
             warn!(reason:% = ended; "claims and lease expire instead of being given back");

@@ -24,7 +24,7 @@ use crate::clock::unix_ms;
 pub struct Claim {
     /// The room.
     pub room: RoomName,
-    /// Higher than that of every earlier claim: whoever holds a lower one has lost the room.
+    /// Higher than that of every earlier claim: the holder of a lower one has lost the room.
     pub epoch: u64,
 }
 
@@ -101,7 +101,7 @@ pub enum ClaimError {
 /// A room is claimed only while this node has no claim there, and none is being given back. Futures are not dropped
 /// before they end. A claim that ends with an error is given back by the store if it was granted after all.
 pub trait Store: 'static {
-    /// This node's name, for those who are told that it has a room.
+    /// This node's name, for others that ask where a room is.
     fn node(&self) -> String {
         "this one".to_owned()
     }

@@ -170,7 +170,7 @@ impl HlsProxyActor {
         let waiters = self.in_flight.remove(&resource).unwrap_or_default();
         self.waiters -= waiters.len();
         for waiter in waiters {
-            // Whoever left needs no answer.
+            // A requester who left needs no answer.
             let _ = waiter.send(outcome.clone());
         }
     }

@@ -66,7 +66,7 @@ pub(crate) struct SegmenterActor<C: Container = TsContainer> {
 }
 
 enum SegmenterPhase {
-    /// Nobody has published the stream yet.
+    /// The stream has not been published yet.
     Idle,
     /// Media is cut.
     Cutting(Arc<HlsSession>),

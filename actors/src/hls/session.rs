@@ -258,7 +258,7 @@ impl HlsSession {
         true
     }
 
-    /// The room is, or was, on another node. Tells whether there is anything to keep.
+    /// The room is, or was, on another node. Returns whether there is anything to keep.
     pub(crate) fn leave_behind(&self) -> bool {
         let mut state = self.state();
         if matches!(state.phase, Phase::Live | Phase::Vacant) {
@@ -267,7 +267,7 @@ impl HlsSession {
         !state.segments.is_empty()
     }
 
-    /// No more segments will come. Tells whether there is anything to keep.
+    /// No more segments will come. Returns whether there is anything to keep.
     pub(crate) fn end(&self) -> bool {
         let mut state = self.state();
         if matches!(state.phase, Phase::Live | Phase::Vacant) {
@@ -283,7 +283,7 @@ impl HlsSession {
         !state.segments.is_empty()
     }
 
-    /// Whoever waits is told that it is over. Returns the segments.
+    /// Wakes all that wait, as it is over. Returns the segments.
     pub(super) fn retire(&self) -> Vec<Arc<StoredSegment>> {
         let mut state = self.state();
         state.phase = Phase::Gone;

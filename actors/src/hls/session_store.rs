@@ -49,7 +49,7 @@ struct Shared {
     settings: HlsSettings,
     /// The sessions of each room, oldest first. Only the last one of a form may be live.
     rooms: RwLock<HashMap<RoomName, Vec<Arc<HlsSession>>>>,
-    /// Tells that a session was begun.
+    /// Reports that a session was begun.
     begun: watch::Sender<()>,
     storage: StorageHandle,
     memory: Arc<SegmentMemory>,

@@ -63,7 +63,7 @@ pub struct HlsSettings {
     pub memory_max_bytes: usize,
     /// How long the playlist and segments stay when the stream has ended.
     pub keep_ended: Duration,
-    /// Other nodes may have had the room before. Nothing here tells, so that each playlist begins with a discontinuity.
+    /// Other nodes may have had the room before. This node cannot know, so each playlist begins with a discontinuity.
     pub in_cluster: bool,
     /// On demand: how long a stream is cut without anyone asking for the playlist.
     pub idle_timeout: Duration,

@@ -1,4 +1,4 @@
-//! The segments' files: one actor on a thread of its own, so that a disk that is slow delays nobody's media.
+//! The segments' files: one actor on a thread of its own, as a slow disk must not delay media.
 
 mod directory;
 mod high_water;
@@ -34,7 +34,7 @@ pub(super) struct StorageHandle {
     outages: Arc<Outages>,
 }
 
-/// Writes and deletes files, in the order in which it is told to.
+/// Writes and deletes files, in the order of its messages.
 #[derive(Debug)]
 struct Storage {
     path: PathBuf,
@@ -144,7 +144,7 @@ impl StorageHandle {
 
     /// Everything goes.
     pub async fn clear(&self) {
-        // Without the actor there is nobody left to clear.
+        // Without the actor there is nothing left to clear.
         let _ = self.address.send(Clear).await;
     }
 }

@@ -129,7 +129,7 @@ impl StoredSegment {
         }
     }
 
-    /// It is in this file as well. Tells whether that is of use to anyone.
+    /// It is in this file as well. Returns whether that is of use.
     pub(super) fn note_written(&self, path: Arc<Path>) -> bool {
         match &mut *self.state() {
             State::Memory { file, .. } => {

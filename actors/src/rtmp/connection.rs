@@ -261,7 +261,7 @@ impl RtmpConnectionActor {
         self.go_on(ctx);
     }
 
-    /// Asks whether the room is still this connection's: it may have been told otherwise before it knew that it was.
+    /// Asks whether the room is still this connection's: the notice of its loss may have come before that of its gain.
     fn confirm(&self, ctx: &mut Context<Self>) {
         let Role::Publishing(publishing) = &self.role else { return };
         let confirmed = publishing.publication.send(Vec::new()).into_actor(self);

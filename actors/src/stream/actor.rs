@@ -196,7 +196,7 @@ impl StreamActor {
     /// Lets the publisher go. Its room can be claimed by anyone from here on.
     fn become_vacant(&mut self, ctx: &mut Context<Self>) {
         self.end_publication(ctx);
-        // Nobody has seen anything that could go on.
+        // No viewer has seen anything that could go on.
         let is_blank = self.batcher.newest_ms().is_none();
         self.gap_since = (!is_blank && self.subscribers.are_watching()).then_some(self.received);
         let vacant = Ingest::vacant(if is_blank { Duration::ZERO } else { self.settings.grace });

@@ -28,7 +28,7 @@ pub(super) enum Ingest {
         numbers: NumberReserve,
         profile: PublisherProfile,
         events: Recipient<PublisherEvent>,
-        /// The publisher was asked to publish elsewhere: it keeps what it has until it leaves, whoever has the room.
+        /// The publisher was asked to publish elsewhere. It keeps its place until it leaves, even without the room.
         is_asked_to_move: bool,
         /// Its frames wait for the end of a publication on another node.
         succession: Option<Box<Succession>>,

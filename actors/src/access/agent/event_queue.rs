@@ -30,7 +30,7 @@ const ANSWER_MAX_BYTES: usize = 16 * 1024;
 pub(super) struct EventQueue {
     url: ServiceUrl,
     node: Rc<str>,
-    /// Tells this process from an earlier one of the same node, whose numbers began at 1 as well.
+    /// Distinguishes this process from an earlier one of the same node, whose numbers began at 1 as well.
     process: u64,
     waiting: VecDeque<Event>,
     is_sending: bool,

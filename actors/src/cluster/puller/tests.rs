@@ -39,7 +39,7 @@ impl Port {
         Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
-    /// As the registry tells of it.
+    /// As the registry describes it.
     fn origin(&self, node: &str, epoch: u64) -> Origin {
         let httpflv = self.0.local_addr().unwrap().to_string();
         let addresses = NodeAddresses { rtmp: String::new(), httpflv, hls: None };

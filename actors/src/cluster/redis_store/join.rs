@@ -170,7 +170,7 @@ impl Joining<'_> {
 
     /// Takes the lease from `other`, at once or when it has lapsed.
     async fn succeed(&self, other: Lease) -> Result<Result<(), JoinError>, StoreError> {
-        // We listen on these ports: whoever had them is dead.
+        // We listen on these ports: their earlier owner is dead.
         let is_predecessor = other.addresses == self.membership.addresses;
         let over = is_predecessor.then_some(other.incarnation);
         match self.lease(over).await? {

@@ -139,7 +139,7 @@ pub(super) fn lease_of(incarnation: &str, rtmp: &str, httpflv: &str, hls: &str) 
     Lease { incarnation: number(incarnation), addresses }
 }
 
-/// A number that a script wrote. Somebody else's text is a number that nobody has.
+/// A number that a script wrote. Any other text is a number that no one has.
 pub(super) fn number(text: &str) -> u64 {
     text.parse().unwrap_or(0)
 }

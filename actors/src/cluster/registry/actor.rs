@@ -187,7 +187,7 @@ impl RegistryActor {
         }))
     }
 
-    /// The claim is followed to its end even when nobody waits for it any more: it may succeed.
+    /// The claim is followed to its end even when its asker has left: it may succeed.
     fn ask_store(
         &mut self,
         ClaimRoom { room, proof, owner }: ClaimRoom,
@@ -251,7 +251,7 @@ impl RegistryActor {
         }
     }
 
-    /// Frees a room in the store. Whoever claims it meanwhile waits.
+    /// Frees a room in the store. Claims of it wait meanwhile.
     fn give_back(&mut self, claim: Claim, ctx: &mut Context<Self>) {
         let room = claim.room.clone();
         let (opener, free) = gate();
@@ -330,7 +330,7 @@ impl Supervised for RegistryActor {
     }
 }
 
-/// After a panic nobody renews the claims any more, so others will take the rooms: their publishers have to go.
+/// After a panic the claims are no longer renewed, so others will take the rooms: their publishers have to go.
 impl Drop for RegistryActor {
     fn drop(&mut self) {
         if self.is_leaving || self.claims.is_empty() {

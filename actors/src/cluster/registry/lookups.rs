@@ -19,7 +19,7 @@ const KNOWN_MAX: usize = 10_000;
 /// An answer to come, for all who wait for it.
 pub(super) type Pending<V> = Shared<LocalBoxFuture<'static, Result<V, StoreError>>>;
 
-/// Tells questions about the same apart.
+/// The identity of a question: there may be several about the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LookupId(u64);
 

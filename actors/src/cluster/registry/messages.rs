@@ -29,7 +29,7 @@ pub struct Claimed {
     pub numbers: NumberReserve,
 }
 
-/// Told to the owner of a claim that is no longer its own.
+/// The notice to the owner of a claim that is no longer its own.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct ClaimLost {

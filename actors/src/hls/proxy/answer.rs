@@ -17,7 +17,7 @@ pub enum Answer {
     Playlist(Arc<PlaylistText>),
     /// The segment.
     Segment(Arc<StoredSegment>),
-    /// The publisher's node refuses, for a reason that its viewers are told as well.
+    /// The publisher's node refuses, for a reason that its own viewers get as well.
     Refused(Arc<Refusal>),
     /// No other node publishes the room.
     Nowhere,

@@ -45,7 +45,7 @@ pub(super) fn route(
     }
 }
 
-/// Nobody has a playlist newer than the last node that had the room.
+/// No node has a newer playlist than the last one that had the room.
 fn playlist_route(trace: Trace) -> Route {
     match (trace.current, trace.holders.last()) {
         (Some(origin), _) => Route::Current(origin),

@@ -303,7 +303,7 @@ fn playlist(head: &HeaderMap, body: Bytes) -> Result<Answer, String> {
     }
 }
 
-/// Of RFC 9110's, those that are ASCII. Whoever builds the header of viewers' answers relies on it.
+/// Of RFC 9110's, those that are ASCII. The header of viewers' answers relies on it.
 fn can_be_in_tag(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x7e)
 }

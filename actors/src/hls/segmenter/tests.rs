@@ -100,11 +100,11 @@ impl Bench {
     }
 }
 
-/// A segmenter that the bench's stream has told of its publisher, who left.
+/// A segmenter that has heard from the bench's stream of its publisher, who left.
 async fn start_segmenter(hls: &HlsSessions, stream: &StreamHandle) -> Recipient<StreamEvent> {
     let segmenter =
         SegmenterActor::<TsContainer>::start(hls.store.clone(), stream.clone(), HlsForm::Ts, None);
-    // When the stream answers, it has told the segmenter what there is.
+    // When the stream answers, the segmenter has its events.
     stream.stats().await.unwrap();
     segmenter.send(StreamEvent::PublisherLeft).await.unwrap();
     segmenter
@@ -301,7 +301,7 @@ async fn a_room_that_goes_to_another_node_ends_here_and_begins_anew_when_it_is_b
     bench.pictures(100).await;
     assert_eq!(text(&session).await, before, "another node's media is not cut");
 
-    // The stream of the bench is published on this node, as its next segmenter is told.
+    // The stream of the bench is published on this node, as its next segmenter learns.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let next = bench.session().await.unwrap();
     assert!(matches!(next.playlist_state(Duration::ZERO).await, PlaylistState::Pending));

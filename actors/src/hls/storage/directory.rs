@@ -87,7 +87,7 @@ impl Directory {
         match written {
             Ok(()) => Ok(path.into()),
             Err(error) => {
-                // Half a file on a full disk helps nobody.
+                // Half a file on a full disk is of no use.
                 let _ = fs::remove_file(&unfinished);
                 Err(error)
             }

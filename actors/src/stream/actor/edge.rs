@@ -25,7 +25,7 @@ impl StreamActor {
             _ => return,
         };
         if puller.is_none() {
-            // Whoever looks again does not know how far the last one was.
+            // The next puller does not know how far the last one was.
             self.end_publication(ctx);
         }
         if let Ingest::Vacant { seeker, .. } = &mut self.ingest {

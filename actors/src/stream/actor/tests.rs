@@ -362,7 +362,7 @@ async fn a_stream_that_does_not_follow_turns_frames_down_and_loses_none() {
     let live = live_with(StreamSettings { flush: Flush::EveryTag, ..settings() }).await;
     let mut viewer = ProbeHandle::start();
     viewer.join(&live.stream, 0);
-    // Nobody else runs until the test waits, so that the mailbox fills.
+    // No other task runs until the test waits, so the mailbox fills.
     let refused =
         (0..).find_map(|at| match live.publication.try_send(vec![samples::keyframe(at)], Instant::now()) {
             Ok(()) => None,

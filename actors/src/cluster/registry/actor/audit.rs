@@ -37,7 +37,7 @@ impl RegistryActor {
         is_held || self.busy.contains_key(&claim.room)
     }
 
-    /// Tells a store that may have lost its memory which numbers were used under claims that have ended.
+    /// Reports the numbers that ended claims have used to a store that may have lost them.
     pub(super) fn reserve_again(&mut self, ctx: &mut Context<Self>) {
         let (store, used) = (self.store.clone(), self.numbers.used_before());
         let reserved = async move {
