@@ -11,7 +11,7 @@ const VERSION: &str = "v1";
 /// A key that lets its holder do one thing in one room until a time: `EXP.MAC`.
 ///
 /// ```
-/// use synctv_media::{access::{Action, Secret, SignedKey}, room::RoomName};
+/// use synctv_media::{access::{Action, Secret, SignedKey}, stream::room::RoomName};
 ///
 /// let secret = Secret::new(b"0123456789abcdef0123456789abcdef")?;
 /// let room = RoomName::new("camera-7")?;
