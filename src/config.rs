@@ -180,7 +180,7 @@ impl Config {
             rtmp_port: ports.rtmp,
             hls_port: ports.hls,
             tls_port: ports.tls,
-            webrtc: self.webrtc.address().is_some(),
+            webrtc: ports.has_webrtc,
             rtmp_url: self.addresses.public_rtmp_url.clone(),
             http_url: self.addresses.public_http_url.clone(),
             hls_url: self.addresses.public_hls_url.clone(),

@@ -43,7 +43,7 @@ impl Listeners {
                 HlsWhen::Always | HlsWhen::OnDemand => Some(bind("HLS_ADDR", config.addresses.hls_addr)?),
                 HlsWhen::Off => None,
             },
-            webrtc: config.webrtc.address().map(bind_udp).transpose()?,
+            webrtc: config.webrtc.bind()?,
             metrics: config.metrics.address().map(|addr| bind("METRICS_ADDR", addr)).transpose()?,
             tls: config.tls.address().map(|address| bind("TLS_ADDR", address)).transpose()?,
         })
@@ -56,6 +56,7 @@ impl Listeners {
             httpflv: port(&self.httpflv),
             hls: self.hls.as_ref().map(port),
             tls: self.tls.as_ref().map(port),
+            has_webrtc: self.webrtc.is_some(),
         }
     }
 
@@ -87,10 +88,6 @@ impl Listeners {
 
 fn bind(setting: &'static str, addr: SocketAddr) -> Result<TcpListener, RunError> {
     listen(addr).map_err(|source| RunError::Listen { setting, addr, source })
-}
-
-fn bind_udp(addr: SocketAddr) -> Result<UdpSocket, RunError> {
-    UdpSocket::bind(addr).map_err(|source| RunError::Listen { setting: "RTC_ADDR", addr, source })
 }
 
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {

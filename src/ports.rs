@@ -11,4 +11,6 @@ pub struct Ports {
     pub hls: Option<u16>,
     /// For all of them over TLS, unless it is off.
     pub tls: Option<u16>,
+    /// There is one for WebRTC viewers.
+    pub has_webrtc: bool,
 }

@@ -1,17 +1,24 @@
 //! WebRTC: its settings.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 
 use clap::{Args, value_parser};
+use log::warn;
 use synctv_actors::webrtc::{Hosts, WebRtcSettings};
+
+use crate::run_error::RunError;
+
+/// The UDP address if none is set.
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 8189));
 
 /// WebRTC viewers.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "WebRTC")]
 pub struct WebRtcArgs {
     /// UDP address for WebRTC viewers, or "off"
-    #[arg(long, env, default_value = "0.0.0.0:8189", value_parser = parse_address)]
-    pub rtc_addr: RtcAddr,
+    /// [default: 0.0.0.0:8189 if that is free, else "off"]
+    #[arg(long, env, value_parser = parse_address)]
+    pub rtc_addr: Option<RtcAddr>,
 
     /// Names and addresses at which WebRTC viewers reach this host, separated by commas
     /// [default: the addresses of its interfaces]
@@ -41,11 +48,24 @@ pub enum RtcAddr {
 }
 
 impl WebRtcArgs {
-    /// Returns the address of the UDP port, unless WebRTC is off.
-    pub fn address(&self) -> Option<SocketAddr> {
-        match self.rtc_addr {
-            RtcAddr::At(address) => Some(address),
-            RtcAddr::Off => None,
+    /// Opens the UDP port, unless WebRTC is off. Several nodes on one host are no reason not to start: the default address is
+    /// for the first of them.
+    pub(crate) fn bind(&self) -> Result<Option<UdpSocket>, RunError> {
+        let address = match self.rtc_addr {
+            Some(RtcAddr::Off) => return Ok(None),
+            Some(RtcAddr::At(address)) => address,
+            None => DEFAULT_ADDRESS,
+        };
+        match UdpSocket::bind(address) {
+            Ok(socket) => Ok(Some(socket)),
+            Err(source) if self.rtc_addr.is_some() => {
+                Err(RunError::Listen { setting: "RTC_ADDR", addr: address, source })
+            }
+            Err(reason) => {
+                warn!(address:% = address, reason:% = reason;
+                    "WebRTC is off: RTC_ADDR is not set, and its default address cannot be used");
+                Ok(None)
+            }
         }
     }
 

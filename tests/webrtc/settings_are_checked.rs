@@ -2,7 +2,10 @@
 
 use std::net::UdpSocket;
 
-use synctv_testkit::server::program;
+use synctv_testkit::{
+    http::request,
+    server::{TestServer, program},
+};
 
 fn refused(name: &str, value: &str) -> (Option<i32>, String) {
     let output = program().env(name, value).output().expect("the server runs");
@@ -20,6 +23,19 @@ fn a_bad_value_is_named() {
         let (code, text) = refused(name, value);
         assert!(code == Some(2) && text.contains(name) && text.contains(value), "{text}");
     }
+}
+
+#[test]
+fn several_servers_start_on_one_host_though_one_has_the_default_port() {
+    // Another program, or the first server, has it.
+    let _taken = UdpSocket::bind("0.0.0.0:8189");
+    let mut command = program();
+    command.env_remove("RTC_ADDR");
+    let server = TestServer::of(command);
+    let line = server.log.find("WebRTC is off", |line| line.text("msg").starts_with("WebRTC is off"));
+    assert_eq!(line.text("address"), "0.0.0.0:8189");
+    let info = request(server.http, "GET", "/api/v1/server").json();
+    assert_eq!(info["webrtc"], false);
 }
 
 #[test]
