@@ -15,7 +15,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     messages::{
-        Admit, CloseSession, Datagrams, EndSession, FindSession, Places, SessionEnded, StopIfIdle,
+        Accepted, Admit, CloseSession, Datagrams, EndSession, FindSession, Places, SessionEnded, StopIfIdle,
         ViewersIdle, Watch, WatchError, Watching,
     },
     routes::Routes,
@@ -31,6 +31,9 @@ const MEDIA_WAIT: Duration = Duration::from_secs(5);
 
 /// Interval at which the addresses in answers are looked up.
 const ADDRESSES_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Interval of the check for sessions whose actor ended in a panic.
+const ORPHANS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The pause after a failed read.
 const READ_PAUSE: Duration = Duration::from_millis(100);
@@ -126,6 +129,32 @@ impl WebRtcPortActor {
         self.rooms.entry(stream.id()).or_insert_with(start).clone()
     }
 
+    /// Takes the answer to an offer. The session may have ended before it came.
+    fn admitted(
+        &mut self,
+        id: SessionId,
+        accepted: Result<Accepted, WatchError>,
+    ) -> Result<Watching, WatchError> {
+        let Accepted { ufrag, answer } = accepted.inspect_err(|_| self.remove(id))?;
+        if !self.sessions.contains_key(&id) {
+            return Err(WatchError::Ended);
+        }
+        self.routes.add(id, ufrag);
+        Ok(Watching { id, answer })
+    }
+
+    fn remove(&mut self, id: SessionId) {
+        self.routes.remove(id);
+        self.sessions.remove(&id);
+    }
+
+    /// Removes sessions of actors that ended in a panic, without a word of their viewers.
+    fn remove_orphans(&mut self) {
+        let is_orphan = |(id, session): (&SessionId, &Session)| (!session.viewers.connected()).then_some(*id);
+        let orphans: Vec<_> = self.sessions.iter().filter_map(is_orphan).collect();
+        orphans.into_iter().for_each(|id| self.remove(id));
+    }
+
     fn session(&self, room: &RoomName, id: SessionId) -> Option<&Session> {
         self.sessions.get(&id).filter(|session| session.room == *room)
     }
@@ -160,6 +189,7 @@ impl Actor for WebRtcPortActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.read_on(ctx);
         ctx.run_interval(ADDRESSES_INTERVAL, Self::look_up_addresses);
+        ctx.run_interval(ORPHANS_INTERVAL, |port, _| port.remove_orphans());
     }
 }
 
@@ -176,7 +206,8 @@ impl Handler<Watch> for WebRtcPortActor {
         let (answer, answered) = oneshot::channel();
         let viewers = self.room(&stream, ctx);
         viewers.do_send(Admit { id, viewer, places, settings: self.peers.clone(), answer });
-        let room = stream.room().clone();
+        // Before the answer: the viewer may have left again when it comes.
+        self.sessions.insert(id, Session { room: stream.room().clone(), viewers });
         let answered = async move {
             match timeout(MEDIA_WAIT, answered).await {
                 Ok(Ok(accepted)) => accepted,
@@ -184,12 +215,7 @@ impl Handler<Watch> for WebRtcPortActor {
                 Err(_) => Err(WatchError::NoMedia),
             }
         };
-        Box::pin(answered.into_actor(self).map(move |accepted, port, _| {
-            let accepted = accepted?;
-            port.routes.add(id, accepted.ufrag);
-            port.sessions.insert(id, Session { room, viewers });
-            Ok(Watching { id, answer: accepted.answer })
-        }))
+        Box::pin(answered.into_actor(self).map(move |accepted, port, _| port.admitted(id, accepted)))
     }
 }
 
@@ -214,8 +240,7 @@ impl Handler<SessionEnded> for WebRtcPortActor {
     type Result = ();
 
     fn handle(&mut self, SessionEnded(id): SessionEnded, _: &mut Self::Context) {
-        self.routes.remove(id);
-        self.sessions.remove(&id);
+        self.remove(id);
     }
 }
 
