@@ -167,6 +167,7 @@ impl Config {
             app: self.addresses.rtmp_app.clone(),
             head_timeout: self.limits.handshake_timeout(),
             stall_timeout: self.viewers.stall_timeout(),
+            proxies: self.addresses.trust_proxy.clone(),
         }
     }
 

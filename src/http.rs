@@ -22,6 +22,7 @@ pub mod hls;
 mod live;
 mod page;
 mod path;
+mod proxies;
 mod range;
 mod refusal;
 mod request_head;
@@ -47,7 +48,6 @@ use synctv_actors::{
 use synctv_media::stream::room::RoomName;
 use tokio::{net::TcpStream, time::Instant};
 
-pub use self::settings::HttpSettings;
 use self::{
     api::{Api, ServerInfo},
     api_error::ApiError,
@@ -64,6 +64,7 @@ use self::{
     whep::Whep,
     write_timeout::WriteTimeout,
 };
+pub use self::{proxies::TrustedProxies, settings::HttpSettings};
 use crate::tls::TlsOnPlainPort;
 
 /// Time limit for the head of a request over the connection limit, which may be a probe's.
@@ -106,7 +107,7 @@ pub(crate) struct HttpSources {
     pub settings: HttpSettings,
     /// Serves live FLV.
     pub viewer_pool: ViewerPool,
-    /// Serves HLS, on a port that has that too.
+    /// Serves HLS, on a port that has that too: that of TLS, and the plain one behind a trusted proxy.
     pub hls: Option<HlsSources>,
     /// Answers WebRTC players, unless WebRTC is off.
     pub whep: Option<Whep>,
@@ -246,7 +247,8 @@ impl Port {
     ) -> Option<(RequestHead, Connection)> {
         let Some((request, room)) = self.live_request(&head) else { return Some((head, connection)) };
         let asked = Instant::now();
-        let found = live::find(&self.directory, &self.gatekeeper, request, &room, connection.peer).await;
+        let client = self.settings.proxies.client(connection.peer, request.forwarded_for.as_deref());
+        let found = live::find(&self.directory, &self.gatekeeper, request, &room, client).await;
         let protocol = viewer_kind(request).protocol(flv::format(request));
         if let Err(error) = &found {
             self.directory.metrics().joins.get((protocol, error.outcome())).inc();
@@ -254,21 +256,21 @@ impl Port {
         if let Err(NotServed::Room(OpenError::NotLive(_))) = found {
             return Some((head, connection));
         }
-        let Connection { mut wire, peer, permit } = connection;
+        let Connection { mut wire, permit, .. } = connection;
         match (found, &request.upgrade) {
             (Ok(_), Upgrade::OtherVersion) => refuse(wire, &ApiError::websocket_version()).await,
             (Ok(_), Upgrade::NoKey) => refuse(wire, &websocket::no_key()).await,
             (Ok(Some((stream, access))), _) => {
                 let (head, kind, format) =
                     (flv::response_head(request), viewer_kind(request), flv::format(request));
-                let viewer = NewViewer { wire, peer, head, permit, kind, format, access, asked };
+                let viewer = NewViewer { wire, peer: client, head, permit, kind, format, access, asked };
                 self.pool_entry.admit(&stream, viewer);
             }
             (Ok(None), _) => flv::send_and_close(&mut wire, &flv::response_head(request)),
             (Err(NotServed::Access(refusal)), _) => refuse(wire, &refusal.into()).await,
             (Err(NotServed::Room(error)), _) => {
                 let reason = error.source().map(ToString::to_string).unwrap_or_default();
-                info!(room = room.as_str(), peer:% = peer, why:% = error, reason = reason.as_str();
+                info!(room = room.as_str(), peer:% = client, why:% = error, reason = reason.as_str();
                     "viewer refused");
                 refuse(wire, &error.into()).await;
             }

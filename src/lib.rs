@@ -262,7 +262,8 @@ impl Node {
             settings: config.http_settings(),
             viewer_pool: ViewerPool::new(lag),
             directory: self.directory.clone(),
-            hls: None,
+            // Behind a proxy, there is one address for the page and its HLS.
+            hls: config.addresses.trust_proxy.is_on().then(|| self.hls_sources()).flatten(),
             whep,
         }
     }

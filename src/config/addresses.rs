@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::{parse::parse_app, public_url::PublicUrl};
+use crate::http::TrustedProxies;
 
 /// The addresses at which clients connect.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -40,4 +41,9 @@ pub struct AddressArgs {
     /// [default: none]
     #[arg(long, env, value_parser = PublicUrl::http)]
     pub public_hls_url: Option<PublicUrl>,
+
+    /// Proxies whose X-Forwarded-For, -Proto, -Host and -Prefix count: addresses and networks such as 10.0.0.0/8, separated by
+    /// commas; "off" for none
+    #[arg(long, env, default_value = "off", value_parser = TrustedProxies::parse)]
+    pub trust_proxy: TrustedProxies,
 }

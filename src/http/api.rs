@@ -61,6 +61,14 @@ impl ServerInfo {
         let Some(port) = self.tls_port else { return self.clone() };
         Self { tls: true, rtmp_port: port, hls_port: self.hls_port.map(|_| port), ..self.clone() }
     }
+
+    /// The same for those who reach this port at `url`, by a proxy: all of HTTP is there, unless the operator has set another
+    /// place.
+    pub fn behind(&self, url: &PublicUrl) -> Self {
+        let here = || Some(url.clone());
+        let hls_url = self.hls_url.clone().or_else(|| self.hls_port.and_then(|_| here()));
+        Self { http_url: self.http_url.clone().or_else(here), hls_url, ..self.clone() }
+    }
 }
 
 /// The API's state, which all worker threads share.

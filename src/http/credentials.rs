@@ -12,15 +12,18 @@ use synctv_media::{
     stream::room::RoomName,
 };
 
+use super::proxies;
+
 /// The value of the header `Authorization`.
 pub(super) fn authorization(request: &HttpRequest) -> Option<&str> {
     text(request, header::AUTHORIZATION.as_str())
 }
 
-/// The client's address.
+/// The client's address, behind the proxies that are trusted.
 pub(super) fn peer(request: &HttpRequest) -> SocketAddr {
     // The framework is always given one.
-    request.peer_addr().unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+    let peer = request.peer_addr().unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+    proxies::client(request, peer)
 }
 
 /// A request for access to a room.

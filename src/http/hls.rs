@@ -140,7 +140,7 @@ async fn framework(
 > {
     let site = web::Data::new(Site::new(sources, port.app.clone()));
     let serve = async |request: HttpRequest, site: web::Data<Site>| answer(&request, &site).await;
-    let app = App::new().app_data(site).default_service(web::to(serve));
+    let app = App::new().app_data(site).app_data(port.proxies.clone()).default_service(web::to(serve));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
     HttpService::<WriteTimeout<Wire>, _, _>::build()
         .keep_alive(KeepAlive::Timeout(IDLE_TIMEOUT))

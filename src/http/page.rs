@@ -25,7 +25,7 @@ pub(super) async fn watch(request: &HttpRequest, hls: &HlsOrigin) -> Result<Http
 
 /// `GET /console`.
 pub(super) async fn console(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
-    document(request, &CONSOLE, &HlsOrigin::None, policy::Frames::None).await
+    document(request, &CONSOLE, &HlsOrigin::Same, policy::Frames::None).await
 }
 
 /// `GET /assets/NAME`.

@@ -8,7 +8,7 @@ use synctv_media::access::Confidential;
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 
-use super::websocket::Upgrade;
+use super::{proxies::FORWARDED_FOR, websocket::Upgrade};
 
 /// The longest head. Browsers send all cookies of a site along, of 4 KiB each.
 pub(super) const HEAD_MAX_BYTES: usize = 32 * 1024;
@@ -35,6 +35,8 @@ pub(super) struct Request {
     pub query: Confidential,
     /// The `Host` header; empty without one.
     pub host: String,
+    /// The addresses that proxies have noted, from all headers of that name.
+    pub forwarded_for: Option<String>,
     pub authorization: Option<Confidential>,
     pub user_agent: Option<String>,
     /// HTTP/1.1, and not 1.0.
@@ -86,7 +88,7 @@ pub(super) enum HeadError {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Parsed {
     Partial,
-    Request(Request),
+    Request(Box<Request>),
     /// No HTTP/1: the framework answers it.
     Nonsense,
     TooLarge,
@@ -104,7 +106,7 @@ impl RequestHead {
             {
                 match parse(&bytes) {
                     Parsed::Partial => {}
-                    Parsed::Request(request) => return Ok(Self { bytes, request: Some(request) }),
+                    Parsed::Request(request) => return Ok(Self { bytes, request: Some(*request) }),
                     Parsed::Nonsense => return Ok(Self { bytes, request: None }),
                     Parsed::TooLarge => return Err(HeadError::TooLarge),
                 }
@@ -173,7 +175,8 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     match request.parse(bytes) {
         Ok(httparse::Status::Partial) if bytes.len() <= HEAD_MAX_BYTES => Parsed::Partial,
         Ok(httparse::Status::Complete(size_bytes)) if size_bytes <= HEAD_MAX_BYTES => {
-            Request::of(&request, size_bytes).map_or(Parsed::Nonsense, Parsed::Request)
+            Request::of(&request, size_bytes)
+                .map_or(Parsed::Nonsense, |request| Parsed::Request(Box::new(request)))
         }
         Ok(_) | Err(httparse::Error::TooManyHeaders) => Parsed::TooLarge,
         Err(_) => Parsed::Nonsense,
@@ -200,6 +203,7 @@ impl Request {
             path: path.to_owned(),
             query: Confidential::new(query),
             host: headers.text("host").unwrap_or_default().to_owned(),
+            forwarded_for: headers.list(FORWARDED_FOR),
             authorization: headers.text("authorization").map(Confidential::new),
             user_agent: headers.text("user-agent").map(ToOwned::to_owned),
             is_http_1_1,
@@ -223,6 +227,13 @@ impl<'h> Headers<'h> {
     /// The first header of this name. A value that is no text is none that is known here, but the header is there.
     fn text(&self, name: &str) -> Option<&'h str> {
         self.all(name).next().map(|value| std::str::from_utf8(value).unwrap_or_default())
+    }
+
+    /// The list that all headers of this name are, in their order (RFC 9110, section 5.3). `None` without any.
+    fn list(&self, name: &str) -> Option<String> {
+        let text = |value| std::str::from_utf8(value).unwrap_or_default();
+        let joined = self.all(name).map(|value| text(value).to_owned());
+        joined.reduce(|list, value| format!("{list},{value}"))
     }
 
     fn has(&self, name: &str) -> bool {
@@ -278,14 +289,14 @@ mod tests {
 
     fn request(head: &str) -> Request {
         match parse(head.as_bytes()) {
-            Parsed::Request(request) => request,
+            Parsed::Request(request) => *request,
             other => panic!("{other:?}"),
         }
     }
 
     fn head(text: &str) -> RequestHead {
         let Parsed::Request(request) = parse(text.as_bytes()) else { panic!("{text:?} is no request") };
-        RequestHead { bytes: text.as_bytes().into(), request: Some(request) }
+        RequestHead { bytes: text.as_bytes().into(), request: Some(*request) }
     }
 
     #[test]
@@ -320,6 +331,14 @@ mod tests {
     fn a_node_is_told_from_a_viewer() {
         let pull = request("GET /room.flv HTTP/1.1\r\nHost: a\r\nsynctv-pull: n1\r\n\r\n").pull;
         assert_eq!(pull, Some(Confidential::new("n1")));
+    }
+
+    #[test]
+    fn headers_of_one_name_are_one_list() {
+        let forwarded = |headers: &str| request(&format!("GET / HTTP/1.1\r\n{headers}\r\n")).forwarded_for;
+        assert_eq!(forwarded("Host: a\r\n"), None);
+        let two = "X-Forwarded-For: 1.1.1.1\r\nHost: a\r\nX-FORWARDED-FOR: 10.0.0.1, 10.0.0.2\r\n";
+        assert_eq!(forwarded(two).as_deref(), Some("1.1.1.1,10.0.0.1, 10.0.0.2"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::proxies::TrustedProxies;
+
 /// How long a connection may wait for its next request. Balancers keep theirs for 60 s, and a server that closes first
 /// closes upon a request now and then.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
@@ -15,4 +17,6 @@ pub struct HttpSettings {
     pub head_timeout: Duration,
     /// Time limit for a client that accepts nothing of an answer.
     pub stall_timeout: Duration,
+    /// The proxies whose word for their clients counts.
+    pub proxies: TrustedProxies,
 }

@@ -1,6 +1,6 @@
 //! The web framework's part of the port: everything but live media.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_http::{HttpService, KeepAlive, error::DispatchError};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
@@ -22,6 +22,7 @@ use super::{
     hls::{self, HlsSources},
     page::{self, policy::HlsOrigin},
     path::{self, Administered, Target},
+    proxies,
     rewind::Rewind,
     settings::HttpSettings,
     whep::{self, Whep},
@@ -61,6 +62,22 @@ impl Site {
         let (app, hls_origin) = (settings.app.clone(), HlsOrigin::of(&info));
         Self { app, api, info, hls_origin, health, hls, whep }
     }
+
+    /// The server's description for those who reach it as this request does.
+    fn info(&self, request: &HttpRequest) -> Cow<'_, ServerInfo> {
+        match proxies::public_url(request) {
+            Some(url) => Cow::Owned(self.info.behind(&url)),
+            None => Cow::Borrowed(&self.info),
+        }
+    }
+
+    /// The place of HLS for a page that this request asks for.
+    fn hls_origin(&self, request: &HttpRequest) -> &HlsOrigin {
+        match &self.hls_origin {
+            HlsOrigin::Port(_) if proxies::public_url(request).is_some() => &HlsOrigin::Same,
+            origin => origin,
+        }
+    }
 }
 
 /// The framework's service for one worker thread.
@@ -72,7 +89,7 @@ pub(super) async fn service(
     (),
 > {
     let site = web::Data::new(site);
-    let app = App::new().app_data(site).default_service(web::to(answer));
+    let app = App::new().app_data(site).app_data(settings.proxies.clone()).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |_| AppConfig::default());
     HttpService::<WriteTimeout<Rewind>, _, _>::build()
         // It gets one request at a time, behind which there is nothing to wait for.
@@ -94,7 +111,7 @@ async fn answer(request: HttpRequest, body: web::Payload, site: web::Data<Site>)
 
 async fn respond(request: &HttpRequest, body: web::Payload, site: &Site) -> Result<HttpResponse, ApiError> {
     match path::parse(request.path(), request.query_string(), &site.app) {
-        None => Err(ApiError::not_found(nothing_at(request.path(), &site.info))),
+        None => Err(ApiError::not_found(nothing_at(request.path(), &site.info(request)))),
         Some(Target::Administered(subject)) => administer(request, site, subject).await,
         Some(Target::Drain) => drain(request, site).await,
         Some(Target::Whep { room, session }) => {
@@ -114,16 +131,16 @@ async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<H
     match target {
         Target::Alive => Ok(site.health.alive().await),
         Target::Ready => Ok(site.health.ready().await),
-        Target::Home => page::home(request, &site.hls_origin).await,
+        Target::Home => page::home(request, site.hls_origin(request)).await,
         Target::Watch(room) => {
             room?;
-            page::watch(request, &site.hls_origin).await
+            page::watch(request, site.hls_origin(request)).await
         }
         Target::Asset(name) => page::asset(request, name).await,
         Target::Console => page::console(request).await,
         Target::Nodes => api.nodes(request).await,
         Target::ThisNode => api.this_node(request).await,
-        Target::Server => api::server(&site.info),
+        Target::Server => api::server(&site.info(request)),
         Target::Streams(None) => api.streams(request).await,
         Target::Streams(Some(room)) => api.streams_named(request, &room?).await,
         Target::Stream(room) => api.stream(request, &room?).await,
@@ -143,7 +160,7 @@ async fn administer(
 ) -> Result<HttpResponse, ApiError> {
     let api = &site.api;
     if !api.gatekeeper().has_administrators() {
-        return Err(ApiError::not_found(nothing_at(request.path(), &site.info)));
+        return Err(ApiError::not_found(nothing_at(request.path(), &site.info(request))));
     }
     match *request.method() {
         Method::OPTIONS => return Ok(preflight(ADMIN_METHODS)),
@@ -162,7 +179,7 @@ async fn administer(
 /// Like [`administer`], for the node itself.
 async fn drain(request: &HttpRequest, site: &Site) -> Result<HttpResponse, ApiError> {
     if !site.api.gatekeeper().has_administrators() {
-        return Err(ApiError::not_found(nothing_at(request.path(), &site.info)));
+        return Err(ApiError::not_found(nothing_at(request.path(), &site.info(request))));
     }
     match *request.method() {
         Method::OPTIONS => Ok(preflight(DRAIN_METHODS)),

@@ -93,7 +93,13 @@ pub fn try_exchange(server: SocketAddr, bytes: &[u8]) -> Option<Response> {
 
 /// Sends a request and reads nothing.
 pub fn send_get(socket: &mut TcpStream, path: &str) {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\n\r\n");
+    send_get_with(socket, path, &[]);
+}
+
+/// Like [`send_get`], with further headers.
+pub fn send_get_with(socket: &mut TcpStream, path: &str, headers: &[(&str, &str)]) {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\n{headers}\r\n");
     socket.write_all(request.as_bytes()).expect("the server takes the request");
 }
 

@@ -45,7 +45,7 @@ impl Request {
 
     /// Reads the next request, of which `read` has the beginning; `None` if the connection ends or is no HTTP. What
     /// follows it stays in `read`.
-    pub fn read(socket: &mut TcpStream, read: &mut Vec<u8>) -> Option<Self> {
+    pub fn read(socket: &mut impl Read, read: &mut Vec<u8>) -> Option<Self> {
         let mut buffer = [0; 16 * 1024];
         loop {
             if let Some((request, size_bytes)) = Self::parse(read)? {

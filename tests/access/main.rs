@@ -8,6 +8,7 @@ mod failures_are_slowed;
 mod hls_segments_have_a_key;
 mod nodes_share_a_secret;
 mod providers_keys_verify;
+mod proxies_name_their_clients;
 mod secrets_are_not_shown;
 mod service;
 mod settings_are_checked;

@@ -1,6 +1,7 @@
 //! The page in a real browser: one module a promise. Needs Chromium and its driver.
 
 mod a_proxy_may_add_a_prefix;
+mod a_proxy_may_speak_tls;
 mod browser;
 mod clips;
 mod flvjs_plays_the_same_address;

@@ -11,7 +11,7 @@ use synctv_testkit::{
 use crate::browser::Browser;
 
 /// The SHA-256 of the certificate's key, in base64.
-fn key_hash(authority: &TestAuthority) -> String {
+pub fn key_hash(authority: &TestAuthority) -> String {
     let certificate = authority.certificate();
     let pipe = format!(
         "openssl x509 -pubkey -noout -in {} | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | openssl base64",

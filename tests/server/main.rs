@@ -25,6 +25,7 @@ mod stops_without_waiting_for_peers;
 mod streams_start_decodable;
 mod times_fit_every_player;
 mod tracks_are_announced_when_they_come;
+mod trusted_proxies_name_the_address;
 mod video_begins_at_a_keyframe;
 mod viewers_join_within_the_window;
 mod viewers_survive_a_republish;

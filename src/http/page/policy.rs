@@ -13,8 +13,8 @@ pub(in crate::http) enum Frames {
 /// Where the page's HLS comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::http) enum HlsOrigin {
-    /// There is none.
-    None,
+    /// The page's own address, or nowhere.
+    Same,
     /// Another port of the host in the browser's address bar, which is not known here: a proxy in front may pass another
     /// name, or none.
     Port(u16),
@@ -26,7 +26,7 @@ impl HlsOrigin {
     /// Returns the one that a page finds in the server's description.
     pub fn of(info: &ServerInfo) -> Self {
         match (&info.hls_url, info.hls_port) {
-            (_, None) => Self::None,
+            (_, None) => Self::Same,
             (Some(url), Some(_)) => Self::At(url.clone()),
             (None, Some(port)) => Self::Port(port),
         }
@@ -37,7 +37,7 @@ impl HlsOrigin {
 /// element through.
 pub(in crate::http) fn of(hls: &HlsOrigin, frames: Frames) -> String {
     let hls = match hls {
-        HlsOrigin::None => String::new(),
+        HlsOrigin::Same => String::new(),
         HlsOrigin::Port(port) => format!(" *:{port}"),
         HlsOrigin::At(url) => format!(" {}", url.origin()),
     };
@@ -63,15 +63,15 @@ mod tests {
     #[test]
     fn media_come_from_here_and_from_the_port_of_hls() {
         assert_eq!(connect(&HlsOrigin::Port(81)), "connect-src 'self' *:81");
-        assert_eq!(connect(&HlsOrigin::None), "connect-src 'self'");
+        assert_eq!(connect(&HlsOrigin::Same), "connect-src 'self'");
         let url = PublicUrl::http("https://hls.example/a").unwrap();
         assert_eq!(connect(&HlsOrigin::At(url)), "connect-src 'self' https://hls.example");
     }
 
     #[test]
     fn only_where_it_is_meant_to_is_the_page_framed() {
-        assert!(of(&HlsOrigin::None, Frames::None).ends_with("frame-ancestors 'none'"));
-        assert!(of(&HlsOrigin::None, Frames::Any).ends_with("frame-ancestors *"));
-        assert!(!of(&HlsOrigin::None, Frames::Any).contains("unsafe"));
+        assert!(of(&HlsOrigin::Same, Frames::None).ends_with("frame-ancestors 'none'"));
+        assert!(of(&HlsOrigin::Same, Frames::Any).ends_with("frame-ancestors *"));
+        assert!(!of(&HlsOrigin::Same, Frames::Any).contains("unsafe"));
     }
 }
