@@ -92,6 +92,7 @@ impl NodeMetrics {
             hls.metrics().register(&mut counted);
             sources.hls_requests.register(&mut counted);
         }
+        sources.tls.register(&mut counted);
         sources.worker_lag.register(&mut counted);
         Self { sources, counted, rooms: RoomSeries::new(metrics_rooms) }
     }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use synctv_actors::tls::HandshakeCounts;
+use synctv_actors::{metrics::Registry, tls::HandshakeCounts};
 
 use super::validity::Validity;
 
@@ -26,6 +26,16 @@ struct CertificateMeters {
 }
 
 impl TlsMeters {
+    /// Registers the durations of handshakes under their name. All else is asked for at a scrape.
+    pub fn register(&self, registry: &mut Registry) {
+        let seconds = self.handshakes.seconds.clone();
+        registry.register(
+            "tls_handshake_seconds",
+            "Durations of TLS handshakes that opened a connection",
+            seconds,
+        );
+    }
+
     /// Takes the end of the certificate that is in use from now on.
     pub(super) fn show(&self, validity: Option<Validity>) {
         let end = validity.map_or(0, |validity| validity.not_after_unix_s);
@@ -47,7 +57,7 @@ impl TlsMeters {
 
     /// Returns how many handshakes ended in which way.
     pub fn handshakes(&self) -> [(&'static str, u64); 3] {
-        let HandshakeCounts { completed, failed, timed_out } = &*self.handshakes;
+        let HandshakeCounts { completed, failed, timed_out, .. } = &*self.handshakes;
         [("completed", completed), ("failed", failed), ("timed_out", timed_out)]
             .map(|(outcome, count)| (outcome, count.load(Ordering::Relaxed)))
     }

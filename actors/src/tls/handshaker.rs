@@ -19,10 +19,16 @@ use tokio::{
 };
 
 use super::wire::TlsWire;
+use crate::metrics::Histogram;
 
-/// How many handshakes of one thread may be under way. A peer that does not go on with its own holds a place, so there are
-/// more of them than a thread can make in a second. The others wait, with their time running.
+/// Maximum handshakes of one thread under way. A peer that does not go on with its own holds a place until it times out, so
+/// there are about as many as a thread can make in a second: fewer, and some hundred such peers would keep all others waiting.
+/// One takes 13 KB with half a ClientHello, 15 KB when it waits for the client's answer, and at most 31 KB, with as much of a
+/// ClientHello as is kept: 64 MB for a thread. Further ones wait, with their time running.
 const UNDER_WAY_MAX: usize = 2048;
+
+/// Upper bounds of the histogram of handshakes, in seconds.
+const SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
 
 /// Makes the handshakes of a port. Clones share its threads.
 #[derive(Debug, Clone)]
@@ -41,7 +47,7 @@ struct HandshakeThread {
 }
 
 /// Handshakes that ended, since the start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HandshakeCounts {
     /// Connections that were opened.
     pub completed: AtomicU64,
@@ -49,6 +55,15 @@ pub struct HandshakeCounts {
     pub failed: AtomicU64,
     /// Handshakes that took too long.
     pub timed_out: AtomicU64,
+    /// Durations of those that opened a connection, from its first byte on: the wait for a place, round trips and signature.
+    pub seconds: Histogram,
+}
+
+impl Default for HandshakeCounts {
+    fn default() -> Self {
+        let [completed, failed, timed_out] = Default::default();
+        Self { completed, failed, timed_out, seconds: Histogram::new(SECONDS) }
+    }
 }
 
 /// Why a connection was not opened.
@@ -82,12 +97,16 @@ impl Handshaker {
 
     /// Makes the handshake of `socket`. The connection belongs to the thread that asks.
     pub async fn accept(&self, socket: TcpStream) -> Result<TlsWire, HandshakeError> {
+        let began = Instant::now();
         let mut accepted = self.accept_elsewhere(socket).await;
         if let Ok(wire) = &mut accepted {
             wire.settle()?;
         }
         let count = match &accepted {
-            Ok(_) => &self.counts.completed,
+            Ok(_) => {
+                self.counts.seconds.observe(began.elapsed());
+                &self.counts.completed
+            }
             Err(HandshakeError::TimedOut(_)) => &self.counts.timed_out,
             Err(HandshakeError::Failed(_) | HandshakeError::Stopped) => &self.counts.failed,
         };

@@ -15,6 +15,10 @@ pub(super) const RECORD_MAX_BYTES: usize = 5 + (1 << 14) + 2048;
 /// The most that is kept of messages that are not whole, in bytes. A handshake message may span records.
 const PARTIAL_MAX_BYTES: usize = 64 * 1024;
 
+/// The same before the handshake is done, when the peer may be anyone: the longest record. A ClientHello has some hundred bytes,
+/// with keys that quantum computers cannot break two thousand.
+pub(super) const HELLO_MAX_BYTES: usize = RECORD_MAX_BYTES;
+
 /// Ciphertext beyond the plaintext that one call of [`TlsSession::seal`] may add, in bytes: a header, a nonce and a tag
 /// for each record, and replies such as a KeyUpdate.
 const OVERHEAD_MAX_BYTES: usize = 8 * 1024;
@@ -151,8 +155,9 @@ impl TlsSession {
     }
 
     fn keep(&mut self, rest: &[u8]) -> io::Result<()> {
-        if rest.len() > PARTIAL_MAX_BYTES {
-            let limit = format!("a TLS message has more than {PARTIAL_MAX_BYTES} bytes");
+        let max_bytes = if self.phase == TlsPhase::Handshake { HELLO_MAX_BYTES } else { PARTIAL_MAX_BYTES };
+        if rest.len() > max_bytes {
+            let limit = format!("a TLS message has more than {max_bytes} bytes");
             return Err(io::Error::new(io::ErrorKind::InvalidData, limit));
         }
         // Most often there is nothing, and then no memory is owned.
