@@ -27,19 +27,20 @@ fn the_distributions_ffmpeg_pushes_and_plays() {
 
 /// OBS verifies as well.
 #[test]
-fn a_new_ffmpeg_pushes_if_it_knows_the_authority() {
+fn those_that_verify_push_if_they_know_the_authority() {
     let authority = TestAuthority::new();
     let server = start(&authority, &[]);
     let push = |mut program: Command, room: &str| {
         program.args(["-stream_loop", "-1", "-re", "-i"]).arg(media_file(Media::AudioVideo));
         program.args(["-c", "copy", "-f", "flv", "-tls_verify", "1"]);
-        if room == "trusting" {
+        if room != "refusing" {
             program.arg("-ca_file").arg(authority.certificate_of_authority());
         }
         Process::start(program.arg(url(&server, room)).stderr(Stdio::null()))
     };
-    let _push = push(new_ffmpeg(), "trusting");
-    server.wait_for_publisher("trusting");
+    let _push = [push(ffmpeg(), "old"), push(new_ffmpeg(), "new")];
+    server.wait_for_publisher("old");
+    server.wait_for_publisher("new");
     let mut refusing = push(new_ffmpeg(), "refusing");
     assert!(!refusing.wait_for_exit().success(), "it does not know the authority");
     server.log.find("TLS connection refused", |line| line.mentions("TLS connection refused"));
