@@ -50,7 +50,7 @@ async fn publish(server: SocketAddr, app: &str, room: &str, accepted: impl FnOnc
         tokio::time::sleep_until(begin + due).await;
         client.send_frame(&frame);
         // The server sends pings.
-        rtmp::answer_what_came(&socket, &mut client)?;
+        rtmp::answer_what_came(|buffer| socket.try_read(buffer), &mut client)?;
         socket.write_all(&client.take_output()).await?;
     }
     Ok(())

@@ -33,9 +33,11 @@ pub fn commands(authority: &TestAuthority, port: u16, app: &str, room: &str) -> 
     let file = file.display();
     format!(
         "TLS with a certificate for localhost; browsers warn of it.\n\
+         Open   https://localhost:{port}/watch/{room}\n\
          Push   ffmpeg -re -i clip.mp4 -c:v libx264 -tune zerolatency -g 30 -c:a aac -f flv \\\n       \
          -tls_verify 1 -ca_file {file} rtmps://localhost:{port}/{app}/my-room\n\
          Watch  ffplay -tls_verify 1 -ca_file {file} https://localhost:{port}/{room}.flv\n\
-         Ask    curl --cacert {file} https://localhost:{port}/api/v1/streams\n"
+         Ask    curl --cacert {file} https://localhost:{port}/api/v1/streams\n\
+         Look   openssl s_client -connect localhost:{port} -CAfile {file} </dev/null\n"
     )
 }

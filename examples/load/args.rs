@@ -8,6 +8,9 @@ use synctv_testkit::tls::{self, TestAuthority};
 
 use crate::{case, hls};
 
+/// The settings of a client that speaks TLS; none for plain connections.
+pub type TlsClient = Option<Arc<ClientConfig>>;
+
 /// Puts load on a server and says how it did.
 #[derive(Debug, Clone, Parser)]
 pub struct Args {
@@ -74,6 +77,19 @@ pub struct Args {
     /// Watch over TLS at --http; the file has the certificate, PEM, of the authority to trust
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
+    /// Publish over TLS too, at --http
+    #[arg(long)]
+    pub rtmps: bool,
+    /// With --tls: so many viewers more, from a process of their own, who join within a second when the measurement begins.
+    /// They are not measured; the server's key is RSA
+    #[arg(long, default_value_t = 0)]
+    pub joiners: usize,
+    /// Start this server, publish to it in plain and over TLS in turn, and print what a publisher costs
+    #[arg(long, value_name = "SERVER")]
+    pub compare_publishers: Option<PathBuf>,
+    /// Start this server, and print how late its viewers' frames are without and with --joiners
+    #[arg(long, value_name = "SERVER")]
+    pub compare_joins: Option<PathBuf>,
     /// The authority of --tls.
     #[arg(skip)]
     pub authority: Option<Arc<TestAuthority>>,
@@ -81,13 +97,18 @@ pub struct Args {
 
 impl Args {
     /// The client's settings to trust the server, if viewers watch over TLS.
-    pub fn tls_client(&self) -> Result<Option<Arc<ClientConfig>>, Box<dyn Error>> {
+    pub fn tls_client(&self) -> Result<TlsClient, Box<dyn Error>> {
         let file = match (&self.authority, &self.tls_ca) {
             (Some(authority), _) => authority.certificate_of_authority(),
             (None, Some(file)) => file.clone(),
             (None, None) => return Ok(None),
         };
         Ok(Some(tls::client_config(&file)?))
+    }
+
+    /// The address to publish at, and the settings of TLS for it.
+    pub fn publishing_at(&self) -> Result<(SocketAddr, TlsClient), Box<dyn Error>> {
+        Ok(if self.rtmps { (self.http, self.tls_client()?) } else { (self.rtmp, None) })
     }
 
     /// A playlist outlives its publisher: over HLS, each run has rooms of its own.

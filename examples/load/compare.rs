@@ -17,9 +17,8 @@ pub fn run(
     let mut one_room = Vec::new();
     for case in &args.cases {
         let measure = || -> Result<_, Box<dyn Error>> {
-            let tls = args.authority.as_ref().map(|authority| authority.flags()).unwrap_or_default();
-            let flags = ["--hls", "off", "--flush-interval", &case.flush];
-            let flags: Vec<&str> = flags.into_iter().chain(tls.iter().map(String::as_str)).collect();
+            let flags = flags(&case.flush, args);
+            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
             let measured = {
                 let server = Server::start(server, &flags)?;
                 load(server.args(load_of(case, args)))?
@@ -57,8 +56,15 @@ pub fn run(
     Ok(())
 }
 
+/// The flags of a server without HLS.
+pub fn flags(flush: &str, args: &Args) -> Vec<String> {
+    let tls = args.authority.as_ref().map(|authority| authority.flags()).unwrap_or_default();
+    let flags = ["--hls", "off", "--flush-interval", flush];
+    flags.into_iter().map(ToOwned::to_owned).chain(tls).collect()
+}
+
 /// The one in the middle, by its `ratio`; one without any counts as the largest.
-fn median_by<T>(mut runs: Vec<T>, ratio: impl Fn(&T) -> Option<f64>) -> Option<T> {
+pub fn median_by<T>(mut runs: Vec<T>, ratio: impl Fn(&T) -> Option<f64>) -> Option<T> {
     runs.sort_by(|a, b| {
         let [a, b] = [a, b].map(|run| ratio(run).unwrap_or(f64::INFINITY));
         a.total_cmp(&b)

@@ -1,7 +1,8 @@
 //! A viewer's connection, plain or over TLS.
 
 use std::{
-    io::{self, Read, Write},
+    future::poll_fn,
+    io::{self, IoSlice, Read, Write},
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
@@ -11,7 +12,7 @@ use std::{
 use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 use synctv_testkit::tls::HOST;
 use tokio::{
-    io::{AsyncRead, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
 };
 
@@ -41,15 +42,18 @@ impl Connection {
         Ok(Self::Tls(Box::new(connection)))
     }
 
-    /// Sends a request.
-    pub async fn send(&mut self, request: &[u8]) -> io::Result<()> {
+    /// Has small writes sent at once.
+    pub fn set_nodelay(&self) -> io::Result<()> {
         match self {
-            Self::Plain(socket) => socket.write_all(request).await,
-            Self::Tls(connection) => {
-                connection.session.writer().write_all(request)?;
-                connection.flush().await
-            }
+            Self::Plain(socket) => socket.set_nodelay(true),
+            Self::Tls(connection) => connection.socket.set_nodelay(true),
         }
+    }
+
+    /// Sends all of it.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes).await?;
+        self.flush().await
     }
 
     /// Ready when there may be something to read.
@@ -86,11 +90,27 @@ impl TlsConnection {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        let mut ciphertext = Vec::new();
+        poll_fn(|task| self.poll_flush(task)).await
+    }
+
+    fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.session.wants_write() {
-            self.session.write_tls(&mut ciphertext)?;
+            match self.session.write_tls(&mut Ready(&self.socket)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.socket.poll_write_ready(task))?;
+                }
+                written => {
+                    written?;
+                }
+            }
         }
-        self.socket.write_all(&ciphertext).await
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes when what was written before is sent.
+    fn poll_write(&mut self, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_flush(task))?;
+        Poll::Ready(self.session.writer().write(bytes))
     }
 
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -116,8 +136,22 @@ impl TlsConnection {
     }
 }
 
-/// Reads what is there.
+/// Reads what is there, and writes what the socket takes.
 struct Ready<'s>(&'s TcpStream);
+
+impl Write for Ready<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(parts)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 impl Read for Ready<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -143,6 +177,29 @@ impl AsyncRead for Connection {
                     return Poll::Ready(Ok(()));
                 }
             }
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write(task, bytes),
+            Self::Tls(connection) => connection.poll_write(task, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_flush(task),
+            Self::Tls(connection) => connection.poll_flush(task),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(task),
+            Self::Tls(connection) => Pin::new(&mut connection.socket).poll_shutdown(task),
         }
     }
 }

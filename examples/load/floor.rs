@@ -1,5 +1,5 @@
-//! The floor: one thread, one contiguous write for each viewer and interval, nothing else. Over TLS, the library encrypts that
-//! into memory of its own, which costs as much CPU as into the floor's.
+//! The floor: one thread, one contiguous write for each viewer and interval, nothing else. Over TLS, that is encrypted for each
+//! into one buffer of the thread.
 
 use std::{
     io::{self, Read, Write},
@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustls::{ServerConfig, ServerConnection};
+use rustls::ServerConfig;
 use synctv_media::flv::{file_header, put_tag};
 use tokio::sync::watch;
 
-use crate::{publisher::Source, stage::Stage};
+use crate::{publisher::Source, sealed::Sealed, stage::Stage};
 
 /// Starts it. Viewers connect to the address that it gives, until the load is over.
 pub fn start(
@@ -41,7 +41,7 @@ fn serve(
     interval: Duration,
     stages: &watch::Receiver<Stage>,
 ) {
-    let mut viewers: Vec<Viewer> = Vec::new();
+    let (mut viewers, mut scratch): (Vec<Viewer>, _) = (Vec::new(), Vec::new());
     let mut source = Source::new(kbps, gop);
     let begin = Instant::now();
     let mut flush_at = interval;
@@ -55,42 +55,37 @@ fn serve(
         }
         // With no interval, every tag is a write of its own.
         flush_at = if interval.is_zero() { source.next_at() } else { flush_at + interval };
-        viewers.retain_mut(|viewer| viewer.send(&tags).is_ok());
+        viewers.retain_mut(|viewer| viewer.send(&tags, &mut scratch).is_ok());
     }
 }
 
 struct Viewer {
     socket: TcpStream,
-    session: Option<Box<ServerConnection>>,
+    sealed: Option<Box<Sealed>>,
 }
 
 impl Viewer {
     fn admit(listener: &TcpListener, tls: Option<Arc<ServerConfig>>) -> Option<Self> {
         let (mut socket, _) = listener.accept().ok()?;
         socket.set_nodelay(true).ok()?;
-        let mut session = None;
-        if let Some(config) = tls {
-            let mut connection = Box::new(ServerConnection::new(config).ok()?);
-            connection.set_buffer_limit(None);
-            while connection.is_handshaking() {
-                connection.complete_io(&mut socket).ok()?;
-            }
-            session = Some(connection);
-        }
         // The request is of no interest: there is one room.
-        let _ = socket.read(&mut [0; 1024]).ok()?;
-        let mut viewer = Self { socket, session };
-        viewer.send(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
-        viewer.send(&file_header(true, true)).ok()?;
+        let sealed = match tls {
+            Some(config) => Some(Box::new(Sealed::accept(&mut socket, config).ok()?)),
+            None => {
+                let _ = socket.read(&mut [0; 1024]).ok()?;
+                None
+            }
+        };
+        let (mut viewer, mut scratch) = (Self { socket, sealed }, Vec::new());
+        viewer.send(b"HTTP/1.1 200 OK\r\n\r\n", &mut scratch).ok()?;
+        viewer.send(&file_header(true, true), &mut scratch).ok()?;
         Some(viewer)
     }
 
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(session) = &mut self.session else { return self.socket.write_all(bytes) };
-        session.writer().write_all(bytes)?;
-        while session.wants_write() {
-            session.write_tls(&mut self.socket)?;
+    fn send(&mut self, bytes: &[u8], scratch: &mut Vec<u8>) -> io::Result<()> {
+        match &mut self.sealed {
+            Some(sealed) => self.socket.write_all(sealed.seal(bytes, scratch)?),
+            None => self.socket.write_all(bytes),
         }
-        Ok(())
     }
 }

@@ -5,6 +5,8 @@
 //! cargo run --release --example load -- --floor --viewers 1000       # the least that it can cost
 //! cargo run --release --example load -- --compare target/release/synctv-stream --runs 3    # the README's table
 //! cargo run --release --example load -- --tls --compare target/release/synctv-stream       # the same over TLS
+//! cargo run --release --example load -- --tls --compare-publishers target/release/synctv-stream --publishers 100
+//! cargo run --release --example load -- --tls --compare-joins target/release/synctv-stream --viewers 300 --joiners 1000
 //! cargo run --release --example load -- --hls 127.0.0.1:8081 --viewers 500     # the same over HLS
 //! cargo run --release --example load -- --hls-compare target/release/synctv-stream --gop 60    # its table
 //! ```
@@ -20,9 +22,12 @@ mod compare;
 mod connection;
 mod floor;
 mod hls;
+mod joiners;
 mod process;
 mod publisher;
+mod publisher_cost;
 mod report;
+mod sealed;
 mod server;
 mod stage;
 mod stamp;
@@ -36,13 +41,20 @@ use clap::Parser;
 use report::Report;
 use stage::Stage;
 use steps::{join, measure, start_publishers};
-use synctv_testkit::tls::TestAuthority;
+use synctv_testkit::tls::{KeyKind, TestAuthority};
 use tokio::sync::watch;
 
 fn main() -> Result<(), Box<dyn Error>> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let mut args = Args::parse();
-    args.authority = args.tls.then(|| Arc::new(TestAuthority::new()));
+    let key = if args.compare_joins.is_some() { KeyKind::Rsa } else { KeyKind::Ecdsa };
+    args.authority = args.tls.then(|| Arc::new(TestAuthority::with_key(key)));
+    if let Some(server) = &args.compare_publishers {
+        return publisher_cost::run(server, &args, |args| block_on(load(args)));
+    }
+    if let Some(server) = &args.compare_joins {
+        return joiners::run(server, &args, |args| block_on(load(args)));
+    }
     if let Some(server) = &args.compare {
         return compare::run(server, &args, |args| block_on(load(args)));
     }

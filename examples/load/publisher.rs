@@ -1,22 +1,22 @@
 //! A publisher: a synthetic stream over RTMP, 30 frames a second and AAC's 43 packets.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use rustls::ClientConfig;
 use synctv_media::{
     samples,
     stream::frame::{Frame, Track},
 };
 use synctv_testkit::rtmp::{self, Client};
 use tokio::{
-    io::AsyncWriteExt,
-    net::TcpStream,
     sync::{oneshot, watch},
     time::Instant,
 };
 
 use crate::{
     clock::now_us,
+    connection::Connection,
     stage::Stage,
     stamp::{INTER_NAL, KEYFRAME_NAL, STAMP_BYTES, STAMP_OFFSET, TAG_HEADER_BYTES},
 };
@@ -27,9 +27,10 @@ pub const FPS: u32 = 30;
 const AUDIO_STEP_US: u64 = 23_220;
 const AUDIO_BYTES: usize = 350;
 
-/// Starts to publish; the answer comes once the server has agreed.
+/// Starts to publish, over `tls` or plain without it; the answer comes once the server has agreed.
 pub fn start(
     server: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
     room: String,
     kbps: u32,
     gop: u32,
@@ -37,7 +38,7 @@ pub fn start(
 ) -> oneshot::Receiver<io::Result<()>> {
     let (ready, is_ready) = oneshot::channel();
     tokio::task::spawn_local(async move {
-        match connect(server, &room).await {
+        match connect(server, tls, &room).await {
             Ok((socket, client)) => {
                 let _ = ready.send(Ok(()));
                 if let Err(error) = publish(socket, client, kbps, gop, stages).await {
@@ -50,16 +51,20 @@ pub fn start(
     is_ready
 }
 
-async fn connect(server: SocketAddr, room: &str) -> io::Result<(TcpStream, Client)> {
-    let mut socket = TcpStream::connect(server).await?;
-    socket.set_nodelay(true)?;
+async fn connect(
+    server: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
+    room: &str,
+) -> io::Result<(Connection, Client)> {
+    let mut socket = Connection::open(server, tls).await?;
+    socket.set_nodelay()?;
     let mut client = Client::publisher("live", room);
     rtmp::start(&mut socket, &mut client).await?;
     Ok((socket, client))
 }
 
 async fn publish(
-    mut socket: TcpStream,
+    mut socket: Connection,
     mut client: Client,
     kbps: u32,
     gop: u32,
@@ -73,8 +78,8 @@ async fn publish(
     while *stages.borrow() != Stage::Over {
         tokio::time::sleep_until(begin + source.next_at()).await;
         client.send_frame(&source.next_frame());
-        rtmp::answer_what_came(&socket, &mut client)?;
-        socket.write_all(&client.take_output()).await?;
+        rtmp::answer_what_came(|buffer| socket.try_read(buffer), &mut client)?;
+        socket.send(&client.take_output()).await?;
     }
     Ok(())
 }

@@ -122,6 +122,11 @@ impl Report {
         )
     }
 
+    /// The latency's percentiles.
+    pub fn latency(&self) -> String {
+        percentiles(&mut self.0.borrow_mut().latencies_us)
+    }
+
     /// How many times the CPU of the floor it took.
     pub fn over(&self, floor: &Report) -> Option<f64> {
         Some(self.cpu_percent_each()? / floor.cpu_percent_each()?)
@@ -132,7 +137,8 @@ impl Report {
         Some(self.0.borrow().usage.as_ref()?.resident_bytes)
     }
 
-    fn cpu_percent_each(&self) -> Option<f64> {
+    /// The CPU for each viewer, or else each publisher, in percent of a core.
+    pub fn cpu_percent_each(&self) -> Option<f64> {
         self.0.borrow().cpu_percent_each()
     }
 }

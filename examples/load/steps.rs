@@ -6,6 +6,7 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use crate::{
     args::Args,
+    joiners::Joiners,
     process::{Meter, Usage},
     publisher,
     stage::Stage,
@@ -18,9 +19,11 @@ pub async fn start_publishers(
     stages: &watch::Receiver<Stage>,
 ) -> Result<(), Box<dyn Error>> {
     let begin = Instant::now();
+    let (address, tls) = args.publishing_at()?;
     for room in 0..args.publishers {
         tokio::time::sleep_until(begin + pause * room as u32).await;
-        let ready = publisher::start(args.rtmp, args.room(room), args.kbps, args.gop, stages.clone());
+        let ready =
+            publisher::start(address, tls.clone(), args.room(room), args.kbps, args.gop, stages.clone());
         ready.await??;
     }
     Ok(())
@@ -49,6 +52,8 @@ where
 pub async fn measure(args: &Args, stage: &watch::Sender<Stage>) -> Result<Option<Usage>, Box<dyn Error>> {
     let meter = Meter::start(args.server_pid, args.floor);
     stage.send(Stage::Measuring)?;
+    // It is killed with this scope, if it has not ended.
+    let _joiners = Joiners::start(args)?;
     tokio::time::sleep(Duration::from_secs_f64(args.measure_s)).await;
     stage.send(Stage::Over)?;
     Ok(meter.and_then(Meter::stop))
