@@ -1,11 +1,14 @@
 //! WebRTC: its settings.
 
+mod ice_servers;
+
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 
 use clap::{Args, value_parser};
 use log::warn;
 use synctv_actors::webrtc::{Hosts, WebRtcSettings};
 
+pub use self::ice_servers::IceServers;
 use crate::run_error::RunError;
 
 /// The UDP address if none is set.
@@ -36,6 +39,15 @@ pub struct WebRtcArgs {
     /// Packets of video that are kept for each WebRTC viewer, for retransmission
     #[arg(long, env, default_value_t = 256, value_parser = value_parser!(u16).range(16..=4096))]
     pub rtc_rtx_packets: u16,
+
+    /// STUN and TURN servers for WebRTC viewers, separated by commas: stun:HOST:PORT, turn:USER:PASSWORD@HOST:PORT
+    /// [default: none]
+    #[arg(long, env, hide_env_values = true)]
+    pub rtc_ice_servers: Option<IceServers>,
+
+    /// Rate of AAC in stereo that becomes Opus for WebRTC viewers, in kbit/s; mono gets two thirds
+    #[arg(long, env, default_value_t = 96, value_parser = value_parser!(u16).range(24..=256))]
+    pub rtc_audio_kbps: u16,
 }
 
 /// The UDP address of WebRTC viewers.
@@ -76,6 +88,7 @@ impl WebRtcArgs {
             viewers_max: self.rtc_viewers_max as usize,
             joining_max: self.rtc_joining_max as usize,
             rtx_packets: self.rtc_rtx_packets.into(),
+            audio_kbps: self.rtc_audio_kbps,
         }
     }
 }

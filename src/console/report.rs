@@ -9,7 +9,7 @@ use synctv_actors::{
 };
 
 use crate::http::{
-    api::{audio_name, video_name},
+    api::{WebRtcState, audio_name, video_name},
     health::Standing,
 };
 
@@ -69,6 +69,8 @@ pub(super) struct RoomReport {
     /// Negative if audio is ahead.
     video_after_audio_ms: Option<i64>,
     has_b_frames: bool,
+    /// `None` while it is not known.
+    webrtc: Option<WebRtcState>,
     lacks_keyframes: bool,
     bitrate_kbps: Option<u64>,
     /// By protocol; `pull` are other nodes.
@@ -127,6 +129,7 @@ impl RoomReport {
             keyframe_interval_ms: stats.keyframe_interval_ms,
             video_after_audio_ms: stats.video_after_audio_ms,
             has_b_frames: stats.has_b_frames,
+            webrtc: stats.webrtc.as_ref().map(WebRtcState::from),
             lacks_keyframes: stats.lacks_keyframes,
             bitrate_kbps: stats.bitrate_kbps,
             viewers,

@@ -2,6 +2,7 @@
 
 mod nodes;
 mod rooms;
+mod webrtc_state;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +19,10 @@ use synctv_media::{access::Refusal, stream::room::RoomName};
 use tokio::{sync::Mutex, time::Instant};
 
 use self::rooms::{LocalStream, Rooms};
-pub(crate) use self::rooms::{audio_name, video_name};
+pub(crate) use self::{
+    rooms::{audio_name, video_name},
+    webrtc_state::WebRtcState,
+};
 use super::{api_error::ApiError, cors, credentials, hls::HlsViewers};
 use crate::{config::public_url::PublicUrl, console::Console, drain::DrainOrder};
 

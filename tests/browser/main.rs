@@ -22,4 +22,5 @@ mod the_console_shows_nodes_and_rooms;
 mod tracks_come_and_go;
 mod trouble_is_explained;
 mod webrtc_plays;
+mod webrtc_plays_other_codecs;
 mod what_fails_is_tried_again;

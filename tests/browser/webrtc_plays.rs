@@ -13,9 +13,10 @@ use synctv_testkit::{
 
 use crate::browser::Browser;
 
-/// The least that a player of WHEP does. `globalThis.played` is its connection, `status` what the server said.
-const PLAYER: &str = "
-  const play = async (path) => {
+/// The least that a player of WHEP does. `globalThis.played` is its connection, `said` the server's answer, which `change` may
+/// rewrite.
+pub const PLAYER: &str = "
+  const play = async (path, change = (sdp) => sdp) => {
     const peer = new RTCPeerConnection();
     globalThis.played = peer;
     peer.addTransceiver('video', { direction: 'recvonly' });
@@ -34,14 +35,14 @@ const PLAYER: &str = "
     const text = await response.text();
     globalThis.status_ = response.status;
     globalThis.said = text;
-    if (response.status === 201) await peer.setRemoteDescription({ type: 'answer', sdp: text });
+    if (response.status === 201) await peer.setRemoteDescription({ type: 'answer', sdp: change(text) });
   };";
 
 /// A browser, a server, and a publisher of a clip in the room.
-struct Stage {
-    browser: Browser,
-    server: TestServer,
-    _publisher: Process,
+pub struct Stage {
+    pub browser: Browser,
+    pub server: TestServer,
+    pub _publisher: Process,
 }
 
 /// Waits until a clip is published in the room, and has it played.
@@ -49,15 +50,28 @@ fn play(room: &str, clip: &Path, path: &str) -> Stage {
     play_of(ffmpeg(), room, clip, path)
 }
 
-fn play_of(program: Command, room: &str, clip: &Path, path: &str) -> Stage {
+pub fn play_of(program: Command, room: &str, clip: &Path, path: &str) -> Stage {
+    let stage = publish_of(program, room, clip);
+    stage.play(&format!("'{path}'"));
+    stage
+}
+
+/// Waits until a clip is published in the room.
+pub fn publish_of(program: Command, room: &str, clip: &Path) -> Stage {
     // In its turn: what is pushed meanwhile would take the processor from another test.
     let browser = Browser::start();
     let server = TestServer::start(&["--rtc-addr", "127.0.0.1:0"]);
     let _publisher = push_on_and_on(program, clip, &server.rtmp_url(room));
     server.wait_for_publisher(room);
     browser.open(&server.url("/healthz"));
-    browser.run(&format!("{PLAYER}; play('{path}');"));
     Stage { browser, server, _publisher }
+}
+
+impl Stage {
+    /// Has the room played. `arguments`: those of `play` in [`PLAYER`].
+    pub fn play(&self, arguments: &str) {
+        self.browser.run(&format!("{PLAYER}; play({arguments});"));
+    }
 }
 
 /// A clip of ten seconds, 30 frames a second and a keyframe every four, with further options of x264.

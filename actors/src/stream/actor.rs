@@ -405,7 +405,7 @@ impl Handler<GetStats> for StreamActor {
 
     fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
         let is_fed = matches!(self.state(), StreamState::Live(_));
-        MessageResult(self.stats.report(&self.batcher, is_fed))
+        MessageResult(self.stats.report(&self.batcher, &self.gops, is_fed))
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::{
 use synctv_media::{
     codec::frame_size::FrameSize,
     flv::{audio::AudioCodec, video::VideoCodec},
-    stream::{batcher::Batcher, bitrate::BitrateMeter},
+    stream::{batcher::Batcher, bitrate::BitrateMeter, gop::GopCache},
+    webrtc::playability::{Examiner, Playability},
 };
 
 use crate::clock::{SteadyClock, unix_ms};
@@ -42,6 +43,8 @@ pub struct StreamStats {
     pub video_after_audio_ms: Option<i64>,
     /// Frames are presented in another order than they are decoded in.
     pub has_b_frames: bool,
+    /// What viewers over WebRTC get of it, once that is known.
+    pub webrtc: Option<Playability>,
     /// The mean over the last seconds, in kbit/s, once there is one.
     pub bitrate_kbps: Option<u64>,
 }
@@ -57,6 +60,7 @@ pub(super) struct StatsMeter {
     keyframe_ms: Option<i64>,
     keyframe_interval_ms: Option<i64>,
     has_warned_of_interval: bool,
+    examiner: Examiner,
 }
 
 impl Default for StatsMeter {
@@ -69,6 +73,7 @@ impl Default for StatsMeter {
             keyframe_ms: None,
             keyframe_interval_ms: None,
             has_warned_of_interval: false,
+            examiner: Examiner::default(),
         }
     }
 }
@@ -85,7 +90,8 @@ impl StatsMeter {
     }
 
     /// Describes a stream with this media. What only a publisher can have is left out while there is none.
-    pub fn report(&self, media: &Batcher, is_fed: bool) -> StreamStats {
+    pub fn report(&mut self, media: &Batcher, gops: &GopCache, is_fed: bool) -> StreamStats {
+        let webrtc = self.examiner.examine(gops.newest()).filter(|_| is_fed);
         let (headers, tracks) = (media.headers(), media.tracks());
         StreamStats {
             origin: self.origin.clone(),
@@ -100,6 +106,7 @@ impl StatsMeter {
             keyframe_interval_ms: self.keyframe_interval_ms.filter(|_| is_fed),
             video_after_audio_ms: media.video_after_audio_ms().filter(|_| is_fed),
             has_b_frames: media.has_b_frames(),
+            webrtc,
         }
     }
 

@@ -9,7 +9,10 @@ use actix::{
 use log::{debug, error, info, warn};
 use synctv_media::{
     stream::room::RoomName,
-    webrtc::peer::{PeerSettings, is_check, ufrag},
+    webrtc::{
+        audio::rate::OpusRate,
+        peer::{PeerSettings, is_check, ufrag},
+    },
 };
 use tokio::{sync::oneshot, time::timeout};
 
@@ -125,7 +128,8 @@ impl WebRtcPortActor {
     fn room(&mut self, stream: &StreamHandle, ctx: &Context<Self>) -> Addr<WebRtcViewersActor> {
         self.rooms.retain(|_, viewers| viewers.connected());
         let port = Port { ended: ctx.address().recipient(), idle: ctx.address().recipient() };
-        let start = || WebRtcViewersActor::start(stream, self.socket.clone(), port);
+        let rate = OpusRate(self.settings.audio_kbps);
+        let start = || WebRtcViewersActor::start(stream, self.socket.clone(), port, rate);
         self.rooms.entry(stream.id()).or_insert_with(start).clone()
     }
 

@@ -21,6 +21,8 @@ pub struct WebRtcSettings {
     pub joining_max: usize,
     /// Packets of video that are kept for each viewer, for retransmission.
     pub rtx_packets: usize,
+    /// The rate of stereo that is transcoded, in kbit/s.
+    pub audio_kbps: u16,
 }
 
 /// The addresses at which viewers reach this host.

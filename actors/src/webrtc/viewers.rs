@@ -9,9 +9,11 @@ use log::warn;
 use synctv_media::{
     stream::{batch::Batches, gop::JoinPoint},
     webrtc::{
+        audio::rate::OpusRate,
         gop::RtpGop,
-        packetizer::{MediaProfile, Packetizer, Unit},
+        packetizer::{MediaProfile, Packetizer, Unit, VideoProfile},
         peer::Peer,
+        playability::Limit,
     },
 };
 use tokio::time::Instant;
@@ -65,18 +67,25 @@ pub(super) struct WebRtcViewersActor {
     /// The addresses that were offered last.
     offered: Vec<SocketAddr>,
     idle_since: Option<Instant>,
-    has_warned: bool,
+    warned: Warned,
+}
+
+/// What the log says already of this publisher.
+#[derive(Default)]
+struct Warned {
+    video: bool,
+    audio: bool,
 }
 
 impl WebRtcViewersActor {
     /// Starts it on the stream's thread.
-    pub fn start(stream: &StreamHandle, socket: WebRtcSocket, port: Port) -> Addr<Self> {
+    pub fn start(stream: &StreamHandle, socket: WebRtcSocket, port: Port, rate: OpusRate) -> Addr<Self> {
         let subscription = Subscription::new(stream.clone(), SubscriberRole::Viewers);
         Self::start_in_arbiter(stream.thread().arbiter(), move |_| Self {
             subscription,
             socket,
             port,
-            packetizer: Packetizer::default(),
+            packetizer: Packetizer::new(rate),
             gop: RtpGop::default(),
             units: Vec::new(),
             has_media: false,
@@ -84,7 +93,7 @@ impl WebRtcViewersActor {
             waiting: Vec::new(),
             offered: Vec::new(),
             idle_since: None,
-            has_warned: false,
+            warned: Warned::default(),
         })
     }
 
@@ -210,25 +219,30 @@ impl WebRtcViewersActor {
         }
     }
 
-    /// Says in the log what viewers miss.
+    /// Writes down what viewers miss.
     fn warn_once(&mut self) {
-        if std::mem::replace(&mut self.has_warned, true) {
+        let room = self.stream().room().as_str();
+        if let (false, Some(why)) = (self.warned.audio, self.packetizer.why_no_audio()) {
+            warn!(room = room, why:% = why; "WebRTC viewers get no audio");
+            self.warned.audio = true;
+        }
+        if self.warned.video {
             return;
         }
         let room = self.stream().room().as_str();
-        if let Some(why) = self.packetizer.why_no_audio() {
-            warn!(room = room, why:% = why; "WebRTC viewers get no audio");
-        } else if let Err(unplayable) = self.packetizer.profile() {
+        if let Err(unplayable) = self.packetizer.profile() {
             warn!(room = room, why:% = unplayable; "stream cannot be watched over WebRTC");
-        } else {
-            self.has_warned = false;
+            self.warned.video = true;
+        } else if self.packetizer.drops_frames() {
+            warn!(room = room, why:% = Limit::FramesDropped; "WebRTC viewers get fewer frames");
+            self.warned.video = true;
         }
     }
 
     fn publisher_changed(&mut self) {
         self.packetizer.end_publisher();
         self.has_media = false;
-        self.has_warned = false;
+        self.warned = Warned::default();
         self.miss();
     }
 
@@ -279,7 +293,11 @@ impl WebRtcViewersActor {
 
 /// Returns `true` if a viewer whose offer was answered for one profile can decode another.
 fn is_playable(agreed: MediaProfile, now: MediaProfile) -> bool {
-    agreed.video.is_some() == now.video.is_some() && (agreed.has_opus || !now.has_opus)
+    let has_same_video = match (agreed.video, now.video) {
+        (Some(VideoProfile::H264(_)), Some(VideoProfile::H264(_))) => true,
+        (agreed, now) => agreed == now,
+    };
+    has_same_video && (agreed.has_opus || !now.has_opus)
 }
 
 /// The clock of the tests, which can be paused.

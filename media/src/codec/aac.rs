@@ -124,6 +124,13 @@ impl AacConfig {
     }
 }
 
+/// Returns whether a configuration names an extension, spectral band replication or parametric stereo (HE-AAC). An encoder
+/// may leave that to the frames.
+pub fn has_extension(config: &[u8]) -> bool {
+    let object_type = config.first().map(|first| u32::from(first >> 3));
+    matches!(object_type, Some(OBJECT_TYPE_SBR | OBJECT_TYPE_PS))
+}
+
 /// A frame (raw_data_block, section 4.4.2.1) in which no element has any spectral data: silence at any sampling frequency.
 /// `None` for layouts that have no channel configuration.
 pub fn silent_frame(configuration: u8) -> Option<Vec<u8>> {

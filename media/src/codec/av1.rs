@@ -39,25 +39,52 @@ impl Av1Record {
 
 /// Width and height that the sequence header OBU in a record names, if there is one.
 pub(super) fn frame_size(record: &[u8]) -> Option<(u32, u32)> {
-    let mut rest = record.get(4..)?;
-    loop {
-        let (kind, payload, behind) = split_obu(rest)?;
-        if kind == SEQUENCE_HEADER_OBU {
-            return sequence_size(payload);
-        }
-        rest = behind;
+    let sequence = obus(record.get(4..)?).find(|obu| obu.kind == SEQUENCE_HEADER_OBU)?;
+    sequence_size(sequence.payload)
+}
+
+/// An open bitstream unit (AV1, section 5.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Obu<'a> {
+    /// obu_type.
+    pub kind: u8,
+    /// The unit without its header.
+    pub payload: &'a [u8],
+    first: u8,
+    extension: Option<u8>,
+}
+
+const HAS_EXTENSION: u8 = 4;
+const HAS_SIZE: u8 = 2;
+
+impl Obu<'_> {
+    /// Returns the header without its size field, and how many bytes that is.
+    pub fn header_without_size(&self) -> ([u8; 2], usize) {
+        let header = [self.first & !HAS_SIZE, self.extension.unwrap_or_default()];
+        (header, 1 + usize::from(self.extension.is_some()))
     }
 }
 
-/// The type and payload of the first OBU (AV1, section 5.3), and what is behind it.
-fn split_obu(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (header, mut rest) = bytes.split_first()?;
-    if header & 4 != 0 {
-        rest = rest.get(1..)?;
+/// The units in `bytes`, up to one that is cut short.
+pub fn obus(bytes: &[u8]) -> impl Iterator<Item = Obu<'_>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (obu, behind) = split_obu(rest)?;
+        rest = behind;
+        Some(obu)
+    })
+}
+
+fn split_obu(bytes: &[u8]) -> Option<(Obu<'_>, &[u8])> {
+    let (&first, mut rest) = bytes.split_first()?;
+    let mut extension = None;
+    if first & HAS_EXTENSION != 0 {
+        let (&byte, behind) = rest.split_first()?;
+        (extension, rest) = (Some(byte), behind);
     }
-    let size = if header & 2 != 0 { leb128(&mut rest)? } else { rest.len() };
+    let size = if first & HAS_SIZE != 0 { leb128(&mut rest)? } else { rest.len() };
     let (payload, behind) = rest.split_at_checked(size)?;
-    Some((header >> 3 & 0x0F, payload, behind))
+    Some((Obu { kind: first >> 3 & 0x0F, payload, first, extension }, behind))
 }
 
 fn leb128(bytes: &mut &[u8]) -> Option<usize> {

@@ -100,6 +100,11 @@ impl GopCache {
         })
     }
 
+    /// The batches of the newest group.
+    pub fn newest(&self) -> impl Iterator<Item = &Arc<Batch>> {
+        self.gops.back().into_iter().flat_map(|gop| &gop.batches)
+    }
+
     /// Drops all groups, as when the publisher is disconnected and its media is past.
     pub fn clear(&mut self) {
         self.gops.clear();

@@ -1,7 +1,5 @@
 //! H.264 in RTP payloads (RFC 6184, packetization mode 1).
 
-use std::sync::Arc;
-
 use crate::{
     codec::{
         avc::parse_avcc,
@@ -9,7 +7,10 @@ use crate::{
         reordering::h264_reorder_frames,
         slices::NalUnits,
     },
-    webrtc::payload::PAYLOAD_MAX_BYTES,
+    webrtc::{
+        order::FrameTraits,
+        payload::{PAYLOAD_MAX_BYTES, Payloads},
+    },
 };
 
 const SLICE_TYPES: std::ops::RangeInclusive<u8> = 1..=5;
@@ -29,17 +30,6 @@ pub struct H264Packetizer {
     config: ActiveConfig,
 }
 
-/// An access unit in RTP payloads.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct H264Payloads {
-    /// The payloads, of which the last one gets the marker.
-    pub payloads: Vec<Arc<[u8]>>,
-    /// No later frame needs it: all its slices have `nal_ref_idc` 0.
-    pub is_disposable: bool,
-    /// Decoding begins anew with it.
-    pub is_idr: bool,
-}
-
 impl H264Packetizer {
     /// Reads the record of a sequence header; `None` if it cannot be read.
     pub fn new(record: &[u8]) -> Option<Self> {
@@ -53,36 +43,50 @@ impl H264Packetizer {
         h264_reorder_frames(sps)
     }
 
+    /// Returns the traits of an access unit: it is disposable if all its slices have `nal_ref_idc` 0. `None` if it has no slice.
+    pub fn traits(&self, access_unit: &[u8]) -> Option<FrameTraits> {
+        let config = self.config.config();
+        let nals = NalUnits::new(config.syntax, config.length_bytes, access_unit).into_iter().flatten();
+        let slices = nals.filter(|nal| is_slice(nal)).map(|slice| FrameTraits {
+            is_disposable: slice.first().is_some_and(|first| first & NAL_REF_IDC == 0),
+            is_refresh: NalSyntax::H264.type_of(slice) == Some(IDR),
+            is_reordered: false,
+        });
+        slices.reduce(|all, one| FrameTraits {
+            is_disposable: all.is_disposable && one.is_disposable,
+            is_refresh: all.is_refresh || one.is_refresh,
+            is_reordered: false,
+        })
+    }
+
     /// Packetizes an access unit. One that decoding can start at gets the parameter sets in front. Delimiters,
-    /// supplemental information and filler are of no use over RTP and left out. `None` if nothing is left.
-    pub fn packetize(&mut self, access_unit: &[u8], is_start: bool) -> Option<H264Payloads> {
+    /// supplemental information and filler are of no use over RTP and left out. `None` if it has no slice.
+    pub fn packetize(&mut self, access_unit: &[u8], is_start: bool) -> Option<Payloads> {
         // An access unit that cannot be read has no parameter sets.
         let _ = self.config.update(access_unit);
+        self.traits(access_unit)?;
         let config = self.config.config();
-        let mut packets = H264Payloads { is_disposable: true, ..H264Payloads::default() };
+        let mut payloads = Vec::new();
         if is_start {
-            put_parameter_sets(&config.parameter_sets, &mut packets.payloads);
+            put_parameter_sets(&config.parameter_sets, &mut payloads);
         }
-        let mut has_slice = false;
         for nal in NalUnits::new(config.syntax, config.length_bytes, access_unit).into_iter().flatten() {
-            let Some(kind) = NalSyntax::H264.type_of(nal) else { continue };
-            if SLICE_TYPES.contains(&kind) {
-                has_slice = true;
-                packets.is_disposable &= nal.first().is_some_and(|first| first & NAL_REF_IDC == 0);
-                packets.is_idr |= kind == IDR;
-            }
-            let is_new_set =
-                matches!(kind, SPS | PPS) && !config.parameter_sets.iter().any(|set| **set == *nal);
-            if SLICE_TYPES.contains(&kind) || is_new_set {
-                put_nal(nal, &mut packets.payloads);
+            let is_set = matches!(NalSyntax::H264.type_of(nal), Some(SPS | PPS));
+            let is_new_set = is_set && !config.parameter_sets.iter().any(|set| **set == *nal);
+            if is_slice(nal) || is_new_set {
+                put_nal(nal, &mut payloads);
             }
         }
-        has_slice.then_some(packets)
+        Some(payloads)
     }
 }
 
+fn is_slice(nal: &[u8]) -> bool {
+    NalSyntax::H264.type_of(nal).is_some_and(|kind| SLICE_TYPES.contains(&kind))
+}
+
 /// Puts parameter sets into one packet, or into one each if they do not fit.
-fn put_parameter_sets(sets: &[Box<[u8]>], payloads: &mut Vec<Arc<[u8]>>) {
+fn put_parameter_sets(sets: &[Box<[u8]>], payloads: &mut Payloads) {
     let size_bytes = 1 + sets.iter().map(|set| 2 + set.len()).sum::<usize>();
     if sets.len() < 2 || size_bytes > PAYLOAD_MAX_BYTES {
         return sets.iter().for_each(|set| put_nal(set, payloads));
@@ -98,7 +102,7 @@ fn put_parameter_sets(sets: &[Box<[u8]>], payloads: &mut Vec<Arc<[u8]>>) {
 }
 
 /// Puts a NAL unit into one packet, or into pieces of one size and a smaller last one.
-fn put_nal(nal: &[u8], payloads: &mut Vec<Arc<[u8]>>) {
+fn put_nal(nal: &[u8], payloads: &mut Payloads) {
     const START: u8 = 0x80;
     const END: u8 = 0x40;
     if nal.len() <= PAYLOAD_MAX_BYTES {
@@ -118,6 +122,8 @@ fn put_nal(nal: &[u8], payloads: &mut Vec<Arc<[u8]>>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -129,8 +135,14 @@ mod tests {
         nals.iter().flat_map(|nal| [&(nal.len() as u32).to_be_bytes(), *nal].concat()).collect()
     }
 
-    fn packetize(nals: &[&[u8]], is_start: bool) -> Option<H264Payloads> {
+    fn packetize(nals: &[&[u8]], is_start: bool) -> Option<Payloads> {
         H264Packetizer::new(RECORD).unwrap().packetize(&access_unit(nals), is_start)
+    }
+
+    /// Whether nothing needs it, and whether decoding begins with it.
+    fn traits(nals: &[&[u8]]) -> Option<(bool, bool)> {
+        let traits = H264Packetizer::new(RECORD).unwrap().traits(&access_unit(nals));
+        traits.map(|traits| (traits.is_disposable, traits.is_refresh))
     }
 
     /// The NAL units that a receiver gets.
@@ -163,24 +175,24 @@ mod tests {
 
     #[test]
     fn a_start_has_its_parameter_sets_in_one_packet_in_front() {
-        let packets = packetize(&[b"\x09\xF0", b"\x06sei", b"\x65idr"], true).unwrap();
-        let [sets, idr] = &packets.payloads[..] else { panic!("{packets:?}") };
+        let payloads = packetize(&[b"\x09\xF0", b"\x06sei", b"\x65idr"], true).unwrap();
+        let [sets, idr] = &payloads[..] else { panic!("{payloads:?}") };
         assert_eq!(**sets, *b"\x78\x00\x04\x67\x64\x00\x1F\x00\x03\x68\xEB\xE3");
         assert_eq!(**idr, *b"\x65idr");
-        assert!(packets.is_idr && !packets.is_disposable);
+        assert_eq!(traits(&[b"\x65idr"]), Some((false, true)));
     }
 
     #[test]
     fn repeated_parameter_sets_are_left_out_and_new_ones_are_not() {
-        let packets =
+        let payloads =
             packetize(&[b"\x67\x64\x00\x1F", b"\x68\xEB\xE3", b"\x68\xEC", b"\x41p"], false).unwrap();
-        assert_eq!(assemble(&packets.payloads), [b"\x68\xEC".to_vec(), b"\x41p".to_vec()]);
+        assert_eq!(assemble(&payloads), [b"\x68\xEC".to_vec(), b"\x41p".to_vec()]);
     }
 
     #[test]
     fn a_frame_is_disposable_if_all_its_slices_are() {
-        assert!(packetize(&[b"\x01b", b"\x01b"], false).unwrap().is_disposable);
-        assert!(!packetize(&[b"\x01b", b"\x21b"], false).unwrap().is_disposable);
+        assert_eq!(traits(&[b"\x01b", b"\x01b"]), Some((true, false)));
+        assert_eq!(traits(&[b"\x01b", b"\x21b"]), Some((false, false)));
     }
 
     #[test]
@@ -201,9 +213,9 @@ mod tests {
                 nal
             }).collect();
             let nals: Vec<&[u8]> = slices.iter().map(Vec::as_slice).collect();
-            let packets = packetize(&nals, is_start).unwrap();
-            prop_assert!(packets.payloads.iter().all(|payload| payload.len() <= PAYLOAD_MAX_BYTES));
-            let mut received = assemble(&packets.payloads);
+            let payloads = packetize(&nals, is_start).unwrap();
+            prop_assert!(payloads.iter().all(|payload| payload.len() <= PAYLOAD_MAX_BYTES));
+            let mut received = assemble(&payloads);
             if is_start {
                 prop_assert_eq!(received.drain(..2).count(), 2);
             }

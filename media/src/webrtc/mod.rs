@@ -4,6 +4,7 @@
 //! No module opens a socket or reads a clock: datagrams and times go in, datagrams and events come out.
 
 pub mod audio;
+pub mod av1;
 pub mod gop;
 pub mod h264;
 pub mod offer;
@@ -11,4 +12,9 @@ pub mod order;
 pub mod packetizer;
 pub mod payload;
 pub mod peer;
+pub mod playability;
+pub mod profile;
+pub mod unit;
 pub mod video_feed;
+mod video_track;
+pub mod vp9;

@@ -16,6 +16,17 @@ pub enum FrameOrder {
     LateReferences,
 }
 
+/// The properties of a frame that decide what follows from its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameTraits {
+    /// No later frame needs it.
+    pub is_disposable: bool,
+    /// Decoding begins anew with it, and so does the order.
+    pub is_refresh: bool,
+    /// It brings frames that are shown later, or shows one that came before, as AV1 does instead of reordering its units.
+    pub is_reordered: bool,
+}
+
 /// The fate of one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
@@ -46,8 +57,11 @@ impl OrderWatch {
     }
 
     /// Looks at the next frame. `later_ms`: how much later than it is decoded it is shown.
-    pub fn next(&mut self, shown_ms: i64, later_ms: i64, is_disposable: bool, is_idr: bool) -> Turn {
-        if is_idr {
+    pub fn next(&mut self, shown_ms: i64, later_ms: i64, traits: FrameTraits) -> Turn {
+        if traits.is_reordered {
+            self.order = FrameOrder::LateReferences;
+        }
+        if traits.is_refresh {
             self.believe_announcement(later_ms);
             self.newest_ms = Some(shown_ms);
             return Turn::Send;
@@ -56,7 +70,7 @@ impl OrderWatch {
             self.newest_ms = Some(shown_ms);
             return Turn::Send;
         }
-        if is_disposable {
+        if traits.is_disposable {
             self.order = self.order.max(FrameOrder::LateDisposable);
         } else {
             self.order = FrameOrder::LateReferences;
@@ -91,12 +105,15 @@ impl FrameOrder {
 mod tests {
     use super::*;
 
+    const IDR: FrameTraits = FrameTraits { is_disposable: false, is_refresh: true, is_reordered: false };
+
     /// Frames by the time they are shown at, in ms, and whether nothing depends on them.
     fn watch(frames: &[(i64, bool)]) -> (FrameOrder, Vec<i64>) {
         let mut watch = OrderWatch::default();
         let mut sent = Vec::new();
         for (at, &(shown_ms, is_disposable)) in frames.iter().enumerate() {
-            if watch.next(shown_ms, 0, is_disposable, at == 0) == Turn::Send {
+            let traits = FrameTraits { is_disposable, is_refresh: at == 0, is_reordered: false };
+            if watch.next(shown_ms, 0, traits) == Turn::Send {
                 sent.push(shown_ms);
             }
         }
@@ -124,8 +141,8 @@ mod tests {
     #[test]
     fn an_idr_begins_anew_also_at_an_earlier_time() {
         let mut watch = OrderWatch::default();
-        assert_eq!(watch.next(90_000, 0, false, true), Turn::Send);
-        assert_eq!(watch.next(500, 0, false, true), Turn::Send);
+        assert_eq!(watch.next(90_000, 0, IDR), Turn::Send);
+        assert_eq!(watch.next(500, 0, IDR), Turn::Send);
         assert_eq!(watch.order(), FrameOrder::InOrder);
     }
 
@@ -139,7 +156,7 @@ mod tests {
             (Some(2), 0, FrameOrder::InOrder),
         ] {
             let mut watch = OrderWatch::announced(announced);
-            watch.next(66, later_ms, false, true);
+            watch.next(66, later_ms, IDR);
             assert_eq!(watch.order(), order, "{announced:?}");
         }
     }

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use thiserror::Error;
-
+pub use crate::webrtc::{
+    profile::{MediaProfile, Unplayable, VideoProfile},
+    unit::{Unit, VIDEO_TICKS_PER_MS, VideoUnit},
+};
 use crate::{
-    flv::{
-        self,
-        video::{VideoCodec, VideoHeader, VideoKind},
-    },
+    flv,
     stream::{
         batch::Batch,
         frame::Track,
@@ -17,90 +15,27 @@ use crate::{
         wire_format::WireFormat,
     },
     webrtc::{
-        audio::{no_audio::NoAudio, track::AudioTrack, unit::AudioUnit},
-        h264::H264Packetizer,
-        order::{FrameOrder, OrderWatch, Turn},
+        audio::{no_audio::NoAudio, rate::OpusRate, track::AudioTrack},
+        video_track::VideoTrack,
     },
 };
-
-/// RTP ticks of video in a millisecond (RFC 6184, section 8.2.1).
-pub const VIDEO_TICKS_PER_MS: i64 = 90;
-
-/// A frame of video in RTP payloads.
-#[derive(Debug, PartialEq, Eq)]
-pub struct VideoUnit {
-    /// The time at which it is shown, in milliseconds of the stream's timeline.
-    pub shown_ms: i64,
-    /// Decoding can start at it.
-    pub is_start: bool,
-    /// The payloads, of which the last one gets the marker; at least one.
-    pub payloads: Vec<Arc<[u8]>>,
-}
-
-/// A piece of media that is ready for RTP.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unit {
-    /// Of video.
-    Video(Arc<VideoUnit>),
-    /// Of audio.
-    Audio(Arc<AudioUnit>),
-}
-
-/// The codecs that a viewer has to decode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MediaProfile {
-    /// The video; `None` if the stream has none.
-    pub video: Option<VideoProfile>,
-    /// There is audio, or may be later, that can be sent as Opus.
-    pub has_opus: bool,
-}
-
-/// A video codec, as offers name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VideoProfile {
-    /// H.264 with this `profile_idc`.
-    H264(u8),
-}
-
-/// Why a stream cannot be watched over WebRTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Unplayable {
-    /// Frames that others depend on are shown later than they come.
-    #[error(
-        "the stream has B-frames, which WebRTC cannot carry: set B-frames to 0 or tune zerolatency in the encoder, or watch over HTTP-FLV or HLS"
-    )]
-    BFrames,
-    /// No browser takes the codec over WebRTC, or it is not supported here.
-    #[error("{0} cannot be watched over WebRTC: publish H.264, or watch over HTTP-FLV or HLS")]
-    Codec(VideoCodec),
-}
 
 /// The packetizer of one stream.
 #[derive(Debug, Default)]
 pub struct Packetizer {
     video: VideoTrack,
-    order: OrderWatch,
     audio: AudioTrack,
     /// The headers that were read last. They are shared, so that a pointer says whether they are the same.
     headers: Option<SharedHeaders>,
-    /// The video's sequence header that is in use.
-    video_header: Bytes,
-    left_out: u64,
-}
-
-#[derive(Debug, Default)]
-enum VideoTrack {
-    /// No sequence header has come.
-    #[default]
-    Unknown,
-    H264 {
-        packetizer: H264Packetizer,
-        profile_idc: u8,
-    },
-    Unsupported(VideoCodec),
+    rate: OpusRate,
 }
 
 impl Packetizer {
+    /// Starts one that makes Opus of this rate of AAC.
+    pub fn new(rate: OpusRate) -> Self {
+        Self { audio: AudioTrack::new(rate), rate, ..Self::default() }
+    }
+
     /// Reads the headers in front of media.
     pub fn read_headers(&mut self, headers: &SharedHeaders) {
         let is_known = self.headers.as_ref().is_some_and(|known| Arc::ptr_eq(known, headers));
@@ -112,7 +47,7 @@ impl Packetizer {
 
     /// Forgets the publisher: the next one has headers and an order of its own.
     pub fn end_publisher(&mut self) {
-        *self = Self { left_out: self.left_out, ..Self::default() };
+        *self = Self::new(self.rate);
     }
 
     /// Appends the units of a batch, in its order.
@@ -124,7 +59,7 @@ impl Packetizer {
         for (track, time_ms, body) in flv::frames(&batch.flv, batch.first_ms) {
             match track {
                 Track::Video => {
-                    let unit = self.video(time_ms, &body, is_start);
+                    let unit = self.video.push(time_ms, &body, is_start);
                     is_start &= unit.is_none();
                     units.extend(unit.map(|unit| Unit::Video(Arc::new(unit))));
                 }
@@ -136,17 +71,28 @@ impl Packetizer {
         }
     }
 
+    /// Reads a batch as [`push`](Self::push) does, and makes nothing of it: a look at a stream that no one watches over WebRTC.
+    pub fn examine(&mut self, batch: &Batch) {
+        if let Some(headers) = &batch.start {
+            self.read_headers(headers);
+        }
+        for (track, time_ms, body) in flv::frames(&batch.flv, batch.first_ms) {
+            match track {
+                Track::Video => self.video.examine(time_ms, &body),
+                Track::Audio => self.audio.examine(&body),
+                Track::Data => {}
+            }
+        }
+    }
+
     /// Returns what a viewer has to decode, or why the stream cannot be watched.
     pub fn profile(&self) -> Result<MediaProfile, Unplayable> {
-        let video = match self.video {
-            VideoTrack::Unknown => None,
-            VideoTrack::Unsupported(codec) => return Err(Unplayable::Codec(codec)),
-            VideoTrack::H264 { .. } if self.order.order() == FrameOrder::LateReferences => {
-                return Err(Unplayable::BFrames);
-            }
-            VideoTrack::H264 { profile_idc, .. } => Some(VideoProfile::H264(profile_idc)),
-        };
-        Ok(MediaProfile { video, has_opus: self.audio.is_playable() })
+        Ok(MediaProfile { video: self.video.profile()?, has_opus: self.audio.is_playable() })
+    }
+
+    /// Returns whether frames that come late are left out.
+    pub fn drops_frames(&self) -> bool {
+        self.video.drops_frames()
     }
 
     /// Returns why viewers get no audio, if the stream has some.
@@ -154,85 +100,35 @@ impl Packetizer {
         self.audio.why_none()
     }
 
+    /// Returns whether viewers get the core of HE-AAC alone.
+    pub fn lacks_audio_extension(&self) -> bool {
+        self.audio.lacks_extension()
+    }
+
     /// Sets whether there are viewers who get the audio. Without them it is not transcoded.
     pub fn set_listeners(&mut self, has_listeners: bool) {
         self.audio.set_listeners(has_listeners);
-    }
-
-    /// Returns the number of frames that were left out because they come late.
-    pub fn left_out(&self) -> u64 {
-        self.left_out
     }
 
     fn read_tags(&mut self, headers: &Headers) {
         let flv = headers.bytes(WireFormat::Flv);
         for tag in flv::tags(&flv) {
             match Track::from_type_id(tag.type_id) {
-                Some(Track::Video) => self.video_header(tag.body),
+                Some(Track::Video) => self.video.push_header(tag.body),
                 Some(Track::Audio) => self.audio.push_header(tag.body),
                 _ => {}
             }
         }
     }
-
-    fn video_header(&mut self, body: &[u8]) {
-        let Ok(header) = VideoHeader::parse(body) else { return };
-        if header.kind != VideoKind::SequenceHeader || self.video_header == body {
-            return;
-        }
-        self.video_header = Bytes::copy_from_slice(body);
-        let record = body.get(header.data_offset..).unwrap_or_default();
-        let h264 = (header.codec == VideoCodec::H264).then(|| H264Packetizer::new(record)).flatten();
-        self.order = OrderWatch::announced(h264.as_ref().and_then(H264Packetizer::reorder_frames));
-        self.video = match h264 {
-            Some(packetizer) => {
-                VideoTrack::H264 { packetizer, profile_idc: record.get(1).copied().unwrap_or_default() }
-            }
-            None => VideoTrack::Unsupported(header.codec),
-        };
-    }
-
-    fn video(&mut self, time_ms: i64, body: &Bytes, is_start: bool) -> Option<VideoUnit> {
-        let header = VideoHeader::parse(body).ok()?;
-        match header.kind {
-            VideoKind::SequenceHeader => {
-                self.video_header(body);
-                return None;
-            }
-            VideoKind::Other => return None,
-            VideoKind::Keyframe | VideoKind::Inter => {}
-        }
-        let VideoTrack::H264 { packetizer, .. } = &mut self.video else {
-            if let VideoTrack::Unknown = self.video {
-                self.video = VideoTrack::Unsupported(header.codec);
-            }
-            return None;
-        };
-        let packets = packetizer.packetize(body.get(header.data_offset..)?, is_start)?;
-        let later_ms = i64::from(header.composition_time_ms);
-        let shown_ms = time_ms + later_ms;
-        match self.order.next(shown_ms, later_ms, packets.is_disposable, packets.is_idr) {
-            Turn::Send => Some(VideoUnit { shown_ms, is_start, payloads: packets.payloads }),
-            Turn::LeaveOut => {
-                self.left_out += 1;
-                None
-            }
-        }
-    }
-}
-
-impl VideoUnit {
-    /// Returns the size of its payloads, in bytes.
-    pub fn size_bytes(&self) -> usize {
-        self.payloads.iter().map(|payload| payload.len()).sum()
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::{
-        flv::audio::AudioCodec,
+        flv::{audio::AudioCodec, video::VideoCodec},
         samples,
         stream::{batcher::Batcher, frame::Frame},
     };
@@ -301,7 +197,6 @@ mod tests {
         let (mut packetizer, units) =
             packetized([samples::video_header(), samples::keyframe(0), ahead, late]);
         assert_eq!((packetizer.profile(), units.len()), (Err(Unplayable::BFrames), 2));
-        assert_eq!(packetizer.left_out(), 1);
         packetizer.end_publisher();
         assert!(packetizer.profile().is_ok());
     }

@@ -12,9 +12,9 @@ use std::{
 use str0m::{
     Candidate, Event, Input, Output, Rtc, RtcConfig,
     change::SdpOffer,
-    format::Codec,
+    format::{Codec, CodecConfig, FormatParams},
     ice::StunMessage,
-    media::{Direction, MediaKind, Mid, Pt},
+    media::{Direction, Frequency, MediaKind, Mid, Pt},
     net::{Protocol, Receive},
     rtp::{Extension, ExtensionMap, RtpWrite},
 };
@@ -208,7 +208,7 @@ impl Peer {
             }
         }
         match profile.video {
-            Some(VideoProfile::H264(_)) if self.video.is_none() => Err(OfferError::NoCodec("H.264")),
+            Some(video) if self.video.is_none() => Err(OfferError::NoCodec(video.name())),
             None if self.audio.is_none() => Err(OfferError::NoCodec("Opus")),
             _ => Ok(()),
         }
@@ -220,7 +220,7 @@ impl Peer {
         let agreed = self.rtc.media(mid)?.remote_pts();
         let params = self.rtc.codec_config().params();
         let of_kind = |codec: Codec| match kind {
-            MediaKind::Video => codec == Codec::H264,
+            MediaKind::Video => profile.video.is_some_and(|video| codec == codec_of(video)),
             MediaKind::Audio => codec == Codec::Opus,
         };
         let mut usable =
@@ -307,17 +307,42 @@ fn config(profile: MediaProfile, rtx_packets: usize) -> RtcConfig {
         .set_rtcp_report_interval_audio(REPORT_INTERVAL)
         .set_rtcp_report_interval_video(REPORT_INTERVAL)
         .set_send_buffer_video(rtx_packets);
-    if let Some(VideoProfile::H264(_)) = profile.video {
-        for (payload_type, retransmission, profile_level_id) in H264_FORMATS {
-            config.codec_config().add_h264(
-                payload_type.into(),
-                Some(retransmission.into()),
-                true,
-                profile_level_id,
-            );
-        }
+    if let Some(video) = profile.video {
+        add_video(config.codec_config(), video);
     }
     config
+}
+
+fn codec_of(video: VideoProfile) -> Codec {
+    match video {
+        VideoProfile::H264(_) => Codec::H264,
+        VideoProfile::Vp9(_) => Codec::Vp9,
+        VideoProfile::Av1(_) => Codec::Av1,
+    }
+}
+
+fn add_video(config: &mut CodecConfig, video: VideoProfile) {
+    let format = match video {
+        VideoProfile::H264(_) => {
+            for (payload_type, retransmission, profile_level_id) in H264_FORMATS {
+                config.add_h264(payload_type.into(), Some(retransmission.into()), true, profile_level_id);
+            }
+            return;
+        }
+        VideoProfile::Vp9(profile) => {
+            FormatParams { profile_id: Some(profile.into()), ..FormatParams::default() }
+        }
+        VideoProfile::Av1(profile) => FormatParams { profile: Some(profile), ..FormatParams::default() },
+    };
+    let (payload_type, retransmission, _) = H264_FORMATS[0];
+    config.add_config(
+        payload_type.into(),
+        Some(retransmission.into()),
+        codec_of(video),
+        Frequency::NINETY_KHZ,
+        None,
+        format,
+    );
 }
 
 fn malformed(error: impl fmt::Display) -> OfferError {

@@ -9,6 +9,8 @@ use synctv_media::{
     stream::room::RoomName,
 };
 
+use super::webrtc_state::WebRtcState;
+
 /// A stream on this node.
 #[derive(Debug)]
 pub(super) struct LocalStream {
@@ -59,6 +61,8 @@ struct Details {
     audio: Option<Audio>,
     bitrate_kbps: Option<u64>,
     viewers: u64,
+    /// `None` while it is not known.
+    webrtc: Option<WebRtcState>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -131,6 +135,7 @@ impl Room {
 
 impl Details {
     fn of(stream: &LocalStream) -> Self {
+        let webrtc = stream.stats.webrtc.as_ref().map(WebRtcState::from);
         let StreamStats {
             video, frame_size, lacks_keyframes, keyframe_interval_ms, audio, bitrate_kbps, ..
         } = stream.stats;
@@ -142,7 +147,7 @@ impl Details {
             keyframe_interval_ms,
         });
         let audio = audio.map(|codec| Audio { codec: audio_name(codec) });
-        Self { video, audio, bitrate_kbps, viewers: stream.viewers }
+        Self { video, audio, bitrate_kbps, viewers: stream.viewers, webrtc }
     }
 }
 
@@ -177,7 +182,10 @@ fn values<S: Serializer>(rooms: &BTreeMap<String, Room>, serializer: S) -> Resul
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use synctv_media::codec::frame_size::FrameSize;
+    use synctv_media::{
+        codec::frame_size::FrameSize,
+        webrtc::{packetizer::Unplayable, playability::Playability},
+    };
 
     use super::*;
 
@@ -199,6 +207,7 @@ mod tests {
             keyframe_interval_ms: Some(2000),
             video_after_audio_ms: None,
             has_b_frames: false,
+            webrtc: Some(Playability::Refused(Unplayable::BFrames)),
         };
         LocalStream { room: RoomName::new(room).unwrap(), viewers: 3, stats }
     }
@@ -209,6 +218,7 @@ mod tests {
             "audio": { "codec": "AAC" },
             "bitrate_kbps": 900,
             "viewers": 3,
+            "webrtc": { "state": "refused", "reasons": [{ "code": "b_frames", "message": Unplayable::BFrames.to_string() }] },
         })
     }
 

@@ -4,6 +4,7 @@
 mod aac;
 pub mod no_audio;
 mod opus;
+pub mod rate;
 mod resampler;
 pub mod track;
 mod transcoder;

@@ -4,18 +4,13 @@ use std::sync::Arc;
 
 use ropus::{Application, Bitrate, Channels, Encoder};
 
-use crate::webrtc::audio::no_audio::NoAudio;
+use crate::webrtc::audio::{no_audio::NoAudio, rate::OpusRate};
 
 /// Samples of a packet and channel: 20 ms.
 pub const PACKET_SAMPLES: usize = 960;
 
 /// The size of the largest packet of one frame, in bytes (RFC 6716, section 3.2.1).
 const PACKET_MAX_BYTES: usize = 1275;
-
-/// Music in stereo is transparent to most listeners at this rate, which is little beside the video's.
-const STEREO_BITS_PER_S: u32 = 96_000;
-
-const MONO_BITS_PER_S: u32 = 64_000;
 
 /// Above it the encoder takes more time than its quality is worth at these rates.
 const COMPLEXITY: u8 = 5;
@@ -28,14 +23,11 @@ pub struct OpusEncoder {
 
 impl OpusEncoder {
     /// Starts an encoder for one or two channels at 48 kHz.
-    pub fn new(channel_count: usize) -> Result<Self, NoAudio> {
-        let (channels, rate) = match channel_count {
-            1 => (Channels::Mono, MONO_BITS_PER_S),
-            _ => (Channels::Stereo, STEREO_BITS_PER_S),
-        };
+    pub fn new(channel_count: usize, rate: OpusRate) -> Result<Self, NoAudio> {
+        let channels = if channel_count == 1 { Channels::Mono } else { Channels::Stereo };
         // Speech and music in one mode: the others add delay, and are better only at a third of the rate.
         let encoder = Encoder::builder(48_000, channels, Application::RestrictedLowDelay)
-            .bitrate(Bitrate::Bits(rate))
+            .bitrate(Bitrate::Bits(rate.bits_per_s(channel_count)))
             .complexity(COMPLEXITY)
             .build()
             .map_err(|error| NoAudio::Encoder(error.to_string()))?;
@@ -81,7 +73,7 @@ pub mod tests {
 
     #[test]
     fn silence_and_noise_at_full_scale_and_beyond_are_packets() {
-        let mut encoder = OpusEncoder::new(2).unwrap();
+        let mut encoder = OpusEncoder::new(2, OpusRate::default()).unwrap();
         let mut state = 1_u32;
         let mut noise = |level: f32| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -92,6 +84,24 @@ pub mod tests {
             let packet = encoder.encode(&samples).unwrap();
             let decoded = decode(from_ref(&packet), 2);
             assert!(decoded.iter().flatten().all(|sample| sample.abs() <= 1.5));
+        }
+    }
+
+    #[test]
+    fn the_rate_is_kept() {
+        for (channel_count, kbps, bytes) in [(2, 96, 240), (2, 48, 120), (1, 96, 160)] {
+            let mut encoder = OpusEncoder::new(channel_count, OpusRate(kbps)).unwrap();
+            let mut state = 1_u32;
+            let mut sizes = Vec::new();
+            for _ in 0..50 {
+                let noise = (0..PACKET_SAMPLES * channel_count).map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    state as f32 / u32::MAX as f32 - 0.5
+                });
+                sizes.push(encoder.encode(&noise.collect::<Vec<_>>()).unwrap().len());
+            }
+            let mean = sizes.iter().sum::<usize>() / sizes.len();
+            assert!(mean.abs_diff(bytes) < bytes / 5, "{mean} bytes a packet of {kbps} kbit/s");
         }
     }
 }

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 
 use crate::{
-    codec::aac::AacConfig,
+    codec::aac::{AacConfig, has_extension},
     flv::audio::{AudioCodec, AudioHeader, AudioKind},
     webrtc::audio::{
         aac::channel_count,
         no_audio::NoAudio,
+        rate::OpusRate,
         transcoder::Transcoder,
         unit::{AudioUnit, OPUS_TICKS_PER_MS},
     },
@@ -17,6 +18,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct AudioTrack {
     source: Source,
+    rate: OpusRate,
     /// AAC is transcoded.
     has_listeners: bool,
 }
@@ -40,6 +42,11 @@ enum Source {
 }
 
 impl AudioTrack {
+    /// Starts one of which AAC becomes Opus of this rate.
+    pub fn new(rate: OpusRate) -> Self {
+        Self { rate, ..Self::default() }
+    }
+
     /// Sets whether there are viewers who get the audio. Without them nothing is transcoded.
     pub fn set_listeners(&mut self, has_listeners: bool) {
         self.has_listeners = has_listeners;
@@ -69,21 +76,29 @@ impl AudioTrack {
         }
     }
 
+    /// Returns whether its AAC has an extension (HE-AAC) that is left out.
+    pub fn lacks_extension(&self) -> bool {
+        matches!(&self.source, Source::Aac { header, .. } if has_extension(header))
+    }
+
+    /// Takes the body of a tag, and makes nothing of it.
+    pub fn examine(&mut self, body: &[u8]) {
+        if let Ok(header) = AudioHeader::parse(body) {
+            self.source.note(header, body.get(header.data_offset..).unwrap_or_default());
+        }
+    }
+
     /// Takes the body of a tag. Hands out the packets that it completes.
     pub fn push(&mut self, time_ms: i64, body: &[u8], mut put: impl FnMut(AudioUnit)) {
         let Ok(header) = AudioHeader::parse(body) else { return };
         let data = body.get(header.data_offset..).unwrap_or_default();
+        self.source.note(header, data);
         match (header.codec, header.kind) {
-            (AudioCodec::Opus, kind) => {
-                self.source = Source::Opus;
-                if kind == AudioKind::Coded && !data.is_empty() {
-                    put(AudioUnit { ticks: time_ms * OPUS_TICKS_PER_MS, payload: data.into() });
-                }
+            (AudioCodec::Opus, AudioKind::Coded) if !data.is_empty() => {
+                put(AudioUnit { ticks: time_ms * OPUS_TICKS_PER_MS, payload: data.into() });
             }
-            (AudioCodec::Aac, AudioKind::SequenceHeader) => self.source.read_header(data),
             (AudioCodec::Aac, AudioKind::Coded) => self.transcode(time_ms, data, put),
-            (AudioCodec::Aac, _) => {}
-            (codec, _) => self.source = Source::None { header: Bytes::new(), why: NoAudio::Codec(codec) },
+            _ => {}
         }
     }
 
@@ -94,7 +109,7 @@ impl AudioTrack {
         }
         let started = match transcoder.take() {
             Some(running) => Ok(running),
-            None => Transcoder::new(config).map(Box::new),
+            None => Transcoder::new(config, self.rate).map(Box::new),
         };
         let pushed = started.and_then(|mut running| running.push(time_ms, frame, put).map(|()| running));
         match pushed {
@@ -105,6 +120,16 @@ impl AudioTrack {
 }
 
 impl Source {
+    /// Follows what a tag says of the track.
+    fn note(&mut self, header: AudioHeader, data: &[u8]) {
+        match (header.codec, header.kind) {
+            (AudioCodec::Opus, _) => *self = Self::Opus,
+            (AudioCodec::Aac, AudioKind::SequenceHeader) => self.read_header(data),
+            (AudioCodec::Aac, _) => {}
+            (codec, _) => *self = Self::None { header: Bytes::new(), why: NoAudio::Codec(codec) },
+        }
+    }
+
     /// Takes the sequence header of AAC. One that has been read already changes nothing.
     fn read_header(&mut self, body: &[u8]) {
         if let Self::Aac { header, .. } | Self::None { header, .. } = self

@@ -8,6 +8,7 @@ use crate::{
         aac::{AacDecoder, channel_count},
         no_audio::NoAudio,
         opus::{OpusEncoder, PACKET_SAMPLES},
+        rate::OpusRate,
         resampler::{OUTPUT_RATE_HZ, Resampler},
         unit::{AudioUnit, OPUS_TICKS_PER_MS},
     },
@@ -46,14 +47,14 @@ struct Position {
 }
 
 impl Transcoder {
-    /// Starts one for AAC of this configuration.
-    pub fn new(config: &AacConfig) -> Result<Self, NoAudio> {
+    /// Starts one for AAC of this configuration, to Opus of this rate.
+    pub fn new(config: &AacConfig, rate: OpusRate) -> Result<Self, NoAudio> {
         let channel_count = channel_count(config).ok_or(NoAudio::UnsupportedAac)?;
         let resampler = Resampler::new(config.sample_rate_hz, channel_count);
         Ok(Self {
             decoder: AacDecoder::new(config)?,
             resampler: resampler.ok_or(NoAudio::UnsupportedAac)?,
-            encoder: OpusEncoder::new(channel_count)?,
+            encoder: OpusEncoder::new(channel_count, rate)?,
             rate_hz: config.sample_rate_hz.into(),
             channel_count,
             position: None,

@@ -52,7 +52,7 @@ fn transcode(transcoder: &mut Transcoder, time_ms: i64, frame: &[u8]) -> Vec<Aud
 }
 
 fn transcode_all(adts: &[u8], rate_hz: u32, channels: u8) -> Vec<AudioUnit> {
-    let mut transcoder = Transcoder::new(&config(rate_hz, channels)).unwrap();
+    let mut transcoder = Transcoder::new(&config(rate_hz, channels), OpusRate::default()).unwrap();
     let frames = frames(adts).into_iter().enumerate();
     frames.flat_map(|(at, frame)| transcode(&mut transcoder, time_ms(at, rate_hz as usize), frame)).collect()
 }
@@ -93,7 +93,8 @@ fn a_sine_comes_out_at_its_time_and_level() {
 
 #[test]
 fn packets_follow_each_other_exactly_whatever_is_rounded() {
-    let (frames, mut transcoder) = (frames(STEREO_44100), Transcoder::new(&config(44_100, 2)).unwrap());
+    let (frames, mut transcoder) =
+        (frames(STEREO_44100), Transcoder::new(&config(44_100, 2), OpusRate::default()).unwrap());
     let count = 44_100 * 10 / 1024;
     let ticks: Vec<_> = (0..count)
         .flat_map(|at| transcode(&mut transcoder, time_ms(at, 44_100), frames[at % frames.len()]))
@@ -109,7 +110,7 @@ fn packets_follow_each_other_exactly_whatever_is_rounded() {
 fn a_jump_starts_anew_at_its_time() {
     let frames = frames(MONO_48000);
     for jumped_ms in [1000, 0] {
-        let mut transcoder = Transcoder::new(&config(48_000, 1)).unwrap();
+        let mut transcoder = Transcoder::new(&config(48_000, 1), OpusRate::default()).unwrap();
         for (at, frame) in frames.iter().take(10).enumerate() {
             transcode(&mut transcoder, 500 + time_ms(at, 48_000), frame);
         }
@@ -121,7 +122,7 @@ fn a_jump_starts_anew_at_its_time() {
 #[test]
 fn a_broken_frame_is_silence_and_many_are_the_end() {
     let frames = frames(MONO_48000);
-    let mut transcoder = Transcoder::new(&config(48_000, 1)).unwrap();
+    let mut transcoder = Transcoder::new(&config(48_000, 1), OpusRate::default()).unwrap();
     let broken = &frames[1][..8];
     let count = (0..9).map(|at| {
         let frame = if at % 2 == 1 { broken } else { frames[at] };
@@ -144,7 +145,7 @@ fn the_extension_of_he_aac_is_left_out() {
         bytes.push(frame[frame.len() - 1] << 1);
         bytes
     };
-    let mut transcoder = Transcoder::new(&config(48_000, 1)).unwrap();
+    let mut transcoder = Transcoder::new(&config(48_000, 1), OpusRate::default()).unwrap();
     let frames: Vec<_> = frames(MONO_48000).iter().map(extended).collect();
     let units: Vec<_> = frames
         .iter()
@@ -164,7 +165,11 @@ fn other_aac_is_refused() {
         config(44_101, 2),
     ];
     for config in other_kinds {
-        assert_eq!(Transcoder::new(&config).err(), Some(NoAudio::UnsupportedAac), "{config:?}");
+        assert_eq!(
+            Transcoder::new(&config, OpusRate::default()).err(),
+            Some(NoAudio::UnsupportedAac),
+            "{config:?}"
+        );
     }
 }
 
@@ -175,7 +180,7 @@ proptest! {
     fn any_bytes_are_taken(
         garbage in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..400), 1..8), stereo: bool,
     ) {
-        let mut transcoder = Transcoder::new(&config(44_100, if stereo { 2 } else { 1 })).unwrap();
+        let mut transcoder = Transcoder::new(&config(44_100, if stereo { 2 } else { 1 }), OpusRate::default()).unwrap();
         for (at, frame) in garbage.iter().enumerate() {
             let _ = transcoder.push(time_ms(at, 44_100), frame, |_| {});
         }
@@ -183,7 +188,7 @@ proptest! {
 
     #[test]
     fn damaged_frames_are_taken(damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 8)) {
-        let mut transcoder = Transcoder::new(&config(44_100, 2)).unwrap();
+        let mut transcoder = Transcoder::new(&config(44_100, 2), OpusRate::default()).unwrap();
         for (at, (frame, (index, byte))) in frames(STEREO_44100).into_iter().zip(damage).enumerate() {
             let mut frame = frame.to_vec();
             *index.get_mut(&mut frame) = byte;

@@ -1,0 +1,54 @@
+//! What a viewer has to decode, and why it cannot.
+
+use thiserror::Error;
+
+use crate::flv::video::VideoCodec;
+
+/// The codecs that a viewer has to decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MediaProfile {
+    /// The video; `None` if the stream has none.
+    pub video: Option<VideoProfile>,
+    /// There is audio, or may be later, that can be sent as Opus.
+    pub has_opus: bool,
+}
+
+/// A video codec, as offers name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VideoProfile {
+    /// H.264 with this `profile_idc`.
+    H264(u8),
+    /// VP9 of this profile.
+    Vp9(u8),
+    /// AV1 with this `seq_profile`.
+    Av1(u8),
+}
+
+impl VideoProfile {
+    /// The codec's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::H264(_) => "H.264",
+            Self::Vp9(_) => "VP9",
+            Self::Av1(_) => "AV1",
+        }
+    }
+}
+
+/// Why a stream cannot be watched over WebRTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Unplayable {
+    /// Frames that others depend on are shown later than they come.
+    #[error(
+        "the stream has B-frames, which WebRTC cannot carry: set B-frames to 0 or tune zerolatency in the encoder, or watch over HTTP-FLV or HLS"
+    )]
+    BFrames,
+    /// The same in AV1, whose units come in order and have frames for later.
+    #[error(
+        "the stream has AV1 frames that are shown later than they come, which WebRTC cannot carry: set the encoder to low delay (SVT-AV1: pred-struct=1), or watch over HTTP-FLV or HLS"
+    )]
+    HiddenFrames,
+    /// No browser takes the codec over WebRTC, or it is not supported here.
+    #[error("{0} cannot be watched over WebRTC: publish H.264, VP9 or AV1, or watch over HTTP-FLV or HLS")]
+    Codec(VideoCodec),
+}
