@@ -14,6 +14,7 @@ mod line_limit;
 pub mod listeners;
 pub mod log;
 pub mod metrics;
+mod node_call;
 mod ports;
 mod refusal_log;
 pub mod rtmp;
@@ -245,7 +246,9 @@ impl Node {
         let Some(socket) = socket else { return Ok(None) };
         let webrtc = WebRtc::start(config.webrtc.settings(), socket)?;
         let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper().clone());
-        Ok(Some(Whep { webrtc, directory, gatekeeper }))
+        let ice_servers = config.webrtc.rtc_ice_servers.clone().unwrap_or_default();
+        let (node, registry) = (self.place.node_id.clone(), self.place.registry.clone());
+        Ok(Some(Whep { webrtc, directory, gatekeeper, ice_servers, node, registry }))
     }
 
     fn http_sources(

@@ -1,6 +1,9 @@
 //! WHEP, by which WebRTC players ask for a room (draft-ietf-wish-whep): `POST /ROOM/whep` with an offer, and what becomes of
 //! the session at the address in `Location`.
 
+mod session;
+mod session_address;
+
 use std::time::Duration;
 
 use actix_web::{
@@ -12,28 +15,32 @@ use futures::StreamExt;
 use log::info;
 use synctv_actors::{
     access::{Gatekeeper, Protocol},
-    directory::StreamDirectory,
-    webrtc::{NewViewer, SessionId, WatchError, Watching, WebRtc},
+    cluster::registry::RegistryHandle,
+    directory::{OpenError, StreamDirectory},
+    metrics::{JoinOutcome, ViewerProtocol},
+    webrtc::{NewViewer, WatchError, Watching, WebRtc},
 };
-use synctv_media::{stream::room::RoomName, webrtc::offer::OFFER_MAX_BYTES};
+use synctv_media::{access::Refusal, stream::room::RoomName, webrtc::offer::OFFER_MAX_BYTES};
 
+use self::session_address::SessionAddress;
 use super::{
     api_error::ApiError,
     cors::{self, preflight},
     credentials::{access_request, peer},
 };
+use crate::webrtc::IceServers;
 
 /// The type of offers and answers.
 const SDP: &str = "application/sdp";
-
-/// The type of candidates that follow an offer (RFC 8840).
-const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
 /// Time limit for an offer's body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const ENDPOINT_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 const SESSION_METHODS: &str = "PATCH, DELETE, OPTIONS";
+
+/// The headers of an answer that a page of another origin may read.
+const EXPOSED_HEADERS: &str = "Location, ETag, Link, Retry-After";
 
 /// Names the ICE session. There is one for each WebRTC session: a restart is a new offer.
 const ENTITY_TAG: &str = "\"ice-1\"";
@@ -47,6 +54,12 @@ pub struct Whep {
     pub directory: StreamDirectory,
     /// Decides who may watch.
     pub gatekeeper: Gatekeeper,
+    /// Servers that players are told of.
+    pub ice_servers: IceServers,
+    /// This node's name, which is in the addresses of its sessions.
+    pub node: String,
+    /// Knows the other nodes.
+    pub registry: RegistryHandle,
 }
 
 impl Whep {
@@ -59,12 +72,13 @@ impl Whep {
         session: Option<&str>,
     ) -> Result<HttpResponse, ApiError> {
         match (request.method(), session) {
-            (&Method::OPTIONS, None) => Ok(accepting(preflight(ENDPOINT_METHODS))),
+            (&Method::OPTIONS, None) => Ok(self.linked(accepting(preflight(ENDPOINT_METHODS)))),
             (&Method::OPTIONS, Some(_)) => Ok(preflight(SESSION_METHODS)),
             (&Method::POST, None) => self.begin(request, body, room).await,
             (&Method::GET | &Method::HEAD, None) => Ok(accepting(no_content().finish())),
-            (&Method::DELETE, Some(session)) => self.end(room, session).await,
-            (&Method::PATCH, Some(session)) => self.patch(request, body, room, session).await,
+            (&Method::DELETE | &Method::PATCH, Some(session)) => {
+                self.answer_for_session(request, body, room, session).await
+            }
             (_, None) => Err(ApiError::method_not_allowed(ENDPOINT_METHODS)),
             (_, Some(_)) => Err(ApiError::method_not_allowed(SESSION_METHODS)),
         }
@@ -78,80 +92,57 @@ impl Whep {
     ) -> Result<HttpResponse, ApiError> {
         require_type(request, SDP)?;
         let offer = read(body).await?;
+        let joined = self.watch(request, offer, room).await;
+        joined.map(|watching| self.linked(self.created(request.path(), watching))).map_err(|refused| {
+            self.directory.metrics().joins.get((ViewerProtocol::WebRtc, refused.outcome)).inc();
+            refused.error
+        })
+    }
+
+    async fn watch(
+        &self,
+        request: &HttpRequest,
+        offer: String,
+        room: &RoomName,
+    ) -> Result<Watching, RefusedOffer> {
         let access = access_request(request, Protocol::WebRtc, room);
         let grant = self.gatekeeper.admit_viewer(&access).await?;
         let stream = self.directory.open(&grant).await?;
         let peer = peer(request);
         let viewer = NewViewer { peer, offer, access: grant.begin() };
-        let watching = self.webrtc.watch(&stream, viewer).await;
-        watching.map(|watching| created(request.path(), watching)).map_err(|error| {
-            refused(room, peer, &error);
+        self.webrtc.watch(&stream, viewer).await.map_err(|error| {
+            info!(room = room.as_str(), peer:% = peer, why:% = error, protocol = "webrtc"; "viewer refused");
             error.into()
         })
     }
 
-    async fn end(&self, room: &RoomName, session: &str) -> Result<HttpResponse, ApiError> {
-        let id = SessionId::parse(session).ok_or_else(no_session)?;
-        if !self.webrtc.end(room, id).await {
-            return Err(no_session());
-        }
-        Ok(HttpResponse::Ok().insert_header(cors::ANY_ORIGIN).finish())
+    fn created(&self, path: &str, Watching { id, answer }: Watching) -> HttpResponse {
+        let session = SessionAddress { id, node: self.node.clone() };
+        let location = format!("{}/{session}", path.trim_end_matches('/'));
+        HttpResponse::Created()
+            .content_type(SDP)
+            .insert_header((header::LOCATION, location))
+            .insert_header((header::ETAG, ENTITY_TAG))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header(cors::ANY_ORIGIN)
+            .body(answer)
     }
 
-    /// Candidates of the viewer are not needed: the server learns its addresses from its checks.
-    async fn patch(
-        &self,
-        request: &HttpRequest,
-        body: Payload,
-        room: &RoomName,
-        session: &str,
-    ) -> Result<HttpResponse, ApiError> {
-        require_type(request, SDP_FRAGMENT)?;
-        let id = SessionId::parse(session).ok_or_else(no_session)?;
-        if !self.webrtc.has(room, id).await {
-            return Err(no_session());
+    /// Names the servers by which players find a way to this host.
+    fn linked(&self, mut response: HttpResponse) -> HttpResponse {
+        let headers = response.headers_mut();
+        for link in self.ice_servers.links() {
+            headers.append(header::LINK, link.clone());
         }
-        read(body).await?;
-        match request.headers().get(header::IF_MATCH).map(header::HeaderValue::as_bytes) {
-            None => Err(ApiError::new(
-                StatusCode::PRECONDITION_REQUIRED,
-                "no_entity_tag",
-                "If-Match is missing: the ETag of the answer",
-            )),
-            Some(b"*") => Err(ApiError::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "no_ice_restart",
-                "ICE is not restarted: begin a new session",
-            )),
-            Some(tag) if tag == ENTITY_TAG.as_bytes() => Ok(no_content().finish()),
-            Some(_) => Err(ApiError::new(
-                StatusCode::PRECONDITION_FAILED,
-                "other_entity_tag",
-                "If-Match is not the ETag of the answer",
-            )),
-        }
+        let exposed = header::HeaderValue::from_static(EXPOSED_HEADERS);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        response
     }
 }
 
 /// 404, where WebRTC is off.
 pub(super) fn off() -> ApiError {
     ApiError::not_found("there is nothing at this path; WebRTC is off")
-}
-
-fn no_session() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "no_session", "there is no such session on this node")
-}
-
-fn created(path: &str, Watching { id, answer }: Watching) -> HttpResponse {
-    let location = format!("{}/{id}", path.trim_end_matches('/'));
-    HttpResponse::Created()
-        .content_type(SDP)
-        .insert_header((header::LOCATION, location))
-        .insert_header((header::ETAG, ENTITY_TAG))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header(cors::ANY_ORIGIN)
-        .insert_header((header::ACCESS_CONTROL_EXPOSE_HEADERS, "Location, ETag, Link, Retry-After"))
-        .body(answer)
 }
 
 fn no_content() -> HttpResponseBuilder {
@@ -167,8 +158,28 @@ fn accepting(mut response: HttpResponse) -> HttpResponse {
     response
 }
 
-fn refused(room: &RoomName, peer: std::net::SocketAddr, error: &WatchError) {
-    info!(room = room.as_str(), peer:% = peer, why:% = error, protocol = "webrtc"; "viewer refused");
+/// An offer that is not answered.
+struct RefusedOffer {
+    outcome: JoinOutcome,
+    error: ApiError,
+}
+
+impl From<Refusal> for RefusedOffer {
+    fn from(refusal: Refusal) -> Self {
+        Self { outcome: JoinOutcome::Denied, error: refusal.into() }
+    }
+}
+
+impl From<OpenError> for RefusedOffer {
+    fn from(error: OpenError) -> Self {
+        Self { outcome: error.outcome(), error: error.into() }
+    }
+}
+
+impl From<WatchError> for RefusedOffer {
+    fn from(error: WatchError) -> Self {
+        Self { outcome: error.outcome(), error: error.into() }
+    }
 }
 
 fn require_type(request: &HttpRequest, expected: &'static str) -> Result<(), ApiError> {

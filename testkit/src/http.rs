@@ -29,17 +29,18 @@ impl Response {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Response::new(&mut headers);
         let httparse::Status::Complete(size) = parsed.parse(bytes)? else { return Ok(None) };
-        let headers = parsed.headers.iter().map(|header| {
-            (header.name.to_lowercase(), String::from_utf8_lossy(header.value).trim().to_owned())
-        });
-        Ok(Some(Self {
-            status: parsed.code.unwrap_or_default(),
-            headers: headers.collect(),
-            body: bytes[size..].to_vec(),
-        }))
+        let mut headers: BTreeMap<String, String> = BTreeMap::new();
+        for header in parsed.headers.iter() {
+            let value = String::from_utf8_lossy(header.value).trim().to_owned();
+            let before = headers.remove(&header.name.to_lowercase());
+            let value = before.map_or(value.clone(), |before| format!("{before}, {value}"));
+            headers.insert(header.name.to_lowercase(), value);
+        }
+        Ok(Some(Self { status: parsed.code.unwrap_or_default(), headers, body: bytes[size..].to_vec() }))
     }
 
-    /// Returns the value of the header of this name, in lower case; empty if there is none.
+    /// Returns the value of the header of this name, in lower case; empty if there is none. Repeated ones are a list (RFC 9110,
+    /// section 5.3).
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }

@@ -1,6 +1,9 @@
 //! WebRTC without a browser: one module a promise. Those of the media are in `tests/browser/webrtc_plays.rs`.
 
+mod ice_servers_are_named;
 mod offers_are_answered;
+mod refusals_are_counted;
+mod rooms_say_what_webrtc_carries;
 mod settings_are_checked;
 mod tokens_open_sessions;
 mod viewers_who_do_not_connect_are_reported;

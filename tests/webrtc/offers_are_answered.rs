@@ -39,7 +39,7 @@ fn a_session_that_was_ended_is_not_there() {
     assert_eq!(request(server.http, "DELETE", &location).status, 200);
     server.log.find("its end", |line| line.says("WebRTC viewer did not connect", "r"));
     assert_eq!(request(server.http, "DELETE", &location).status, 404);
-    for nonsense in ["/r/whep/", "/r/whep/xyz", "/r/whep/00000000000000000000000000000000"] {
+    for nonsense in ["/r/whep/", "/r/whep/xyz", "/r/whep/00000000000000000000000000000000-n"] {
         assert_eq!(request(server.http, "DELETE", nonsense).json()["error"], "no_session");
     }
 }

@@ -19,6 +19,8 @@ fn a_bad_value_is_named() {
         ("RTC_HOSTS", "http://a"),
         ("RTC_VIEWERS_MAX", "0"),
         ("RTC_RTX_PACKETS", "1"),
+        ("RTC_AUDIO_KBPS", "5"),
+        ("RTC_ICE_SERVERS", "turn:t.example"),
     ] {
         let (code, text) = refused(name, value);
         assert!(code == Some(2) && text.contains(name) && text.contains(value), "{text}");

@@ -109,7 +109,9 @@ label!(
         Registry = "registry",
         /// The node drains.
         Draining = "draining",
-        /// The directory of streams ended.
+        /// Over WebRTC: the stream, or its codec and what the player offers, do not go together.
+        Unplayable = "unplayable",
+        /// The request cannot be read, or a part of the server ended.
         Error = "error",
     }
 );

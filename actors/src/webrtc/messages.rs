@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::{session_id::SessionId, socket::Datagram};
 use crate::{
     access::Session as AccessSession, connection_limit::ConnectionPermit, events::StreamId,
-    stream::StreamHandle,
+    metrics::JoinOutcome, stream::StreamHandle,
 };
 
 /// A viewer who wants to watch a stream.
@@ -66,6 +66,19 @@ pub enum WatchError {
     /// The port has ended, which only a panic causes, or the system has no random numbers.
     #[error("WebRTC has stopped on this node")]
     Stopped,
+}
+
+impl WatchError {
+    /// The outcome of the request, as it is counted.
+    pub fn outcome(&self) -> JoinOutcome {
+        match self {
+            Self::Unplayable(_) | Self::Offer(OfferError::NoCodec(_)) => JoinOutcome::Unplayable,
+            Self::NoMedia => JoinOutcome::Origin,
+            Self::TooManyViewers { .. } | Self::TooManyJoining { .. } => JoinOutcome::Limit,
+            Self::Ended => JoinOutcome::NotLive,
+            Self::Offer(_) | Self::Stopped => JoinOutcome::Error,
+        }
+    }
 }
 
 /// To the port: a viewer's request.
