@@ -9,8 +9,9 @@ use synctv_actors::cluster::redis_store::RedisUrl;
 use synctv_media::{
     samples::WEBRTC_OFFER,
     webrtc::{
+        framing::{PACKET_MAX_BYTES, PacketReader},
         packetizer::{MediaProfile, VideoProfile},
-        peer::{Peer, PeerSettings, ufrag},
+        peer::{Peer, PeerAddress, PeerSettings, Transport, ufrag},
     },
 };
 
@@ -20,13 +21,14 @@ use crate::http;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("http_head", http_head),
     ("http_paths", http_paths),
     ("origin_head", origin_head),
     ("redis_url", redis_url),
     ("webrtc_offer", webrtc_offer),
     ("webrtc_datagram", webrtc_datagram),
+    ("webrtc_connection", webrtc_connection),
 ];
 
 /// The head of a request, and where its path leads.
@@ -66,15 +68,39 @@ pub fn webrtc_datagram(data: &[u8]) {
     const REMOTE: ([u8; 4], u16) = ([192, 0, 2, 2], 5000);
     let _ = ufrag(data);
     let Some(mut peer) = answer(WEBRTC_OFFER) else { return };
-    let _ = peer.receive(data, REMOTE.into(), SERVER.into(), now());
-    let _ = peer.wake(now(), |_, _| {});
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let from = PeerAddress { transport, remote: REMOTE.into() };
+        let _ = peer.receive(data, from, SERVER.into(), now());
+        let _ = peer.wake(now(), |_, _| {});
+    }
+}
+
+/// A TCP connection at the WebRTC port, in pieces.
+pub fn webrtc_connection(data: &[u8]) {
+    let (piece_bytes, rest) =
+        data.split_first().map_or((1, data), |(first, rest)| (usize::from(*first), rest));
+    let mut reader = PacketReader::default();
+    for piece in rest.chunks(piece_bytes.max(1)) {
+        reader.buffer().extend_from_slice(piece);
+        loop {
+            match reader.next_packet() {
+                Ok(Some(packet)) => assert!((1..=PACKET_MAX_BYTES).contains(&packet.len())),
+                Ok(None) => break,
+                Err(_) => return,
+            }
+        }
+    }
 }
 
 const SERVER: ([u8; 4], u16) = ([192, 0, 2, 1], 8189);
 
 fn answer(offer: &str) -> Option<Peer> {
     let profile = MediaProfile { video: Some(VideoProfile::H264(77)), has_opus: true };
-    let settings = PeerSettings { udp: vec![SocketAddr::from(SERVER)], rtx_packets: 16 };
+    let settings = PeerSettings {
+        udp: vec![SocketAddr::from(SERVER)],
+        tcp: vec![SocketAddr::from(SERVER)],
+        rtx_packets: 16,
+    };
     Peer::answer(offer, profile, &settings, now()).ok().map(|(peer, _)| peer)
 }
 

@@ -242,9 +242,9 @@ impl Node {
             .map_err(RunError::Server)
     }
 
-    fn whep(&self, config: &Config, socket: Option<UdpSocket>) -> io::Result<Option<Whep>> {
-        let Some(socket) = socket else { return Ok(None) };
-        let webrtc = WebRtc::start(config.webrtc.settings(), socket)?;
+    fn whep(&self, config: &Config, sockets: Option<(UdpSocket, TcpListener)>) -> io::Result<Option<Whep>> {
+        let Some((socket, listener)) = sockets else { return Ok(None) };
+        let webrtc = WebRtc::start(config.webrtc.settings(), socket, listener)?;
         let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper().clone());
         let ice_servers = config.webrtc.rtc_ice_servers.clone().unwrap_or_default();
         let (node, registry) = (self.place.node_id.clone(), self.place.registry.clone());

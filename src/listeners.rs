@@ -26,7 +26,7 @@ pub struct Listeners {
     /// For HLS, unless it is off.
     pub hls: Option<TcpListener>,
     /// For WebRTC viewers, unless it is off.
-    pub webrtc: Option<UdpSocket>,
+    pub webrtc: Option<(UdpSocket, TcpListener)>,
     /// For metrics, unless they are off.
     pub metrics: Option<TcpListener>,
     /// For all of these over TLS, unless it is off.

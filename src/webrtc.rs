@@ -2,7 +2,10 @@
 
 mod ice_servers;
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket},
+};
 
 use clap::{Args, value_parser};
 use log::warn;
@@ -11,14 +14,14 @@ use synctv_actors::webrtc::{Hosts, WebRtcSettings};
 pub use self::ice_servers::IceServers;
 use crate::run_error::RunError;
 
-/// The UDP address if none is set.
+/// The address if none is set.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 8189));
 
 /// WebRTC viewers.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "WebRTC")]
 pub struct WebRtcArgs {
-    /// UDP address for WebRTC viewers, or "off"
+    /// UDP and TCP address for WebRTC viewers, or "off"
     /// [default: 0.0.0.0:8189 if that is free, else "off"]
     #[arg(long, env, value_parser = parse_address)]
     pub rtc_addr: Option<RtcAddr>,
@@ -50,7 +53,7 @@ pub struct WebRtcArgs {
     pub rtc_audio_kbps: u16,
 }
 
-/// The UDP address of WebRTC viewers.
+/// The address for WebRTC viewers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RtcAddr {
     /// There.
@@ -60,16 +63,16 @@ pub enum RtcAddr {
 }
 
 impl WebRtcArgs {
-    /// Opens the UDP port, unless WebRTC is off. Several nodes on one host are no reason not to start: the default address is
-    /// for the first of them.
-    pub(crate) fn bind(&self) -> Result<Option<UdpSocket>, RunError> {
+    /// Opens the port for UDP and TCP, unless WebRTC is off. Several nodes on one host are no reason not to start: the default
+    /// address is for the first of them.
+    pub(crate) fn bind(&self) -> Result<Option<(UdpSocket, TcpListener)>, RunError> {
         let address = match self.rtc_addr {
             Some(RtcAddr::Off) => return Ok(None),
             Some(RtcAddr::At(address)) => address,
             None => DEFAULT_ADDRESS,
         };
-        match UdpSocket::bind(address) {
-            Ok(socket) => Ok(Some(socket)),
+        match bind_both(address) {
+            Ok(sockets) => Ok(Some(sockets)),
             Err(source) if self.rtc_addr.is_some() => {
                 Err(RunError::Listen { setting: "RTC_ADDR", addr: address, source })
             }
@@ -91,6 +94,18 @@ impl WebRtcArgs {
             audio_kbps: self.rtc_audio_kbps,
         }
     }
+}
+
+/// Binds one port for both. If the system chooses it, it chooses one that UDP has free, which TCP may not have.
+fn bind_both(address: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+    const ATTEMPTS_MAX: usize = 10;
+    let bind = || {
+        let socket = UdpSocket::bind(address)?;
+        let listener = TcpListener::bind(socket.local_addr()?)?;
+        Ok((socket, listener))
+    };
+    let attempts = if address.port() == 0 { ATTEMPTS_MAX } else { 1 };
+    (1..attempts).find_map(|_| bind().ok()).map_or_else(bind, Ok)
 }
 
 fn parse_address(text: &str) -> Result<RtcAddr, String> {

@@ -6,10 +6,15 @@ mod routes;
 mod session_id;
 mod settings;
 mod socket;
+mod tcp_port;
+mod tcp_writer;
 mod viewer;
 mod viewers;
 
-use std::{io, net::UdpSocket};
+use std::{
+    io,
+    net::{TcpListener, UdpSocket},
+};
 
 use actix::Addr;
 use synctv_media::stream::room::RoomName;
@@ -31,10 +36,11 @@ use crate::stream::StreamHandle;
 pub struct WebRtc(Addr<WebRtcPortActor>);
 
 impl WebRtc {
-    /// Starts the port on a thread of its own.
-    pub fn start(settings: WebRtcSettings, socket: UdpSocket) -> io::Result<Self> {
+    /// Starts the port on a thread of its own. The listener is at the socket's address, for viewers without UDP.
+    pub fn start(settings: WebRtcSettings, socket: UdpSocket, listener: TcpListener) -> io::Result<Self> {
         let socket = WebRtcSocket::new(socket)?;
-        Ok(Self(WebRtcPortActor::start(settings, socket)))
+        listener.set_nonblocking(true)?;
+        Ok(Self(WebRtcPortActor::start(settings, socket, listener)))
     }
 
     /// Answers a viewer's offer. The viewer connects to the addresses in the answer, or is forgotten.

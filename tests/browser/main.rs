@@ -23,4 +23,5 @@ mod tracks_come_and_go;
 mod trouble_is_explained;
 mod webrtc_plays;
 mod webrtc_plays_other_codecs;
+mod webrtc_plays_without_udp;
 mod what_fails_is_tried_again;

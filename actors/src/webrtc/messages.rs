@@ -149,6 +149,27 @@ pub(super) struct Accepted {
 #[rtype(result = "()")]
 pub(super) struct Datagrams(pub Vec<(SessionId, Datagram)>);
 
+/// To the port: a TCP connection names the session that it is for. The answer is none if there is no such session, or it has enough
+/// connections.
+#[derive(Message)]
+#[rtype(result = "Option<SessionId>")]
+pub(super) struct AdmitConnection {
+    pub ufrag: String,
+}
+
+/// To the port: a packet of a connection that was admitted. The answer is whether its session goes on.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub(super) struct FromConnection {
+    pub id: SessionId,
+    pub datagram: Datagram,
+}
+
+/// To the port: a connection that was admitted is closed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct ConnectionClosed(pub SessionId);
+
 /// To the viewers of a room: this one is to be closed.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -1,6 +1,11 @@
 //! The UDP port of all WebRTC viewers: reads their datagrams, knows their sessions, and starts the actors that serve them.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{
     Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, ResponseActFuture,
@@ -18,13 +23,14 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     messages::{
-        Accepted, Admit, CloseSession, Datagrams, EndSession, FindSession, Places, SessionEnded, StopIfIdle,
-        ViewersIdle, Watch, WatchError, Watching,
+        Accepted, Admit, AdmitConnection, CloseSession, ConnectionClosed, Datagrams, EndSession, FindSession,
+        FromConnection, Places, SessionEnded, StopIfIdle, ViewersIdle, Watch, WatchError, Watching,
     },
     routes::Routes,
     session_id::SessionId,
     settings::WebRtcSettings,
     socket::{Datagram, WebRtcSocket},
+    tcp_port::{ConnectionPort, accept_on},
     viewers::{Port, WebRtcViewersActor},
 };
 use crate::{connection_limit::ConnectionLimit, events::StreamId, stream::StreamHandle};
@@ -45,6 +51,8 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct WebRtcPortActor {
     settings: WebRtcSettings,
     socket: WebRtcSocket,
+    /// Until connections are accepted.
+    listener: Option<TcpListener>,
     peers: Arc<PeerSettings>,
     viewers: ConnectionLimit,
     joining: ConnectionLimit,
@@ -67,20 +75,26 @@ struct Received(Vec<Datagram>);
 
 impl WebRtcPortActor {
     /// Starts it. The addresses are looked up first, so that there is no answer without them.
-    pub fn start(settings: WebRtcSettings, socket: WebRtcSocket) -> Addr<Self> {
+    pub fn start(settings: WebRtcSettings, socket: WebRtcSocket, listener: TcpListener) -> Addr<Self> {
+        let port = Self::new(settings, socket, listener);
+        Self::start_in_arbiter(&Arbiter::new().handle(), move |_| port)
+    }
+
+    fn new(settings: WebRtcSettings, socket: WebRtcSocket, listener: TcpListener) -> Self {
         let udp = settings.hosts.addresses(socket.bound());
-        let peers = Arc::new(PeerSettings { udp, rtx_packets: settings.rtx_packets });
+        let peers = Arc::new(PeerSettings { tcp: udp.clone(), udp, rtx_packets: settings.rtx_packets });
         log_addresses(&peers);
-        Self::start_in_arbiter(&Arbiter::new().handle(), move |_| Self {
+        Self {
             viewers: ConnectionLimit::new(settings.viewers_max),
             joining: ConnectionLimit::new(settings.joining_max),
             settings,
             socket,
+            listener: Some(listener),
             peers,
             routes: Routes::default(),
             sessions: HashMap::new(),
             rooms: HashMap::new(),
-        })
+        }
     }
 
     fn read_on(&self, ctx: &mut Context<Self>) {
@@ -104,13 +118,25 @@ impl WebRtcPortActor {
         ctx.spawn(reading.into_actor(self));
     }
 
+    fn accept_connections(&mut self, ctx: &mut Context<Self>) {
+        let Some(listener) = self.listener.take() else { return };
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => {
+                let (admit, packets) = (ctx.address().recipient(), ctx.address().recipient());
+                let port = ConnectionPort { admit, packets, closed: ctx.address().recipient() };
+                ctx.spawn(accept_on(listener, port).into_actor(self));
+            }
+            Err(reason) => error!(reason:% = reason; "TCP connections of WebRTC viewers cannot be accepted"),
+        }
+    }
+
     /// Addresses change when leases end, and names when they are moved.
     fn look_up_addresses(&mut self, ctx: &mut Context<Self>) {
         let (hosts, bound) = (self.settings.hosts.clone(), self.socket.bound());
         let found = tokio::task::spawn_blocking(move || hosts.addresses(bound));
         ctx.spawn(found.into_actor(self).map(|found, port, _| match found {
             Ok(udp) if !udp.is_empty() && udp != port.peers.udp => {
-                port.peers = Arc::new(PeerSettings { udp, ..*port.peers });
+                port.peers = Arc::new(PeerSettings { tcp: udp.clone(), udp, ..*port.peers });
                 log_addresses(&port.peers);
             }
             _ => {}
@@ -192,6 +218,7 @@ impl Actor for WebRtcPortActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.read_on(ctx);
+        self.accept_connections(ctx);
         ctx.run_interval(ADDRESSES_INTERVAL, Self::look_up_addresses);
         ctx.run_interval(ORPHANS_INTERVAL, |port, _| port.remove_orphans());
     }
@@ -260,6 +287,33 @@ impl Handler<ViewersIdle> for WebRtcPortActor {
     }
 }
 
+impl Handler<AdmitConnection> for WebRtcPortActor {
+    type Result = Option<SessionId>;
+
+    fn handle(&mut self, AdmitConnection { ufrag }: AdmitConnection, _: &mut Self::Context) -> Self::Result {
+        self.routes.admit_connection(&ufrag)
+    }
+}
+
+impl Handler<FromConnection> for WebRtcPortActor {
+    type Result = bool;
+
+    fn handle(&mut self, FromConnection { id, datagram }: FromConnection, _: &mut Self::Context) -> bool {
+        let Some(session) = self.sessions.get(&id) else { return false };
+        // As with datagrams.
+        let _ = session.viewers.try_send(Datagrams(vec![(id, datagram)]));
+        true
+    }
+}
+
+impl Handler<ConnectionClosed> for WebRtcPortActor {
+    type Result = ();
+
+    fn handle(&mut self, ConnectionClosed(id): ConnectionClosed, _: &mut Self::Context) {
+        self.routes.connection_closed(id);
+    }
+}
+
 impl Handler<Received> for WebRtcPortActor {
     type Result = ();
 
@@ -279,3 +333,6 @@ impl Handler<Received> for WebRtcPortActor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,9 @@ use super::session_id::SessionId;
 /// The most addresses that one viewer may send from. Browsers check from each of their interfaces.
 const REMOTES_MAX: usize = 8;
 
+/// The most TCP connections of one viewer. Browsers make one from each of their interfaces to each address.
+const CONNECTIONS_MAX: usize = 4;
+
 /// The addresses and names of all sessions.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
@@ -23,13 +26,14 @@ struct Names {
     ufrag: String,
     /// Its addresses; the oldest is in front.
     remotes: VecDeque<SocketAddr>,
+    connections: usize,
 }
 
 impl Routes {
     /// Adds a session by the name that its viewer's checks have.
     pub fn add(&mut self, id: SessionId, ufrag: String) {
         self.by_ufrag.insert(ufrag.clone(), id);
-        self.sessions.insert(id, Names { ufrag, remotes: VecDeque::new() });
+        self.sessions.insert(id, Names { ufrag, remotes: VecDeque::new(), connections: 0 });
     }
 
     /// Removes a session.
@@ -39,6 +43,12 @@ impl Routes {
         for remote in names.remotes {
             self.forget(remote, id);
         }
+    }
+
+    /// Returns the number of sessions.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
     }
 
     /// Returns the session of a viewer's address.
@@ -59,6 +69,21 @@ impl Routes {
             self.forget(oldest, id);
         }
         Some(id)
+    }
+
+    /// Returns the session that a TCP connection names, unless it has as many as it may.
+    pub fn admit_connection(&mut self, ufrag: &str) -> Option<SessionId> {
+        let id = *self.by_ufrag.get(ufrag)?;
+        let names = self.sessions.get_mut(&id).filter(|names| names.connections < CONNECTIONS_MAX)?;
+        names.connections += 1;
+        Some(id)
+    }
+
+    /// Notes that a connection of a session is closed.
+    pub fn connection_closed(&mut self, id: SessionId) {
+        if let Some(names) = self.sessions.get_mut(&id) {
+            names.connections = names.connections.saturating_sub(1);
+        }
     }
 
     /// An address may be another session's by now.
@@ -96,6 +121,22 @@ mod tests {
         assert_eq!(routes.of_check("one", at(2)), None);
         routes.remove(other);
         assert!(routes.by_remote.is_empty() && routes.by_ufrag.is_empty() && routes.sessions.is_empty());
+    }
+
+    #[test]
+    fn a_session_has_so_many_connections_at_once() {
+        let (mut routes, one) = (Routes::default(), id());
+        routes.add(one, "one".to_owned());
+        assert_eq!(routes.admit_connection("other"), None);
+        for _ in 0..CONNECTIONS_MAX {
+            assert_eq!(routes.admit_connection("one"), Some(one));
+        }
+        assert_eq!(routes.admit_connection("one"), None);
+        routes.connection_closed(one);
+        assert_eq!(routes.admit_connection("one"), Some(one));
+        routes.remove(one);
+        routes.connection_closed(one);
+        assert_eq!(routes.admit_connection("one"), None);
     }
 
     #[test]

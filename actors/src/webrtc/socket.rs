@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IoSliceMut},
-    net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket},
+    net::{IpAddr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket},
     sync::Arc,
 };
 
@@ -39,12 +39,14 @@ pub(super) struct WebRtcReader {
 }
 
 /// A datagram that was received.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Datagram {
     pub remote: SocketAddr,
     /// The host's address at which it arrived, if the kernel says it.
     pub local: Option<IpAddr>,
     pub bytes: Bytes,
+    /// The connection that it arrived on, if it is a packet of one.
+    pub connection: Option<Arc<TcpStream>>,
 }
 
 impl WebRtcSocket {
@@ -107,6 +109,7 @@ impl WebRtcReader {
                 remote,
                 local,
                 bytes: Bytes::copy_from_slice(bytes),
+                connection: None,
             }));
         }
         Ok(datagrams)

@@ -10,7 +10,7 @@ use synctv_media::webrtc::{
     audio::unit::AudioUnit,
     gop::RtpGop,
     packetizer::{MediaProfile, VideoUnit},
-    peer::{Peer, PeerNews, is_check},
+    peer::{Peer, PeerAddress, PeerNews, Transport, is_check},
     video_feed::VideoFeed,
 };
 
@@ -18,6 +18,7 @@ use super::{
     messages::{NewViewer, Places},
     session_id::SessionId,
     socket::{Datagram, WebRtcSocket},
+    tcp_writer::TcpWriter,
 };
 use crate::{
     access::Session as AccessSession,
@@ -46,6 +47,8 @@ pub(super) struct Viewer {
     places: Places,
     /// The host's address at which its datagrams arrive, and from which it expects answers.
     local: Option<IpAddr>,
+    /// Its TCP connections; the port limits their number.
+    connections: Vec<TcpWriter>,
     since: Instant,
     /// When it leaves a node that drains.
     leaves_at: Option<Instant>,
@@ -88,6 +91,7 @@ impl Viewer {
             stage: Stage::Connecting { access: viewer.access },
             places,
             local: None,
+            connections: Vec::new(),
             since: now,
             leaves_at: None,
             checked: None,
@@ -97,14 +101,29 @@ impl Viewer {
 
     /// Takes what the viewer sent.
     pub fn receive(&mut self, datagram: &Datagram, room: &Room<'_>) -> Result<(), LeaveReason> {
+        let transport = self.transport(datagram);
         if is_check(&datagram.bytes) {
             self.checked = Some(room.now);
-            self.local = datagram.local;
+            if transport == Transport::Udp {
+                self.local = datagram.local;
+            }
         }
         let bound = room.socket.bound();
         let local = SocketAddr::new(datagram.local.unwrap_or(bound.ip()), bound.port());
-        self.peer.receive(&datagram.bytes, datagram.remote, local, room.now).map_err(failed)?;
+        let from = PeerAddress { transport, remote: datagram.remote };
+        self.peer.receive(&datagram.bytes, from, local, room.now).map_err(failed)?;
         self.wake(room)
+    }
+
+    /// Keeps the connection that a packet came on, for what is sent there.
+    fn transport(&mut self, datagram: &Datagram) -> Transport {
+        let Some(connection) = &datagram.connection else { return Transport::Udp };
+        if !self.connections.iter().any(|writer| writer.is_of(connection)) {
+            // Another one from the same address is closed by now.
+            self.connections.retain(|writer| writer.remote != datagram.remote);
+            self.connections.push(TcpWriter::new(datagram.remote, connection.clone()));
+        }
+        Transport::Tcp
     }
 
     /// Sends the next frame of video, or lets it wait for its turn. [`wake`](Self::wake) has to follow.
@@ -231,13 +250,25 @@ impl Viewer {
     }
 
     fn transmit(&mut self, room: &Room<'_>) -> Result<PeerNews, LeaveReason> {
-        let Self { peer, local, delivered, .. } = self;
-        let sent = peer.wake(room.now, |remote, bytes| match room.socket.send(remote, *local, bytes) {
-            Ok(()) => delivered.sent_bytes += bytes.len() as u64,
-            Err(_) => delivered.dropped.tags += 1,
+        let Self { peer, local, connections, delivered, .. } = self;
+        let woken = peer.wake(room.now, |PeerAddress { transport, remote }, bytes| {
+            let sent = match transport {
+                Transport::Udp => room.socket.send(remote, *local, bytes),
+                Transport::Tcp => send_on(connections, remote, bytes),
+            };
+            match sent {
+                Ok(()) => delivered.sent_bytes += bytes.len() as u64,
+                Err(_) => delivered.dropped.tags += 1,
+            }
         });
-        sent.map_err(failed)
+        woken.map_err(failed)
     }
+}
+
+/// Sends a packet on one of the viewer's connections.
+fn send_on(connections: &mut [TcpWriter], remote: SocketAddr, bytes: &[u8]) -> io::Result<()> {
+    let connection = connections.iter_mut().find(|connection| connection.remote == remote);
+    connection.map_or_else(|| Err(io::ErrorKind::NotConnected.into()), |connection| connection.send(bytes))
 }
 
 fn failed(error: impl fmt::Display) -> LeaveReason {

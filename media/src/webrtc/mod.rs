@@ -5,6 +5,7 @@
 
 pub mod audio;
 pub mod av1;
+pub mod framing;
 pub mod gop;
 pub mod h264;
 pub mod offer;

@@ -2,6 +2,8 @@
 //! every few weeks: an offer goes in and an answer comes out, units go in and datagrams come out, datagrams go in and events
 //! come out.
 
+mod codecs;
+
 use std::{
     fmt,
     net::SocketAddr,
@@ -10,16 +12,17 @@ use std::{
 };
 
 use str0m::{
-    Candidate, Event, Input, Output, Rtc, RtcConfig,
+    Candidate, Event, Input, Output, Rtc,
     change::SdpOffer,
-    format::{Codec, CodecConfig, FormatParams},
+    format::Codec,
     ice::StunMessage,
-    media::{Direction, Frequency, MediaKind, Mid, Pt},
-    net::{Protocol, Receive},
-    rtp::{Extension, ExtensionMap, RtpWrite},
+    media::{Direction, MediaKind, Mid, Pt},
+    net::{Protocol, Receive, TcpType},
+    rtp::RtpWrite,
 };
 use thiserror::Error;
 
+use self::codecs::{codec_of, config};
 use crate::webrtc::{
     audio::unit::{AudioUnit, OPUS_TICKS_PER_MS},
     offer::{OfferError, with_one_stream, without_candidates},
@@ -27,28 +30,16 @@ use crate::webrtc::{
     video_feed::VideoPacket,
 };
 
-/// How often sender reports go out. Players keep audio and video together by them, and the library's 5 s left them a fifth of a
-/// second apart for that long.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-
 /// Media that is this much older than the clock says is of a timeline that has jumped.
 const CLOCK_JUMP: Duration = Duration::from_secs(10);
-
-/// The profiles of H.264 that browsers offer with packetization mode 1, with payload types for each and its
-/// retransmissions.
-const H264_FORMATS: [(u8, u8, u32); 5] = [
-    (96, 97, 0x42_00_1f),
-    (98, 99, 0x42_e0_1f),
-    (100, 101, 0x4d_00_1f),
-    (102, 103, 0x64_00_1f),
-    (104, 105, 0xf4_00_1f),
-];
 
 /// The addresses and limits that peers of a node have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerSettings {
     /// The addresses that answers offer, for UDP.
     pub udp: Vec<SocketAddr>,
+    /// The addresses that answers offer for TCP connections of viewers.
+    pub tcp: Vec<SocketAddr>,
     /// Packets of video that are kept for retransmission.
     pub rtx_packets: usize,
 }
@@ -58,12 +49,47 @@ pub struct Peer {
     rtc: Rtc,
     ufrag: String,
     udp: Vec<SocketAddr>,
+    tcp: Vec<SocketAddr>,
     video: Option<Sender>,
     audio: Option<Sender>,
     /// A moment, and the time of the media that came then, in milliseconds of the timeline.
     clock: Option<(Instant, i64)>,
     /// When the library next has something to do.
     wake_at: Instant,
+}
+
+/// The protocol that carries a peer's packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A connection of the viewer's (RFC 6544).
+    Tcp,
+}
+
+/// The viewer's side of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// The protocol.
+    pub transport: Transport,
+    /// The address.
+    pub remote: SocketAddr,
+}
+
+impl From<Transport> for Protocol {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Udp => Self::Udp,
+            Transport::Tcp => Self::Tcp,
+        }
+    }
+}
+
+impl From<Protocol> for Transport {
+    /// There are candidates of these two alone.
+    fn from(protocol: Protocol) -> Self {
+        if protocol == Protocol::Tcp { Self::Tcp } else { Self::Udp }
+    }
 }
 
 /// The result of a peer's turn.
@@ -105,10 +131,14 @@ impl Peer {
             let candidate = Candidate::host(*address, Protocol::Udp).map_err(malformed)?;
             rtc.add_local_candidate(candidate);
         }
+        for address in &settings.tcp {
+            let candidate = Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build();
+            rtc.add_local_candidate(candidate.map_err(malformed)?);
+        }
         let answer = rtc.sdp_api().accept_offer(offer).map_err(malformed)?;
         let ufrag = rtc.direct_api().local_ice_credentials().ufrag;
-        let udp = settings.udp.clone();
-        let mut peer = Self { rtc, ufrag, udp, video: None, audio: None, clock: None, wake_at: now };
+        let (udp, tcp) = (settings.udp.clone(), settings.tcp.clone());
+        let mut peer = Self { rtc, ufrag, udp, tcp, video: None, audio: None, clock: None, wake_at: now };
         let answer = with_one_stream(&answer.to_sdp_string());
         peer.find_senders(&answer, profile)?;
         Ok((peer, answer))
@@ -124,16 +154,17 @@ impl Peer {
         self.wake_at
     }
 
-    /// Takes a datagram. `local` is the address at which it arrived. What cannot be read is left out.
+    /// Takes a datagram, or a packet of a TCP connection. `local` is the address at which it arrived. What cannot be read is left
+    /// out.
     pub fn receive(
         &mut self,
         datagram: &[u8],
-        remote: SocketAddr,
+        from: PeerAddress,
         local: SocketAddr,
         now: Instant,
     ) -> Result<(), PeerError> {
-        let local = self.candidate_for(local, remote);
-        match Receive::new(Protocol::Udp, remote, local, datagram) {
+        let local = self.candidate_for(from, local);
+        match Receive::new(from.transport.into(), from.remote, local, datagram) {
             Ok(received) => self.rtc.handle_input(Input::Receive(now, received)).map_err(failed),
             Err(_) => Ok(()),
         }
@@ -157,7 +188,7 @@ impl Peer {
     pub fn wake(
         &mut self,
         now: Instant,
-        mut send: impl FnMut(SocketAddr, &[u8]),
+        mut send: impl FnMut(PeerAddress, &[u8]),
     ) -> Result<PeerNews, PeerError> {
         let mut news = PeerNews::default();
         self.rtc.handle_input(Input::Timeout(now)).map_err(failed)?;
@@ -167,7 +198,10 @@ impl Peer {
                     self.wake_at = at;
                     break;
                 }
-                Output::Transmit(datagram) => send(datagram.destination, &datagram.contents),
+                Output::Transmit(datagram) => {
+                    let transport = datagram.proto.into();
+                    send(PeerAddress { transport, remote: datagram.destination }, &datagram.contents);
+                }
                 Output::Event(event) => news.note(&event),
             }
         }
@@ -246,9 +280,13 @@ impl Peer {
     }
 
     /// The candidate that a datagram arrived at. Behind address translation that is none of the host's own addresses.
-    fn candidate_for(&self, local: SocketAddr, remote: SocketAddr) -> SocketAddr {
-        let of_family = || self.udp.iter().find(|known| known.is_ipv4() == remote.is_ipv4());
-        let known = self.udp.iter().find(|known| **known == local).or_else(of_family);
+    fn candidate_for(&self, from: PeerAddress, local: SocketAddr) -> SocketAddr {
+        let offered = match from.transport {
+            Transport::Udp => &self.udp,
+            Transport::Tcp => &self.tcp,
+        };
+        let of_family = || offered.iter().find(|known| known.is_ipv4() == from.remote.is_ipv4());
+        let known = offered.iter().find(|known| **known == local).or_else(of_family);
         known.copied().unwrap_or(local)
     }
 }
@@ -292,57 +330,6 @@ pub fn ufrag(datagram: &[u8]) -> Option<String> {
 /// Returns whether a datagram is a connectivity check (RFC 7983, section 7).
 pub fn is_check(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| *first < 4)
-}
-
-fn config(profile: MediaProfile, rtx_packets: usize) -> RtcConfig {
-    let mut extensions = ExtensionMap::empty();
-    // Without the others receivers send less feedback, of which nothing would be made.
-    extensions.set(1, Extension::RtpMid);
-    let mut config = RtcConfig::new()
-        .set_ice_lite(true)
-        .set_rtp_mode(true)
-        .clear_codecs()
-        .enable_opus(profile.has_opus, false)
-        .set_extension_map(extensions)
-        .set_rtcp_report_interval_audio(REPORT_INTERVAL)
-        .set_rtcp_report_interval_video(REPORT_INTERVAL)
-        .set_send_buffer_video(rtx_packets);
-    if let Some(video) = profile.video {
-        add_video(config.codec_config(), video);
-    }
-    config
-}
-
-fn codec_of(video: VideoProfile) -> Codec {
-    match video {
-        VideoProfile::H264(_) => Codec::H264,
-        VideoProfile::Vp9(_) => Codec::Vp9,
-        VideoProfile::Av1(_) => Codec::Av1,
-    }
-}
-
-fn add_video(config: &mut CodecConfig, video: VideoProfile) {
-    let format = match video {
-        VideoProfile::H264(_) => {
-            for (payload_type, retransmission, profile_level_id) in H264_FORMATS {
-                config.add_h264(payload_type.into(), Some(retransmission.into()), true, profile_level_id);
-            }
-            return;
-        }
-        VideoProfile::Vp9(profile) => {
-            FormatParams { profile_id: Some(profile.into()), ..FormatParams::default() }
-        }
-        VideoProfile::Av1(profile) => FormatParams { profile: Some(profile), ..FormatParams::default() },
-    };
-    let (payload_type, retransmission, _) = H264_FORMATS[0];
-    config.add_config(
-        payload_type.into(),
-        Some(retransmission.into()),
-        codec_of(video),
-        Frequency::NINETY_KHZ,
-        None,
-        format,
-    );
 }
 
 fn malformed(error: impl fmt::Display) -> OfferError {

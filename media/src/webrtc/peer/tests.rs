@@ -19,8 +19,12 @@ fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
+fn viewer_address() -> PeerAddress {
+    PeerAddress { transport: Transport::Udp, remote: at(VIEWER) }
+}
+
 fn settings() -> PeerSettings {
-    PeerSettings { udp: vec![at(SERVER)], rtx_packets: 256 }
+    PeerSettings { udp: vec![at(SERVER)], tcp: vec![at(SERVER)], rtx_packets: 256 }
 }
 
 /// The viewer's side.
@@ -70,7 +74,7 @@ impl Viewer {
 
 fn wake(peer: &mut Peer, now: Instant) -> (PeerNews, Vec<Vec<u8>>) {
     let mut sent = Vec::new();
-    let news = peer.wake(now, |remote, bytes| {
+    let news = peer.wake(now, |PeerAddress { remote, .. }, bytes| {
         assert_eq!(remote, at(VIEWER));
         sent.push(bytes.to_vec());
     });
@@ -83,7 +87,7 @@ fn connect(peer: &mut Peer, viewer: &mut Viewer, mut now: Instant) -> Instant {
     for _ in 0..200 {
         now += Duration::from_millis(10);
         for datagram in viewer.turn(std::mem::take(&mut to_viewer), now) {
-            peer.receive(&datagram, at(VIEWER), at(SERVER), now).unwrap();
+            peer.receive(&datagram, viewer_address(), at(SERVER), now).unwrap();
         }
         let (news, sent) = wake(peer, now);
         to_viewer = sent;
@@ -185,7 +189,7 @@ proptest! {
         let (mut peer, _, now) = connected();
         for datagram in datagrams {
             let _ = ufrag(&datagram);
-            if peer.receive(&datagram, at(VIEWER), at(SERVER), now).is_err() {
+            if peer.receive(&datagram, viewer_address(), at(SERVER), now).is_err() {
                 return Ok(());
             }
         }
