@@ -1,5 +1,6 @@
 //! WebRTC viewers: the UDP port that all of them share, and the actors that send to them.
 
+mod batch_sender;
 mod messages;
 mod port;
 mod routes;

@@ -66,12 +66,25 @@ impl WebRtcSocket {
         self.0.bound
     }
 
-    /// Sends a datagram from one of the host's addresses, or from the one that the kernel chooses.
-    pub fn send(&self, remote: SocketAddr, local: Option<IpAddr>, bytes: &[u8]) -> io::Result<()> {
+    /// Returns the most datagrams that the kernel takes in one call.
+    pub fn segments_max(&self) -> usize {
+        self.0.state.max_gso_segments()
+    }
+
+    /// Sends a datagram from one of the host's addresses, or from the one that the kernel chooses. With `segment_bytes`, the bytes
+    /// are several datagrams of that size, of which the last may be shorter.
+    pub fn send(
+        &self,
+        remote: SocketAddr,
+        local: Option<IpAddr>,
+        bytes: &[u8],
+        segment_bytes: Option<usize>,
+    ) -> io::Result<()> {
         let shared = &*self.0;
         let destination = SocketAddr::new(shared.to_wire(remote.ip()), remote.port());
         let src_ip = local.map(|local| shared.to_wire(local));
-        let transmit = Transmit { destination, ecn: None, contents: bytes, segment_size: None, src_ip };
+        let transmit =
+            Transmit { destination, ecn: None, contents: bytes, segment_size: segment_bytes, src_ip };
         shared.state.try_send((&shared.socket).into(), &transmit)
     }
 
@@ -141,7 +154,7 @@ mod tests {
         let [datagram] = &read[..] else { panic!("{read:?}") };
         assert_eq!((datagram.remote, &*datagram.bytes), (peer.local_addr().unwrap(), &b"hello"[..]));
         assert_eq!(datagram.local, Some(address.ip()));
-        socket.send(datagram.remote, datagram.local, b"answer").unwrap();
+        socket.send(datagram.remote, datagram.local, b"answer", None).unwrap();
         let mut buffer = [0; 16];
         let (size, from) = peer.recv_from(&mut buffer).unwrap();
         assert_eq!((&buffer[..size], from), (&b"answer"[..], address));
@@ -155,7 +168,7 @@ mod tests {
         peer.send_to(b"hello", ("127.0.0.1", socket.bound().port())).unwrap();
         let datagram = reader.read().await.unwrap().remove(0);
         assert_eq!(datagram.remote, peer.local_addr().unwrap());
-        socket.send(datagram.remote, datagram.local, b"answer").unwrap();
+        socket.send(datagram.remote, datagram.local, b"answer", None).unwrap();
         assert_eq!(peer.recv(&mut [0; 16]).unwrap(), 6);
     }
 }

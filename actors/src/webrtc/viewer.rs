@@ -15,9 +15,10 @@ use synctv_media::webrtc::{
 };
 
 use super::{
+    batch_sender::{BatchSender, Sent},
     messages::{NewViewer, Places},
     session_id::SessionId,
-    socket::{Datagram, WebRtcSocket},
+    socket::Datagram,
     tcp_writer::TcpWriter,
 };
 use crate::{
@@ -68,7 +69,7 @@ enum Stage {
 /// The room's state that a viewer's turn needs.
 pub(super) struct Room<'a> {
     pub stream: &'a StreamHandle,
-    pub socket: &'a WebRtcSocket,
+    pub sender: &'a BatchSender,
     pub gop: &'a RtpGop,
     pub now: Instant,
 }
@@ -108,7 +109,7 @@ impl Viewer {
                 self.local = datagram.local;
             }
         }
-        let bound = room.socket.bound();
+        let bound = room.sender.socket().bound();
         let local = SocketAddr::new(datagram.local.unwrap_or(bound.ip()), bound.port());
         let from = PeerAddress { transport, remote: datagram.remote };
         self.peer.receive(&datagram.bytes, from, local, room.now).map_err(failed)?;
@@ -253,22 +254,26 @@ impl Viewer {
         let Self { peer, local, connections, delivered, .. } = self;
         let woken = peer.wake(room.now, |PeerAddress { transport, remote }, bytes| {
             let sent = match transport {
-                Transport::Udp => room.socket.send(remote, *local, bytes),
+                Transport::Udp => room.sender.send(remote, *local, bytes),
                 Transport::Tcp => send_on(connections, remote, bytes),
             };
-            match sent {
-                Ok(()) => delivered.sent_bytes += bytes.len() as u64,
-                Err(_) => delivered.dropped.tags += 1,
-            }
+            note(delivered, sent);
         });
+        note(delivered, room.sender.flush());
         woken.map_err(failed)
     }
 }
 
+fn note(delivered: &mut Delivered, sent: Sent) {
+    delivered.sent_bytes += sent.bytes;
+    delivered.dropped.tags += sent.dropped;
+}
+
 /// Sends a packet on one of the viewer's connections.
-fn send_on(connections: &mut [TcpWriter], remote: SocketAddr, bytes: &[u8]) -> io::Result<()> {
+fn send_on(connections: &mut [TcpWriter], remote: SocketAddr, bytes: &[u8]) -> Sent {
     let connection = connections.iter_mut().find(|connection| connection.remote == remote);
-    connection.map_or_else(|| Err(io::ErrorKind::NotConnected.into()), |connection| connection.send(bytes))
+    let is_sent = connection.is_some_and(|connection| connection.send(bytes).is_ok());
+    if is_sent { Sent { bytes: bytes.len() as u64, dropped: 0 } } else { Sent { bytes: 0, dropped: 1 } }
 }
 
 fn failed(error: impl fmt::Display) -> LeaveReason {

@@ -19,6 +19,7 @@ use synctv_media::{
 use tokio::time::Instant;
 
 use super::{
+    batch_sender::BatchSender,
     messages::{Accepted, Admit, CloseSession, Datagrams, SessionEnded, StopIfIdle, ViewersIdle, WatchError},
     session_id::SessionId,
     socket::WebRtcSocket,
@@ -53,7 +54,7 @@ pub(super) struct Port {
 /// The actor.
 pub(super) struct WebRtcViewersActor {
     subscription: Subscription,
-    socket: WebRtcSocket,
+    sender: BatchSender,
     port: Port,
     packetizer: Packetizer,
     gop: RtpGop,
@@ -83,7 +84,7 @@ impl WebRtcViewersActor {
         let subscription = Subscription::new(stream.clone(), SubscriberRole::Viewers);
         Self::start_in_arbiter(stream.thread().arbiter(), move |_| Self {
             subscription,
-            socket,
+            sender: BatchSender::new(socket),
             port,
             packetizer: Packetizer::new(rate),
             gop: RtpGop::default(),
@@ -155,8 +156,8 @@ impl WebRtcViewersActor {
 
     /// Does something with each viewer, and lets go of those with whom it fails.
     fn each_viewer(&mut self, mut turn: impl FnMut(&mut Viewer, &Room<'_>) -> Result<(), LeaveReason>) {
-        let (stream, socket, gop) = (self.subscription.stream(), &self.socket, &self.gop);
-        let room = Room { stream, socket, gop, now: now() };
+        let (stream, sender, gop) = (self.subscription.stream(), &self.sender, &self.gop);
+        let room = Room { stream, sender, gop, now: now() };
         let mut left = Vec::new();
         for (id, viewer) in &mut self.viewers {
             if let Err(reason) = turn(viewer, &room) {
@@ -170,8 +171,8 @@ impl WebRtcViewersActor {
 
     fn leave(&mut self, id: SessionId, reason: &LeaveReason) {
         let Some(viewer) = self.viewers.remove(&id) else { return };
-        let (stream, socket, gop) = (self.subscription.stream(), &self.socket, &self.gop);
-        viewer.leave(reason, &Room { stream, socket, gop, now: now() }, &self.offered);
+        let (stream, sender, gop) = (self.subscription.stream(), &self.sender, &self.gop);
+        viewer.leave(reason, &Room { stream, sender, gop, now: now() }, &self.offered);
         self.port.ended.do_send(SessionEnded(id));
     }
 
@@ -355,9 +356,9 @@ impl Handler<Datagrams> for WebRtcViewersActor {
 
     fn handle(&mut self, Datagrams(datagrams): Datagrams, _: &mut Self::Context) {
         for (id, datagram) in datagrams {
-            let (stream, socket, gop) = (self.subscription.stream(), &self.socket, &self.gop);
+            let (stream, sender, gop) = (self.subscription.stream(), &self.sender, &self.gop);
             let Some(viewer) = self.viewers.get_mut(&id) else { continue };
-            let room = Room { stream, socket, gop, now: now() };
+            let room = Room { stream, sender, gop, now: now() };
             if let Err(reason) = viewer.receive(&datagram, &room) {
                 self.leave(id, &reason);
             }
