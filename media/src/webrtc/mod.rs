@@ -8,6 +8,7 @@ pub mod av1;
 pub mod framing;
 pub mod gop;
 pub mod h264;
+pub mod h265;
 pub mod offer;
 pub mod order;
 pub mod packetizer;

@@ -90,6 +90,11 @@ impl Packetizer {
         Ok(MediaProfile { video: self.video.profile()?, has_opus: self.audio.is_playable() })
     }
 
+    /// Returns whether most browsers do not take the video's codec over WebRTC.
+    pub fn is_rarely_taken(&self) -> bool {
+        self.video.is_rarely_taken()
+    }
+
     /// Returns whether frames that come late are left out.
     pub fn drops_frames(&self) -> bool {
         self.video.drops_frames()
@@ -186,8 +191,8 @@ mod tests {
 
     #[test]
     fn other_codecs_are_named() {
-        let frames = [video(0, b"\x90hvc1header"), video(0, b"\x93hvc1\0\0\0\x02\x26\x01")];
-        assert_eq!(packetized(frames).0.profile(), Err(Unplayable::Codec(VideoCodec::H265)));
+        let frames = [video(0, b"\x90vvc1header"), video(0, b"\x93vvc1\0\0\0\x02\x26\x01")];
+        assert_eq!(packetized(frames).0.profile(), Err(Unplayable::Codec(VideoCodec::FourCc(*b"vvc1"))));
     }
 
     #[test]

@@ -29,6 +29,11 @@ pub enum Limit {
         "the stream has B-frames, which are left out over WebRTC: it has a lower frame rate there. Set B-frames to 0 in the encoder to keep all frames"
     )]
     FramesDropped,
+    /// Everything, where the browser lacks the codec.
+    #[error(
+        "over WebRTC, H.265 plays only in browsers that have a hardware decoder for it: publish H.264 for the others"
+    )]
+    FewBrowsers,
     /// The audio.
     #[error("there is no audio over WebRTC: {0}")]
     NoAudio(NoAudio),
@@ -67,6 +72,7 @@ impl Playability {
         }
         let no_audio = packetizer.why_no_audio().cloned().map(Limit::NoAudio);
         let limits = [
+            packetizer.is_rarely_taken().then_some(Limit::FewBrowsers),
             packetizer.drops_frames().then_some(Limit::FramesDropped),
             no_audio,
             packetizer.lacks_audio_extension().then_some(Limit::NoAudioExtension),
@@ -89,6 +95,7 @@ impl Limit {
     /// A word for programs.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::FewBrowsers => "few_browsers",
             Self::FramesDropped => "b_frames_dropped",
             Self::NoAudio(_) => "no_audio",
             Self::NoAudioExtension => "no_audio_extension",

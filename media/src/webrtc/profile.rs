@@ -18,6 +18,13 @@ pub struct MediaProfile {
 pub enum VideoProfile {
     /// H.264 with this `profile_idc`.
     H264(u8),
+    /// H.265 with this `general_profile_idc` and `general_tier_flag`. Few browsers take it: those with a hardware decoder.
+    H265 {
+        /// The profile.
+        profile_idc: u8,
+        /// The tier.
+        tier: u8,
+    },
     /// VP9 of this profile.
     Vp9(u8),
     /// AV1 with this `seq_profile`.
@@ -29,6 +36,7 @@ impl VideoProfile {
     pub fn name(self) -> &'static str {
         match self {
             Self::H264(_) => "H.264",
+            Self::H265 { .. } => "H.265",
             Self::Vp9(_) => "VP9",
             Self::Av1(_) => "AV1",
         }
@@ -49,6 +57,8 @@ pub enum Unplayable {
     )]
     HiddenFrames,
     /// No browser takes the codec over WebRTC, or it is not supported here.
-    #[error("{0} cannot be watched over WebRTC: publish H.264, VP9 or AV1, or watch over HTTP-FLV or HLS")]
+    #[error(
+        "{0} cannot be watched over WebRTC: publish H.264, H.265, VP9 or AV1, or watch over HTTP-FLV or HLS"
+    )]
     Codec(VideoCodec),
 }

@@ -8,6 +8,7 @@ use crate::{
     webrtc::{
         av1::{Av1Packetizer, is_reordered},
         h264::H264Packetizer,
+        h265::H265Packetizer,
         order::{FrameOrder, FrameTraits, OrderWatch, Turn},
         profile::{Unplayable, VideoProfile},
         unit::VideoUnit,
@@ -32,6 +33,11 @@ enum Source {
     H264 {
         packetizer: H264Packetizer,
         profile_idc: u8,
+    },
+    H265 {
+        packetizer: H265Packetizer,
+        profile_idc: u8,
+        tier: u8,
     },
     Vp9 {
         profile: u8,
@@ -77,6 +83,7 @@ impl VideoTrack {
         }
         let payloads = match &mut self.source {
             Source::H264 { packetizer, .. } => packetizer.packetize(data, is_start),
+            Source::H265 { packetizer, .. } => packetizer.packetize(data, is_start),
             Source::Vp9 { .. } => vp9::packetize(data, is_keyframe),
             Source::Av1 { packetizer, .. } => packetizer.packetize(data, is_start),
             Source::Unknown | Source::Unsupported(_) => None,
@@ -101,9 +108,15 @@ impl VideoTrack {
             Source::Av1 { .. } if is_late => return Err(Unplayable::HiddenFrames),
             _ if is_late => return Err(Unplayable::BFrames),
             Source::H264 { profile_idc, .. } => VideoProfile::H264(profile_idc),
+            Source::H265 { profile_idc, tier, .. } => VideoProfile::H265 { profile_idc, tier },
             Source::Vp9 { profile } => VideoProfile::Vp9(profile),
             Source::Av1 { profile, .. } => VideoProfile::Av1(profile),
         }))
+    }
+
+    /// Returns whether most browsers do not take the codec over WebRTC.
+    pub fn is_rarely_taken(&self) -> bool {
+        matches!(self.source, Source::H265 { .. })
     }
 
     /// Returns whether frames that come late are left out.
@@ -144,6 +157,12 @@ impl Source {
                 let packetizer = H264Packetizer::new(record)?;
                 Some(Self::H264 { packetizer, profile_idc: record.get(1).copied()? })
             }
+            VideoCodec::H265 => {
+                // general_profile_space, general_tier_flag, general_profile_idc (ISO/IEC 14496-15, section 8.3.3.1).
+                let profile = *record.get(1)?;
+                let (profile_idc, tier) = (profile & 0x1F, profile >> 5 & 1);
+                Some(Self::H265 { packetizer: H265Packetizer::new(record)?, profile_idc, tier })
+            }
             VideoCodec::Vp9 => {
                 Some(Self::Vp9 { profile: Vp9Record::parse(record).map_or(0, |record| record.profile) })
             }
@@ -160,6 +179,7 @@ impl Source {
         let in_order = FrameTraits { is_disposable: false, is_refresh: is_keyframe, is_reordered: false };
         match self {
             Self::H264 { packetizer, .. } => packetizer.traits(data),
+            Self::H265 { packetizer, .. } => packetizer.traits(data),
             Self::Vp9 { .. } => Some(in_order),
             Self::Av1 { .. } => Some(FrameTraits { is_reordered: is_reordered(data), ..in_order }),
             Self::Unknown | Self::Unsupported(_) => None,

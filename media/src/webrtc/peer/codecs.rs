@@ -25,6 +25,9 @@ const H264_FORMATS: [(u8, u8, u32); 5] = [
     (104, 105, 0xf4_00_1f),
 ];
 
+/// Level 6.2 of H.265. The viewer's counts if it is lower; streams over it are sent all the same, as with H.264.
+const LEVEL_MAX: u8 = 186;
+
 /// Returns the library's settings for a stream of this profile: its own codecs alone.
 pub(super) fn config(profile: MediaProfile, rtx_packets: usize) -> RtcConfig {
     let mut extensions = ExtensionMap::empty();
@@ -49,12 +52,14 @@ pub(super) fn config(profile: MediaProfile, rtx_packets: usize) -> RtcConfig {
 pub(super) fn codec_of(video: VideoProfile) -> Codec {
     match video {
         VideoProfile::H264(_) => Codec::H264,
+        VideoProfile::H265 { .. } => Codec::H265,
         VideoProfile::Vp9(_) => Codec::Vp9,
         VideoProfile::Av1(_) => Codec::Av1,
     }
 }
 
 fn add_video(config: &mut CodecConfig, video: VideoProfile) {
+    let (payload_type, retransmission, _) = H264_FORMATS[0];
     let format = match video {
         VideoProfile::H264(_) => {
             for (payload_type, retransmission, profile_level_id) in H264_FORMATS {
@@ -62,12 +67,15 @@ fn add_video(config: &mut CodecConfig, video: VideoProfile) {
             }
             return;
         }
+        VideoProfile::H265 { profile_idc, tier } => {
+            config.add_h265(payload_type.into(), Some(retransmission.into()), profile_idc, tier, LEVEL_MAX);
+            return;
+        }
         VideoProfile::Vp9(profile) => {
             FormatParams { profile_id: Some(profile.into()), ..FormatParams::default() }
         }
         VideoProfile::Av1(profile) => FormatParams { profile: Some(profile), ..FormatParams::default() },
     };
-    let (payload_type, retransmission, _) = H264_FORMATS[0];
     config.add_config(
         payload_type.into(),
         Some(retransmission.into()),

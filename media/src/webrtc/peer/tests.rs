@@ -1,7 +1,7 @@
 //! A peer and the library as its viewer, with datagrams handed from one to the other.
 
 use proptest::prelude::*;
-use str0m::{change::SdpPendingOffer, rtp::RtpPacket};
+use str0m::{RtcConfig, change::SdpPendingOffer, rtp::RtpPacket};
 
 use super::*;
 
@@ -107,6 +107,27 @@ fn connected() -> (Peer, Viewer, Instant) {
     viewer.rtc.sdp_api().accept_answer(pending, answer).unwrap();
     let now = connect(&mut peer, &mut viewer, now);
     (peer, viewer, now)
+}
+
+#[test]
+fn each_codec_is_agreed_on_with_those_who_offer_it() {
+    let now = begin();
+    let config = RtcConfig::new().clear_codecs().enable_opus(true, false);
+    let mut rtc = config.enable_h265(true).enable_vp9(true).enable_av1(true).build(now);
+    let mut api = rtc.sdp_api();
+    api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+    let offer = api.apply().unwrap().0.to_sdp_string();
+    let h265 = VideoProfile::H265 { profile_idc: 1, tier: 0 };
+    for (video, name) in [(h265, "H265"), (VideoProfile::Vp9(2), "VP9"), (VideoProfile::Av1(0), "AV1")] {
+        let profile = MediaProfile { video: Some(video), has_opus: false };
+        let (_, answer) = Peer::answer(&offer, profile, &settings(), now).unwrap();
+        assert!(answer.contains(&format!(" {name}/90000")) && answer.contains(" rtx/90000"), "{answer}");
+        let (_, h264, _) = Viewer::offering(now, true);
+        assert_eq!(
+            Peer::answer(&h264, profile, &settings(), now).err(),
+            Some(OfferError::NoCodec(video.name()))
+        );
+    }
 }
 
 #[test]
