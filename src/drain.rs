@@ -30,6 +30,9 @@ const STREAMS_TIMEOUT: Duration = Duration::from_secs(3);
 /// The last viewer leaves so much of the time before its end that what is queued for it can still be sent.
 const LAST_VIEWERS_DIVISOR: u32 = 20;
 
+/// Time for a viewer that asked for a notice to open its next connection before this one closes.
+const NOTICE: Duration = Duration::from_secs(3);
+
 /// The parts that a drain acts on.
 #[derive(Debug)]
 pub struct Drain {
@@ -84,13 +87,15 @@ impl Drain {
         }
     }
 
-    /// Viewers have the first half of their time for their rooms to come back, and leave evenly over the second.
+    /// Viewers have the first half of their time for their rooms to come back, and leave evenly over the second. Those that
+    /// asked for it are given notice.
     async fn move_viewers(&self) -> Result<(), DirectoryEnded> {
         let (begin, time) = (Instant::now(), self.times.viewers);
-        self.wait_until_empty(begin + time / 2).await;
+        let notice = NOTICE.min(time / 4);
+        self.wait_until_empty(begin + time / 2 - notice).await;
         if self.permits.held() > 0 && !time.is_zero() {
             let length = time / 2 - time / LAST_VIEWERS_DIVISOR;
-            self.directory.move_viewers(LeaveWindow { begins: Instant::now(), length }).await?;
+            self.directory.move_viewers(LeaveWindow { begins: begin + time / 2, length, notice }).await?;
         }
         self.wait_until_empty(begin + time).await;
         Ok(())

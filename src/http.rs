@@ -263,7 +263,9 @@ impl Port {
             (Ok(Some((stream, access))), _) => {
                 let (head, kind, format) =
                     (flv::response_head(request), viewer_kind(request), flv::format(request));
-                let viewer = NewViewer { wire, peer: client, head, permit, kind, format, access, asked };
+                let wants_notice = flv::wants_notice(request);
+                let viewer =
+                    NewViewer { wire, peer: client, head, permit, kind, wants_notice, format, access, asked };
                 self.pool_entry.admit(&stream, viewer);
             }
             (Ok(None), _) => flv::send_and_close(&mut wire, &flv::response_head(request)),

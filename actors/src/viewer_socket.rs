@@ -76,6 +76,12 @@ impl ViewerSocket {
         self.pump(now)
     }
 
+    /// Sends FLV tags that belong to the connection and not to the media, if media was sent and more may come.
+    pub fn send_tags(&mut self, tags: &[u8], now: Instant) -> io::Result<()> {
+        self.queue.push_tags(tags, now);
+        self.pump(now)
+    }
+
     /// Drops the media that waits, but for the rest of what was begun. The viewer begins again, as one who has been sent
     /// nothing yet.
     pub fn restart(&mut self) {

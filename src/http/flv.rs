@@ -37,6 +37,12 @@ pub(super) fn format(request: &Request) -> WireFormat {
     }
 }
 
+/// Returns whether the viewer asked for a notice before a draining node closes its connection (`?moves=1`). Others get the
+/// stream's bytes and no more.
+pub(super) fn wants_notice(request: &Request) -> bool {
+    request.query.expose().split('&').any(|pair| pair == "moves=1")
+}
+
 /// The head of the response with live media. The connection ends with it.
 pub(super) fn response_head(request: &Request) -> Bytes {
     if let Upgrade::WebSocket { accept } = &request.upgrade {

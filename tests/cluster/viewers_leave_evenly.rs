@@ -1,8 +1,13 @@
 //! The viewers of a node that drains stay for half of their time, and leave evenly over the other half, each with an end in
-//! good order.
+//! good order, and with notice before if they asked for it.
 
 use std::time::Duration;
 
+use synctv_media::{
+    flv::moving,
+    rtmp::amf0::{self, Value},
+    stream::frame::{Frame, Track},
+};
 use synctv_testkit::{
     flv::FlvViewer,
     frames,
@@ -28,17 +33,21 @@ fn over_http_flv_and_rtmp() {
     let mut player = RtmpPeer::play(&n1, "r");
     let asked = Client::player("live", "r").taking_reconnect_requests();
     let mut asked = RtmpPeer::start(dial(n1.rtmp), asked).expect("the room is live");
+    let mut noticed = FlvViewer::open_on(dial(n1.http), "/r.flv?moves=1");
     viewers.iter_mut().for_each(|viewer| drop(viewer.frames_until(&frames::keyframe(0, 1))));
+    noticed.frames_until(&frames::keyframe(0, 1));
     player.frames_until(&frames::keyframe(0, 1));
 
     let begin = now();
     n1.signal("TERM");
     let mut ends = Vec::new();
     for viewer in &mut viewers {
-        viewer.frames_to_the_end();
+        assert_eq!(viewer.frames_to_the_end().iter().find_map(moves_after_ms), None, "it did not ask");
         assert!(viewer.is_ended(), "in good order");
         ends.push(begin.elapsed());
     }
+    assert_eq!(noticed.frames_to_the_end().iter().find_map(moves_after_ms), Some(3_000.0));
+    assert!(noticed.is_ended(), "in good order");
     player.wait_for_status("NetStream.Play.Stop");
     asked.wait_for_status("NetConnection.Connect.ReconnectRequest");
     assert!(!asked.statuses.iter().any(|code| code == "NetStream.Play.Stop"), "it is asked before");
@@ -51,4 +60,11 @@ fn over_http_flv_and_rtmp() {
     assert_eq!(n1.wait_for_exit().code(), Some(0));
     log.find("drain finished", |line| line.text("msg") == "drain finished");
     assert!(log.count(left) > VIEWERS);
+}
+
+/// The milliseconds that a notice gives.
+fn moves_after_ms(frame: &Frame) -> Option<f64> {
+    let values = amf0::read_all(&frame.payload).ok().filter(|_| frame.track == Track::Data)?;
+    let [name, notice] = &values[..] else { return None };
+    (name.as_str() == Some(moving::NAME)).then(|| notice.get(moving::AFTER_MS).and_then(Value::as_number))?
 }

@@ -18,6 +18,8 @@ pub struct LeaveWindow {
     pub begins: Instant,
     /// Until the last one has left.
     pub length: Duration,
+    /// Time from the notice of a viewer that asked for one to its moment.
+    pub notice: Duration,
 }
 
 impl LeaveWindow {
@@ -40,7 +42,8 @@ mod tests {
 
     #[test]
     fn never_more_than_their_share_leave_at_a_time() {
-        let window = LeaveWindow { begins: Instant::now(), length: Duration::from_secs(14) };
+        let window =
+            LeaveWindow { begins: Instant::now(), length: Duration::from_secs(14), notice: Duration::ZERO };
         for (first, viewers) in [(0, 2_000), (12_345, 2_000), (7, 100)] {
             let mut moments: Vec<_> = (first..first + viewers).map(|index| window.moment(index)).collect();
             moments.sort();

@@ -25,6 +25,8 @@ pub struct NewViewer {
     pub permit: ConnectionPermit,
     /// Whom it serves.
     pub kind: ViewerKind,
+    /// It asked for a [notice](synctv_media::flv::moving) before a draining node closes its connection.
+    pub wants_notice: bool,
     /// The form of media that the head of the response announces.
     pub format: WireFormat,
     /// The cut-off of its access.

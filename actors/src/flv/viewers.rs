@@ -1,5 +1,6 @@
 //! The HTTP-FLV viewers of one room on one worker thread: one actor writes to all their sockets.
 
+mod departures;
 mod inbox;
 
 use std::{
@@ -12,9 +13,15 @@ use std::{
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use log::debug;
-use synctv_media::stream::{batch::Batches, gop::JoinPoint, viewer_queue::LagLimits};
+use synctv_media::{
+    flv::moving,
+    stream::{batch::Batches, gop::JoinPoint, viewer_queue::LagLimits},
+};
 
-use self::inbox::Inbox;
+use self::{
+    departures::{Departure, Departures, Step},
+    inbox::Inbox,
+};
 use super::{
     messages::{Admit, ViewerGuard, ViewerKind, Writable},
     pool_state::PoolKey,
@@ -47,8 +54,7 @@ pub(super) struct FlvViewersActor {
     /// Some of them have not been sent any media yet.
     awaits_media: bool,
     phase: ViewersPhase,
-    /// Who is to leave when, the last ones first, while the node drains.
-    departures: Vec<(tokio::time::Instant, ViewerId)>,
+    departures: Departures,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +77,7 @@ struct ViewerDetails {
     session: ViewerSession,
     kind: ViewerKind,
     inbox: Inbox,
+    wants_notice: bool,
     /// It gets what is queued for it, and then leaves for another node.
     is_leaving: bool,
     _permit: ConnectionPermit,
@@ -88,7 +95,7 @@ impl FlvViewersActor {
             next_viewer: 0,
             awaits_media: false,
             phase: ViewersPhase::Streaming,
-            departures: Vec::new(),
+            departures: Departures::default(),
         }
     }
 
@@ -110,6 +117,7 @@ impl FlvViewersActor {
                 session,
                 kind: new.kind,
                 inbox: Inbox::new(new.kind, new.format),
+                wants_notice: new.wants_notice,
                 is_leaving: false,
                 _permit: new.permit,
                 _guard: guard,
@@ -168,27 +176,33 @@ impl FlvViewersActor {
     /// Lets the viewers go within the window. Other nodes stay for as long as the room is published here.
     fn leave_within(&mut self, window: LeaveWindow, ctx: &mut Context<Self>) {
         let leaving = self.viewers.iter().filter(|viewer| viewer.details.kind == ViewerKind::Viewer);
-        self.departures = leaving.map(|viewer| (window.next_moment(), viewer.id)).collect();
-        self.departures.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));
+        self.departures =
+            Departures::new(leaving.map(|viewer| (viewer.id, viewer.details.wants_notice)), window);
         self.depart(ctx);
     }
 
-    /// Lets those viewers go whose moment has come.
+    /// Gives notice to those viewers, and lets those go, whose moment has come.
     fn depart(&mut self, ctx: &mut Context<Self>) {
         let now = tokio::time::Instant::now();
         let mut is_due = false;
-        while let Some((_, id)) = self.departures.pop_if(|(moment, _)| *moment <= now) {
-            if let Ok(at) = self.viewers.binary_search_by_key(&id, |viewer| viewer.id)
-                && let Some(viewer) = self.viewers.get_mut(at)
-            {
-                viewer.details.is_leaving = true;
-                is_due = true;
+        while let Some(Departure { viewer, step, .. }) = self.departures.next_due(now) {
+            match step {
+                Step::Notice(after) => {
+                    self.update(viewer, ctx, |viewer, now| viewer.socket.send_tags(&moving::tag(after), now))
+                }
+                Step::Leave => {
+                    self.update(viewer, ctx, |viewer, _| {
+                        viewer.details.is_leaving = true;
+                        Ok(())
+                    });
+                    is_due = true;
+                }
             }
         }
         if is_due {
             self.close_finished(ctx);
         }
-        if let Some((next, _)) = self.departures.last() {
+        if let Some(next) = self.departures.next_moment() {
             ctx.run_later(next.saturating_duration_since(now).max(DEPARTURE_INTERVAL), Self::depart);
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod audio;
 pub mod http_chunk;
+pub mod moving;
 pub mod reader;
 pub mod video;
 pub mod websocket;

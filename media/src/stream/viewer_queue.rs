@@ -98,6 +98,14 @@ impl ViewerQueue {
         self.enqueue(bytes, Kind::Control, now);
     }
 
+    /// Takes FLV tags of the connection's own, behind all that waits. They are left out before the first media, as the file
+    /// header comes with that, and after the end.
+    pub fn push_tags(&mut self, tags: &[u8], now: Instant) {
+        if !matches!(self.flow, Flow::Joining | Flow::Ended) {
+            self.enqueue(self.format.frame_flv(tags), Kind::Control, now);
+        }
+    }
+
     /// Returns the bytes of live media that wait; those of the join are shared with the cache and not among them.
     pub fn live_bytes(&self) -> usize {
         self.live_bytes
@@ -469,6 +477,23 @@ mod tests {
         assert!(!queue.is_direct());
         sent.extend(send_all(&mut queue, now));
         assert_eq!(seen(&sent), "H0 K0 p1 ");
+    }
+
+    #[test]
+    fn tags_of_the_connection_come_between_those_of_the_media() {
+        let (mut queue, now) = queue();
+        let own = crate::flv::moving::tag(Duration::ZERO);
+        queue.push_tags(&own, now);
+        assert!(queue.is_empty(), "the file header comes first");
+        for batch in stream("Kp") {
+            queue.push(&batch, now);
+            queue.push_tags(&own, now);
+        }
+        queue.finish(now);
+        queue.push_tags(&own, now);
+        let sent = send_all(&mut queue, now);
+        let types: Vec<_> = tags(&sent[FILE_HEADER_BYTES..]).map(|tag| tag.type_id).collect();
+        assert_eq!(types, [9, 9, 18, 9, 18]);
     }
 
     #[test]

@@ -60,6 +60,7 @@ impl Live {
             head: Bytes::new(),
             permit,
             kind: ViewerKind::Viewer,
+            wants_notice: false,
             format: WireFormat::Flv,
             access: None,
             asked: tokio::time::Instant::now(),
