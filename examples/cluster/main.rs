@@ -5,12 +5,14 @@
 //! cargo run --release --example cluster
 //! cargo run --release --example cluster -- --kill-after 10s
 //! cargo run --release --example cluster -- --rolling-restart
+//! cargo run --release --example cluster -- --drain-crowd --publishers 300 --viewers 2000
 //! ```
 //!
 //! The environment has the nodes' other settings, such as LEASE_TTL_MS.
 
 #[path = "../demo/clip.rs"]
 mod clip;
+mod crowd;
 mod node;
 mod outage;
 mod process;
@@ -34,6 +36,9 @@ use viewer::Viewer;
 
 const ROOM: &str = "demo";
 
+/// An encoder of this program; none if it is the user's.
+type ChosenEncoder = Option<EncoderKind>;
+
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
 /// Three nodes that share a Redis, with a clip that is published through the first of them.
@@ -48,10 +53,22 @@ struct Args {
     /// Drain and start all nodes again, one after the other, and measure how long the viewers of each get no frame
     #[arg(long, conflicts_with = "kill_after")]
     rolling_restart: bool,
-    /// Encoder that publishes during the restarts: "obs" reconnects after 2 s, "fifo", FFmpeg's muxer, at once, and
-    /// "on-request" before it is disconnected
-    #[arg(long, value_name = "NAME", value_parser = parse_encoder, default_value = "obs", requires = "rolling_restart")]
-    encoder: EncoderKind,
+    /// Encoder that publishes during a drain: "obs" reconnects after 2 s, "fifo", FFmpeg's muxer, at once, "on-request"
+    /// before it is disconnected, and "own" is one of yours, which is waited for
+    #[arg(long, value_name = "NAME", value_parser = parse_encoder, default_value = "obs")]
+    encoder: ChosenEncoder,
+    /// Frames from one keyframe of the encoder to the next, at 25 frames a second
+    #[arg(long, default_value_t = 50)]
+    gop_frames: u32,
+    /// Drain the first node with many publishers and viewers, and measure when these are disconnected
+    #[arg(long, conflicts_with_all = ["kill_after", "rolling_restart"])]
+    drain_crowd: bool,
+    /// Publishers of a crowd, each of a room
+    #[arg(long, default_value_t = 300)]
+    publishers: usize,
+    /// Viewers of a crowd, spread over the rooms
+    #[arg(long, default_value_t = 2000)]
+    viewers: usize,
     /// End once that is measured
     #[arg(long, requires = "kill_after")]
     once: bool,
@@ -100,9 +117,16 @@ async fn show(args: &Args, directory: &Path, cluster: &mut Cluster) -> Result<()
     let redis_url = cluster.start(args, directory).await?;
     if args.rolling_restart {
         let progress = Progress::begin([]);
-        let Args { verbose, encoder, .. } = *args;
-        let plan = rolling::Plan { room: ROOM, encoder, redis_url: &redis_url, directory, verbose };
+        let Args { verbose, encoder, gop_frames, .. } = *args;
+        let plan =
+            rolling::Plan { room: ROOM, encoder, gop_frames, redis_url: &redis_url, directory, verbose };
         return rolling::restart_all(&mut cluster.nodes, plan, &progress).await;
+    }
+    if args.drain_crowd {
+        let Args { publishers, viewers, gop_frames, .. } = *args;
+        let encoder = args.encoder.unwrap_or(EncoderKind::Obs);
+        let crowd = crowd::Crowd { publishers, viewers, encoder, gop_frames };
+        return crowd::drain(&mut cluster.nodes, crowd, &Progress::begin([])).await;
     }
     cluster.announce(args, directory);
     let Cluster { redis, nodes } = cluster;
@@ -141,7 +165,11 @@ impl Cluster {
         let shown = RedisUrl::parse(&redis_url).map_err(|error| format!("REDIS_URL: {error}"))?;
         println!("Redis   {shown}");
         // In the end the nodes end together, and there is no other one to send anyone to.
-        let drain_timeout_s = if args.rolling_restart { rolling::DRAIN_TIMEOUT_S } else { 0 };
+        let drain_timeout_s = match args {
+            Args { rolling_restart: true, .. } => rolling::DRAIN_TIMEOUT_S,
+            Args { drain_crowd: true, .. } => crowd::DRAIN_TIMEOUT_S,
+            _ => 0,
+        };
         for name in NODES {
             let node = Node::start(name, &redis_url, directory, args.verbose, drain_timeout_s);
             self.nodes.push(node.await?);
@@ -199,12 +227,13 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn parse_encoder(name: &str) -> Result<EncoderKind, String> {
+fn parse_encoder(name: &str) -> Result<ChosenEncoder, String> {
     match name {
-        "obs" => Ok(EncoderKind::Obs),
-        "fifo" => Ok(EncoderKind::Fifo),
-        "on-request" => Ok(EncoderKind::OnRequest),
-        _ => Err("not one of obs, fifo and on-request".to_owned()),
+        "obs" => Ok(Some(EncoderKind::Obs)),
+        "fifo" => Ok(Some(EncoderKind::Fifo)),
+        "on-request" => Ok(Some(EncoderKind::OnRequest)),
+        "own" => Ok(None),
+        _ => Err("not one of obs, fifo, on-request and own".to_owned()),
     }
 }
 

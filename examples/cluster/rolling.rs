@@ -5,14 +5,11 @@ use std::{cell::RefCell, error::Error, fmt, net::SocketAddr, path::Path, rc::Rc,
 
 use synctv_testkit::{
     balancer::Balancer,
-    encoder::{Encoder, EncoderKind},
+    encoder::{Encoder, EncoderKind, FRAME_INTERVAL},
 };
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{node::Node, progress::Progress, viewer::Viewer};
-
-/// Frames from one keyframe to the next, at 25 frames a second.
-const GOP_FRAMES: u32 = 50;
 
 /// Time that a node keeps its viewers.
 pub const DRAIN_TIMEOUT_S: u32 = 6;
@@ -20,8 +17,11 @@ pub const DRAIN_TIMEOUT_S: u32 = 6;
 /// Time limit for a drain.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 
-/// Time to watch before the first restart, and after each: the rhythm of the keyframes becomes known.
+/// Time to watch before the first restart, and after each, at the least.
 const WATCHED_BETWEEN: Duration = Duration::from_secs(6);
+
+/// GOPs to watch before the first restart, and after each: the rhythm of the keyframes becomes known.
+const GOPS_BETWEEN: u32 = 3;
 
 /// The nodes' HTTP ports. The first is the one that newcomers are sent to.
 type Entrances = Rc<RefCell<Vec<SocketAddr>>>;
@@ -30,7 +30,9 @@ type Entrances = Rc<RefCell<Vec<SocketAddr>>>;
 #[derive(Debug, Clone, Copy)]
 pub struct Plan<'a> {
     pub room: &'static str,
-    pub encoder: EncoderKind,
+    /// None: the user's own.
+    pub encoder: Option<EncoderKind>,
+    pub gop_frames: u32,
     pub redis_url: &'a str,
     pub directory: &'a Path,
     pub verbose: bool,
@@ -53,7 +55,15 @@ pub async fn restart_all(
 ) -> Result<(), Box<dyn Error>> {
     let Some(first) = nodes.first() else { return Ok(()) };
     let balancer = Balancer::start(first.rtmp);
-    let encoder = Encoder::start(plan.encoder, balancer.address, plan.room, GOP_FRAMES);
+    let encoder = match plan.encoder {
+        Some(kind) => Some(Encoder::start(kind, balancer.address, plan.room, plan.gop_frames)),
+        None => {
+            progress.print(&format!("publish to rtmp://{}/{}/{}", balancer.address, first.app, plan.room));
+            None
+        }
+    };
+    let watched_between = WATCHED_BETWEEN.max(FRAME_INTERVAL * plan.gop_frames * GOPS_BETWEEN);
+    Viewer::join(first.http, plan.room).await?;
     let entrances: Entrances = Rc::new(RefCell::new(nodes.iter().map(|node| node.http).collect()));
     let seen: Vec<Rc<RefCell<Seen>>> = nodes.iter().map(|_| Rc::default()).collect();
     let homes: Vec<_> = nodes.iter().map(|node| node.http).collect();
@@ -61,7 +71,7 @@ pub async fn restart_all(
         homes.iter().zip(&seen).map(|(home, seen)| watch(plan.room, *home, entrances.clone(), seen.clone()));
     let first_to_fail = futures::future::select_all(viewers.map(Box::pin));
     let restarts = async {
-        sleep(WATCHED_BETWEEN).await;
+        sleep(watched_between).await;
         for index in 0..nodes.len() {
             let next = nodes.get((index + 1) % nodes.len()).map(|node| (node.rtmp, node.http));
             let Some(((rtmp, http), node)) = next.zip(nodes.get_mut(index)) else { continue };
@@ -70,7 +80,7 @@ pub async fn restart_all(
             restart(node, plan, progress).await?;
             entrances.borrow_mut().retain(|entrance| homes.get(index) != Some(entrance));
             entrances.borrow_mut().push(node.http);
-            sleep(WATCHED_BETWEEN).await;
+            sleep(watched_between).await;
         }
         Ok::<_, Box<dyn Error>>(())
     };
