@@ -12,6 +12,7 @@ use synctv_actors::{
     connection_limit::ConnectionLimit,
     directory::{DirectoryEnded, StreamDirectory},
     events::{LeaveWindow, MOVE_WAIT_MAX},
+    hls::HlsSessions,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -26,6 +27,9 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the streams may take to release their publishers, beside the time that they keep them for the right moment. A
 /// thread that hangs does not keep the process running.
 const STREAMS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long another node may take to fetch a playlist's window, after the last moment at which a publisher may be back.
+const WINDOWS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The last viewer leaves so much of the time before its end that what is queued for it can still be sent.
 const LAST_VIEWERS_DIVISOR: u32 = 20;
@@ -42,6 +46,8 @@ pub struct Drain {
     pub registry: RegistryHandle,
     /// Counts who is left.
     pub permits: ConnectionLimit,
+    /// Has the playlists with which other nodes go on.
+    pub hls: Option<HlsSessions>,
     /// How long everyone may stay.
     pub times: DrainTimes,
 }
@@ -92,17 +98,25 @@ impl Drain {
     async fn move_viewers(&self) -> Result<(), DirectoryEnded> {
         let (begin, time) = (Instant::now(), self.times.viewers);
         let notice = NOTICE.min(time / 4);
-        self.wait_until_empty(begin + time / 2 - notice).await;
+        let windows_until = begin + self.times.handover + WINDOWS_TIMEOUT;
+        self.wait_until_empty(begin + time / 2 - notice, windows_until).await;
         if self.permits.held() > 0 && !time.is_zero() {
             let length = time / 2 - time / LAST_VIEWERS_DIVISOR;
             self.directory.move_viewers(LeaveWindow { begins: begin + time / 2, length, notice }).await?;
         }
-        self.wait_until_empty(begin + time).await;
+        self.wait_until_empty(begin + time, windows_until).await;
         Ok(())
     }
 
-    async fn wait_until_empty(&self, deadline: Instant) {
-        while self.permits.held() > 0 && Instant::now() < deadline {
+    /// Viewers over HLS have no connection between their requests: they count as long as their playlists are to be fetched.
+    async fn wait_until_empty(&self, deadline: Instant, windows_until: Instant) {
+        loop {
+            let now = Instant::now();
+            let has_windows =
+                now < windows_until && self.hls.as_ref().is_some_and(HlsSessions::has_windows_to_give);
+            if now >= deadline || self.permits.held() == 0 && !has_windows {
+                return;
+            }
             sleep(CHECK_INTERVAL).await;
         }
     }

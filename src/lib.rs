@@ -176,6 +176,9 @@ impl Node {
             let settings = config.hls_proxy_settings(&nodes);
             HlsProxy::start(place.registry.clone(), settings, hls.fetched_memory())
         });
+        if let (Some(hls), Some(proxy), true) = (&hls, &proxy, place.in_cluster) {
+            hls.set_windows(proxy.windows());
+        }
         let permits = ConnectionLimit::new(config.limits.max_connections);
         let ports = PortLimits {
             rtmp: permits.for_port(),
@@ -402,6 +405,7 @@ impl Node {
             directory: self.directory.clone(),
             registry: self.place.registry.clone(),
             permits: self.permits.clone(),
+            hls: self.hls.clone(),
             times: config.drain.times(self.place.in_cluster),
         }
     }

@@ -13,6 +13,7 @@ mod session_store;
 mod settings;
 mod storage;
 mod stored_segment;
+mod window;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -32,6 +33,7 @@ pub use self::{
     session::{HlsSession, PlaylistState},
     settings::{HlsForm, HlsMode, HlsSettings},
     stored_segment::{SegmentPlace, StoredPiece, StoredSegment},
+    window::{SessionWindow, Windows},
 };
 use self::{segmenter::SegmenterActor, session_store::SessionStore};
 use crate::{
@@ -51,6 +53,9 @@ const HELD_MAX: usize = 20_000;
 /// (draft-pantos-hls-rfc8216bis, section 6.2.5.2).
 const HOLD_TARGETS: u32 = 3;
 const HOLD_MAX: Duration = Duration::from_secs(30);
+
+/// The same before anything is listed: a little more than another node may take to give its window.
+const HOLD_UNLISTED: Duration = Duration::from_secs(3);
 
 /// The HLS sessions of this node's rooms, as the HTTP port sees them. Clones share them.
 #[derive(Debug, Clone)]
@@ -138,12 +143,35 @@ impl HlsSessions {
     /// Takes the right to wait for what the session does not list yet; `None` if too many wait.
     pub async fn hold(&self, session: &HlsSession) -> Option<HeldRequest> {
         let _permit = self.held.clone().try_acquire_owned().ok()?;
-        let target_s = match session.playlist_state(Duration::ZERO).await {
-            PlaylistState::Ready(listing) => listing.playlist().target_s(),
-            _ => 0,
+        let patience = match session.playlist_state(Duration::ZERO).await {
+            PlaylistState::Ready(listing) => {
+                let target = Duration::from_secs(listing.playlist().target_s());
+                target.saturating_mul(HOLD_TARGETS).min(HOLD_MAX)
+            }
+            _ => HOLD_UNLISTED,
         };
-        let patience = Duration::from_secs(target_s).saturating_mul(HOLD_TARGETS).min(HOLD_MAX);
         Some(HeldRequest { patience, _permit })
+    }
+
+    /// Sets the way to windows of other nodes, from which playlists go on here.
+    pub fn set_windows(&self, windows: Windows) {
+        self.store.set_windows(windows);
+    }
+
+    /// Gives the granted room's window to the node with the claim of `epoch`, after which nothing is listed here. `None` if there is
+    /// nothing to go on from. A publisher who is about to leave is waited for.
+    pub async fn give_window(
+        &self,
+        grant: &Grant<ToPlay>,
+        form: HlsForm,
+        epoch: u64,
+    ) -> Option<SessionWindow> {
+        self.store.newest(grant.room(), form)?.give(epoch).await
+    }
+
+    /// Whether viewers follow a room to a node that has not fetched its window yet.
+    pub fn has_windows_to_give(&self) -> bool {
+        self.store.has_windows_to_give()
     }
 
     /// Returns the metrics of all sessions.

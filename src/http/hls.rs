@@ -9,6 +9,7 @@ mod requests;
 mod segment;
 pub(super) mod target;
 mod viewers;
+mod window;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
@@ -174,6 +175,10 @@ async fn respond(
     site: &Site,
     target: Result<HlsResource, TargetError>,
 ) -> Result<HttpResponse, ApiError> {
+    let Site { sources, app } = site;
+    if let Some(answer) = window::answer(request, &sources.gatekeeper, &sources.hls, app).await {
+        return answer;
+    }
     match (target, request.method()) {
         (Err(TargetError::Unknown), _) => Err(ApiError::not_found(format!(
             "there is nothing at this path; a playlist is at /{}/ROOM/index.m3u8",

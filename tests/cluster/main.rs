@@ -5,6 +5,7 @@ use std::time::Duration;
 mod drains_take_their_time;
 mod every_node_knows_all_rooms;
 mod hls_is_the_same_on_all_nodes;
+mod hls_moves_with_the_room;
 mod hls_node;
 mod nodes_leave_in_order;
 mod numbers_never_go_back;

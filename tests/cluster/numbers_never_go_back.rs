@@ -16,7 +16,7 @@ use synctv_testkit::{
 use crate::{hls_node::HlsNode, publish_when_free};
 
 /// The clip's five GOPs of a second are cut after one and then after two each.
-const SEGMENTS_OF_CLIP: usize = 3;
+const SEGMENTS_OF_CLIP: u64 = 3;
 
 /// The memory of a player of one room. Every node may be asked in turn, once they agree.
 #[derive(Default)]
@@ -96,18 +96,22 @@ fn when_a_publisher_goes_to_another_node_and_comes_back_within_the_grace() {
     let nodes = ["n1", "n2", "n3"].map(|id| HlsNode::start_with(id, &redis, &["--publisher-grace-s", "60"]));
     let mut players = [0, 1, 2].map(|_| Player::of("r"));
     let mut wanderer = Player::of("r");
-    let mut newest = 0;
+    let (mut newest, mut end) = (0, None);
     for at in [0, 1, 0, 2, 1] {
         let publisher = publish(&nodes[at], "r");
         let reached = nodes.iter().zip(&mut players).map(|(node, player)| player.wait_above(node, newest));
         let reached = reached.collect::<Vec<_>>();
         newest = reached.into_iter().max().expect("there are nodes");
         publisher.unpublish();
-        poll_until("the same whole playlist on all nodes", || {
+        let reached = poll_until("the same whole playlist on all nodes", || {
             let playlists = nodes.each_ref().map(HlsNode::playlist);
-            let is_whole = playlists[0].segments.len() == SEGMENTS_OF_CLIP;
-            (is_whole && playlists.iter().all(|playlist| *playlist == playlists[0])).then_some(())
+            let reached = playlists[0].sequence + playlists[0].segments.len() as u64;
+            // The playlist goes on on the next node.
+            let begun = end.unwrap_or(playlists[0].sequence);
+            let is_whole = reached == begun + SEGMENTS_OF_CLIP;
+            (is_whole && playlists.iter().all(|playlist| *playlist == playlists[0])).then_some(reached)
         });
+        end = Some(reached);
         nodes.iter().for_each(|node| drop(wanderer.look(node).clone()));
     }
 }

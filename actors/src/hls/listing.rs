@@ -36,6 +36,7 @@ pub struct Listing {
     room: RoomName,
     init: Option<Arc<InitSection>>,
     has_end: bool,
+    is_past: bool,
     texts: [OnceLock<Option<PlaylistText>>; 4],
 }
 
@@ -59,8 +60,14 @@ impl Listing {
         room: RoomName,
         init: Option<Arc<InitSection>>,
         has_end: bool,
+        is_past: bool,
     ) -> Self {
-        Self { playlist, room, init, has_end, texts: Default::default() }
+        Self { playlist, room, init, has_end, is_past, texts: Default::default() }
+    }
+
+    /// Whether the room is on another node, which lists what comes.
+    pub(super) fn is_past(&self) -> bool {
+        self.is_past
     }
 
     /// The playlist itself.

@@ -12,6 +12,7 @@ mod route;
 mod segment_cache;
 mod settings;
 mod upstream;
+mod windows;
 
 use std::{
     collections::{HashMap, hash_map::Entry},

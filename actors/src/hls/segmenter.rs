@@ -3,6 +3,9 @@
 //! It lives on the stream's own thread. Frames are held as they are and written when their segment ends: 2 s of 1.5 Mbit/s
 //! take less than half a millisecond. Waking another thread for every picture would cost more, also to the stream.
 
+mod continuation;
+mod held_outputs;
+
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
@@ -13,7 +16,7 @@ use synctv_media::{
     hls::{
         container::{Container, ContainerError, Unsupported},
         interleaver::SKEW_MAX_MS,
-        segment::{Output, Part, Segment, SegmentError},
+        segment::{Output, SegmentError},
         segmenter::{AnnouncedTracks, Segmenter},
         ts::container::TsContainer,
         wall_clock::WallClock,
@@ -28,6 +31,7 @@ use synctv_media::{
     },
 };
 
+use self::held_outputs::{DatedOutput, HeldOutputs};
 use super::{
     session::HlsSession,
     session_store::SessionStore,
@@ -55,6 +59,8 @@ pub(crate) struct SegmenterActor<C: Container = TsContainer> {
     /// Until another node cuts the room.
     subscription: Option<Subscription>,
     phase: SegmenterPhase,
+    /// Until it is known where the playlist begins.
+    held: Option<HeldOutputs>,
     /// Sessions that went on elsewhere before the room came back: their segments stay for a while.
     past: Vec<Arc<HlsSession>>,
     segmenter: Segmenter<C>,
@@ -92,6 +98,7 @@ impl<C: Container> SegmenterActor<C> {
             stream: of_stream,
             subscription: Some(subscription),
             phase: session.map_or(SegmenterPhase::Idle, SegmenterPhase::Cutting),
+            held: None,
             past: Vec::new(),
             segmenter,
             announced: None,
@@ -106,24 +113,34 @@ impl<C: Container> SegmenterActor<C> {
     }
 
     fn publisher_came(&mut self, reserve: NumberReserve, ctx: &mut Context<Self>) {
+        self.settle_numbers(None);
         self.splice();
         self.announced = None;
         self.wall_clock.restart();
-        self.phase = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
-            SegmenterPhase::Idle => {
-                SegmenterPhase::Cutting(self.store.begin(self.stream.room(), self.form, reserve))
+        let session = match std::mem::replace(&mut self.phase, SegmenterPhase::Idle) {
+            SegmenterPhase::Idle => None,
+            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => Some(session),
+            phase @ SegmenterPhase::Ended(_) => {
+                self.phase = phase;
+                return;
             }
-            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session)
-                if session.resume(reserve.clone()) =>
-            {
-                SegmenterPhase::Cutting(session)
-            }
-            SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session) => {
-                self.leave_behind(session, ctx);
-                SegmenterPhase::Cutting(self.store.begin(self.stream.room(), self.form, reserve))
-            }
-            phase @ SegmenterPhase::Ended(_) => phase,
         };
+        let session = match session {
+            Some(session) if session.is_new() => {
+                session.come_back();
+                session
+            }
+            Some(session) if session.resume(reserve.clone()) => {
+                self.phase = SegmenterPhase::Cutting(session);
+                return;
+            }
+            before => {
+                before.into_iter().for_each(|session| self.leave_behind(session, ctx));
+                self.store.begin(self.stream.room(), self.form)
+            }
+        };
+        self.phase = SegmenterPhase::Cutting(session);
+        self.begin_numbers(reserve, ctx);
     }
 
     /// The room was on another node since, with numbers above those of the session.
@@ -151,6 +168,7 @@ impl<C: Container> SegmenterActor<C> {
             return;
         };
         let session = session.clone();
+        self.settle_numbers(None);
         self.splice();
         self.subscription = None;
         if self.store.mode(self.form) == Some(HlsMode::Always) {
@@ -240,29 +258,32 @@ impl<C: Container> SegmenterActor<C> {
                 "HLS: audio and video are sent too far apart to be put in order; players may stutter");
         }
         while let Some(output) = self.segmenter.next_output() {
-            match output {
-                Output::Segment(segment) => self.publish(segment),
-                Output::Part(part) => self.publish_part(part),
+            self.publish(output);
+        }
+    }
+
+    fn publish(&mut self, output: Output) {
+        let first_ms = match &output {
+            Output::Segment(segment) => {
+                if segment.forced_cut && !self.warned_of_cut {
+                    self.warned_of_cut = true;
+                    warn!(room = self.stream.room().as_str(), duration_ms = segment.duration_ms;
+                        "HLS: no keyframe for too long, segments are cut without; players may not be able to start");
+                }
+                Some(segment.first_ms)
             }
-        }
+            Output::Part(part) => part.head.as_ref().map(|head| head.first_ms),
+        };
+        let date_ms = first_ms.map_or(0, |first_ms| self.wall_clock.date_ms(first_ms));
+        self.list_in_turn((output, date_ms));
     }
 
-    fn publish_part(&mut self, part: Part) {
+    fn list(&self, (output, date_ms): DatedOutput) {
         let SegmenterPhase::Cutting(session) = &self.phase else { return };
-        let first_ms = part.head.as_ref().map(|head| head.first_ms);
-        let program_date_time_ms = first_ms.map_or(0, |first_ms| self.wall_clock.date_ms(first_ms));
-        self.store.publish_part(session, part, program_date_time_ms);
-    }
-
-    fn publish(&mut self, segment: Segment) {
-        let SegmenterPhase::Cutting(session) = &self.phase else { return };
-        if segment.forced_cut && !self.warned_of_cut {
-            self.warned_of_cut = true;
-            warn!(room = self.stream.room().as_str(), duration_ms = segment.duration_ms;
-                "HLS: no keyframe for too long, segments are cut without; players may not be able to start");
+        match output {
+            Output::Segment(segment) => self.store.publish(session, segment, date_ms),
+            Output::Part(part) => self.store.publish_part(session, part, date_ms),
         }
-        let program_date_time_ms = self.wall_clock.date_ms(segment.first_ms);
-        self.store.publish(session, segment, program_date_time_ms);
     }
 
     fn refuse(&mut self, unsupported: Unsupported) {
@@ -292,6 +313,7 @@ impl<C: Container> SegmenterActor<C> {
     }
 
     fn end(&mut self, ctx: &mut Context<Self>) {
+        self.settle_numbers(None);
         self.segmenter.finish();
         self.publish_finished();
         match &self.phase {

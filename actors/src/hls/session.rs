@@ -1,5 +1,7 @@
 //! A room's playlist and segments, from the first publisher of a stream to its end and a little beyond.
 
+mod succession;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -15,13 +17,16 @@ use synctv_media::{
     hls::{
         blocking_request::BlockingRequest,
         container::{InitSection, Unsupported},
-        playlist::{OpenInfo, PartConfig, Playlist, PlaylistConfig, Reload, SegmentInfo},
+        playlist::{OpenInfo, PartConfig, Playlist, Reload, SegmentInfo},
         segment::{Part, Segment, SegmentHead},
         segment_name::{Piece, SegmentName},
     },
     stream::room::RoomName,
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, timeout},
+};
 
 use super::{
     listing::Listing,
@@ -38,6 +43,8 @@ pub struct HlsSession {
     state: Mutex<SessionState>,
     playlist_state: watch::Sender<PlaylistState>,
     last_request_ms: AtomicU64,
+    /// Notified when the publisher has left and the last segment is listed.
+    left: Notify,
 }
 
 /// What there is to say to someone who asks for the playlist.
@@ -59,6 +66,10 @@ struct SessionState {
     /// Not before a publisher came with numbers.
     numbered: Option<Numbered>,
     phase: Phase,
+    /// A segment was cut here.
+    has_begun: bool,
+    /// When another node got the window.
+    given: Option<Instant>,
     segments: BTreeMap<u64, Arc<StoredSegment>>,
     /// By the number of the first segment that needs it; as many as segments that are kept need.
     inits: BTreeMap<u64, Arc<StoredSegment>>,
@@ -119,6 +130,8 @@ impl HlsSession {
                 shape,
                 numbered: None,
                 phase: Phase::Live,
+                has_begun: false,
+                given: None,
                 segments: BTreeMap::new(),
                 inits: BTreeMap::new(),
                 init: None,
@@ -126,6 +139,7 @@ impl HlsSession {
             }),
             playlist_state: watch::Sender::new(PlaylistState::Pending),
             last_request_ms: AtomicU64::new(0),
+            left: Notify::new(),
         }
     }
 
@@ -148,7 +162,10 @@ impl HlsSession {
     /// The same, as soon as the playlist lists what `request` asks for, or never will; `None` after `patience`.
     pub async fn playlist_with(&self, request: BlockingRequest, patience: Duration) -> Option<PlaylistState> {
         let is_there = |state: &PlaylistState| match state {
-            PlaylistState::Ready(listing) => listing.playlist().reload(request) != Ok(Reload::Hold),
+            PlaylistState::Ready(listing) => {
+                // The next request goes to the node that lists what comes.
+                listing.is_past() || listing.playlist().reload(request) != Ok(Reload::Hold)
+            }
             PlaylistState::Pending => false,
             PlaylistState::Unsupported(_) | PlaylistState::Gone => true,
         };
@@ -159,8 +176,13 @@ impl HlsSession {
     pub async fn awaited_part(&self, name: SegmentName, patience: Duration) -> Option<StoredPiece> {
         let Piece::Part(index) = name.piece else { return None };
         let is_settled = |state: &PlaylistState| match state {
-            PlaylistState::Ready(listing) => !listing.playlist().awaits_part(name.sequence, index),
-            _ => true,
+            PlaylistState::Ready(listing) => {
+                // The part comes from the node that has the room.
+                listing.is_past() || !listing.playlist().awaits_part(name.sequence, index)
+            }
+            // The playlist may be about to go on from another node's, which has named the part.
+            PlaylistState::Pending => false,
+            PlaylistState::Unsupported(_) | PlaylistState::Gone => true,
         };
         self.state_when(is_settled, patience).await?;
         self.piece(name)
@@ -194,7 +216,9 @@ impl HlsSession {
     /// Whether it has, or will have, this number or a higher one. One that has no number yet has no lower one.
     pub(super) fn reaches(&self, sequence: u64) -> bool {
         let state = self.state();
-        state.numbered.as_ref().is_none_or(|numbered| numbered.next().sequence >= sequence)
+        // A window of another node lies below the numbers that came with the claim.
+        let reached = |numbered: &Numbered| numbered.next().max(numbered.reserve.next()).sequence;
+        state.numbered.as_ref().is_none_or(|numbered| reached(numbered) >= sequence)
     }
 
     /// Whether more segments may come.
@@ -241,6 +265,7 @@ impl HlsSession {
         let mut state = self.state();
         if state.phase == Phase::Live {
             state.phase = Phase::Vacant;
+            self.left.notify_waiters();
         }
     }
 
@@ -263,6 +288,8 @@ impl HlsSession {
         let mut state = self.state();
         if matches!(state.phase, Phase::Live | Phase::Vacant) {
             state.phase = Phase::Past;
+            self.left.notify_waiters();
+            self.show_past(&state);
         }
         !state.segments.is_empty()
     }
@@ -322,14 +349,7 @@ impl SessionState {
             Some(_) => return false,
             None => {
                 let first = reserve.next().max(self.shape.above);
-                let playlist = Playlist::new(PlaylistConfig {
-                    format: self.shape.form.format(),
-                    window: self.shape.window,
-                    target_ms: self.shape.target_ms,
-                    first_sequence: first.sequence,
-                    first_discontinuity_sequence: first.discontinuity,
-                    parts: self.shape.parts,
-                });
+                let playlist = Playlist::new(self.playlist_config(first));
                 self.numbered = Some(Numbered { playlist, reserve });
             }
         }
@@ -360,6 +380,7 @@ impl SessionState {
         numbered.playlist.push(info, now_ms).map_err(|error| error.to_string())?;
         numbered.reserve.note_next(numbered.next());
         self.open_parts.clear();
+        self.has_begun = true;
         let published = Arc::new(StoredSegment::new(name, bytes).with_parts(&parts));
         self.segments.insert(sequence, published.clone());
         let expired = numbered.playlist.expired(now_ms);
@@ -396,7 +417,7 @@ impl SessionState {
             self.init = Some(init.clone());
         }
         OpenInfo {
-            discontinuity: discontinuity || (self.shape.follows && self.segments.is_empty()),
+            discontinuity: discontinuity || (self.shape.follows && !self.has_begun),
             independent,
             program_date_time_ms,
             init: init.and_then(|_| self.inits.keys().next_back().copied()),
@@ -433,8 +454,8 @@ impl SessionState {
         if playlist.segments().next().is_none() {
             return PlaylistState::Pending;
         }
-        let has_end = self.phase == Phase::Ended;
-        let listing = Listing::new(playlist.clone(), room.clone(), self.init.clone(), has_end);
+        let (has_end, is_past) = (self.phase == Phase::Ended, self.phase == Phase::Past);
+        let listing = Listing::new(playlist.clone(), room.clone(), self.init.clone(), has_end, is_past);
         PlaylistState::Ready(Arc::new(listing))
     }
 }

@@ -3,10 +3,11 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
+use bytes::Bytes;
 use synctv_media::{
     cluster::numbers::HlsNumbers,
     hls::{
@@ -26,8 +27,9 @@ use super::{
     settings::{HlsForm, HlsMode, HlsSettings},
     storage::StorageHandle,
     stored_segment::StoredPiece,
+    window::Windows,
 };
-use crate::{clock::SteadyClock, cluster::registry::numbers::NumberReserve, metrics::HlsMetrics};
+use crate::{clock::SteadyClock, metrics::HlsMetrics};
 
 /// The first segment ends at the first keyframe at or after this age, in milliseconds, so that the first viewers wait
 /// for one GOP and not for the target.
@@ -36,6 +38,9 @@ const FIRST_TARGET_MS: u32 = 500;
 /// Sessions of one room and form that have ended and are kept. A publisher who comes and goes all the time makes more; the oldest
 /// go before their time.
 const ENDED_SESSIONS_MAX: usize = 4;
+
+/// A playlist without a request in this time has no viewers.
+const WATCHED_FOR: Duration = Duration::from_secs(30);
 
 /// A quarter of the segments' memory is for buffers that wait for new ones, and no more than this.
 const BUFFERS_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -56,6 +61,8 @@ struct Shared {
     buffers: BufferPool,
     clock: SteadyClock,
     metrics: HlsMetrics,
+    /// The way to windows of other nodes, if there are any.
+    windows: OnceLock<Windows>,
 }
 
 impl SessionStore {
@@ -75,6 +82,7 @@ impl SessionStore {
             begun: watch::Sender::new(()),
             clock: SteadyClock::start(),
             metrics,
+            windows: OnceLock::new(),
         }))
     }
 
@@ -142,13 +150,38 @@ impl SessionStore {
         session.touch(self.0.clock.now_ms());
     }
 
-    /// Begins a session of `room`, which has a publisher with these numbers.
-    pub fn begin(&self, room: &RoomName, form: HlsForm, reserve: NumberReserve) -> Arc<HlsSession> {
+    /// Begins a session of `room`, which has a publisher.
+    pub fn begin(&self, room: &RoomName, form: HlsForm) -> Arc<HlsSession> {
         let (session, retired) = self.begin_in(&mut self.rooms_mut(), room, form);
-        // It is new, and so continues from any numbers.
-        session.resume(reserve);
         self.retire(retired);
         session
+    }
+
+    /// Sets the way to windows of other nodes, once.
+    pub fn set_windows(&self, windows: Windows) {
+        // It is never set twice.
+        let _ = self.0.windows.set(windows);
+    }
+
+    /// The way to windows of other nodes.
+    pub fn windows(&self) -> Option<Windows> {
+        self.0.windows.get().cloned()
+    }
+
+    /// Whether a session was watched a moment ago whose window another node may still ask for.
+    pub fn has_windows_to_give(&self) -> bool {
+        let now_ms = self.0.clock.now_ms();
+        let is_wanted =
+            |session: &Arc<HlsSession>| session.is_to_be_given() && !session.is_idle(now_ms, WATCHED_FOR);
+        self.rooms().values().flatten().any(is_wanted)
+    }
+
+    /// Takes segments of another node that the session goes on from.
+    pub fn adopt(&self, session: &HlsSession, pieces: Vec<(SegmentName, Bytes)>) {
+        for segment in session.adopt(pieces) {
+            self.0.memory.add(segment.clone());
+            self.0.storage.write(session.room(), segment);
+        }
     }
 
     /// Lists a segment, and takes care of its bytes and of those of segments that expired.

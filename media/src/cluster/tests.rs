@@ -80,6 +80,11 @@ enum Event {
         room: usize,
         count: u64,
     },
+    /// A node goes on with the playlist of the one that had the room before.
+    TakeWindow {
+        node: usize,
+        room: usize,
+    },
     /// A node looks for claims in the table that it does not know.
     Audit {
         node: usize,
@@ -114,6 +119,7 @@ fn lossless_event() -> impl Strategy<Value = Event> {
         2 => node().prop_map(|node| Event::Resume { node }),
         1 => node().prop_map(|node| Event::Restart { node }),
         12 => (node(), room(), 1_u64..100).prop_map(|(node, room, count)| Event::Cut { node, room, count }),
+        8 => (node(), room()).prop_map(|(node, room)| Event::TakeWindow { node, room }),
         2 => node().prop_map(|node| Event::Audit { node }),
     ]
 }
@@ -320,6 +326,7 @@ impl World {
             Event::Resume { node } => self.nodes[node].is_paused = false,
             Event::Restart { node } => self.nodes[node] = self.start(node),
             Event::Cut { node, room: index, count } => self.cut(node, &room(index), count),
+            Event::TakeWindow { node, room: index } => self.take_window(node, &room(index)),
             Event::Audit { node } => self.audit(node),
             Event::EmptyTable => self.replace_table(ClaimTable::default()),
             Event::Save => self.saved = self.table.clone(),
@@ -413,6 +420,33 @@ impl World {
             let lease_generation = self.nodes[index].lease_generation;
             self.nodes[index].busy.insert(room.clone(), lease_generation);
             self.send(index, Request::Release { room, epoch });
+        }
+    }
+
+    /// A playlist without segments goes on where that of the last other holder ended, if its publisher has left. That one gets
+    /// no more segments.
+    fn take_window(&mut self, index: usize, room: &RoomName) {
+        let node = &self.nodes[index];
+        let epoch = node.claims.get(room).map(|own| own.epoch);
+        let begun = node.sessions.get(room).filter(|session| epoch == Some(session.epoch));
+        let Some(first) = begun.filter(|session| session.next == session.first).map(|session| session.first)
+        else {
+            return;
+        };
+        let holders = self.table.numbers_of(room, self.now_ms).map_or(&[][..], |row| row.holders());
+        let last = holders.iter().rev().find(|holder| holder.process != node.process);
+        let giver = last.and_then(|last| {
+            let of_holder =
+                |node: &&mut Node| node.process == last.process && !node.claims.contains_key(room);
+            self.nodes.iter_mut().find(of_holder)
+        });
+        let given = giver.and_then(|giver| {
+            let is_earlier = giver.sessions.get(room).is_some_and(|given| Some(given.epoch) < epoch);
+            is_earlier.then(|| giver.sessions.remove(room))?
+        });
+        let taken = given.filter(|given| given.next <= first);
+        if let Some((given, session)) = taken.zip(self.nodes[index].sessions.get_mut(room)) {
+            session.next = given.next;
         }
     }
 

@@ -1,5 +1,7 @@
 //! A live playlist (RFC 8216): which segments it lists, how it reads, and how long those that left it must stay.
 
+mod window;
+
 use std::{collections::VecDeque, fmt::Write};
 
 use thiserror::Error;
@@ -10,6 +12,8 @@ use super::{
     segment::SegmentPart,
     segment_name::{Piece, SegmentName},
 };
+
+pub use self::window::{WINDOW_SEGMENTS_MAX, Window, WindowError, WindowSegment};
 
 /// The first segment may be this much shorter than later ones before the target duration has to be raised.
 const HEADROOM_MS: u64 = 250;

@@ -89,7 +89,13 @@ impl NumberReserve {
     /// A reserve of which no registry hears.
     #[cfg(test)]
     pub(crate) fn unmanaged(first: HlsNumbers, continues: bool) -> Self {
-        let claim = Claim { room: crate::testing::room("room"), epoch: 1 };
+        Self::unmanaged_at(1, first, continues)
+    }
+
+    /// The same of a claim with this epoch.
+    #[cfg(test)]
+    pub(crate) fn unmanaged_at(epoch: u64, first: HlsNumbers, continues: bool) -> Self {
+        let claim = Claim { room: crate::testing::room("room"), epoch };
         Self::new(claim, NumberGrant { first, limit: first.plus(RESERVE), continues }, None)
     }
 
@@ -105,6 +111,11 @@ impl NumberReserve {
             sequence: self.shared.next_sequence.load(Ordering::Relaxed),
             discontinuity: self.shared.next_discontinuity.load(Ordering::Relaxed),
         }
+    }
+
+    /// The epoch of the claim that they come with.
+    pub fn epoch(&self) -> u64 {
+        self.claim.epoch
     }
 
     /// Returns `true` if this process's playlist of the room goes on: no other process has used numbers since.

@@ -3,9 +3,9 @@
 use super::{Answer, HlsProxyError, HlsResource, Outcome};
 use crate::cluster::origin::{Origin, PastOrigin, Trace};
 
-/// Nodes that are asked for one segment. Numbers tell which one has it; a second one is for a room that came back to a
-/// node that had it before.
-const PAST_MAX: usize = 2;
+/// Nodes that are asked for one segment because their numbers begin at or below its own. A second one is for a room that came
+/// back to a node that had it before.
+const BEGUN_MAX: usize = 2;
 
 /// Where an asset is.
 #[derive(Debug)]
@@ -60,19 +60,36 @@ fn playlist_route(trace: Trace) -> Route {
     }
 }
 
-/// A segment is on the last node whose numbers begin at or below its own.
+/// A segment is on the last node whose numbers begin at or below its own, or on one that had the room later: those may have
+/// taken it over, and have used numbers below those that came with their claims. The last one is the likeliest to be there.
 fn segment_route(trace: Trace, sequence: u64) -> Route {
-    let begun = trace.holders.iter().rev().filter(|holder| holder.first_sequence <= sequence);
-    let others: Vec<&PastOrigin> = begun.filter(|holder| !holder.is_own).take(PAST_MAX).collect();
-    match (trace.current, others.first()) {
+    let Trace { current, holders, .. } = trace;
+    let begun_count = holders.iter().filter(|holder| holder.first_sequence <= sequence).count();
+    let others = holders.iter().take(begun_count).rev().filter(|holder| !holder.is_own).take(BEGUN_MAX);
+    match (current, holders.iter().take(begun_count).next_back()) {
         (Some(origin), Some(holder)) if holder.node == origin.node => Route::Current(origin),
-        (Some(origin), None) if trace.holders.is_empty() => Route::Current(origin),
-        (_, None) => Route::None(Ok(Answer::Nowhere)),
-        _ => Route::Past(others.into_iter().filter_map(past_node).collect()),
+        (Some(origin), None) if holders.is_empty() => Route::Current(origin),
+        (current, _) => {
+            // A playlist that went on many times is below the numbers of all holders that are remembered.
+            let later_count = if begun_count > 0 { holders.len() - begun_count } else { 1 };
+            let later = holders.iter().rev().take(later_count).filter(|holder| !holder.is_own);
+            let mut nodes: Vec<PastNode> = current.and_then(current_node).into_iter().collect();
+            for node in later.chain(others).filter_map(past_node) {
+                if !nodes.contains(&node) {
+                    nodes.push(node);
+                }
+            }
+            if nodes.is_empty() { Route::None(Ok(Answer::Nowhere)) } else { Route::Past(nodes) }
+        }
     }
 }
 
-fn past_node(holder: &PastOrigin) -> Option<PastNode> {
+fn current_node(origin: Origin) -> Option<PastNode> {
+    Some(PastNode { node: origin.node, address: origin.addresses.hls? })
+}
+
+/// The address of a node that may still have what it cut.
+pub(super) fn past_node(holder: &PastOrigin) -> Option<PastNode> {
     let address = holder.hls.clone().filter(|_| holder.may_answer)?;
     Some(PastNode { node: holder.node.clone(), address })
 }
@@ -141,14 +158,22 @@ mod tests {
     #[test]
     fn a_segment_is_where_its_number_was_used() {
         let moved = [holder("a", 100), holder("b", 200)];
-        assert_eq!(went(&segment(150), Some("b"), &moved, None), "past a:3");
+        assert_eq!(went(&segment(150), Some("b"), &moved, None), "past b:3 past a:3");
+        assert_eq!(went(&segment(150), None, &moved, None), "past b:3 past a:3", "b may have taken it over");
+        let on = [holder("a", 100), holder("b", 200), holder("c", 300)];
+        assert_eq!(went(&segment(150), None, &on, None), "past c:3 past b:3 past a:3");
         assert_eq!(went(&segment(250), Some("b"), &moved, None), "b");
-        assert_eq!(went(&segment(50), Some("b"), &moved, None), "nowhere");
+        assert_eq!(went(&segment(50), Some("b"), &moved, None), "past b:3");
+        assert_eq!(went(&segment(50), None, &moved, None), "past b:3");
         let came_here = [holder("a", 100), holder("own", 200)];
         assert_eq!(went(&segment(150), None, &came_here, None), "past a:3");
         let back = [holder("a", 100), holder("own", 200), holder("b", 300), holder("a", 400)];
-        assert_eq!(went(&segment(350), Some("a"), &back, None), "past b:3 past a:3");
-        assert_eq!(went(&segment(250), Some("a"), &back, None), "a", "it is not here any more");
+        assert_eq!(went(&segment(350), Some("a"), &back, None), "past a:3 past b:3");
+        assert_eq!(
+            went(&segment(250), Some("a"), &back, None),
+            "past a:3 past b:3",
+            "it is not here any more"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use awc::{
-    Client, Connector,
+    Client, ClientRequest, Connector,
     http::{
         StatusCode,
         header::{self, HeaderMap},
@@ -42,7 +42,7 @@ const HELD_HEAD_TIMEOUT: Duration = Duration::from_secs(32);
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the registry may take to name the node.
-const LOCATE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const LOCATE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// With a node that had the room a moment ago, a slow registry is not what viewers wait for.
 const RELOCATE_TIMEOUT: Duration = Duration::from_millis(300);
@@ -78,8 +78,8 @@ pub(super) struct Upstream {
 }
 
 /// What a node answered.
-struct Asked {
-    answer: Answer,
+pub(super) struct Asked {
+    pub answer: Answer,
     has_left: bool,
 }
 
@@ -180,7 +180,7 @@ impl Upstream {
         FetchResult { outcome: Ok(last), has_left: true, origin: None }
     }
 
-    async fn ask_in_turn(
+    pub(super) async fn ask_in_turn(
         &self,
         address: &str,
         resource: &HlsResource,
@@ -192,7 +192,7 @@ impl Upstream {
         Ok(self.ask(address, resource, &Limits::new(resource, has_stale)).await)
     }
 
-    async fn trace(
+    pub(super) async fn trace(
         &self,
         room: &RoomName,
         freshness: Freshness,
@@ -208,15 +208,22 @@ impl Upstream {
         }
     }
 
-    async fn ask(&self, address: &str, resource: &HlsResource, limits: &Limits) -> Result<Asked, String> {
-        let path = resource.path(&self.settings.app);
-        let signature = self.settings.nodes.sign(&NodeRequest { method: "GET", host: address, path: &path });
-        let request = self
-            .client
-            .get(format!("http://{address}{}", resource.path_and_query(&self.settings.app)))
+    pub(super) fn app(&self) -> &str {
+        &self.settings.app
+    }
+
+    /// A request with this node's signature.
+    pub(super) fn request(&self, address: &str, path: &str, path_and_query: &str) -> ClientRequest {
+        let signature = self.settings.nodes.sign(&NodeRequest { method: "GET", host: address, path });
+        self.client
+            .get(format!("http://{address}{path_and_query}"))
             .insert_header((PULL_HEADER, signature))
             .insert_header((header::ACCEPT_ENCODING, "identity"))
-            .timeout(limits.head_timeout);
+    }
+
+    async fn ask(&self, address: &str, resource: &HlsResource, limits: &Limits) -> Result<Asked, String> {
+        let (path, path_and_query) = (resource.path(self.app()), resource.path_and_query(self.app()));
+        let request = self.request(address, &path, &path_and_query).timeout(limits.head_timeout);
         let mut response = request.send().await.map_err(|error| error.to_string())?;
         let (status, head) = (response.status(), response.headers().clone());
         let body_max_bytes = match status {

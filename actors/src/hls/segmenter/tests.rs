@@ -1,5 +1,7 @@
 //! A segmenter that is sent what a stream would send it, with time under control.
 
+mod continuation;
+
 use synctv_media::{
     cluster::numbers::{HlsNumbers, RESERVE},
     hls::ts::check::TsChecker,
@@ -414,12 +416,14 @@ async fn a_stream_that_nobody_watches_is_not_cut_on_demand() {
 #[actix::test]
 async fn a_segmenter_that_panics_leaves_no_playlist_to_wait_for() {
     let bench = Bench::new(HlsMode::Always).await;
-    let session = bench.hls.store.begin(&room(), HlsForm::Ts, bench.reserve.clone());
+    let session = bench.hls.store.begin(&room(), HlsForm::Ts);
+    session.begin(bench.reserve.clone(), None);
     let segmenter = SegmenterActor {
         store: bench.hls.store.clone(),
         form: HlsForm::Ts,
         stream: bench.stream.clone(),
         subscription: None,
+        held: None,
         past: Vec::new(),
         phase: SegmenterPhase::Cutting(session.clone()),
         segmenter: bench.hls.store.segmenter(TsContainer::default()),
