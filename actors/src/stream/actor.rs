@@ -32,6 +32,7 @@ use super::{
     succession::Succession,
 };
 use crate::{
+    clock::SteadyClock,
     cluster::registry::{ClaimLost, Claimed, RegistryHandle, numbers::NumberReserve},
     events::{
         Arrival, EndReason, Evicted, PublisherEvent, PublisherId, PublisherProfile, Source, StreamEnded,
@@ -56,8 +57,8 @@ pub struct StreamActor {
     last_publisher: u64,
     batcher: Batcher,
     rhythm: KeyframeRhythm,
-    /// Times of the rhythm are counted from here.
-    started: Instant,
+    /// Times of the rhythm are this clock's.
+    clock: SteadyClock,
     gops: GopCache,
     subscribers: Subscribers,
     /// When the last viewer left, if none has come since.
@@ -99,7 +100,7 @@ impl StreamActor {
             last_publisher: 0,
             batcher: Batcher::new(settings.entry),
             rhythm: KeyframeRhythm::default(),
-            started: Instant::now(),
+            clock: SteadyClock::start(),
             gops: GopCache::new(settings.gop),
             subscribers: Subscribers::default(),
             unwatched_since: Some(Instant::now()),

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::StreamActor;
 use crate::{
+    clock::whole_ms,
     cluster::store::StoreError,
     events::{Evicted, MOVE_WAIT_MAX, PublisherEvent, PublisherId, Relocation, StreamEvent},
     stream::{
@@ -38,7 +39,7 @@ impl StreamActor {
     }
 
     fn now_ms(&self) -> i64 {
-        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+        self.clock.now_ms().cast_signed()
     }
 
     /// How long to keep a publisher so that it is back just before one of its keyframes; nothing if that is unknown, or
@@ -48,9 +49,9 @@ impl StreamActor {
             Relocation::OnRequest => return deadline.saturating_duration_since(Instant::now()),
             Relocation::AfterClose(returns_after) => returns_after,
         };
-        let lead_ms = i64::try_from(returns_after.as_millis()).unwrap_or(i64::MAX);
+        let lead_ms = whole_ms(returns_after).cast_signed();
         let wait_ms = self.rhythm.wait_ms(lead_ms, self.now_ms()).unwrap_or(0);
-        let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
+        let wait = Duration::from_millis(wait_ms.max(0).cast_unsigned());
         if wait < MOVE_WAIT_MIN || Instant::now() + wait > deadline { Duration::ZERO } else { wait }
     }
 
