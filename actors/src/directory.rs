@@ -1,29 +1,32 @@
 //! The rooms of this node: room -> stream, in memory. Never waits for the registry.
 
+mod drain;
+mod errors;
+mod messages;
+
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
-use futures::future::join_all;
+use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult, Recipient};
 use log::error;
 use synctv_media::{access::AddressKey, stream::room::RoomName};
-use thiserror::Error;
 use tokio::time::Instant;
 
+use self::messages::{AllStreams, AskPhase, Close, Find, FindPublished, ForPull, OpenForPublisher, Streams};
+pub use self::{
+    errors::{DirectoryEnded, OpenError},
+    messages::DirectoryPhase,
+};
 use crate::{
     access::{Grant, ToPlay, ToPublish, ToPull},
-    cluster::{origin::Origin, registry::RegistryHandle, store::StoreError},
+    cluster::{origin::Origin, registry::RegistryHandle},
     events::{
-        LeaveWindow, PublisherEvent, PublisherProfile, Relocation, Source, StreamEnded, StreamSettings,
-        StreamState,
+        PublisherEvent, PublisherProfile, Relocation, Source, StreamEnded, StreamSettings, StreamState,
     },
-    metrics::{JoinOutcome, StreamMetrics},
+    metrics::StreamMetrics,
     stream::{NotLive, Publication, PublishError, StreamHandle, StreamMeters},
     thread::ActorThread,
 };
@@ -51,15 +54,6 @@ pub struct StreamDirectoryActor {
     streams: HashMap<RoomName, Entry>,
     phase: DirectoryPhase,
     metrics: Arc<StreamMetrics>,
-}
-
-/// The node's readiness for new publishers and viewers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DirectoryPhase {
-    /// It does.
-    Open,
-    /// It stops: present viewers stay for a while, new ones are refused.
-    Draining,
 }
 
 /// Talks to the [`StreamDirectoryActor`].
@@ -94,100 +88,9 @@ enum Purpose {
     Pull,
 }
 
-/// The directory has ended, which only a panic causes. Its node knows none of its rooms until the process is restarted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("this node's directory of streams has ended")]
-pub struct DirectoryEnded;
-
-/// Why there is no stream for a viewer.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum OpenError {
-    /// No node publishes the room.
-    #[error("nobody publishes {0}")]
-    NotLive(RoomName),
-    /// The room is not on this node, and the registry cannot say where it is. Its reason is for the log: it may name
-    /// addresses.
-    #[error("the registry does not answer")]
-    Registry(#[source] StoreError),
-    /// The node that publishes the room cannot be reached.
-    #[error("the room is published through node {node}, which does not answer")]
-    OriginSilent {
-        /// The node.
-        node: String,
-    },
-    /// The room would be one more than this node may have.
-    #[error("this node has its limit of {max} rooms")]
-    RoomLimit {
-        /// The limit.
-        max: usize,
-    },
-    /// The node takes no new publishers and viewers.
-    #[error("this node stops: ask again")]
-    Draining,
-    /// The node does not know its rooms any more.
-    #[error(transparent)]
-    Directory(#[from] DirectoryEnded),
-}
-
-impl OpenError {
-    /// Returns the outcome that a request to watch ends with for this reason.
-    pub fn outcome(&self) -> JoinOutcome {
-        match self {
-            Self::NotLive(_) => JoinOutcome::NotLive,
-            Self::Registry(_) => JoinOutcome::Registry,
-            Self::OriginSilent { .. } => JoinOutcome::Origin,
-            Self::RoomLimit { .. } => JoinOutcome::Limit,
-            Self::Draining => JoinOutcome::Draining,
-            Self::Directory(_) => JoinOutcome::Error,
-        }
-    }
-}
-
 /// The node has as many rooms as it may.
 #[derive(Debug, Clone, Copy)]
 struct RoomLimit(usize);
-
-#[derive(Message)]
-#[rtype(result = "Result<StreamHandle, PublishError>")]
-struct OpenForPublisher {
-    room: RoomName,
-    /// The publisher's, if it is known.
-    address: Option<AddressKey>,
-    thread: ActorThread,
-}
-
-#[derive(Message)]
-#[rtype(result = "Result<StreamHandle, OpenError>")]
-struct ForPull {
-    room: RoomName,
-    thread: ActorThread,
-    origin: Origin,
-}
-
-#[derive(Message)]
-#[rtype(result = "Option<StreamHandle>")]
-struct Find(RoomName);
-
-#[derive(Message)]
-#[rtype(result = "Vec<StreamHandle>")]
-struct Streams;
-
-#[derive(Message)]
-#[rtype(result = "DirectoryPhase")]
-struct AskPhase;
-
-#[derive(Message)]
-#[rtype(result = "Vec<StreamHandle>")]
-struct AllStreams;
-
-/// The stream of a room, also while newcomers are refused.
-#[derive(Message)]
-#[rtype(result = "Option<StreamHandle>")]
-struct FindPublished(RoomName);
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Close;
 
 impl StreamDirectory {
     /// Starts the directory on the current thread. `on_published` sees each stream before its first publisher of this
@@ -272,48 +175,6 @@ impl StreamDirectory {
     /// Returns whether the node takes new work.
     pub async fn phase(&self) -> Result<DirectoryPhase, DirectoryEnded> {
         self.address.send(AskPhase).await.map_err(|_| DirectoryEnded)
-    }
-
-    /// Says that the node is about to drain: health checks fail, and HLS connections are closed after each answer.
-    /// Newcomers are let in until [`close`](Self::close).
-    pub fn announce_drain(&self) {
-        self.is_draining.store(true, Ordering::Relaxed);
-    }
-
-    /// Returns whether the node drains, or is about to.
-    pub fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::Relaxed)
-    }
-
-    /// Refuses everyone from now on.
-    pub async fn close(&self) -> Result<(), DirectoryEnded> {
-        self.announce_drain();
-        self.address.send(Close).await.map_err(|_| DirectoryEnded)
-    }
-
-    /// Returns how many rooms are published through this node.
-    pub async fn count_published(&self) -> Result<usize, DirectoryEnded> {
-        let streams = self.streams().await?;
-        Ok(streams.iter().filter(|stream| stream.is_published_here()).count())
-    }
-
-    /// Sends the publishers to other nodes, each at its moment, and keeps their rooms for them for `handover`. When this
-    /// returns, all rooms were given back; viewers stay, and follow the rooms.
-    pub async fn move_publishers(&self, handover: Duration) -> Result<(), DirectoryEnded> {
-        let streams = self.all_streams().await?;
-        join_all(streams.iter().map(|stream| stream.move_publisher(handover))).await;
-        Ok(())
-    }
-
-    /// Sends the viewers to other nodes, evenly over a time.
-    pub async fn move_viewers(&self, window: LeaveWindow) -> Result<(), DirectoryEnded> {
-        self.all_streams().await?.iter().for_each(|stream| stream.move_viewers(window));
-        Ok(())
-    }
-
-    /// All streams, also those that have had no media yet.
-    async fn all_streams(&self) -> Result<Vec<StreamHandle>, DirectoryEnded> {
-        self.address.send(AllStreams).await.map_err(|_| DirectoryEnded)
     }
 
     /// Makes the caller the publisher of the granted room. A stream that it starts lives on the caller's thread. `events`

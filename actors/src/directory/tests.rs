@@ -1,5 +1,7 @@
 use std::net::IpAddr;
 
+use actix::Message;
+
 use super::*;
 use crate::testing::{GRACE, ProbeHandle, node, opening, room, settings, to_play, to_publish};
 

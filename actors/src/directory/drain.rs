@@ -1,0 +1,56 @@
+//! The directory of a node that drains.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use futures::future::join_all;
+
+use super::{
+    StreamDirectory,
+    errors::DirectoryEnded,
+    messages::{AllStreams, Close},
+};
+use crate::{events::LeaveWindow, stream::StreamHandle};
+
+impl StreamDirectory {
+    /// Says that the node is about to drain: health checks fail, and HLS connections are closed after each answer.
+    /// Newcomers are let in until [`close`](Self::close).
+    pub fn announce_drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the node drains, or is about to.
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// Refuses everyone from now on.
+    pub async fn close(&self) -> Result<(), DirectoryEnded> {
+        self.announce_drain();
+        self.address.send(Close).await.map_err(|_| DirectoryEnded)
+    }
+
+    /// Returns how many rooms are published through this node.
+    pub async fn count_published(&self) -> Result<usize, DirectoryEnded> {
+        let streams = self.streams().await?;
+        Ok(streams.iter().filter(|stream| stream.is_published_here()).count())
+    }
+
+    /// Sends the publishers to other nodes, each at its moment, and keeps their rooms for them for `handover`. When this
+    /// returns, all rooms were given back; viewers stay, and follow the rooms.
+    pub async fn move_publishers(&self, handover: Duration) -> Result<(), DirectoryEnded> {
+        let streams = self.all_streams().await?;
+        join_all(streams.iter().map(|stream| stream.move_publisher(handover))).await;
+        Ok(())
+    }
+
+    /// Sends the viewers to other nodes, evenly over a time.
+    pub async fn move_viewers(&self, window: LeaveWindow) -> Result<(), DirectoryEnded> {
+        self.all_streams().await?.iter().for_each(|stream| stream.move_viewers(window));
+        Ok(())
+    }
+
+    /// All streams, also those that have had no media yet.
+    async fn all_streams(&self) -> Result<Vec<StreamHandle>, DirectoryEnded> {
+        self.address.send(AllStreams).await.map_err(|_| DirectoryEnded)
+    }
+}
