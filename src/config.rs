@@ -17,7 +17,7 @@ use synctv_actors::{
     hls::proxy::HlsProxySettings,
     rtmp::RtmpSettings,
 };
-use synctv_media::{rtmp::session::SessionConfig, stream::viewer_queue::LagLimits};
+use synctv_media::rtmp::session::SessionConfig;
 
 use self::units::{KIB, seconds};
 pub use self::{addresses::AddressArgs, limits::LimitArgs, streams::StreamArgs, viewers::ViewerArgs};
@@ -194,7 +194,7 @@ impl Config {
     }
 
     /// Settings that all RTMP connections share, on a server that speaks TLS elsewhere.
-    pub(crate) fn rtmp_settings(&self, lag: Arc<LagLimits>, tls: TlsElsewhere) -> RtmpSettings {
+    pub(crate) fn rtmp_settings(&self, tls: TlsElsewhere) -> RtmpSettings {
         RtmpSettings {
             session: Arc::new(SessionConfig {
                 app: self.addresses.rtmp_app.clone(),
@@ -202,7 +202,6 @@ impl Config {
                 command_limit_bytes: self.limits.max_command_kb as usize * KIB,
                 ..SessionConfig::default()
             }),
-            lag,
             handshake_timeout: self.limits.handshake_timeout(),
             idle_timeout: seconds(self.limits.idle_timeout_s),
             publisher_timeout: seconds(self.streams.publisher_timeout_s),

@@ -42,7 +42,7 @@ use synctv_actors::{
     access::Gatekeeper,
     connection_limit::{ConnectionLimit, ConnectionPermit},
     directory::{DirectoryPhase, OpenError, StreamDirectory},
-    flv::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
+    viewers::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
     wire::Wire,
 };
 use synctv_media::stream::room::RoomName;

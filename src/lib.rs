@@ -37,12 +37,11 @@ use synctv_actors::{
     access::{Gatekeeper, Orders, RandomError},
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
-    flv::ViewerPool,
     hls::{HlsSessions, proxy::HlsProxy},
-    rtmp::RtmpSettings,
+    rtmp::{RtmpServices, RtmpSettings},
+    viewers::ViewerPool,
     webrtc::WebRtc,
 };
-use synctv_media::stream::viewer_queue::LagLimits;
 
 pub use crate::{cluster::Place, run_error::RunError};
 use crate::{
@@ -220,7 +219,7 @@ impl Node {
             metrics::serve(self.metrics(config), config.metrics.token(), listener)
                 .map_err(RunError::Server)?;
         }
-        let lag = Arc::new(config.viewers.lag_limits());
+        let viewer_pool = ViewerPool::new(Arc::new(config.viewers.lag_limits()));
         let server = Server::build()
             .workers(config.limits.workers)
             // The limit is MAX_CONNECTIONS. A thread at one of its own would leave others unanswered, probes among them.
@@ -228,9 +227,9 @@ impl Node {
             .disable_signals()
             .shutdown_timeout(SHUTDOWN_TIMEOUT_S);
         let tls = TlsElsewhere(ports.tls);
-        let rtmp = config.rtmp_settings(lag.clone(), tls);
+        let rtmp = self.rtmp_services(config.rtmp_settings(tls), viewer_pool.clone());
         let whep = self.whep(config, listeners.webrtc).map_err(RunError::Server)?;
-        let http = self.http_sources(config, lag, ports, whep);
+        let http = self.http_sources(config, viewer_pool, ports, whep);
         let server = match listeners.tls {
             Some(listener) => self.listen_tls(server, config, &rtmp, &http, listener)?,
             None => server,
@@ -254,10 +253,15 @@ impl Node {
         Ok(Some(Whep { webrtc, directory, gatekeeper, ice_servers, node, registry }))
     }
 
+    fn rtmp_services(&self, settings: RtmpSettings, viewer_pool: ViewerPool) -> RtmpServices {
+        let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper().clone());
+        RtmpServices { directory, gatekeeper, viewer_pool, settings: Arc::new(settings) }
+    }
+
     fn http_sources(
         &self,
         config: &Config,
-        lag: Arc<LagLimits>,
+        viewer_pool: ViewerPool,
         ports: Ports,
         whep: Option<Whep>,
     ) -> HttpSources {
@@ -266,7 +270,7 @@ impl Node {
             info: config.server_info(&self.place.node_id, ports),
             health: self.health(),
             settings: config.http_settings(),
-            viewer_pool: ViewerPool::new(lag),
+            viewer_pool,
             directory: self.directory.clone(),
             // Behind a proxy, there is one address for the page and its HLS.
             hls: config.addresses.trust_proxy.is_on().then(|| self.hls_sources()).flatten(),
@@ -288,16 +292,15 @@ impl Node {
     fn listen_rtmp(
         &self,
         server: ServerBuilder,
-        settings: RtmpSettings,
+        services: RtmpServices,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
-        let (directory, settings, permits) =
-            (self.directory.clone(), Arc::new(settings), self.ports.rtmp.clone());
-        let (gatekeeper, worker_lag) = (self.gatekeeper().clone(), self.worker_lag.clone());
+        let (services, permits) = (Arc::new(services), self.ports.rtmp.clone());
+        let worker_lag = self.worker_lag.clone();
         // Called on each thread that serves.
         server.listen("rtmp", listener, move || {
             worker_lag.watch_thread();
-            rtmp::service(directory.clone(), gatekeeper.clone(), settings.clone(), permits.clone())
+            rtmp::service(services.clone(), permits.clone())
         })
     }
 
@@ -333,26 +336,25 @@ impl Node {
         &self,
         server: ServerBuilder,
         config: &Config,
-        rtmp: &RtmpSettings,
+        rtmp: &RtmpServices,
         http: &HttpSources,
         listener: TcpListener,
     ) -> Result<ServerBuilder, RunError> {
-        let (workers, timeout) = (config.limits.workers, rtmp.handshake_timeout);
-        let handshaker = tls::handshaker(&config.tls, workers, timeout, &self.tls)?;
-        let of_plain = Arc::new(tls::refusing(rtmp));
-        let (rtmp, directory) = (Arc::new(rtmp.clone()), self.directory.clone());
-        let (gatekeeper, permits) = (self.gatekeeper().clone(), self.ports.tls.clone());
+        let (workers, begin_timeout) = (config.limits.workers, rtmp.settings.handshake_timeout);
+        let handshaker = tls::handshaker(&config.tls, workers, begin_timeout, &self.tls)?;
+        let of_plain = Arc::new(tls::refusing(&rtmp.settings));
+        let of_plain = Arc::new(RtmpServices { settings: of_plain, ..rtmp.clone() });
+        let (rtmp, permits) = (Arc::new(rtmp.clone()), self.ports.tls.clone());
         let http = HttpSources { hls: self.hls_sources(), info: http.info.over_tls(), ..http.clone() };
         let (refusals, failures) = (RefusalLog::default(), LineLimit::default());
         let listening = server.listen("tls", listener, move || {
-            let rtmp_port =
-                |settings| RtmpPort::new(directory.clone(), gatekeeper.clone(), settings, permits.clone());
+            let rtmp_port = |services: &Arc<RtmpServices>| RtmpPort::new(services.clone(), permits.clone());
             tls::service(TlsPort {
                 handshaker: handshaker.clone(),
-                rtmp: rtmp_port(rtmp.clone()),
-                plain_rtmp: rtmp_port(of_plain.clone()),
+                rtmp: rtmp_port(&rtmp),
+                plain_rtmp: rtmp_port(&of_plain),
                 http: http.clone(),
-                begin_timeout: rtmp.handshake_timeout,
+                begin_timeout,
                 refusals: refusals.clone(),
                 failures: failures.clone(),
             })

@@ -4,10 +4,8 @@ use std::{net::SocketAddr, sync::Arc};
 
 use actix_service::{ServiceFactory, fn_service};
 use synctv_actors::{
-    access::Gatekeeper,
     connection_limit::ConnectionLimit,
-    directory::StreamDirectory,
-    rtmp::{Admission, NewConnection, RtmpConnectionActor, RtmpSettings},
+    rtmp::{Admission, NewConnection, RtmpConnectionActor, RtmpServices},
     wire::Wire,
 };
 use tokio::net::TcpStream;
@@ -21,21 +19,17 @@ const RESERVE: usize = 16;
 /// What serves RTMP connections on one thread.
 #[derive(Clone)]
 pub(crate) struct RtmpPort {
-    directory: StreamDirectory,
-    gatekeeper: Gatekeeper,
-    settings: Arc<RtmpSettings>,
+    services: Arc<RtmpServices>,
     permits: ConnectionLimit,
     reserve: ConnectionLimit,
 }
 
 /// The service of the port's connections.
 pub fn service(
-    directory: StreamDirectory,
-    gatekeeper: Gatekeeper,
-    settings: Arc<RtmpSettings>,
+    services: Arc<RtmpServices>,
     permits: ConnectionLimit,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
-    let port = RtmpPort::new(directory, gatekeeper, settings, permits);
+    let port = RtmpPort::new(services, permits);
     let refusals = RefusalLog::default();
     fn_service(move |socket: TcpStream| {
         port.accept(socket, &refusals);
@@ -45,13 +39,8 @@ pub fn service(
 
 impl RtmpPort {
     /// Serves connections on the thread that accepted them.
-    pub fn new(
-        directory: StreamDirectory,
-        gatekeeper: Gatekeeper,
-        settings: Arc<RtmpSettings>,
-        permits: ConnectionLimit,
-    ) -> Self {
-        Self { directory, gatekeeper, settings, permits, reserve: ConnectionLimit::new(RESERVE) }
+    pub fn new(services: Arc<RtmpServices>, permits: ConnectionLimit) -> Self {
+        Self { services, permits, reserve: ConnectionLimit::new(RESERVE) }
     }
 
     /// Counts and logs a connection for which there is no place.
@@ -71,9 +60,7 @@ impl RtmpPort {
 
     /// Serves a connection for as long as it lasts.
     pub fn serve(&self, wire: Wire, peer: SocketAddr, admission: Admission) {
-        let new = NewConnection { wire, peer, admission };
-        let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper.clone());
-        RtmpConnectionActor::serve(new, directory, gatekeeper, self.settings.clone());
+        RtmpConnectionActor::serve(NewConnection { wire, peer, admission }, self.services.clone());
     }
 
     /// Takes a place for a connection, if there is one.

@@ -1,7 +1,7 @@
 //! The actors that own streams, connections, claims and files.
 //!
 //! No other crate names the actor framework. The server talks to handles: [`directory::StreamDirectory`],
-//! [`stream::StreamHandle`], [`cluster::registry::RegistryHandle`], [`flv::ViewerPool`],
+//! [`stream::StreamHandle`], [`cluster::registry::RegistryHandle`], [`viewers::ViewerPool`],
 //! [`hls::HlsSessions`] and [`webrtc::WebRtc`].
 
 pub mod access;
@@ -11,7 +11,6 @@ pub mod cluster;
 pub mod connection_limit;
 pub mod directory;
 pub mod events;
-pub mod flv;
 pub mod gzip;
 pub mod hls;
 pub mod metrics;
@@ -24,5 +23,6 @@ mod thread;
 pub mod tls;
 mod viewer_session;
 pub mod viewer_socket;
+pub mod viewers;
 pub mod webrtc;
 pub mod wire;

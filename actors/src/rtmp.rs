@@ -1,5 +1,16 @@
-//! RTMP connections: publishers and players.
+//! RTMP connections: publishers, players, and those that are neither yet.
 
+mod admission;
 mod connection;
+mod conversation;
+mod player;
+mod read_coalescing;
+mod read_loop;
+mod round_trip;
+mod settings;
 
-pub use self::connection::{Admission, NewConnection, RtmpConnectionActor, RtmpSettings};
+pub use self::{
+    admission::Admission,
+    connection::RtmpConnectionActor,
+    settings::{NewConnection, RtmpServices, RtmpSettings},
+};

@@ -42,11 +42,6 @@ impl Subscription {
         self.stream.join(self.id, self.role, viewer, recipient);
     }
 
-    /// Ends the subscription. When this returns, the stream has sent its last event to it.
-    pub async fn leave(self) {
-        self.stream.leave_and_wait(self.id).await;
-    }
-
     /// The stream.
     pub fn stream(&self) -> &StreamHandle {
         &self.stream

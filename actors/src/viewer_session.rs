@@ -201,6 +201,12 @@ impl LeaveReason {
     }
 }
 
+impl From<io::Error> for LeaveReason {
+    fn from(error: io::Error) -> Self {
+        Self::Disconnected(error)
+    }
+}
+
 impl fmt::Display for LeaveReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -29,12 +29,14 @@ pub struct ViewerSocket {
     sent_bytes: u64,
     /// A waker is called when the socket takes more.
     awaits_writable: bool,
+    /// A waker is called when there is something to read.
+    awaits_readable: bool,
 }
 
-/// The waker that is called when a socket takes more.
-struct WritableWaker<W>(W);
+/// The waker that is called when a socket takes more, or has something to read.
+struct SocketWaker<W>(W);
 
-impl<W: Fn() + Send + Sync> Wake for WritableWaker<W> {
+impl<W: Fn() + Send + Sync> Wake for SocketWaker<W> {
     fn wake(self: Arc<Self>) {
         (self.0)();
     }
@@ -43,7 +45,18 @@ impl<W: Fn() + Send + Sync> Wake for WritableWaker<W> {
 impl ViewerSocket {
     /// Makes the socket of a viewer who has been sent no media yet.
     pub fn new(wire: Wire, format: WireFormat, now: Instant) -> Self {
-        Self { wire, format, queue: ViewerQueue::new(format, now), sent_bytes: 0, awaits_writable: false }
+        let queue = ViewerQueue::new(format, now);
+        Self { wire, format, queue, sent_bytes: 0, awaits_writable: false, awaits_readable: false }
+    }
+
+    /// Brings a connection that another thread accepted to this one, with all that waits for it.
+    pub fn into_current_thread(self) -> io::Result<Self> {
+        Ok(Self { wire: self.wire.into_current_thread()?, ..self }.for_new_owner())
+    }
+
+    /// Forgets who is to be woken: another actor owns the socket from now on.
+    pub fn for_new_owner(self) -> Self {
+        Self { awaits_writable: false, awaits_readable: false, ..self }
     }
 
     /// The connection, to read from.
@@ -88,6 +101,11 @@ impl ViewerSocket {
         self.queue.restart();
     }
 
+    /// Drops the media that waits, as [`restart`](Self::restart) does, and takes no more until then.
+    pub fn pause(&mut self) {
+        self.queue.pause();
+    }
+
     /// Sends what ends the media in good order, behind all that waits. Nothing is sent after it.
     pub fn finish(&mut self, now: Instant) -> io::Result<()> {
         self.queue.finish(now);
@@ -127,11 +145,34 @@ impl ViewerSocket {
             return;
         }
         self.awaits_writable = true;
-        let waker = Waker::from(Arc::new(WritableWaker(waker())));
+        let waker = Waker::from(Arc::new(SocketWaker(waker())));
         // An error shows at the write that follows.
         if self.wire.poll_write_ready(&mut task::Context::from_waker(&waker)).is_ready() {
             waker.wake();
         }
+    }
+
+    /// If nobody is watching for the peer to send something: what `waker` gives is called once there may be something to
+    /// read, or an end. Then [`read_announced`](Self::read_announced) is to be called.
+    pub fn notify_readable<W>(&mut self, waker: impl FnOnce() -> W)
+    where
+        W: Fn() + Send + Sync + 'static,
+    {
+        if self.awaits_readable {
+            return;
+        }
+        self.awaits_readable = true;
+        let waker = Waker::from(Arc::new(SocketWaker(waker())));
+        // An error shows at the read that follows.
+        if self.wire.poll_read_ready(&mut task::Context::from_waker(&waker)).is_ready() {
+            waker.wake();
+        }
+    }
+
+    /// The connection, to read once after the waker of [`notify_readable`](Self::notify_readable) was called.
+    pub fn read_announced(&mut self) -> &mut Wire {
+        self.awaits_readable = false;
+        &mut self.wire
     }
 
     /// Returns `true` if everything was sent.

@@ -185,10 +185,4 @@ impl StreamHandle {
     pub(crate) fn leave(&self, subscriber: SubscriberId) {
         self.address.do_send(Leave(subscriber));
     }
-
-    /// Ends a subscription. When this returns, the stream has sent its last delivery to it.
-    pub(crate) async fn leave_and_wait(&self, subscriber: SubscriberId) {
-        // An ended stream sends nothing.
-        let _ = self.address.send(Leave(subscriber)).await;
-    }
 }

@@ -1,4 +1,4 @@
-//! Those who get a stream's media: one for each worker thread with viewers of the room, and each RTMP player.
+//! Those who get a stream's media: one for each worker thread with viewers of the room, WebRTC's, and the segmenters.
 
 use actix::{Recipient, prelude::SendError};
 use log::warn;

@@ -48,6 +48,8 @@ enum Flow {
     Flowing,
     /// The viewer fell behind; batches are dropped up to one that decoding can start at.
     Skipping,
+    /// No media is wanted for now.
+    Paused,
     /// Nothing follows what waits.
     Ended,
 }
@@ -101,7 +103,7 @@ impl ViewerQueue {
     /// Takes FLV tags of the connection's own, behind all that waits. They are left out before the first media, as the file
     /// header comes with that, and after the end.
     pub fn push_tags(&mut self, tags: &[u8], now: Instant) {
-        if !matches!(self.flow, Flow::Joining | Flow::Ended) {
+        if !matches!(self.flow, Flow::Joining | Flow::Paused | Flow::Ended) {
             self.enqueue(self.format.frame_flv(tags), Kind::Control, now);
         }
     }
@@ -148,7 +150,7 @@ impl ViewerQueue {
             (Flow::Flowing, _) => {}
             (Flow::Joining, Some(headers)) => self.begin(headers, now),
             (Flow::Skipping | Flow::AudioFirst, Some(headers)) => self.resume(headers, now),
-            (Flow::Joining, None) | (Flow::Ended, _) => return,
+            (Flow::Joining, None) | (Flow::Paused | Flow::Ended, _) => return,
             (Flow::AudioFirst, None) => {
                 if let Some(audio) = batch.audio() {
                     self.enqueue_media(audio, 0, true, now);
@@ -186,6 +188,12 @@ impl ViewerQueue {
         self.items.retain(|item| !item.can_go());
         self.live_bytes = self.items.iter().map(Item::live_bytes).sum();
         self.flow = Flow::Joining;
+    }
+
+    /// Drops the media that waits, as [`restart`](Self::restart) does, and takes no more until that is called.
+    pub fn pause(&mut self) {
+        self.restart();
+        self.flow = Flow::Paused;
     }
 
     /// Ends the media behind what waits, in the way of its format. Does nothing the second time.
@@ -452,6 +460,37 @@ mod tests {
                 format!("{letter}{} ", tag.timestamp_ms / 100)
             })
             .collect()
+    }
+
+    #[test]
+    fn a_pause_takes_nothing_and_what_follows_begins_like_a_join() {
+        let (mut queue, now) = queue();
+        let batches = stream("KppKpp");
+        for batch in &batches[..2] {
+            queue.push(batch, now);
+        }
+        send(&mut queue, 1, now);
+        queue.pause();
+        let begun = send(&mut queue, usize::MAX, now);
+        assert!(!begun.is_empty(), "what was begun is finished");
+        for batch in &batches[2..4] {
+            queue.miss();
+            queue.push(batch, now);
+        }
+        let point = JoinPoint {
+            headers: Arc::new(HeaderSet::default().at(0, Tracks::ALL)),
+            batches: vec![batches[3].clone()],
+        };
+        queue.join(&point, now);
+        assert!(queue.is_empty(), "neither media nor a late join");
+        queue.restart();
+        queue.push(&batches[4], now);
+        assert!(queue.is_empty(), "it waits for where decoding can start");
+        queue.join(&point, now);
+        queue.push(&batches[4], now);
+        let sent = send(&mut queue, usize::MAX, now);
+        assert!(sent.ends_with(&[&batches[3].flv[..], &batches[4].flv].concat()));
+        assert_eq!(queue.dropped(), Dropped::default());
     }
 
     #[test]

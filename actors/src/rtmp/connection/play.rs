@@ -1,36 +1,22 @@
-//! Playing: a subscription to a stream, which a pause or another play ends and which begins again behind it.
+//! A request to play. Once it is granted, the connection goes to the viewers of the room.
 
-use std::time::Duration;
-
-use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{ActorContext, AsyncContext};
 use log::info;
 use synctv_media::rtmp::session::{Phase, Refusal, StreamRequest};
 use tokio::time::Instant;
 
-use super::role::{Playing, Role};
+use super::{Connection, ConnectionContext, RtmpConnectionActor, role::Role};
 use crate::{
     access::Session as AccessSession,
-    events::{EndReason, LeaveWindow},
     metrics::{JoinOutcome, ViewerProtocol},
-    rtmp::RtmpConnectionActor,
+    rtmp::player::RtmpPlayer,
     stream::StreamHandle,
-    viewer_session::LeaveReason,
+    viewers::NewPlayer,
 };
 
-/// Time for a player that was asked to reconnect to play on its new connection.
-const RECONNECT_WAIT: Duration = Duration::from_secs(3);
-
-/// Nothing that a stream sent to an ended subscription is on its way any more.
-///
-/// The stream's answer alone does not say that: it does not pass through the mailbox, in which deliveries may wait. This
-/// message is put there behind them.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Unsubscribed;
-
-impl RtmpConnectionActor {
-    pub(super) fn ask_to_play(&mut self, request: StreamRequest, ctx: &mut Context<Self>) {
-        if let Err(full) = self.admission.require_regular() {
+impl Connection {
+    pub(super) fn ask_to_play(&mut self, request: StreamRequest, ctx: &mut ConnectionContext) {
+        if let Err(full) = self.conversation.admission.require_regular() {
             self.note_refusal(JoinOutcome::Limit);
             return self.refuse_play(&request, &Refusal::Denied { description: full.to_string() }, ctx);
         }
@@ -38,108 +24,65 @@ impl RtmpConnectionActor {
         let asked_at = Instant::now();
         let applicant = self.applicant(request);
         let asked = async move { (applicant.play().await, applicant.request) };
-        ctx.spawn(asked.into_actor(self).map(move |(found, request), connection, ctx| match found {
-            Ok((stream, access)) => connection.begin_play(stream, access, asked_at, ctx),
-            Err(error) => {
+        ctx.spawn(RtmpConnectionActor::after(asked, move |(found, request), actor, ctx| match found {
+            Ok((stream, access)) => actor.begin_play(&stream, access, asked_at, ctx),
+            Err(error) => actor.with(|connection| {
                 connection.note_refusal(error.outcome());
                 connection.refuse_play(&request, &error.to_rtmp(), ctx);
-            }
+            }),
         }));
     }
 
     fn note_refusal(&self, outcome: JoinOutcome) {
-        self.directory.metrics().joins.get((ViewerProtocol::Rtmp, outcome)).inc();
+        let metrics = self.conversation.services.directory.metrics();
+        metrics.joins.get((ViewerProtocol::Rtmp, outcome)).inc();
     }
 
-    fn begin_play(
-        &mut self,
-        stream: StreamHandle,
-        access: Option<AccessSession>,
-        asked: Instant,
-        ctx: &mut Context<Self>,
-    ) {
-        if let Role::Closing { .. } = self.role {
-            return self.read_flow.resume();
-        }
-        self.session.accept();
-        self.send_replies(ctx);
-        let mut playing = Playing::new(stream, self.peer, access, asked);
-        playing.session.note_head(self.socket.sent_bytes());
-        playing.subscribe(ctx.address().recipient());
-        self.role = Role::Playing(playing);
-        self.go_on(ctx);
-    }
-
-    fn refuse_play(&mut self, request: &StreamRequest, refusal: &Refusal, ctx: &mut Context<Self>) {
+    fn refuse_play(&mut self, request: &StreamRequest, refusal: &Refusal, ctx: &mut ConnectionContext) {
         let (Refusal::Denied { description }
         | Refusal::StreamNotFound { description }
         | Refusal::BadName { description }) = refusal;
-        info!(room = request.room.as_str(), peer:% = self.peer, why = description.as_str(); "play refused");
-        self.session.refuse(refusal);
-        match self.session.phase() {
+        let conversation = &mut self.conversation;
+        info!(
+            room = request.room.as_str(), peer:% = conversation.peer, why = description.as_str();
+            "play refused");
+        conversation.session.refuse(refusal);
+        match conversation.session.phase() {
             Phase::Closed => self.linger(ctx),
             _ => {
-                self.role = Role::Negotiating { since: Instant::now() };
+                self.role = Role::negotiating();
                 self.send_replies(ctx);
             }
         }
         self.go_on(ctx);
     }
 
-    /// Ends the play at a moment of the window: the node drains. A player that takes reconnect requests is asked at that
-    /// moment, and has a while to go on elsewhere before it leaves.
-    pub(super) fn leave_within(&mut self, window: LeaveWindow, ctx: &mut Context<Self>) {
-        let wait = window.next_moment().saturating_duration_since(Instant::now());
-        ctx.run_later(wait, |connection, ctx| {
-            let is_playing = matches!(connection.role, Role::Playing(_));
-            if is_playing && connection.request_reconnect(ctx) {
-                ctx.run_later(RECONNECT_WAIT, Self::leave_now);
-            } else {
-                connection.leave_now(ctx);
-            }
-        });
-    }
-
-    fn leave_now(&mut self, ctx: &mut Context<Self>) {
-        if let Role::Playing(_) = self.role {
-            self.stream_ended(EndReason::NodeDraining, ctx);
-        }
-    }
-
-    pub(super) fn pause_play(&mut self, ctx: &mut Context<Self>) {
-        let Role::Playing(playing) = &mut self.role else { return };
-        let unsubscribed = playing.unsubscribe();
-        self.socket.keep_alive();
-        self.settle(unsubscribed, ctx);
-    }
-
-    pub(super) fn resume_play(&mut self, ctx: &mut Context<Self>) {
-        if let Role::Playing(playing) = &mut self.role {
-            playing.subscribe(ctx.address().recipient());
-        }
-    }
-
-    pub(super) fn stop_play(&mut self, ctx: &mut Context<Self>) {
-        let Role::Playing(playing) = &mut self.role else { return };
-        let unsubscribed = playing.unsubscribe();
-        self.leave_role(&LeaveReason::Stopped);
-        self.socket.forget_counts();
-        self.settle(unsubscribed, ctx);
-    }
-
-    /// Drops the media that waits, and does nothing else until no more of it can come: what the next subscription gets
-    /// begins with a keyframe and its headers.
-    fn settle(&mut self, unsubscribed: impl Future<Output = ()> + 'static, ctx: &mut Context<Self>) {
-        self.socket.restart();
-        self.read_flow.pause();
-        ctx.spawn(unsubscribed.into_actor(self).map(|(), _, ctx| ctx.address().do_send(Unsubscribed)));
+    /// Hands the connection to the viewers of the stream.
+    fn play(self, stream: &StreamHandle, access: Option<AccessSession>, asked: Instant) {
+        let Self { mut conversation, mut socket, .. } = self;
+        conversation.session.accept();
+        // An error shows at the next write.
+        let _ = conversation.send_replies(&mut socket);
+        let (pool, peer) = (conversation.services.viewer_pool.clone(), conversation.peer);
+        let player = Box::new(RtmpPlayer { conversation });
+        pool.admit_player(stream, NewPlayer { socket: socket.for_new_owner(), peer, player, access, asked });
     }
 }
 
-impl Handler<Unsubscribed> for RtmpConnectionActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Unsubscribed, ctx: &mut Self::Context) {
-        self.go_on(ctx);
+impl RtmpConnectionActor {
+    fn begin_play(
+        &mut self,
+        stream: &StreamHandle,
+        access: Option<AccessSession>,
+        asked: Instant,
+        ctx: &mut ConnectionContext,
+    ) {
+        match self.connection.take_if(|connection| !connection.role.is_closing()) {
+            Some(connection) => {
+                connection.play(stream, access, asked);
+                ctx.stop();
+            }
+            None => self.with(|connection| connection.read_flow.resume()),
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The receiving side of a viewer's connection: nothing is expected over HTTP, pings and a close over a WebSocket.
+//! The receiving side of a viewer's connection: nothing is expected over HTTP, pings and a close over a WebSocket, commands
+//! over RTMP.
 
 use std::{io, time::Instant};
 
@@ -7,7 +8,8 @@ use synctv_media::{
     stream::{viewer_queue::LagLimits, wire_format::WireFormat},
 };
 
-use crate::{flv::ViewerKind, viewer_socket::ViewerSocket};
+use super::{kind::ViewerKind, player::Player};
+use crate::viewer_socket::ViewerSocket;
 
 /// The most that is read at once, in bytes. The rest waits for the next check.
 const READ_MAX_BYTES: usize = 1024;
@@ -21,6 +23,8 @@ pub(super) enum Inbox {
     Node,
     /// Input is WebSocket frames.
     WebSocket(ClientReader),
+    /// Input is read as soon as it comes, and not at the checks.
+    Player(Box<dyn Player>),
 }
 
 /// The state of an HTTP client's sending side.
@@ -45,6 +49,9 @@ impl Inbox {
 
     /// Reads what came and answers it. Returns an error when the viewer has disconnected.
     pub fn check(&mut self, socket: &mut ViewerSocket, limits: &LagLimits, now: Instant) -> io::Result<()> {
+        if let Self::Player(_) = self {
+            return Ok(());
+        }
         let mut buffer = [0; READ_MAX_BYTES];
         let size_bytes = match socket.read(&mut buffer) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -58,7 +65,7 @@ impl Inbox {
             Self::Node | Self::WebSocket(_) if size_bytes == 0 => {
                 Err(io::ErrorKind::ConnectionAborted.into())
             }
-            Self::Http(_) | Self::Node => Ok(()),
+            Self::Http(_) | Self::Node | Self::Player(_) => Ok(()),
             Self::WebSocket(reader) => {
                 take_in(reader, buffer.get(..size_bytes).unwrap_or_default(), socket, now)
             }

@@ -74,6 +74,12 @@ impl SharedPool {
     }
 }
 
+impl Worker {
+    fn new(thread: ActorThread, entries: u64) -> Arc<Self> {
+        Arc::new(Self { thread, viewers: ViewerCount::default(), entries: AtomicU64::new(entries) })
+    }
+}
+
 impl PoolState {
     /// The worker of `thread`, for one more port.
     pub fn open_worker(&mut self, thread: ActorThread) -> Arc<Worker> {
@@ -81,7 +87,7 @@ impl PoolState {
             worker.entries.fetch_add(1, Ordering::Relaxed);
             return worker.clone();
         }
-        let worker = Arc::new(Worker { thread, viewers: ViewerCount::default(), entries: AtomicU64::new(1) });
+        let worker = Worker::new(thread, 1);
         self.workers.push(worker.clone());
         worker
     }
@@ -93,11 +99,11 @@ impl PoolState {
         }
     }
 
-    /// Who is to serve the stream's next viewer: `accepting` if it is not known of anyone else.
-    pub fn worker_for(&self, stream: &StreamHandle, accepting: &Arc<Worker>) -> Arc<Worker> {
+    /// Who is to serve the stream's next viewer: the current thread, `here`, if it is not known of anyone.
+    pub fn worker_for(&self, stream: &StreamHandle, here: &ActorThread) -> Arc<Worker> {
         let loads: Vec<Load> = self.workers.iter().map(|worker| self.load(worker, stream)).collect();
         let chosen = place(&loads).and_then(|at| self.workers.get(at));
-        chosen.unwrap_or(accepting).clone()
+        chosen.cloned().unwrap_or_else(|| Worker::new(here.clone(), 0))
     }
 
     fn load(&self, worker: &Worker, stream: &StreamHandle) -> Load {

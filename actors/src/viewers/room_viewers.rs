@@ -1,39 +1,27 @@
-//! The HTTP-FLV viewers of one room on one worker thread: one actor writes to all their sockets.
-
-mod departures;
-mod inbox;
+//! The viewers of one room on one worker thread: one actor writes to all their sockets.
 
 use std::{
-    io,
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
-use bytes::Bytes;
-use log::debug;
 use synctv_media::{
     flv::moving,
     stream::{batch::Batches, gop::JoinPoint, viewer_queue::LagLimits},
 };
 
-use self::{
-    departures::{Departure, Departures, Step},
-    inbox::Inbox,
-};
 use super::{
-    messages::{Admit, ViewerGuard, ViewerKind, Writable},
+    departures::{Departure, Departures, Step},
+    messages::{Admit, Readable, Writable},
     pool_state::PoolKey,
+    viewer::{Viewer, ViewersPhase},
 };
 use crate::{
-    connection_limit::ConnectionPermit,
     events::{EndReason, LeaveWindow, StreamEvent, SubscriberRole, ViewerId},
     stream::StreamHandle,
     subscription::Subscription,
-    viewer_session::{LeaveReason, ViewerSession},
-    viewer_socket::ViewerSocket,
-    wire::Wire,
+    viewer_session::LeaveReason,
 };
 
 /// How often viewers are looked at that take nothing, or went while there was nothing to send.
@@ -44,7 +32,7 @@ const DEPARTURE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves the viewers of one stream on one thread.
 #[derive(Debug)]
-pub(super) struct FlvViewersActor {
+pub(super) struct RoomViewersActor {
     subscription: Subscription,
     key: PoolKey,
     limits: Arc<LagLimits>,
@@ -57,34 +45,7 @@ pub(super) struct FlvViewersActor {
     departures: Departures,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ViewersPhase {
-    Streaming,
-    /// The stream is over; viewers get what is queued for them.
-    Draining(EndReason),
-}
-
-#[derive(Debug)]
-struct Viewer {
-    id: ViewerId,
-    socket: ViewerSocket,
-    /// Apart, so that what each frame needs of the viewers is close together in memory.
-    details: Box<ViewerDetails>,
-}
-
-#[derive(Debug)]
-struct ViewerDetails {
-    session: ViewerSession,
-    kind: ViewerKind,
-    inbox: Inbox,
-    wants_notice: bool,
-    /// It gets what is queued for it, and then leaves for another node.
-    is_leaving: bool,
-    _permit: ConnectionPermit,
-    _guard: ViewerGuard,
-}
-
-impl FlvViewersActor {
+impl RoomViewersActor {
     pub(super) fn new(stream: StreamHandle, key: PoolKey, limits: Arc<LagLimits>) -> Self {
         let subscription = Subscription::new(stream, SubscriberRole::Viewers);
         Self {
@@ -97,33 +58,6 @@ impl FlvViewersActor {
             phase: ViewersPhase::Streaming,
             departures: Departures::default(),
         }
-    }
-
-    /// Takes the viewer in, and returns the head of its response. `None` if it has disconnected.
-    fn admit(
-        &mut self,
-        id: ViewerId,
-        Admit { viewer: new, guard, is_from_elsewhere }: Admit,
-    ) -> Option<Bytes> {
-        let wire = if is_from_elsewhere { settle(new.wire, new.peer)? } else { new.wire };
-        let protocol = new.kind.protocol(new.format);
-        let mut session = ViewerSession::begin(self.stream(), new.peer, protocol, new.access, new.asked);
-        session.note_head(new.head.len() as u64);
-        self.awaits_media = true;
-        self.viewers.push(Viewer {
-            id,
-            socket: ViewerSocket::new(wire, new.format, now()),
-            details: Box::new(ViewerDetails {
-                session,
-                kind: new.kind,
-                inbox: Inbox::new(new.kind, new.format),
-                wants_notice: new.wants_notice,
-                is_leaving: false,
-                _permit: new.permit,
-                _guard: guard,
-            }),
-        });
-        Some(new.head)
     }
 
     fn stream(&self) -> &StreamHandle {
@@ -164,7 +98,7 @@ impl FlvViewersActor {
     }
 
     fn join(&mut self, id: ViewerId, point: &JoinPoint, ctx: &mut Context<Self>) {
-        self.update(id, ctx, |viewer, now| viewer.socket.join(point, now));
+        self.update(id, ctx, |viewer, now| Ok(viewer.socket.join(point, now)?));
         self.note_first_media();
     }
 
@@ -175,9 +109,9 @@ impl FlvViewersActor {
 
     /// Lets the viewers go within the window. Other nodes stay for as long as the room is published here.
     fn leave_within(&mut self, window: LeaveWindow, ctx: &mut Context<Self>) {
-        let leaving = self.viewers.iter().filter(|viewer| viewer.details.kind == ViewerKind::Viewer);
-        self.departures =
-            Departures::new(leaving.map(|viewer| (viewer.id, viewer.details.wants_notice)), window);
+        let leaving = self.viewers.iter().filter(|viewer| !viewer.is_node());
+        let wants_notice = |viewer: &Viewer| (viewer.id, viewer.details.wants_notice);
+        self.departures = Departures::new(leaving.map(wants_notice), window);
         self.depart(ctx);
     }
 
@@ -187,16 +121,13 @@ impl FlvViewersActor {
         let mut is_due = false;
         while let Some(Departure { viewer, step, .. }) = self.departures.next_due(now) {
             match step {
-                Step::Notice(after) => {
-                    self.update(viewer, ctx, |viewer, now| viewer.socket.send_tags(&moving::tag(after), now))
-                }
-                Step::Leave => {
-                    self.update(viewer, ctx, |viewer, _| {
-                        viewer.details.is_leaving = true;
-                        Ok(())
-                    });
-                    is_due = true;
-                }
+                Step::Notice(after) => self.update(viewer, ctx, |viewer, now| {
+                    Ok(viewer.socket.send_tags(&moving::tag(after), now)?)
+                }),
+                Step::Leave => match self.let_go(viewer, ctx) {
+                    Some(wait) => self.departures.postpone(viewer, now + wait),
+                    None => is_due = true,
+                },
             }
         }
         if is_due {
@@ -205,6 +136,16 @@ impl FlvViewersActor {
         if let Some(next) = self.departures.next_moment() {
             ctx.run_later(next.saturating_duration_since(now).max(DEPARTURE_INTERVAL), Self::depart);
         }
+    }
+
+    /// Lets one viewer go. Returns how long it may stay, if it was asked to connect elsewhere first.
+    fn let_go(&mut self, id: ViewerId, ctx: &mut Context<Self>) -> Option<Duration> {
+        let mut wait = None;
+        self.update(id, ctx, |viewer, now| {
+            wait = viewer.depart(now);
+            Ok(())
+        });
+        wait
     }
 
     fn check(&mut self, ctx: &mut Context<Self>) {
@@ -222,12 +163,12 @@ impl FlvViewersActor {
         }
     }
 
-    /// Does something to one viewer, who may have left by now.
+    /// Does something to one viewer, who may have left by now, or has to for the returned reason.
     fn update(
         &mut self,
         id: ViewerId,
         ctx: &mut Context<Self>,
-        change: impl FnOnce(&mut Viewer, Instant) -> io::Result<()>,
+        change: impl FnOnce(&mut Viewer, Instant) -> Result<(), LeaveReason>,
     ) {
         let Ok(at) = self.viewers.binary_search_by_key(&id, |viewer| viewer.id) else {
             return;
@@ -235,9 +176,24 @@ impl FlvViewersActor {
         let Some(viewer) = self.viewers.get_mut(at) else {
             return;
         };
-        let changed = change(viewer, now());
-        if !viewer.stays(changed, ctx) {
-            self.viewers.remove(at);
+        match change(viewer, now()) {
+            Ok(()) => {
+                viewer.watch_writable(ctx);
+                viewer.watch_readable(ctx);
+            }
+            Err(reason) => self.viewers.remove(at).leave(&reason),
+        }
+    }
+
+    /// Does what a player has asked for.
+    fn follow_wishes(&mut self, id: ViewerId, ctx: &mut Context<Self>) {
+        let mut rejoins = false;
+        self.update(id, ctx, |viewer, _| {
+            rejoins = viewer.follow_wishes()?;
+            Ok(())
+        });
+        if rejoins && self.phase == ViewersPhase::Streaming {
+            self.subscription.join(id, ctx.address().recipient());
         }
     }
 
@@ -254,69 +210,20 @@ impl FlvViewersActor {
     /// Disconnects viewers that accept nothing or close their side, and at the end of the stream those that have everything.
     fn close_finished(&mut self, ctx: &Context<Self>) {
         let now = now();
-        let limits = &self.limits;
         let (phase, of_nodes) = (self.phase, self.phase_of_nodes());
-        self.viewers.retain_mut(|viewer| {
-            let phase = match viewer.details.kind {
-                ViewerKind::Viewer if viewer.details.is_leaving => {
-                    ViewersPhase::Draining(EndReason::NodeDraining)
-                }
-                ViewerKind::Viewer => phase,
-                ViewerKind::Node => of_nodes,
-            };
-            match viewer.leave_reason(phase, limits, now) {
-                Some(reason) => {
-                    viewer.details.session.end(&reason, viewer.socket.delivered());
-                    false
-                }
-                None => viewer.stays(Ok(()), ctx),
+        let viewers = std::mem::take(&mut self.viewers).into_iter();
+        let limits = &self.limits;
+        let staying = viewers.filter_map(|mut viewer| {
+            let phase = if viewer.is_node() { of_nodes } else { phase };
+            if let Some(reason) = viewer.leave_reason(phase, limits, now) {
+                viewer.leave(&reason);
+                return None;
             }
+            viewer.watch_writable(ctx);
+            Some(viewer)
         });
+        self.viewers = staying.collect();
     }
-}
-
-impl Viewer {
-    /// Whether the viewer is still there after something was sent. If so, its socket is watched.
-    fn stays(&mut self, sent: io::Result<()>, ctx: &Context<FlvViewersActor>) -> bool {
-        match sent {
-            Ok(()) => {
-                let id = self.id;
-                self.socket.notify_writable(|| {
-                    let address = ctx.address();
-                    move || address.do_send(Writable(id))
-                });
-                true
-            }
-            Err(error) => {
-                self.details.session.end(&LeaveReason::Disconnected(error), self.socket.delivered());
-                false
-            }
-        }
-    }
-
-    fn leave_reason(&mut self, phase: ViewersPhase, limits: &LagLimits, now: Instant) -> Option<LeaveReason> {
-        if let Some(cut) = self.details.session.cut() {
-            return Some(LeaveReason::Cut(cut));
-        }
-        if let ViewersPhase::Draining(reason) = phase {
-            match self.socket.finish(now) {
-                Err(error) => return Some(LeaveReason::Disconnected(error)),
-                Ok(()) if self.socket.is_empty() => return Some(LeaveReason::Ended(reason)),
-                Ok(()) => {}
-            }
-        }
-        if self.socket.is_stalled(limits, now) {
-            return Some(LeaveReason::Stalled(limits.stall_max));
-        }
-        self.details.inbox.check(&mut self.socket, limits, now).err().map(LeaveReason::Disconnected)
-    }
-}
-
-/// Brings a connection that another thread accepted to this one.
-fn settle(wire: Wire, peer: SocketAddr) -> Option<Wire> {
-    wire.into_current_thread()
-        .inspect_err(|error| debug!(peer:% = peer, reason:% = error; "viewer lost between threads"))
-        .ok()
 }
 
 #[allow(clippy::disallowed_methods, reason = "sockets do not run on the tests' paused clock")]
@@ -324,7 +231,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-impl Actor for FlvViewersActor {
+impl Actor for RoomViewersActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -333,21 +240,26 @@ impl Actor for FlvViewersActor {
     }
 }
 
-impl Handler<Admit> for FlvViewersActor {
+impl Handler<Admit> for RoomViewersActor {
     type Result = ();
 
-    fn handle(&mut self, admit: Admit, ctx: &mut Self::Context) {
+    fn handle(&mut self, Admit { viewer: new, guard, is_from_elsewhere }: Admit, ctx: &mut Self::Context) {
         let id = ViewerId(self.next_viewer);
         self.next_viewer += 1;
-        let Some(head) = self.admit(id, admit) else { return };
-        self.update(id, ctx, |viewer, now| viewer.socket.send_control(head, now));
+        let head = new.head.clone();
+        let admitted = Viewer::admit(id, self.stream(), new, guard, is_from_elsewhere);
+        let Some(viewer) = admitted else { return };
+        self.viewers.push(viewer);
+        self.awaits_media = true;
+        self.update(id, ctx, |viewer, now| Ok(viewer.socket.send_control(head, now)?));
         if self.phase == ViewersPhase::Streaming {
             self.subscription.join(id, ctx.address().recipient());
         }
+        self.follow_wishes(id, ctx);
     }
 }
 
-impl Handler<StreamEvent> for FlvViewersActor {
+impl Handler<StreamEvent> for RoomViewersActor {
     type Result = ();
 
     fn handle(&mut self, event: StreamEvent, ctx: &mut Self::Context) {
@@ -364,17 +276,23 @@ impl Handler<StreamEvent> for FlvViewersActor {
     }
 }
 
-impl Handler<Writable> for FlvViewersActor {
+impl Handler<Writable> for RoomViewersActor {
     type Result = ();
 
     fn handle(&mut self, Writable(id): Writable, ctx: &mut Self::Context) {
-        self.update(id, ctx, |viewer, now| viewer.socket.resume(now));
-        let is_leaving = |viewer: &Viewer| viewer.id == id && viewer.details.is_leaving;
+        self.update(id, ctx, |viewer, now| Ok(viewer.socket.resume(now)?));
+        let is_leaving = |viewer: &Viewer| viewer.id == id && viewer.is_leaving();
         if self.phase_of_nodes() != ViewersPhase::Streaming || self.viewers.iter().any(is_leaving) {
             self.close_finished(ctx);
         }
     }
 }
 
-#[cfg(test)]
-mod tests;
+impl Handler<Readable> for RoomViewersActor {
+    type Result = ();
+
+    fn handle(&mut self, Readable(id): Readable, ctx: &mut Self::Context) {
+        self.update(id, ctx, |viewer, now| viewer.receive(now));
+        self.follow_wishes(id, ctx);
+    }
+}

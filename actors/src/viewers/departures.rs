@@ -43,6 +43,13 @@ impl Departures {
         Self(steps)
     }
 
+    /// Lets a viewer that was to leave stay until `at`.
+    pub fn postpone(&mut self, viewer: ViewerId, at: Instant) {
+        let departure = Departure { at, viewer, step: Step::Leave };
+        let place = self.0.partition_point(|other| *other > departure);
+        self.0.insert(place, departure);
+    }
+
     /// Takes the next step whose moment has come.
     pub fn next_due(&mut self, now: Instant) -> Option<Departure> {
         self.0.pop_if(|departure| departure.at <= now)
@@ -78,5 +85,21 @@ mod tests {
             assert_eq!((last.step, own.next()), (Step::Leave, None));
             assert!((begins..=begins + window.length).contains(at));
         }
+    }
+
+    #[test]
+    fn a_viewer_that_may_stay_longer_leaves_in_its_turn() {
+        let begins = Instant::now();
+        let window = LeaveWindow { begins, length: Duration::from_secs(10), notice: Duration::ZERO };
+        let mut departures = Departures::new((0..10).map(|id| (ViewerId(id), false)), window);
+        let first = departures.next_due(departures.next_moment().unwrap()).unwrap();
+        let again_at = first.at + Duration::from_secs(5);
+        departures.postpone(first.viewer, again_at);
+        let mut left = Vec::new();
+        while let Some(at) = departures.next_moment() {
+            left.push((at, departures.next_due(at).unwrap().viewer));
+        }
+        assert!(left.is_sorted_by_key(|(at, _)| *at) && left.len() == 10, "{left:?}");
+        assert!(left.contains(&(again_at, first.viewer)), "{left:?}");
     }
 }

@@ -59,7 +59,7 @@ impl ReadFlow {
     }
 }
 
-/// Reads what is there and hands it to `take`; nothing at all is the end of what the peer sends.
+/// Reads what is there and hands it to `take`. The end of what the peer sends is an error, `UnexpectedEof`.
 pub(super) fn receive<T>(
     wire: &mut Wire,
     readiness: Readiness,
@@ -70,7 +70,10 @@ pub(super) fn receive<T>(
             Readiness::Announced => wire.read_announced(buffer),
             Readiness::Unannounced => wire.read_unannounced(buffer),
         };
-        read.map(|size_bytes| take(&buffer[..size_bytes]))
+        match read? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            size_bytes => Ok(take(&buffer[..size_bytes])),
+        }
     })
 }
 

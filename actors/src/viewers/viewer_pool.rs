@@ -1,4 +1,4 @@
-//! All HTTP-FLV viewers of this node, and which worker thread serves them.
+//! All HTTP-FLV viewers and RTMP players of this node, and which worker thread serves them.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use actix::Actor;
 use synctv_media::stream::viewer_queue::LagLimits;
 
 use super::{
-    messages::{Admit, NewViewer, ViewerGuard},
+    messages::{Admit, NewPlayer, NewViewer, Newcomer, ViewerGuard},
     pool_state::{PoolKey, ShareId, SharedPool, ThreadShare, Worker},
-    viewers::FlvViewersActor,
+    room_viewers::RoomViewersActor,
 };
 use crate::{
     stream::{StreamHandle, ViewerCount},
@@ -42,15 +42,34 @@ impl ViewerPool {
         PoolEntry { pool: self.clone(), worker }
     }
 
+    /// Serves a player that the current thread accepted from `stream`, on the thread that the room's viewers are on.
+    pub(crate) fn admit_player(&self, stream: &StreamHandle, player: NewPlayer) {
+        self.admit(stream, player.into());
+    }
+
+    fn admit(&self, stream: &StreamHandle, viewer: Newcomer) {
+        let here = ActorThread::current();
+        let (viewers, admit) = {
+            let mut state = self.state.lock();
+            let worker = state.worker_for(stream, &here);
+            let share = state.shares.entry((stream.id(), worker.thread.id()));
+            let share = share.or_insert_with(|| self.start_share(stream, &worker));
+            let guard = ViewerGuard { _of_worker: worker.viewers.add(), _of_share: share.viewers.add() };
+            let is_from_elsewhere = worker.thread.id() != here.id();
+            (share.address.clone(), Admit { viewer, guard, is_from_elsewhere })
+        };
+        viewers.do_send(admit);
+    }
+
     /// Starts the actor of a share. It lives until the last viewer leaves.
     fn start_share(&self, stream: &StreamHandle, worker: &Worker) -> ThreadShare {
         let id = ShareId::unique();
         let (pool, stream, thread) = (self.clone(), stream.clone(), worker.thread.id());
-        let address = FlvViewersActor::start_in_arbiter(worker.thread.arbiter(), move |_| {
+        let address = RoomViewersActor::start_in_arbiter(worker.thread.arbiter(), move |_| {
             let limits = pool.limits;
             // Not made outside: dropped by a thread that is gone, it would lock what is locked.
             let key = PoolKey { pool: pool.state, stream: stream.id(), thread, id };
-            FlvViewersActor::new(stream, key, limits)
+            RoomViewersActor::new(stream, key, limits)
         });
         ThreadShare { id, viewers: ViewerCount::default(), address: address.recipient() }
     }
@@ -59,16 +78,7 @@ impl ViewerPool {
 impl PoolEntry {
     /// Serves `viewer` from `stream`, on the thread that the room's viewers are on.
     pub fn admit(&self, stream: &StreamHandle, viewer: NewViewer) {
-        let (viewers, admit) = {
-            let mut state = self.pool.state.lock();
-            let worker = state.worker_for(stream, &self.worker);
-            let share = state.shares.entry((stream.id(), worker.thread.id()));
-            let share = share.or_insert_with(|| self.pool.start_share(stream, &worker));
-            let guard = ViewerGuard { _of_worker: worker.viewers.add(), _of_share: share.viewers.add() };
-            let is_from_elsewhere = worker.thread.id() != self.worker.thread.id();
-            (share.address.clone(), Admit { viewer, guard, is_from_elsewhere })
-        };
-        viewers.do_send(admit);
+        self.pool.admit(stream, viewer.into());
     }
 }
 

@@ -1,24 +1,33 @@
-use std::net::Ipv4Addr;
+use std::{
+    net::Ipv4Addr,
+    sync::Arc,
+    thread::{self, ThreadId},
+    time::Instant,
+};
 
 use actix_rt::{Arbiter, ArbiterHandle};
-use synctv_media::{flv::reader::FlvReader, samples, stream::frame::Frame};
+use bytes::Bytes;
+use synctv_media::{
+    flv::reader::FlvReader,
+    samples,
+    stream::{frame::Frame, viewer_queue::LagLimits, wire_format::WireFormat},
+};
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::oneshot,
     time::timeout,
 };
 
-use synctv_media::stream::wire_format::WireFormat;
-
-use super::*;
-use crate::flv::{NewViewer, PoolEntry, ViewerPool};
+use super::{NewPlayer, NewViewer, Player, PlayerWish, PoolEntry, ViewerKind, ViewerPool};
 use crate::{
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
     events::Relocation,
-    stream::Publication,
+    stream::{Publication, StreamHandle},
     testing::{PATIENCE, ProbeHandle, node, opening, poll_until, room, settings, to_play, to_publish},
+    viewer_session::LeaveReason,
+    viewer_socket::ViewerSocket,
 };
 
 /// More than the kernel holds for a connection.
@@ -213,4 +222,61 @@ async fn a_node_that_closes_its_side_leaves_though_nothing_is_sent_to_it() {
     client.wait_for(&opening(0)[2]).await;
     drop(client);
     poll_until(async || live.permits.held() == 0).await;
+}
+
+/// The protocol's side of a player that asks for what the test has it ask for, once something was read.
+#[derive(Debug)]
+struct ScriptedPlayer {
+    wishes: Vec<PlayerWish>,
+    script: Vec<PlayerWish>,
+    released: Option<oneshot::Sender<(ViewerSocket, String, ThreadId)>>,
+}
+
+impl Player for ScriptedPlayer {
+    fn receive(&mut self, socket: &mut ViewerSocket, _: Instant) -> Result<(), LeaveReason> {
+        socket.read_announced().try_read(&mut [0; 64])?;
+        self.wishes.append(&mut self.script);
+        Ok(())
+    }
+
+    fn next_wish(&mut self) -> Option<PlayerWish> {
+        self.wishes.pop()
+    }
+
+    fn request_reconnect(&mut self, _: &mut ViewerSocket, _: Instant) -> bool {
+        false
+    }
+
+    fn release(mut self: Box<Self>, socket: ViewerSocket, reason: &LeaveReason) {
+        let released = (socket, reason.to_string(), thread::current().id());
+        self.released.take().unwrap().send(released).unwrap();
+    }
+}
+
+#[actix_rt::test]
+async fn a_player_from_another_thread_is_served_at_the_stream_and_gets_its_socket_back() {
+    let live = Live::start().await;
+    let _entrance = live.pool.open_entry();
+    let other = Arbiter::new();
+    let (pool, stream, permits) = (live.pool.clone(), live.stream.clone(), live.permits.clone());
+    let (sender, client) = oneshot::channel();
+    let (released, is_released) = oneshot::channel();
+    other.handle().spawn(async move {
+        let (NewViewer { wire, peer, .. }, client) = Live::viewer(&permits).await;
+        let now = tokio::time::Instant::now();
+        let socket = ViewerSocket::new(wire, WireFormat::Flv, now.into_std());
+        let script = vec![PlayerWish::Stop, PlayerWish::Resume, PlayerWish::Pause];
+        let player = Box::new(ScriptedPlayer { wishes: Vec::new(), script, released: Some(released) });
+        pool.admit_player(&stream, NewPlayer { socket, peer, player, access: None, asked: now });
+        sender.send(client).unwrap();
+    });
+    let mut client = Client::new(client.await.unwrap());
+    client.wait_for(&opening(0)[2]).await;
+    assert_eq!(live.pool.shares(), [1]);
+    client.socket.write_all(b"stop").await.unwrap();
+    let (socket, reason, thread) = timeout(PATIENCE, is_released).await.expect("it stops").unwrap();
+    assert_eq!((reason.as_str(), thread), ("stopped playing", thread::current().id()));
+    assert!(socket.sent_bytes() > 0);
+    poll_until(async || live.pool.shares().is_empty()).await;
+    other.stop();
 }

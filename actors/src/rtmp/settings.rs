@@ -1,0 +1,47 @@
+//! What RTMP connections share, and what each begins with.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use synctv_media::rtmp::session::SessionConfig;
+
+use super::admission::Admission;
+use crate::{access::Gatekeeper, directory::StreamDirectory, viewers::ViewerPool, wire::Wire};
+
+/// Settings that all RTMP connections share.
+#[derive(Debug, Clone)]
+pub struct RtmpSettings {
+    /// The protocol's own settings.
+    pub session: Arc<SessionConfig>,
+    /// Time limit for a handshake.
+    pub handshake_timeout: Duration,
+    /// Time limit for a connection that neither publishes nor plays.
+    pub idle_timeout: Duration,
+    /// Time limit for a silent publisher. It is pinged halfway.
+    pub publisher_timeout: Duration,
+    /// Where TLS is spoken, for the log of a client that mistook this port for it.
+    pub tls_elsewhere: String,
+}
+
+/// What an RTMP port's connections need of their node.
+#[derive(Clone)]
+pub struct RtmpServices {
+    /// The rooms.
+    pub directory: StreamDirectory,
+    /// Decides who may publish and play.
+    pub gatekeeper: Gatekeeper,
+    /// Serves players.
+    pub viewer_pool: ViewerPool,
+    /// Their settings.
+    pub settings: Arc<RtmpSettings>,
+}
+
+/// A connection that was just accepted.
+#[derive(Debug)]
+pub struct NewConnection {
+    /// The connection itself.
+    pub wire: Wire,
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// Counts it for as long as it lasts.
+    pub admission: Admission,
+}

@@ -1,0 +1,32 @@
+//! The seam between a room's viewers and an RTMP player: its protocol is spoken elsewhere.
+
+use std::{fmt, time::Instant};
+
+use crate::{viewer_session::LeaveReason, viewer_socket::ViewerSocket};
+
+/// The protocol's side of a player. The socket is with the room's viewers for as long as the play lasts: media is written to
+/// it without a message to each player.
+pub(crate) trait Player: fmt::Debug + Send {
+    /// Reads once from a socket that may have something to read, and answers. An error is why the player cannot stay.
+    fn receive(&mut self, socket: &mut ViewerSocket, now: Instant) -> Result<(), LeaveReason>;
+
+    /// Returns what the player asks for next. To be drained after each [`receive`](Self::receive), and once before.
+    fn next_wish(&mut self) -> Option<PlayerWish>;
+
+    /// Asks the player to play on another connection. Returns whether it takes such requests.
+    fn request_reconnect(&mut self, socket: &mut ViewerSocket, now: Instant) -> bool;
+
+    /// Gives the connection back, with what waits for the socket. The play has ended for `reason`.
+    fn release(self: Box<Self>, socket: ViewerSocket, reason: &LeaveReason);
+}
+
+/// What a player asks of its room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PlayerWish {
+    /// No media for now.
+    Pause,
+    /// Media again, from where the stream is.
+    Resume,
+    /// The end of the play. Its connection goes on.
+    Stop,
+}
