@@ -59,6 +59,9 @@ pub struct Args {
     /// Watch over HLS, at this address
     #[arg(long)]
     pub hls: Option<SocketAddr>,
+    /// Watch over RTMP, with --floor and --compare as well
+    #[arg(long, conflicts_with_all = ["tls", "tls_ca", "hls", "hls_compare"])]
+    pub play: bool,
     /// Over HLS: rooms whose playlist is looked at all the time, for its age
     #[arg(long, default_value_t = 1)]
     pub probers: usize,

@@ -7,6 +7,7 @@
 //! cargo run --release --example load -- --tls --compare target/release/synctv-stream       # the same over TLS
 //! cargo run --release --example load -- --tls --compare-publishers target/release/synctv-stream --publishers 100
 //! cargo run --release --example load -- --tls --compare-joins target/release/synctv-stream --viewers 300 --joiners 1000
+//! cargo run --release --example load -- --play --compare target/release/synctv-stream      # the same over RTMP
 //! cargo run --release --example load -- --hls 127.0.0.1:8081 --viewers 500     # the same over HLS
 //! cargo run --release --example load -- --hls-compare target/release/synctv-stream --gop 60    # its table
 //! ```
@@ -23,6 +24,7 @@ mod connection;
 mod floor;
 mod hls;
 mod joiners;
+mod player;
 mod process;
 mod publisher;
 mod publisher_cost;
@@ -77,18 +79,20 @@ fn block_on<T>(load: impl Future<Output = Result<T, Box<dyn Error>>>) -> Result<
 async fn load(mut args: Args) -> Result<Report, Box<dyn Error>> {
     let (stage, stages) = watch::channel(Stage::Joining);
     if args.floor {
-        args.http = {
-            let interval = Duration::from_millis(args.floor_interval_ms);
-            let tls = args.authority.as_ref().map(|authority| authority.server_config());
-            floor::start(args.kbps, args.gop, interval, tls, stages.clone())?
-        };
+        let address = floor::start(&args, stages.clone())?;
+        (args.http, args.rtmp) = (address, address);
     } else {
         start_publishers(&args, Duration::ZERO, &stages).await?;
     }
     let report = Report::default();
     let tls = args.tls_client()?;
-    let watch = |room| viewer::watch(args.http, tls.clone(), room, stages.clone(), report.clone());
-    let viewers = join(&args, watch).await;
+    let viewers = match args.play {
+        true => join(&args, |room| player::watch(args.rtmp, room, stages.clone(), report.clone())).await,
+        false => {
+            let watch = |room| viewer::watch(args.http, tls.clone(), room, stages.clone(), report.clone());
+            join(&args, watch).await
+        }
+    };
     report.set_usage(measure(&args, &stage).await?, &args);
     for viewer in viewers {
         viewer.abort();

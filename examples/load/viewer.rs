@@ -20,7 +20,7 @@ use crate::{
 const VIDEO: u8 = 9;
 /// So much of a tag is looked at.
 const LOOK_BYTES: usize = TAG_HEADER_BYTES + STAMP_OFFSET + STAMP_BYTES;
-const READ_BYTES: usize = 64 * 1024;
+pub const READ_BYTES: usize = 64 * 1024;
 
 /// Watches `room` until it is aborted, or the server ends it.
 pub async fn watch(
@@ -30,7 +30,7 @@ pub async fn watch(
     stages: watch::Receiver<Stage>,
     report: Report,
 ) {
-    let mut watching = Watching { watched: Watched::new(Instant::now()), report };
+    let mut watching = Watching::begin(report);
     if let Err(error) = receive(server, tls, &room, stages, &mut watching.watched).await {
         eprintln!("viewer of {room}: {error}");
     }
@@ -38,9 +38,16 @@ pub async fn watch(
 
 /// Reports what was seen when it is dropped: to wait for the end of the load as well, at each read, would cost the machine
 /// that is being measured.
-struct Watching {
-    watched: Watched,
+pub struct Watching {
+    pub watched: Watched,
     report: Report,
+}
+
+impl Watching {
+    /// Begins now, for this report.
+    pub fn begin(report: Report) -> Self {
+        Self { watched: Watched::new(Instant::now()), report }
+    }
 }
 
 impl Drop for Watching {
@@ -84,7 +91,7 @@ async fn receive(
 }
 
 thread_local! {
-    static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; READ_BYTES]);
+    pub static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; READ_BYTES]);
 }
 
 /// Finds the frames in the bytes of a response's body.
