@@ -142,7 +142,7 @@ impl Connection {
 
     /// Lets events take effect, up to one that has to be waited for.
     fn proceed(&mut self, ctx: &mut ConnectionContext) {
-        let mut frames = Vec::new();
+        let mut frames = Vec::with_capacity(self.conversation.session.event_count());
         while self.read_flow.is_open() && !self.role.is_closing() {
             match self.next_event.take().or_else(|| self.conversation.next_event()) {
                 Some(Event::Frame(frame)) => frames.push(frame),

@@ -346,7 +346,7 @@ impl ChunkStream {
             self.timestamp_ms = 0;
         }
         self.timestamp_ms = self.timestamp_ms.wrapping_add(self.delta_ms);
-        self.arrived = Some(Vec::with_capacity(self.len_bytes.min(FIRST_RESERVE_BYTES)));
+        self.arrived = Some(Vec::new());
     }
 
     fn missing_bytes(&self) -> usize {
@@ -356,7 +356,10 @@ impl ChunkStream {
     fn append(&mut self, payload: &[u8]) {
         let missing_bytes = self.missing_bytes();
         if let Some(arrived) = &mut self.arrived {
-            if payload.len() > arrived.capacity() - arrived.len() {
+            if arrived.capacity() == 0 {
+                // Not before: a buffer that grows is copied whole, also where nothing is in it.
+                arrived.reserve_exact(payload.len().max(missing_bytes.min(FIRST_RESERVE_BYTES)));
+            } else if payload.len() > arrived.capacity() - arrived.len() {
                 arrived.reserve_exact(missing_bytes.min(payload.len().max(arrived.capacity())));
             }
             arrived.extend_from_slice(payload);

@@ -280,6 +280,11 @@ impl Session {
         self.events.pop_front()
     }
 
+    /// The number of events that [`Session::poll_event`] has for now.
+    pub fn event_count(&self) -> usize {
+        self.events.len()
+    }
+
     /// Takes the bytes to send to the peer, if any. Leaving over 256 KiB here makes the next feed fail.
     pub fn take_output(&mut self) -> Bytes {
         self.output.take()
@@ -408,7 +413,7 @@ impl Session {
             msg_type_id::WIN_ACKNOWLEDGEMENT_SIZE => self.on_window(&message.payload),
             msg_type_id::USER_CONTROL_EVENT => self.on_user_control(&message.payload),
             _ if matches!(self.phase, Phase::PublishPending | Phase::Publishing) && !self.is_taken_back => {
-                media::frames_of(&message, |frame| self.events.push_back(Event::Frame(frame)));
+                media::frames_of(message, |frame| self.events.push_back(Event::Frame(frame)));
             }
             _ => {}
         }

@@ -13,15 +13,15 @@ const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0D@setDataFrame";
 const CLEAR_DATA_FRAME: &[u8] = b"\x02\x00\x0F@clearDataFrame";
 
 /// Hands the frames of a message to `push`, in order; none if it is not of media or has nothing in it. The payloads
-/// share the message's memory.
-pub(super) fn frames_of(message: &Message, mut push: impl FnMut(Frame)) {
+/// share the message's memory; that of an only one is it, as a second reference would cost an allocation.
+pub(super) fn frames_of(message: Message, mut push: impl FnMut(Frame)) {
     let Message { type_id, timestamp_ms, payload, .. } = message;
-    if *type_id != msg_type_id::AGGREGATE {
-        return frame_of(*type_id, *timestamp_ms, payload.clone()).into_iter().for_each(push);
+    if type_id != msg_type_id::AGGREGATE {
+        return frame_of(type_id, timestamp_ms, payload).into_iter().for_each(push);
     }
     // The times inside an aggregate count from its first message, which happens at the aggregate's own time.
     let mut first_ms = None;
-    for tag in flv::tags(payload) {
+    for tag in flv::tags(&payload) {
         let passed_ms = tag.timestamp_ms.wrapping_sub(*first_ms.get_or_insert(tag.timestamp_ms));
         let body = payload.slice_ref(tag.body);
         frame_of(tag.type_id, timestamp_ms.wrapping_add(passed_ms), body).into_iter().for_each(&mut push);
@@ -53,7 +53,7 @@ mod tests {
     fn frames(type_id: u8, timestamp_ms: u32, payload: impl Into<Bytes>) -> Vec<Frame> {
         let mut frames = Vec::new();
         let message = Message { csid: 4, type_id, stream_id: 1, timestamp_ms, payload: payload.into() };
-        frames_of(&message, |frame| frames.push(frame));
+        frames_of(message, |frame| frames.push(frame));
         frames
     }
 
