@@ -312,6 +312,7 @@ pub(crate) mod tests {
             (["--lease-ttl-ms", "10"], "LEASE_TTL_MS", "10"),
             (["--claim-ttl-s", "1"], "CLAIM_TTL_S", "1"),
             (["--workers", "513"], "WORKERS", "513"),
+            (["--trust-proxy", "proxy.example"], "TRUST_PROXY", "proxy.example"),
         ] {
             let line = parse(&args).unwrap_err().line();
             assert!(line.contains(setting) && line.contains(value), "{line}");

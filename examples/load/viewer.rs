@@ -78,8 +78,8 @@ async fn receive(
             Ok::<_, std::io::Error>(size)
         });
         match size {
-            // The floor ends with the load.
-            Ok(0) if *stages.borrow() == Stage::Over => return Ok(()),
+            // The floor ends with the load, and over TLS without saying so.
+            Ok(0) | Err(_) if *stages.borrow() == Stage::Over => return Ok(()),
             Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             // A socket that always has more must not keep the others waiting.
             Ok(READ_BYTES) => tokio::task::yield_now().await,
