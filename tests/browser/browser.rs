@@ -1,13 +1,18 @@
 //! A browser of one's own, driven over WebDriver: JSON over HTTP, as little of it as the tests need.
 //!
-//! It blocks like everything in these tests, and there is one at a time: video is decoded by the processor.
+//! It blocks like everything in these tests, and there is one at a time: video is decoded by the processor. A test hands its
+//! browser on to the next one that waits, which gets a tab of its own: starting and ending one takes two seconds.
 
 use std::{
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use serde_json::{Value, json};
@@ -17,7 +22,11 @@ use tempfile::TempDir;
 /// More than one try, as the port that the system names may be taken in between.
 const DRIVER_TRIES: usize = 5;
 
-static TURN: Mutex<()> = Mutex::new(());
+/// The turn of a test, with the browser that the last one has left.
+static TURN: Mutex<Option<Chromium>> = Mutex::new(None);
+
+/// Tests that wait for their turn.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
 
 /// WebDriver's characters for keys without a character.
 pub const TAB: &str = "\u{E004}";
@@ -35,17 +44,16 @@ const FLAGS: [&str; 9] = [
     "--hide-scrollbars",
 ];
 
-/// A running browser; it ends when this is dropped.
+/// A tab of a running browser. When this is dropped, the browser ends, unless another test waits for it.
 pub struct Browser {
-    driver: Child,
-    address: SocketAddr,
-    session: String,
-    _profile: TempDir,
-    _turn: MutexGuard<'static, ()>,
+    /// Always there until the drop.
+    chromium: Option<Chromium>,
+    is_plain: bool,
+    turn: MutexGuard<'static, Option<Chromium>>,
 }
 
 impl Browser {
-    /// Starts one, with nothing of an earlier one.
+    /// Starts one, or takes that of an earlier test, with a tab that has nothing of it.
     ///
     /// A test starts it before its publishers: it may have to wait for its turn, and what is pushed goes on meanwhile.
     pub fn start() -> Self {
@@ -58,28 +66,14 @@ impl Browser {
     }
 
     fn start_with(flags: &[String]) -> Self {
+        WAITING.fetch_add(1, Ordering::SeqCst);
         // A test that failed leaves nothing behind that the next one could trip over.
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let (driver, address) = start_driver();
-        let profile = tempfile::tempdir().expect("a directory for the browser");
-        let mut browser = Self { driver, address, session: String::new(), _profile: profile, _turn: turn };
-        browser.begin_session(flags);
-        browser
-    }
-
-    fn begin_session(&mut self, further: &[String]) {
-        let mut flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
-        flags.extend_from_slice(further);
-        flags.push(format!("--user-data-dir={}", self._profile.path().display()));
-        let capabilities = json!({
-            "browserName": "chrome",
-            "timeouts": { "script": PATIENCE.as_millis() },
-            "goog:loggingPrefs": { "browser": "ALL" },
-            "goog:chromeOptions": { "args": flags },
-        });
-        let started =
-            self.ask("POST", "/session", &json!({ "capabilities": { "alwaysMatch": capabilities } }));
-        self.session = format!("/session/{}", started["sessionId"].as_str().expect("a session has an id"));
+        let mut turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        WAITING.fetch_sub(1, Ordering::SeqCst);
+        let is_plain = flags.is_empty();
+        let left = if is_plain { turn.take() } else { None };
+        let chromium = left.unwrap_or_else(|| Chromium::start(flags));
+        Self { chromium: Some(chromium), is_plain, turn }
     }
 
     /// Goes to an address, and waits until it is loaded.
@@ -155,7 +149,7 @@ impl Browser {
     /// Saves a screenshot of the window.
     pub fn screenshot(&self, name: &str) -> PathBuf {
         let directory = scratch_directory("screenshots");
-        let screenshot = self.ask("GET", &format!("{}/screenshot", self.session), &Value::Null);
+        let screenshot = self.chromium().try_ask("GET", "/screenshot", &Value::Null).expect("a screenshot");
         let path = directory.join(name);
         let bytes = base64(screenshot.as_str().expect("a screenshot is text"));
         std::fs::write(&path, bytes).expect("the screenshot can be written");
@@ -180,11 +174,71 @@ impl Browser {
     }
 
     fn try_command(&self, path: &str, body: &Value) -> Result<Value, Value> {
-        self.try_ask("POST", &format!("{}{path}", self.session), body)
+        self.chromium().try_ask("POST", path, body)
     }
 
-    fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
-        self.try_ask(method, path, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    fn chromium(&self) -> &Chromium {
+        self.chromium.as_ref().expect("it is there until the drop")
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let others_wait = WAITING.load(Ordering::SeqCst) > 0;
+        let chromium = self.chromium.take().filter(|_| self.is_plain && others_wait && !thread::panicking());
+        if let Some(chromium) = chromium
+            && chromium.has_new_tab()
+        {
+            *self.turn = Some(chromium);
+        }
+        if !others_wait {
+            *self.turn = None;
+        }
+    }
+}
+
+/// The browser's process, with its driver; it ends when this is dropped.
+struct Chromium {
+    driver: Child,
+    address: SocketAddr,
+    /// The path of the session, once it has begun.
+    session: String,
+    _profile: TempDir,
+}
+
+impl Chromium {
+    fn start(further: &[String]) -> Self {
+        let (driver, address) = start_driver();
+        let profile = tempfile::tempdir().expect("a directory for the browser");
+        let mut flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
+        flags.extend_from_slice(further);
+        flags.push(format!("--user-data-dir={}", profile.path().display()));
+        let capabilities = json!({
+            "browserName": "chrome",
+            "timeouts": { "script": PATIENCE.as_millis() },
+            "goog:loggingPrefs": { "browser": "ALL" },
+            "goog:chromeOptions": { "args": flags },
+        });
+        let mut chromium = Self { driver, address, session: String::new(), _profile: profile };
+        let body = json!({ "capabilities": { "alwaysMatch": capabilities } });
+        let started = chromium.try_ask("POST", "/session", &body).expect("a session begins");
+        chromium.session =
+            format!("/session/{}", started["sessionId"].as_str().expect("a session has an id"));
+        chromium
+    }
+
+    /// Closes the tab for a new one: scripts, sizes and colours that a test has set belong to a tab. Returns `false` if that
+    /// failed.
+    fn has_new_tab(&self) -> bool {
+        let replace = || -> Result<(), Value> {
+            let new = self.try_ask("POST", "/window/new", &json!({ "type": "tab" }))?;
+            self.try_ask("DELETE", "/window", &Value::Null)?;
+            self.try_ask("POST", "/window", &json!({ "handle": new["handle"] }))?;
+            // What was said in the other tab.
+            self.try_ask("POST", "/se/log", &json!({ "type": "browser" }))?;
+            Ok(())
+        };
+        replace().is_ok()
     }
 
     fn try_ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, Value> {
@@ -194,8 +248,8 @@ impl Browser {
         socket.set_read_timeout(Some(3 * PATIENCE)).expect("a timeout can be set");
         let size = body.len();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n{body}",
-            self.address
+            "{method} {}{path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n{body}",
+            self.session, self.address
         );
         socket.write_all(request.as_bytes()).expect("chromedriver takes the request");
         let value = read_response(&mut socket, &mut Vec::new(), false).json()["value"].clone();
@@ -203,10 +257,10 @@ impl Browser {
     }
 }
 
-impl Drop for Browser {
+impl Drop for Chromium {
     fn drop(&mut self) {
         if !self.session.is_empty() {
-            let _ = self.try_ask("DELETE", &self.session, &Value::Null);
+            let _ = self.try_ask("DELETE", "", &Value::Null);
         }
         // It may have ended already.
         let _ = self.driver.kill();
