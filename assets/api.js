@@ -95,7 +95,7 @@ export function addresses({ app, tls, rtmp_port, hls_port, webrtc, rtmp_url, hls
     rtmpServer,
     flv: (/** @type {string} */ room) => below(`${room}.flv`),
     hls: (/** @type {string} */ room) =>
-      hls_port === null ? undefined : `${hls}/${app}/${room}/index.m3u8`,
+      hls_port === null ? undefined : `${hls}/${app}/${room}/master.m3u8`,
     // Behind the app, rooms of any name have one: `watch/whep` is a page.
     webrtc: (/** @type {string} */ room) => (webrtc ? below(`${app}/${room}/whep`) : undefined),
     rtmp: (/** @type {string} */ room) => `${rtmpServer}/${room}`,

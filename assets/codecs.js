@@ -9,21 +9,23 @@ const MSE_TYPES = {
   "H.264": 'video/mp4; codecs="avc1.42E01E"',
   "H.265": 'video/mp4; codecs="hvc1.1.6.L93.B0"',
   AV1: 'video/mp4; codecs="av01.0.04M.08"',
+  VP9: 'video/mp4; codecs="vp09.00.31.08"',
   AAC: 'audio/mp4; codecs="mp4a.40.2"',
   MP3: "audio/mpeg",
   Opus: 'audio/mp4; codecs="opus"',
   FLAC: 'audio/mp4; codecs="flac"',
+  "AC-3": 'audio/mp4; codecs="ac-3"',
+  "E-AC-3": 'audio/mp4; codecs="ec-3"',
 };
 
 /**
- * Codecs that the libraries read. VP9 and AC-3 pass the server, but mpegts.js does not know them in FLV, nor hls.js H.265
- * in MPEG-TS.
+ * Codecs that the libraries read: mpegts.js in FLV, and hls.js in fragmented MP4, which carries more.
  *
  * @type {Record<Fetched, string[]>}
  */
 const READ_BY = {
   flv: ["H.264", "H.265", "AV1", "AAC", "MP3", "Opus", "FLAC"],
-  hls: ["H.264", "AAC", "MP3"],
+  hls: ["H.264", "H.265", "AV1", "VP9", "AAC", "MP3", "Opus", "FLAC", "AC-3", "E-AC-3"],
 };
 
 /** @type {Record<Fetched, string>} */

@@ -42,6 +42,7 @@ const HAVE_CURRENT_DATA = 2;
  * @property {(report: EndReport) => void} onEnd the end, once
  * @property {(shown: HTMLVideoElement) => void} onHold a frame to keep in view until there is another one
  * @property {() => void} onBlocked the browser plays only when the viewer asks for it
+ * @property {() => void} onMoving another playback of the same room has to take over before the server ends this one
  */
 
 /**
@@ -107,6 +108,11 @@ export class Playback {
     return this.#player?.latency;
   }
 
+  /** The kind of the protocol that plays, where it has several and that is known. */
+  get kind() {
+    return this.#player?.kind;
+  }
+
   /** The tracks that play; undefined while that is not known. */
   get tracks() {
     return this.#player?.tracks;
@@ -157,9 +163,18 @@ export class Playback {
     this.#doubt ??= { text, at: performance.now() };
   }
 
-  /** @param {EndReport} report */
+  moving() {
+    if (!this.#isOver) this.#events.onMoving();
+  }
+
+  /**
+   * Ends it. What was shown last stays in view for as long as the page wants it.
+   *
+   * @param {EndReport} report
+   */
   end(report) {
     if (this.#isOver) return;
+    if (this.hasPlayed) this.hold(this.video);
     this.stop();
     this.#events.onEnd(report);
   }

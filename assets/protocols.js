@@ -41,13 +41,13 @@ export function unavailable(protocol, { hls_port, webrtc }) {
 export const usual = (server) => PREFERRED.find((protocol) => !unavailable(protocol, server)) ?? "flv";
 
 /**
- * Returns the protocol that takes the place of WebRTC for a stream; undefined if none can.
+ * Returns the protocol that plays a stream for viewers who have chosen none, or WebRTC in vain; undefined if none can.
  *
  * @param {Server} server
  * @param {Details | null | undefined} details
  * @returns {Protocol | undefined}
  */
-export const insteadOfWebRtc = (server, details) =>
+export const playable = (server, details) =>
   PREFERRED.find(
     (protocol) => protocol !== "webrtc" && !unavailable(protocol, server) && !obstacle(protocol, details),
   );

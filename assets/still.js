@@ -1,17 +1,19 @@
 // The last frame, kept in view while one player follows another in the video element.
 
+/** @import { Screen } from "./screen.js" */
+
 export class Still {
-  #video;
+  #screen;
   #canvas;
 
   /**
-   * @param {HTMLVideoElement} video
+   * @param {Screen} screen
    * @param {HTMLCanvasElement} canvas lies over the video
    */
-  constructor(video, canvas) {
-    this.#video = video;
+  constructor(screen, canvas) {
+    this.#screen = screen;
     this.#canvas = canvas;
-    video.addEventListener("loadeddata", () => {
+    screen.on("loadeddata", (video) => {
       if (video.videoWidth > 0) this.release();
     });
   }
@@ -21,7 +23,7 @@ export class Still {
    *
    * @param {HTMLVideoElement} shown
    */
-  hold(shown = this.#video) {
+  hold(shown = this.#screen.video) {
     const { videoWidth, videoHeight } = shown;
     if (videoWidth === 0) return;
     this.#canvas.width = videoWidth;

@@ -118,6 +118,8 @@ export interface Player {
   readonly tracks: Tracks | undefined;
   /** Codec of audio that is left out because the browser cannot decode it. */
   readonly undecodableAudio: string | undefined;
+  /** The kind of the protocol that plays, where it has several. */
+  readonly kind?: string;
   /** Grows while media comes, where the video element's buffer and position do not say so. */
   readonly progress?: number;
   /** Jumps to the newest media if playback is far behind it. */
@@ -137,6 +139,8 @@ export interface Host {
   hold(shown: HTMLVideoElement): void;
   /** Reports an error that may leave playback intact: it counts only if nothing plays. */
   doubt(text: string): void;
+  /** Reports that the server is about to close the connection, and that another one leads to another node. */
+  moving(): void;
   /** Reports the end, once. */
   end(report: EndReport): void;
 }
@@ -171,7 +175,10 @@ export interface MpegtsPlayer {
 /** hls.js, as far as the page uses it. */
 export interface HlsConstructor {
   new (config: object): HlsInstance;
-  Events: Record<"ERROR" | "MANIFEST_PARSED" | "BUFFER_CODECS" | "BUFFER_APPENDED" | "FRAG_BUFFERED", string>;
+  Events: Record<
+    "ERROR" | "MANIFEST_LOADED" | "MANIFEST_PARSED" | "BUFFER_CODECS" | "BUFFER_APPENDED" | "FRAG_BUFFERED",
+    string
+  >;
   ErrorDetails: Record<string, string>;
 }
 
@@ -179,14 +186,21 @@ export interface HlsConstructor {
 export interface HlsData {
   fatal: boolean;
   details: string;
+  /** The answer to a request, if there was one. */
+  response?: { code: number };
+  networkDetails?: XMLHttpRequest;
+  levels?: { attrs?: { CODECS?: string } }[];
   audio?: object;
   video?: object;
-  timeRanges?: { [kind in Kind]?: TimeRanges };
+  /** Both tracks in one buffer, in fragmented MP4. */
+  audiovideo?: object;
+  timeRanges?: { [buffer in Kind | "audiovideo"]?: TimeRanges };
 }
 
 export interface HlsInstance {
   readonly latency: number;
   readonly liveSyncPosition: number | null;
+  readonly latestLevelDetails: { partTarget: number; targetduration: number } | null;
   on(event: string, listener: (event: string, data: HlsData) => void): void;
   loadSource(url: string): void;
   attachMedia(video: HTMLVideoElement): void;

@@ -33,8 +33,11 @@ export function showControls({ isMuted, isPaused, canUnmute }) {
 
 const STATES = { live: "live", interrupted: "waiting" };
 
-/** @param {Stream | undefined} stream */
-export function showFacts(stream) {
+/**
+ * @param {Stream | undefined} stream
+ * @param {string} playing the protocol that plays, in words; empty if nothing does
+ */
+export function showFacts(stream, playing) {
   const state = at("state", HTMLElement);
   write(state, stream ? STATES[stream.state] : "not live");
   state.dataset.state = stream?.state ?? "absent";
@@ -46,6 +49,7 @@ export function showFacts(stream) {
         ["Watching", describeViewers(stream.details)],
         ["Time", describeSince(stream.since_unix_ms)],
         ["Node", stream.node],
+        ["Playing", playing],
       ]
     : [];
   const list = at("facts", HTMLElement);
@@ -105,9 +109,12 @@ export function showProtocol(protocol) {
 }
 
 /** @type {Record<Protocol, string>} */
+export const NAMES = { flv: "HTTP-FLV", hls: "HLS", webrtc: "WebRTC" };
+
+/** @type {Record<Protocol, string>} */
 const HINTS = {
   flv: "A fraction of a second behind",
-  hls: "A few segments behind, on any device",
+  hls: "About two seconds behind, on any device",
   webrtc: "Less than a tenth of a second behind, over UDP",
 };
 

@@ -2,10 +2,13 @@
 
 import * as api from "./api.js";
 import { obstacle } from "./codecs.js";
+import { enableControls } from "./controls.js";
 import { at, enableCopying, write } from "./dom.js";
+import { Handover } from "./handover.js";
 import { Playback, wayOf } from "./playback.js";
-import { insteadOfWebRtc, unavailable, usual } from "./protocols.js";
+import { playable, unavailable, usual } from "./protocols.js";
 import { jittered, Retry } from "./retry.js";
+import { Screen } from "./screen.js";
 import { situation } from "./situation.js";
 import { Still } from "./still.js";
 import * as view from "./watch-view.js";
@@ -26,10 +29,8 @@ const SHOW_MS = 500;
 const NOTE_MS = 15_000;
 
 const room = decodeURIComponent(location.pathname.split("/").at(-1) ?? "");
-const video = at("video", HTMLVideoElement);
-const stage = at("stage", HTMLElement);
-const volume = at("volume", HTMLInputElement);
-const still = new Still(video, at("still", HTMLCanvasElement));
+const screen = new Screen(at("video", HTMLVideoElement));
+const still = new Still(screen, at("still", HTMLCanvasElement));
 
 const state = {
   /** @type {Server | undefined} */
@@ -42,8 +43,12 @@ const state = {
   refusal: undefined,
   /** @type {Protocol} */
   protocol: "flv",
+  /** The viewer has chosen the protocol. */
+  isChosen: false,
   /** @type {Playback | undefined} */
   playback: undefined,
+  /** The change to another playback, while that starts. @type {Handover | undefined} */
+  handover: undefined,
   /** The publication that was tried last: failures of any other do not count. @type {number | undefined} */
   triedSince: undefined,
   /** The end of the last playback, and the identity of its stream. @type {(EndReport & { of: string }) | undefined} */
@@ -62,7 +67,8 @@ const state = {
 };
 
 function isPlaying() {
-  return state.playback !== undefined && !state.playback.isStalled && video.readyState >= video.HAVE_CURRENT_DATA;
+  const { readyState, HAVE_CURRENT_DATA } = screen.video;
+  return state.playback !== undefined && !state.playback.isStalled && readyState >= HAVE_CURRENT_DATA;
 }
 
 function show() {
@@ -85,16 +91,18 @@ function show() {
     undecodableAudio: playback?.undecodableAudio,
     hasStill: still.isShown,
   });
+  // Between two playbacks, the last frame stays in view. Messages that stand for longer have the screen for themselves.
+  if (!playback && now.state !== "connecting" && now.state !== "paused") still.release();
   view.showSituation(now);
   view.showLatency(now.state === "playing" ? playback?.latency : undefined);
   const hasAudio = (playback?.tracks?.audio ?? true) && stream?.details?.audio !== null;
   view.showControls({
-    isMuted: video.muted,
+    isMuted: screen.video.muted,
     isPaused: state.wantsPause,
-    canUnmute: video.muted && hasAudio && isPlaying(),
+    canUnmute: screen.video.muted && hasAudio && isPlaying(),
   });
   view.showChoices(reasonAgainst);
-  view.showFacts(stream);
+  view.showFacts(stream, isPlaying() ? (playback?.kind ?? view.NAMES[state.protocol]) : "");
 }
 
 /**
@@ -154,6 +162,7 @@ function act() {
     playback.end({ why: "broken", text: "no media comes" });
   }
   if (state.playback || !server || stream?.state !== "live") return;
+  if (!state.isChosen) select(playable(server, stream.details) ?? usual(server));
   const why = obstacle(state.protocol, stream.details);
   if (why) {
     state.ended = { why: "undecodable", ...why, of: identity(stream) };
@@ -188,15 +197,56 @@ function identity({ since_unix_ms, details }, protocol = state.protocol) {
 function start(server, stream) {
   const url = api.addresses(server)[state.protocol](room);
   if (!url) return;
-  const of = identity(stream);
   state.triedSince = stream.since_unix_ms;
+  state.playback = openIn(screen.video, url, identity(stream));
+}
+
+/**
+ * Opens a playback. Until it has taken over, what one in a stand-in reports is between it and its handover.
+ *
+ * @param {HTMLVideoElement} video
+ * @param {string} url
+ * @param {string} of
+ */
+function openIn(video, url, of) {
+  /** @returns {boolean} */
+  const isInView = () => state.playback === playback;
+  /** @type {Playback} */
   const playback = new Playback(video, url, {
-    onEnd: (report) => onEnd(playback, { ...report, of }),
-    onHold: (shown) => still.hold(shown),
-    onBlocked: () => setPaused(true),
+    onEnd: (report) => (isInView() ? onEnd(playback, { ...report, of }) : abandon(playback)),
+    onHold: (shown) => isInView() && still.hold(shown),
+    onBlocked: () => isInView() && setPaused(true),
+    onMoving: () => isInView() && move(playback, of),
   });
-  state.playback = playback;
   playback.start(wayOf(state.protocol));
+  return playback;
+}
+
+/**
+ * Opens a second playback at the same address, as the node of the first is about to close it.
+ *
+ * @param {Playback} first
+ * @param {string} of
+ */
+function move(first, of) {
+  if (state.handover || state.wantsPause || screen.isElsewhere) return;
+  state.handover = new Handover(first, () => openIn(screen.standIn(), first.url, of), takeOver);
+}
+
+/** @param {Playback} next */
+function takeOver(next) {
+  state.handover = undefined;
+  state.playback?.stop();
+  state.playback = next;
+  screen.show(next.video);
+  if (next.video.videoWidth > 0 && next.video.readyState >= next.video.HAVE_CURRENT_DATA) still.release();
+  show();
+}
+
+/** @param {Playback} playback */
+function abandon({ video }) {
+  video.remove();
+  state.handover?.retry();
 }
 
 /**
@@ -207,8 +257,9 @@ function start(server, stream) {
  */
 function onEnd(playback, ended) {
   state.playback = undefined;
+  if (state.handover?.takeNow()) return;
+  dropHandover();
   state.ended = ended;
-  still.release();
   if (playback.hasPlayed) retry.reset();
   else retry.fail();
   if (state.protocol === "webrtc") leaveWebRtc(ended);
@@ -224,13 +275,19 @@ function leaveWebRtc({ why, title, text, of }) {
   const { server, stream } = state;
   if (why === "undecodable") state.notCarried = { of, text };
   const isFutile = why === "undecodable" || why === "unreachable" || retry.failures >= FAILURES_SHOWN;
-  const other = isFutile && server && insteadOfWebRtc(server, stream?.details);
+  const other = isFutile && server && playable(server, stream?.details);
   if (!other) return;
   state.noWebRtc = { text: `${title ?? "WebRTC does not play"}: ${text}`, untilMs: performance.now() + NOTE_MS };
   switchTo(other);
 }
 
+function dropHandover() {
+  state.handover?.drop();
+  state.handover = undefined;
+}
+
 function stop() {
+  dropHandover();
   state.playback?.stop();
   state.playback = undefined;
 }
@@ -272,50 +329,17 @@ function look() {
 function setPaused(wantsPause) {
   state.wantsPause = wantsPause;
   state.pausedAt = performance.now();
+  if (wantsPause) dropHandover();
   if (wantsPause) state.playback?.pause();
   else state.playback?.resume();
   if (!wantsPause && !state.playback) wake();
   show();
 }
 
-const togglePause = () => setPaused(!state.wantsPause);
-
-function toggleMute() {
-  video.muted = !video.muted;
-  if (!video.muted && video.volume === 0) setVolume(1);
-  show();
-}
-
-/** @param {number} level */
-function setVolume(level) {
-  video.volume = level;
-  video.muted = level === 0;
-  volume.value = String(level);
-  show();
-}
-
-function toggleFullscreen() {
-  if (document.fullscreenElement) document.exitFullscreen();
-  else if (stage.requestFullscreen) stage.requestFullscreen().catch(() => {});
-  // iPhones have full screen for videos only.
-  else /** @type {any} */ (video).webkitEnterFullscreen?.();
-}
-
-/** @type {Record<string, () => void>} */
-const KEYS = { " ": togglePause, k: togglePause, m: toggleMute, f: toggleFullscreen };
-
-/** @param {KeyboardEvent} event */
-function onKey(event) {
-  const isControl = event.target instanceof Element && event.target.closest("button, a, input, summary");
-  const action = KEYS[event.key.toLowerCase()];
-  if (!action || event.ctrlKey || event.metaKey || event.altKey || (isControl && event.key === " ")) return;
-  event.preventDefault();
-  action();
-}
-
 /** @param {Protocol} protocol */
 function onProtocol(protocol) {
   state.noWebRtc = undefined;
+  state.isChosen = true;
   switchTo(protocol);
 }
 
@@ -329,21 +353,7 @@ function switchTo(protocol) {
   wake();
 }
 
-/** Keys for media and the window of picture-in-picture pause as the page's own button does. */
-function handleMediaKeys() {
-  if (!("mediaSession" in navigator)) return;
-  navigator.mediaSession.metadata = new MediaMetadata({ title: room });
-  navigator.mediaSession.setActionHandler("play", () => setPaused(false));
-  navigator.mediaSession.setActionHandler("pause", () => setPaused(true));
-}
-
-at("pause", HTMLButtonElement).addEventListener("click", togglePause);
-at("mute", HTMLButtonElement).addEventListener("click", toggleMute);
-at("unmute", HTMLButtonElement).addEventListener("click", toggleMute);
-at("fullscreen", HTMLButtonElement).addEventListener("click", toggleFullscreen);
-volume.addEventListener("input", () => setVolume(Number(volume.value)));
-video.addEventListener("click", togglePause);
-document.addEventListener("keydown", onKey);
+enableControls(room, screen, { isPaused: () => state.wantsPause, setPaused, onChange: show });
 for (const choice of view.choices()) {
   choice.addEventListener("change", () => onProtocol(view.protocolOf(choice)));
 }
@@ -353,7 +363,6 @@ document.title = `${room} · synctv-stream`;
 write(at("room", HTMLElement), room);
 select("flv");
 enableCopying();
-handleMediaKeys();
 setInterval(look, SHOW_MS);
 // Another token: a browser does not load the page again for it.
 addEventListener("hashchange", () => location.reload());

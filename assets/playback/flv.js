@@ -7,6 +7,7 @@
 import { hasMediaSource, obstacleOf } from "../codecs.js";
 import { FlvCache, concatenated } from "./flv-cache.js";
 import { readFlv } from "./flv-request.js";
+import { isNotice, withNotice } from "./flv-script.js";
 import { decodeStill } from "./flv-still.js";
 import { isFrame } from "./flv-tags.js";
 import { load } from "./library.js";
@@ -83,7 +84,7 @@ export class FlvPlayer {
     this.#mpegts = mpegts;
     this.#host = host;
     this.#decode = decode;
-    readFlv(host.url, this.#request.signal, (tags, source) => this.#take(tags, source)).then(
+    readFlv(withNotice(host.url), this.#request.signal, (tags, source) => this.#take(tags, source)).then(
       () => this.#end("over", ""),
       (error) => this.#end("broken", error.message),
     );
@@ -138,10 +139,12 @@ export class FlvPlayer {
   }
 
   /**
-   * @param {Tag[]} tags
+   * @param {Tag[]} received
    * @param {FlvTags} source
    */
-  #take(tags, { announced }) {
+  #take(received, { announced }) {
+    const tags = received.filter((tag) => !isNotice(tag));
+    if (tags.length < received.length) this.#host.moving();
     for (const tag of tags) this.#note(tag);
     const obstacle = this.#obstacle("video");
     if (obstacle) return this.#host.end({ why: "undecodable", ...obstacle });

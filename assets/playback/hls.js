@@ -1,12 +1,14 @@
-// HLS through hls.js.
+// HLS through hls.js: Low-Latency HLS where the server has it, else MPEG-TS.
 //
 // As over HTTP-FLV, browsers cannot add a track to a running player, and one whose audio or video pauses stands still at the
 // end of the other. So another player starts when the segments have other tracks.
 
 import { present } from "../credential.js";
+import { CANNOT_CARRY, inTransportStream, isNotServed } from "./hls-addresses.js";
 import { load } from "./library.js";
+import { sentenceIn } from "./refusal.js";
 
-/** @import { Host, HlsConstructor, HlsData, HlsInstance, Kind, Open, Tracks } from "../types.js" */
+/** @import { EndReport, Host, HlsConstructor, HlsData, HlsInstance, Kind, Open, Tracks } from "../types.js" */
 
 /** @type {Open} */
 export async function open(host) {
@@ -18,9 +20,24 @@ export async function open(host) {
 /** hls.js passes more than `present` takes. @type {(request: XMLHttpRequest, url: string) => void} */
 const xhrSetup = (request, url) => present(request, url);
 
-const CONFIG = { enableWorker: false, backBufferLength: 30, maxLiveSyncPlaybackRate: 1.1, xhrSetup };
+/**
+ * hls.js begins where it can and stays there. Catching up brings it to the position that the playlist asks for: with parts of
+ * 500 ms that is worth 0.4 to 0.8 s. Each stall moves that position back, by a second unless it is set: a publisher's pause
+ * would cost that much for good.
+ */
+const CONFIG = {
+  enableWorker: false,
+  backBufferLength: 30,
+  lowLatencyMode: true,
+  maxLiveSyncPlaybackRate: 1.1,
+  liveSyncOnStallIncrease: 0.25,
+  xhrSetup,
+};
 
-/** After a pause, playback that is further behind the position that hls.js aims at jumps there. */
+/**
+ * Playback that is further behind the position that hls.js aims at, and by more than a segment, jumps there: after a pause of the
+ * viewer's, or of a publisher that sends all at once what was held up meanwhile.
+ */
 const JUMP_S = 4;
 
 /** Players take over a little before the end of the media, where playback would come to a stop. */
@@ -33,17 +50,22 @@ const LAG_S = 1;
 export class HlsPlayer {
   #Hls;
   #host;
+  #url;
   /** @type {HlsInstance} */
   #hls;
   #listening = new AbortController();
   /** @type {Tracks | undefined} */
   #tracks;
-  /** Where the media of each track ends. @type {{ [kind in Kind]?: number }} */
+  /** True if both tracks are in one buffer of the browser, as they come in fragmented MP4. */
+  #isMuxed = false;
+  /** Where the media of each buffer ends. @type {{ [kind in Kind | "audiovideo"]?: number }} */
   #ends = {};
   /** Where a track ends that has paused, or begins that the player lacks. @type {number | undefined} */
   #changeAt;
   /** True once a segment with another track has been loaded, which hls.js cannot take. */
   #isOutgrown = false;
+  /** The codecs that the playlist names, if it does. @type {string | undefined} */
+  #codecs;
   undecodableAudio = undefined;
 
   /**
@@ -53,6 +75,7 @@ export class HlsPlayer {
   constructor(Hls, host) {
     this.#Hls = Hls;
     this.#host = host;
+    this.#url = host.url;
     const { signal } = this.#listening;
     host.video.addEventListener("ended", () => host.end({ why: "over", text: "" }), { signal });
     this.#hls = this.#start();
@@ -66,13 +89,22 @@ export class HlsPlayer {
     return this.#hls.latency > 0 ? this.#hls.latency : undefined;
   }
 
-  goLive() {
-    const live = this.#hls.liveSyncPosition;
-    if (live && live - this.#host.video.currentTime > JUMP_S) this.#host.video.currentTime = live;
+  /** Only playlists with parts have low latency. */
+  get kind() {
+    const details = this.#hls.latestLevelDetails;
+    if (!details) return undefined;
+    return details.partTarget > 0 ? "Low-Latency HLS" : "HLS";
   }
 
-  /** hls.js stays close to live by itself. */
+  goLive() {
+    const { liveSyncPosition: live, latestLevelDetails: details } = this.#hls;
+    const allowedS = Math.max(JUMP_S, details?.targetduration ?? 0);
+    if (live && live - this.#host.video.currentTime > allowedS) this.#host.video.currentTime = live;
+  }
+
+  /** hls.js makes up for small delays by itself, by playing a little faster. */
   keepUp() {
+    this.goLive();
     if (this.#changeAt !== undefined && this.#host.video.currentTime >= this.#changeAt - EARLY_S) this.#restart();
   }
 
@@ -85,11 +117,12 @@ export class HlsPlayer {
     const { Events } = this.#Hls;
     const hls = new this.#Hls(CONFIG);
     hls.on(Events.ERROR, (_, data) => this.#onError(data));
+    hls.on(Events.MANIFEST_LOADED, (_, { levels }) => (this.#codecs = levels?.[0]?.attrs?.CODECS));
     hls.on(Events.MANIFEST_PARSED, () => this.#host.play());
     hls.on(Events.BUFFER_CODECS, (_, data) => this.#onCodecs(data));
     hls.on(Events.BUFFER_APPENDED, (_, data) => this.#noteEnds(data));
     hls.on(Events.FRAG_BUFFERED, () => this.#judgeEnds());
-    hls.loadSource(this.#host.url);
+    hls.loadSource(this.#url);
     hls.attachMedia(this.#host.video);
     return hls;
   }
@@ -105,37 +138,69 @@ export class HlsPlayer {
   }
 
   /** @param {HlsData} data */
-  #onError({ fatal, details }) {
-    if (this.#isOutgrown) return;
+  #onError(data) {
+    if (!data.fatal || this.#isOutgrown) return;
+    if (this.#isLeftToTransportStream(data)) this.#restart();
+    else this.#host.end(this.#reportOf(data));
+  }
+
+  /**
+   * Turns to MPEG-TS if the server has no fragmented MP4.
+   *
+   * @param {HlsData} data
+   */
+  #isLeftToTransportStream({ details, response }) {
+    const other = inTransportStream(this.#url);
+    const isRefused = details === this.#Hls.ErrorDetails.MANIFEST_LOAD_ERROR && isNotServed(response?.code);
+    if (other === this.#url || !isRefused) return false;
+    this.#url = other;
+    return true;
+  }
+
+  /**
+   * @param {HlsData} data
+   * @returns {EndReport}
+   */
+  #reportOf({ details, response, networkDetails }) {
     const { ErrorDetails } = this.#Hls;
     const undecodable = [
       ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
       ErrorDetails.BUFFER_ADD_CODEC_ERROR,
       ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR,
     ];
-    if (fatal) this.#host.end({ why: undecodable.includes(details) ? "undecodable" : "broken", text: details });
+    if (undecodable.includes(details)) {
+      const title = `This browser cannot decode ${this.#codecs ?? "this stream"}`;
+      return { why: "undecodable", title, text: "Another browser or device may; VLC and ffplay can." };
+    }
+    const text = sentenceIn(networkDetails?.responseText) ?? details;
+    return { why: response?.code === CANNOT_CARRY ? "undecodable" : "broken", text };
   }
 
   /**
    * Compares a segment's tracks with those of the player. Another one takes over where a new track begins: started at once, it
-   * would begin in front of that, and without the track.
+   * would begin in front of that, and without the track. Fragmented MP4 without audio is for another buffer as well.
    *
    * @param {HlsData} data
    */
-  #onCodecs({ audio, video }) {
-    this.#tracks ??= { audio: Boolean(audio), video: Boolean(video) };
-    const isNew = (audio && !this.#tracks.audio) || (video && !this.#tracks.video);
-    if (!isNew) return;
+  #onCodecs({ audio, video, audiovideo }) {
+    const isMuxed = audiovideo !== undefined;
+    const tracks = { audio: isMuxed || Boolean(audio), video: isMuxed || Boolean(video) };
+    if (!this.#tracks) {
+      this.#tracks = tracks;
+      this.#isMuxed = isMuxed;
+    }
+    const isNew = (tracks.audio && !this.#tracks.audio) || (tracks.video && !this.#tracks.video);
+    if (!isNew && isMuxed === this.#isMuxed) return;
     this.#isOutgrown = true;
-    this.#changeAt ??= this.#ends.audio ?? this.#ends.video;
+    this.#changeAt ??= this.#ends.audio ?? this.#ends.video ?? this.#ends.audiovideo;
     this.#hls.stopLoad();
   }
 
   /** @param {HlsData} data */
   #noteEnds({ timeRanges }) {
-    for (const kind of /** @type {Kind[]} */ (["audio", "video"])) {
-      const ranges = timeRanges?.[kind];
-      if (ranges && ranges.length > 0) this.#ends[kind] = ranges.end(ranges.length - 1);
+    for (const name of /** @type {const} */ (["audio", "video", "audiovideo"])) {
+      const ranges = timeRanges?.[name];
+      if (ranges && ranges.length > 0) this.#ends[name] = ranges.end(ranges.length - 1);
     }
   }
 

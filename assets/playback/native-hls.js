@@ -1,6 +1,7 @@
 // HLS played by the browser itself, for phones without media source extensions.
 
 import { inQuery } from "../credential.js";
+import { inTransportStream } from "./hls-addresses.js";
 
 /** @import { Host, Open } from "../types.js" */
 
@@ -14,6 +15,7 @@ export async function open(host) {
 
 class NativeHlsPlayer {
   #host;
+  #url;
   #listening = new AbortController();
   latency = undefined;
   tracks = undefined;
@@ -22,12 +24,12 @@ class NativeHlsPlayer {
   /** @param {Host} host */
   constructor(host) {
     this.#host = host;
-    const { video, url } = host;
+    this.#url = host.url;
+    const { video } = host;
     const { signal } = this.#listening;
     video.addEventListener("ended", () => host.end({ why: "over", text: "" }), { signal });
-    video.addEventListener("error", () => host.end({ why: "broken", text: video.error?.message ?? "" }), { signal });
-    video.src = inQuery(url);
-    host.play();
+    video.addEventListener("error", () => this.#onError(), { signal });
+    this.#start();
   }
 
   /** The newest media is where the browser says that seeking ends. */
@@ -39,6 +41,22 @@ class NativeHlsPlayer {
   }
 
   keepUp() {}
+
+  #start() {
+    this.#host.video.src = inQuery(this.#url);
+    this.#host.play();
+  }
+
+  /** Turns to MPEG-TS once, if nothing has been played: browsers do not say whether the server has no such playlist. */
+  #onError() {
+    const { video } = this.#host;
+    const other = inTransportStream(this.#url);
+    if (video.readyState > 0 || other === this.#url) {
+      return this.#host.end({ why: "broken", text: video.error?.message ?? "" });
+    }
+    this.#url = other;
+    this.#start();
+  }
 
   destroy() {
     this.#listening.abort();

@@ -7,11 +7,21 @@
  * @returns {Promise<string>}
  */
 export async function refusal(response) {
+  const body = await response.text().catch(() => undefined);
+  return sentenceIn(body) ?? `the server answered ${response.status}`;
+}
+
+/**
+ * Returns the sentence in an answer; undefined if there is none, as in those of proxies.
+ *
+ * @param {string | undefined} body
+ * @returns {string | undefined}
+ */
+export function sentenceIn(body) {
   try {
-    const { message } = await response.json();
-    if (typeof message === "string" && message !== "") return message;
+    const { message } = JSON.parse(body ?? "");
+    return typeof message === "string" && message !== "" ? message : undefined;
   } catch {
-    // A proxy's answer is no JSON.
+    return undefined;
   }
-  return `the server answered ${response.status}`;
 }

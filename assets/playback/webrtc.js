@@ -1,6 +1,7 @@
 // WebRTC by WHEP: the browser plays what it receives by itself.
 
 import { Statistics } from "./webrtc-statistics.js";
+import { withStereo } from "./webrtc-offer.js";
 import { begin, end, NotCarried } from "./whep.js";
 
 /** @import { EndReport, Host, Open, Tracks } from "../types.js" */
@@ -84,7 +85,8 @@ export class WebRtcPlayer {
 
   async #connect() {
     const { signal } = this.#listening;
-    await this.#peer.setLocalDescription();
+    const offer = await this.#peer.createOffer();
+    await this.#peer.setLocalDescription({ type: "offer", sdp: withStereo(offer.sdp ?? "") });
     const { answer, session } = await begin(this.#host.url, this.#peer.localDescription?.sdp ?? "");
     if (signal.aborted) return end(session);
     this.#session = session;

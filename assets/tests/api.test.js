@@ -15,7 +15,7 @@ test("addresses are those at which the page was opened", () => {
   const { flv, hls, webrtc, rtmp, page } = api.addresses(SERVER, new URL("http://tv.example:8080/"));
   assert.equal(webrtc("r"), "http://tv.example:8080/live/r/whep");
   assert.equal(flv("r"), "http://tv.example:8080/r.flv");
-  assert.equal(hls("r"), "http://tv.example:8081/live/r/index.m3u8");
+  assert.equal(hls("r"), "http://tv.example:8081/live/r/master.m3u8");
   assert.equal(rtmp("r"), "rtmp://tv.example/live/r");
   assert.equal(page("r"), "http://tv.example:8080/watch/r");
 });
@@ -33,7 +33,7 @@ test("addresses that the operator has set take the place of ports, and the page 
   const server = { ...SERVER, rtmp_url: "rtmps://in.example", hls_url: "https://hls.example/x" };
   const { flv, hls, rtmp } = api.addresses(server, new URL("https://tv.example/a/"));
   assert.equal(flv("r"), "https://tv.example/a/r.flv");
-  assert.equal(hls("r"), "https://hls.example/x/live/r/index.m3u8");
+  assert.equal(hls("r"), "https://hls.example/x/live/r/master.m3u8");
   assert.equal(rtmp("r"), "rtmps://in.example/live/r");
   assert.equal(api.addresses({ ...server, hls_port: null }, new URL("https://tv.example/")).hls("r"), undefined);
 });
@@ -42,7 +42,7 @@ test("behind TLS all addresses are of its port", () => {
   const server = { ...SERVER, tls: true, rtmp_port: 443, hls_port: 443, tls_port: 443 };
   const { flv, hls, rtmp } = api.addresses(server, new URL("https://tv.example/"));
   assert.equal(flv("r"), "https://tv.example/r.flv");
-  assert.equal(hls("r"), "https://tv.example:443/live/r/index.m3u8");
+  assert.equal(hls("r"), "https://tv.example:443/live/r/master.m3u8");
   assert.equal(rtmp("r"), "rtmps://tv.example/live/r");
   const elsewhere = api.addresses({ ...server, rtmp_port: 8443 }, new URL("https://tv.example:8443/"));
   assert.equal(elsewhere.rtmp("r"), "rtmps://tv.example:8443/live/r");

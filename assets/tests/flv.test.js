@@ -284,3 +284,18 @@ test("without media source extensions there is no player", async () => {
   delete globalThis.MediaSource;
   await assert.rejects(open(host), /cannot play HTTP-FLV/);
 });
+
+test("the notice of a move is asked for, reported, and kept from the player and from the ones that follow it", async () => {
+  await playing();
+  const [url] = globalThis.fetch.mock.calls[0].arguments;
+  assert.equal(url, "http://server/room.flv?moves=1");
+  await sendFrames(0, 500);
+  const before = players[0].tags.length;
+  await send(flv.notice());
+  assert.deepEqual(host.reports, ["play", "moving"]);
+  assert.equal(players[0].tags.length, before);
+  await sendFrames(500, 3000, { audio: null });
+  assert.deepEqual(tracks(), ["av", "v"]);
+  const scripts = players[1].tags.filter(({ kind }) => kind === "script");
+  assert.deepEqual(scripts.map(({ bytes }) => bytes.length), [flv.script().length]);
+});

@@ -9,12 +9,14 @@ let host, instances;
 class Hls {
   static Events = {
     ERROR: "error",
+    MANIFEST_LOADED: "loaded",
     MANIFEST_PARSED: "parsed",
     BUFFER_CODECS: "codecs",
     BUFFER_APPENDED: "appended",
     FRAG_BUFFERED: "buffered",
   };
-  static ErrorDetails = { BUFFER_ADD_CODEC_ERROR: "bufferAddCodecError" };
+  static ErrorDetails = { BUFFER_ADD_CODEC_ERROR: "bufferAddCodecError", MANIFEST_LOAD_ERROR: "manifestLoadError" };
+  latestLevelDetails = null;
   latency = 0;
   liveSyncPosition = null;
   listeners = new Map();
@@ -50,10 +52,15 @@ class Hls {
   }
 
   /** Buffers a segment whose tracks end at these times. */
-  buffer({ audio, video }) {
-    const timeRanges_ = { ...(audio && { audio: timeRanges([[0, audio]]) }), ...(video && { video: timeRanges([[0, video]]) }) };
-    this.emit("appended", { timeRanges: timeRanges_ });
+  buffer(ends) {
+    const ranges = Object.entries(ends).map(([name, end]) => [name, timeRanges([[0, end]])]);
+    this.emit("appended", { timeRanges: Object.fromEntries(ranges) });
     this.emit("buffered");
+  }
+
+  refuse(code, message) {
+    const networkDetails = { responseText: JSON.stringify({ message }) };
+    this.emit("error", { fatal: true, details: "manifestLoadError", response: { code }, networkDetails });
   }
 }
 
@@ -74,12 +81,19 @@ test("the playlist is loaded and played", () => {
   assert.equal(player.latency, 6.5);
 });
 
-test("after a long pause, playback goes on where hls.js aims at", () => {
+test("far behind where hls.js aims at, by more than a segment, playback goes on there", () => {
   const player = new HlsPlayer(Hls, host);
   instances[0].liveSyncPosition = 30;
   host.video.currentTime = 27;
   player.goLive();
   assert.equal(host.video.currentTime, 27);
+  host.video.currentTime = 5;
+  instances[0].latestLevelDetails = { partTarget: 0, targetduration: 26 };
+  player.keepUp();
+  assert.equal(host.video.currentTime, 5);
+  instances[0].latestLevelDetails = { partTarget: 0.504, targetduration: 2 };
+  player.keepUp();
+  assert.equal(host.video.currentTime, 30);
   host.video.currentTime = 5;
   player.goLive();
   assert.equal(host.video.currentTime, 30);
@@ -94,8 +108,77 @@ test("only fatal errors are the end", () => {
   hls.emit("error", { fatal: true, details: "bufferAddCodecError" });
   assert.deepEqual(host.reports, [
     { why: "broken", text: "levelLoadError" },
-    { why: "undecodable", text: "bufferAddCodecError" },
+    {
+      why: "undecodable",
+      title: "This browser cannot decode this stream",
+      text: "Another browser or device may; VLC and ffplay can.",
+    },
   ]);
+});
+
+test("the codecs that a browser cannot decode are named as the playlist names them", () => {
+  new HlsPlayer(Hls, host);
+  instances[0].emit("loaded", { levels: [{ attrs: { CODECS: "avc1.f4001e,mp4a.40.2" } }] });
+  instances[0].emit("error", { fatal: true, details: "bufferAddCodecError" });
+  assert.equal(host.reports[0].title, "This browser cannot decode avc1.f4001e,mp4a.40.2");
+});
+
+test("the kind is low-latency if the playlist has parts", () => {
+  const player = new HlsPlayer(Hls, host);
+  assert.equal(player.kind, undefined);
+  instances[0].latestLevelDetails = { partTarget: 0 };
+  assert.equal(player.kind, "HLS");
+  instances[0].latestLevelDetails = { partTarget: 0.504 };
+  assert.equal(player.kind, "Low-Latency HLS");
+});
+
+test("a server without fragmented MP4 is asked for MPEG-TS, once", () => {
+  host.url = "http://server:8081/live/room/master.m3u8";
+  new HlsPlayer(Hls, host);
+  instances[0].refuse(404, "this server has HLS in MPEG-TS alone");
+  assert.equal(instances[0].isDestroyed, true);
+  assert.equal(instances[1].url, "http://server:8081/live/room/index.m3u8");
+  assert.equal(host.reports.filter(({ why }) => why).length, 0);
+  instances[1].refuse(404, "no such room");
+  assert.equal(instances.length, 2);
+  assert.deepEqual(host.reports.at(-1), { why: "broken", text: "no such room" });
+});
+
+test("refusals that another playlist would get as well are the end, in the server's words", () => {
+  host.url = "http://server:8081/live/room/master.m3u8";
+  for (const [code, why] of [[403, "broken"], [429, "broken"], [503, "broken"]]) {
+    new HlsPlayer(Hls, host);
+    instances.at(-1).refuse(code, `said with ${code}`);
+    assert.deepEqual(host.reports.at(-1), { why, text: `said with ${code}` });
+  }
+  assert.equal(instances.length, 3);
+});
+
+test("codecs that no container carries are not tried again", () => {
+  host.url = "http://server:8081/live/room/index.m3u8";
+  new HlsPlayer(Hls, host);
+  instances[0].refuse(415, "HLS does not carry Speex");
+  assert.deepEqual(host.reports, [{ why: "undecodable", text: "HLS does not carry Speex" }]);
+});
+
+test("fragmented MP4 that loses its audio, or gets it back, has another player where that happens", () => {
+  for (const [before, after] of [[{ audiovideo: {} }, { video: {} }], [{ video: {} }, { audiovideo: {} }]]) {
+    instances = [];
+    const player = new HlsPlayer(Hls, host);
+    const [hls] = instances;
+    hls.emit("codecs", before);
+    assert.deepEqual(player.tracks, { audio: "audiovideo" in before, video: true });
+    hls.buffer(Object.fromEntries(Object.keys(before).map((name) => [name, 6])));
+    hls.emit("codecs", before);
+    assert.equal(hls.isStopped, false);
+    hls.emit("codecs", after);
+    assert.equal(hls.isStopped, true);
+    host.video.currentTime = 5.8;
+    player.keepUp();
+    assert.equal(instances.length, 2);
+    instances[1].emit("codecs", after);
+    assert.deepEqual(player.tracks, { audio: "audiovideo" in after, video: true });
+  }
 });
 
 test("the end of the playlist is the end of the stream, until the player is destroyed", () => {

@@ -8,7 +8,7 @@ let host;
 
 beforeEach(() => {
   host = fakeHost();
-  host.url = "http://server:8081/live/room/index.m3u8";
+  host.url = "http://server:8081/live/room/master.m3u8";
   host.video.canPlayType = (type) => (type === "application/vnd.apple.mpegurl" ? "maybe" : "");
 });
 afterEach(restore);
@@ -24,8 +24,19 @@ test("a browser without HLS says so", async () => {
   await assert.rejects(open(host), /plays neither HTTP-FLV nor HLS/);
 });
 
+test("MPEG-TS is tried once where nothing of the first playlist plays", async () => {
+  await open(host);
+  host.video.error = { message: "no playlist" };
+  host.video.dispatchEvent(new Event("error"));
+  assert.equal(host.video.src, "http://server:8081/live/room/index.m3u8");
+  assert.deepEqual(host.reports, ["play", "play"]);
+  host.video.dispatchEvent(new Event("error"));
+  assert.deepEqual(host.reports.slice(2), [{ why: "broken", text: "no playlist" }]);
+});
+
 test("the end and errors are reported until the player is destroyed", async () => {
   const player = await open(host);
+  host.video.readyState = 4;
   host.video.dispatchEvent(new Event("ended"));
   host.video.error = { message: "no playlist" };
   host.video.dispatchEvent(new Event("error"));

@@ -26,6 +26,7 @@ async function started(open = async () => player) {
     onEnd: (report) => reports.push(report),
     onHold: (shown) => reports.push({ hold: shown }),
     onBlocked: () => reports.push("blocked"),
+    onMoving: () => reports.push("moving"),
   };
   const playback = new Playback(video, "http://server/r.flv", events);
   await playback.start(open);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
-import { insteadOfWebRtc, unavailable, usual } from "../protocols.js";
+import { playable, unavailable, usual } from "../protocols.js";
 import { restore, withMediaSource, withWebRtc } from "./support.js";
 
 afterEach(restore);
@@ -30,12 +30,13 @@ test("WebRTC is for those who choose it, or have nothing else", () => {
   assert.equal(usual({ hls_port: null, webrtc: false }), "flv");
 });
 
-test("the protocol that takes the place of WebRTC plays the stream", () => {
+test("the first protocol that plays the stream is taken, and WebRTC only by choice", () => {
   withWebRtc();
-  assert.equal(insteadOfWebRtc(SERVER, DETAILS), "hls");
-  assert.equal(insteadOfWebRtc({ ...SERVER, hls_port: null }, DETAILS), undefined);
+  assert.equal(playable(SERVER, DETAILS), "hls");
+  assert.equal(playable({ ...SERVER, hls_port: null }, DETAILS), undefined);
   withMediaSource();
-  assert.equal(insteadOfWebRtc(SERVER, DETAILS), "flv");
-  assert.equal(insteadOfWebRtc(SERVER, { video: { codec: "H.264" }, audio: null }), "flv");
-  assert.equal(insteadOfWebRtc(SERVER, { video: { codec: "VP9" }, audio: null }), undefined);
+  assert.equal(playable(SERVER, DETAILS), "flv");
+  assert.equal(playable(SERVER, { video: { codec: "H.264" }, audio: null }), "flv");
+  assert.equal(playable(SERVER, { video: { codec: "VP9" }, audio: null }), "hls");
+  assert.equal(playable(SERVER, { video: { codec: "flv-video-4" }, audio: null }), undefined);
 });

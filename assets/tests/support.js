@@ -50,6 +50,7 @@ export function fakeHost(video = new FakeVideo()) {
     reports,
     play: () => reports.push("play"),
     hold: (shown) => reports.push(shown === video ? "hold" : `hold: ${shown}`),
+    moving: () => reports.push("moving"),
     doubt: (text) => reports.push(`doubt: ${text}`),
     end: (report) => reports.push(report),
   };
@@ -138,8 +139,12 @@ export class FakePeer extends EventTarget {
     return transceiver;
   }
 
-  async setLocalDescription() {
-    this.localDescription = { type: "offer", sdp: "the offer" };
+  async createOffer() {
+    return { type: "offer", sdp: "the offer" };
+  }
+
+  async setLocalDescription(description) {
+    this.localDescription = description;
   }
 
   async setRemoteDescription(description) {
@@ -195,6 +200,8 @@ export const videoHeader = (timeMs = 0) => tag(VIDEO, timeMs, [0x17, 0, 0, 0, 0,
 export const keyframe = (timeMs) => tag(VIDEO, timeMs, [0x17, 1, 0, 0, 0, 0x65]);
 export const inter = (timeMs) => tag(VIDEO, timeMs, [0x27, 1, 0, 0, 0, 0x41]);
 export const script = (timeMs = 0) => tag(18, timeMs, [2, 0, 1, 0x78]);
+
+export const notice = () => tag(18, 0, [2, 0, 8, ...Buffer.from("onMoving"), 8, 0, 0, 0, 0, 0, 0, 9]);
 
 export const flvHeader = (flags = 5) => Uint8Array.from([0x46, 0x4c, 0x56, 1, flags, 0, 0, 0, 9, 0, 0, 0, 0]);
 

@@ -10,7 +10,7 @@ pub const WITHOUT_MEDIA_SOURCE: &str = "delete globalThis.MediaSource; delete gl
 #[test]
 fn hls_is_chosen_and_plays_without_a_library() {
     let browser = Browser::start();
-    let server = TestServer::with_hls(&[]);
+    let server = TestServer::with_hls(&["--hls-target-ms", "1000"]);
     let _publisher = push_clip(&server, "demo");
     browser.prepare(WITHOUT_MEDIA_SOURCE);
     browser.open(&server.url("/watch/demo"));

@@ -20,7 +20,7 @@ const REFUSE_MEDIA: &str = "
       return wait(act, ms);
     };
     globalThis.fetch = async (url, options) => {
-      if (!String(url).endsWith('.flv')) return real(url, options);
+      if (!String(url).includes('.flv')) return real(url, options);
       tries.push(performance.now());
       if (isBroken) return new Response('', { status: 503 });
       const { body } = await real(url, options);
@@ -31,8 +31,10 @@ const REFUSE_MEDIA: &str = "
       return new Response(readable);
     };";
 
-/// The browser takes no media for as long as `isBroken`.
+/// The browser takes no media for as long as `isBroken`. Waits are a quarter as long.
 const TAKE_NO_MEDIA: &str = "
+    const wait = globalThis.setTimeout;
+    globalThis.setTimeout = (act, ms) => wait(act, ms / 4);
     const real = SourceBuffer.prototype.appendBuffer;
     globalThis.isBroken = true;
     SourceBuffer.prototype.appendBuffer = function (media) {

@@ -55,7 +55,7 @@ macro_rules! asset {
 pub(super) static HOME: Asset = asset!("index.html", HTML, Revalidated);
 pub(super) static CONSOLE: Asset = asset!("console.html", HTML, Revalidated);
 pub(super) static WATCH: Asset = asset!("watch.html", HTML, Revalidated);
-pub(super) static ASSETS: [Asset; 38] = [
+pub(super) static ASSETS: [Asset; 44] = [
     asset!("style.css", CSS, Revalidated),
     asset!("console.css", CSS, Revalidated),
     asset!("console.js", JAVASCRIPT, Revalidated),
@@ -65,15 +65,19 @@ pub(super) static ASSETS: [Asset; 38] = [
     asset!("icon.svg", SVG, Revalidated),
     asset!("api.js", JAVASCRIPT, Revalidated),
     asset!("codecs.js", JAVASCRIPT, Revalidated),
+    asset!("controls.js", JAVASCRIPT, Revalidated),
     asset!("credential.js", JAVASCRIPT, Revalidated),
     asset!("dom.js", JAVASCRIPT, Revalidated),
+    asset!("handover.js", JAVASCRIPT, Revalidated),
     asset!("index.js", JAVASCRIPT, Revalidated),
     asset!("playback.js", JAVASCRIPT, Revalidated),
     asset!("playback/flv-cache.js", JAVASCRIPT, Revalidated),
     asset!("playback/flv-request.js", JAVASCRIPT, Revalidated),
+    asset!("playback/flv-script.js", JAVASCRIPT, Revalidated),
     asset!("playback/flv-still.js", JAVASCRIPT, Revalidated),
     asset!("playback/flv-tags.js", JAVASCRIPT, Revalidated),
     asset!("playback/flv.js", JAVASCRIPT, Revalidated),
+    asset!("playback/hls-addresses.js", JAVASCRIPT, Revalidated),
     asset!("playback/hls.js", JAVASCRIPT, Revalidated),
     asset!("playback/library.js", JAVASCRIPT, Revalidated),
     asset!("playback/live-edge.js", JAVASCRIPT, Revalidated),
@@ -82,11 +86,13 @@ pub(super) static ASSETS: [Asset; 38] = [
     asset!("playback/native-hls.js", JAVASCRIPT, Revalidated),
     asset!("playback/refusal.js", JAVASCRIPT, Revalidated),
     asset!("playback/track-watch.js", JAVASCRIPT, Revalidated),
+    asset!("playback/webrtc-offer.js", JAVASCRIPT, Revalidated),
     asset!("playback/webrtc-statistics.js", JAVASCRIPT, Revalidated),
     asset!("playback/webrtc.js", JAVASCRIPT, Revalidated),
     asset!("playback/whep.js", JAVASCRIPT, Revalidated),
     asset!("protocols.js", JAVASCRIPT, Revalidated),
     asset!("retry.js", JAVASCRIPT, Revalidated),
+    asset!("screen.js", JAVASCRIPT, Revalidated),
     asset!("situation.js", JAVASCRIPT, Revalidated),
     asset!("still.js", JAVASCRIPT, Revalidated),
     asset!("text.js", JAVASCRIPT, Revalidated),
