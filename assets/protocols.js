@@ -33,6 +33,20 @@ export function unavailable(protocol, { hls_port, webrtc }) {
 }
 
 /**
+ * Returns the server's reasons why viewers over WebRTC do not get all of a stream; empty if they do.
+ *
+ * @param {Details | null | undefined} details
+ */
+export const limitsOfWebRtc = (details) => (details?.webrtc?.reasons ?? []).map(({ message }) => message).join("; ");
+
+/**
+ * True if offers for a stream are refused.
+ *
+ * @param {Details | null | undefined} details
+ */
+export const isRefusedOverWebRtc = (details) => details?.webrtc?.state === "refused";
+
+/**
  * Returns the protocol to begin with.
  *
  * @param {Server} server

@@ -30,6 +30,14 @@ export interface Details {
   audio: AudioDetails | null;
   bitrate_kbps: number | null;
   viewers: number;
+  /** Absent in the answers of older nodes. */
+  webrtc?: WebRtcState | null;
+}
+
+/** What viewers over WebRTC get of a stream, and why that is not all. */
+export interface WebRtcState {
+  state: "ok" | "limited" | "refused";
+  reasons: { code: string; message: string }[];
 }
 
 export interface Stream {

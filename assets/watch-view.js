@@ -35,9 +35,10 @@ const STATES = { live: "live", interrupted: "waiting" };
 
 /**
  * @param {Stream | undefined} stream
+ * @param {string} webrtc the reasons why WebRTC does not carry all of it; empty if it does
  * @param {string} playing the protocol that plays, in words; empty if nothing does
  */
-export function showFacts(stream, playing) {
+export function showFacts(stream, webrtc, playing) {
   const state = at("state", HTMLElement);
   write(state, stream ? STATES[stream.state] : "not live");
   state.dataset.state = stream?.state ?? "absent";
@@ -50,6 +51,7 @@ export function showFacts(stream, playing) {
         ["Time", describeSince(stream.since_unix_ms)],
         ["Node", stream.node],
         ["Playing", playing],
+        ["Over WebRTC", webrtc],
       ]
     : [];
   const list = at("facts", HTMLElement);

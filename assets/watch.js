@@ -6,7 +6,7 @@ import { enableControls } from "./controls.js";
 import { at, enableCopying, write } from "./dom.js";
 import { Handover } from "./handover.js";
 import { Playback, wayOf } from "./playback.js";
-import { playable, unavailable, usual } from "./protocols.js";
+import { isRefusedOverWebRtc, limitsOfWebRtc, playable, unavailable, usual } from "./protocols.js";
 import { jittered, Retry } from "./retry.js";
 import { Screen } from "./screen.js";
 import { situation } from "./situation.js";
@@ -102,7 +102,8 @@ function show() {
     canUnmute: screen.video.muted && hasAudio && isPlaying(),
   });
   view.showChoices(reasonAgainst);
-  view.showFacts(stream, isPlaying() ? (playback?.kind ?? view.NAMES[state.protocol]) : "");
+  const webrtc = state.server?.webrtc ? limitsOfWebRtc(stream?.details) : "";
+  view.showFacts(stream, webrtc, isPlaying() ? (playback?.kind ?? view.NAMES[state.protocol]) : "");
 }
 
 /**
@@ -115,8 +116,9 @@ function reasonAgainst(protocol) {
   if (protocol === "flv") return undefined;
   const { server, stream, notCarried } = state;
   const reason = server && unavailable(protocol, server);
-  if (reason || protocol !== "webrtc" || !stream || notCarried?.of !== identity(stream, "webrtc")) return reason;
-  return notCarried.text;
+  if (reason || protocol !== "webrtc" || !stream) return reason;
+  if (isRefusedOverWebRtc(stream.details)) return limitsOfWebRtc(stream.details);
+  return notCarried?.of === identity(stream, "webrtc") ? notCarried.text : undefined;
 }
 
 async function ask() {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
-import { playable, unavailable, usual } from "../protocols.js";
+import { isRefusedOverWebRtc, limitsOfWebRtc, playable, unavailable, usual } from "../protocols.js";
 import { restore, withMediaSource, withWebRtc } from "./support.js";
 
 afterEach(restore);
@@ -39,4 +39,15 @@ test("the first protocol that plays the stream is taken, and WebRTC only by choi
   assert.equal(playable(SERVER, { video: { codec: "H.264" }, audio: null }), "flv");
   assert.equal(playable(SERVER, { video: { codec: "VP9" }, audio: null }), "hls");
   assert.equal(playable(SERVER, { video: { codec: "flv-video-4" }, audio: null }), undefined);
+});
+
+test("what WebRTC does not carry is said in the server's words", () => {
+  const reasons = [{ code: "b_frames", message: "the stream has B-frames" }, { code: "no_audio", message: "no audio" }];
+  const refused = { ...DETAILS, webrtc: { state: "refused", reasons } };
+  assert.deepEqual([isRefusedOverWebRtc(refused), limitsOfWebRtc(refused)], [true, "the stream has B-frames; no audio"]);
+  for (const webrtc of [undefined, null, { state: "ok", reasons: [] }]) {
+    const details = { ...DETAILS, webrtc };
+    assert.deepEqual([isRefusedOverWebRtc(details), limitsOfWebRtc(details)], [false, ""]);
+  }
+  assert.deepEqual([isRefusedOverWebRtc(undefined), limitsOfWebRtc(null)], [false, ""]);
 });

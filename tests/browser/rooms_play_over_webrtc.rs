@@ -62,8 +62,9 @@ fn a_room_with_b_frames_goes_on_over_http_flv_and_says_why() {
     let _publisher = push(&server, "b", &clip("b-frames", &["-bf", "3"]));
     browser.open(&server.url("/watch/b"));
     browser.until(IS_PLAYING);
+    // It may be known before it is tried.
     browser.run(CHOOSE);
-    browser.until(&format!("text('note').includes('zerolatency') && {IS_PLAYING}"));
+    browser.until(&format!("(text('note') + text('facts')).includes('zerolatency') && {IS_PLAYING}"));
     assert_eq!(browser.run("return document.querySelector('[name=protocol]:checked').value"), "flv");
     browser.until("document.querySelector('[value=webrtc]').disabled");
     let reason = browser.run("return document.querySelector('[value=webrtc]').parentElement.title");
