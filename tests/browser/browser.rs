@@ -1,17 +1,15 @@
 //! A browser of one's own, driven over WebDriver: JSON over HTTP, as little of it as the tests need.
 //!
-//! It blocks like everything in these tests, and there is one at a time: video is decoded by the processor. A test hands its
-//! browser on to the next one that waits, which gets a tab of its own: starting and ending one takes two seconds.
+//! It blocks like everything in these tests, and there are two at a time: most of a test is waiting, but video is decoded by the
+//! processor. A test hands its browser on to the next one that waits, which gets a tab of its own: starting and ending one takes
+//! two seconds.
 
 use std::{
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -22,11 +20,24 @@ use tempfile::TempDir;
 /// More than one try, as the port that the system names may be taken in between.
 const DRIVER_TRIES: usize = 5;
 
-/// The turn of a test, with the browser that the last one has left.
-static TURN: Mutex<Option<Chromium>> = Mutex::new(None);
+const BROWSERS_MAX: usize = 2;
 
-/// Tests that wait for their turn.
-static WAITING: AtomicUsize = AtomicUsize::new(0);
+static TURNS: Mutex<Turns> = Mutex::new(Turns { running: 0, waiting: 0, left: Vec::new() });
+
+/// Signals that a test has ended.
+static TURN_ENDED: Condvar = Condvar::new();
+
+/// The tests that have a browser, those that wait for one, and the browsers that others have left for them.
+struct Turns {
+    running: usize,
+    waiting: usize,
+    left: Vec<Chromium>,
+}
+
+/// A test that failed leaves nothing behind that the next one could trip over.
+fn turns() -> MutexGuard<'static, Turns> {
+    TURNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// WebDriver's characters for keys without a character.
 pub const TAB: &str = "\u{E004}";
@@ -46,10 +57,9 @@ const FLAGS: [&str; 9] = [
 
 /// A tab of a running browser. When this is dropped, the browser ends, unless another test waits for it.
 pub struct Browser {
-    /// Always there until the drop.
+    /// Always there between the start and the drop.
     chromium: Option<Chromium>,
     is_plain: bool,
-    turn: MutexGuard<'static, Option<Chromium>>,
 }
 
 impl Browser {
@@ -66,14 +76,12 @@ impl Browser {
     }
 
     fn start_with(flags: &[String]) -> Self {
-        WAITING.fetch_add(1, Ordering::SeqCst);
-        // A test that failed leaves nothing behind that the next one could trip over.
-        let mut turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        WAITING.fetch_sub(1, Ordering::SeqCst);
         let is_plain = flags.is_empty();
-        let left = if is_plain { turn.take() } else { None };
-        let chromium = left.unwrap_or_else(|| Chromium::start(flags));
-        Self { chromium: Some(chromium), is_plain, turn }
+        let left = take_turn(is_plain);
+        // From here on, the turn ends with this value, also if no browser starts.
+        let mut browser = Self { chromium: left, is_plain };
+        browser.chromium.get_or_insert_with(|| Chromium::start(flags));
+        browser
     }
 
     /// Goes to an address, and waits until it is loaded.
@@ -184,17 +192,30 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let others_wait = WAITING.load(Ordering::SeqCst) > 0;
-        let chromium = self.chromium.take().filter(|_| self.is_plain && others_wait && !thread::panicking());
-        if let Some(chromium) = chromium
-            && chromium.has_new_tab()
-        {
-            *self.turn = Some(chromium);
-        }
-        if !others_wait {
-            *self.turn = None;
-        }
+        let is_wanted = self.is_plain && !thread::panicking() && turns().waiting > 0;
+        let left = self.chromium.take().filter(|chromium| is_wanted && chromium.has_new_tab());
+        let unwanted = {
+            let mut turns = turns();
+            turns.running -= 1;
+            turns.left.extend(left);
+            if turns.waiting == 0 { std::mem::take(&mut turns.left) } else { Vec::new() }
+        };
+        TURN_ENDED.notify_one();
+        // A browser takes half a second to end.
+        drop(unwanted);
     }
+}
+
+/// Waits for a turn. Returns a browser that another test has left, if there is one and it is wanted.
+fn take_turn(wants_left: bool) -> Option<Chromium> {
+    let mut turns = turns();
+    turns.waiting += 1;
+    while turns.running == BROWSERS_MAX {
+        turns = TURN_ENDED.wait(turns).unwrap_or_else(PoisonError::into_inner);
+    }
+    turns.waiting -= 1;
+    turns.running += 1;
+    if wants_left { turns.left.pop() } else { None }
 }
 
 /// The browser's process, with its driver; it ends when this is dropped.
