@@ -43,6 +43,12 @@ const JUMP_S = 4;
 /** Players take over a little before the end of the media, where playback would come to a stop. */
 const EARLY_S = 0.3;
 
+/**
+ * Holes after which MPEG-TS takes over: while video pauses, fragmented MP4 has a frame now and then and nothing between them. An
+ * encoder that starts anew leaves one hole.
+ */
+const HOLES_MAX = 2;
+
 /** A track that ends so much before the other one in a segment was not in that segment. */
 const LAG_S = 1;
 
@@ -64,6 +70,7 @@ export class HlsPlayer {
   #changeAt;
   /** True once a segment with another track has been loaded, which hls.js cannot take. */
   #isOutgrown = false;
+  #holes = 0;
   /** The codecs that the playlist names, if it does. @type {string | undefined} */
   #codecs;
   undecodableAudio = undefined;
@@ -139,9 +146,21 @@ export class HlsPlayer {
 
   /** @param {HlsData} data */
   #onError(data) {
-    if (!data.fatal || this.#isOutgrown) return;
-    if (this.#isLeftToTransportStream(data)) this.#restart();
+    if (this.#isOutgrown) return;
+    if (data.details === this.#Hls.ErrorDetails.BUFFER_SEEK_OVER_HOLE) this.#noteHole();
+    else if (!data.fatal) return;
+    else if (this.#isLeftToTransportStream(data)) this.#restart();
     else this.#host.end(this.#reportOf(data));
+  }
+
+  /** hls.js is at work within its own timer: another one starts at the next look. */
+  #noteHole() {
+    this.#holes += 1;
+    const other = inTransportStream(this.#url);
+    if (this.#holes < HOLES_MAX || !this.#isMuxed || other === this.#url) return;
+    this.#url = other;
+    this.#isOutgrown = true;
+    this.#changeAt = 0;
   }
 
   /**

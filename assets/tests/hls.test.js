@@ -15,7 +15,7 @@ class Hls {
     BUFFER_APPENDED: "appended",
     FRAG_BUFFERED: "buffered",
   };
-  static ErrorDetails = { BUFFER_ADD_CODEC_ERROR: "bufferAddCodecError", MANIFEST_LOAD_ERROR: "manifestLoadError" };
+  static ErrorDetails = { BUFFER_ADD_CODEC_ERROR: "bufferAddCodecError", MANIFEST_LOAD_ERROR: "manifestLoadError", BUFFER_SEEK_OVER_HOLE: "hole" };
   latestLevelDetails = null;
   latency = 0;
   liveSyncPosition = null;
@@ -236,4 +236,17 @@ test("a new track has another player once playback is there, and hls.js's troubl
   instances[1].emit("codecs", { audio: {}, video: {} });
   instances[1].emit("error", { fatal: true, details: "levelLoadError" });
   assert.deepEqual(host.reports, ["hold", { why: "broken", text: "levelLoadError" }]);
+});
+
+test("fragmented MP4 with holes, which MPEG-TS has not, gives way to that", () => {
+  host.url = "http://server:8081/live/room/master.m3u8";
+  const player = new HlsPlayer(Hls, host);
+  instances[0].emit("codecs", { audiovideo: {} });
+  instances[0].emit("error", { fatal: false, details: "hole" });
+  player.keepUp();
+  assert.equal(instances.length, 1);
+  instances[0].emit("error", { fatal: true, details: "hole" });
+  player.keepUp();
+  assert.equal(instances[1].url, "http://server:8081/live/room/index.m3u8");
+  assert.deepEqual(host.reports, ["hold"]);
 });

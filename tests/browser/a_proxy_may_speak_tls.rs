@@ -13,11 +13,11 @@ fn the_addresses_shown_are_the_proxys_and_all_of_them_play() {
     let proxy = PrefixProxy::start_tls("/tv", server.http, authority.server_config());
     browser.open(&proxy.url("/watch/demo"));
     browser.until("document.getElementById('stage').dataset.state === 'playing' && video.currentTime > 1");
-    for (id, path) in [("flv", "/demo.flv"), ("hls", "/live/demo/index.m3u8")] {
+    for (id, path) in [("flv", "/demo.flv"), ("hls", "/live/demo/master.m3u8")] {
         browser.until(&format!("text('address-{id}') === '{}'", proxy.url(path)));
     }
     browser.run("document.querySelector('[name=protocol][value=hls]').click()");
     browser.until("globalThis.Hls && document.getElementById('stage').dataset.state === 'playing'");
-    browser.until("text('latency').endsWith('behind live') && Number(document.getElementById('latency').dataset.seconds) > 1");
+    browser.until("text('latency').endsWith('behind live') && Number(document.getElementById('latency').dataset.seconds) > 0.5");
     browser.assert_quiet();
 }

@@ -1,4 +1,5 @@
-//! While video pauses and audio goes on, HLS viewers go on, and new ones see the last frame.
+//! While video pauses and audio goes on, HLS viewers go on, and new ones see the last frame: in MPEG-TS, to which the page turns
+//! where fragmented MP4 has holes.
 
 use std::path::{Path, PathBuf};
 
