@@ -6,7 +6,7 @@ use clap::Parser;
 use rustls::ClientConfig;
 use synctv_testkit::tls::{self, TestAuthority};
 
-use crate::{case, hls};
+use crate::{case, hls, rtc};
 
 /// The settings of a client that speaks TLS; none for plain connections.
 pub type TlsClient = Option<Arc<ClientConfig>>;
@@ -74,6 +74,21 @@ pub struct Args {
     /// What to compare, HLS:START:ROOMS[:VIEWERS[:PROBERS]], START together or spread, separated by commas
     #[arg(long, default_value = hls::case::CASES, value_delimiter = ',')]
     pub hls_cases: Vec<hls::case::Case>,
+    /// Watch over WebRTC, at --http; with --floor, its floor
+    #[arg(long)]
+    pub rtc: bool,
+    /// Over WebRTC: viewers who join and leave one by one, for what a join costs
+    #[arg(long, default_value_t = 100)]
+    pub joins: usize,
+    /// Publish Opus instead of AAC, which nothing decodes on its way
+    #[arg(long)]
+    pub opus: bool,
+    /// Start this server and the floor in turn, at each of the cases, and print a table for WebRTC
+    #[arg(long, value_name = "SERVER")]
+    pub rtc_compare: Option<PathBuf>,
+    /// What to compare, VIEWERS[:KBPS], separated by commas
+    #[arg(long, default_value = rtc::case::CASES, value_delimiter = ',')]
+    pub rtc_cases: Vec<rtc::case::Case>,
     /// With --floor and --compare: watch over TLS, with a certificate that is made for this run
     #[arg(long)]
     pub tls: bool,

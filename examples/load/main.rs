@@ -10,10 +10,12 @@
 //! cargo run --release --example load -- --play --compare target/release/synctv-stream      # the same over RTMP
 //! cargo run --release --example load -- --hls 127.0.0.1:8081 --viewers 500     # the same over HLS
 //! cargo run --release --example load -- --hls-compare target/release/synctv-stream --gop 60    # its table
+//! cargo run --release --example load -- --rtc-compare target/release/synctv-stream        # its table for WebRTC
 //! ```
 //!
 //! Frames carry their number and the time at which they were sent, so that the viewers can tell what is missing and
 //! how late the rest is. The floor is one thread that writes to its viewers once per frame, and does nothing else.
+//! Over WebRTC the floor encrypts each frame for each viewer, and sends it with one call.
 //! Over HLS, probers say how old the newest frame of a playlist is, and viewers how long their segments take.
 
 mod args;
@@ -29,6 +31,7 @@ mod process;
 mod publisher;
 mod publisher_cost;
 mod report;
+mod rtc;
 mod sealed;
 mod server;
 mod stage;
@@ -42,7 +45,7 @@ use args::Args;
 use clap::Parser;
 use report::Report;
 use stage::Stage;
-use steps::{join, measure, start_publishers};
+use steps::{block_on, join, measure, start_publishers};
 use synctv_testkit::tls::{KeyKind, TestAuthority};
 use tokio::sync::watch;
 
@@ -63,17 +66,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(server) = &args.hls_compare {
         return hls::compare::run(server, &args, |args| block_on(hls::load(args)));
     }
-    if args.hls.is_some() {
+    if let Some(server) = &args.rtc_compare {
+        return rtc::compare::run(server, &args);
+    }
+    if args.rtc {
+        args.opus = true;
+        block_on(rtc::load(args))?.print();
+    } else if args.hls.is_some() {
         block_on(hls::load(args))?.print();
     } else {
         print!("{}", block_on(load(args))?);
     }
     Ok(())
-}
-
-fn block_on<T>(load: impl Future<Output = Result<T, Box<dyn Error>>>) -> Result<T, Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tokio::task::LocalSet::new().run_until(load))
 }
 
 async fn load(mut args: Args) -> Result<Report, Box<dyn Error>> {

@@ -11,6 +11,8 @@ const PAGE_BYTES: u64 = 4096;
 /// What was used between start and stop.
 pub struct Usage {
     pub cpu_percent: f64,
+    /// The same as time, in milliseconds.
+    pub cpu_ms: f64,
     /// At the end.
     pub resident_bytes: u64,
     /// The most that was ever resident.
@@ -38,6 +40,7 @@ impl Meter {
         let used = ticks(&self.stat_path)?.saturating_sub(self.ticks);
         Some(Usage {
             cpu_percent: used as f64 / TICKS_PER_S / seconds * 100.0,
+            cpu_ms: used as f64 / TICKS_PER_S * 1000.0,
             resident_bytes: resident_bytes(&self.stat_path)?,
             peak_bytes: peak_bytes(&self.stat_path)?,
         })
@@ -56,6 +59,11 @@ fn ticks(path: &str) -> Option<u64> {
     let stat = fs::read_to_string(format!("{path}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+}
+
+/// What is resident of a process now.
+pub fn resident_bytes_of(pid: u32) -> Option<u64> {
+    resident_bytes(&format!("/proc/{pid}"))
 }
 
 fn resident_bytes(path: &str) -> Option<u64> {

@@ -24,16 +24,22 @@ use crate::{
 /// Frames a second.
 pub const FPS: u32 = 30;
 /// One packet of AAC at 44.1 kHz, in microseconds.
-const AUDIO_STEP_US: u64 = 23_220;
-const AUDIO_BYTES: usize = 350;
+const AAC_STEP_US: u64 = 23_220;
+const AAC_BYTES: usize = 350;
+/// One packet of Opus, in microseconds.
+const OPUS_STEP_US: u64 = 20_000;
+const OPUS_BYTES: usize = 240;
+/// The heads of Enhanced RTMP in front of Opus (E-RTMP v2, "Enhanced Audio"), and the identification header (RFC 7845,
+/// section 5.1): two channels at 48 kHz.
+const OPUS_HEADER: &[u8] = b"\x90OpusOpusHead\x01\x02\x00\x00\x80\xBB\x00\x00\x00\x00\x00";
+const OPUS_PACKET: &[u8] = b"\x91Opus";
 
 /// Starts to publish, over `tls` or plain without it; the answer comes once the server has agreed.
 pub fn start(
     server: SocketAddr,
     tls: Option<Arc<ClientConfig>>,
     room: String,
-    kbps: u32,
-    gop: u32,
+    mut source: Source,
     stages: watch::Receiver<Stage>,
 ) -> oneshot::Receiver<io::Result<()>> {
     let (ready, is_ready) = oneshot::channel();
@@ -41,7 +47,7 @@ pub fn start(
         match connect(server, tls, &room).await {
             Ok((socket, client)) => {
                 let _ = ready.send(Ok(()));
-                if let Err(error) = publish(socket, client, kbps, gop, stages).await {
+                if let Err(error) = publish(socket, client, &mut source, stages).await {
                     eprintln!("publisher of {room}: {error}");
                 }
             }
@@ -66,14 +72,12 @@ async fn connect(
 async fn publish(
     mut socket: Connection,
     mut client: Client,
-    kbps: u32,
-    gop: u32,
+    source: &mut Source,
     stages: watch::Receiver<Stage>,
 ) -> io::Result<()> {
-    for header in [samples::metadata(true, true), samples::video_header(), samples::audio_header()] {
+    for header in [samples::metadata(true, true), samples::video_header(), source.audio_header()] {
         client.send_frame(&header);
     }
-    let mut source = Source::new(kbps, gop);
     let begin = Instant::now();
     while *stages.borrow() != Stage::Over {
         tokio::time::sleep_until(begin + source.next_at()).await;
@@ -88,14 +92,36 @@ async fn publish(
 pub struct Source {
     frame_bytes: usize,
     gop: u32,
+    audio: Audio,
     frames: u64,
     packets: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audio {
+    Aac,
+    Opus,
 }
 
 impl Source {
     /// A stream of this bit rate and keyframe interval.
     pub fn new(kbps: u32, gop: u32) -> Self {
-        Self { frame_bytes: frame_bytes(kbps), gop, frames: 0, packets: 0 }
+        Self { frame_bytes: frame_bytes(kbps), gop, audio: Audio::Aac, frames: 0, packets: 0 }
+    }
+
+    /// The same with Opus, which WebRTC carries as it is.
+    pub fn with_opus(self) -> Self {
+        Self { audio: Audio::Opus, ..self }
+    }
+
+    /// The header of its audio.
+    fn audio_header(&self) -> Frame {
+        match self.audio {
+            Audio::Aac => samples::audio_header(),
+            Audio::Opus => {
+                Frame { track: Track::Audio, timestamp_ms: 0, payload: Bytes::from_static(OPUS_HEADER) }
+            }
+        }
     }
 
     /// When the next frame is due, from the start of the stream.
@@ -111,7 +137,7 @@ impl Source {
             self.frame(timestamp_ms)
         } else {
             self.packets += 1;
-            packet(timestamp_ms)
+            self.audio.packet(timestamp_ms)
         }
     }
 
@@ -120,7 +146,7 @@ impl Source {
     }
 
     fn next_packet_at(&self) -> Duration {
-        Duration::from_micros(self.packets * AUDIO_STEP_US)
+        Duration::from_micros(self.packets * self.audio.step_us())
     }
 
     /// A keyframe has the bytes of four other frames, out of its GOP's share.
@@ -140,10 +166,23 @@ impl Source {
     }
 }
 
-fn packet(timestamp_ms: u32) -> Frame {
-    let mut payload = vec![0xCD; AUDIO_BYTES];
-    payload[..2].copy_from_slice(&[0xAF, 1]);
-    Frame { track: Track::Audio, timestamp_ms, payload: Bytes::from(payload) }
+impl Audio {
+    fn step_us(self) -> u64 {
+        match self {
+            Self::Aac => AAC_STEP_US,
+            Self::Opus => OPUS_STEP_US,
+        }
+    }
+
+    fn packet(self, timestamp_ms: u32) -> Frame {
+        let (head, size_bytes): (&[u8], _) = match self {
+            Self::Aac => (&[0xAF, 1], AAC_BYTES),
+            Self::Opus => (OPUS_PACKET, OPUS_BYTES),
+        };
+        let mut payload = vec![0xCD; size_bytes];
+        payload[..head.len()].copy_from_slice(head);
+        Frame { track: Track::Audio, timestamp_ms, payload: Bytes::from(payload) }
+    }
 }
 
 /// The mean size of a frame.

@@ -25,16 +25,8 @@ impl Server {
         let any_port = "127.0.0.1:0";
         let storage = tempfile::tempdir()?;
         let mut process = Command::new(binary)
-            .args([
-                "--rtmp-addr",
-                any_port,
-                "--httpflv-addr",
-                any_port,
-                "--hls-addr",
-                any_port,
-                "--rtc-addr",
-                "off",
-            ])
+            .args(["--rtmp-addr", any_port, "--httpflv-addr", any_port, "--hls-addr", any_port])
+            .args(without_webrtc(flags))
             .args(["--redis-url", "off", "--hls-storage"])
             .arg(storage.path())
             .args(flags)
@@ -60,6 +52,11 @@ impl Server {
         let http = tls.filter(|_| args.tls).unwrap_or(http);
         Args { rtmp, http, hls, server_pid: Some(self.process.id()), ..args }
     }
+}
+
+/// WebRTC is for loads that measure it.
+fn without_webrtc(flags: &[&str]) -> &'static [&'static str] {
+    if flags.contains(&"--rtc-addr") { &[] } else { &["--rtc-addr", "off"] }
 }
 
 impl Drop for Server {

@@ -12,6 +12,12 @@ use crate::{
     stage::Stage,
 };
 
+/// Runs a load on this thread.
+pub fn block_on<T>(load: impl Future<Output = Result<T, Box<dyn Error>>>) -> Result<T, Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(tokio::task::LocalSet::new().run_until(load))
+}
+
 /// Starts one behind the other, with a pause.
 pub async fn start_publishers(
     args: &Args,
@@ -22,11 +28,16 @@ pub async fn start_publishers(
     let (address, tls) = args.publishing_at()?;
     for room in 0..args.publishers {
         tokio::time::sleep_until(begin + pause * room as u32).await;
-        let ready =
-            publisher::start(address, tls.clone(), args.room(room), args.kbps, args.gop, stages.clone());
+        let ready = publisher::start(address, tls.clone(), args.room(room), source(args), stages.clone());
         ready.await??;
     }
     Ok(())
+}
+
+/// What each of them publishes.
+fn source(args: &Args) -> publisher::Source {
+    let source = publisher::Source::new(args.kbps, args.gop);
+    if args.opus { source.with_opus() } else { source }
 }
 
 /// Lets the viewers come, each of them by `watch`.

@@ -1,7 +1,10 @@
 //! Requests of a WebRTC player, without the media.
 
+mod player;
+
 use std::net::SocketAddr;
 
+pub use self::player::{Player, PlayerError, ReceivedPacket, is_of_connection};
 pub use synctv_media::samples::WEBRTC_OFFER as OFFER;
 
 use crate::http::{Response, exchange};
