@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
-use tokio::io::Interest;
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// The kernel's buffers, in bytes, as far as it allows: a keyframe for a thousand viewers, and what they answer.
 const KERNEL_BUFFER_BYTES: usize = 4 * 1024 * 1024;
@@ -33,7 +33,9 @@ struct Shared {
 
 /// The reading side.
 pub(super) struct WebRtcReader {
-    socket: tokio::net::UdpSocket,
+    /// It waits for datagrams alone. The runtime's own kind of socket waits for room to write as well, and the reading thread
+    /// would be woken for each datagram that another thread has sent.
+    socket: AsyncFd<UdpSocket>,
     shared: WebRtcSocket,
     buffers: Vec<Vec<u8>>,
 }
@@ -89,8 +91,12 @@ impl WebRtcSocket {
     }
 
     /// Makes the reading side, on the current thread.
+    #[allow(
+        deprecated,
+        reason = "its successor is unsafe, for types that do not own their descriptor; this one does"
+    )]
     pub fn reader(&self) -> io::Result<WebRtcReader> {
-        let socket = tokio::net::UdpSocket::from_std(self.0.socket.try_clone()?)?;
+        let socket = AsyncFd::with_interest(self.0.socket.try_clone()?, Interest::READABLE)?;
         Ok(WebRtcReader { socket, shared: self.clone(), buffers: vec![vec![0; BUFFER_BYTES]; BUFFERS] })
     }
 }
@@ -98,23 +104,24 @@ impl WebRtcSocket {
 impl WebRtcReader {
     /// Waits for datagrams, and returns those that are there.
     pub async fn read(&mut self) -> io::Result<Vec<Datagram>> {
-        loop {
-            self.socket.readable().await?;
-            match self.try_read() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return read,
+        let Self { socket, shared, buffers } = self;
+        let mut metas = [RecvMeta::default(); BUFFERS];
+        let count = loop {
+            let mut ready = socket.readable().await?;
+            let mut slices: Vec<_> = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
+            let read =
+                ready.try_io(|socket| shared.0.state.recv(socket.get_ref().into(), &mut slices, &mut metas));
+            if let Ok(count) = read {
+                break count?;
             }
-        }
+        };
+        Ok(self.datagrams(metas.get(..count).unwrap_or_default()))
     }
 
-    fn try_read(&mut self) -> io::Result<Vec<Datagram>> {
-        let mut slices: Vec<_> = self.buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
-        let mut metas = [RecvMeta::default(); BUFFERS];
-        let (socket, state) = (&self.socket, &self.shared.0.state);
-        let count =
-            socket.try_io(Interest::READABLE, || state.recv(socket.into(), &mut slices, &mut metas))?;
-        let mut datagrams = Vec::with_capacity(count);
-        for (buffer, meta) in self.buffers.iter().zip(&metas).take(count) {
+    /// Copies what was read out of the buffers.
+    fn datagrams(&self, metas: &[RecvMeta]) -> Vec<Datagram> {
+        let mut datagrams = Vec::with_capacity(metas.len());
+        for (buffer, meta) in self.buffers.iter().zip(metas) {
             let remote = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
             let local = meta.dst_ip.map(|ip| ip.to_canonical());
             let joined = buffer.get(..meta.len).unwrap_or_default();
@@ -125,7 +132,7 @@ impl WebRtcReader {
                 connection: None,
             }));
         }
-        Ok(datagrams)
+        datagrams
     }
 }
 
