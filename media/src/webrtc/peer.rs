@@ -3,6 +3,7 @@
 //! come out.
 
 mod codecs;
+mod dtls;
 
 use std::{
     fmt,
@@ -126,7 +127,7 @@ impl Peer {
     ) -> Result<(Self, String), OfferError> {
         let offer = without_candidates(offer)?;
         let offer = SdpOffer::from_sdp_string(&offer).map_err(malformed)?;
-        let mut rtc = config(profile, settings.rtx_packets).build(now);
+        let mut rtc = config(profile, settings.rtx_packets).set_crypto_provider(dtls::crypto()).build(now);
         for address in &settings.udp {
             let candidate = Candidate::host(*address, Protocol::Udp).map_err(malformed)?;
             rtc.add_local_candidate(candidate);
