@@ -3,6 +3,7 @@
 
 mod encoded;
 mod new_ffmpeg;
+mod python;
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +13,10 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-pub use self::encoded::{Encoded, probe_hls};
+pub use self::{
+    encoded::{Encoded, probe_hls},
+    python::python_with,
+};
 use crate::{
     process::{Process, scratch_directory},
     server::TestServer,
