@@ -40,13 +40,20 @@ use crate::{
         room::RoomName,
         wire_format::WireFormat,
     },
+    webrtc::{
+        audio::track::AudioTrack,
+        gop::RtpGop,
+        packetizer::{Packetizer, Unit},
+        payload::PAYLOAD_MAX_BYTES,
+        video_feed::VideoFeed,
+    },
 };
 
 /// A parser and its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 17] = [
     ("rtmp_handshake", rtmp_handshake),
     ("rtmp_chunks", rtmp_chunks),
     ("rtmp_session", rtmp_session),
@@ -62,6 +69,8 @@ pub const TARGETS: [Target; 15] = [
     ("hevc_config", hevc_config),
     ("metadata", metadata),
     ("names", names),
+    ("webrtc_media", webrtc_media),
+    ("webrtc_audio", webrtc_audio),
 ];
 
 /// The largest command, message or frame that is accepted, in bytes. Small, so that limits are met.
@@ -207,6 +216,47 @@ pub fn published_stream(data: &[u8]) {
     segmenter.finish();
 }
 
+/// A publisher's frames on their way to WebRTC viewers: packets of RTP, the GOP in RTP, and a viewer's place in it.
+pub fn webrtc_media(data: &[u8]) {
+    let (mut batcher, mut packetizer) = (Batcher::default(), Packetizer::default());
+    let (mut gop, mut feed, mut units) = (RtpGop::default(), VideoFeed::default(), Vec::new());
+    packetizer.set_listeners(true);
+    frames(data, |frame| {
+        match frame.payload.len() % 31 {
+            30 => batcher.end_publisher(),
+            29 => packetizer.end_publisher(),
+            28 => feed.miss(),
+            _ => {}
+        }
+        let _ = batcher.push(frame);
+        batcher.flush().iter().for_each(|batch| packetizer.push(batch, &mut units));
+        let _ = packetizer.profile();
+        for unit in units.drain(..) {
+            let Unit::Video(unit) = unit else { continue };
+            assert!(unit.payloads.iter().all(|payload| (1..=PAYLOAD_MAX_BYTES).contains(&payload.len())));
+            gop.push(&unit);
+            feed.push(&unit, |packet| assert!(!packet.payload.is_empty()));
+        }
+    });
+}
+
+/// AAC to Opus: a configuration, and frames behind their lengths.
+pub fn webrtc_audio(data: &[u8]) {
+    let Some((header, frames)) = data.split_at_checked(2) else { return };
+    let mut track = AudioTrack::default();
+    track.set_listeners(true);
+    track.push_header(&[b"\xAF\x00", header].concat());
+    let (mut rest, mut time_ms) = (frames, 0);
+    while let Some((length, behind)) = rest.split_first() {
+        let (frame, behind) = behind.split_at(behind.len().min(usize::from(*length)));
+        track
+            .push(time_ms, &[b"\xAF\x01", frame].concat(), |unit| assert!(unit.payload.len() <= LIMIT_BYTES));
+        // Some are of another place in the stream.
+        time_ms += i64::from(*length % 64);
+        rest = behind;
+    }
+}
+
 /// The first bytes of a frame's payload.
 pub fn frame_headers(data: &[u8]) {
     let _ = VideoHeader::parse(data);
@@ -292,6 +342,7 @@ mod tests {
             [&[config.len() as u8], &config[..], b"\0\0\0\x02\x65\x01"].concat(),
             [&[250, 3], &[0; 1536][..], &[7; 1536]].concat(),
             b"seg-17.ts".to_vec(),
+            [&[0x11, 0x88], &b"\x01\xE0".repeat(40)[..]].concat(),
             stream,
         ];
         seeds.extend(frames.iter().map(|frame| frame.payload.to_vec()));
@@ -324,7 +375,7 @@ mod tests {
         let seeds = seeds();
         TARGETS.iter().for_each(|(_, target)| seeds.iter().for_each(|seed| target(seed)));
         let mut read = 0;
-        frames(&seeds[4], |_| read += 1);
+        frames(&seeds[5], |_| read += 1);
         assert_eq!(read, 7);
     }
 

@@ -216,4 +216,31 @@ proptest! {
         }
         let _ = peer.wake(now, |_, _| {});
     }
+
+    /// What a viewer who is connected sends gets further than bytes by chance.
+    #[test]
+    fn damaged_datagrams_of_a_viewer_are_survived(
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..20),
+    ) {
+        let (mut peer, mut viewer, now) = connected();
+        let payload: Arc<[u8]> = b"\x65frame".as_slice().into();
+        for at in 0..40 {
+            let now = now + Duration::from_millis(at * 100);
+            peer.write_video(VideoPacket { ticks: 9000 * at as i64, is_last: true, payload: &payload }, now);
+            let mut arrived = Vec::new();
+            // Every third frame is lost, for which the viewer asks.
+            let woken = peer.wake(now, |_, bytes| if at % 3 != 0 { arrived.push(bytes.to_vec()) });
+            if woken.is_err() {
+                return Ok(());
+            }
+            for mut datagram in viewer.turn(arrived, now) {
+                for (_, place, byte) in damage.iter().filter(|(which, ..)| which.index(40) == at as usize) {
+                    *place.get_mut(&mut datagram) = *byte;
+                }
+                if peer.receive(&datagram, viewer_address(), self::at(SERVER), now).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
 }

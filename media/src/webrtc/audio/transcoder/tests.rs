@@ -106,6 +106,22 @@ fn packets_follow_each_other_exactly_whatever_is_rounded() {
     assert!((time_ms(count, 44_100) - 25..=time_ms(count, 44_100)).contains(&end_ms), "{end_ms}");
 }
 
+/// A player that presents a packet at its time needs to be that far behind the stream.
+#[test]
+fn audio_is_at_most_24_ms_later_than_in_aac() {
+    for (adts, rate_hz, channels) in [(MONO_48000, 48_000, 1), (STEREO_44100, 44_100, 2)] {
+        let frames = frames(adts);
+        let mut transcoder = Transcoder::new(&config(rate_hz, channels), OpusRate::default()).unwrap();
+        let late_ticks = (0..10 * rate_hz as usize / 1024).flat_map(|at| {
+            let arrived_ms = time_ms(at, rate_hz as usize);
+            let units = transcode(&mut transcoder, arrived_ms, frames[at % frames.len()]);
+            units.into_iter().map(move |unit| arrived_ms * OPUS_TICKS_PER_MS - unit.ticks)
+        });
+        let worst = late_ticks.max().unwrap();
+        assert!(worst <= 24 * OPUS_TICKS_PER_MS, "{worst} ticks at {rate_hz} Hz");
+    }
+}
+
 #[test]
 fn a_jump_starts_anew_at_its_time() {
     let frames = frames(MONO_48000);
