@@ -6,13 +6,16 @@ import { at, write } from "./dom.js";
 import { warningsOf } from "./room-warnings.js";
 import { codecName } from "./text.js";
 
-/** @import { ClusterReport, NodeReport, RoomReport } from "./types.js" */
+/** @import { ClusterReport, NodeReport, RoomReport, Server } from "./types.js" */
 
 const INTERVAL_MS = 5000;
 const CHART_HEIGHT = 96;
 
 /** Until all charts of a row are there: only then is it known how wide each may be. */
 const CHART_WIDTH_AT_FIRST = 120;
+
+/** The node that serves this page, once it has answered: all of a cluster have the same settings. @type {Server | undefined} */
+let server;
 
 /** Minutes that a chart shows, and where its axis is labelled. */
 const MINUTES = 10;
@@ -146,11 +149,12 @@ function facts(room) {
   const viewers = Object.entries(room.viewers).map(([protocol, count]) => `${count} ${protocol}`);
   const size = room.width && room.height ? ` ${room.width} × ${room.height}` : "";
   return {
-    Publisher: room.origin ? `on ${room.origin}` : "here",
+    Publisher: room.origin ? `on ${room.origin}` : (room.address ?? (room.is_live ? "here" : "none")),
     Encoder: room.encoder ?? "unknown",
     Video: room.video ? `${codecName(room.video)}${size}` : "none",
     Audio: room.audio ? codecName(room.audio) : "none",
-    Bitrate: room.bitrate_kbps === null ? "" : kbps(room.bitrate_kbps),
+    In: room.bitrate_kbps === null ? "" : kbps(room.bitrate_kbps),
+    Out: room.charts.sent_kbps.length ? kbps(room.charts.sent_kbps.at(-1) ?? 0) : "",
     Keyframes: room.keyframe_interval_ms ? `every ${(room.keyframe_interval_ms / 1000).toFixed(1)} s` : "",
     Viewers: viewers.length ? viewers.join(", ") : "none",
     Skips: String(room.skips),
@@ -165,7 +169,7 @@ function facts(room) {
 function showRoom(node, room, parent) {
   const owner = card(`${node.node}/${room.room}`, parent, "room");
   write(part(owner, "room-name", "h3"), room.room);
-  showWarnings(part(owner, "warnings", "ul"), warningsOf(room));
+  showWarnings(part(owner, "warnings", "ul"), warningsOf(room, { hasWebRtc: server?.webrtc ?? false }));
   const list = part(owner, "facts", "dl");
   for (const [name, text] of Object.entries(facts(room))) {
     const pair = part(owner, `fact-${name}`, "div", list);
@@ -174,8 +178,11 @@ function showRoom(node, room, parent) {
     write(/** @type {Element} */ (pair.lastElementChild), text);
     pair.hidden = text === "";
   }
-  drawChart(owner, "Bitrate", room.charts.kbps, node.interval_s, kbps);
-  drawChart(owner, "Frames a second", room.charts.frame_rate, node.interval_s, (rate) => rate.toFixed(1));
+  const { charts } = room;
+  drawChart(owner, "In", charts.kbps, node.interval_s, kbps);
+  drawChart(owner, "Out", charts.sent_kbps, node.interval_s, kbps);
+  drawChart(owner, "Viewers", charts.viewers, node.interval_s, String);
+  drawChart(owner, "Frames a second", charts.frame_rate, node.interval_s, (rate) => rate.toFixed(1));
   if (!room.origin) showActions(owner, room.room);
 }
 
@@ -266,6 +273,7 @@ function showTrouble(text) {
 
 async function refresh() {
   try {
+    server ??= await api.server();
     show(await api.nodes());
     at("login", HTMLFormElement).hidden = true;
   } catch (error) {

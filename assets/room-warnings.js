@@ -14,13 +14,31 @@ const APART_MAX_MS = 500;
 /** @param {number} ms */
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
+/** What viewers over WebRTC do not notice: frames that are left out. */
+const UNNOTICED = "b_frames_dropped";
+
 /**
- * Returns the warnings of a room.
+ * Returns what viewers over WebRTC miss.
  *
  * @param {RoomReport} room
  * @returns {string[]}
  */
-export function warningsOf(room) {
+function missingOverWebRtc({ webrtc, has_b_frames }) {
+  if (!webrtc) return has_b_frames ? ["B-frames: WebRTC viewers may not be able to watch"] : [];
+  const { state, reasons } = webrtc;
+  if (reasons.some(({ code }) => code === "b_frames")) return ["B-frames: WebRTC viewers cannot watch"];
+  const effect = state === "refused" ? "WebRTC viewers cannot watch" : "over WebRTC";
+  return reasons.filter(({ code }) => code !== UNNOTICED).map(({ message }) => `${effect}: ${message}`);
+}
+
+/**
+ * Returns the warnings of a room.
+ *
+ * @param {RoomReport} room
+ * @param {{ hasWebRtc: boolean }} server
+ * @returns {string[]}
+ */
+export function warningsOf(room, { hasWebRtc }) {
   if (!room.is_live) return ["no publisher: viewers wait for it to come back"];
   const warnings = [];
   const interval = room.keyframe_interval_ms ?? 0;
@@ -39,7 +57,7 @@ export function warningsOf(room) {
   if (Math.abs(apart) > APART_MAX_MS) {
     warnings.push(`audio and video are ${Math.abs(apart)} ms apart: players wait for the later one`);
   }
-  if (room.has_b_frames) warnings.push("B-frames: each adds a frame's delay, and most such streams cannot be watched over WebRTC");
+  if (hasWebRtc) warnings.push(...missingOverWebRtc(room));
   if (room.skips > 0) warnings.push(`slow viewers skipped ${room.skips} ${room.skips === 1 ? "time" : "times"}`);
   return warnings;
 }

@@ -60,6 +60,8 @@ export interface RoomReport {
   is_live: boolean;
   origin: string | null;
   since_unix_ms: number | null;
+  /** Only in reports for administrators. */
+  address?: string;
   encoder: string | null;
   video: string | null;
   width: number | null;
@@ -69,11 +71,13 @@ export interface RoomReport {
   keyframe_interval_ms: number | null;
   video_after_audio_ms: number | null;
   has_b_frames: boolean;
+  /** What viewers over WebRTC get; null while that is not known. */
+  webrtc: { state: "ok" | "limited" | "refused"; reasons: { code: string; message: string }[] } | null;
   lacks_keyframes: boolean;
   bitrate_kbps: number | null;
   viewers: Record<string, number>;
   skips: number;
-  charts: { kbps: number[]; frame_rate: number[] };
+  charts: { kbps: number[]; sent_kbps: number[]; viewers: number[]; frame_rate: number[] };
 }
 
 /** `GET /api/v1/nodes/this`. */

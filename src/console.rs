@@ -61,11 +61,13 @@ impl Console {
         let Inner { sources, history, .. } = &*self.0;
         let streams = sources.directory.streams().await?;
         let over_hls = sources.hls_viewers.by_room();
+        let shows_addresses = !sources.gatekeeper.are_reports_open();
         let rooms = streams.into_iter().map(|stream| {
             let charts = history.room(stream.id());
             let hls = over_hls.get(stream.room()).copied().unwrap_or_default();
             async move {
-                let stats = stream.stats().await?;
+                let mut stats = stream.stats().await?;
+                stats.publisher = stats.publisher.filter(|_| shows_addresses);
                 let viewers = ViewerProtocol::ALL.iter().map(|protocol| match protocol {
                     ViewerProtocol::Hls => (protocol.as_str(), hls),
                     _ => (protocol.as_str(), stream.meters().viewers(*protocol)),

@@ -381,7 +381,9 @@ impl Node {
 
     fn sources(&self, config: &Config) -> NodeSources {
         let PortLimits { rtmp, httpflv, hls, tls } = &self.ports;
-        let ports = [("rtmp", rtmp), ("httpflv", httpflv), ("hls", hls), ("tls", tls)];
+        let hls = self.hls.as_ref().map(|_| ("hls", hls));
+        let tls = config.tls.address().map(|_| ("tls", tls));
+        let ports = [Some(("rtmp", rtmp)), Some(("httpflv", httpflv)), hls, tls].into_iter().flatten();
         NodeSources {
             node: self.place.node_id.clone(),
             directory: self.directory.clone(),
@@ -391,7 +393,7 @@ impl Node {
             hls_viewers: self.hls_viewers.clone(),
             hls_requests: self.hls_requests.clone(),
             health: self.health(),
-            ports: ports.map(|(name, limit)| (name, limit.clone())).into(),
+            ports: ports.map(|(name, limit)| (name, limit.clone())).collect(),
             worker_lag: self.worker_lag.clone(),
             tls: self.tls.clone(),
             rooms_max: config.limits.max_rooms,

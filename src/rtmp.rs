@@ -49,6 +49,11 @@ impl RtmpPort {
         refusals.note(port, peer, self.permits.max());
     }
 
+    /// Counts a connection without TLS that is refused because of that.
+    pub fn note_refused_plain(&self) {
+        self.permits.note_refused_plain();
+    }
+
     fn accept(&self, socket: TcpStream, refusals: &RefusalLog) {
         // A socket without a peer has disconnected already.
         let Ok(peer) = socket.peer_addr() else { return };

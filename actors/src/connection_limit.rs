@@ -25,6 +25,7 @@ pub struct ConnectionPermit {
 struct PortCounts {
     held: AtomicUsize,
     refused: AtomicU64,
+    refused_plain: AtomicU64,
 }
 
 impl ConnectionLimit {
@@ -61,6 +62,16 @@ impl ConnectionLimit {
     /// The connections that the port refused.
     pub fn refused_by_port(&self) -> u64 {
         self.port.refused.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection without TLS that the port refused because only TLS is spoken there.
+    pub fn note_refused_plain(&self) {
+        self.port.refused_plain.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The connections that the port refused for that.
+    pub fn refused_plain_by_port(&self) -> u64 {
+        self.port.refused_plain.load(Ordering::Relaxed)
     }
 
     /// The limit.

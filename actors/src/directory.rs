@@ -185,7 +185,7 @@ impl StreamDirectory {
         relocation: Relocation,
         events: Recipient<PublisherEvent>,
     ) -> Result<Publication, PublishError> {
-        let profile = PublisherProfile { who: grant.who().cloned(), relocation };
+        let profile = PublisherProfile { who: grant.who().cloned(), peer: grant.peer(), relocation };
         for _ in 0..ENDED_RETRIES_MAX {
             match self.for_publisher(grant).await?.publish(profile.clone(), events.clone()).await {
                 Err(PublishError::Ended) => {}

@@ -6,6 +6,7 @@
 //! flush, or once a second.
 
 mod access;
+mod age;
 mod histogram;
 mod hls;
 mod label;
@@ -20,13 +21,14 @@ pub use prometheus_client::{
 
 pub use self::{
     access::{AccessMetrics, CallbackOutcome, DecisionOutcome},
+    age::Age,
     histogram::Histogram,
     hls::HlsMetrics,
     label::{Label, label},
     labelled::Labelled,
-    registry::{LeaseAge, RegistryMetrics, RegistryOperation, RegistryOutcome},
+    registry::{RegistryMetrics, RegistryOperation, RegistryOutcome},
     streams::{
-        FrameTrack, JoinOutcome, LeaveWhy, PublishOutcome, PublisherEnd, PullOutcome, StreamMetrics,
-        ViewerProtocol,
+        FrameTrack, JoinOutcome, LeaveWhy, MoveHow, MoveOutcome, PublishOutcome, PublisherEnd, PullOutcome,
+        StreamMetrics, ViewerProtocol,
     },
 };

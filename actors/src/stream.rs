@@ -1,5 +1,6 @@
 //! Live streams: one `StreamActor` for each room, and the handles to it.
 
+mod absence;
 mod actor;
 mod flush_timer;
 mod handle;

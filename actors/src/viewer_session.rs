@@ -177,6 +177,7 @@ impl LeaveReason {
         match self {
             Self::Disconnected(_) | Self::Stopped => LeaveWhy::Left,
             Self::Stalled(_) => LeaveWhy::Stalled,
+            Self::Ended(EndReason::NodeDraining) => LeaveWhy::Drained,
             Self::Ended(_) => LeaveWhy::Ended,
             Self::Cut(Cut::Over) => LeaveWhy::Expired,
             Self::Cut(Cut::Revoked | Cut::Kicked) => LeaveWhy::Kicked,

@@ -97,6 +97,16 @@ pub fn metadata(video: bool, audio: bool) -> Frame {
     Frame { track: Track::Data, timestamp_ms: 0, payload: payload.into() }
 }
 
+/// onMetaData that announces H.264 at so many frames a second.
+pub fn metadata_with_rate(frames_per_s: f64) -> Frame {
+    let properties = [("videocodecid", 7.0), ("framerate", frames_per_s)];
+    let properties = properties.map(|(name, value)| (name.to_owned(), Value::Number(value)));
+    let mut payload = Vec::new();
+    amf0::write(&Value::String("onMetaData".into()), &mut payload);
+    amf0::write(&Value::EcmaArray(properties.into()), &mut payload);
+    Frame { track: Track::Data, timestamp_ms: 0, payload: payload.into() }
+}
+
 fn frame(track: Track, timestamp_ms: u32, payload: &'static [u8]) -> Frame {
     Frame { track, timestamp_ms, payload: Bytes::from_static(payload) }
 }

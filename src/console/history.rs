@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use synctv_actors::{
@@ -11,7 +12,8 @@ use synctv_actors::{
     metrics::{StreamMetrics, ViewerProtocol},
     stream::{StreamCounts, StreamHandle},
 };
-use tokio::time::sleep;
+use synctv_media::stream::room::RoomName;
+use tokio::time::{Instant, sleep};
 
 use super::report::{Charts, INTERVAL, RoomCharts};
 use crate::http::hls::HlsViewers;
@@ -19,7 +21,7 @@ use crate::http::hls::HlsViewers;
 /// Samples that are kept: ten minutes.
 const SAMPLES_MAX: usize = 120;
 
-/// Rooms whose history is kept, the first that come. With 8 bytes for a sample, that is 1 MiB at most.
+/// Rooms whose history is kept, the first that come. With 16 bytes for a sample, that is 2 MiB at most.
 const ROOMS_MAX: usize = 1000;
 
 /// The history. Clones share it.
@@ -65,15 +67,18 @@ struct RoomRing {
     samples: Ring<RoomSample>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct RoomSample {
     kbps: u32,
+    sent_kbps: u32,
+    viewers: u32,
     frames_per_s: f32,
 }
 
 /// A node's counts at the last sample.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Last {
+    at: Instant,
     ingest_bytes: u64,
     sent_bytes: u64,
     sends: Vec<u64>,
@@ -88,25 +93,32 @@ impl History {
             loop {
                 sleep(INTERVAL).await;
                 let Ok(streams) = directory.streams().await else { return };
-                let over_hls = hls_viewers.by_room().values().sum();
-                history.take(directory.metrics(), &mut last, over_hls, &streams);
+                history.take(directory.metrics(), &mut last, &hls_viewers.by_room(), &streams);
             }
         });
     }
 
-    fn take(&self, metrics: &StreamMetrics, last: &mut Last, over_hls: u64, streams: &[StreamHandle]) {
+    fn take(
+        &self,
+        metrics: &StreamMetrics,
+        last: &mut Last,
+        over_hls: &HashMap<RoomName, u64>,
+        streams: &[StreamHandle],
+    ) {
         let now = Last::of(metrics);
+        // On a node that is busy, samples come late.
+        let elapsed = now.at.saturating_duration_since(last.at);
         let p99_s = metrics.publish_to_send.quantile_s(0.99, &last.sends, &now.sends);
         let sample = NodeSample {
-            ingest_kbps: kbps(last.ingest_bytes, now.ingest_bytes),
-            sent_kbps: kbps(last.sent_bytes, now.sent_bytes),
-            viewers: u32::try_from(viewers(metrics) + over_hls).unwrap_or(u32::MAX),
+            ingest_kbps: kbps(last.ingest_bytes, now.ingest_bytes, elapsed),
+            sent_kbps: kbps(last.sent_bytes, now.sent_bytes, elapsed),
+            viewers: saturated(viewers(metrics) + over_hls.values().sum::<u64>()),
             publish_to_send_ms: p99_s.map(|seconds| (seconds * 1000.0) as f32),
         };
         *last = now;
         let mut rings = self.rings();
         rings.node.push(sample);
-        rings.take_rooms(streams);
+        rings.take_rooms(streams, over_hls, elapsed);
     }
 
     /// Returns the charts of the node.
@@ -127,6 +139,8 @@ impl History {
         let samples = || rings.rooms.get(&id).into_iter().flat_map(|room| room.samples.0.iter());
         RoomCharts {
             kbps: samples().map(|sample| sample.kbps).collect(),
+            sent_kbps: samples().map(|sample| sample.sent_kbps).collect(),
+            viewers: samples().map(|sample| sample.viewers).collect(),
             frame_rate: samples().map(|sample| sample.frames_per_s).collect(),
         }
     }
@@ -137,15 +151,18 @@ impl History {
 }
 
 impl Rings {
-    fn take_rooms(&mut self, streams: &[StreamHandle]) {
+    fn take_rooms(&mut self, streams: &[StreamHandle], over_hls: &HashMap<RoomName, u64>, elapsed: Duration) {
         let ids: HashMap<StreamId, &StreamHandle> =
             streams.iter().map(|stream| (stream.id(), stream)).collect();
         self.rooms.retain(|id, _| ids.contains_key(id));
         for (id, stream) in ids {
             let counts = stream.meters().counts();
+            let over_hls = over_hls.get(stream.room()).copied().unwrap_or_default();
             let has_room = self.rooms.len() < ROOMS_MAX;
             match self.rooms.entry(id) {
-                Entry::Occupied(mut room) => room.get_mut().take(counts),
+                Entry::Occupied(mut room) => {
+                    room.get_mut().take(counts, stream.viewers() + over_hls, elapsed)
+                }
                 Entry::Vacant(place) if has_room => {
                     place.insert(RoomRing { last: counts, samples: Ring::default() });
                 }
@@ -156,10 +173,14 @@ impl Rings {
 }
 
 impl RoomRing {
-    fn take(&mut self, now: StreamCounts) {
+    fn take(&mut self, now: StreamCounts, viewers: u64, elapsed: Duration) {
         let frames = now.video_frames.saturating_sub(self.last.video_frames);
-        let kbps = kbps(self.last.media_bytes, now.media_bytes);
-        self.samples.push(RoomSample { kbps, frames_per_s: frames as f32 / INTERVAL.as_secs_f32() });
+        self.samples.push(RoomSample {
+            kbps: kbps(self.last.media_bytes, now.media_bytes, elapsed),
+            sent_kbps: kbps(self.last.sent_bytes, now.sent_bytes, elapsed),
+            viewers: saturated(viewers),
+            frames_per_s: per_second(frames, elapsed) as f32,
+        });
         self.last = now;
     }
 }
@@ -168,6 +189,7 @@ impl Last {
     fn of(metrics: &StreamMetrics) -> Self {
         let sent = ViewerProtocol::ALL.iter().map(|protocol| metrics.sent_bytes.get(*protocol).get());
         Self {
+            at: Instant::now(),
             ingest_bytes: metrics.ingest_bytes.get(),
             sent_bytes: sent.sum(),
             sends: metrics.publish_to_send.counts(),
@@ -181,25 +203,34 @@ fn viewers(metrics: &StreamMetrics) -> u64 {
     counts.map(|count| u64::try_from(count).unwrap_or_default()).sum()
 }
 
-fn kbps(before: u64, after: u64) -> u32 {
-    let bits = after.saturating_sub(before).saturating_mul(8);
-    u32::try_from(bits / 1000 / INTERVAL.as_secs()).unwrap_or(u32::MAX)
+fn kbps(before: u64, after: u64, elapsed: Duration) -> u32 {
+    saturated((per_second(after.saturating_sub(before), elapsed) * 8.0 / 1000.0) as u64)
+}
+
+fn per_second(count: u64, elapsed: Duration) -> f64 {
+    // Two samples at one moment count as a millisecond apart.
+    count as f64 / elapsed.as_secs_f64().max(0.001)
+}
+
+fn saturated(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    #[test]
-    fn samples_are_of_what_came_between_and_the_oldest_go() {
+    #[actix_rt::test]
+    async fn samples_are_of_what_came_between_and_the_oldest_go() {
+        tokio::time::pause();
         let (history, metrics) = (History::default(), StreamMetrics::default());
         let mut last = Last::of(&metrics);
+        let over_hls = HashMap::from([(RoomName::new("r").unwrap(), 2)]);
         for at in 0..SAMPLES_MAX + 5 {
             metrics.ingest_bytes.inc_by(625 * at as u64);
             metrics.publish_to_send.observe(Duration::from_millis(4));
-            history.take(&metrics, &mut last, 2, &[]);
+            tokio::time::advance(INTERVAL).await;
+            history.take(&metrics, &mut last, &over_hls, &[]);
         }
         let Charts { ingest_kbps, viewers, publish_to_send_ms, .. } = history.node();
         assert_eq!((ingest_kbps.len(), ingest_kbps[0]), (SAMPLES_MAX, 5));
@@ -209,17 +240,19 @@ mod tests {
     }
 
     #[test]
-    fn a_rooms_frames_are_counted_per_second() {
+    fn a_rooms_frames_and_bytes_are_counted_per_second() {
         let mut room = RoomRing::default();
-        let counts = |frames, bytes| StreamCounts {
-            video_frames: frames,
-            media_bytes: bytes,
+        let counts = |video_frames, media_bytes, sent_bytes| StreamCounts {
+            video_frames,
+            media_bytes,
+            sent_bytes,
             ..StreamCounts::default()
         };
-        room.take(counts(150, 62_500));
-        room.take(counts(275, 62_500));
-        let samples: Vec<_> =
-            room.samples.0.iter().map(|sample| (sample.frames_per_s, sample.kbps)).collect();
-        assert_eq!(samples, [(30.0, 100), (25.0, 0)]);
+        room.take(counts(150, 62_500, 125_000), 2, INTERVAL);
+        room.take(counts(275, 62_500, 125_000), 0, 2 * INTERVAL);
+        let samples: Vec<_> = room.samples.0.iter().copied().collect();
+        let sample =
+            |frames_per_s, kbps, sent_kbps, viewers| RoomSample { kbps, sent_kbps, viewers, frames_per_s };
+        assert_eq!(samples, [sample(30.0, 100, 200, 2), sample(12.5, 0, 0, 0)]);
     }
 }

@@ -1,6 +1,6 @@
 //! The report of one node, as `assets/openapi.json` describes it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use serde::Serialize;
 use synctv_actors::{
@@ -47,6 +47,8 @@ pub(super) struct Charts {
 #[derive(Debug, Serialize)]
 pub(super) struct RoomCharts {
     pub kbps: Vec<u32>,
+    pub sent_kbps: Vec<u32>,
+    pub viewers: Vec<u32>,
     pub frame_rate: Vec<f32>,
 }
 
@@ -58,6 +60,9 @@ pub(super) struct RoomReport {
     /// The node that it is pulled from; `None` if this one publishes it.
     origin: Option<String>,
     since_unix_ms: Option<u64>,
+    /// The publisher's address; only where reports are for administrators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<SocketAddr>,
     encoder: Option<String>,
     video: Option<String>,
     width: Option<u32>,
@@ -120,6 +125,7 @@ impl RoomReport {
             is_live: stream.is_live(),
             origin: stats.origin,
             since_unix_ms: stats.since_unix_ms,
+            address: stats.publisher,
             encoder: stats.encoder,
             video: stats.video.map(video_name),
             width: stats.frame_size.map(|size| size.width),

@@ -18,7 +18,7 @@ use synctv_actors::{
 };
 
 use super::{
-    constant::{Values, labels},
+    constant::{Labels, Values, labels},
     process,
     rooms::{RoomSeries, RoomState},
     worker_lag::WorkerLag,
@@ -34,6 +34,9 @@ use crate::{
 
 /// In front of the names of all metrics but those of the process.
 const PREFIX: &str = "synctv";
+
+/// The port of TLS, the only one that refuses connections without it.
+const TLS_PORT: &str = "tls";
 
 /// The parts of a node that count.
 #[derive(Debug, Clone)]
@@ -54,7 +57,7 @@ pub struct NodeSources {
     pub hls_requests: HlsRequests,
     /// The node's readiness.
     pub health: Health,
-    /// The limit of each port, by its name.
+    /// The limit of each port that there is, by its name.
     pub ports: Vec<(&'static str, ConnectionLimit)>,
     /// The delay of timers.
     pub worker_lag: WorkerLag,
@@ -87,7 +90,7 @@ impl NodeMetrics {
         let mut counted = Registry::with_prefix(PREFIX);
         sources.directory.metrics().register(&mut counted);
         sources.registry.metrics().register(&mut counted);
-        sources.gatekeeper.metrics().register(&mut counted);
+        sources.gatekeeper.metrics().register(&mut counted, sources.gatekeeper.has_callback());
         if let Some(hls) = &sources.hls {
             hls.metrics().register(&mut counted);
             sources.hls_requests.register(&mut counted);
@@ -106,9 +109,10 @@ impl NodeMetrics {
         self.sources.add_standing(values, &standing);
         self.sources.add_connections(values);
         self.sources.add_tls(values);
-        self.sources.add_streams(values, &streams);
+        let over_hls = self.sources.hls_viewers.by_room();
+        self.sources.add_streams(values, &streams, over_hls.values().sum());
         let rooms = streams.iter().map(|stream| (stream.id(), RoomState::of(stream))).collect();
-        self.rooms.add(values, rooms);
+        self.rooms.add(values, rooms, &over_hls);
         add_log(values);
         let mut of_process = Registry::default();
         process::add(&mut Values(&mut of_process));
@@ -124,6 +128,8 @@ impl NodeSources {
         values.gauge("draining", "Whether the node drains", flag(*standing == Standing::Draining));
         let age = self.registry.metrics().lease.get().map(|age| (Vec::new(), age.as_secs_f64()));
         values.gauges("registry_lease_age_seconds", "Time since the node's lease was renewed", age);
+        let age = self.gatekeeper.metrics().keys.get().map(|age| (Vec::new(), age.as_secs_f64()));
+        values.gauges("auth_jwks_age_seconds", "Time since the keys of TOKEN_JWKS_URL were fetched", age);
     }
 
     fn add_connections(&self, values: &mut Values<'_>) {
@@ -131,14 +137,24 @@ impl NodeSources {
         values.gauges("connections", "Connections", held);
         let max = self.ports.first().map_or(0, |(_, port)| port.max());
         values.gauge("connections_max", "Limit of connections of all ports", max as f64);
-        let refused = self.ports.iter().map(|(name, port)| {
-            let labels = vec![("port", (*name).to_owned()), ("reason", "limit".to_owned())];
-            (labels, port.refused_by_port() as f64)
+        let refused = |name: &str, reason: &str, count: u64| {
+            (vec![("port", name.to_owned()), ("reason", reason.to_owned())], count as f64)
+        };
+        let refused = self.ports.iter().flat_map(|(name, port)| {
+            let plain = (*name == TLS_PORT).then(|| refused(name, "plain", port.refused_plain_by_port()));
+            [Some(refused(name, "limit", port.refused_by_port())), plain].into_iter().flatten()
         });
         values.counters("connections_refused", "Connections refused before they asked for anything", refused);
     }
 
+    fn has_tls(&self) -> bool {
+        self.ports.iter().any(|(name, _)| *name == TLS_PORT)
+    }
+
     fn add_tls(&self, values: &mut Values<'_>) {
+        if !self.has_tls() {
+            return;
+        }
         let by_outcome = |(outcome, count): (&str, u64)| (labels("outcome", outcome), count as f64);
         values.counters("tls_handshakes", "TLS handshakes that ended", self.tls.handshakes().map(by_outcome));
         values.counters(
@@ -150,7 +166,7 @@ impl NodeSources {
         values.gauges("tls_certificate_not_after_seconds", "End of the certificate, since 1970", end);
     }
 
-    fn add_streams(&self, values: &mut Values<'_>, streams: &[StreamHandle]) {
+    fn add_streams(&self, values: &mut Values<'_>, streams: &[StreamHandle], over_hls: u64) {
         let count = |state: fn(StreamState) -> bool| {
             streams.iter().filter(|stream| state(stream.state())).count() as f64
         };
@@ -165,15 +181,15 @@ impl NodeSources {
         values.gauge("pulls", "Rooms fetched from other nodes", pulled);
         let cached: u64 = streams.iter().map(|stream| stream.meters().counts().gop_bytes).sum();
         values.gauge("gop_cache_bytes", "Media cached for viewers who join", cached as f64);
-        values.gauges("viewers", "Viewers who watch now", self.viewers());
+        values.gauges("viewers", "Viewers who watch now", self.viewers(over_hls));
         if let Some(hls) = &self.hls {
             values.gauge("hls_memory_bytes", "Memory of segments", hls.memory_bytes() as f64);
         }
     }
 
-    fn viewers(&self) -> Vec<(Vec<(&'static str, String)>, f64)> {
+    fn viewers(&self, over_hls: u64) -> Vec<(Labels, f64)> {
         let of_protocol = |protocol: ViewerProtocol| match protocol {
-            ViewerProtocol::Hls => self.hls_viewers.by_room().values().sum::<u64>() as f64,
+            ViewerProtocol::Hls => over_hls as f64,
             _ => self.directory.metrics().viewers.get(protocol).get() as f64,
         };
         let protocols = ViewerProtocol::ALL.iter().filter(|protocol| **protocol != ViewerProtocol::Pull);

@@ -1,11 +1,14 @@
 //! The process, as `/proc` shows it. What the system does not show is left out.
 
-use std::fs;
+use std::{fs, sync::LazyLock};
 
 use super::constant::Values;
 
 /// Clock ticks a second in `/proc`, on every Linux that is built today (`USER_HZ`).
 const TICKS_PER_S: f64 = 100.0;
+
+/// The start of the system, read once: `/proc/stat` is hundreds of lines on machines with many processors.
+static BOOT_UNIX_S: LazyLock<Option<f64>> = LazyLock::new(boot_unix_s);
 
 /// Index of a field of `/proc/self/stat` behind the command's name. proc(5) counts from 1 and the name is the second.
 const fn behind_name(field: usize) -> usize {
@@ -17,7 +20,7 @@ pub(super) fn add(values: &mut Values<'_>) {
     if let Some(stat) = Stat::read() {
         values.counter("process_cpu_seconds", "CPU time", stat.cpu_s);
         values.gauge("process_threads", "Threads", stat.threads);
-        if let Some(boot_unix_s) = boot_unix_s() {
+        if let Some(boot_unix_s) = *BOOT_UNIX_S {
             let help = "Start of the process, in seconds since 1970";
             values.gauge("process_start_time_seconds", help, boot_unix_s + stat.started_s);
         }

@@ -1,7 +1,7 @@
 //! Metrics of single rooms, for a bounded number of them.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, PoisonError},
 };
 
@@ -9,8 +9,9 @@ use synctv_actors::{
     events::StreamId,
     stream::{StreamCounts, StreamHandle},
 };
+use synctv_media::stream::room::RoomName;
 
-use super::constant::{Values, labels};
+use super::constant::{Labels, Values, labels};
 
 /// The label of all rooms that have no series of their own.
 const OTHER: &str = "other";
@@ -34,17 +35,24 @@ struct Others {
 /// A room at a scrape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RoomState {
-    pub room: String,
+    pub room: RoomName,
     pub viewers: u64,
     pub is_live: bool,
     pub counts: StreamCounts,
 }
 
+/// What is counted of a room with series, or of all others.
+struct Counted {
+    name: String,
+    is_live: bool,
+    counts: StreamCounts,
+}
+
 impl RoomState {
-    /// The state of a stream now.
+    /// The state of a stream now, with the viewers that are connected.
     pub fn of(stream: &StreamHandle) -> Self {
         Self {
-            room: stream.room().to_string(),
+            room: stream.room().clone(),
             viewers: stream.viewers(),
             is_live: stream.is_live(),
             counts: stream.meters().counts(),
@@ -58,36 +66,55 @@ impl RoomSeries {
         Self { rooms_max, others: Mutex::default() }
     }
 
-    /// Adds the series of the rooms that there are.
-    pub fn add(&self, values: &mut Values<'_>, mut rooms: Vec<(StreamId, RoomState)>) {
+    /// Adds the series of the rooms that there are. `over_hls` are the viewers over HLS, also of rooms without a stream on
+    /// this node, whose segments come from another one.
+    pub fn add(
+        &self,
+        values: &mut Values<'_>,
+        mut rooms: Vec<(StreamId, RoomState)>,
+        over_hls: &HashMap<RoomName, u64>,
+    ) {
         if self.rooms_max == 0 {
             return;
         }
         // The first that came keep their series for as long as they are there.
         rooms.sort_by_key(|(id, _)| *id);
         let others = rooms.split_off(self.rooms_max.min(rooms.len()));
-        let other = RoomState {
-            viewers: others.iter().map(|(_, room)| room.viewers).sum(),
+        let other = Counted {
+            name: OTHER.to_owned(),
             is_live: others.iter().any(|(_, room)| room.is_live),
             counts: self.sum(&others),
-            room: OTHER.to_owned(),
         };
-        let rooms: Vec<_> = rooms.into_iter().map(|(_, room)| room).chain([other]).collect();
-        let series = |value: fn(&RoomState) -> f64| {
-            rooms.iter().map(|room| (labels("room", room.room.clone()), value(room))).collect::<Vec<_>>()
-        };
-        values.gauges(
-            "room_up",
-            "Whether the room has a publisher",
-            series(|room| f64::from(u8::from(room.is_live))),
-        );
-        values.gauges("room_viewers", "Viewers connected to this node", series(|room| room.viewers as f64));
-        let ingest = "Bytes of frames taken from the room's publishers on this node";
-        values.counters("room_ingest_bytes", ingest, series(|room| room.counts.ingest_bytes as f64));
-        let sent = "Bytes of the room's media sent by this node";
-        values.counters("room_sent_bytes", sent, series(|room| room.counts.sent_bytes as f64));
-        let skips = "Times that slow viewers of the room were moved on to a later keyframe";
-        values.counters("room_skips", skips, series(|room| room.counts.skips as f64));
+        values.gauges("room_viewers", "Viewers on this node", self.viewers(&rooms, &others, over_hls));
+        let own = rooms.into_iter().map(|(_, room)| Counted {
+            name: room.room.to_string(),
+            is_live: room.is_live,
+            counts: room.counts,
+        });
+        add_counts(values, &own.chain([other]).collect::<Vec<_>>());
+    }
+
+    /// The viewers of each room with a series of its own, and of the rest. What is left of the series goes to rooms that are
+    /// watched over HLS only.
+    fn viewers(
+        &self,
+        rooms: &[(StreamId, RoomState)],
+        others: &[(StreamId, RoomState)],
+        over_hls: &HashMap<RoomName, u64>,
+    ) -> Vec<(Labels, f64)> {
+        let mut over_hls: BTreeMap<_, _> =
+            over_hls.iter().map(|(room, viewers)| (room.as_str(), *viewers)).collect();
+        let mut of_room =
+            |room: &RoomState| room.viewers + over_hls.remove(room.room.as_str()).unwrap_or_default();
+        let own: Vec<_> = rooms.iter().map(|(_, room)| (room.room.to_string(), of_room(room))).collect();
+        let mut rest: u64 = others.iter().map(|(_, room)| of_room(room)).sum();
+        let mut over_hls = over_hls.into_iter();
+        let places = self.rooms_max.saturating_sub(own.len());
+        let elsewhere: Vec<_> =
+            over_hls.by_ref().take(places).map(|(room, viewers)| (room.to_owned(), viewers)).collect();
+        rest += over_hls.map(|(_, viewers)| viewers).sum::<u64>();
+        let all = own.into_iter().chain(elsewhere).chain([(OTHER.to_owned(), rest)]);
+        all.map(|(room, viewers)| (labels("room", room), viewers as f64)).collect()
     }
 
     fn sum(&self, rooms: &[(StreamId, RoomState)]) -> StreamCounts {
@@ -103,28 +130,60 @@ impl RoomSeries {
     }
 }
 
+fn add_counts(values: &mut Values<'_>, rooms: &[Counted]) {
+    let series = |value: fn(&Counted) -> f64| {
+        rooms.iter().map(|room| (labels("room", room.name.clone()), value(room))).collect::<Vec<_>>()
+    };
+    values.gauges(
+        "room_up",
+        "Whether the room has a publisher",
+        series(|room| f64::from(u8::from(room.is_live))),
+    );
+    let ingest = "Bytes taken from the room's publishers";
+    values.counters("room_ingest_bytes", ingest, series(|room| room.counts.ingest_bytes as f64));
+    let sent = "Bytes of the room's media sent";
+    values.counters("room_sent_bytes", sent, series(|room| room.counts.sent_bytes as f64));
+    let skips = "Times that slow viewers skipped";
+    values.counters("room_skips", skips, series(|room| room.counts.skips as f64));
+}
+
 #[cfg(test)]
 mod tests {
     use prometheus_client::{encoding::prometheus_text, registry::Registry};
 
     use super::*;
 
-    fn room(id: StreamId, name: &str, ingest_bytes: u64) -> (StreamId, RoomState) {
-        let counts = StreamCounts { ingest_bytes, ..StreamCounts::default() };
-        (id, RoomState { room: name.to_owned(), viewers: 1, is_live: true, counts })
+    fn name(name: &str) -> RoomName {
+        RoomName::new(name).unwrap()
     }
 
-    fn ingest(series: &RoomSeries, rooms: Vec<(StreamId, RoomState)>) -> Vec<(String, u64)> {
+    fn room(id: StreamId, room: &str, ingest_bytes: u64) -> (StreamId, RoomState) {
+        let counts = StreamCounts { ingest_bytes, ..StreamCounts::default() };
+        (id, RoomState { room: name(room), viewers: 1, is_live: true, counts })
+    }
+
+    fn scrape(
+        series: &RoomSeries,
+        rooms: Vec<(StreamId, RoomState)>,
+        over_hls: &[(&str, u64)],
+        metric: &str,
+    ) -> Vec<(String, u64)> {
         let mut registry = Registry::default();
-        series.add(&mut Values(&mut registry), rooms);
+        let over_hls = over_hls.iter().map(|(room, viewers)| (name(room), *viewers)).collect();
+        series.add(&mut Values(&mut registry), rooms, &over_hls);
         let mut text = String::new();
         prometheus_text::encode(&mut text, &registry).unwrap();
-        let values = text.lines().filter_map(|line| line.strip_prefix("room_ingest_bytes_total{room=\""));
+        let prefix = format!("{metric}{{room=\"");
+        let values = text.lines().filter_map(|line| line.strip_prefix(&prefix));
         let value = |line: &str| {
             let (room, value) = line.split_once("\"} ").unwrap();
             (room.to_owned(), value.parse::<f64>().unwrap() as u64)
         };
         values.map(value).collect()
+    }
+
+    fn ingest(series: &RoomSeries, rooms: Vec<(StreamId, RoomState)>) -> Vec<(String, u64)> {
+        scrape(series, rooms, &[], "room_ingest_bytes_total")
     }
 
     fn named(values: &[(&str, u64)]) -> Vec<(String, u64)> {
@@ -147,5 +206,17 @@ mod tests {
             named(&[("a", 1), ("other", 55)])
         );
         assert_eq!(ingest(&series, vec![room(b, "b", 30)]), named(&[("b", 30), ("other", 55)]));
+    }
+
+    #[test]
+    fn viewers_over_hls_count_also_in_rooms_of_other_nodes() {
+        let viewers = |rooms_max, over_hls: &[(&str, u64)]| {
+            let rooms = vec![room(StreamId::unique(), "a", 0), room(StreamId::unique(), "b", 0)];
+            scrape(&RoomSeries::new(rooms_max), rooms, over_hls, "room_viewers")
+        };
+        assert_eq!(viewers(1, &[("b", 5)]), named(&[("a", 1), ("other", 6)]));
+        let over_hls = [("a", 2), ("d", 4), ("c", 3)];
+        assert_eq!(viewers(3, &over_hls), named(&[("a", 3), ("b", 1), ("c", 3), ("other", 4)]));
+        assert_eq!(viewers(9, &[("c", 3)]), named(&[("a", 1), ("b", 1), ("c", 3), ("other", 0)]));
     }
 }

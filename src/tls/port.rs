@@ -82,8 +82,14 @@ impl<F: Framework> TlsWorker<F> {
             (Ok(Some(TLS_FIRST_BYTE)), Wire::Plain(socket)) => {
                 self.accept_tls(socket, peer, admission).await;
             }
-            (Ok(Some(RTMP_FIRST_BYTE)), wire) => self.port.plain_rtmp.serve(wire, peer, admission),
-            (Ok(Some(_)), wire) => http::refuse_plain(wire, self.port.begin_timeout).await,
+            (Ok(Some(RTMP_FIRST_BYTE)), wire) => {
+                self.port.rtmp.note_refused_plain();
+                self.port.plain_rtmp.serve(wire, peer, admission);
+            }
+            (Ok(Some(_)), wire) => {
+                self.port.rtmp.note_refused_plain();
+                http::refuse_plain(wire, self.port.begin_timeout).await;
+            }
             (Ok(None), _) => {}
             (Err(error), _) => debug!(peer:% = peer, reason:% = error; "no TLS came"),
         }

@@ -34,6 +34,13 @@ pub fn sized_inter(timestamp_ms: u32, number: u32, size_bytes: usize) -> Frame {
     video_frame(timestamp_ms, 0x27, number, size_bytes)
 }
 
+/// An H.264 frame that is shown later than it is decoded, in an order of its own: with B-frames, others are shown before it.
+pub fn shown_later(frame: &Frame, later_ms: u32) -> Frame {
+    let mut payload = frame.payload.to_vec();
+    payload[2..5].copy_from_slice(&later_ms.to_be_bytes()[1..]);
+    Frame { payload: payload.into(), ..frame.clone() }
+}
+
 /// A packet of AAC with `number` in it.
 pub fn audio(timestamp_ms: u32, number: u32) -> Frame {
     let payload = [b"\xaf\x01".as_slice(), &number.to_be_bytes(), b"audio"].concat();

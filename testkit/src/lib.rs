@@ -27,6 +27,7 @@ pub mod socket;
 pub mod stand_in;
 pub mod tls;
 pub mod tools;
+pub mod troubled_rooms;
 pub mod wait;
 pub mod waiting_viewers;
 pub mod whep;

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use serde_json::json;
-use synctv_testkit::{frames, http::request, server::TestServer};
+use synctv_testkit::{frames, http::request, metrics::Scrape, server::TestServer};
 
 use crate::{SECRET, publish, service::Service, token, unix_s};
 
@@ -89,7 +89,7 @@ fn while_it_fails_access_is_closed_but_a_known_yes_still_counts() {
         200 => Some((200, json!({ "cache_s": 0 }).to_string())),
         status => Some((status, String::new())),
     });
-    let server = server(&callback, &[]);
+    let server = server(&callback, &["--metrics-addr", "127.0.0.1:0"]);
     let _publisher = publish(&server, "r").expect("it says yes");
     assert_eq!(request(server.http, "HEAD", "/r.flv?known").status, 200);
     for failure in [500, 302, 429, 0] {
@@ -103,6 +103,12 @@ fn while_it_fails_access_is_closed_but_a_known_yes_still_counts() {
         assert_eq!(answer.header("retry-after"), "5");
         assert_eq!(request(server.http, "HEAD", "/r.flv?known").status, 200, "{failure}");
     }
+    let scrape = Scrape::of(server.metrics());
+    for (outcome, count) in [("ok", 2.0), ("denied", 0.0), ("error", 6.0), ("timeout", 2.0)] {
+        let sample = format!("synctv_auth_callbacks_total{{outcome=\"{outcome}\"}}");
+        assert_eq!(scrape.value(&sample), count, "{outcome}");
+    }
+    assert_eq!(scrape.value("synctv_auth_callback_seconds_count"), 10.0);
 }
 
 #[test]

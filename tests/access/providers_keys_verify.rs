@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
-use synctv_testkit::{server::TestServer, wait::poll_until};
+use synctv_testkit::{metrics::Scrape, server::TestServer, wait::poll_until};
 
 use crate::{publish, service::Service, unix_s};
 
@@ -31,9 +31,10 @@ fn keys_are_fetched_and_fetched_anew_for_a_new_name() {
     let set = Arc::new(Mutex::new(Some((200, key_set("k1")))));
     let served = set.clone();
     let provider = Service::start(move |_| served.lock().unwrap().clone());
-    let server = TestServer::start(&["--token-jwks-url", &provider.url()]);
+    let server = TestServer::start(&["--token-jwks-url", &provider.url(), "--metrics-addr", "127.0.0.1:0"]);
     let try_publish = |kid: &str| publish(&server, &format!("{kid}?token={}", token(kid)));
     let mut publisher = poll_until("the keys are there", || try_publish("k1").ok());
+    assert!(Scrape::of(server.metrics()).value("synctv_auth_jwks_age_seconds") >= 0.0);
     publisher.send(&synctv_testkit::frames::video_header(1));
     assert_eq!(try_publish("k2").expect_err("it is unknown").description, "the token is invalid");
     *set.lock().unwrap() = Some((200, key_set("k2")));
@@ -48,7 +49,8 @@ fn keys_are_fetched_and_fetched_anew_for_a_new_name() {
 #[test]
 fn without_any_keys_nothing_is_decided() {
     let provider = Service::start(|_| None);
-    let server = TestServer::start(&["--token-jwks-url", &provider.url()]);
+    let server = TestServer::start(&["--token-jwks-url", &provider.url(), "--metrics-addr", "127.0.0.1:0"]);
     let refused = publish(&server, &format!("r?token={}", token("k1"))).expect_err("there are no keys");
     assert_eq!(refused.description, "access cannot be decided now, retry");
+    assert_eq!(Scrape::of(server.metrics()).get("synctv_auth_jwks_age_seconds"), None, "there are none");
 }

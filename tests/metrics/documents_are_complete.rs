@@ -4,11 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use synctv_testkit::metrics::Scrape;
 
-use crate::busy_server;
-
-/// Metrics that only a node of a cluster has, or one with TLS.
-const NOT_ALWAYS: [&str; 2] =
-    ["synctv_registry_lease_age_seconds", "synctv_tls_certificate_not_after_seconds"];
+use crate::{NOT_ALWAYS, busy_server};
 
 #[test]
 fn with_every_metric_and_label() {

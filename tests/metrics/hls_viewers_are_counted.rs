@@ -4,12 +4,13 @@ use synctv_testkit::{http::request, metrics::Scrape, server::TestServer, tools};
 
 #[test]
 fn in_metrics_and_in_the_api() {
-    let server = TestServer::with_hls(&["--metrics-addr", "127.0.0.1:0"]);
+    let server = TestServer::with_hls(&["--metrics-addr", "127.0.0.1:0", "--metrics-rooms", "1"]);
     let _push = tools::push_clip(&server, "r");
     server.wait_for_publisher("r");
     server.hls().playlist_when("r", |playlist| !playlist.segments.is_empty());
     let scrape = Scrape::when(server.metrics(), r#"synctv_viewers{protocol="hls"}"#, 1.0);
     assert_eq!(scrape.value(r#"synctv_viewer_joins_total{protocol="hls",outcome="accepted"}"#), 1.0);
+    assert_eq!(scrape.value(r#"synctv_room_viewers{room="r"}"#), 1.0);
     assert!(scrape.value("synctv_hls_segments_total") >= 1.0);
     let playlists = r#"synctv_hls_requests_total{kind="playlist",source="here",code="2xx"}"#;
     assert!(scrape.value(playlists) >= 1.0);

@@ -3,6 +3,7 @@
 use synctv_testkit::{
     http::{request, request_with},
     metrics::Scrape,
+    server::TestServer,
 };
 
 use crate::server;
@@ -20,6 +21,18 @@ fn in_both_formats() {
     assert!(open.text().ends_with("# EOF\n") && !plain.text().contains("# EOF"));
     let names = |text: &str| Scrape::parse(text).names().into_keys().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(names(&plain.text()), names(&open.text()));
+}
+
+/// Maximum size of a scrape without rooms, in bytes.
+const SCRAPE_MAX_BYTES: usize = 16 * 1024;
+
+#[test]
+fn in_few_bytes_while_there_are_no_rooms() {
+    let server = TestServer::with_hls(&["--metrics-addr", "127.0.0.1:0"]);
+    for accept in ["text/plain", "application/openmetrics-text"] {
+        let scrape = request_with(server.metrics(), "GET", "/metrics", &[("Accept", accept)]);
+        assert!(scrape.body.len() <= SCRAPE_MAX_BYTES, "{accept}: {}", scrape.body.len());
+    }
 }
 
 #[test]

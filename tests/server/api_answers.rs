@@ -10,6 +10,8 @@ use synctv_testkit::{
     wait::poll_until,
 };
 
+const ADMIN_TOKEN: &str = "an administrator of the tests, 32 bytes";
+
 fn get(server: &TestServer, path: &str) -> Response {
     request(server.http, "GET", path)
 }
@@ -17,11 +19,16 @@ fn get(server: &TestServer, path: &str) -> Response {
 /// Gets an answer, which has to fit its schema in the description.
 fn answer(server: &TestServer, path: &str, status: u16, schema: &str) -> Value {
     let response = get(server, path);
-    assert_eq!(response.status, status, "{path}: {}", response.text());
+    assert_fits(server, &response, status, schema)
+}
+
+/// Returns an answer's value, which has to fit its schema in the description.
+fn assert_fits(server: &TestServer, response: &Response, status: u16, schema: &str) -> Value {
+    assert_eq!(response.status, status, "{schema}: {}", response.text());
     assert_eq!(response.header("content-type"), "application/json");
     assert_eq!(response.header("cache-control"), "no-store");
     assert_eq!(response.header("access-control-allow-origin"), "*");
-    let value = parsed(&response);
+    let value = parsed(response);
     let description = parsed(&get(server, "/api/openapi.json"));
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -30,7 +37,7 @@ fn answer(server: &TestServer, path: &str, status: u16, schema: &str) -> Value {
     });
     let validator = jsonschema::validator_for(&schema).expect("the description's schemas are valid");
     let errors: Vec<_> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
-    assert!(errors.is_empty(), "{path}: {errors:?} in {value}");
+    assert!(errors.is_empty(), "{schema}: {errors:?} in {value}");
     value
 }
 
@@ -70,7 +77,13 @@ fn nodes_report_their_rooms_to_those_who_may_know() {
     assert_eq!((&node["rooms"][0]["room"], &node["rooms"][0]["is_live"]), (&json!("r"), &json!(true)));
     let nodes = answer(&server, "/api/v1/nodes", 200, "Nodes");
     assert_eq!(nodes["nodes"][0]["node"], "n7");
-    let closed = TestServer::start(&["--admin-token", "an administrator of the tests, 32 bytes"]);
+    assert_eq!(node["rooms"][0].get("address"), None, "anyone may read this");
+    let closed = TestServer::start(&["--admin-token", ADMIN_TOKEN]);
+    let publisher = publish(&closed, "r");
+    let authorization = [("Authorization", &*format!("Bearer {ADMIN_TOKEN}"))];
+    let report = synctv_testkit::http::request_with(closed.http, "GET", "/api/v1/nodes", &authorization);
+    let report = assert_fits(&closed, &report, 200, "Nodes");
+    assert_eq!(report["nodes"][0]["rooms"][0]["address"], publisher.address().to_string());
     for path in ["/api/v1/nodes", "/api/v1/nodes/this"] {
         assert_eq!(get(&closed, path).status, 401, "{path}");
         let pretends = [("Synctv-Pull", "n1 1 00")];

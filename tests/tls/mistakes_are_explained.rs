@@ -4,6 +4,7 @@ use std::io::Write;
 
 use synctv_testkit::{
     http::request,
+    metrics::Scrape,
     rtmp::{Client, RtmpPeer},
     socket::{dial, read_to_close},
     tls::TestAuthority,
@@ -17,10 +18,12 @@ const TLS_BEGINNING: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 #[test]
 fn plain_http_on_the_tls_port_gets_the_address_that_was_meant() {
     let authority = TestAuthority::new();
-    let server = start(&authority, &[]);
+    let server = start(&authority, &["--metrics-addr", "127.0.0.1:0"]);
     let answer = request(server.tls(), "GET", "/r.flv");
     assert_eq!((answer.status, &answer.json()["error"]), (400, &"tls_required".into()), "{answer:?}");
     assert!(answer.text().contains("this port speaks TLS: https://"), "{answer:?}");
+    let refused = r#"synctv_connections_refused_total{port="tls",reason="plain"}"#;
+    assert_eq!(Scrape::of(server.metrics()).value(refused), 1.0);
 }
 
 #[test]

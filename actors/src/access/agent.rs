@@ -11,7 +11,6 @@ use actix::{
     Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture,
 };
 use log::{info, warn};
-use synctv_media::access::Refusal;
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout},
@@ -19,11 +18,12 @@ use tokio::{
 
 use self::{client::ServiceClient, event_queue::EventQueue};
 use super::{
-    callback_message::{Approval, Question, read_answer},
+    callback_message::{Answer, Question, Unanswered, read_answer},
     events::Event,
     service_url::ServiceUrl,
     tokens::KeySet,
 };
+use crate::metrics::Age;
 
 /// Questions that are asked at once. Further ones wait for their turn.
 const QUESTIONS_MAX: usize = 64;
@@ -48,6 +48,8 @@ const KEYS_MAX_BYTES: usize = 128 * 1024;
 pub(super) struct AgentSettings {
     /// The identity provider's key set, and where its keys go.
     pub keys: Option<(ServiceUrl, Arc<KeySet>)>,
+    /// The time since keys were fetched.
+    pub keys_age: Age,
     /// The callback, and how long it may take.
     pub callback: Option<(ServiceUrl, Duration)>,
     /// The receiver of events.
@@ -89,7 +91,7 @@ struct KeysState {
 }
 
 #[derive(Message)]
-#[rtype(result = "Result<Approval, Refusal>")]
+#[rtype(result = "Answer")]
 struct Ask(Question);
 
 #[derive(Message)]
@@ -108,9 +110,9 @@ impl AgentHandle {
         }))
     }
 
-    /// Asks the callback. No answer is a refusal.
-    pub async fn ask(&self, question: Question) -> Result<Approval, Refusal> {
-        self.0.send(Ask(question)).await.unwrap_or(Err(Refusal::Unavailable))
+    /// Asks the callback.
+    pub async fn ask(&self, question: Question) -> Answer {
+        self.0.send(Ask(question)).await.unwrap_or(Err(Unanswered::Failed))
     }
 
     /// Queues a report. It is dropped if too many wait.
@@ -136,7 +138,8 @@ impl AccessAgent {
         self.keys.fetched = Some(Instant::now());
         let (client, url, keys) = (self.client.clone(), url.clone(), keys.clone());
         let fetched = async move {
-            let answer = client.get(&url, KEYS_TIMEOUT, KEYS_MAX_BYTES).await?;
+            let answer =
+                client.get(&url, KEYS_TIMEOUT, KEYS_MAX_BYTES).await.map_err(|error| error.to_string())?;
             match answer.status {
                 200 => keys.replace(&answer.body).map_err(ToOwned::to_owned),
                 status => Err(format!("it answers with status {status}")),
@@ -149,7 +152,10 @@ impl AccessAgent {
         self.keys.is_fetching = false;
         let was_failing = std::mem::replace(&mut self.keys.is_failing, fetched.is_err());
         match fetched {
-            Ok(keys) => info!(keys = keys; "token keys fetched"),
+            Ok(keys) => {
+                self.settings.keys_age.note();
+                info!(keys = keys; "token keys fetched");
+            }
             Err(reason) if !was_failing => {
                 warn!(setting = "TOKEN_JWKS_URL", reason = reason.as_str(); "token keys cannot be fetched");
             }
@@ -170,28 +176,24 @@ impl Actor for AccessAgent {
 }
 
 impl Handler<Ask> for AccessAgent {
-    type Result = ResponseFuture<Result<Approval, Refusal>>;
+    type Result = ResponseFuture<Answer>;
 
     fn handle(&mut self, Ask(question): Ask, _: &mut Self::Context) -> Self::Result {
         let Some((url, patience)) = self.settings.callback.clone() else {
-            return Box::pin(std::future::ready(Err(Refusal::Unavailable)));
+            return Box::pin(std::future::ready(Err(Unanswered::Failed)));
         };
         let (client, turns) = (self.client.clone(), self.turns.clone());
         Box::pin(async move {
             let Ok(Ok(_turn)) = timeout(patience, turns.acquire()).await else {
-                return Err(Refusal::Unavailable);
+                return Err(Unanswered::Late);
             };
             match client.post(&url, &question, patience, ANSWER_MAX_BYTES).await {
-                Ok(answer) => {
-                    let read = read_answer(answer.status, &answer.body);
-                    if read == Err(Refusal::Unavailable) {
-                        warn!(setting = "AUTH_URL", status = answer.status; "access callback failed");
-                    }
-                    read
-                }
-                Err(reason) => {
-                    warn!(setting = "AUTH_URL", reason = reason.as_str(); "access callback failed");
-                    Err(Refusal::Unavailable)
+                Ok(answer) => read_answer(answer.status, &answer.body).inspect_err(|_| {
+                    warn!(setting = "AUTH_URL", status = answer.status; "access callback failed");
+                }),
+                Err(error) => {
+                    warn!(setting = "AUTH_URL", reason:% = error; "access callback failed");
+                    Err(if error.is_timeout() { Unanswered::Late } else { Unanswered::Failed })
                 }
             }
         })

@@ -15,13 +15,10 @@ use tokio::time::Instant;
 
 use super::{
     agent::AgentHandle,
-    callback_message::{Approval, Question, YES_MAX},
+    callback_message::{Approval, Question, YES_MAX, outcome},
     request::AccessRequest,
 };
-use crate::{
-    bounded_cache::BoundedCache,
-    metrics::{AccessMetrics, CallbackOutcome},
-};
+use crate::{bounded_cache::BoundedCache, metrics::AccessMetrics};
 
 /// The time that a no counts.
 const NO_FRESH: Duration = Duration::from_secs(5);
@@ -69,10 +66,10 @@ impl Callback {
         let answer = self.agent.ask(self.question(action, request)).await;
         let now = Instant::now();
         self.metrics.callback.observe(now - asked);
-        self.metrics.callbacks.get(CallbackOutcome::of(&answer)).inc();
-        if answer == Err(Refusal::Unavailable) {
+        self.metrics.callbacks.get(outcome(&answer)).inc();
+        let Ok(answer) = answer else {
             return self.stand_in(&key, now).ok_or(Refusal::Unavailable);
-        }
+        };
         self.remember(key, answer.clone(), now);
         answer
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use synctv_media::access::Refusal;
 
+use crate::metrics::CallbackOutcome;
+
 /// The time that a yes counts if the callback does not say.
 const YES_FRESH: Duration = Duration::from_secs(5);
 
@@ -37,6 +39,18 @@ pub(super) struct Approval {
     pub fresh_for: Duration,
 }
 
+/// The end of a request to the callback.
+pub(super) type Answer = Result<Result<Approval, Refusal>, Unanswered>;
+
+/// The reason that the callback decided nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// Its time was over.
+    Late,
+    /// It could not be reached, or its answer is none.
+    Failed,
+}
+
 #[derive(Deserialize)]
 struct ApprovalBody {
     until: Option<u64>,
@@ -50,14 +64,24 @@ struct DenialBody {
 }
 
 /// Reads an answer of the callback.
-pub(super) fn read_answer(status: u16, body: &[u8]) -> Result<Approval, Refusal> {
+pub(super) fn read_answer(status: u16, body: &[u8]) -> Answer {
     match status {
-        200..=299 => Ok(approval(body)),
-        401 | 403 => Err(match serde_json::from_slice::<DenialBody>(body) {
+        200..=299 => Ok(Ok(approval(body))),
+        401 | 403 => Ok(Err(match serde_json::from_slice::<DenialBody>(body) {
             Ok(denial) => Refusal::denied(&denial.message),
             Err(_) => Refusal::NotAllowed,
-        }),
-        _ => Err(Refusal::Unavailable),
+        })),
+        _ => Err(Unanswered::Failed),
+    }
+}
+
+/// Returns the outcome under which a request is counted.
+pub(super) fn outcome(answer: &Answer) -> CallbackOutcome {
+    match answer {
+        Ok(Ok(_)) => CallbackOutcome::Ok,
+        Ok(Err(_)) => CallbackOutcome::Denied,
+        Err(Unanswered::Failed) => CallbackOutcome::Error,
+        Err(Unanswered::Late) => CallbackOutcome::Timeout,
     }
 }
 
@@ -78,16 +102,16 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_by_its_status() {
-        let yes = |body: &str| read_answer(200, body.as_bytes()).unwrap();
+        let yes = |body: &str| read_answer(200, body.as_bytes()).unwrap().unwrap();
         assert_eq!(yes(""), Approval { fresh_for: YES_FRESH, ..Approval::default() });
         assert_eq!(yes("OK"), yes(""));
         let limited = yes(r#"{"until": 100, "cache_s": 9000, "max": 2, "more": []}"#);
         let expected = Approval { until_unix_s: Some(100), connections_max: Some(2), fresh_for: YES_MAX };
         assert_eq!(limited, expected);
-        assert_eq!(read_answer(401, b"go away"), Err(Refusal::NotAllowed));
-        assert_eq!(read_answer(403, br#"{"message":"no"}"#), Err(Refusal::Denied("no".to_owned())));
+        assert_eq!(read_answer(401, b"go away"), Ok(Err(Refusal::NotAllowed)));
+        assert_eq!(read_answer(403, br#"{"message":"no"}"#), Ok(Err(Refusal::Denied("no".to_owned()))));
         for status in [302, 404, 429, 500, 503] {
-            assert_eq!(read_answer(status, b"{}"), Err(Refusal::Unavailable), "{status}");
+            assert_eq!(read_answer(status, b"{}"), Err(Unanswered::Failed), "{status}");
         }
     }
 }

@@ -61,15 +61,16 @@ impl Gatekeeper {
         let (has_callback, has_events) = (settings.callback.is_some(), settings.events.is_some());
         let has_administrators = settings.admin_token.is_some();
         let has_sessions = settings.policy != Policy::OPEN || has_events || has_administrators;
+        let metrics = AccessMetrics::default();
         let agent = AgentSettings {
             keys: settings.token_keys.zip(keys),
+            keys_age: metrics.keys.clone(),
             callback: settings.callback,
             events: settings.events,
             node: nodes.node().to_owned(),
         };
         let agent = agent.is_needed().then(|| AgentHandle::start(agent));
         let of_callback = agent.clone().filter(|_| has_callback);
-        let metrics = AccessMetrics::default();
         Self(Arc::new(Inner {
             judge,
             callback: of_callback.map(|agent| Callback::new(agent, nodes.node(), metrics.clone())),
@@ -98,13 +99,24 @@ impl Gatekeeper {
     }
 
     /// Returns `true` if anyone may list the rooms.
-    pub fn is_list_open(&self) -> bool {
+    fn is_list_open(&self) -> bool {
         self.0.judge.policy.is_open(Action::List)
+    }
+
+    /// Reports whether a callback decides where no token does.
+    pub fn has_callback(&self) -> bool {
+        self.0.callback.is_some()
     }
 
     /// Reports whether anything can be administered.
     pub fn has_administrators(&self) -> bool {
         self.0.has_administrators
+    }
+
+    /// Reports whether anyone may read reports of nodes. They are for administrators, unless anyone may list the rooms and
+    /// there are no administrators; then they have nothing that identifies a person.
+    pub fn are_reports_open(&self) -> bool {
+        self.is_list_open() && !self.has_administrators()
     }
 
     /// Decides whether a client may publish.
@@ -213,7 +225,8 @@ impl Gatekeeper {
         self.0.metrics.note(action, &granted);
         match granted {
             Ok((session, who)) => {
-                Ok(Grant::new(request.room, Some(request.peer.ip().into()), session).known_as(who))
+                let grant = Grant::new(request.room, Some(request.peer.ip().into()), session);
+                Ok(grant.known_as(who).at_peer(request.peer))
             }
             Err(refusal) => Err(self.refused(action, request, refusal).await),
         }

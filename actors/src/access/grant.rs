@@ -1,6 +1,6 @@
 //! Proofs that access was decided.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, net::SocketAddr};
 
 use synctv_media::{
     access::{AddressKey, Confidential},
@@ -29,17 +29,24 @@ pub struct Grant<Action> {
     session: Option<Session>,
     /// A publisher, recognisable when it comes back.
     who: Option<Confidential>,
+    /// A publisher's address.
+    peer: Option<SocketAddr>,
     action: PhantomData<fn() -> Action>,
 }
 
 impl<Action> Grant<Action> {
     pub(super) fn new(room: &RoomName, address: Option<AddressKey>, session: Option<Session>) -> Self {
-        Self { room: room.clone(), address, session, who: None, action: PhantomData }
+        Self { room: room.clone(), address, session, who: None, peer: None, action: PhantomData }
     }
 
     /// The grant, with what its publisher is recognised by.
     pub(crate) fn known_as(self, who: Option<Confidential>) -> Self {
         Self { who, ..self }
+    }
+
+    /// The grant, with the address that its publisher connects from.
+    pub(crate) fn at_peer(self, peer: SocketAddr) -> Self {
+        Self { peer: Some(peer), ..self }
     }
 
     /// A grant that was not decided on.
@@ -69,6 +76,11 @@ impl<Action> Grant<Action> {
         self.who.as_ref()
     }
 
+    /// The address that its publisher connects from, if it is known.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
     /// Begins what was granted. The session is to be kept for as long as that lasts, and asked whether it was cut; there
     /// is none if nothing can cut it.
     pub fn begin(self) -> Option<Session> {
@@ -80,7 +92,7 @@ impl<Action> Grant<Action> {
 impl From<Grant<ToPull>> for Grant<ToPlay> {
     fn from(pull: Grant<ToPull>) -> Self {
         let Grant { room, address, session, .. } = pull;
-        Self { room, address, session, who: None, action: PhantomData }
+        Self { room, address, session, who: None, peer: None, action: PhantomData }
     }
 }
 

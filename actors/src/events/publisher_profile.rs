@@ -1,6 +1,6 @@
-//! A stream's knowledge of its publisher, for the day on which the publisher has to go to another node.
+//! A stream's knowledge of its publisher, for operators, and for the day on which the publisher has to go to another node.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use synctv_media::access::Confidential;
 
@@ -8,12 +8,14 @@ use synctv_media::access::Confidential;
 /// 8 to 10 s.
 pub const MOVE_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// A publisher, as far as its stream needs to know it to move it.
+/// A publisher, as far as its stream needs to know it.
 #[derive(Debug, Clone, Default)]
 pub struct PublisherProfile {
     /// The publisher, recognisable when it comes back, also on another node. It may be a credential. Without it, the room
     /// is not reserved for anyone.
     pub who: Option<Confidential>,
+    /// The address that it connects from.
+    pub peer: Option<SocketAddr>,
     /// The way in which it comes to publish elsewhere.
     pub relocation: Relocation,
 }

@@ -4,6 +4,7 @@ use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use synctv_media::access::{Action, Refusal};
 
 use super::{
+    age::Age,
     histogram::Histogram,
     label::{Label, label},
     labelled::Labelled,
@@ -53,8 +54,10 @@ label!(
         Ok = "ok",
         /// The service denied.
         Denied = "denied",
-        /// The service did not answer as it should, or not in time.
+        /// The service did not answer as it should.
         Error = "error",
+        /// The service did not answer in time.
+        Timeout = "timeout",
     }
 );
 
@@ -67,6 +70,8 @@ pub struct AccessMetrics {
     pub callbacks: Labelled<CallbackOutcome, Counter>,
     /// The time that they took.
     pub callback: Histogram,
+    /// The time since the keys of `TOKEN_JWKS_URL` were fetched.
+    pub keys: Age,
 }
 
 impl Default for AccessMetrics {
@@ -75,6 +80,7 @@ impl Default for AccessMetrics {
             decisions: Labelled::default(),
             callbacks: Labelled::default(),
             callback: Histogram::new(CALLBACK_BOUNDS_S),
+            keys: Age::start(),
         }
     }
 }
@@ -90,26 +96,18 @@ impl DecisionOutcome {
     }
 }
 
-impl CallbackOutcome {
-    /// Returns the outcome of a request that ended with this.
-    pub(crate) fn of<T>(answer: &Result<T, Refusal>) -> Self {
-        match answer {
-            Ok(_) => Self::Ok,
-            Err(Refusal::Unavailable) => Self::Error,
-            Err(_) => Self::Denied,
-        }
-    }
-}
-
 impl AccessMetrics {
     /// Counts a decision.
     pub(crate) fn note<T>(&self, action: Action, decided: &Result<T, Refusal>) {
         self.decisions.get((action, DecisionOutcome::of(decided))).inc();
     }
 
-    /// Registers them under their names.
-    pub fn register(&self, registry: &mut Registry) {
+    /// Registers them under their names, those of `AUTH_URL` if it is set.
+    pub fn register(&self, registry: &mut Registry, has_callback: bool) {
         registry.register("auth_decisions", "Decisions on access", self.decisions.clone());
+        if !has_callback {
+            return;
+        }
         registry.register("auth_callbacks", "Requests to AUTH_URL", self.callbacks.clone());
         registry.register("auth_callback_seconds", "Answer times of AUTH_URL", self.callback.clone());
     }

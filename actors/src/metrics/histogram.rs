@@ -84,6 +84,11 @@ impl EncodeMetric for Histogram {
     fn metric_type(&self) -> MetricType {
         MetricType::Histogram
     }
+
+    /// A histogram is a dozen lines: it is left out of scrapes until something was counted.
+    fn is_empty(&self) -> bool {
+        self.is_unused()
+    }
 }
 
 #[cfg(test)]

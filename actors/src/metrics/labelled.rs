@@ -11,33 +11,47 @@ use super::{histogram::Histogram, label::Label};
 
 /// A metric that can be one of several under one name.
 pub trait Series: EncodeMetric {
-    /// Returns `true` if it is left out of a scrape. A histogram is a dozen lines: one is left out until it is used.
-    fn is_left_out(&self) -> bool {
-        false
+    /// Returns `true` if it has counted nothing.
+    fn is_zero(&self) -> bool;
+}
+
+impl Series for Counter {
+    fn is_zero(&self) -> bool {
+        self.get() == 0
     }
 }
 
-impl Series for Counter {}
-
-impl Series for Gauge {}
+impl Series for Gauge {
+    fn is_zero(&self) -> bool {
+        self.get() == 0
+    }
+}
 
 impl Series for Histogram {
-    fn is_left_out(&self) -> bool {
+    fn is_zero(&self) -> bool {
         self.is_unused()
     }
 }
 
 /// One metric for each value of a label, all of which exist from the start: `rate()` misses the first event of a series
-/// that begins with it. Clones share their metrics.
+/// that begins with it. Histograms are the exception, as each is a dozen lines. Clones share their metrics.
 pub struct Labelled<L, M> {
     metrics: Arc<[M]>,
+    /// Names and values of labels whose series begin with their first event.
+    rare: &'static [(&'static str, &'static str)],
     label: PhantomData<fn(L)>,
 }
 
 impl<L: Label, M> Labelled<L, M> {
     /// Makes the metrics.
     pub fn with(make: impl Fn() -> M) -> Self {
-        Self { metrics: (0..L::COUNT).map(|_| make()).collect(), label: PhantomData }
+        Self { metrics: (0..L::COUNT).map(|_| make()).collect(), rare: &[], label: PhantomData }
+    }
+
+    /// Leaves series with one of these labels, by name and value, out of scrapes until something happens: most nodes never
+    /// have any of them.
+    pub fn with_rare(self, rare: &'static [(&'static str, &'static str)]) -> Self {
+        Self { rare, ..self }
     }
 
     /// Returns the metric of a value.
@@ -54,7 +68,7 @@ impl<L: Label, M: Default> Default for Labelled<L, M> {
 
 impl<L, M> Clone for Labelled<L, M> {
     fn clone(&self) -> Self {
-        Self { metrics: self.metrics.clone(), label: PhantomData }
+        Self { metrics: self.metrics.clone(), rare: self.rare, label: PhantomData }
     }
 }
 
@@ -66,11 +80,18 @@ impl<L, M> fmt::Debug for Labelled<L, M> {
 
 impl<L: Label, M: Series> EncodeMetric for Labelled<L, M> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let series = self.metrics.iter().enumerate().filter(|(_, metric)| !metric.is_left_out());
-        for (index, metric) in series {
-            metric.encode(encoder.encode_family(&L::pairs_at(index))?)?;
+        for (index, metric) in self.metrics.iter().enumerate() {
+            let labels = L::pairs_at(index);
+            let begins_later = metric.is_empty() || labels.iter().any(|label| self.rare.contains(label));
+            if !(begins_later && metric.is_zero()) {
+                metric.encode(encoder.encode_family(&labels)?)?;
+            }
         }
         Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.metrics.iter().all(EncodeMetric::is_empty)
     }
 
     fn metric_type(&self) -> MetricType {
@@ -95,21 +116,41 @@ mod tests {
         Size, "size" { Small = "small", Large = "large" }
     );
 
+    /// The samples of a metric.
+    fn samples(metric: impl EncodeMetric + fmt::Debug + Send + Sync + 'static) -> Vec<String> {
+        let mut registry = Registry::default();
+        registry.register("eaten", "Fruit", metric);
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &registry).unwrap();
+        text.lines().filter(|line| !line.starts_with('#')).map(ToOwned::to_owned).collect()
+    }
+
     #[test]
     fn every_pair_of_values_has_a_series_from_the_start() {
         let counters: Labelled<(Fruit, Size), Counter> = Labelled::default();
         counters.get((Fruit::Pear, Size::Small)).inc_by(7);
-        let mut registry = Registry::default();
-        registry.register("eaten", "Fruit", counters);
-        let mut text = String::new();
-        prometheus_text::encode(&mut text, &registry).unwrap();
-        let values: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
         let expected = [
             r#"eaten_total{fruit="apple",size="small"} 0"#,
             r#"eaten_total{fruit="apple",size="large"} 0"#,
             r#"eaten_total{fruit="pear",size="small"} 7"#,
             r#"eaten_total{fruit="pear",size="large"} 0"#,
         ];
-        assert_eq!(values, expected);
+        assert_eq!(samples(counters), expected);
+    }
+
+    #[test]
+    fn rare_values_and_histograms_begin_with_their_first_event() {
+        let counters: Labelled<(Fruit, Size), Counter> = Labelled::default().with_rare(&[("size", "large")]);
+        counters.get((Fruit::Pear, Size::Large)).inc();
+        let expected = [
+            r#"eaten_total{fruit="apple",size="small"} 0"#,
+            r#"eaten_total{fruit="pear",size="small"} 0"#,
+            r#"eaten_total{fruit="pear",size="large"} 1"#,
+        ];
+        assert_eq!(samples(counters), expected);
+        let histograms: Labelled<Fruit, Histogram> = Labelled::with(|| Histogram::new(&[1.0]));
+        assert_eq!(samples(histograms.clone()), [""; 0]);
+        histograms.get(Fruit::Pear).observe(std::time::Duration::from_millis(1));
+        assert_eq!(samples(histograms).len(), 4);
     }
 }

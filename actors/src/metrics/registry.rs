@@ -1,20 +1,11 @@
 //! The registry's requests to its store.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
-
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::Registry,
 };
 
-use super::{histogram::Histogram, label::label, labelled::Labelled};
-use crate::clock::SteadyClock;
+use super::{age::Age, histogram::Histogram, label::label, labelled::Labelled};
 
 /// The bounds of a store's answer, in seconds.
 const BOUNDS_S: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0];
@@ -60,33 +51,8 @@ pub struct RegistryMetrics {
     pub claims_lost: Counter,
     /// Claims that the node has.
     pub claims: Gauge,
-    /// The age of its lease.
-    pub lease: LeaseAge,
-}
-
-/// The time since the node's lease was renewed. Clones share it.
-#[derive(Debug, Clone)]
-pub struct LeaseAge {
-    clock: SteadyClock,
-    /// 0 as long as it was not.
-    renewed_ms: Arc<AtomicU64>,
-}
-
-impl LeaseAge {
-    fn start() -> Self {
-        Self { clock: SteadyClock::start(), renewed_ms: Arc::default() }
-    }
-
-    /// Notes that the lease was renewed just now.
-    pub(crate) fn note_renewal(&self) {
-        self.renewed_ms.store(self.clock.now_ms().max(1), Ordering::Relaxed);
-    }
-
-    /// Returns the time since the last renewal; `None` if there was none, as on a node that is alone.
-    pub fn get(&self) -> Option<Duration> {
-        let renewed_ms = self.renewed_ms.load(Ordering::Relaxed);
-        (renewed_ms > 0).then(|| Duration::from_millis(self.clock.now_ms().saturating_sub(renewed_ms)))
-    }
+    /// The time since the node's lease was renewed: never, on a node that is alone.
+    pub lease: Age,
 }
 
 impl Default for RegistryMetrics {
@@ -96,7 +62,7 @@ impl Default for RegistryMetrics {
             request: Labelled::with(|| Histogram::new(BOUNDS_S)),
             claims_lost: Counter::default(),
             claims: Gauge::default(),
-            lease: LeaseAge::start(),
+            lease: Age::start(),
         }
     }
 }

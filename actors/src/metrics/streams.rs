@@ -38,6 +38,12 @@ label!(
     }
 );
 
+/// Nodes that are alone are not pulled from.
+const PULL: (&str, &str) = ("protocol", ViewerProtocol::Pull.as_str());
+
+/// Viewers over HLS leave without a word.
+const HLS: (&str, &str) = ("protocol", ViewerProtocol::Hls.as_str());
+
 label!(
     /// The answer to a request to publish.
     PublishOutcome, "outcome" {
@@ -129,8 +135,32 @@ label!(
         Kicked = "kicked",
         /// The time that its token allows is over.
         Expired = "expired",
+        /// The node drains.
+        Drained = "drained",
         /// It violated the protocol.
         Error = "error",
+    }
+);
+
+label!(
+    /// The way in which a draining node sends a publisher to another one.
+    MoveHow, "how" {
+        /// It is asked to publish on a new connection.
+        Request = "request",
+        /// Its connection is closed at the best moment.
+        Close = "close",
+    }
+);
+
+label!(
+    /// The end of a publisher's move, as the draining node sees it.
+    MoveOutcome, "outcome" {
+        /// Its media came from another node.
+        Moved = "moved",
+        /// It did not leave as it was asked to, or its viewers waited in vain.
+        Expired = "expired",
+        /// It left while no viewer watched here, so that the node did not look for it.
+        Unwatched = "unwatched",
     }
 );
 
@@ -163,6 +193,10 @@ pub struct StreamMetrics {
     pub ingest_pauses: Counter,
     /// The time from a publisher's last frame to the next publisher's first one, where viewers waited.
     pub publisher_gap: Histogram,
+    /// Publishers that a drain sent to other nodes.
+    pub moves: Labelled<(MoveHow, MoveOutcome), Counter>,
+    /// The gap of those that were moved, as viewers on this node saw it.
+    pub move_gap: Histogram,
     /// Viewers that are connected. Other nodes' pulls are counted as well, under their own protocol.
     pub viewers: Labelled<ViewerProtocol, Gauge>,
     /// Requests to watch.
@@ -199,6 +233,8 @@ impl Default for StreamMetrics {
             unreadable_frames: Counter::default(),
             ingest_pauses: Counter::default(),
             publisher_gap: Histogram::new(GAP_BOUNDS_S),
+            moves: Labelled::default(),
+            move_gap: Histogram::new(GAP_BOUNDS_S),
             viewers: Labelled::default(),
             joins: Labelled::default(),
             leaves: Labelled::default(),
@@ -220,7 +256,7 @@ impl StreamMetrics {
     pub fn register(&self, registry: &mut Registry) {
         self.register_publishers(registry);
         self.register_viewers(registry);
-        let opens = "Attempts to fetch a room from the node that publishes it";
+        let opens = "Attempts to fetch rooms from other nodes";
         registry.register("pull_opens", opens, self.pull_opens.clone());
         registry.register("pull_open_seconds", "Time that origins took to answer", self.pull_open.clone());
     }
@@ -232,22 +268,26 @@ impl StreamMetrics {
         registry.register("ingest_frames", "Frames taken from publishers", self.ingest_frames.clone());
         let unreadable = "Frames left out because they cannot be read";
         registry.register("ingest_unreadable_frames", unreadable, self.unreadable_frames.clone());
-        let pauses = "Times that a publisher was held back because its stream could not follow";
+        let pauses = "Times that publishers were held back";
         registry.register("ingest_pauses", pauses, self.ingest_pauses.clone());
-        let gap = "Time from a publisher's last frame to the next one's first, where viewers waited";
+        let gap = "Time without frames between two publishers";
         registry.register("publisher_gap_seconds", gap, self.publisher_gap.clone());
+        registry.register("moves", "Publishers that a drain sent to other nodes", self.moves.clone());
+        let gap = "Gap of moved publishers, as viewers of this node saw it";
+        registry.register("move_gap_seconds", gap, self.move_gap.clone());
     }
 
     fn register_viewers(&self, registry: &mut Registry) {
-        registry.register("viewer_joins", "Requests to watch", self.joins.clone());
-        registry.register("viewer_leaves", "Viewers that are no longer served", self.leaves.clone());
-        let first = "Time from a request to watch to the first media in the socket";
+        let joins = self.joins.clone().with_rare(&[PULL]);
+        registry.register("viewer_joins", "Requests to watch", joins);
+        let leaves = self.leaves.clone().with_rare(&[PULL, HLS]);
+        registry.register("viewer_leaves", "Viewers no longer served", leaves);
+        let first = "Time from a request to the first media in the socket";
         registry.register("first_frame_seconds", first, self.first_frame.clone());
-        let send =
-            "Time from a frame's last byte read to the last viewer's send, once for each flush and thread";
+        let send = "Time from a frame's last byte read to the last viewer's send";
         registry.register("publish_to_send_seconds", send, self.publish_to_send.clone());
         registry.register("sent_bytes", "Bytes of media sent", self.sent_bytes.clone());
-        let skips = "Times that slow viewers were moved on to a later keyframe";
+        let skips = "Times that slow viewers skipped to a later keyframe";
         registry.register("viewer_skips", skips, self.skips.clone());
         registry.register(
             "viewer_dropped_tags",

@@ -23,11 +23,12 @@ use synctv_media::stream::{
 use tokio::{sync::watch, time::Instant};
 
 use super::{
+    absence::Absence,
     flush_timer::FlushTimer,
     ingest::{Admission, Ingest},
     messages::{Attach, Detach, GetStats, Join, Leave, Media, Publication, PublishError},
     meters::{IngestTally, StreamMeters},
-    stats::StatsMeter,
+    stats::{StatsMeter, StreamStats},
     subscribers::Subscribers,
     succession::Succession,
 };
@@ -38,6 +39,7 @@ use crate::{
         Arrival, EndReason, Evicted, PublisherEvent, PublisherId, PublisherProfile, Source, StreamEnded,
         StreamEvent, StreamId, StreamSettings, StreamState, SubscriberRole,
     },
+    metrics::MoveHow,
 };
 
 /// Time that a new stream waits for the publisher that it was started for.
@@ -75,8 +77,7 @@ pub struct StreamActor {
     tally: IngestTally,
     /// When the newest frame was read.
     received: Instant,
-    /// When the newest frame before a gap was read, if viewers wait for the next one.
-    gap_since: Option<Instant>,
+    absence: Absence,
 }
 
 impl StreamActor {
@@ -114,7 +115,7 @@ impl StreamActor {
             meters,
             tally: IngestTally::default(),
             received: Instant::now(),
-            gap_since: None,
+            absence: Absence::default(),
             settings,
         }
     }
@@ -199,7 +200,8 @@ impl StreamActor {
         self.end_publication(ctx);
         // No viewer has seen anything that could go on.
         let is_blank = self.batcher.newest_ms().is_none();
-        self.gap_since = (!is_blank && self.subscribers.are_watching()).then_some(self.received);
+        let last_frame = (!is_blank && self.subscribers.are_watching()).then_some(self.received);
+        self.absence.begin(last_frame, self.meters.node());
         let vacant = Ingest::vacant(if is_blank { Duration::ZERO } else { self.settings.grace });
         if let Ingest::Published { claim, .. } = std::mem::replace(&mut self.ingest, vacant) {
             self.registry.release(claim);
@@ -314,6 +316,7 @@ impl Actor for StreamActor {
             events.do_send(PublisherEvent::Evicted(Evicted::StreamGone));
             self.registry.release(claim);
         }
+        self.absence.give_up(self.meters.node());
         self.subscribers.end(EndReason::PublisherLeft);
         self.directory.do_send(StreamEnded { room: self.room.clone(), id: self.id });
         if self.state() != StreamState::Starting {
@@ -356,6 +359,9 @@ impl Handler<Detach> for StreamActor {
 
     fn handle(&mut self, Detach(publisher): Detach, ctx: &mut Self::Context) {
         if self.ingest.is_publisher(publisher) {
+            if self.ingest.is_asked_to_move() {
+                self.absence.announce_move(MoveHow::Request);
+            }
             self.become_vacant(ctx);
         }
     }
@@ -406,7 +412,8 @@ impl Handler<GetStats> for StreamActor {
 
     fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
         let is_fed = matches!(self.state(), StreamState::Live(_));
-        MessageResult(self.stats.report(&self.batcher, &self.gops, is_fed))
+        let stats = self.stats.report(&self.batcher, &self.gops, is_fed);
+        MessageResult(StreamStats { publisher: self.ingest.publisher_address(), ..stats })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The source of a stream's media: a publisher, a puller, or none.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use actix::Recipient;
 use tokio::time::Instant;
@@ -66,6 +66,19 @@ impl Ingest {
 
     pub fn is_publisher(&self, id: PublisherId) -> bool {
         matches!(self, Self::Published { publisher, .. } if *publisher == id)
+    }
+
+    /// Returns the address of a publisher of this node.
+    pub fn publisher_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Published { profile, .. } => profile.peer,
+            Self::Vacant { .. } | Self::Pulled(_) => None,
+        }
+    }
+
+    /// Returns whether the publisher was asked to publish elsewhere.
+    pub fn is_asked_to_move(&self) -> bool {
+        matches!(self, Self::Published { is_asked_to_move: true, .. })
     }
 
     pub fn is_puller(&self, id: PullerId) -> bool {

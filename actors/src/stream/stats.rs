@@ -1,8 +1,11 @@
 //! Statistics of a stream, for the API.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use synctv_media::{
@@ -23,6 +26,8 @@ const KEYFRAME_INTERVAL_WARN_MS: i64 = 4_000;
 pub struct StreamStats {
     /// The node that it is pulled from, or was last. `None` if its last publisher is one of this node.
     pub origin: Option<String>,
+    /// The address of its publisher, while that is one of this node.
+    pub publisher: Option<SocketAddr>,
     /// When its publisher came, in milliseconds since 1970, UTC. `None` while it waits for one.
     pub since_unix_ms: Option<u64>,
     /// The codec of its video, if any comes.
@@ -89,12 +94,13 @@ impl StatsMeter {
         self.bitrate.add(self.clock.now_ms(), size_bytes);
     }
 
-    /// Describes a stream with this media. What only a publisher can have is left out while there is none.
+    /// Describes a stream with this media, but for its publisher. What only a publisher can have is left out while there is none.
     pub fn report(&mut self, media: &Batcher, gops: &GopCache, is_fed: bool) -> StreamStats {
         let webrtc = self.examiner.examine(gops.newest()).filter(|_| is_fed);
         let (headers, tracks) = (media.headers(), media.tracks());
         StreamStats {
             origin: self.origin.clone(),
+            publisher: None,
             since_unix_ms: self.since_unix_ms.filter(|_| is_fed),
             video: headers.video_codec().filter(|_| tracks.video),
             frame_size: headers.frame_size().filter(|_| tracks.video),

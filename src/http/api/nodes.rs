@@ -27,10 +27,9 @@ impl Api {
         self.console.as_ref().ok_or_else(|| ApiError::not_found("this node keeps no history"))
     }
 
-    /// Reports are for administrators, unless anyone may list the rooms and there are no administrators.
     async fn admit_reader_of_nodes(&self, request: &HttpRequest) -> Result<(), Refusal> {
         let gatekeeper = self.gatekeeper();
-        if gatekeeper.is_list_open() && !gatekeeper.has_administrators() {
+        if gatekeeper.are_reports_open() {
             return Ok(());
         }
         let (authorization, peer) = (credentials::authorization(request), credentials::peer(request));

@@ -196,6 +196,7 @@ mod tests {
     fn local(room: &str, since_unix_ms: Option<u64>) -> LocalStream {
         let stats = StreamStats {
             origin: None,
+            publisher: None,
             since_unix_ms,
             video: Some(VideoCodec::H264),
             frame_size: Some(FrameSize { width: 640, height: 360 }),

@@ -54,7 +54,8 @@ pub struct HlsRequests(Labelled<(HlsRequestKind, (HlsRequestSource, HlsRequestCo
 impl HlsRequests {
     /// Registers them under their name.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("hls_requests", "Requests for playlists, segments and their parts", self.0.clone());
+        let requests = self.0.clone().with_rare(&[("source", "relayed")]);
+        registry.register("hls_requests", "Requests answered", requests);
     }
 
     pub(super) fn note(&self, kind: HlsRequestKind, response: &HttpResponse) {

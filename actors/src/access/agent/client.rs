@@ -2,11 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use awc::{Client, Connector, error::SendRequestError};
+use awc::{
+    Client, Connector,
+    error::{ConnectError, SendRequestError},
+};
 use bytes::Bytes;
 use log::warn;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use serde::Serialize;
+use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::access::service_url::ServiceUrl;
@@ -16,10 +20,27 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The HTTP client.
 pub(super) struct ServiceClient(Client);
 
+/// The reason that a service gave no answer. It never names the path, which may be a secret.
+#[derive(Debug, Error)]
+pub(super) enum ServiceError {
+    /// Its time was over.
+    #[error("{0} does not answer in time")]
+    Late(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// A service's answer.
 pub(super) struct ServiceAnswer {
     pub status: u16,
     pub body: Bytes,
+}
+
+impl ServiceError {
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Late(_))
+    }
 }
 
 impl ServiceClient {
@@ -33,19 +54,19 @@ impl ServiceClient {
         Self(Client::builder().connector(connector).disable_redirects().finish())
     }
 
-    /// Gets a document. The error never names the path.
+    /// Gets a document.
     pub async fn get(
         &self,
         url: &ServiceUrl,
         patience: Duration,
         body_max_bytes: usize,
-    ) -> Result<ServiceAnswer, String> {
+    ) -> Result<ServiceAnswer, ServiceError> {
         let exchange = async {
             let request = self.0.get(url.expose()).timeout(patience);
             let mut response = request.send().await.map_err(|error| reason(url, &error))?;
             read(response.status().as_u16(), response.body().limit(body_max_bytes).await)
         };
-        timeout(patience, exchange).await.unwrap_or_else(|_| Err(too_late(url, patience)))
+        timeout(patience, exchange).await.unwrap_or_else(|_| Err(ServiceError::Late(url.to_string())))
     }
 
     /// Posts a document in JSON. If no connection came about, it is tried once more: the service has not seen it.
@@ -55,7 +76,7 @@ impl ServiceClient {
         body: &impl Serialize,
         patience: Duration,
         body_max_bytes: usize,
-    ) -> Result<ServiceAnswer, String> {
+    ) -> Result<ServiceAnswer, ServiceError> {
         let exchange = async {
             let mut response = match self.0.post(url.expose()).timeout(patience).send_json(body).await {
                 Err(SendRequestError::Connect(_)) => {
@@ -66,30 +87,28 @@ impl ServiceClient {
             .map_err(|error| reason(url, &error))?;
             read(response.status().as_u16(), response.body().limit(body_max_bytes).await)
         };
-        timeout(patience, exchange).await.unwrap_or_else(|_| Err(too_late(url, patience)))
+        timeout(patience, exchange).await.unwrap_or_else(|_| Err(ServiceError::Late(url.to_string())))
     }
 }
 
-fn read<E: ToString>(status: u16, body: Result<Bytes, E>) -> Result<ServiceAnswer, String> {
+fn read<E: ToString>(status: u16, body: Result<Bytes, E>) -> Result<ServiceAnswer, ServiceError> {
     match body {
         Ok(body) => Ok(ServiceAnswer { status, body }),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(ServiceError::Failed(error.to_string())),
     }
-}
-
-fn too_late(url: &ServiceUrl, patience: Duration) -> String {
-    format!("{url} does not answer within {} ms", patience.as_millis())
 }
 
 /// Errors of other kinds could name the address with its path.
-fn reason(url: &ServiceUrl, error: &SendRequestError) -> String {
-    match error {
+fn reason(url: &ServiceUrl, error: &SendRequestError) -> ServiceError {
+    ServiceError::Failed(match error {
+        SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => {
+            return ServiceError::Late(url.to_string());
+        }
         SendRequestError::Connect(error) => format!("{url} cannot be connected to: {error}"),
-        SendRequestError::Timeout => format!("{url} does not answer in time"),
         SendRequestError::Send(error) => format!("{url}: {error}"),
         SendRequestError::Response(error) => format!("{url}: {error}"),
         _ => format!("{url}: the request failed"),
-    }
+    })
 }
 
 /// TLS with the certificates of the host. Without any, each request fails, and says so.

@@ -111,7 +111,8 @@ impl EventQueue {
 }
 
 async fn deliver(client: &ServiceClient, url: &ServiceUrl, body: &Body<'_>) -> Result<(), String> {
-    match client.post(url, body, TIMEOUT, ANSWER_MAX_BYTES).await?.status {
+    let answer = client.post(url, body, TIMEOUT, ANSWER_MAX_BYTES).await;
+    match answer.map_err(|error| error.to_string())?.status {
         200..=299 => Ok(()),
         status => Err(format!("it answers with status {status}")),
     }

@@ -126,7 +126,7 @@ impl<S: Store> Store for MeteredStore<S> {
         let (lease, renewed) = (self.metrics.lease.clone(), self.store.renew_lease());
         let renewed = renewed.inspect(move |answer| {
             if answer.is_ok() {
-                lease.note_renewal();
+                lease.note();
             }
         });
         self.count(RegistryOperation::Lease, renewed.boxed_local())

@@ -117,9 +117,7 @@ impl StreamActor {
         if lost > 0 {
             self.meters.node().lost_flushes.inc_by(lost);
         }
-        if let Some(since) = self.gap_since.take() {
-            self.meters.node().publisher_gap.observe(self.received.saturating_duration_since(since));
-        }
+        self.absence.end(self.received, self.meters.node());
     }
 
     fn keep(&mut self, batch: &Arc<Batch>) {

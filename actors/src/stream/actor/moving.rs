@@ -15,6 +15,7 @@ use crate::{
     clock::whole_ms,
     cluster::store::StoreError,
     events::{Evicted, MOVE_WAIT_MAX, PublisherEvent, PublisherId, Relocation, StreamEvent},
+    metrics::{MoveHow, MoveOutcome},
     stream::{
         ingest::Ingest,
         messages::{MovePublisher, MoveViewers},
@@ -102,6 +103,12 @@ impl StreamActor {
         let wait = self.wait_for_moment(profile.relocation, deadline);
         if wait.is_zero() {
             events.do_send(PublisherEvent::Evicted(Evicted::Draining));
+            match profile.relocation {
+                Relocation::OnRequest => {
+                    self.meters.node().moves.get((MoveHow::Request, MoveOutcome::Expired)).inc();
+                }
+                Relocation::AfterClose(_) => self.absence.announce_move(MoveHow::Close),
+            }
             self.become_vacant(ctx);
             return Box::pin(fut::ready(()));
         }
