@@ -1,9 +1,6 @@
 //! A room's playlist and segments, from the first publisher of a stream to its end and a little beyond.
 
-mod succession;
-
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -16,24 +13,29 @@ use synctv_media::{
     cluster::numbers::HlsNumbers,
     hls::{
         blocking_request::BlockingRequest,
-        container::{InitSection, Unsupported},
-        playlist::{OpenInfo, PartConfig, Playlist, Reload, SegmentInfo},
-        segment::{Part, Segment, SegmentHead},
+        container::Unsupported,
+        playlist::Reload,
+        segment::{Part, Segment},
         segment_name::{Piece, SegmentName},
     },
     stream::room::RoomName,
 };
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, timeout},
+    time::timeout,
 };
 
+pub(super) use self::state::{Change, SessionShape};
+use self::state::{Numbered, Phase, SessionState};
 use super::{
     listing::Listing,
     settings::HlsForm,
     stored_segment::{StoredPiece, StoredSegment},
 };
 use crate::cluster::registry::numbers::NumberReserve;
+
+mod state;
+mod succession;
 
 /// What a segmenter fills and the HTTP port reads.
 #[derive(Debug)]
@@ -60,83 +62,13 @@ pub enum PlaylistState {
     Gone,
 }
 
-#[derive(Debug)]
-struct SessionState {
-    shape: SessionShape,
-    /// Not before a publisher came with numbers.
-    numbered: Option<Numbered>,
-    phase: Phase,
-    /// A segment was cut here.
-    has_begun: bool,
-    /// When another node got the window.
-    given: Option<Instant>,
-    segments: BTreeMap<u64, Arc<StoredSegment>>,
-    /// By the number of the first segment that needs it; as many as segments that are kept need.
-    inits: BTreeMap<u64, Arc<StoredSegment>>,
-    /// What the newest segment or part needs.
-    init: Option<Arc<InitSection>>,
-    /// Parts of the segment that comes next.
-    open_parts: Vec<Arc<StoredSegment>>,
-}
-
-#[derive(Debug)]
-struct Numbered {
-    playlist: Playlist,
-    reserve: NumberReserve,
-}
-
-/// What does not depend on the publisher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SessionShape {
-    /// How many segments are listed.
-    pub window: usize,
-    /// The segmenter's target, in milliseconds.
-    pub target_ms: u32,
-    /// The form of the segments.
-    pub form: HlsForm,
-    /// Their parts, if there are any.
-    pub parts: Option<PartConfig>,
-    /// Another session of the room may have been there before, here or elsewhere: the first segment is a discontinuity.
-    pub follows: bool,
-    /// Numbers that earlier sessions of this process have reached.
-    pub above: HlsNumbers,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Live,
-    /// The publisher left. It may come back, here or through another node.
-    Vacant,
-    /// The room was on another node since. Segments stay for those who still want them.
-    Past,
-    Ended,
-    Gone,
-}
-
-/// What a new segment brought about.
-#[derive(Debug)]
-pub(super) struct Change {
-    pub published: Arc<StoredSegment>,
-    pub expired: Vec<Arc<StoredSegment>>,
-}
-
 impl HlsSession {
     /// A session without segments.
     pub(super) fn new(room: RoomName, shape: SessionShape) -> Self {
         Self {
             room,
             form: shape.form,
-            state: Mutex::new(SessionState {
-                shape,
-                numbered: None,
-                phase: Phase::Live,
-                has_begun: false,
-                given: None,
-                segments: BTreeMap::new(),
-                inits: BTreeMap::new(),
-                init: None,
-                open_parts: Vec::new(),
-            }),
+            state: Mutex::new(SessionState::new(shape)),
             playlist_state: watch::Sender::new(PlaylistState::Pending),
             last_request_ms: AtomicU64::new(0),
             left: Notify::new(),
@@ -322,140 +254,15 @@ impl HlsSession {
     fn show(&self, state: &SessionState) {
         let shown = match state.phase {
             Phase::Gone => PlaylistState::Gone,
-            Phase::Live | Phase::Vacant | Phase::Past | Phase::Ended => state.listing(&self.room),
+            Phase::Live | Phase::Vacant | Phase::Past | Phase::Ended => match state.listing(&self.room) {
+                Some(listing) => PlaylistState::Ready(Arc::new(listing)),
+                None => PlaylistState::Pending,
+            },
         };
         self.playlist_state.send_replace(shown);
     }
 
     fn state(&self) -> MutexGuard<'_, SessionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Numbered {
-    fn next(&self) -> HlsNumbers {
-        HlsNumbers {
-            sequence: self.playlist.next_sequence(),
-            discontinuity: self.playlist.last_discontinuity_sequence().saturating_add(1),
-        }
-    }
-}
-
-impl SessionState {
-    /// Begins the playlist, or goes on with it if that is possible.
-    fn take_numbers(&mut self, reserve: NumberReserve) -> bool {
-        match &mut self.numbered {
-            Some(numbered) if reserve.continues() => numbered.reserve = reserve,
-            Some(_) => return false,
-            None => {
-                let first = reserve.next().max(self.shape.above);
-                let playlist = Playlist::new(self.playlist_config(first));
-                self.numbered = Some(Numbered { playlist, reserve });
-            }
-        }
-        true
-    }
-
-    fn add(&mut self, segment: Segment, program_date_time_ms: u64, now_ms: u64) -> Result<Change, String> {
-        let Segment { bytes, duration_ms, first_ms, discontinuity, independent, init, parts, .. } = segment;
-        let open =
-            self.open_info(SegmentHead { first_ms, discontinuity, independent, init }, program_date_time_ms);
-        let Some(numbered) = &mut self.numbered else { return Err("it has no number".to_owned()) };
-        let name = numbered.playlist.next_name();
-        let sequence = name.sequence;
-        if !numbered.reserve.may_use(sequence) {
-            return Err(format!("its number {sequence} may be another node's"));
-        }
-        let listed_count = numbered.playlist.part_count();
-        parts.iter().skip(listed_count).for_each(|part| numbered.playlist.push_part(open, *part));
-        let info = SegmentInfo {
-            sequence,
-            duration_ms,
-            discontinuity: open.discontinuity,
-            independent,
-            program_date_time_ms,
-            size_bytes: bytes.len(),
-            init: open.init,
-        };
-        numbered.playlist.push(info, now_ms).map_err(|error| error.to_string())?;
-        numbered.reserve.note_next(numbered.next());
-        self.open_parts.clear();
-        self.has_begun = true;
-        let published = Arc::new(StoredSegment::new(name, bytes).with_parts(&parts));
-        self.segments.insert(sequence, published.clone());
-        let expired = numbered.playlist.expired(now_ms);
-        let expired = expired.iter().filter_map(|sequence| self.segments.remove(sequence)).collect();
-        self.forget_inits();
-        Ok(Change { published, expired })
-    }
-
-    /// Lists a part. Only the first of a segment describes it.
-    fn add_part(&mut self, Part { bytes, part, head }: Part, program_date_time_ms: u64) {
-        let open = match head {
-            Some(head) => self.open_info(head, program_date_time_ms),
-            None => OpenInfo { discontinuity: false, independent: true, program_date_time_ms, init: None },
-        };
-        let Some(numbered) = &mut self.numbered else { return };
-        let name = numbered.playlist.next_name();
-        if !numbered.reserve.may_use(name.sequence) {
-            return;
-        }
-        numbered.playlist.push_part(open, part);
-        let index = u32::try_from(self.open_parts.len()).unwrap_or(u32::MAX);
-        self.open_parts.push(Arc::new(StoredSegment::new(name.with(Piece::Part(index)), bytes)));
-    }
-
-    /// What the playlist says of the next segment, with the number of the section that it needs.
-    fn open_info(&mut self, head: SegmentHead, program_date_time_ms: u64) -> OpenInfo {
-        let SegmentHead { discontinuity, independent, init, .. } = head;
-        let name = self.numbered.as_ref().map(|numbered| numbered.playlist.next_name());
-        if let (Some(name), Some(init)) = (name, &init)
-            && self.init.as_ref().is_none_or(|known| known.bytes != init.bytes)
-        {
-            let section = StoredSegment::new(name.with(Piece::Init), init.bytes.clone());
-            self.inits.insert(name.sequence, Arc::new(section));
-            self.init = Some(init.clone());
-        }
-        OpenInfo {
-            discontinuity: discontinuity || (self.shape.follows && !self.has_begun),
-            independent,
-            program_date_time_ms,
-            init: init.and_then(|_| self.inits.keys().next_back().copied()),
-        }
-    }
-
-    /// Sections that no segment needs any more go.
-    fn forget_inits(&mut self) {
-        let Some(oldest) = self.segments.keys().next().copied() else { return };
-        let needed_from = self.inits.range(..=oldest).next_back().map(|(sequence, _)| *sequence);
-        if let Some(needed_from) = needed_from {
-            self.inits = self.inits.split_off(&needed_from);
-        }
-    }
-
-    fn piece(&self, name: SegmentName) -> Option<StoredPiece> {
-        let segment = self.segments.get(&name.sequence).cloned();
-        match name.piece {
-            Piece::Whole => segment.map(StoredPiece::whole),
-            Piece::Init => self.inits.get(&name.sequence).cloned().map(StoredPiece::whole),
-            Piece::Part(index) => match segment {
-                Some(segment) => StoredPiece::part(segment, index),
-                None => {
-                    let next = self.numbered.as_ref()?.playlist.next_sequence();
-                    let part = self.open_parts.get(index as usize).filter(|_| name.sequence == next);
-                    part.cloned().map(StoredPiece::whole)
-                }
-            },
-        }
-    }
-
-    fn listing(&self, room: &RoomName) -> PlaylistState {
-        let Some(Numbered { playlist, .. }) = &self.numbered else { return PlaylistState::Pending };
-        if playlist.segments().next().is_none() {
-            return PlaylistState::Pending;
-        }
-        let (has_end, is_past) = (self.phase == Phase::Ended, self.phase == Phase::Past);
-        let listing = Listing::new(playlist.clone(), room.clone(), self.init.clone(), has_end, is_past);
-        PlaylistState::Ready(Arc::new(listing))
     }
 }

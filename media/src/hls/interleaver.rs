@@ -56,6 +56,15 @@ struct LaneState<T> {
     usual_silence_ms: i64,
 }
 
+/// The tracks that are not waited for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pauses {
+    /// Video had frames, and audio goes on without it.
+    pub(super) video_has_paused: bool,
+    /// Audio has paused, or its sequence header came and nothing else.
+    pub(super) audio_is_missing: bool,
+}
+
 #[derive(Debug)]
 struct Waiting<T> {
     arrival: u64,
@@ -118,16 +127,22 @@ impl<T> Interleaver<T> {
         self.release(lane)
     }
 
-    /// Returns `true` if the track had frames and the other one goes on without it.
-    pub(super) fn is_paused(&self, lane: Lane) -> bool {
+    /// The tracks that the next frames come without.
+    pub(super) fn pauses(&self) -> Pauses {
+        Pauses {
+            video_has_paused: self.has_paused(Lane::Video),
+            audio_is_missing: self.is_missing(Lane::Audio),
+        }
+    }
+
+    fn has_paused(&self, lane: Lane) -> bool {
         let state = self.lane(lane);
         state.queue.is_empty() && state.has_paused(self.lane(lane.other()).last_ms)
     }
 
-    /// Returns `true` if the track is missing: it has paused, or its sequence header came and nothing else.
-    pub(super) fn is_missing(&self, lane: Lane) -> bool {
+    fn is_missing(&self, lane: Lane) -> bool {
         let (state, other) = (self.lane(lane), self.lane(lane.other()));
-        self.is_paused(lane) || (state.announced && state.last_ms.is_none() && !state.may_still_begin(other))
+        self.has_paused(lane) || (state.announced && state.last_ms.is_none() && !state.may_still_begin(other))
     }
 
     /// The next frames have other clocks. Empty it first.
@@ -305,14 +320,14 @@ mod tests {
     fn a_track_that_stops_is_waited_for_a_second() {
         let mut interleaver = expecting_both();
         through(&mut interleaver, &sent(4_000, 0));
-        assert!(!interleaver.is_paused(Lane::Video));
+        assert!(!interleaver.has_paused(Lane::Video));
         for at_ms in (4_000..5_100).step_by(23) {
             interleaver.push(Lane::Audio, at_ms, ());
         }
-        assert!(interleaver.is_paused(Lane::Video) && !interleaver.is_paused(Lane::Audio));
+        assert!(interleaver.has_paused(Lane::Video) && !interleaver.has_paused(Lane::Audio));
         assert_eq!(interleaver.pop().map(|released| released.time_ms), Some(4_000));
         interleaver.push(Lane::Video, 5_100, ());
-        assert!(!interleaver.is_paused(Lane::Video));
+        assert!(!interleaver.has_paused(Lane::Video));
     }
 
     #[test]
@@ -322,7 +337,7 @@ mod tests {
             interleaver.push(lane, at_ms, ());
             while interleaver.pop().is_some() {}
             let is_steady = (2_000..18_000).contains(&at_ms);
-            assert!(!is_steady || !interleaver.is_paused(Lane::Video), "{at_ms}");
+            assert!(!is_steady || !interleaver.has_paused(Lane::Video), "{at_ms}");
         }
     }
 
@@ -339,7 +354,7 @@ mod tests {
                     interleaver.push(Lane::Audio, at_ms, ());
                 }
                 while interleaver.pop().is_some() {}
-                paused |= interleaver.is_paused(Lane::Video);
+                paused |= interleaver.has_paused(Lane::Video);
             }
             assert_eq!(paused, expected, "{step_ms}");
         }

@@ -1,20 +1,15 @@
-//! Turns what a feed sends into segments. This module reads it; `cut` decides where one segment ends and the next begins.
-
-use std::collections::VecDeque;
+//! Turns what a feed sends into segments: reads it, and has the [`Cutter`] decide where one segment ends and the next begins.
 
 use bytes::Bytes;
 
-use self::arrival::Arrival;
+pub use self::config::SegmenterConfig;
+use self::{arrival::Arrival, cutter::Cutter};
 use super::{
-    audio_clock::AudioTime,
     buffer_pool::BufferPool,
     container::{Codec, Container, ContainerError, Unsupported},
-    continuity::Continuity,
     interleaver::{Interleaver, Lane},
-    lead_in::{Expectation, LeadIn},
-    open_segment::OpenSegment,
+    lead_in::Expectation,
     segment::{Output, Segment, SegmentError},
-    segment_track::{Gate, SegmentTrack},
     ts::container::TsContainer,
 };
 use crate::{
@@ -26,29 +21,9 @@ use crate::{
 };
 
 mod arrival;
+mod config;
 mod cut;
-
-/// When to cut, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SegmenterConfig {
-    /// The first keyframe at or after this age of a segment begins the next one; without video, or while it has paused, the
-    /// first frame.
-    pub target_ms: u32,
-    /// The same for the first segment alone, if there is video: a short one lets the first viewers begin early.
-    pub first_target_ms: u32,
-    /// At this age a segment is cut without a keyframe. Players can begin at keyframes only, so that it is to be longer than
-    /// encoders are between two of them.
-    pub gop_max_ms: u32,
-    /// The longest part of a segment, if segments are written in parts and the container has them. A part ends before the
-    /// frame that would make it longer.
-    pub part_ms: Option<u32>,
-}
-
-impl Default for SegmenterConfig {
-    fn default() -> Self {
-        Self { target_ms: 2_000, first_target_ms: 2_000, gop_max_ms: 60_000, part_ms: None }
-    }
-}
+mod cutter;
 
 /// The tracks that a stream's metadata announces; at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,29 +38,10 @@ pub struct AnnouncedTracks {
 /// is the first of the next one.
 #[derive(Debug)]
 pub struct Segmenter<C: Container = TsContainer> {
-    config: SegmenterConfig,
-    container: C,
-    buffers: BufferPool,
     interleaver: Interleaver<Arrival<C::Frame>>,
-    continuity: Continuity,
-    state: State<C::Frame>,
-    video: SegmentTrack<VideoCodec>,
-    audio: SegmentTrack<AudioCodec>,
-    expectation: Expectation,
-    /// Where silence ends that stands in for audio.
-    silence: Option<AudioTime>,
-    /// The owner or the clock said that the next segment does not continue the last one.
-    spliced: bool,
-    has_produced: bool,
-    finished: VecDeque<Output>,
-    dropped_frames: u64,
-    late_frames: u64,
-}
-
-#[derive(Debug)]
-enum State<F> {
-    Waiting(LeadIn<F>),
-    Open(OpenSegment<F>),
+    cutter: Cutter<C>,
+    /// Frames that were refused or that lack their sequence header.
+    refused_frames: u64,
 }
 
 impl Segmenter {
@@ -99,21 +55,9 @@ impl<C: Container> Segmenter<C> {
     /// A segmenter that writes whatever `container` does.
     pub fn with_container(config: SegmenterConfig, container: C, buffers: BufferPool) -> Self {
         Self {
-            config,
-            container,
-            buffers,
             interleaver: Interleaver::new(),
-            continuity: Continuity::default(),
-            state: State::Waiting(LeadIn::new()),
-            video: SegmentTrack::new(Gate::NextSegment),
-            audio: SegmentTrack::new(Gate::Open),
-            expectation: Expectation::Unknown,
-            silence: None,
-            spliced: false,
-            has_produced: false,
-            finished: VecDeque::new(),
-            dropped_frames: 0,
-            late_frames: 0,
+            cutter: Cutter::new(config, container, buffers),
+            refused_frames: 0,
         }
     }
 
@@ -121,7 +65,7 @@ impl<C: Container> Segmenter<C> {
     /// held back for a second. Video that was not announced costs a discontinuity. Holds until
     /// [`discontinuity`](Self::discontinuity).
     pub fn set_tracks(&mut self, announced: AnnouncedTracks) {
-        self.expectation = if announced.video { Expectation::Video } else { Expectation::AudioOnly };
+        self.cutter.expectation = if announced.video { Expectation::Video } else { Expectation::AudioOnly };
         let lanes = [(announced.video, Lane::Video), (announced.audio, Lane::Audio)];
         for (_, lane) in lanes.into_iter().filter(|(is_announced, _)| *is_announced) {
             self.interleaver.announce(lane);
@@ -139,17 +83,15 @@ impl<C: Container> Segmenter<C> {
             Track::Data => Ok(()),
         };
         while let Some(released) = self.interleaver.pop() {
-            self.place(released);
+            self.cutter.place(released, self.interleaver.pauses());
         }
-        if let State::Open(open) = &mut self.state {
-            open.note_tag(payload.len());
-        }
+        self.cutter.note_tag(payload.len());
         read
     }
 
     /// The next segment or part that was finished.
     pub fn next_output(&mut self) -> Option<Output> {
-        self.finished.pop_front()
+        self.cutter.next_output()
     }
 
     /// The next segment that was finished. Parts before it are left out.
@@ -164,27 +106,27 @@ impl<C: Container> Segmenter<C> {
     /// segment that was open. Sequence headers stay known until others come.
     pub fn discontinuity(&mut self) {
         self.finish();
-        self.expectation = Expectation::Unknown;
+        self.cutter.expectation = Expectation::Unknown;
     }
 
     /// The stream ended. Finishes the segment that was open.
     pub fn finish(&mut self) {
         while let Some(released) = self.interleaver.pop_at_once() {
-            self.place(released);
+            self.cutter.place(released, self.interleaver.pauses());
         }
-        self.splice();
+        self.cutter.splice(self.interleaver.pauses());
         self.interleaver.reset();
     }
 
     /// Frames of audio and video that are in no segment: before the first keyframe, without or malformed, or between a
     /// new sequence header and the next segment.
     pub fn dropped_frames(&self) -> u64 {
-        self.dropped_frames
+        self.refused_frames + self.cutter.dropped_frames
     }
 
     /// Frames that came so long after those of the other track that they are behind them in their segment.
     pub fn late_frames(&self) -> u64 {
-        self.late_frames
+        self.cutter.late_frames
     }
 
     fn push_video(&mut self, time_ms: i64, payload: &Bytes) -> Result<(), SegmentError> {
@@ -193,9 +135,9 @@ impl<C: Container> Segmenter<C> {
         match header.kind {
             VideoKind::SequenceHeader => self.video_header(header.codec, &data),
             VideoKind::Keyframe | VideoKind::Inter => {
-                let read = self.container.video(&header, data);
+                let read = self.cutter.container.video(&header, data);
                 if let Some(frame) = self.unless_headless(Codec::Video(header.codec), time_ms, read)? {
-                    let begins_config = self.video.take_new_header() || C::begins_sequence(&frame);
+                    let begins_config = self.cutter.video.take_new_header() || C::begins_sequence(&frame);
                     let keyframe = header.kind == VideoKind::Keyframe;
                     self.interleaver.push(Lane::Video, time_ms, Arrival { frame, keyframe, begins_config });
                 }
@@ -207,12 +149,11 @@ impl<C: Container> Segmenter<C> {
 
     fn push_audio(&mut self, time_ms: i64, payload: &Bytes) -> Result<(), SegmentError> {
         let header = AudioHeader::parse(payload)?;
-        let data = match self.state {
-            State::Open(_) => behind(payload, header.data_offset),
+        let data = if self.cutter.is_open() {
+            behind(payload, header.data_offset)
+        } else {
             // Held for longer than its batch, which may be far larger, and counted nowhere.
-            State::Waiting(_) => {
-                Bytes::copy_from_slice(payload.get(header.data_offset..).unwrap_or_default())
-            }
+            Bytes::copy_from_slice(payload.get(header.data_offset..).unwrap_or_default())
         };
         match header.kind {
             AudioKind::SequenceHeader => self.audio_header(header.codec, &data),
@@ -220,9 +161,9 @@ impl<C: Container> Segmenter<C> {
                 if !has_sequence_header(header.codec) {
                     self.audio_header(header.codec, &[])?;
                 }
-                let read = self.container.audio(header.codec, data);
+                let read = self.cutter.container.audio(header.codec, data);
                 if let Some(frame) = self.unless_headless(Codec::Audio(header.codec), time_ms, read)? {
-                    let begins_config = self.audio.take_new_header() || C::begins_sequence(&frame);
+                    let begins_config = self.cutter.audio.take_new_header() || C::begins_sequence(&frame);
                     let arrival = Arrival { frame, keyframe: true, begins_config };
                     self.interleaver.push(Lane::Audio, time_ms, arrival);
                 }
@@ -233,33 +174,33 @@ impl<C: Container> Segmenter<C> {
     }
 
     fn video_header(&mut self, codec: VideoCodec, header: &[u8]) -> Result<(), SegmentError> {
-        if !self.video.has_header(codec, header) {
-            self.video.forget_header();
-            self.container.set_video(codec, header).inspect_err(|error| self.video.set_fault(*error))?;
-            self.video.set_header(codec, header, true);
-            self.drop_held();
+        if !self.cutter.video.has_header(codec, header) {
+            self.cutter.video.forget_header();
+            self.cutter
+                .container
+                .set_video(codec, header)
+                .inspect_err(|error| self.cutter.video.set_fault(*error))?;
+            self.cutter.video.set_header(codec, header, true);
+            self.cutter.drop_held();
         }
-        self.expectation = Expectation::Video;
+        self.cutter.expectation = Expectation::Video;
         self.interleaver.announce(Lane::Video);
         Ok(())
     }
 
     fn audio_header(&mut self, codec: AudioCodec, header: &[u8]) -> Result<(), SegmentError> {
-        if !self.audio.has_header(codec, header) {
-            self.audio.forget_header();
-            let is_other =
-                self.container.set_audio(codec, header).inspect_err(|error| self.audio.set_fault(*error))?;
-            self.audio.set_header(codec, header, is_other);
-            self.drop_held();
+        if !self.cutter.audio.has_header(codec, header) {
+            self.cutter.audio.forget_header();
+            let is_other = self
+                .cutter
+                .container
+                .set_audio(codec, header)
+                .inspect_err(|error| self.cutter.audio.set_fault(*error))?;
+            self.cutter.audio.set_header(codec, header, is_other);
+            self.cutter.drop_held();
         }
         self.interleaver.announce(Lane::Audio);
         Ok(())
-    }
-
-    fn drop_held(&mut self) {
-        if let State::Waiting(lead_in) = &mut self.state {
-            self.dropped_frames += lead_in.drop_held();
-        }
     }
 
     /// Frames that come before their sequence header are left out without a word, others with an error.
@@ -270,7 +211,7 @@ impl<C: Container> Segmenter<C> {
         read: Result<Option<C::Frame>, ContainerError>,
     ) -> Result<Option<C::Frame>, SegmentError> {
         if read.is_err() {
-            self.dropped_frames += 1;
+            self.refused_frames += 1;
         }
         match read {
             Ok(frame) => Ok(frame),
@@ -282,11 +223,11 @@ impl<C: Container> Segmenter<C> {
     /// A stream with one track, whose sequence header was refused, would be waited for without an end.
     fn check_header_fault(&mut self, codec: Codec, time_ms: i64) -> Result<(), SegmentError> {
         let reason = match codec {
-            Codec::Video(_) if !self.audio.is_known() => {
-                self.video.header_fault(time_ms, Expectation::Unknown.other_track_wait_ms())
+            Codec::Video(_) if !self.cutter.audio.is_known() => {
+                self.cutter.video.header_fault(time_ms, Expectation::Unknown.other_track_wait_ms())
             }
-            Codec::Audio(_) if !self.video.is_known() => {
-                self.audio.header_fault(time_ms, self.expectation.other_track_wait_ms())
+            Codec::Audio(_) if !self.cutter.video.is_known() => {
+                self.cutter.audio.header_fault(time_ms, self.cutter.expectation.other_track_wait_ms())
             }
             _ => None,
         };

@@ -7,28 +7,21 @@ use bytes::Bytes;
 use super::{
     audio::AudioConfig,
     fragment::{FRAGMENT_BYTES, SAMPLE_BYTES, Sample, put_fragment},
-    init::{VIDEO_TIMESCALE, init_section},
-    video::VideoConfig,
+    frame::{AudioFrame, Fmp4Frame, TICKS_A_MS, VideoFrame, audio_ticks, decoding_ticks, repeated},
+    tracks::{SegmentTracks, frame_rate_milli},
+    video_track::VideoTrack,
 };
 use crate::{
-    codec::{
-        avc::parse_avcc,
-        hevc::parse_hvcc,
-        nal::{NalConfig, NalSyntax},
-        slices::{NalUnits, Slices, syntax_of},
-        vp9,
-    },
+    codec::vp9,
     flv::{
         audio::AudioCodec,
         video::{VideoCodec, VideoHeader, VideoKind},
     },
     hls::{
-        audio_clock::{AudioClock, AudioTime, FrameSpan},
+        audio_clock::{AudioClock, FrameSpan},
         container::{
             Codec, Container, ContainerError, Fragment, InitSection, Lead, SegmentFormat, Timed, WriteReport,
         },
-        repeated_gop::{RepeatedTime, repeated_times},
-        ts::writer::LEAD_MS,
     },
 };
 
@@ -37,11 +30,6 @@ const SEQUENCE_HEADER_MAX_BYTES: usize = 32 * 1024;
 
 /// The largest audio frame, in bytes; one of FLAC may be longer than its samples.
 const AUDIO_FRAME_MAX_BYTES: usize = 1024 * 1024;
-
-const TICKS_A_MS: i64 = VIDEO_TIMESCALE as i64 / 1_000;
-
-/// Between frames that are repeated, in ticks: a thirtieth of a millisecond.
-const REPEAT_STEP_TICKS: i64 = TICKS_A_MS / 30;
 
 /// Duration of a video frame when none is known, in ticks.
 const FRAME_FALLBACK_TICKS: u32 = 40 * TICKS_A_MS as u32;
@@ -60,50 +48,6 @@ pub struct Fmp4Container {
     fragment: u32,
     /// The duration of the last video frame but one.
     frame_ticks: Option<u32>,
-}
-
-/// The tracks of the segment that is being written.
-#[derive(Debug, Default, Clone, PartialEq)]
-struct SegmentTracks {
-    video: Option<Arc<VideoTrack>>,
-    audio: Option<Arc<AudioConfig>>,
-}
-
-/// A frame that fragmented MP4 can carry. It keeps the description that it needs.
-#[derive(Debug, Clone)]
-pub enum Fmp4Frame {
-    /// A frame of video.
-    Video(VideoFrame),
-    /// A frame of audio.
-    Audio(AudioFrame),
-}
-
-/// A frame of video.
-#[derive(Debug, Clone)]
-pub struct VideoFrame {
-    track: Arc<VideoTrack>,
-    data: Bytes,
-    is_keyframe: bool,
-    begins_sequence: bool,
-    /// Delay from the frame's time to its decoding, in ticks.
-    delay_ticks: i64,
-    /// Delay from its decoding to its presentation, in ticks.
-    composition_ticks: i64,
-}
-
-/// A frame of audio.
-#[derive(Debug, Clone)]
-pub struct AudioFrame {
-    track: Arc<AudioConfig>,
-    data: Bytes,
-    span: FrameSpan,
-    begins_sequence: bool,
-}
-
-#[derive(Debug, PartialEq)]
-struct VideoTrack {
-    config: VideoConfig,
-    nal: Option<(NalSyntax, usize)>,
 }
 
 /// Returns `true` if fragmented MP4 can carry a codec.
@@ -135,8 +79,7 @@ impl Container for Fmp4Container {
     fn set_video(&mut self, codec: VideoCodec, header: &[u8]) -> Result<(), ContainerError> {
         self.video = None;
         check_header_size(header)?;
-        let config = VideoConfig::new(codec, header)?;
-        self.video = Some(Arc::new(VideoTrack { nal: nal_of(codec, header), config }));
+        self.video = Some(Arc::new(VideoTrack::new(codec, header)?));
         Ok(())
     }
 
@@ -251,7 +194,7 @@ impl Fmp4Container {
         let Some(size) = vp9::keyframe_size(keyframe).filter(|size| Some(*size) != known) else {
             return (track, false);
         };
-        let track = Arc::new(VideoTrack { config: track.config.sized(size), nal: None });
+        let track = Arc::new(track.sized(size));
         self.video = Some(track.clone());
         (track, known.is_some())
     }
@@ -336,108 +279,6 @@ impl Fmp4Container {
     }
 }
 
-impl SegmentTracks {
-    fn fits(&self, before: &Self) -> bool {
-        let same_audio = match (&self.audio, &before.audio) {
-            (Some(audio), Some(before)) => before.fits(audio),
-            (audio, before) => audio.is_none() && before.is_none(),
-        };
-        same_audio && self.video == before.video
-    }
-
-    fn init(&self, frame_rate_milli: Option<u32>) -> InitSection {
-        let video = self.video.as_ref().map(|track| &track.config);
-        let audio = self.audio.as_deref();
-        let names = [video.map(|video| video.name.as_str()), audio.map(AudioConfig::name)];
-        InitSection {
-            bytes: init_section(video, audio).into(),
-            codecs: names.into_iter().flatten().collect::<Vec<_>>().join(","),
-            frame_size: video.and_then(|video| video.size),
-            frame_rate_milli,
-        }
-    }
-}
-
-impl Fmp4Frame {
-    fn data(&self) -> &Bytes {
-        match self {
-            Fmp4Frame::Video(frame) => &frame.data,
-            Fmp4Frame::Audio(frame) => &frame.data,
-        }
-    }
-
-    /// A frame of video, and when it is presented, in ticks.
-    fn video(&self, time_ms: i64) -> Option<(i64, &VideoFrame)> {
-        match self {
-            Fmp4Frame::Video(frame) => {
-                let shift_ticks = frame.delay_ticks.saturating_add(frame.composition_ticks);
-                Some((time_ms.saturating_mul(TICKS_A_MS).saturating_add(shift_ticks), frame))
-            }
-            Fmp4Frame::Audio(_) => None,
-        }
-    }
-}
-
-impl VideoFrame {
-    /// Returns `true` if a decoder can begin here, in the middle of a stream.
-    fn refreshes(&self) -> bool {
-        let slices = |(syntax, length_bytes)| NalUnits::new(syntax, length_bytes, &self.data).slices();
-        self.is_keyframe && self.track.nal.is_none_or(|nal| slices(nal) == Slices::RandomAccess)
-    }
-
-    fn sample(&self, time_ms: i64) -> Sample<'_> {
-        Sample {
-            decoded: decoding_ticks(time_ms, self.delay_ticks),
-            duration: 0,
-            composition: i32::try_from(self.composition_ticks).unwrap_or_default(),
-            is_sync: self.is_keyframe,
-            data: &self.data,
-        }
-    }
-}
-
-/// Frames so close to each other that only the last one is seen.
-fn repeated(frames: &[(i64, &VideoFrame)], time_ms: i64) -> Vec<Timed<Fmp4Frame>> {
-    let presented: Vec<_> = frames.iter().map(|(presented, _)| *presented).collect();
-    let repeat = |((_, frame), time): (&(i64, &VideoFrame), RepeatedTime)| VideoFrame {
-        begins_sequence: false,
-        delay_ticks: time.delay * REPEAT_STEP_TICKS,
-        composition_ticks: time.composition * REPEAT_STEP_TICKS,
-        ..(*frame).clone()
-    };
-    let frames = frames.iter().zip(repeated_times(&presented)).map(repeat);
-    frames.map(|frame| Timed { time_ms, frame: Fmp4Frame::Video(frame) }).collect()
-}
-
-/// The frame rate of what a segment begins with, which may be a part: its frames of video, and the time from the first to the
-/// last of them.
-fn frame_rate_milli(fragment: &Fragment<'_, Fmp4Frame>) -> Option<u32> {
-    const RATE_MAX_MILLI: i64 = 300_000;
-    let video = fragment.frames.iter().filter(|timed| matches!(timed.frame, Fmp4Frame::Video(_)));
-    let (mut times, mut count) = (None, 0_i64);
-    for timed in video {
-        let (first_ms, _) = times.unwrap_or((timed.time_ms, timed.time_ms));
-        times = Some((first_ms, timed.time_ms));
-        count += 1;
-    }
-    let (first_ms, last_ms) = times?;
-    let lasted_ms = last_ms.checked_sub(first_ms).filter(|lasted_ms| *lasted_ms > 0)?;
-    let rate = (count - 1).saturating_mul(1_000_000) / lasted_ms;
-    u32::try_from(rate).ok().filter(|_| (1..=RATE_MAX_MILLI).contains(&rate))
-}
-
-/// The clock of the stream's MPEG-TS, so that a player that changes between the two forms does not notice.
-fn decoding_ticks(time_ms: i64, delay_ticks: i64) -> u64 {
-    let ticks = time_ms.saturating_add(LEAD_MS).saturating_mul(TICKS_A_MS).saturating_add(delay_ticks);
-    u64::try_from(ticks).unwrap_or_default()
-}
-
-fn audio_ticks(time: AudioTime) -> u64 {
-    let from = i128::from(time.from_ms) + i128::from(LEAD_MS);
-    let ticks = from * i128::from(time.rate_hz) / 1_000 + i128::from(time.samples);
-    u64::try_from(ticks.max(0)).unwrap_or(u64::MAX)
-}
-
 fn check_header_size(header: &[u8]) -> Result<(), ContainerError> {
     match header.len() {
         size_bytes if size_bytes > SEQUENCE_HEADER_MAX_BYTES => {
@@ -445,12 +286,4 @@ fn check_header_size(header: &[u8]) -> Result<(), ContainerError> {
         }
         _ => Ok(()),
     }
-}
-
-fn nal_of(codec: VideoCodec, record: &[u8]) -> Option<(NalSyntax, usize)> {
-    let NalConfig { syntax, length_bytes, .. } = match syntax_of(codec)? {
-        NalSyntax::H264 => parse_avcc(record).ok()?,
-        NalSyntax::H265 => parse_hvcc(record).ok()?,
-    };
-    Some((syntax, length_bytes))
 }

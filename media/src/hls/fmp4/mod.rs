@@ -7,7 +7,10 @@ mod audio;
 mod boxes;
 pub mod container;
 mod fragment;
+mod frame;
 mod init;
 #[cfg(test)]
 mod tests;
+mod tracks;
 mod video;
+mod video_track;

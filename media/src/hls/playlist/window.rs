@@ -2,7 +2,9 @@
 
 use thiserror::Error;
 
-use super::{Listed, PartConfig, Playlist, PlaylistConfig, SegmentInfo, State};
+use super::{
+    Listed, PartConfig, Playlist, PlaylistConfig, SegmentInfo, State, target_duration::TargetDuration,
+};
 use crate::hls::segment::SegmentPart;
 
 /// Maximum segments of a window that is taken over: more than any setting lists.
@@ -61,8 +63,8 @@ impl Playlist {
         Some(Window {
             next_sequence: self.next_sequence,
             discontinuity_sequence: self.discontinuity_sequence,
-            target_s: self.target_s,
-            first_target_s: self.first_target_s,
+            target_s: self.target.as_s(),
+            first_target_s: self.target.first_s(),
             parts: self.parts,
             segments: self.listed.iter().map(segment).collect(),
         })
@@ -76,8 +78,7 @@ impl Playlist {
         Ok(Self {
             next_sequence: window.next_sequence,
             discontinuity_sequence: window.discontinuity_sequence,
-            target_s: window.target_s,
-            first_target_s: window.first_target_s,
+            target: TargetDuration::resumed(window.target_s, window.first_target_s),
             parts: window.parts,
             listed: window.segments.into_iter().map(listed).collect(),
             ..Self::new(config)

@@ -1,376 +1,63 @@
-//! Where one segment ends and the next begins.
-//!
-//! While video goes on, segments begin with its keyframes, however far apart those are: players that begin elsewhere fail or
-//! play audio alone. While video has paused, audio goes on in segments of the target's length.
+//! The decision whether a frame begins another segment.
 
-use super::{Segmenter, State, arrival::Arrival};
-use crate::hls::{
-    audio_clock::AudioTime,
-    container::{Container, Lead, Timed},
-    continuity::Continuity,
-    interleaver::{Lane, Released},
-    lead_in::{Expectation, LeadIn, LeadInStep},
-    open_segment::{OpenSegment, PartEnd},
-    segment::{Output, Segment},
-    segment_track::Gate,
-};
+use super::config::SegmenterConfig;
+use crate::hls::container::Lead;
 
 /// Timestamps in milliseconds are rounded, so that a GOP of 2 s may be 1,999 ms long.
 const CUT_TOLERANCE_MS: i64 = 50;
 
-/// The same for parts: a few frames may be a little further apart than they are long.
-const PART_TOLERANCE_MS: i64 = 2;
-
-/// Timestamps that leap further are a discontinuity.
-const LEAP_MAX_MS: i64 = 10_000;
-
+/// Why a segment ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cut {
+pub(super) enum Cut {
+    /// Where it was meant to.
     Regular,
+    /// By its age or size, with no keyframe to follow.
     Forced,
 }
 
-/// How a segment begins.
+/// The open segment as the next frame comes.
 #[derive(Debug, Clone, Copy)]
-struct Beginning {
-    lead: Lead,
-    first_ms: i64,
-    independent: bool,
+pub(super) struct OpenAt {
+    pub(super) lead: Lead,
+    pub(super) age_ms: i64,
+    /// It is the first one of its stream.
+    pub(super) is_first: bool,
+    /// It began without a keyframe of its own, so that the next keyframe begins another segment.
+    pub(super) is_stopgap: bool,
+    /// It holds as many bytes as a segment may.
+    pub(super) is_full: bool,
+    /// Frames of video wait for the next segment, as their sequence header is newer than this one.
+    pub(super) has_new_video: bool,
+    /// The same for audio.
+    pub(super) has_new_audio: bool,
+    /// Video has paused.
+    pub(super) video_has_paused: bool,
 }
 
-impl<C: Container> Segmenter<C> {
-    /// Takes the next frame in the order of time.
-    pub(super) fn place(&mut self, released: Released<Arrival<C::Frame>>) {
-        let Released { lane, time_ms, late_ms, item } = released;
-        self.late_frames += u64::from(late_ms > C::LATE_MAX_MS);
-        self.splice_at_leap(lane, time_ms);
-        let time_ms = self.continuity.place(time_ms);
-        match lane {
-            Lane::Video => self.place_video(time_ms, item),
-            Lane::Audio => self.place_audio(time_ms, item),
-        }
-    }
-
-    /// What comes next does not continue what came.
-    pub(super) fn splice(&mut self) {
-        self.close(None, Cut::Regular);
-        self.spliced = true;
-        self.silence = None;
-        self.continuity = Continuity::default();
-        self.video.gate = Gate::NextSegment;
-        self.audio.gate = Gate::Open;
-        self.video.forget_frames();
-        self.audio.forget_frames();
-    }
-
-    fn place_video(&mut self, time_ms: i64, arrival: Arrival<C::Frame>) {
-        let Arrival { frame, keyframe, begins_config } = arrival;
-        if begins_config {
-            self.video.gate = Gate::NextSegment;
-        }
-        if !keyframe && self.video.gate != Gate::Open {
-            self.dropped_frames += 1;
-            return;
-        }
-        self.fill_with_silence(time_ms);
-        match self.cut_before_video(time_ms, keyframe) {
-            Some(cut) if keyframe => {
-                self.turn(cut, Beginning { lead: Lead::Video, first_ms: time_ms, independent: true });
-            }
-            Some(cut) => self.turn_while_video_goes_on(cut, time_ms),
-            None => {}
-        }
-        if keyframe {
-            self.video.gate = Gate::Open;
-            self.note_keyframe(time_ms);
-        }
-        self.end_part_before(Lane::Video, time_ms);
-        self.video.note_frame(time_ms);
-        if let State::Open(open) = &mut self.state {
-            open.hold_video::<C>(time_ms, frame, keyframe);
-        }
-    }
-
-    /// A keyframe that comes late may be the one for which a segment without one did not wait.
-    fn note_keyframe(&mut self, time_ms: i64) {
-        if let State::Open(open) = &mut self.state {
-            open.independent |= open.age_ms(time_ms) <= 0;
-            open.repeats = false;
-        }
-    }
-
-    fn place_audio(&mut self, time_ms: i64, arrival: Arrival<C::Frame>) {
-        if arrival.begins_config {
-            self.note_audio_config();
-        }
-        if self.silence.is_some_and(|silence| time_ms < silence.time_ms()) {
-            self.dropped_frames += 1;
-            return;
-        }
-        self.silence = None;
-        if let State::Waiting(lead_in) = &mut self.state {
-            match lead_in.audio(time_ms, arrival.frame, self.expectation) {
-                LeadInStep::Held => {}
-                LeadInStep::Drop => self.dropped_frames += 1,
-                LeadInStep::Begin(held) => self.begin_with_audio(held),
-            }
-            return;
-        }
-        match self.cut_before_audio(time_ms) {
-            Some((cut, Lead::Audio)) => {
-                self.turn(cut, Beginning { lead: Lead::Audio, first_ms: time_ms, independent: true });
-            }
-            Some((cut, Lead::Video)) => self.turn_within_gop(cut, time_ms),
-            None => {}
-        }
-        self.hold_audio(time_ms, arrival.frame);
-    }
-
-    /// Puts silence up to `time_ms` beside video, if audio that was announced is missing: players wait for a track that they
-    /// know of, and most cannot take up one that they did not find at the start.
-    fn fill_with_silence(&mut self, time_ms: i64) {
-        let State::Open(open) = &self.state else { return };
-        if open.lead != Lead::Video || !self.interleaver.is_missing(Lane::Audio) {
-            return;
-        }
-        let Some((frame, span)) = self.container.silence() else { return };
-        // Tracks may be any time apart.
-        let earliest_ms = time_ms.saturating_sub(LEAP_MAX_MS);
-        let from_ms = self.audio.end_ms(i64::MIN).unwrap_or(open.first_ms).max(earliest_ms);
-        if self.audio.take_new_header() {
-            self.note_audio_config();
-        }
-        let goes_on =
-            |silence: &AudioTime| silence.rate_hz == span.rate_hz && silence.time_ms() >= earliest_ms;
-        let silence = self.silence.filter(goes_on);
-        let mut next = silence.unwrap_or(AudioTime { from_ms, samples: 0, rate_hz: span.rate_hz });
-        while next.time_ms() < time_ms {
-            self.hold_audio(next.time_ms(), frame.clone());
-            next = next.after(span);
-        }
-        self.silence = Some(next);
-    }
-
-    /// Frames of another configuration wait for the next segment.
-    fn note_audio_config(&mut self) {
-        if self.audio.last_ms().is_some() {
-            self.audio.gate = Gate::NextSegment;
-        }
-    }
-
-    /// Opens the first segment of a stream without video, with what was held.
-    fn begin_with_audio(&mut self, held: Vec<(i64, C::Frame)>) {
-        let Some((first_ms, _)) = held.first() else { return };
-        self.open(Beginning { lead: Lead::Audio, first_ms: *first_ms, independent: true });
-        held.into_iter().for_each(|(time_ms, frame)| self.hold_audio(time_ms, frame));
-    }
-
-    fn hold_audio(&mut self, time_ms: i64, frame: C::Frame) {
-        if self.audio.gate == Gate::NextSegment {
-            self.dropped_frames += 1;
-            return;
-        }
-        self.end_part_before(Lane::Audio, time_ms);
-        self.audio.note_frame(time_ms);
-        self.hold(time_ms, frame);
-    }
-
-    /// Ends the open part if the next frame would make it too long. That frame's own length is foreseen by the one before it
-    /// in the leading track.
-    fn end_part_before(&mut self, lane: Lane, time_ms: i64) {
-        self.end_late_part(lane, time_ms);
-        let (Some(limit_ms), State::Open(open)) = (self.part_limit_ms(), &self.state) else { return };
-        let frame_ms = match (lane, open.lead) {
-            (Lane::Video, Lead::Video) => self.video.frame_ms(),
-            (Lane::Audio, Lead::Audio) => self.audio.frame_ms(),
-            _ => return,
-        };
-        if open.part_age_ms(time_ms).is_some_and(|age_ms| age_ms + frame_ms > limit_ms) {
-            self.end_part(PartEnd::here(lane, time_ms));
-        }
-    }
-
-    /// Ends a part that is too long up to `time_ms` in front of its last frame: the leading track stands still, or its frames
-    /// are further apart than they were. A part with one frame cannot be shorter.
-    fn end_late_part(&mut self, lane: Lane, time_ms: i64) {
-        let (Some(limit_ms), State::Open(open)) = (self.part_limit_ms(), &self.state) else { return };
-        if open.part_age_ms(time_ms).is_some_and(|age_ms| age_ms > limit_ms) {
-            self.end_part(open.last_boundary::<C>().unwrap_or(PartEnd::here(lane, time_ms)));
-        }
-    }
-
-    fn end_part(&mut self, end: PartEnd) {
-        let (expects_audio, limit_ms) = (self.expects_audio(), self.part_limit_ms());
-        let State::Open(open) = &mut self.state else { return };
-        let end = end.no_longer_than(limit_ms);
-        let part = open.end_part(&mut self.container, &self.buffers, end, expects_audio);
-        self.dropped_frames += part.left_out;
-        self.finished.push_back(Output::Part(part.part));
-    }
-
-    fn part_limit_ms(&self) -> Option<i64> {
-        let part_ms = self.config.part_ms.filter(|_| C::HAS_PARTS)?;
-        Some(i64::from(part_ms) + PART_TOLERANCE_MS)
-    }
-
-    /// Whether audio may come beside video, though there may be none in the part.
-    fn expects_audio(&self) -> bool {
-        self.audio.is_known()
-            && (!self.interleaver.is_missing(Lane::Audio) || self.container.silence().is_some())
-    }
-
-    fn hold(&mut self, time_ms: i64, frame: C::Frame) {
-        if let State::Open(open) = &mut self.state {
-            open.hold::<C>(time_ms, frame);
-        }
-    }
-
-    fn cut_before_video(&self, time_ms: i64, keyframe: bool) -> Option<Cut> {
-        let State::Open(open) = &self.state else {
-            return Some(Cut::Regular);
-        };
-        let age_ms = open.age_ms(time_ms);
-        let has_new_header = self.video.gate == Gate::NextSegment || self.audio.gate == Gate::NextSegment;
-        // Where a segment began without a keyframe of its own, the next one begins another segment.
-        let is_stopgap = open.repeats || !open.independent;
-        if keyframe && (has_new_header || (is_stopgap && age_ms > 0) || age_ms >= self.due_ms()) {
+impl OpenAt {
+    /// The cut in front of a frame of video, if there is to be one.
+    pub(super) fn before_video(self, config: &SegmenterConfig, keyframe: bool) -> Option<Cut> {
+        let Self { age_ms, is_stopgap, .. } = self;
+        let target_ms = if self.is_first { config.first_target_ms } else { config.target_ms };
+        let is_due = age_ms >= i64::from(target_ms) - CUT_TOLERANCE_MS;
+        let has_new_header = self.has_new_video || self.has_new_audio;
+        if keyframe && (has_new_header || (is_stopgap && age_ms > 0) || is_due) {
             return Some(Cut::Regular);
         }
-        if is_stopgap && age_ms >= i64::from(self.config.target_ms) {
+        if is_stopgap && age_ms >= i64::from(config.target_ms) {
             return Some(Cut::Regular);
         }
-        (age_ms >= i64::from(self.config.gop_max_ms) || open.is_full()).then_some(Cut::Forced)
+        (age_ms >= i64::from(config.gop_max_ms) || self.is_full).then_some(Cut::Forced)
     }
 
-    fn cut_before_audio(&self, time_ms: i64) -> Option<(Cut, Lead)> {
-        let State::Open(open) = &self.state else {
-            return None;
-        };
-        let awaits_keyframe = open.lead == Lead::Video
-            && open.independent
-            && !open.repeats
-            && !self.interleaver.is_paused(Lane::Video);
-        let is_due = open.age_ms(time_ms) >= i64::from(self.config.target_ms)
-            || (open.lead == Lead::Audio && self.audio.gate == Gate::NextSegment);
+    /// The cut in front of a frame of audio, if there is to be one.
+    pub(super) fn before_audio(self, config: &SegmenterConfig) -> Option<Cut> {
+        let awaits_keyframe = self.lead == Lead::Video && !self.is_stopgap && !self.video_has_paused;
+        let is_due =
+            self.age_ms >= i64::from(config.target_ms) || (self.lead == Lead::Audio && self.has_new_audio);
         if is_due && !awaits_keyframe {
-            return Some((Cut::Regular, open.lead));
+            return Some(Cut::Regular);
         }
-        open.is_full().then_some((Cut::Forced, open.lead))
-    }
-
-    fn due_ms(&self) -> i64 {
-        let target_ms = if self.has_produced { self.config.target_ms } else { self.config.first_target_ms };
-        i64::from(target_ms) - CUT_TOLERANCE_MS
-    }
-
-    /// Ends the open segment and begins the next one without a keyframe. Frames that go on need all of their GOP.
-    fn turn_while_video_goes_on(&mut self, cut: Cut, first_ms: i64) {
-        let State::Open(open) = &self.state else { return };
-        if open.is_gop_repeatable() {
-            self.turn_within_gop(cut, first_ms);
-        } else {
-            self.turn(cut, Beginning { lead: Lead::Video, first_ms, independent: false });
-        }
-    }
-
-    /// Ends the open segment and begins the next one with the GOP so far, as a viewer who joins gets it. If a part of it has
-    /// to do, what comes next of it cannot be decoded.
-    fn turn_within_gop(&mut self, cut: Cut, first_ms: i64) {
-        let State::Open(open) = &mut self.state else { return };
-        let gop = open.gop_before::<C>(first_ms);
-        if !gop.is_empty() && !open.is_gop_repeatable() && self.video.gate == Gate::Open {
-            self.video.gate = Gate::Keyframe;
-        }
-        open.repeats = true;
-        self.turn(cut, Beginning { lead: Lead::Video, first_ms, independent: !gop.is_empty() });
-        let State::Open(open) = &mut self.state else { return };
-        open.repeats = !gop.is_empty();
-        for (at, Timed { time_ms, frame }) in gop.into_iter().enumerate() {
-            open.hold_video::<C>(time_ms, frame, at == 0);
-        }
-    }
-
-    /// Ends the open segment, if there is one, and begins the next one.
-    fn turn(&mut self, cut: Cut, next: Beginning) {
-        if let State::Open(open) = &mut self.state
-            && open.repeats
-        {
-            open.fill_to::<C>(next.first_ms);
-        }
-        self.close(Some(next.first_ms), cut);
-        self.open(next);
-    }
-
-    fn open(&mut self, Beginning { lead, first_ms, independent }: Beginning) {
-        let has_new_video = lead == Lead::Video && independent && self.video.gate == Gate::NextSegment;
-        let has_new_audio = self.audio.gate == Gate::NextSegment;
-        let discontinuity = std::mem::take(&mut self.spliced) || has_new_video || has_new_audio;
-        if discontinuity {
-            self.container.discontinuity();
-        }
-        self.audio.gate = Gate::Open;
-        let mut open = OpenSegment::new(lead, first_ms, self.continuity.original_ms(first_ms));
-        open.discontinuity = discontinuity && self.has_produced;
-        open.independent = independent;
-        self.state = State::Open(open);
-    }
-
-    /// Ends the open segment, if there is one, where the next one begins, or else where its own last frame does.
-    fn close(&mut self, next_first_ms: Option<i64>, cut: Cut) {
-        let own_end_ms = match &self.state {
-            State::Open(open) => Some(self.own_end_ms(open)),
-            State::Waiting(_) => None,
-        };
-        if let Some(end_ms) = next_first_ms.or(own_end_ms) {
-            self.end_late_part(Lane::Video, end_ms);
-        }
-        let state = std::mem::replace(&mut self.state, State::Waiting(LeadIn::new()));
-        let open = match state {
-            State::Open(open) => open,
-            State::Waiting(mut lead_in) => {
-                self.dropped_frames += lead_in.drop_held();
-                return;
-            }
-        };
-        let end_ms = next_first_ms.unwrap_or_else(|| self.own_end_ms(&open));
-        let end = PartEnd::here(Lane::Video, end_ms).no_longer_than(self.part_limit_ms());
-        let expects_audio = self.expects_audio();
-        let written = open.finish(&mut self.container, &self.buffers, end, expects_audio);
-        self.dropped_frames += written.left_out;
-        self.finished
-            .push_back(Output::Segment(Segment { forced_cut: cut == Cut::Forced, ..written.segment }));
-        self.has_produced = true;
-    }
-
-    fn own_end_ms(&self, open: &OpenSegment<C::Frame>) -> i64 {
-        let (video, audio) = (self.video.end_ms(open.first_ms), self.audio.end_ms(open.first_ms));
-        let end_ms = match open.lead {
-            Lead::Video if self.interleaver.is_paused(Lane::Video) => audio.or(video),
-            Lead::Video => video.or(audio),
-            Lead::Audio => audio.or(video),
-        };
-        end_ms.unwrap_or(open.first_ms)
-    }
-
-    /// A leap within the feed is a splice, else one segment would be as long as the leap. A track that comes back after a
-    /// pause goes on beside the other one, and one that is far behind it goes on by itself.
-    fn splice_at_leap(&mut self, lane: Lane, time_ms: i64) {
-        let is_near = |known_ms: i64| time_ms.saturating_sub(known_ms).saturating_abs() <= LEAP_MAX_MS;
-        if self.continuity.latest_ms().is_none_or(is_near) {
-            return;
-        }
-        let State::Open(open) = &self.state else { return };
-        let own_ms = match lane {
-            Lane::Video => self.video.last_ms(),
-            Lane::Audio => self.audio.last_ms(),
-        };
-        if own_ms.is_some_and(|placed_ms| is_near(self.continuity.original_ms(placed_ms))) {
-            return;
-        }
-        self.expectation = match open.lead {
-            Lead::Video => Expectation::Video,
-            Lead::Audio => Expectation::AudioOnly,
-        };
-        self.splice();
+        self.is_full.then_some(Cut::Forced)
     }
 }

@@ -1,0 +1,38 @@
+//! The parts that a playlist lists.
+
+use crate::hls::segment::SegmentPart;
+
+/// What a playlist says of parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartConfig {
+    /// The longest part, in milliseconds.
+    pub target_ms: u32,
+    /// How far behind the end of the playlist players stay, in milliseconds (PART-HOLD-BACK).
+    pub hold_back_ms: u32,
+}
+
+impl PartConfig {
+    /// PART-TARGET is so much longer than parts are meant to be: timestamps are rounded.
+    const SLACK_MS: u32 = 4;
+    /// Parts of a segment but the last may be this much shorter, in percent of the target
+    /// (draft-pantos-hls-rfc8216bis, section 4.4.4.9).
+    const LEAST_PERCENT: u64 = 85;
+
+    /// Parts of a length, and a hold-back that is three of them unless it is given.
+    pub fn new(target_ms: u32, hold_back_ms: Option<u32>) -> Self {
+        let default_ms = target_ms.saturating_add(Self::SLACK_MS).saturating_mul(3);
+        Self { target_ms, hold_back_ms: hold_back_ms.unwrap_or(default_ms) }
+    }
+
+    /// PART-TARGET, in milliseconds.
+    pub fn declared_ms(self) -> u32 {
+        self.target_ms.saturating_add(Self::SLACK_MS)
+    }
+
+    /// Whether the frames of a stream make parts that are long enough, by those of a segment.
+    pub(super) fn fits(self, parts: &[SegmentPart]) -> bool {
+        let target_ms = u64::from(self.declared_ms());
+        let is_long = |part: &SegmentPart| part.duration_ms * 100 >= target_ms * Self::LEAST_PERCENT;
+        parts.iter().rev().skip(1).all(is_long)
+    }
+}
