@@ -1,16 +1,13 @@
 //! An HLS client: playlists as a player reads them, and segments that are checked.
 
-mod parts;
 mod playlist;
 
 use std::net::SocketAddr;
 
+pub use synctv_media::hls::playlist::testing::{ListedPart, PartPlaylist, PartedSegment};
 use synctv_media::hls::ts::check::{CheckedSegment, TsChecker};
 
-pub use self::{
-    parts::{ListedPart, PartPlaylist, PartedSegment},
-    playlist::{Entry, Playlist},
-};
+pub use self::playlist::{Entry, Playlist};
 use crate::{
     http::{Response, request_with},
     wait::poll_until,

@@ -24,6 +24,8 @@ mod date_time;
 mod entry;
 mod part_config;
 mod target_duration;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod text;
 mod window;
 

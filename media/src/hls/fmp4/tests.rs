@@ -15,6 +15,8 @@ use crate::{
     stream::frame::Track,
 };
 
+mod playlists;
+
 const AVC: &[u8] = b"\x17\0\0\0\0\x01\x64\x00\x1F\xFF\xE1\x00\x04\x67\x64\x00\x1F\x01\x00\x03\x68\xEB\xE3";
 const AAC: &[u8] = &[0xAF, 0, 0x12, 0x10];
 const OPUS: &[u8] = b"\x90OpusOpusHead\x01\x02\x38\x01\x80\xBB\0\0\0\0\0";

@@ -29,10 +29,13 @@ impl PartConfig {
         self.target_ms.saturating_add(Self::SLACK_MS)
     }
 
+    /// The shortest that a part may be which is not the last of its segment, in milliseconds.
+    pub fn least_ms(self) -> u64 {
+        (u64::from(self.declared_ms()) * Self::LEAST_PERCENT).div_ceil(100)
+    }
+
     /// Whether the frames of a stream make parts that are long enough, by those of a segment.
     pub(super) fn fits(self, parts: &[SegmentPart]) -> bool {
-        let target_ms = u64::from(self.declared_ms());
-        let is_long = |part: &SegmentPart| part.duration_ms * 100 >= target_ms * Self::LEAST_PERCENT;
-        parts.iter().rev().skip(1).all(is_long)
+        parts.iter().rev().skip(1).all(|part| part.duration_ms >= self.least_ms())
     }
 }

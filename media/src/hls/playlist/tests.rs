@@ -141,6 +141,70 @@ fn sequence_numbers_have_no_gaps() {
     assert_eq!(playlist.push(info(9, 2_000), 0), error(8, 9));
 }
 
+/// Three segments of four parts each, numbers 7 to 9, and parts of the next one.
+fn with_parts(parts: Option<PartConfig>, open_count: usize) -> Playlist {
+    let mut playlist = Playlist::new(PlaylistConfig { parts, ..config(7) });
+    let part = SegmentPart { duration_ms: 500, size_bytes: 1, independent: false };
+    let open = OpenInfo { discontinuity: false, independent: true, program_date_time_ms: 0, init: None };
+    for sequence in 7..10 {
+        (0..4).for_each(|_| playlist.push_part(open, part));
+        playlist.push(info(sequence, 2_000), 0).unwrap();
+    }
+    (0..open_count).for_each(|_| playlist.push_part(open, part));
+    playlist
+}
+
+#[test]
+fn requests_are_held_for_what_is_about_to_come_and_for_nothing_else() {
+    let (ready, hold, too_far) = (Ok(Reload::Ready), Ok(Reload::Hold), Err(DirectiveError::TooFar));
+    // What is asked for, and the answer while the open segment has two parts, and while it has none.
+    let table = [
+        ((0, None), ready, ready),
+        ((6, Some(3)), ready, ready),
+        ((9, None), ready, ready),
+        ((9, Some(3)), ready, ready),
+        // Behind the last part of a segment is the first one of the next.
+        ((9, Some(4)), ready, hold),
+        ((10, None), hold, hold),
+        ((10, Some(0)), ready, hold),
+        ((10, Some(1)), ready, hold),
+        ((10, Some(2)), hold, hold),
+        ((10, Some(5)), hold, hold),
+        // Three seconds of parts ahead.
+        ((10, Some(7)), hold, too_far),
+        ((10, Some(8)), too_far, too_far),
+        ((11, None), hold, hold),
+        ((11, Some(0)), hold, hold),
+        ((11, Some(6)), too_far, too_far),
+        ((12, None), too_far, too_far),
+        ((12, Some(0)), too_far, too_far),
+        ((u64::MAX, Some(u32::MAX)), too_far, too_far),
+    ];
+    let parts = Some(PartConfig::new(500, None));
+    for ((sequence, part), with_two, with_none) in table {
+        let request = BlockingRequest { sequence, part };
+        assert_eq!(with_parts(parts, 2).reload(request), with_two, "{request}");
+        assert_eq!(with_parts(parts, 0).reload(request), with_none, "{request}, without open parts");
+        assert_eq!(with_parts(None, 2).reload(request), ready, "{request}, without parts at all");
+        let mut ended = with_parts(parts, 2);
+        ended.end();
+        assert_eq!(ended.reload(request), ready, "{request}, at the end");
+    }
+}
+
+#[test]
+fn the_announced_part_and_the_one_behind_it_are_awaited() {
+    let awaits = |playlist: &Playlist| {
+        let all = (8..13).flat_map(|sequence| (0..6).map(move |index| (sequence, index)));
+        all.filter(|(sequence, index)| playlist.awaits_part(*sequence, *index)).collect::<Vec<_>>()
+    };
+    let mut playlist = with_parts(Some(PartConfig::new(500, None)), 2);
+    assert_eq!(awaits(&playlist), [(10, 2), (10, 3), (11, 0)]);
+    playlist.end();
+    assert_eq!(awaits(&playlist), []);
+    assert_eq!(awaits(&with_parts(None, 2)), []);
+}
+
 #[test]
 fn dates_are_those_of_the_calendar() {
     for (unix_ms, expected) in [

@@ -20,6 +20,7 @@ use crate::{
         interleaver::{Lane, Pauses, Released},
         lead_in::{Expectation, LeadIn, LeadInStep},
         open_segment::{OpenSegment, PartEnd},
+        playlist::PartConfig,
         segment::{Output, Segment},
         segment_track::{Gate, SegmentTrack},
     },
@@ -254,7 +255,8 @@ impl<C: Container> Cutter<C> {
     }
 
     /// Ends the open part if the next frame would make it too long. That frame's own length is foreseen by the one before it
-    /// in the leading track.
+    /// in the leading track. A part that would be too short is not ended on that ground: audio may end it, or the frame is
+    /// shorter than the last one was.
     fn end_part_before(&mut self, lane: Lane, time_ms: i64) {
         self.end_late_part(lane, time_ms);
         let (Some(limit_ms), State::Open(open)) = (self.part_limit_ms(), &self.state) else { return };
@@ -263,7 +265,8 @@ impl<C: Container> Cutter<C> {
             (Lane::Audio, Lead::Audio) => self.audio.frame_ms(),
             _ => return,
         };
-        if open.part_age_ms(time_ms).is_some_and(|age_ms| age_ms + frame_ms > limit_ms) {
+        let is_over = |age_ms: i64| age_ms >= self.part_least_ms() && age_ms + frame_ms > limit_ms;
+        if open.part_age_ms(time_ms).is_some_and(is_over) {
             self.end_part(PartEnd::here(lane, time_ms));
         }
     }
@@ -289,6 +292,12 @@ impl<C: Container> Cutter<C> {
     fn part_limit_ms(&self) -> Option<i64> {
         let part_ms = self.config.part_ms.filter(|_| C::HAS_PARTS)?;
         Some(i64::from(part_ms) + PART_TOLERANCE_MS)
+    }
+
+    /// The shortest that a part may be which is not the last of its segment.
+    fn part_least_ms(&self) -> i64 {
+        let least_ms = self.config.part_ms.map_or(0, |part_ms| PartConfig::new(part_ms, None).least_ms());
+        i64::try_from(least_ms).unwrap_or(i64::MAX)
     }
 
     /// Whether audio may come beside video, though there may be none in the part.

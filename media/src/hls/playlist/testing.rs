@@ -1,4 +1,5 @@
-//! A playlist with parts, and the rules that players rely on (draft-pantos-hls-rfc8216bis, sections 4.4 and 6.2).
+//! Checks a playlist with parts, and those that follow it, against the rules that players rely on
+//! (draft-pantos-hls-rfc8216bis, sections 4.4 and 6.2). For tests: a broken rule panics with the text.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,8 @@ pub struct PartPlaylist {
     pub segments: Vec<PartedSegment>,
     /// The number of the first segment.
     pub sequence: u64,
+    /// The discontinuity number of the first segment.
+    pub discontinuity_sequence: u64,
     /// The part that is named in advance.
     pub hint: Option<String>,
 }
@@ -32,6 +35,8 @@ pub struct PartedSegment {
     pub init: String,
     /// Its parts that are listed.
     pub parts: Vec<ListedPart>,
+    /// It does not continue the segment before it.
+    pub discontinuity: bool,
     has_date: bool,
 }
 
@@ -56,6 +61,12 @@ impl PartPlaylist {
             let (tag, value) = line.split_once(':').unwrap_or((line, ""));
             match tag {
                 "#EXT-X-TARGETDURATION" => playlist.target_ms = milliseconds(value),
+                "#EXT-X-VERSION" => {
+                    assert!(value.parse::<u8>().expect(line) >= 6, "EXT-X-MAP needs 6: {text}")
+                }
+                "#EXT-X-DISCONTINUITY-SEQUENCE" => {
+                    playlist.discontinuity_sequence = value.parse().expect("a number");
+                }
                 "#EXT-X-MEDIA-SEQUENCE" => playlist.sequence = value.parse().expect("a number"),
                 "#EXT-X-SERVER-CONTROL" => {
                     assert!(value.contains("CAN-BLOCK-RELOAD=YES"), "{line}");
@@ -68,7 +79,10 @@ impl PartPlaylist {
                     assert!(segment.parts.is_empty(), "the section comes before the parts: {text}");
                     segment.init = attribute(value, "URI").expect(line).to_owned();
                 }
-                "#EXT-X-DISCONTINUITY" => assert!(segment.parts.is_empty(), "{text}"),
+                "#EXT-X-DISCONTINUITY" => {
+                    assert!(segment.parts.is_empty(), "{text}");
+                    segment.discontinuity = true;
+                }
                 "#EXT-X-PROGRAM-DATE-TIME" => {
                     assert!(segment.parts.is_empty(), "the date comes before the parts: {text}");
                     segment.has_date = true;
@@ -111,38 +125,76 @@ impl PartPlaylist {
         assert!(self.ended == self.hint.is_none(), "a live playlist has a hint: {text}");
         assert!(finished().all(|segment| segment.has_date && !segment.init.is_empty()), "{text}");
         assert!(finished().all(|segment| segment.duration_ms < self.target_ms + 500), "{text}");
-        for segment in &self.segments {
-            let parts = &segment.parts;
-            assert!(parts.iter().all(|part| part.duration_ms <= self.part_target_ms), "{text}");
-            let but_last = parts.iter().rev().skip(1);
-            assert!(
-                but_last.clone().all(|part| part.duration_ms * 100 >= self.part_target_ms * 85),
-                "{text}"
-            );
-            let sum: u64 = parts.iter().map(|part| part.duration_ms).sum();
-            let is_whole = segment.uri.is_none() || parts.is_empty() || sum == segment.duration_ms;
-            assert!(is_whole, "{sum} ms of parts: {text}");
+        self.segments.iter().for_each(|segment| segment.check(self.part_target_ms, text));
+        let mut behind_ms = 0;
+        for segment in finished().rev() {
+            let (is_near, has_parts) = (behind_ms < 3 * self.target_ms, !segment.parts.is_empty());
+            assert!(is_near == has_parts, "the last three target durations have parts, no others: {text}");
+            behind_ms += segment.duration_ms;
         }
-        let newest: Vec<_> = finished().rev().take(3).collect();
-        assert!(
-            newest.iter().all(|segment| !segment.parts.is_empty()),
-            "near the end there are parts: {text}"
-        );
+        let expected = self.next_part();
+        assert!(self.hint.as_ref().is_none_or(|hint| *hint == expected), "{expected} comes next: {text}");
     }
 
-    /// The rules between one playlist and a later one: nothing that was said changes.
+    /// The name of the part behind the last one.
+    fn next_part(&self) -> String {
+        let (sequence, index) = self.edge();
+        format!("part-{sequence}.{index}.m4s")
+    }
+
+    /// The rules between one playlist and a later one: what was said does not change, what was announced came.
     pub fn assert_follows(&self, earlier: &Self) {
         assert_eq!(self.part_target_ms, earlier.part_target_ms);
         assert_eq!(self.hold_back_ms, earlier.hold_back_ms);
-        assert!(self.edge() >= earlier.edge());
-        let named = |playlist: &Self| -> BTreeMap<String, ListedPart> {
-            let parts = playlist.segments.iter().flat_map(|segment| segment.parts.clone());
-            parts.map(|part| (part.uri.clone(), part)).collect()
-        };
-        let before = named(earlier);
-        for (uri, part) in named(self) {
-            assert!(before.get(&uri).is_none_or(|before| *before == part), "{uri} changed");
+        assert!(self.edge() >= earlier.edge() && self.sequence >= earlier.sequence);
+        let before = earlier.named();
+        for (uri, piece) in self.named() {
+            assert!(before.get(uri).is_none_or(|before| *before == piece), "{uri} changed");
         }
+        self.assert_hint_came(earlier);
+        let left = usize::try_from(self.sequence - earlier.sequence).expect("a few segments");
+        let counted = earlier.segments.iter().take(left).filter(|segment| segment.discontinuity).count();
+        if left < earlier.segments.len() {
+            let expected = earlier.discontinuity_sequence + counted as u64;
+            assert_eq!(self.discontinuity_sequence, expected, "discontinuities that left are counted");
+        }
+    }
+
+    /// The announced part is listed, unless its segment ended before it or has left the parts that are listed.
+    fn assert_hint_came(&self, earlier: &Self) {
+        let Some(hint) = &earlier.hint else { return };
+        let (sequence, index) = earlier.edge();
+        let at = usize::try_from(sequence - self.sequence.min(sequence)).expect("a few segments");
+        let came = self.segments.get(at).filter(|segment| segment.parts.len() > index);
+        assert!(came.is_none_or(|segment| segment.parts[index].uri == *hint), "{hint} was announced");
+    }
+
+    /// Segments and parts by their addresses, each with all that is said of it.
+    fn named(&self) -> BTreeMap<&str, (u64, bool, &str)> {
+        let mut named = BTreeMap::new();
+        for segment in &self.segments {
+            let pieces = segment.parts.iter().map(|part| (&part.uri, part.duration_ms, part.independent));
+            let whole = segment.uri.iter().map(|uri| (uri, segment.duration_ms, segment.discontinuity));
+            for (uri, duration_ms, flag) in pieces.chain(whole) {
+                let before = named.insert(uri.as_str(), (duration_ms, flag, segment.init.as_str()));
+                assert!(before.is_none(), "{uri} is there twice");
+            }
+        }
+        named
+    }
+}
+
+impl PartedSegment {
+    fn check(&self, part_target_ms: u64, text: &str) {
+        assert!(self.parts.iter().all(|part| part.duration_ms <= part_target_ms), "{text}");
+        let mut but_last = self.parts.iter().rev().skip(1);
+        assert!(
+            but_last.all(|part| part.duration_ms * 100 >= part_target_ms * 85),
+            "a part is too short: {text}"
+        );
+        let sum: u64 = self.parts.iter().map(|part| part.duration_ms).sum();
+        let is_whole = self.uri.is_none() || self.parts.is_empty() || sum == self.duration_ms;
+        assert!(is_whole, "{sum} ms of parts: {text}");
     }
 }
 
