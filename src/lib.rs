@@ -115,6 +115,7 @@ async fn serve_at(
     let node = Node::start(config, place, signals.order())?;
     node.orders.synchronize().await;
     config.access.warn_of_openness();
+    config.hls.warn_of_parts(config.streams.flush_interval);
     node.open_storage(config).await?;
     announce(config, &listeners, &node.place.node_id);
     let server = node.listen(config, listeners)?.run();

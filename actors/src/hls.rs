@@ -39,7 +39,7 @@ use self::{segmenter::SegmenterActor, session_store::SessionStore};
 use crate::{
     access::{Grant, ToPlay},
     directory::{DirectoryEnded, StreamDirectory, StreamObserver},
-    metrics::HlsMetrics,
+    metrics::{HeldMark, HlsMetrics},
     stream::StreamHandle,
 };
 
@@ -70,6 +70,7 @@ pub struct HeldRequest {
     /// How long it may wait.
     pub patience: Duration,
     _permit: OwnedSemaphorePermit,
+    _mark: HeldMark,
 }
 
 impl HlsSessions {
@@ -150,7 +151,7 @@ impl HlsSessions {
             }
             _ => HOLD_UNLISTED,
         };
-        Some(HeldRequest { patience, _permit })
+        Some(HeldRequest { patience, _permit, _mark: self.metrics().hold() })
     }
 
     /// Sets the way to windows of other nodes, from which playlists go on here.

@@ -23,7 +23,7 @@ pub use self::{
     access::{AccessMetrics, CallbackOutcome, DecisionOutcome},
     age::Age,
     histogram::Histogram,
-    hls::HlsMetrics,
+    hls::{HeldMark, HlsMetrics},
     label::{Label, label},
     labelled::Labelled,
     registry::{RegistryMetrics, RegistryOperation, RegistryOutcome},

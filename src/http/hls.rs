@@ -255,7 +255,7 @@ async fn find_playlist(
         sources.proxy.forget(resource.at_once());
         Elsewhere::Nowhere
     } else {
-        forward::ask(request, admitted, &sources.proxy, resource).await?
+        ask_elsewhere(request, admitted, sources, resource).await?
     };
     let (from_sequence, absent) = match elsewhere {
         Elsewhere::Answered(response) => return Ok(response),
@@ -271,6 +271,17 @@ async fn find_playlist(
         return local;
     }
     Ok(forward::note_left(local.unwrap_or_else(|refusal| refusal.response())))
+}
+
+/// Asks the publisher's node. A request that it may hold counts as held here as well.
+async fn ask_elsewhere(
+    request: &HttpRequest,
+    admitted: &Admitted,
+    sources: &HlsSources,
+    resource: HlsResource,
+) -> Result<Elsewhere, ApiError> {
+    let _mark = (!admitted.is_node && resource.is_held()).then(|| sources.hls.metrics().hold());
+    forward::ask(request, admitted, &sources.proxy, resource).await
 }
 
 /// No number is used twice, so that what is here is what is meant.
@@ -289,7 +300,7 @@ async fn find_segment(
         return segment::answer(request, &piece).await;
     }
     let resource = HlsResource::Segment { room, name };
-    match forward::ask(request, admitted, &sources.proxy, resource).await? {
+    match ask_elsewhere(request, admitted, sources, resource).await? {
         Elsewhere::Answered(response) => Ok(response),
         Elsewhere::Unknown(refusal) => Err(refusal),
         Elsewhere::Nowhere | Elsewhere::Here { .. } | Elsewhere::Past => Err(segment::unknown()),

@@ -4,7 +4,7 @@ use std::thread::ScopedJoinHandle;
 
 use synctv_testkit::{
     hls::{HlsClient, PartPlaylist},
-    http::Response,
+    http::{Response, request},
     nodes::CLUSTER_SECRET,
     server::TestServer,
     wait::poll_until,
@@ -96,33 +96,66 @@ fn a_part_that_is_announced_is_held_until_it_is_there() {
 }
 
 #[test]
-fn directives_are_followed_or_refused() {
-    let server = TestServer::with_hls(&SOON_OVER);
-    let hls = server.hls();
-    while_publishing(&server, 8, || {
-        let (sequence, _) = first_playlist(&hls).edge();
-        for query in [
-            "?_HLS_part=0".to_owned(),
-            "?_HLS_msn=x".to_owned(),
-            format!("?_HLS_msn={sequence}&_HLS_part=-1"),
-            format!("?_HLS_msn={sequence}&_HLS_msn={sequence}"),
-            format!("?_HLS_msn={}", sequence + 9),
-            format!("?_HLS_msn={sequence}&_HLS_part=40"),
-        ] {
-            let answer = hls.get(&format!("/live/r/ll.m3u8{query}"));
-            assert_eq!(
-                (answer.status, answer.json()["error"].as_str()),
-                (400, Some("bad_directive")),
-                "{query}"
-            );
-            assert_eq!(hls.get(&format!("/live/r/index.m3u8{query}")).status, 200, "it waits for nothing");
+fn directives_are_followed_or_refused_by_every_node() {
+    let server = TestServer::with_hls(&[&SOON_OVER[..], &["--cluster-secret", CLUSTER_SECRET]].concat());
+    let edge = Edge::start(&server);
+    while_publishing(&server, 9, || {
+        first_playlist(&server.hls());
+        for hls in [server.hls(), edge.hls()] {
+            assert_directives_are_kept(&hls);
         }
-        playlist(&hls, "?_HLS_msn=0");
-        playlist(&hls, &format!("?_HLS_msn={}&_HLS_part=0", sequence - 1));
-        let (_, whole) = playlist(&hls, &format!("?_HLS_msn={sequence}"));
-        assert!(whole.edge().0 > sequence);
-        let (_, behind_the_last) = playlist(&hls, &format!("?_HLS_msn={sequence}&_HLS_part=30"));
-        assert!(behind_the_last.edge() >= (sequence + 1, 1));
+    });
+    for hls in [server.hls(), edge.hls()] {
+        let last = poll_until("the end", || Some(playlist(&hls, "").1).filter(|last| last.ended));
+        let (sequence, _) = last.edge();
+        for query in ["?_HLS_msn=0".to_owned(), format!("?_HLS_msn={}&_HLS_part=9", sequence + 99)] {
+            assert!(playlist(&hls, &query).1.ended, "it has ended, so that {query} has no meaning");
+        }
+    }
+}
+
+/// Of a stream that goes on.
+fn assert_directives_are_kept(hls: &HlsClient) {
+    let (sequence, _) = first_playlist(hls).edge();
+    for query in [
+        "?_HLS_part=0".to_owned(),
+        "?_HLS_msn=x".to_owned(),
+        format!("?_HLS_msn={sequence}&_HLS_part=-1"),
+        format!("?_HLS_msn={sequence}&_HLS_msn={sequence}"),
+        format!("?_HLS_msn={}", sequence + 9),
+        format!("?_HLS_msn={sequence}&_HLS_part=40"),
+    ] {
+        let answer = hls.get(&format!("/live/r/ll.m3u8{query}"));
+        assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some("bad_directive")), "{query}");
+        assert_eq!(hls.get(&format!("/live/r/index.m3u8{query}")).status, 200, "it waits for nothing");
+    }
+    playlist(hls, "?_HLS_msn=0");
+    playlist(hls, &format!("?_HLS_msn={}&_HLS_part=0", sequence - 1));
+    let (_, whole) = playlist(hls, &format!("?_HLS_msn={sequence}"));
+    assert!(whole.edge().0 > sequence);
+    let (_, behind_the_last) = playlist(hls, &format!("?_HLS_msn={sequence}&_HLS_part=30"));
+    assert!(behind_the_last.edge() >= (sequence + 1, 1));
+}
+
+#[test]
+fn every_address_that_is_described_is_there() {
+    let server = TestServer::with_hls(&SOON_OVER);
+    let description = request(server.http, "GET", "/api/openapi.json").json();
+    let paths: Vec<_> = description["paths"].as_object().unwrap().keys().cloned().collect();
+    let paths: Vec<_> = paths.iter().filter_map(|path| path.strip_prefix("/{app}/{room}/")).collect();
+    assert!(paths.len() >= 6, "{paths:?}");
+    while_publishing(&server, 6, || {
+        let hls = server.hls();
+        let newest =
+            first_playlist(&hls).segments.into_iter().rfind(|segment| segment.uri.is_some()).unwrap();
+        let sequence = newest.uri.as_ref().and_then(|uri| uri.strip_prefix("seg-")?.strip_suffix(".m4s"));
+        for path in paths {
+            let path = match path {
+                "init-{sequence}.mp4" => newest.init.clone(),
+                path => path.replace("{sequence}", sequence.unwrap()).replace("{index}", "0"),
+            };
+            assert_eq!(hls.get(&format!("/live/r/{path}")).status, 200, "{path}");
+        }
     });
 }
 
@@ -132,11 +165,6 @@ fn requests_that_wait_get_the_end() {
     let hls = server.hls();
     let last = while_publishing(&server, 5, || followed(&hls)).pop().unwrap();
     assert!(last.ended);
-    assert_eq!(
-        hls.get(&format!("/live/r/ll.m3u8?_HLS_msn={}", last.edge().0 + 1)).status,
-        200,
-        "it has ended"
-    );
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn in_metrics_and_in_the_api() {
     assert!(scrape.value("synctv_hls_segments_total") >= 1.0);
     let playlists = r#"synctv_hls_requests_total{kind="playlist",source="here",code="2xx"}"#;
     assert!(scrape.value(playlists) >= 1.0);
+    assert_eq!(scrape.value("synctv_hls_held_requests"), 0.0);
     let stream = request(server.http, "GET", "/api/v1/streams/r").json();
     assert_eq!(stream["details"]["viewers"], 1, "{stream}");
     server.hls().get("/live/nothing/index.m3u8");

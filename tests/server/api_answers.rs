@@ -152,8 +152,10 @@ fn every_path_that_is_described_is_there() {
     let description = parsed(&get(&server, "/api/openapi.json"));
     assert!(description["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
     let paths = description["paths"].as_object().expect("paths");
-    assert!(!paths.is_empty());
-    for (path, operations) in paths {
+    // Those of HLS are on its own port, and have a test there.
+    let of_this_port: Vec<_> = paths.iter().filter(|(_, path)| path["servers"].is_null()).collect();
+    assert!(!of_this_port.is_empty());
+    for (path, operations) in of_this_port {
         // What is administered is absent without administrators.
         let expected = if operations["get"].is_null() { 404 } else { 200 };
         assert_eq!(get(&server, &path.replace("{room}", "r")).status, expected, "{path}");

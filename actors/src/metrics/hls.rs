@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use prometheus_client::{metrics::counter::Counter, registry::Registry};
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
+};
 
 use super::histogram::Histogram;
 
@@ -20,6 +23,18 @@ pub struct HlsMetrics {
     pub segment_bytes: Counter,
     /// Segments that could not be written.
     pub storage_errors: Counter,
+    /// Requests that are held until there is something new.
+    pub held_requests: Gauge,
+}
+
+/// Counts a request as held for as long as it is kept.
+#[derive(Debug)]
+pub struct HeldMark(Gauge);
+
+impl Drop for HeldMark {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Default for HlsMetrics {
@@ -29,6 +44,7 @@ impl Default for HlsMetrics {
             segment: Histogram::new(SEGMENT_BOUNDS_S),
             segment_bytes: Counter::default(),
             storage_errors: Counter::default(),
+            held_requests: Gauge::default(),
         }
     }
 }
@@ -41,6 +57,12 @@ impl HlsMetrics {
         self.segment_bytes.inc_by(size_bytes as u64);
     }
 
+    /// Counts a request that is held, here or by the node that publishes the room.
+    pub fn hold(&self) -> HeldMark {
+        self.held_requests.inc();
+        HeldMark(self.held_requests.clone())
+    }
+
     /// Registers them under their names.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("hls_segments", "Segments that were finished", self.segments.clone());
@@ -50,6 +72,11 @@ impl HlsMetrics {
             "hls_storage_errors",
             "Segments that could not be written",
             self.storage_errors.clone(),
+        );
+        registry.register(
+            "hls_held_requests",
+            "Requests that are held until there is something new",
+            self.held_requests.clone(),
         );
     }
 }

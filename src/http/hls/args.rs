@@ -3,7 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, value_parser};
-use synctv_actors::hls::{HlsMode, HlsSettings};
+use log::warn;
+use synctv_actors::{
+    events::Flush,
+    hls::{HlsMode, HlsSettings},
+};
 use synctv_media::hls::playlist::PartConfig;
 
 use crate::config::units::MIB;
@@ -16,6 +20,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Shorter parts save little, cost a request each, and make hls.js unsteady.
 const PART_MS: u32 = 500;
+
+/// With shorter parts hls.js stalls now and then: it looks for fragments with a tolerance of a quarter of a second.
+const STEADY_PART_MS: u32 = 334;
 
 /// Segments and playlists of every room.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -113,6 +120,27 @@ impl HlsArgs {
         })
     }
 
+    /// Logs settings that work, and make low latency worse than it could be.
+    pub fn warn_of_parts(&self, flush: Flush) {
+        self.doubts(flush).iter().for_each(|doubt| warn!("{doubt}"));
+    }
+
+    fn doubts(&self, flush: Flush) -> Vec<String> {
+        let has_parts = self.hls.mode().is_some() && self.hls_fmp4.mode().is_some();
+        let Some(PartConfig { target_ms, .. }) = self.parts().filter(|_| has_parts) else {
+            return Vec::new();
+        };
+        let is_late =
+            matches!(flush, Flush::Every(interval) if interval > Duration::from_millis(target_ms.into()));
+        let late = "FLUSH_INTERVAL is longer than HLS_PART_MS: parts come no sooner than media is sent";
+        let unsteady =
+            format!("HLS_PART_MS is below {STEADY_PART_MS}: hls.js may stall with parts this short");
+        [is_late.then(|| late.to_owned()), (target_ms < STEADY_PART_MS).then_some(unsteady)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
     fn parts(&self) -> Option<PartConfig> {
         let part_ms = self.hls_part_ms.unwrap_or(PART_MS.min(self.hls_target_ms / 2));
         (part_ms > 0).then(|| PartConfig::new(part_ms, self.hls_part_hold_back_ms))
@@ -143,6 +171,22 @@ mod tests {
         let fmp4 = |args: &[&str]| parse(args).unwrap().hls.settings(false).and_then(|hls| hls.fmp4);
         assert_eq!(fmp4(&[]), Some(HlsMode::OnDemand));
         assert_eq!(fmp4(&["--hls-fmp4", "off"]), None);
+    }
+
+    #[test]
+    fn parts_that_come_late_or_are_short_are_doubted() {
+        let doubts = |args: &[&str]| {
+            let config = parse(args).unwrap();
+            let doubts = config.hls.doubts(config.streams.flush_interval);
+            doubts.iter().map(|doubt| doubt.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert!(doubts(&[]).is_empty() && doubts(&["--flush-interval", "500"]).is_empty());
+        assert_eq!(doubts(&["--flush-interval", "501"]), ["FLUSH_INTERVAL"]);
+        assert_eq!(doubts(&["--hls-part-ms", "333"]), ["HLS_PART_MS"]);
+        assert!(doubts(&["--hls-part-ms", "334"]).is_empty());
+        for off in [["--hls", "off"], ["--hls-fmp4", "off"], ["--hls-part-ms", "0"]] {
+            assert!(doubts(&[&off[..], &["--flush-interval", "2000"]].concat()).is_empty(), "{off:?}");
+        }
     }
 
     #[test]

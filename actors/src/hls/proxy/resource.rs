@@ -60,8 +60,8 @@ impl HlsResource {
         }
     }
 
-    /// Whether the answer may be held until there is something new.
-    pub(super) fn is_held(&self) -> bool {
+    /// Returns `true` if the answer may be held until there is something new.
+    pub fn is_held(&self) -> bool {
         match self {
             Self::Playlist { request, .. } => request.is_some(),
             Self::Segment { name, .. } => matches!(name.piece, Piece::Part(_)),
