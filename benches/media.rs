@@ -11,6 +11,8 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use synctv_media::{
     hls::{
         buffer_pool::BufferPool,
+        fmp4::container::Fmp4Container,
+        segment::Output,
         segmenter::{AnnouncedTracks, Segmenter, SegmenterConfig},
     },
     rtmp::{
@@ -130,5 +132,38 @@ fn mux_transport_stream(c: &mut Criterion) {
     group.bench_function("60 frames to MPEG-TS", |b| b.iter(mux));
 }
 
-criterion_group!(benches, read_chunks, build_batches, queue_for_a_slow_viewer, mux_transport_stream);
+/// Two seconds of a stream with audio: parts of half a second, and the segment that they make up.
+fn mux_fragmented_mp4(c: &mut Criterion) {
+    let mut media = frames();
+    media.extend((0..86).map(|at| samples::audio(at * 2_000 / 86)));
+    media.sort_by_key(|frame| frame.timestamp_ms);
+    let mut group = c.benchmark_group("segmenter");
+    group.throughput(Throughput::Bytes(media.iter().map(|frame| frame.payload.len() as u64).sum()));
+    let buffers = BufferPool::new(1 << 20);
+    let mux = || {
+        let config = SegmenterConfig { part_ms: Some(500), ..SegmenterConfig::default() };
+        let mut segmenter = Segmenter::with_container(config, Fmp4Container::default(), buffers.clone());
+        segmenter.set_tracks(AnnouncedTracks { video: true, audio: true });
+        for frame in [samples::video_header(), samples::audio_header()].iter().chain(&media) {
+            let _ = segmenter.push(frame.track, frame.timestamp_ms.into(), &frame.payload);
+        }
+        segmenter.finish();
+        std::iter::from_fn(|| segmenter.next_output()).fold((0, 0), |(parts, bytes), output| match output {
+            Output::Part(_) => (parts + 1, bytes),
+            Output::Segment(segment) => (parts, bytes + segment.bytes.len()),
+        })
+    };
+    let (parts, bytes) = mux();
+    assert!(parts >= 3 && bytes > 60 * FRAME_BYTES, "{parts} parts, and every frame is in the segment");
+    group.bench_function("2 s to fragmented MP4 in parts", |b| b.iter(mux));
+}
+
+criterion_group!(
+    benches,
+    read_chunks,
+    build_batches,
+    queue_for_a_slow_viewer,
+    mux_transport_stream,
+    mux_fragmented_mp4
+);
 criterion_main!(benches);

@@ -89,6 +89,12 @@ pub struct Args {
     /// What to compare, VIEWERS[:KBPS], separated by commas
     #[arg(long, default_value = rtc::case::CASES, value_delimiter = ',')]
     pub rtc_cases: Vec<rtc::case::Case>,
+    /// Start this server, at each of the cases, and print a table for Low-Latency HLS
+    #[arg(long, value_name = "SERVER")]
+    pub hls_ll: Option<PathBuf>,
+    /// What to compare: classic:VIEWERS, parts-MS:VIEWERS and waiters-MS:VIEWERS, who fetch no part, separated by commas
+    #[arg(long, default_value = hls::part_case::PART_CASES, value_delimiter = ',')]
+    pub hls_ll_cases: Vec<hls::part_case::PartCase>,
     /// With --floor and --compare: watch over TLS, with a certificate that is made for this run
     #[arg(long)]
     pub tls: bool,

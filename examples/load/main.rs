@@ -11,6 +11,7 @@
 //! cargo run --release --example load -- --hls 127.0.0.1:8081 --viewers 500     # the same over HLS
 //! cargo run --release --example load -- --hls-compare target/release/synctv-stream --gop 60    # its table
 //! cargo run --release --example load -- --rtc-compare target/release/synctv-stream        # its table for WebRTC
+//! cargo run --release --example load -- --hls-ll target/release/synctv-stream --gop 60 --kbps 900    # Low-Latency HLS
 //! ```
 //!
 //! Frames carry their number and the time at which they were sent, so that the viewers can tell what is missing and
@@ -68,6 +69,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if let Some(server) = &args.rtc_compare {
         return rtc::compare::run(server, &args);
+    }
+    if let Some(server) = &args.hls_ll {
+        return hls::part_compare::run(server, &args, |args, case| {
+            block_on(hls::part_compare::load(args, case))
+        });
     }
     if args.rtc {
         args.opus = true;

@@ -11,18 +11,19 @@ use crate::{
 #[derive(Default)]
 pub struct Report {
     probers: usize,
-    viewers: usize,
+    pub viewers: usize,
     publishers: usize,
     first_playlists_us: Vec<u32>,
     ages_us: Vec<u32>,
-    requests: u64,
+    pub requests: u64,
     bytes: u64,
     segments: u64,
     missed: u64,
-    stalled: usize,
+    pub stalled: usize,
     latencies_us: Vec<u32>,
-    faults: Faults,
-    usage: Option<Usage>,
+    pub faults: Faults,
+    pub usage: Option<Usage>,
+    pub measure_s: f64,
 }
 
 /// The columns of [`Report::row`].
@@ -31,7 +32,7 @@ pub const COLUMNS: &str = "| first playlist ms, p50 / max | live edge ms, p50 / 
 
 impl Report {
     pub fn new(usage: Option<Usage>, args: &Args) -> Self {
-        Self { publishers: args.publishers, usage, ..Self::default() }
+        Self { publishers: args.publishers, measure_s: args.measure_s, usage, ..Self::default() }
     }
 
     pub fn add_prober(&mut self, probed: Probed) {
@@ -110,7 +111,7 @@ fn spread(values_us: &mut [u32]) -> String {
     if values_us.is_empty() { "not seen".to_owned() } else { percentiles(values_us) }
 }
 
-fn shares_ms(values_us: &mut [u32], shares: &[f64]) -> String {
+pub fn shares_ms(values_us: &mut [u32], shares: &[f64]) -> String {
     if values_us.is_empty() {
         return String::new();
     }
@@ -118,6 +119,6 @@ fn shares_ms(values_us: &mut [u32], shares: &[f64]) -> String {
     shares.collect::<Vec<_>>().join(" / ")
 }
 
-fn megabytes(bytes: u64) -> String {
+pub fn megabytes(bytes: u64) -> String {
     format!("{:.0}", bytes as f64 / 1e6)
 }
