@@ -61,6 +61,10 @@ impl Drain {
             () = self.run() => {}
             signal = signals.next() => warn!(signal = signal; "stopping at once"),
         }
+        // The server waits for requests that are being answered.
+        if let Some(hls) = &self.hls {
+            hls.release_held();
+        }
         server.stop(true).await;
     }
 

@@ -15,14 +15,14 @@ mod storage;
 mod stored_segment;
 mod window;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use synctv_media::{
     hls::{fmp4::container::Fmp4Container, segment_name::SegmentName, ts::container::TsContainer},
     stream::room::RoomName,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
 
@@ -62,6 +62,8 @@ const HOLD_UNLISTED: Duration = Duration::from_secs(3);
 pub struct HlsSessions {
     store: SessionStore,
     held: Arc<Semaphore>,
+    /// Turns true when requests are held no longer.
+    released: watch::Sender<bool>,
 }
 
 /// A request that waits. One of [`HELD_MAX`].
@@ -76,7 +78,11 @@ pub struct HeldRequest {
 impl HlsSessions {
     /// Starts a thread for the files.
     pub fn start(settings: HlsSettings) -> Self {
-        Self { store: SessionStore::start(settings), held: Arc::new(Semaphore::new(HELD_MAX)) }
+        Self {
+            store: SessionStore::start(settings),
+            held: Arc::new(Semaphore::new(HELD_MAX)),
+            released: watch::Sender::new(false),
+        }
     }
 
     /// Takes the directory for the files and clears those that a dead process left there. Fails if the directory can
@@ -138,7 +144,24 @@ impl HlsSessions {
     pub async fn awaited_part(&self, grant: &Grant<ToPlay>, name: SegmentName) -> Option<StoredPiece> {
         let session = self.store.live(grant.room(), HlsForm::of_format(name.format), 0)?;
         let held = self.hold(&session).await?;
-        session.awaited_part(name, held.patience).await
+        self.unless_released(session.awaited_part(name, held.patience)).await.flatten()
+    }
+
+    /// Lets go of all requests that are held, and of those to come: the process stops, and would wait for them.
+    pub fn release_held(&self) {
+        self.released.send_replace(true);
+    }
+
+    /// The answer to a request that is held; `None` if it was [let go](Self::release_held) before there was one.
+    pub async fn unless_released<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        let mut released = self.released.subscribe();
+        let mut is_released = pin!(released.wait_for(|released| *released));
+        let mut answer = pin!(answer);
+        poll_fn(|context| match answer.as_mut().poll(context) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending => is_released.as_mut().poll(context).map(|_| None),
+        })
+        .await
     }
 
     /// Takes the right to wait for what the session does not list yet; `None` if too many wait.

@@ -280,8 +280,13 @@ async fn ask_elsewhere(
     sources: &HlsSources,
     resource: HlsResource,
 ) -> Result<Elsewhere, ApiError> {
-    let _mark = (!admitted.is_node && resource.is_held()).then(|| sources.hls.metrics().hold());
-    forward::ask(request, admitted, &sources.proxy, resource).await
+    let is_held = !admitted.is_node && resource.is_held();
+    let answer = forward::ask(request, admitted, &sources.proxy, resource);
+    if !is_held {
+        return answer.await;
+    }
+    let _mark = sources.hls.metrics().hold();
+    sources.hls.unless_released(answer).await.unwrap_or_else(|| Err(playlist::not_yet()))
 }
 
 /// No number is used twice, so that what is here is what is meant.

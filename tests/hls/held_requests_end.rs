@@ -86,6 +86,19 @@ fn when_another_publisher_takes_over() {
 }
 
 #[test]
+fn when_the_server_stops() {
+    let (server, _publisher) = quiet_room("600");
+    std::thread::scope(|scope| {
+        let held = hold(scope, server.hls(), server.metrics());
+        server.signal("TERM");
+        // The stop waits for answers for 3 s, and cuts off what has none by then.
+        let answer = held.join().unwrap();
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    });
+    assert!(server.wait_for_exit().success());
+}
+
+#[test]
 fn when_its_client_is_not_there_any_more() {
     let (server, _publisher) = quiet_room("600");
     let mut client = TcpStream::connect(server.hls().address).unwrap();

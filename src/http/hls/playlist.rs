@@ -123,7 +123,8 @@ async fn state(
         Reload::Ready => Ok(state),
         Reload::Hold => {
             let held = hls.hold(session).await.ok_or_else(too_many)?;
-            session.playlist_with(request, held.patience).await.ok_or_else(not_yet)
+            let answer = session.playlist_with(request, held.patience);
+            hls.unless_released(answer).await.flatten().ok_or_else(not_yet)
         }
     }
 }
@@ -132,7 +133,7 @@ fn too_many() -> ApiError {
     ApiError::unavailable("busy", "too many requests wait for playlists").retry_after(NOT_YET_RETRY_AFTER_S)
 }
 
-fn not_yet() -> ApiError {
+pub(super) fn not_yet() -> ApiError {
     ApiError::unavailable("not_yet", "the stream has nothing new").retry_after(NOT_YET_RETRY_AFTER_S)
 }
 
