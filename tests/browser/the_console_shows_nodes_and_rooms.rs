@@ -33,7 +33,7 @@ fn words(trouble: Trouble) -> &'static str {
         Trouble::RareKeyframes => "keyframe every 8.3 s: viewers join up to 8.3 s behind",
         Trouble::FewFrames => "publisher sends 19 of 30 frames a second",
         Trouble::Apart => "audio and video are 900 ms apart",
-        Trouble::BFrames => "B-frames: WebRTC viewers",
+        Trouble::BFrames => "B-frames: WebRTC viewers cannot watch",
     }
 }
 
