@@ -24,7 +24,7 @@ pub fn run(server: &Path, args: &Args) -> Result<(), Box<dyn Error>> {
         measured.print();
     }
     let server = Server::start(server, &FLAGS)?;
-    crowd::compare(&server.args(args.clone()))
+    crowd::compare(&server.args(Args { opus: true, ..args.clone() }))
 }
 
 /// The load of a case.
