@@ -5,19 +5,21 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-/// So many may be held at once, over all threads.
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A limit on connections that are held at once, over all threads.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimit {
-    held: Arc<AtomicUsize>,
+    free: Arc<Semaphore>,
     port: Arc<PortCounts>,
     max: usize,
 }
 
-/// One of them; dropping it gives it back.
+/// The right to hold one connection. It ends when it is dropped.
 #[derive(Debug)]
 pub struct ConnectionPermit {
-    held: Arc<AtomicUsize>,
     port: Arc<PortCounts>,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// The connections of one port.
@@ -29,19 +31,17 @@ struct PortCounts {
 }
 
 impl ConnectionLimit {
-    /// `max` permits.
+    /// Makes a limit of `max` connections, or of the most that can be counted, [`Semaphore::MAX_PERMITS`].
     pub fn new(max: usize) -> Self {
-        Self { held: Arc::default(), port: Arc::default(), max }
+        let max = max.min(Semaphore::MAX_PERMITS);
+        Self { free: Arc::new(Semaphore::new(max)), port: Arc::default(), max }
     }
 
-    /// Takes one, if one is left.
+    /// Takes a permit, if one is left.
     pub fn take(&self) -> Option<ConnectionPermit> {
-        let taken = self
-            .held
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| (held < self.max).then_some(held + 1));
-        taken.ok()?;
+        let permit = self.free.clone().try_acquire_owned().ok()?;
         self.port.held.fetch_add(1, Ordering::Relaxed);
-        Some(ConnectionPermit { held: self.held.clone(), port: self.port.clone() })
+        Some(ConnectionPermit { port: self.port.clone(), _permit: permit })
     }
 
     /// The same limit for a port that counts its own. Its clones count for the same port.
@@ -81,13 +81,12 @@ impl ConnectionLimit {
 
     /// The permits that are held.
     pub fn held(&self) -> usize {
-        self.held.load(Ordering::Acquire)
+        self.max - self.free.available_permits()
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.held.fetch_sub(1, Ordering::AcqRel);
         self.port.held.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -15,6 +15,7 @@ pub mod gzip;
 pub mod hls;
 pub mod metrics;
 pub mod rtmp;
+mod single_flight;
 pub mod stream;
 mod subscription;
 #[cfg(test)]

@@ -14,17 +14,13 @@ mod settings;
 mod upstream;
 mod windows;
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    rc::Rc,
-    time::Duration,
-};
+use std::{rc::Rc, time::Duration};
 
 use actix::{
     Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture,
 };
 use actix_rt::ArbiterHandle;
-use futures::future::ready;
+use futures::{FutureExt, future::ready};
 use log::{info, warn};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -40,7 +36,11 @@ use self::{
     upstream::{FetchResult, Upstream},
 };
 pub use super::PlaylistAddress;
-use crate::{cluster::registry::RegistryHandle, hls::FetchedMemory};
+use crate::{
+    cluster::registry::RegistryHandle,
+    hls::FetchedMemory,
+    single_flight::{Flight, SingleFlight},
+};
 
 /// How many may wait for answers of other nodes. More are refused.
 const WAITERS_MAX: usize = 20_000;
@@ -55,9 +55,9 @@ pub struct HlsProxy(Addr<HlsProxyActor>);
 /// Fetches from other nodes, once for all who ask.
 pub struct HlsProxyActor {
     upstream: Rc<Upstream>,
-    /// Who waits for what is on its way.
-    in_flight: HashMap<HlsResource, Vec<oneshot::Sender<Outcome>>>,
-    waiters: usize,
+    in_flight: SingleFlight<HlsResource, Outcome>,
+    /// Cloned for each request that waits, and thereby their count.
+    waiters: Rc<()>,
     response_cache: ResponseCache,
     segments: SegmentCache,
     origins: Origins,
@@ -90,8 +90,8 @@ impl HlsProxy {
         Self(HlsProxyActor::start_in_arbiter(arbiter, move |_| HlsProxyActor {
             segments: SegmentCache::new(memory),
             upstream: Rc::new(Upstream::new(registry, settings)),
-            in_flight: HashMap::new(),
-            waiters: 0,
+            in_flight: SingleFlight::default(),
+            waiters: Rc::default(),
             response_cache: ResponseCache::default(),
             origins: Origins::default(),
         }))
@@ -137,43 +137,40 @@ impl HlsProxyActor {
         .or_else(|| self.response_cache.fresh(resource, Instant::now()))
     }
 
-    fn wait_for(&mut self, resource: HlsResource, ctx: &mut Context<Self>) -> oneshot::Receiver<Outcome> {
-        let (waiter, outcome) = oneshot::channel();
-        self.waiters += 1;
-        match self.in_flight.entry(resource) {
-            Entry::Occupied(mut flight) => flight.get_mut().push(waiter),
-            Entry::Vacant(place) => {
-                let resource = place.key().clone();
-                place.insert(vec![waiter]);
-                self.start_fetch(resource, ctx);
-            }
+    fn wait_for(&mut self, resource: HlsResource, ctx: &mut Context<Self>) -> Flight<Outcome> {
+        match self.in_flight.join(&resource) {
+            Some(flight) => flight,
+            None => self.start_fetch(resource, ctx),
         }
-        outcome
     }
 
-    fn start_fetch(&mut self, resource: HlsResource, ctx: &mut Context<Self>) {
+    fn start_fetch(&mut self, resource: HlsResource, ctx: &mut Context<Self>) -> Flight<Outcome> {
         let now = Instant::now();
         let last_origin = self.origins.last(resource.room(), now);
         let has_stale = self.response_cache.has_stale(&resource, now);
-        let flight = self.upstream.clone().fetch(resource.clone(), last_origin, has_stale);
-        ctx.spawn(
-            flight.into_actor(self).map(move |fetched, proxy, _| proxy.finish_fetch(resource, fetched)),
-        );
+        let fetched = self.upstream.clone().fetch(resource.clone(), last_origin, has_stale);
+        let (settled, outcome) = oneshot::channel();
+        let outcome = outcome.map(|outcome| outcome.unwrap_or(Err(HlsProxyError::Stopped)));
+        let (id, flight) = self.in_flight.start(resource.clone(), outcome.boxed_local());
+        ctx.spawn(fetched.into_actor(self).map(move |fetched, proxy, _| {
+            proxy.in_flight.finish(&resource, id);
+            // It has no receiver if all callers have left.
+            let _ = settled.send(proxy.settle(&resource, fetched));
+        }));
+        flight
     }
 
-    fn finish_fetch(&mut self, resource: HlsResource, FetchResult { outcome, origin, .. }: FetchResult) {
+    fn settle(
+        &mut self,
+        resource: &HlsResource,
+        FetchResult { outcome, origin, .. }: FetchResult,
+    ) -> Outcome {
         let now = Instant::now();
         if let Some(origin) = origin {
             self.note_reachability(&origin.node, &outcome);
-            self.origins.note(&resource, &origin, &outcome, now);
+            self.origins.note(resource, &origin, &outcome, now);
         }
-        let outcome = self.remember(&resource, outcome, now);
-        let waiters = self.in_flight.remove(&resource).unwrap_or_default();
-        self.waiters -= waiters.len();
-        for waiter in waiters {
-            // A requester who left needs no answer.
-            let _ = waiter.send(outcome.clone());
-        }
+        self.remember(resource, outcome, now)
     }
 
     fn remember(&mut self, resource: &HlsResource, outcome: Outcome, now: Instant) -> Outcome {
@@ -205,11 +202,14 @@ impl Handler<Fetch> for HlsProxyActor {
         if let Some(outcome) = self.remembered(&resource) {
             return Box::pin(ready(outcome));
         }
-        if self.waiters >= WAITERS_MAX {
+        if Rc::strong_count(&self.waiters) > WAITERS_MAX {
             return Box::pin(ready(Err(HlsProxyError::Busy)));
         }
-        let outcome = self.wait_for(resource, ctx);
-        Box::pin(async { outcome.await.unwrap_or(Err(HlsProxyError::Stopped)) })
+        let (outcome, waiter) = (self.wait_for(resource, ctx), self.waiters.clone());
+        Box::pin(async move {
+            let _waiter = waiter;
+            outcome.await
+        })
     }
 }
 

@@ -1,14 +1,15 @@
 //! Answers of the store that are known for a moment, and questions that are asked once for all who have them.
 
-use std::{collections::HashMap, hash::Hash, time::Duration};
+use std::{hash::Hash, time::Duration};
 
-use futures::{
-    FutureExt,
-    future::{LocalBoxFuture, Shared},
-};
+use futures::future::LocalBoxFuture;
 use tokio::time::Instant;
 
-use crate::{bounded_cache::BoundedCache, cluster::store::StoreError};
+use crate::{
+    bounded_cache::BoundedCache,
+    cluster::store::StoreError,
+    single_flight::{Flight, FlightId, SingleFlight},
+};
 
 /// Time for which an answer is repeated.
 const KNOWN_FOR: Duration = Duration::from_secs(1);
@@ -16,23 +17,15 @@ const KNOWN_FOR: Duration = Duration::from_secs(1);
 /// Answers that are remembered: anyone can ask for anything.
 const KNOWN_MAX: usize = 10_000;
 
-/// An answer to come, for all who wait for it.
-pub(super) type Pending<V> = Shared<LocalBoxFuture<'static, Result<V, StoreError>>>;
-
-/// The identity of a question: there may be several about the same key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LookupId(u64);
-
 /// Lookups by `K`, finished and under way. Errors are not remembered.
 pub(super) struct Lookups<K, V: Clone> {
     known: BoundedCache<K, (Instant, V)>,
-    pending: HashMap<K, (LookupId, Pending<V>)>,
-    last_id: u64,
+    pending: SingleFlight<K, Result<V, StoreError>>,
 }
 
 impl<K: Eq + Hash, V: Clone> Default for Lookups<K, V> {
     fn default() -> Self {
-        Self { known: BoundedCache::new(KNOWN_MAX), pending: HashMap::new(), last_id: 0 }
+        Self { known: BoundedCache::new(KNOWN_MAX), pending: SingleFlight::default() }
     }
 }
 
@@ -44,28 +37,24 @@ impl<K: Clone + Eq + Hash, V: Clone + 'static> Lookups<K, V> {
     }
 
     /// Returns the lookup of `key` that is under way.
-    pub fn pending(&self, key: &K) -> Option<Pending<V>> {
-        self.pending.get(key).map(|(_, pending)| pending.clone())
+    pub fn pending(&self, key: &K) -> Option<Flight<Result<V, StoreError>>> {
+        self.pending.join(key)
     }
 
-    /// Takes note of a question.
+    /// Starts a lookup of `key`.
     pub fn ask(
         &mut self,
         key: K,
         answer: LocalBoxFuture<'static, Result<V, StoreError>>,
-    ) -> (LookupId, Pending<V>) {
-        self.last_id += 1;
-        let (id, pending) = (LookupId(self.last_id), answer.shared());
-        self.pending.insert(key, (id, pending.clone()));
-        (id, pending)
+    ) -> (FlightId, Flight<Result<V, StoreError>>) {
+        self.pending.start(key, answer)
     }
 
-    /// The answer came. It counts unless a newer question was asked, or what it says was changed by this node.
-    pub fn answered(&mut self, key: K, id: LookupId, answer: &Result<V, StoreError>, now: Instant) {
-        if self.pending.get(&key).is_none_or(|(current, _)| *current != id) {
+    /// Remembers an answer, unless a newer lookup was started, or this node has changed the row meanwhile.
+    pub fn answered(&mut self, key: K, id: FlightId, answer: &Result<V, StoreError>, now: Instant) {
+        if !self.pending.finish(&key, id) {
             return;
         }
-        self.pending.remove(&key);
         if let Ok(value) = answer {
             self.known.make_room(|(since, _)| is_known(*since, now));
             self.known.insert(key, (now, value.clone()));
@@ -75,7 +64,7 @@ impl<K: Clone + Eq + Hash, V: Clone + 'static> Lookups<K, V> {
     /// Drops the answer about `key`, and the lookup that is under way.
     pub fn forget(&mut self, key: &K) {
         self.known.remove(key);
-        self.pending.remove(key);
+        self.pending.forget(key);
     }
 }
 
@@ -85,11 +74,11 @@ fn is_known(since: Instant, now: Instant) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use futures::future::pending;
+    use futures::{FutureExt, future::pending};
 
     use super::*;
 
-    fn lookups() -> (Lookups<u32, u32>, LookupId) {
+    fn lookups() -> (Lookups<u32, u32>, FlightId) {
         let mut lookups = Lookups::default();
         let (id, _) = lookups.ask(1, pending().boxed_local());
         (lookups, id)
