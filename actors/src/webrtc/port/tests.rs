@@ -28,7 +28,8 @@ impl Live {
         publication.send(opening(0)).await.unwrap();
         let stream = directory.open(&to_play(room("r"))).await.unwrap();
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let listener = TcpListener::bind(socket.local_addr().unwrap()).unwrap();
+        // Another port than UDP's, which TCP may not have free.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let settings = WebRtcSettings {
             hosts: Hosts::Interfaces,
