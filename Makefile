@@ -1,6 +1,6 @@
 # What people and CI run. Nothing here is needed to build: `cargo run --release` is enough.
 
-.PHONY: test lint format layers bench instructions screenshot
+.PHONY: test lint format layers bench release instructions screenshot
 
 # What the tests do most of the time is wait: for graces, leases, keyframes.
 test: export RUST_TEST_THREADS ?= $(shell echo $$((3 * $$(nproc))))
@@ -29,8 +29,12 @@ layers:
 bench:
 	cargo bench --workspace
 
+# The server as it is shipped, whatever else this environment compiles with.
+release:
+	env -u RUSTC_WORKSPACE_WRAPPER -u RUSTFLAGS cargo build --release --bin synctv-stream
+
 # The instructions that a delivered and a published frame cost, against those recorded. Needs valgrind.
-instructions:
+instructions: release
 	scripts/count-instructions
 
 # The README's picture, as the browser test takes it.
