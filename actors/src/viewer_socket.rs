@@ -65,16 +65,24 @@ impl ViewerSocket {
     }
 
     /// Sends the stream's next media, or queues what the socket does not take. An error: the peer is disconnected.
+    ///
+    /// One batch that the socket takes whole is what nearly all flushes are to nearly all viewers. All else is in functions
+    /// of its own, so that its variables cost that case no registers and no stack.
     pub fn send(&mut self, batches: &[Arc<Batch>], limits: &LagLimits, now: Instant) -> io::Result<()> {
-        if self.queue.is_direct() {
-            return self.send_direct(batches, limits, now);
+        if !self.queue.is_direct() {
+            return self.send_queued(batches, limits, now);
         }
-        for batch in batches {
-            self.queue.push(batch, now);
+        let [batch] = batches else {
+            return self.send_several(batches, limits, now);
+        };
+        let bytes = batch.bytes(self.format);
+        match self.wire.write_direct(bytes) {
+            Ok(sent_bytes) if sent_bytes == bytes.len() => {
+                self.sent_bytes += sent_bytes as u64;
+                Ok(())
+            }
+            written => self.queue_rest(batches, written, limits, now),
         }
-        self.pump(now)?;
-        self.queue.enforce(limits);
-        Ok(())
     }
 
     /// Sends the media that a viewer begins with.
@@ -136,16 +144,24 @@ impl ViewerSocket {
         self.pump(now)
     }
 
-    /// If something waits and nobody is watching for the socket to take more: what `watcher` gives is called once it may.
-    pub fn notify_writable<W>(&mut self, waker: impl FnOnce() -> W)
+    /// If something waits and nothing watches for the socket to take more: what `watcher` gives is called once it may.
+    #[inline]
+    pub fn notify_writable<W>(&mut self, watcher: impl FnOnce() -> W)
     where
         W: Fn() + Send + Sync + 'static,
     {
-        if self.is_empty() || self.awaits_writable {
-            return;
+        if !self.is_empty() && !self.awaits_writable {
+            self.await_writable(watcher);
         }
+    }
+
+    #[cold]
+    fn await_writable<W>(&mut self, watcher: impl FnOnce() -> W)
+    where
+        W: Fn() + Send + Sync + 'static,
+    {
         self.awaits_writable = true;
-        let waker = Waker::from(Arc::new(SocketWaker(waker())));
+        let waker = Waker::from(Arc::new(SocketWaker(watcher())));
         // An error shows at the write that follows.
         if self.wire.poll_write_ready(&mut task::Context::from_waker(&waker)).is_ready() {
             waker.wake();
@@ -241,8 +257,39 @@ impl ViewerSocket {
         Ok(())
     }
 
-    fn send_direct(&mut self, batches: &[Arc<Batch>], limits: &LagLimits, now: Instant) -> io::Result<()> {
-        let mut sent_bytes = match self.write_batches(batches) {
+    /// Sends media behind what waits.
+    #[cold]
+    fn send_queued(&mut self, batches: &[Arc<Batch>], limits: &LagLimits, now: Instant) -> io::Result<()> {
+        for batch in batches {
+            self.queue.push(batch, now);
+        }
+        self.pump(now)?;
+        self.queue.enforce(limits);
+        Ok(())
+    }
+
+    /// Sends as much as fits one write past the queue, and the rest through it.
+    #[inline(never)]
+    fn send_several(&mut self, batches: &[Arc<Batch>], limits: &LagLimits, now: Instant) -> io::Result<()> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let filled = slices.iter_mut().zip(batches).map(|(slice, batch)| {
+            *slice = IoSlice::new(batch.bytes(self.format));
+        });
+        let filled = filled.count();
+        let written = self.wire.try_write_vectored(&slices[..filled]);
+        self.queue_rest(batches, written, limits, now)
+    }
+
+    /// Queues what the socket did not take of `batches`, and lets the runtime know by another write.
+    #[cold]
+    fn queue_rest(
+        &mut self,
+        batches: &[Arc<Batch>],
+        written: io::Result<usize>,
+        limits: &LagLimits,
+        now: Instant,
+    ) -> io::Result<()> {
+        let mut sent_bytes = match written {
             Ok(sent_bytes) => sent_bytes,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => return Err(error),
@@ -260,19 +307,6 @@ impl ViewerSocket {
             self.queue.enforce(limits);
         }
         Ok(())
-    }
-
-    /// One write, of as much as fits one.
-    fn write_batches(&mut self, batches: &[Arc<Batch>]) -> io::Result<usize> {
-        if let [batch] = batches {
-            return self.wire.write_direct(batch.bytes(self.format));
-        }
-        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-        let filled = slices.iter_mut().zip(batches).map(|(slice, batch)| {
-            *slice = IoSlice::new(batch.bytes(self.format));
-        });
-        let filled = filled.count();
-        self.wire.try_write_vectored(&slices[..filled])
     }
 
     fn advance(&mut self, sent_bytes: usize, now: Instant) {

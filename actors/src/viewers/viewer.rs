@@ -112,10 +112,16 @@ impl Viewer {
                 true
             }
             Err(error) => {
-                self.note_end(&LeaveReason::Disconnected(error));
+                self.note_disconnection(error);
                 false
             }
         }
+    }
+
+    /// Apart from [`stays`](Self::stays), which every frame goes through for every viewer.
+    #[cold]
+    fn note_disconnection(&mut self, error: io::Error) {
+        self.note_end(&LeaveReason::Disconnected(error));
     }
 
     /// Has the actor of `ctx` woken when the socket takes more of what waits.
