@@ -41,7 +41,7 @@ use log::{debug, info};
 use synctv_actors::{
     access::Gatekeeper,
     connection_limit::{ConnectionLimit, ConnectionPermit},
-    directory::{DirectoryPhase, OpenError, StreamDirectory},
+    directory::{OpenError, StreamDirectory},
     viewers::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
     wire::Wire,
 };
@@ -231,12 +231,20 @@ impl Port {
         is_first: bool,
     ) -> Result<RequestHead, HeadError> {
         if !is_first && read.is_empty() {
-            tokio::time::timeout(IDLE_TIMEOUT, connection.wire.readable())
-                .await
-                .map_err(io::Error::from)??;
+            self.wait_for_next(&connection.wire).await?;
         }
         let reading = RequestHead::read(&mut connection.wire, read);
         tokio::time::timeout(self.settings.head_timeout, reading).await.map_err(io::Error::from)?
+    }
+
+    /// Waits for a further request, unless the node drains: players would send theirs over connections that wait, past the
+    /// balancer, and be refused.
+    async fn wait_for_next(&self, wire: &Wire) -> io::Result<()> {
+        tokio::select! {
+            biased;
+            came = tokio::time::timeout(IDLE_TIMEOUT, wire.readable()) => came?,
+            () = self.directory.wait_for_drain() => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
     }
 
     /// Serves a request for a live room to the connection's end, and gives any other back for the framework.
@@ -281,7 +289,7 @@ impl Port {
     }
 
     /// Has the framework answer a request. Gives the connection back, with what was read behind the request, if another
-    /// one may follow: not on a node that stops, which would wait for it.
+    /// one may follow: not on a node that drains, as the next one belongs on another node.
     async fn lend(
         &self,
         head: RequestHead,
@@ -290,7 +298,7 @@ impl Port {
     ) -> Option<(Connection, BytesMut)> {
         let Connection { wire, peer, permit } = connection;
         let is_persistent = head.request().is_some_and(|request| request.is_persistent);
-        if !is_persistent || self.directory.phase().await != Ok(DirectoryPhase::Open) {
+        if !is_persistent || self.directory.is_draining() {
             self.hand_over(Rewind::of_last(head.into_last(), wire), peer, framework).await;
             return None;
         }

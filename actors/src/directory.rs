@@ -4,16 +4,12 @@ mod drain;
 mod errors;
 mod messages;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult, Recipient};
 use log::error;
 use synctv_media::{access::AddressKey, stream::room::RoomName};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use self::messages::{AllStreams, AskPhase, Close, Find, FindPublished, ForPull, OpenForPublisher, Streams};
 pub use self::{
@@ -62,7 +58,7 @@ pub struct StreamDirectory {
     address: Addr<StreamDirectoryActor>,
     /// Asked by the caller and not by the directory, which never waits.
     registry: RegistryHandle,
-    is_draining: Arc<AtomicBool>,
+    is_draining: watch::Sender<bool>,
     metrics: Arc<StreamMetrics>,
 }
 
@@ -112,7 +108,7 @@ impl StreamDirectory {
             phase: DirectoryPhase::Open,
             metrics: metrics.clone(),
         };
-        Self { address: directory.start(), registry, metrics, is_draining: Arc::default() }
+        Self { address: directory.start(), registry, metrics, is_draining: watch::Sender::default() }
     }
 
     /// Returns the metrics of all streams.

@@ -8,7 +8,7 @@ use synctv_testkit::{
     redis::Redis,
     rtmp::RtmpPeer,
     server::TestServer,
-    socket::dial,
+    socket::{dial, read_to_close},
     wait::poll_until,
 };
 
@@ -55,7 +55,11 @@ fn newcomers_are_let_in_while_balancers_may_send_them() {
     let redis = Redis::start(&[]);
     let n1 = HlsNode::start_with("n1", &redis, &["--drain-delay-s", "3600"]);
     assert!(!closes_connections(&n1.server));
+    let mut waiting = dial(n1.server.http);
+    send_get(&mut waiting, "/api/v1/server");
+    assert_eq!(read_response(&mut waiting, &mut Vec::new(), false).status, 200);
     n1.server.signal("TERM");
+    assert_eq!(read_to_close(&mut waiting), b"", "no request is to come over it");
     wait_until_it_drains(&n1.server);
     let mut publisher = RtmpPeer::publish(&n1.server, "r");
     publisher.send(&frames::keyframe(0, 1));

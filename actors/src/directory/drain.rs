@@ -1,6 +1,6 @@
 //! The directory of a node that drains.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use futures::future::join_all;
 
@@ -12,15 +12,21 @@ use super::{
 use crate::{events::LeaveWindow, stream::StreamHandle};
 
 impl StreamDirectory {
-    /// Says that the node is about to drain: health checks fail, and HLS connections are closed after each answer.
+    /// Says that the node is about to drain: health checks fail, and HTTP connections are closed after each answer.
     /// Newcomers are let in until [`close`](Self::close).
     pub fn announce_drain(&self) {
-        self.is_draining.store(true, Ordering::Relaxed);
+        self.is_draining.send_replace(true);
     }
 
     /// Returns whether the node drains, or is about to.
     pub fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::Relaxed)
+        *self.is_draining.borrow()
+    }
+
+    /// Waits until the node drains, or is about to.
+    pub async fn wait_for_drain(&self) {
+        // It fails without a sender, and this is one.
+        let _ = self.is_draining.subscribe().wait_for(|is_draining| *is_draining).await;
     }
 
     /// Refuses everyone from now on.
