@@ -1,10 +1,12 @@
 // A change to another playback of the same room while the first one still plays: a node that drains says so in advance.
 
+import { Retry } from "./retry.js";
+
 /** @import { Playback } from "./playback.js" */
 
 const LOOK_MS = 50;
 
-/** The pause behind an attempt that was refused: the balancer may have led to the node that drains. */
+/** The pause behind the first attempt that was refused: the balancer may have led to the node that drains. */
 const AGAIN_MS = 300;
 
 /** A second playback this much further behind live than the first would show again what has been seen. */
@@ -16,10 +18,18 @@ const NEAREST_S = 0.4;
 /** `HTMLMediaElement.HAVE_FUTURE_DATA` */
 const HAVE_FUTURE_DATA = 3;
 
+/** A notice so soon after a change came from a node that the balancer should not have led to. */
+const SETTLED_MS = 10_000;
+
+/** The changes of a page's life, one at a time. */
 export class Handover {
-  #first;
-  #open;
   #take;
+  /** The playback to replace, while a change is under way. @type {Playback | undefined} */
+  #first;
+  /** @type {() => Playback} */
+  #open = () => {
+    throw new Error("no change is under way");
+  };
   /** @type {Playback | undefined} */
   #next;
   /** Position of the second playback when it had media to play. @type {number | undefined} */
@@ -27,20 +37,29 @@ export class Handover {
   #isAligned = false;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #looking;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #again;
+  /** Spaces attempts, and changes that follow each other: a balancer may lead to nodes that drain for as long as they do. */
+  #retry = new Retry(() => this.#begin(), AGAIN_MS);
+  #changedAt = -Infinity;
+
+  /** @param {(next: Playback) => void} take is called once for each change, when the second playback plays */
+  constructor(take) {
+    this.#take = take;
+  }
 
   /**
+   * Begins a change, unless one is under way.
+   *
    * @param {Playback} first
    * @param {() => Playback} open opens another playback, out of view
-   * @param {(next: Playback) => void} take is called once, when that one plays
    */
-  constructor(first, open, take) {
+  start(first, open) {
+    if (this.#first) return;
     this.#first = first;
     this.#open = open;
-    this.#take = take;
-    this.#begin();
     this.#looking = setInterval(() => this.#look(), LOOK_MS);
+    if (performance.now() - this.#changedAt < SETTLED_MS) return this.#retry.fail();
+    this.#retry.reset();
+    this.#begin();
   }
 
   /**
@@ -51,7 +70,8 @@ export class Handover {
   takeNow() {
     const next = this.#next;
     if (!next) return false;
-    this.#stopLooking();
+    this.#finish();
+    this.#changedAt = performance.now();
     this.#take(next);
     return true;
   }
@@ -59,14 +79,16 @@ export class Handover {
   /** Tries again after a while: the second playback has ended before it took over. */
   retry() {
     this.#next = undefined;
-    this.#again = setTimeout(() => this.#begin(), AGAIN_MS);
+    this.#retry.fail();
   }
 
-  /** Ends it without a change. */
+  /** Ends a change that is under way, without its second playback. */
   drop() {
-    this.#stopLooking();
-    this.#next?.stop();
-    this.#next?.video.remove();
+    const next = this.#next;
+    this.#retry.reset();
+    this.#finish();
+    next?.stop();
+    next?.video.remove();
   }
 
   #begin() {
@@ -75,9 +97,10 @@ export class Handover {
     this.#next = this.#open();
   }
 
-  #stopLooking() {
+  #finish() {
     clearInterval(this.#looking);
-    clearTimeout(this.#again);
+    this.#first = undefined;
+    this.#next = undefined;
   }
 
   #look() {
@@ -105,7 +128,7 @@ export class Handover {
    */
   #align(next) {
     this.#isAligned = true;
-    const wantedS = Math.max(this.#first.latency ?? 0, NEAREST_S);
+    const wantedS = Math.max(this.#first?.latency ?? 0, NEAREST_S);
     const furtherS = (next.latency ?? 0) - wantedS;
     if (furtherS <= SLACK_S) return;
     next.video.currentTime += furtherS;

@@ -66,6 +66,7 @@ export class Playback {
   #readyMs = 0;
   /** @type {{ text: string, at: number } | undefined} */
   #doubt;
+  #isMoving = false;
   #isOver = false;
 
   /**
@@ -164,7 +165,13 @@ export class Playback {
   }
 
   moving() {
+    this.#isMoving = true;
     if (!this.#isOver) this.#events.onMoving();
+  }
+
+  /** Reports a notice again that came while another playback was in view. */
+  repeatNotice() {
+    if (this.#isMoving) this.moving();
   }
 
   /**

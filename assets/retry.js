@@ -13,13 +13,15 @@ export const jittered = (ms) => ms * (0.8 + 0.4 * Math.random());
 /** The wait before the next attempt at something that keeps failing. */
 export class Retry {
   #onDue;
+  #firstMs;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #failures = 0;
 
   /** @param {() => void} onDue is called at the end of each wait */
-  constructor(onDue) {
+  constructor(onDue, firstMs = FIRST_MS) {
     this.#onDue = onDue;
+    this.#firstMs = firstMs;
   }
 
   /** True between a failure and the end of its wait. */
@@ -35,7 +37,7 @@ export class Retry {
   /** Counts a failure and starts its wait, twice as long as the one before. */
   fail() {
     clearTimeout(this.#timer);
-    const pause = Math.min(LONGEST_MS, FIRST_MS * 2 ** this.#failures);
+    const pause = Math.min(LONGEST_MS, this.#firstMs * 2 ** this.#failures);
     this.#failures += 1;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;

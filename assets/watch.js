@@ -31,6 +31,7 @@ const NOTE_MS = 15_000;
 const room = decodeURIComponent(location.pathname.split("/").at(-1) ?? "");
 const screen = new Screen(at("video", HTMLVideoElement));
 const still = new Still(screen, at("still", HTMLCanvasElement));
+const handover = new Handover(takeOver);
 
 const state = {
   /** @type {Server | undefined} */
@@ -47,8 +48,6 @@ const state = {
   isChosen: false,
   /** @type {Playback | undefined} */
   playback: undefined,
-  /** The change to another playback, while that starts. @type {Handover | undefined} */
-  handover: undefined,
   /** The publication that was tried last: failures of any other do not count. @type {number | undefined} */
   triedSince: undefined,
   /** The end of the last playback, and the identity of its stream. @type {(EndReport & { of: string }) | undefined} */
@@ -231,24 +230,24 @@ function openIn(video, url, of) {
  * @param {string} of
  */
 function move(first, of) {
-  if (state.handover || state.wantsPause || screen.isElsewhere) return;
-  state.handover = new Handover(first, () => openIn(screen.standIn(), first.url, of), takeOver);
+  if (state.wantsPause || screen.isElsewhere) return;
+  handover.start(first, () => openIn(screen.standIn(), first.url, of));
 }
 
 /** @param {Playback} next */
 function takeOver(next) {
-  state.handover = undefined;
   state.playback?.stop();
   state.playback = next;
   screen.show(next.video);
   if (next.video.videoWidth > 0 && next.video.readyState >= next.video.HAVE_CURRENT_DATA) still.release();
+  next.repeatNotice();
   show();
 }
 
 /** @param {Playback} playback */
 function abandon({ video }) {
   video.remove();
-  state.handover?.retry();
+  handover.retry();
 }
 
 /**
@@ -259,8 +258,8 @@ function abandon({ video }) {
  */
 function onEnd(playback, ended) {
   state.playback = undefined;
-  if (state.handover?.takeNow()) return;
-  dropHandover();
+  if (handover.takeNow()) return;
+  handover.drop();
   state.ended = ended;
   if (playback.hasPlayed) retry.reset();
   else retry.fail();
@@ -283,13 +282,8 @@ function leaveWebRtc({ why, title, text, of }) {
   switchTo(other);
 }
 
-function dropHandover() {
-  state.handover?.drop();
-  state.handover = undefined;
-}
-
 function stop() {
-  dropHandover();
+  handover.drop();
   state.playback?.stop();
   state.playback = undefined;
 }
@@ -331,7 +325,7 @@ function look() {
 function setPaused(wantsPause) {
   state.wantsPause = wantsPause;
   state.pausedAt = performance.now();
-  if (wantsPause) dropHandover();
+  if (wantsPause) handover.drop();
   if (wantsPause) state.playback?.pause();
   else state.playback?.resume();
   if (!wantsPause && !state.playback) wake();

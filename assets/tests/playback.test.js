@@ -169,3 +169,20 @@ test("a browser that plays only on request is reported", async () => {
   await settled();
   assert.deepEqual(reports, ["blocked"]);
 });
+
+test("a notice is reported when it comes, and again on request if there has been one", async () => {
+  let host;
+  const playback = await started(async (given) => {
+    host = given;
+    return player;
+  });
+  playback.repeatNotice();
+  assert.deepEqual(reports, []);
+  host.moving();
+  assert.deepEqual(reports, ["moving"]);
+  playback.repeatNotice();
+  assert.deepEqual(reports, ["moving", "moving"]);
+  playback.stop();
+  playback.repeatNotice();
+  assert.equal(reports.length, 2);
+});

@@ -23,6 +23,7 @@ mod site;
 mod the_console_shows_nodes_and_rooms;
 mod tracks_come_and_go;
 mod trouble_is_explained;
+mod viewers_change_nodes_unnoticed;
 mod webrtc_bears_loss;
 mod webrtc_keeps_in_sync;
 mod webrtc_plays;
