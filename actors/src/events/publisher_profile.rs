@@ -27,6 +27,14 @@ pub enum Relocation {
     OnRequest,
     /// It connects again when its connection was closed, and publishes so long after that.
     AfterClose(Duration),
+    /// It looks for the close after each `looks_each` of its messages only, and sends again from there on. The close needs
+    /// `lead` to reach it.
+    AtLook {
+        /// Messages from one look to the next.
+        looks_each: u32,
+        /// The time from the close until it can be seen.
+        lead: Duration,
+    },
 }
 
 impl Relocation {

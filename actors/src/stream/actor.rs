@@ -124,6 +124,7 @@ impl StreamActor {
     fn take(&mut self, frames: Vec<Frame>, received: Instant, ctx: &mut Context<Self>) {
         let mut is_flush_point = false;
         self.received = received;
+        self.rhythm.note_messages(frames.len());
         for frame in frames {
             self.tally.add(&frame);
             match self.batcher.push(frame) {

@@ -13,18 +13,30 @@ const INTERVAL_MAX_MS: i64 = 60_000;
 /// A moment that has passed by so many milliseconds is still the right one: timers are late by a little.
 const LATE_MAX_MS: i64 = 40;
 
+/// Audio comes up to so much earlier or later among the video, in milliseconds.
+const SHUFFLE_MAX_MS: i64 = 30;
+
+/// The most keyframes that are looked ahead to.
+const KEYFRAMES_AHEAD_MAX: i64 = 8;
+
 /// The arrival of an encoder's keyframes. Times of arrival are any steady clock, in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyframeRhythm {
     last: Option<Keyframe>,
     intervals_ms: [i64; INTERVALS],
     count: usize,
+    /// Messages that came from the encoder.
+    messages: i64,
+    /// Messages of the last interval.
+    interval_messages: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Keyframe {
     time_ms: i64,
     arrived_ms: i64,
+    /// Messages up to and with it.
+    messages: i64,
 }
 
 impl KeyframeRhythm {
@@ -33,7 +45,12 @@ impl KeyframeRhythm {
         self.last.is_none_or(|last| last.time_ms != time_ms)
     }
 
-    /// Notes a keyframe.
+    /// Notes that so many messages came, keyframes or not.
+    pub fn note_messages(&mut self, count: usize) {
+        self.messages = self.messages.saturating_add(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Notes a keyframe, the last of the messages that were noted.
     pub fn note(&mut self, time_ms: i64, arrived_ms: i64) {
         if let Some(last) = self.last {
             let interval_ms = time_ms - last.time_ms;
@@ -41,9 +58,10 @@ impl KeyframeRhythm {
                 self.intervals_ms.rotate_right(1);
                 self.intervals_ms[0] = interval_ms;
                 self.count = (self.count + 1).min(INTERVALS);
+                self.interval_messages = self.messages - last.messages;
             }
         }
-        self.last = Some(Keyframe { time_ms, arrived_ms });
+        self.last = Some(Keyframe { time_ms, arrived_ms, messages: self.messages });
     }
 
     /// Returns how long to wait until something that takes `lead_ms` ends just before a keyframe; `None` if the rhythm is
@@ -54,6 +72,21 @@ impl KeyframeRhythm {
         let behind_ms = now_ms - LATE_MAX_MS - first_ms;
         let skipped = if behind_ms > 0 { (behind_ms + interval_ms - 1) / interval_ms } else { 0 };
         Some((first_ms + skipped * interval_ms - now_ms).max(0))
+    }
+
+    /// Returns how long to wait until `lead_ms` before the last look of an encoder that ends before a keyframe, or with it,
+    /// if the encoder looks for its connection's end after each `looks_each` of its messages; `None` if the rhythm is not known.
+    pub fn wait_for_look_ms(&self, looks_each: u32, lead_ms: i64, now_ms: i64) -> Option<i64> {
+        let (last, interval_ms) = (self.last?, self.interval_ms()?);
+        let messages = self.interval_messages.max(1);
+        let shuffled = SHUFFLE_MAX_MS * messages / interval_ms;
+        let mut waits = (1..=KEYFRAMES_AHEAD_MAX).map(|keyframe| {
+            let number = last.messages + keyframe * messages;
+            let since_look = (number - shuffled).rem_euclid(i64::from(looks_each.max(1))) + shuffled;
+            let look_ms = last.arrived_ms + keyframe * interval_ms - since_look * interval_ms / messages;
+            look_ms - lead_ms - now_ms
+        });
+        waits.find(|wait_ms| *wait_ms >= -LATE_MAX_MS).map(|wait_ms| wait_ms.max(0))
     }
 
     fn interval_ms(&self) -> Option<i64> {
@@ -86,6 +119,36 @@ mod tests {
         assert_eq!(rhythm.wait_ms(150, 12_880), Some(0), "a timer that is late");
         assert_eq!(rhythm.wait_ms(150, 12_900), Some(950), "the keyframe after that one");
         assert_eq!(rhythm.wait_ms(2_100, 12_100), Some(800), "a lead of several intervals");
+    }
+
+    /// A keyframe each second, in each of which so many messages come, behind so many headers.
+    fn rhythm_of_messages(headers: usize, in_a_second: usize) -> KeyframeRhythm {
+        let mut rhythm = KeyframeRhythm::default();
+        rhythm.note_messages(headers + 1);
+        rhythm.note(0, 10_000);
+        for second in 1..=3 {
+            rhythm.note_messages(in_a_second);
+            rhythm.note(second * 1000, 10_000 + second * 1000);
+        }
+        rhythm
+    }
+
+    #[test]
+    fn the_wait_ends_before_an_encoders_last_look_before_a_keyframe() {
+        // The keyframes' numbers are 3, 28, 53, 78 and 103: the look is three messages of 40 ms before.
+        let video = rhythm_of_messages(2, 25);
+        assert_eq!(video.wait_for_look_ms(10, 50, 13_100), Some(730));
+        assert_eq!(video.wait_for_look_ms(10, 50, 13_860), Some(0), "a timer that is late");
+        assert_eq!(
+            video.wait_for_look_ms(10, 50, 13_900),
+            Some(730),
+            "the keyframe after that one, the 128th"
+        );
+        // 5, 105, 205, 305, 405: audio may come 3 messages earlier or later, and the look is 5 before.
+        assert_eq!(rhythm_of_messages(4, 100).wait_for_look_ms(10, 50, 13_100), Some(800));
+        // 1, 101, 201, 301, 401: the look that is one message before may come after it.
+        assert_eq!(rhythm_of_messages(0, 100).wait_for_look_ms(10, 50, 13_100), Some(740));
+        assert_eq!(KeyframeRhythm::default().wait_for_look_ms(10, 50, 0), None);
     }
 
     #[test]

@@ -47,9 +47,13 @@ impl Connection {
         if habit == ReconnectHabit::OnRequest {
             return Relocation::OnRequest;
         }
-        let round_trip = self.conversation.round_trip.duration();
-        let way = round_trip.min(ROUND_TRIP_MAX) * ROUND_TRIPS_TO_PUBLISH;
-        Relocation::AfterClose(Duration::from_millis(habit.pause_ms()) + way)
+        let round_trip = self.conversation.round_trip.duration().min(ROUND_TRIP_MAX);
+        let pause = Duration::from_millis(habit.pause_ms());
+        if habit == ReconnectHabit::AtTenthMessage {
+            // What it sends meanwhile is late by half a round trip, as the close is.
+            return Relocation::AtLook { looks_each: ReconnectHabit::LOOKS_EACH, lead: pause + round_trip };
+        }
+        Relocation::AfterClose(pause + round_trip * ROUND_TRIPS_TO_PUBLISH)
     }
 
     fn begin_publish(

@@ -46,13 +46,16 @@ impl StreamActor {
     /// How long to keep a publisher so that it is back just before one of its keyframes; nothing if that is unknown, or
     /// too long. One that is asked to leave has all the time.
     fn wait_for_moment(&self, relocation: Relocation, deadline: Instant) -> Duration {
-        let returns_after = match relocation {
+        let lead_ms = |lead| whole_ms(lead).cast_signed();
+        let (rhythm, now_ms) = (&self.rhythm, self.now_ms());
+        let wait_ms = match relocation {
             Relocation::OnRequest => return deadline.saturating_duration_since(Instant::now()),
-            Relocation::AfterClose(returns_after) => returns_after,
+            Relocation::AfterClose(returns_after) => rhythm.wait_ms(lead_ms(returns_after), now_ms),
+            Relocation::AtLook { looks_each, lead } => {
+                rhythm.wait_for_look_ms(looks_each, lead_ms(lead), now_ms)
+            }
         };
-        let lead_ms = whole_ms(returns_after).cast_signed();
-        let wait_ms = self.rhythm.wait_ms(lead_ms, self.now_ms()).unwrap_or(0);
-        let wait = Duration::from_millis(wait_ms.max(0).cast_unsigned());
+        let wait = Duration::from_millis(wait_ms.unwrap_or(0).max(0).cast_unsigned());
         if wait < MOVE_WAIT_MIN || Instant::now() + wait > deadline { Duration::ZERO } else { wait }
     }
 
@@ -107,14 +110,16 @@ impl StreamActor {
                 Relocation::OnRequest => {
                     self.meters.node().moves.get((MoveHow::Request, MoveOutcome::Expired)).inc();
                 }
-                Relocation::AfterClose(_) => self.absence.announce_move(MoveHow::Close),
+                Relocation::AfterClose(_) | Relocation::AtLook { .. } => {
+                    self.absence.announce_move(MoveHow::Close)
+                }
             }
             self.become_vacant(ctx);
             return Box::pin(fut::ready(()));
         }
         let wait = match profile.relocation {
             Relocation::OnRequest => wait.min(LEFT_CHECK_INTERVAL),
-            Relocation::AfterClose(_) => wait,
+            Relocation::AfterClose(_) | Relocation::AtLook { .. } => wait,
         };
         let waited = sleep(wait).into_actor(self);
         Box::pin(waited.then(move |(), stream, ctx| stream.let_go_in_time(publisher, deadline, ctx)))

@@ -73,6 +73,18 @@ async fn a_publisher_is_let_go_so_long_before_a_keyframe_as_it_takes_to_come_bac
 }
 
 #[actix_rt::test]
+async fn a_publisher_that_looks_for_the_close_at_times_is_let_go_before_it_looks() {
+    tokio::time::pause();
+    let opening = u32::try_from(opening(0).len()).unwrap();
+    // Two more keyframes came: this one looks behind the next, or behind the one after it.
+    for (looks_each, expected_ms) in [(opening + 3, 950), (opening + 4, 1_950)] {
+        let relocation = Relocation::AtLook { looks_each, lead: Duration::from_millis(50) };
+        let waited = live(relocation, 3).await.move_away().await;
+        assert!(is_about(waited, expected_ms), "{waited:?} for {looks_each} messages");
+    }
+}
+
+#[actix_rt::test]
 async fn a_publisher_without_a_rhythm_is_let_go_at_once() {
     tokio::time::pause();
     let mut live = live(after(150), 1).await;
