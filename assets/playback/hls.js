@@ -44,8 +44,8 @@ const JUMP_S = 4;
 const EARLY_S = 0.3;
 
 /**
- * Holes after which MPEG-TS takes over: while video pauses, fragmented MP4 has a frame now and then and nothing between them. An
- * encoder that starts anew leaves one hole.
+ * Holes after which MPEG-TS takes over: viewers stand still in front of each. An encoder that starts anew leaves one hole, a pause of
+ * video none.
  */
 const HOLES_MAX = 2;
 

@@ -1,5 +1,5 @@
-//! While video pauses and audio goes on, HLS viewers go on, and new ones see the last frame: in MPEG-TS, to which the page turns
-//! where fragmented MP4 has holes.
+//! While video pauses and audio goes on, viewers of Low-Latency HLS go on, and new ones see the last frame. The page turns to
+//! MPEG-TS where fragmented MP4 has holes, and here it has none.
 
 use std::path::{Path, PathBuf};
 
@@ -57,6 +57,14 @@ fn watch_over_hls(browser: &Browser, server: &TestServer) {
     browser.until(&format!("globalThis.Hls && {PLAYING} && video.videoWidth === 640"));
 }
 
+fn assert_is_fragmented_mp4(browser: &Browser) {
+    let names = "performance.getEntriesByType('resource').map((entry) => new URL(entry.name).pathname)";
+    let fetched = browser.run(&format!("return {names}.filter((name) => /[.](ts|m4s)$/.test(name))"));
+    let fetched = fetched.as_array().expect("a list of names");
+    let is_mp4 = |name: &serde_json::Value| name.as_str().is_some_and(|name| name.ends_with(".m4s"));
+    assert!(!fetched.is_empty() && fetched.iter().all(is_mp4), "{fetched:?}");
+}
+
 fn assert_plays_on(browser: &Browser, seconds: u32) {
     let began = browser.run("return document.querySelector('video').currentTime");
     browser.until(&format!("video.currentTime > {began} + {seconds} && globalThis.isTheSamePage"));
@@ -71,9 +79,11 @@ fn viewers_go_on_and_newcomers_see_the_last_frame() {
     watch_over_hls(&browser, &server);
     // Six seconds with video, six of the pause that a playlist lists, and the distance from live.
     browser.until("video.currentTime > 14 && globalThis.isTheSamePage");
+    assert_is_fragmented_mp4(&browser);
 
     // All that is listed by now is of the pause.
     watch_over_hls(&browser, &server);
     assert_plays_on(&browser, 5);
+    assert_is_fragmented_mp4(&browser);
     browser.assert_quiet();
 }

@@ -123,6 +123,8 @@ pub struct Fragment<'a, F> {
     pub begins_segment: bool,
     /// The decoding time of the frame of video behind them, if it is known.
     pub next_video_ms: Option<i64>,
+    /// Up to when the last frame of video is shown if none is known behind it: a container that has durations needs one.
+    pub hold_video_ms: Option<i64>,
     /// Audio may come later in the segment if there is none among them.
     pub expects_audio: bool,
 }

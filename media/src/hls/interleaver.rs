@@ -63,6 +63,8 @@ pub(super) struct Pauses {
     pub(super) video_has_paused: bool,
     /// Audio has paused, or its sequence header came and nothing else.
     pub(super) audio_is_missing: bool,
+    /// The time of the frame of video that waits for its turn.
+    pub(super) next_video_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -132,6 +134,7 @@ impl<T> Interleaver<T> {
         Pauses {
             video_has_paused: self.has_paused(Lane::Video),
             audio_is_missing: self.is_missing(Lane::Audio),
+            next_video_ms: self.video.queue.front().map(|head| head.time_ms),
         }
     }
 

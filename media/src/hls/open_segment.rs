@@ -39,6 +39,10 @@ pub(super) struct OpenSegment<F> {
     pub(super) independent: bool,
     /// It begins with a GOP of the segment before it, and no keyframe has come since.
     pub(super) repeats: bool,
+    /// When video goes on behind the segment, if that is not where the segment ends.
+    pub(super) video_after_ms: Option<i64>,
+    /// Up to when a part that was written shows the last frame of video.
+    held_ms: Option<i64>,
     gop: Option<OpenGop>,
     frames: Vec<Timed<F>>,
     written: WrittenParts,
@@ -74,6 +78,8 @@ pub(super) struct PartEnd {
     end_ms: i64,
     /// The same, if that is of video.
     next_video_ms: Option<i64>,
+    /// Up to when the last frame of video is shown if none is known behind it.
+    hold_video_ms: Option<i64>,
     /// Frames at the end that belong to the next part.
     rest_count: usize,
     /// What it says of its duration at most: one frame may last for longer than a part may.
@@ -96,7 +102,13 @@ impl PartEnd {
     /// In front of a frame that is not in the segment yet.
     pub(super) fn here(lane: Lane, time_ms: i64) -> Self {
         let next_video_ms = (lane == Lane::Video).then_some(time_ms);
-        Self { end_ms: time_ms, next_video_ms, rest_count: 0, duration_max_ms: i64::MAX }
+        Self { end_ms: time_ms, next_video_ms, hold_video_ms: None, rest_count: 0, duration_max_ms: i64::MAX }
+    }
+
+    /// What is known of video behind it.
+    pub(super) fn with_video(self, next_ms: Option<i64>, hold_ms: Option<i64>) -> Self {
+        let hold_video_ms = hold_ms.map(|hold_ms| hold_ms.max(self.end_ms));
+        Self { next_video_ms: self.next_video_ms.or(next_ms), hold_video_ms, ..self }
     }
 
     /// A bound for the duration that the part says it has.
@@ -114,6 +126,8 @@ impl<F> OpenSegment<F> {
             discontinuity: false,
             independent: true,
             repeats: false,
+            video_after_ms: None,
+            held_ms: None,
             gop: None,
             frames: Vec::new(),
             written: WrittenParts::default(),
@@ -151,6 +165,7 @@ impl<F> OpenSegment<F> {
             gop.size_max_bytes = gop.size_max_bytes.saturating_add(C::size_max_bytes(&frame));
             gop.last_ms = time_ms;
         }
+        self.held_ms = None;
         self.hold::<C>(time_ms, frame);
     }
 
@@ -175,12 +190,21 @@ impl<F> OpenSegment<F> {
 
     /// Shows the last frame up to the segment's end, if video stopped well before it: without that, players take what is
     /// missing for data that is still to come.
+    ///
+    /// The fill begins where a part that was written says that its last frame ends.
     pub(super) fn fill_to<C: Container<Frame = F>>(&mut self, end_ms: i64) {
         let Some(gop) = self.gop else { return };
-        if end_ms.saturating_sub(gop.last_ms) > GAP_MAX_MS {
-            let repeated = self.repeated_gop::<C>(end_ms.saturating_sub(FILL_MS));
+        let fill_ms = self.held_ms.unwrap_or(end_ms.saturating_sub(FILL_MS));
+        let has_room = end_ms.saturating_sub(fill_ms) >= LEAD_IN_MS;
+        if has_room && end_ms.saturating_sub(gop.last_ms) > GAP_MAX_MS {
+            let repeated = self.repeated_gop::<C>(fill_ms);
             repeated.into_iter().for_each(|timed| self.hold::<C>(timed.time_ms, timed.frame));
         }
+    }
+
+    /// Where the fill of a segment of this length begins.
+    pub(super) fn fill_ms(&self, target_ms: u32) -> i64 {
+        self.first_ms.saturating_add(i64::from(target_ms)).saturating_sub(FILL_MS)
     }
 
     /// How far the open part goes with a frame of this time; `None` if it has no frame yet.
@@ -193,8 +217,8 @@ impl<F> OpenSegment<F> {
         let (last, before) = self.frames.get(self.written.frame_count..)?.split_last()?;
         let is_later = !before.is_empty() && last.time_ms > self.part_first_ms();
         let next_video_ms = C::is_keyframe(&last.frame).map(|_| last.time_ms);
-        let end_ms = last.time_ms;
-        is_later.then_some(PartEnd { end_ms, next_video_ms, rest_count: 1, duration_max_ms: i64::MAX })
+        let end = PartEnd::here(Lane::Audio, last.time_ms);
+        is_later.then_some(PartEnd { next_video_ms, rest_count: 1, ..end })
     }
 
     /// Writes the open part.
@@ -209,7 +233,7 @@ impl<F> OpenSegment<F> {
         let end_index = self.frames.len().saturating_sub(end.rest_count);
         let frames = self.frames.get(first_index..end_index).unwrap_or_default();
         let begins_segment = first_index == 0;
-        let next_video_ms = end.next_video_ms;
+        let (next_video_ms, hold_video_ms) = (end.next_video_ms, end.hold_video_ms);
         let size_max_bytes = frames.iter().map(|timed| C::size_max_bytes(&timed.frame)).sum::<usize>();
         let mut buffer = buffers.take(C::FRAGMENT_OVERHEAD_BYTES.saturating_add(size_max_bytes));
         let independent = match frames.iter().find_map(|timed| C::is_keyframe(&timed.frame)) {
@@ -217,8 +241,13 @@ impl<F> OpenSegment<F> {
             Some(is_keyframe) => is_keyframe,
             None => self.lead == Lead::Audio,
         };
-        let fragment = Fragment { lead: self.lead, frames, begins_segment, next_video_ms, expects_audio };
+        let has_video = frames.iter().any(|timed| C::is_keyframe(&timed.frame).is_some());
+        let lead = self.lead;
+        let fragment = Fragment { lead, frames, begins_segment, next_video_ms, hold_video_ms, expects_audio };
         let report = container.write(&mut buffer, &fragment);
+        if has_video && next_video_ms.is_none() {
+            self.held_ms = hold_video_ms;
+        }
         self.discontinuity |= report.has_other_tracks;
         let duration_ms = end.end_ms.saturating_sub(first_ms).min(end.duration_max_ms);
         let duration_ms = u64::try_from(duration_ms).unwrap_or(0);
@@ -241,7 +270,7 @@ impl<F> OpenSegment<F> {
         expects_audio: bool,
     ) -> Finished {
         let end_ms = end.end_ms;
-        let next_video_ms = (self.lead == Lead::Video && !self.repeats).then_some(end_ms);
+        let next_video_ms = (self.lead == Lead::Video).then(|| self.video_after_ms.unwrap_or(end_ms));
         let end = PartEnd { next_video_ms, ..end };
         let has_rest = self.frames.len() > self.written.frame_count || self.written.parts.is_empty();
         let left_out =

@@ -241,14 +241,20 @@ impl Fmp4Container {
             _ => None,
         });
         let mut samples: Vec<Sample<'_>> = frames.map(|(time_ms, frame)| frame.sample(time_ms)).collect();
-        let next = fragment.next_video_ms.map(|next_ms| decoding_ticks(next_ms, 0));
+        let last = samples.last().map(|sample| sample.decoded);
+        let behind = |time_ms: i64| Some(decoding_ticks(time_ms, 0)).filter(|ticks| Some(*ticks) > last);
+        let next = fragment.next_video_ms.and_then(behind);
+        let held = fragment.hold_video_ms.and_then(behind);
         for at in 0..samples.len() {
             let following = samples.get(at + 1).map(|sample| sample.decoded).or(next);
             let Some(sample) = samples.get_mut(at) else { break };
-            let lasted = following.map(|following| following.saturating_sub(sample.decoded));
-            let lasted = lasted.and_then(|ticks| u32::try_from(ticks).ok());
-            self.frame_ticks = lasted.or(self.frame_ticks);
-            sample.duration = lasted.or(self.frame_ticks).unwrap_or(FRAME_FALLBACK_TICKS);
+            let up_to = |end: u64| u32::try_from(end.saturating_sub(sample.decoded)).ok();
+            let lasted = following.and_then(up_to);
+            // Frames that are repeated are closer together than a frame lasts.
+            let usual = lasted.filter(|ticks| i64::from(*ticks) >= TICKS_A_MS);
+            self.frame_ticks = usual.or(self.frame_ticks);
+            let lasted = lasted.or(held.and_then(up_to)).or(self.frame_ticks);
+            sample.duration = lasted.unwrap_or(FRAME_FALLBACK_TICKS);
         }
         samples
     }

@@ -15,6 +15,7 @@ use crate::{
     stream::frame::Track,
 };
 
+mod pauses;
 mod playlists;
 
 const AVC: &[u8] = b"\x17\0\0\0\0\x01\x64\x00\x1F\xFF\xE1\x00\x04\x67\x64\x00\x1F\x01\x00\x03\x68\xEB\xE3";

@@ -53,6 +53,8 @@ pub(super) struct Cutter<C: Container> {
     pub(super) expectation: Expectation,
     /// As of the frame that is being placed.
     pauses: Pauses,
+    /// When the next frame of video is decoded, if it has come: the one that is being placed, or the one that waits.
+    next_video_ms: Option<i64>,
     /// Where silence ends that stands in for audio.
     silence: Option<AudioTime>,
     /// The owner or the clock said that the next segment does not continue the last one.
@@ -83,6 +85,7 @@ impl<C: Container> Cutter<C> {
             audio: SegmentTrack::new(Gate::Open),
             expectation: Expectation::Unknown,
             pauses: Pauses::default(),
+            next_video_ms: None,
             silence: None,
             spliced: false,
             has_produced: false,
@@ -122,7 +125,13 @@ impl<C: Container> Cutter<C> {
         let Released { lane, time_ms, late_ms, item } = released;
         self.late_frames += u64::from(late_ms > C::LATE_MAX_MS);
         self.splice_at_leap(lane, time_ms);
+        let next_video_in_ms = pauses.next_video_ms.map(|next_ms| next_ms.saturating_sub(time_ms));
         let time_ms = self.continuity.place(time_ms);
+        let next_video_in_ms = next_video_in_ms.filter(|in_ms| (0..=LEAP_MAX_MS).contains(in_ms));
+        self.next_video_ms = match lane {
+            Lane::Video => Some(time_ms),
+            Lane::Audio => next_video_in_ms.map(|in_ms| time_ms.saturating_add(in_ms)),
+        };
         match lane {
             Lane::Video => self.place_video(time_ms, item),
             Lane::Audio => self.place_audio(time_ms, item),
@@ -132,6 +141,7 @@ impl<C: Container> Cutter<C> {
     /// What comes next does not continue what came.
     pub(super) fn splice(&mut self, pauses: Pauses) {
         self.pauses = pauses;
+        self.next_video_ms = None;
         self.close(None, Cut::Regular);
         self.spliced = true;
         self.silence = None;
@@ -282,11 +292,21 @@ impl<C: Container> Cutter<C> {
 
     fn end_part(&mut self, end: PartEnd) {
         let (expects_audio, limit_ms) = (self.expects_audio(), self.part_limit_ms());
+        let next_video_ms = self.next_video_ms.filter(|_| self.video.gate == Gate::Open);
+        let hold_video_ms = self.hold_video_ms();
         let State::Open(open) = &mut self.state else { return };
-        let end = end.no_longer_than(limit_ms);
+        let end = end.no_longer_than(limit_ms).with_video(next_video_ms, hold_video_ms);
         let part = open.end_part(&mut self.container, &self.buffers, end, expects_audio);
         self.dropped_frames += part.left_out;
         self.finished.push_back(Output::Part(part.part));
+    }
+
+    /// Up to when video's last frame is shown in the open segment while no other comes: players stand still in front of a hole,
+    /// and what is written by then cannot be longer later. If video comes back before that, its frame is shown from its own time.
+    fn hold_video_ms(&self) -> Option<i64> {
+        let State::Open(open) = &self.state else { return None };
+        let is_absent = self.pauses.video_has_paused || self.video.gate == Gate::Keyframe;
+        (is_absent && open.lead == Lead::Video).then(|| open.fill_ms(self.config.target_ms))
     }
 
     fn part_limit_ms(&self) -> Option<i64> {
@@ -354,7 +374,12 @@ impl<C: Container> Cutter<C> {
             self.video.gate = Gate::Keyframe;
         }
         open.repeats = true;
+        open.video_after_ms = gop.first().map(|timed| timed.time_ms);
+        // Parts that end here come before the repeated frames.
+        let next_video_ms = open.video_after_ms.or(self.next_video_ms);
+        let next_video_ms = std::mem::replace(&mut self.next_video_ms, next_video_ms);
         self.turn(cut, Beginning { lead: Lead::Video, first_ms, independent: !gop.is_empty() });
+        self.next_video_ms = next_video_ms;
         let State::Open(open) = &mut self.state else { return };
         open.repeats = !gop.is_empty();
         for (at, Timed { time_ms, frame }) in gop.into_iter().enumerate() {

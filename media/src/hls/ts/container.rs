@@ -383,7 +383,7 @@ mod tests {
             let size_max_bytes = frames.iter().map(|timed| TsContainer::size_max_bytes(&timed.frame)).sum::<usize>();
             let mut out = Vec::new();
             let fragment =
-                Fragment { lead, frames: &frames, begins_segment: true, next_video_ms: None, expects_audio: true };
+                Fragment { lead, frames: &frames, begins_segment: true, next_video_ms: None, hold_video_ms: None, expects_audio: true };
             container.write(&mut out, &fragment);
             prop_assert!(out.len() <= TsContainer::FRAGMENT_OVERHEAD_BYTES + size_max_bytes);
         }
