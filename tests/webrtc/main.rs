@@ -1,6 +1,7 @@
 //! WebRTC without a browser: one module a promise. Those of the media are in `tests/browser/webrtc_plays.rs`.
 
 mod aiortc_decodes_both_tracks;
+mod audio_that_never_plays_holds_no_viewer_back;
 mod connections_name_their_session;
 mod ice_servers_are_named;
 mod offers_are_answered;

@@ -8,4 +8,5 @@ pub mod rate;
 mod resampler;
 pub mod track;
 mod transcoder;
+mod trial;
 pub mod unit;

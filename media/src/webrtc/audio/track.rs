@@ -10,6 +10,7 @@ use crate::{
         no_audio::NoAudio,
         rate::OpusRate,
         transcoder::Transcoder,
+        trial::Trial,
         unit::{AudioUnit, OPUS_TICKS_PER_MS},
     },
 };
@@ -34,6 +35,8 @@ enum Source {
         config: AacConfig,
         /// While there are listeners.
         transcoder: Option<Box<Transcoder>>,
+        /// Of a track that is examined only.
+        trial: Trial,
     },
     None {
         header: Bytes,
@@ -81,10 +84,13 @@ impl AudioTrack {
         matches!(&self.source, Source::Aac { header, .. } if has_extension(header))
     }
 
-    /// Takes the body of a tag, and makes nothing of it.
+    /// Takes the body of a tag, and makes nothing of it. AAC is decoded up to the first frame with which that succeeds.
     pub fn examine(&mut self, body: &[u8]) {
-        if let Ok(header) = AudioHeader::parse(body) {
-            self.source.note(header, body.get(header.data_offset..).unwrap_or_default());
+        let Ok(header) = AudioHeader::parse(body) else { return };
+        let data = body.get(header.data_offset..).unwrap_or_default();
+        self.source.note(header, data);
+        if (header.codec, header.kind) == (AudioCodec::Aac, AudioKind::Coded) {
+            self.source.try_decoding(data);
         }
     }
 
@@ -103,7 +109,7 @@ impl AudioTrack {
     }
 
     fn transcode(&mut self, time_ms: i64, frame: &[u8], put: impl FnMut(AudioUnit)) {
-        let Source::Aac { header, config, transcoder } = &mut self.source else { return };
+        let Source::Aac { config, transcoder, .. } = &mut self.source else { return };
         if !self.has_listeners {
             return;
         }
@@ -114,7 +120,7 @@ impl AudioTrack {
         let pushed = started.and_then(|mut running| running.push(time_ms, frame, put).map(|()| running));
         match pushed {
             Ok(running) => *transcoder = Some(running),
-            Err(why) => self.source = Source::None { header: std::mem::take(header), why },
+            Err(why) => self.source.give_up(why),
         }
     }
 }
@@ -130,6 +136,20 @@ impl Source {
         }
     }
 
+    fn try_decoding(&mut self, frame: &[u8]) {
+        let Self::Aac { config, trial, .. } = self else { return };
+        if let Err(why) = trial.push(config, frame) {
+            self.give_up(why);
+        }
+    }
+
+    /// There is no audio from here on, until another sequence header comes.
+    fn give_up(&mut self, why: NoAudio) {
+        if let Self::Aac { header, .. } = self {
+            *self = Self::None { header: std::mem::take(header), why };
+        }
+    }
+
     /// Takes the sequence header of AAC. One that has been read already changes nothing.
     fn read_header(&mut self, body: &[u8]) {
         if let Self::Aac { header, .. } | Self::None { header, .. } = self
@@ -139,7 +159,9 @@ impl Source {
         }
         let header = Bytes::copy_from_slice(body);
         *self = match AacConfig::parse(body) {
-            Ok(config) if channel_count(&config).is_some() => Self::Aac { header, config, transcoder: None },
+            Ok(config) if channel_count(&config).is_some() => {
+                Self::Aac { header, config, transcoder: None, trial: Trial::default() }
+            }
             Ok(_) => Self::None { header, why: NoAudio::UnsupportedAac },
             Err(error) => Self::None { header, why: error.into() },
         };
@@ -149,7 +171,7 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::aac::AacConfigError;
+    use crate::{codec::aac::AacConfigError, webrtc::audio::transcoder::FAILURES_MAX};
 
     const LC_STEREO_44100: &[u8] = b"\xAF\x00\x12\x10";
     const LC_MONO_48000: &[u8] = b"\xAF\x00\x11\x88";
@@ -188,6 +210,36 @@ mod tests {
         assert_eq!(listen(&mut track, 21).len(), 50);
         track.push(0, b"\x91Opusdata", |unit| assert_eq!(&*unit.payload, b"data"));
         assert!(matches!(track.source, Source::Opus));
+    }
+
+    #[test]
+    fn aac_that_never_decodes_is_given_up_also_where_it_is_only_examined() {
+        let frame = b"\xAF\x01aac";
+        let (mut heard, mut examined) = (AudioTrack::default(), AudioTrack::default());
+        heard.set_listeners(true);
+        for track in [&mut heard, &mut examined] {
+            track.push_header(LC_STEREO_44100);
+        }
+        for at in 0..=FAILURES_MAX {
+            assert!(heard.is_playable() && examined.is_playable(), "after {at} frames");
+            heard.push(i64::from(at) * 23, frame, |_| {});
+            examined.examine(frame);
+        }
+        for mut track in [heard, examined] {
+            assert!(matches!(track.why_none(), Some(NoAudio::Decoder(_))), "{track:?}");
+            track.push_header(LC_STEREO_44100);
+            assert!(!track.is_playable(), "the same header changes nothing");
+        }
+    }
+
+    #[test]
+    fn one_frame_that_decodes_is_enough_for_the_examiner() {
+        let mut track = AudioTrack::default();
+        track.push_header(LC_STEREO_44100);
+        track.examine(b"\xAF\x01aac");
+        track.examine(b"\xAF\x01\xE0");
+        (0..=FAILURES_MAX).for_each(|_| track.examine(b"\xAF\x01aac"));
+        assert!(track.is_playable());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
 const SPLICE_TICKS: i64 = 40 * OPUS_TICKS_PER_MS;
 
 /// Frames in a row that cannot be decoded before it is given up: about a second.
-const FAILURES_MAX: u32 = 50;
+pub(super) const FAILURES_MAX: u32 = 50;
 
 /// The transcoder of one stream.
 pub struct Transcoder {
