@@ -28,6 +28,7 @@ use synctv_media::{
         viewer_queue::ViewerQueue,
         wire_format::WireFormat,
     },
+    webrtc::audio::{rate::OpusRate, track::AudioTrack},
 };
 
 /// A frame of a stream of 1.5 Mbit/s at 30 fps.
@@ -158,12 +159,50 @@ fn mux_fragmented_mp4(c: &mut Criterion) {
     group.bench_function("2 s to fragmented MP4 in parts", |b| b.iter(mux));
 }
 
+/// FFmpeg's sines in AAC-LC, stereo at 44.1 kHz, in ADTS. What they are matters little to the time that they take.
+const AAC: &[u8] = include_bytes!("../media/src/webrtc/audio/transcoder/sines-stereo-44100.aac");
+
+const ADTS_HEADER_BYTES: usize = 7;
+
+/// The bodies of FLV tags of ten seconds of audio, with their times.
+fn aac_tags() -> Vec<(i64, Vec<u8>)> {
+    let (mut frames, mut rest) = (Vec::new(), AAC);
+    while let [_, _, _, high, middle, low, _, ..] = rest {
+        let length = usize::from(high & 3) << 11 | usize::from(*middle) << 3 | usize::from(low >> 5);
+        let (frame, behind) = rest.split_at(length);
+        frames.push([b"\xAF\x01", &frame[ADTS_HEADER_BYTES..]].concat());
+        rest = behind;
+    }
+    let count = 44_100 * 10 / 1024;
+    (0..count).map(|at| ((at * 1024 * 1000 / 44_100) as i64, frames[at % frames.len()].clone())).collect()
+}
+
+/// Ten seconds of audio for the viewers of a room over WebRTC: decoded, resampled and encoded.
+fn transcode_audio(c: &mut Criterion) {
+    let tags = aac_tags();
+    let transcode = || {
+        let mut track = AudioTrack::new(OpusRate::default());
+        track.push_header(b"\xAF\x00\x12\x10");
+        track.set_listeners(true);
+        let mut packets = 0;
+        for (time_ms, body) in &tags {
+            track.push(*time_ms, body, |unit| packets += usize::from(!black_box(unit).payload.is_empty()));
+        }
+        packets
+    };
+    assert_eq!(transcode(), 499, "all of it is encoded");
+    let mut group = c.benchmark_group("webrtc");
+    group.sample_size(20);
+    group.bench_function("10 s of AAC to Opus", |b| b.iter(transcode));
+}
+
 criterion_group!(
     benches,
     read_chunks,
     build_batches,
     queue_for_a_slow_viewer,
     mux_transport_stream,
-    mux_fragmented_mp4
+    mux_fragmented_mp4,
+    transcode_audio
 );
 criterion_main!(benches);
