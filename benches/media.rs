@@ -159,7 +159,7 @@ fn mux_fragmented_mp4(c: &mut Criterion) {
     group.bench_function("2 s to fragmented MP4 in parts", |b| b.iter(mux));
 }
 
-/// FFmpeg's sines in AAC-LC, stereo at 44.1 kHz, in ADTS. What they are matters little to the time that they take.
+/// FFmpeg's sines in AAC-LC, stereo at 44.1 kHz, in ADTS. Their kind matters little to the time that they take.
 const AAC: &[u8] = include_bytes!("../media/src/webrtc/audio/transcoder/sines-stereo-44100.aac");
 
 const ADTS_HEADER_BYTES: usize = 7;

@@ -14,7 +14,7 @@ pub use self::token_command::{Addresses, TokenCommand};
 /// A value that was checked. A bad one is not kept, as it may be a secret.
 pub type Checked<T> = Result<T, String>;
 
-/// Who may publish, watch and administer.
+/// The settings of access: publishing, watching and administering.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Access")]
 pub struct AccessArgs {

@@ -66,7 +66,7 @@ pub struct Config {
     #[command(flatten)]
     pub viewers: ViewerArgs,
 
-    /// Who may publish, watch and administer.
+    /// The settings of access: publishing, watching and administering.
     #[command(flatten)]
     pub access: AccessArgs,
 

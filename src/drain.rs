@@ -24,11 +24,12 @@ pub use self::{
 /// The interval at which the drain checks whether connections are left.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long the streams may take to release their publishers, beside the time that they keep them for the right moment. A
-/// thread that hangs does not keep the process running.
+/// Time that the streams may take to release their publishers, beside the time that they keep them for the right
+/// moment. A thread that hangs does not keep the process running.
 const STREAMS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long another node may take to fetch a playlist's window, after the last moment at which a publisher may be back.
+/// Time that another node may take to fetch a playlist's window, after the last moment at which a publisher may be
+/// back.
 const WINDOWS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The last viewer leaves so much of the time before its end that what is queued for it can still be sent.
@@ -48,7 +49,7 @@ pub struct Drain {
     pub permits: ConnectionLimit,
     /// Has the playlists with which other nodes go on.
     pub hls: Option<HlsSessions>,
-    /// How long everyone may stay.
+    /// The times that publishers and viewers may stay.
     pub times: DrainTimes,
 }
 

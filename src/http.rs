@@ -92,7 +92,7 @@ pub(crate) struct Connection {
     pub permit: ConnectionPermit,
 }
 
-/// What an HTTP port serves.
+/// The parts that serve an HTTP port.
 #[derive(Clone)]
 pub(crate) struct HttpSources {
     /// Finds streams.
@@ -113,7 +113,8 @@ pub(crate) struct HttpSources {
     pub whep: Option<Whep>,
 }
 
-/// What serves the port's connections, on each worker thread. `tls` knows connections that belong to another port.
+/// Returns the service of the port's connections, for each worker thread. `tls` knows connections that belong to
+/// another port.
 pub(crate) fn service(
     sources: HttpSources,
     permits: ConnectionLimit,

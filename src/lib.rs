@@ -64,7 +64,7 @@ use crate::{
     tls::{TlsElsewhere, TlsMeters, TlsOnPlainPort, TlsPort},
 };
 
-/// How long requests that are being answered may take when the server stops, in seconds. Live media does not end by
+/// Time that requests that are being answered may take when the server stops, in seconds. Live media does not end by
 /// itself and is not waited for.
 const SHUTDOWN_TIMEOUT_S: u64 = 3;
 
@@ -454,7 +454,7 @@ fn announce(config: &Config, listeners: &Listeners, node_id: &str) {
 
 /// Writes to stdout from a thread of its own: a reader that does not read must not keep the server from serving.
 fn say(text: String) {
-    // The server is no less useful if nobody reads it.
+    // A closed stdout does not make the server less useful.
     let say = move || drop(writeln!(io::stdout(), "{text}"));
     if let Err(error) = thread::Builder::new().name("stdout".to_owned()).spawn(say) {
         ::log::warn!(reason:% = error; "the addresses could not be written to stdout");

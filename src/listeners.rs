@@ -70,7 +70,7 @@ impl Listeners {
         display(&self.httpflv)
     }
 
-    /// Where metrics are, unless they are off.
+    /// The address of the metrics port, unless it is off.
     pub fn metrics_address(&self) -> Option<String> {
         self.metrics.as_ref().map(display)
     }
@@ -80,7 +80,7 @@ impl Listeners {
         self.hls.as_ref().map(display)
     }
 
-    /// Where TLS is spoken, unless it is off.
+    /// The address of the TLS port, unless it is off.
     pub fn tls_address(&self) -> Option<String> {
         self.tls.as_ref().map(display)
     }

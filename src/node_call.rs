@@ -42,7 +42,7 @@ pub(crate) struct NodeAnswer {
     pub body: Vec<u8>,
 }
 
-/// Why there is no answer.
+/// The reason there is no answer.
 #[derive(Debug, Error)]
 pub(crate) enum NodeCallError {
     /// It took too long.

@@ -16,7 +16,7 @@ use crate::refusal_log::RefusalLog;
 /// their refusal takes.
 const RESERVE: usize = 16;
 
-/// What serves RTMP connections on one thread.
+/// The service of RTMP connections on one thread.
 #[derive(Clone)]
 pub(crate) struct RtmpPort {
     services: Arc<RtmpServices>,

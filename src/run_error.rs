@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::tls::TlsError;
 
-/// Why the server did not start, or stopped.
+/// The reason the server did not start, or stopped.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// An address cannot be listened on.

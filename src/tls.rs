@@ -32,7 +32,7 @@ const WORKERS_PER_HANDSHAKER: usize = 4;
 /// The description of a refused connect.
 const USE_RTMPS: &str = "This port speaks TLS: use rtmps://";
 
-/// Why the TLS port cannot be set up.
+/// The reason the TLS port cannot be set up.
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// TLS_CERT or TLS_KEY is not set.

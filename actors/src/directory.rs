@@ -134,7 +134,7 @@ impl StreamDirectory {
             match stream.wait_live().await {
                 Ok(()) => return Ok(stream),
                 Err(NotLive::TimedOut) => return Err(OpenError::OriginSilent { node }),
-                // The stream was in its last moment, or gave up: the room is gone, or its node is not to be reached.
+                // The stream was about to end, or failed to open: the room has ended, or its node cannot be reached.
                 Err(NotLive::Ended) => origin = self.locate(&room).await?,
             }
             if Instant::now() >= deadline {

@@ -49,8 +49,7 @@ const BEGIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests of all rooms that wait for what a playlist does not list yet. More are refused.
 const HELD_MAX: usize = 20_000;
 
-/// How long such a request waits at most, in target durations and in any case
-/// (draft-pantos-hls-rfc8216bis, section 6.2.5.2).
+/// Maximum wait of such a request, in target durations and in any case (draft-pantos-hls-rfc8216bis, section 6.2.5.2).
 const HOLD_TARGETS: u32 = 3;
 const HOLD_MAX: Duration = Duration::from_secs(30);
 
@@ -69,7 +68,7 @@ pub struct HlsSessions {
 /// A request that waits. One of [`HELD_MAX`].
 #[derive(Debug)]
 pub struct HeldRequest {
-    /// How long it may wait.
+    /// Maximum time that it may wait.
     pub patience: Duration,
     _permit: OwnedSemaphorePermit,
     _mark: HeldMark,
@@ -130,7 +129,7 @@ impl HlsSessions {
         Ok(timeout(BEGIN_TIMEOUT, self.store.begun(room, form, from_sequence)).await.ok())
     }
 
-    /// Whether streams are cut into segments of a form.
+    /// Returns whether streams are cut into segments of a form.
     pub fn has(&self, form: HlsForm) -> bool {
         self.store.mode(form).is_some()
     }
@@ -193,7 +192,7 @@ impl HlsSessions {
         self.store.newest(grant.room(), form)?.give(epoch).await
     }
 
-    /// Whether viewers follow a room to a node that has not fetched its window yet.
+    /// Returns whether viewers follow a room to a node that has not fetched its window yet.
     pub fn has_windows_to_give(&self) -> bool {
         self.store.has_windows_to_give()
     }

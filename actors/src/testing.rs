@@ -1,5 +1,5 @@
-//! What the actors' tests share: a node on one thread, whose clock can be paused, and a subscriber that notes what it
-//! gets.
+//! Helpers of the actors' tests: a node on one thread, whose clock can be paused, and a subscriber that records its
+//! events.
 
 mod fake_store;
 

@@ -13,7 +13,7 @@ use crate::{
     stream::{CountedViewer, StreamHandle, StreamMeters},
 };
 
-/// Why a viewer, or an RTMP publisher, is no longer served.
+/// The reason a viewer, or an RTMP publisher, is no longer served.
 #[derive(Debug)]
 pub(crate) enum LeaveReason {
     /// The peer closed the connection, or it failed.
@@ -46,19 +46,19 @@ pub(crate) struct ViewerSession {
     /// The cut-off of its access.
     access: Option<AccessSession>,
     meters: StreamMeters,
-    /// What was counted of it so far.
+    /// The part of it that was counted so far.
     counted: Delivered,
     first_media: FirstMedia,
     _counted: Option<CountedViewer>,
 }
 
-/// What a viewer was sent, and what not because it was too slow.
+/// The amount of media that a viewer was sent, and that it missed because it was too slow.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Delivered {
     pub sent_bytes: u64,
     /// Tags, or RTP packets.
     pub dropped: Dropped,
-    /// What waits for it.
+    /// The amount that waits for it, in bytes.
     pub queue_bytes: usize,
 }
 
@@ -73,7 +73,7 @@ enum FirstMedia {
 }
 
 impl ViewerSession {
-    /// Counts and logs a viewer of `stream` that asked at `asked`, and whom `access` may cut. What it was sent counts from
+    /// Counts and logs a viewer of `stream` that asked at `asked`, and that `access` may cut. Media is counted from
     /// here.
     pub fn begin(
         stream: &StreamHandle,

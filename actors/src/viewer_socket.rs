@@ -168,8 +168,8 @@ impl ViewerSocket {
         }
     }
 
-    /// If nobody is watching for the peer to send something: what `waker` gives is called once there may be something to
-    /// read, or an end. Then [`read_announced`](Self::read_announced) is to be called.
+    /// If the socket is not yet watched for data: `waker`'s waker is called once there may be something to read, or an
+    /// end. Then [`read_announced`](Self::read_announced) is to be called.
     pub fn notify_readable<W>(&mut self, waker: impl FnOnce() -> W)
     where
         W: Fn() + Send + Sync + 'static,
@@ -232,7 +232,7 @@ impl ViewerSocket {
         self.sent_bytes
     }
 
-    /// What the viewer was sent, and what not because it was too slow.
+    /// Returns the amount of media that the viewer was sent, and that it missed because it was too slow.
     pub(crate) fn delivered(&self) -> Delivered {
         Delivered {
             sent_bytes: self.sent_bytes,

@@ -55,7 +55,7 @@ impl From<TlsWire> for Wire {
 }
 
 impl Wire {
-    /// Whether the connection is encrypted.
+    /// Returns whether the connection is encrypted.
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
@@ -96,7 +96,7 @@ impl Wire {
         self.socket().take_error()?.map_or(Ok(()), Err)
     }
 
-    /// Closes the sending side. What the peer still sends can be read.
+    /// Closes the sending side. Data that the peer still sends can be read.
     pub fn shutdown_write(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(socket) => SockRef::from(&*socket).shutdown(Shutdown::Write),
@@ -196,7 +196,7 @@ impl Wire {
         }
     }
 
-    /// Whether nothing that was written waits to be sent.
+    /// Returns whether nothing that was written waits to be sent.
     pub fn is_flushed(&self) -> bool {
         match self {
             Self::Plain(_) => true,
@@ -204,7 +204,7 @@ impl Wire {
         }
     }
 
-    /// Whether something that was written waits, and the peer has accepted nothing of it for this long.
+    /// Returns whether something that was written waits, and the peer has accepted nothing of it for this long.
     pub fn is_stalled(&self, stall_max: Duration, now: Instant) -> bool {
         match self {
             Self::Plain(_) => false,

@@ -17,7 +17,7 @@ use synctv_testkit::server::{Addresses, is_last_address};
 
 use crate::process::{Process, Role};
 
-/// How long a node may take to end. The process that started it kills one that it does not wait for.
+/// Time that a node may take to end. The process that started it kills one that it does not wait for.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 
 /// Any free port, at which only this machine reaches the node.
@@ -66,7 +66,7 @@ impl Node {
         Ok(Self { name: name.to_owned(), process, rtmp, app, http, hls })
     }
 
-    /// Where `room` can be watched: what with, and the URL.
+    /// Returns the ways to watch `room`: the program, and the URL.
     pub fn watch_urls(&self, room: &str) -> Vec<(&'static str, String)> {
         let http = self.http;
         let mut urls = vec![

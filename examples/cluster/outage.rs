@@ -35,7 +35,7 @@ pub async fn cause(
     progress.print(&format!("{} is killed", owner.name));
     owner.process.kill().await?;
     let resumed = timeout(RESUME_LIMIT, async {
-        // What the killed node had sent is still on its way.
+        // Media that the killed node had sent is still on its way.
         loop {
             let pause = viewer.next_frame().await?;
             if progress.accepted() > accepted_before {

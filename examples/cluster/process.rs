@@ -92,7 +92,7 @@ impl Process {
         Some(BufReader::new(self.child.stdout.take()?).lines())
     }
 
-    /// Waits until it has ended although nobody asked it to, and says what is known of that.
+    /// Waits until it has ended by itself, and returns the reason as far as it is known.
     pub async fn ended(&mut self) -> Box<dyn Error> {
         match self.child.wait().await {
             Ok(status) => format!("{} has ended ({status}){}", self.name, self.last_words()).into(),

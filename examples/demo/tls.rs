@@ -27,7 +27,7 @@ pub fn with_certificate(arguments: impl Iterator<Item = OsString>) -> (Vec<OsStr
     (arguments, Some(authority))
 }
 
-/// Returns the commands for those who trust the authority.
+/// Returns the commands for clients that trust the authority.
 pub fn commands(authority: &TestAuthority, port: u16, app: &str, room: &str) -> String {
     let file = authority.certificate_of_authority();
     let file = file.display();

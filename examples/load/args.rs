@@ -14,10 +14,10 @@ pub type TlsClient = Option<Arc<ClientConfig>>;
 /// Puts load on a server and says how it did.
 #[derive(Debug, Clone, Parser)]
 pub struct Args {
-    /// Where to push
+    /// Address to push to
     #[arg(long, default_value = "127.0.0.1:1935")]
     pub rtmp: SocketAddr,
-    /// Where to watch
+    /// Address to watch at
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
     /// Rooms, each with a publisher
@@ -44,16 +44,16 @@ pub struct Args {
     /// Measure the floor: viewers connect to a thread of this program instead of a server
     #[arg(long)]
     pub floor: bool,
-    /// How often the floor writes, in milliseconds
+    /// Interval at which the floor writes, in milliseconds
     #[arg(long, default_value_t = 33)]
     pub floor_interval_ms: u64,
     /// Start this server and the floor in turn, at each of the cases, and print a table
     #[arg(long, value_name = "SERVER")]
     pub compare: Option<PathBuf>,
-    /// What to compare, FLUSH:VIEWERS[:ROOMS[:KBPS]], separated by commas
+    /// Cases to compare, FLUSH:VIEWERS[:ROOMS[:KBPS]], separated by commas
     #[arg(long, default_value = case::CASES, value_delimiter = ',')]
     pub cases: Vec<case::Case>,
-    /// How often to compare each, one after the other; the run in the middle is printed
+    /// Number of comparisons of each case, one after the other; the run in the middle is printed
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
     pub runs: u8,
     /// Watch over HLS, at this address
@@ -71,7 +71,7 @@ pub struct Args {
     /// Start this server, at each of the cases, and print a table for HLS
     #[arg(long, value_name = "SERVER")]
     pub hls_compare: Option<PathBuf>,
-    /// What to compare, HLS:START:ROOMS[:VIEWERS[:PROBERS]], START together or spread, separated by commas
+    /// Cases to compare, HLS:START:ROOMS[:VIEWERS[:PROBERS]], START together or spread, separated by commas
     #[arg(long, default_value = hls::case::CASES, value_delimiter = ',')]
     pub hls_cases: Vec<hls::case::Case>,
     /// Watch over WebRTC, at --http; with --floor, its floor
@@ -86,13 +86,14 @@ pub struct Args {
     /// Start this server and the floor in turn, at each of the cases, and print a table for WebRTC
     #[arg(long, value_name = "SERVER")]
     pub rtc_compare: Option<PathBuf>,
-    /// What to compare, VIEWERS[:KBPS], separated by commas
+    /// Cases to compare, VIEWERS[:KBPS], separated by commas
     #[arg(long, default_value = rtc::case::CASES, value_delimiter = ',')]
     pub rtc_cases: Vec<rtc::case::Case>,
     /// Start this server, at each of the cases, and print a table for Low-Latency HLS
     #[arg(long, value_name = "SERVER")]
     pub hls_ll: Option<PathBuf>,
-    /// What to compare: classic:VIEWERS, parts-MS:VIEWERS and waiters-MS:VIEWERS, who fetch no part, separated by commas
+    /// Cases to compare: classic:VIEWERS, parts-MS:VIEWERS and waiters-MS:VIEWERS, who fetch no part, separated by
+    /// commas
     #[arg(long, default_value = hls::part_case::PART_CASES, value_delimiter = ',')]
     pub hls_ll_cases: Vec<hls::part_case::PartCase>,
     /// With --floor and --compare: watch over TLS, with a certificate that is made for this run

@@ -9,7 +9,7 @@ pub struct Case {
     pub kbps: u32,
 }
 
-/// What is measured unless told otherwise.
+/// The cases that are measured by default.
 pub const CASES: &str = "frame:300,frame:1000,frame:2000,100:300,100:1000,100:2000,0:300,\
                          frame:2000:8,100:5000:1:600";
 

@@ -30,7 +30,7 @@ use crate::{
 pub async fn load(args: Args) -> Result<Report, Box<dyn Error>> {
     let server = match args.hls {
         Some(server) => server,
-        // Nobody will ask it.
+        // No client will ask it.
         None if args.viewers + args.probers == 0 => args.http,
         None => return Err("the server has no port for HLS".into()),
     };

@@ -1,4 +1,4 @@
-//! Viewers who all join at once, and what those who watch already notice of it.
+//! Viewers who all join at once, and the delay that this causes to earlier viewers.
 
 use std::{
     env,
@@ -17,7 +17,7 @@ const JOIN_S: &str = "1";
 pub struct Joiners(Child);
 
 impl Joiners {
-    /// Starts it, if `args` ask for it. What the viewers saw is printed when the load is over.
+    /// Starts it, if `args` ask for it. The viewers' observations are printed when the load is over.
     pub fn start(args: &Args) -> io::Result<Option<Self>> {
         let Some(authority) = args.authority.as_ref().filter(|_| args.joiners > 0) else { return Ok(None) };
         // The server has to be faster than its load, which is given what is left of the machine.
@@ -37,7 +37,7 @@ impl Drop for Joiners {
     }
 }
 
-/// Prints how late the frames of those who watch are, without and with joiners. `load` runs one measurement.
+/// Prints the delay of earlier viewers' frames, without and with joiners. `load` runs one measurement.
 pub fn run(
     server: &Path,
     args: &Args,

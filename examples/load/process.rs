@@ -8,7 +8,7 @@ use tokio::time::Instant;
 const TICKS_PER_S: f64 = 100.0;
 const PAGE_BYTES: u64 = 4096;
 
-/// What was used between start and stop.
+/// The resources that were used between start and stop.
 pub struct Usage {
     pub cpu_percent: f64,
     /// The same as time, in milliseconds.
@@ -34,7 +34,7 @@ impl Meter {
         Some(Self { stat_path, ticks, since: Instant::now() })
     }
 
-    /// What was used since the start; `None` if the process is gone.
+    /// Returns the resources that were used since the start; `None` if the process has ended.
     pub fn stop(self) -> Option<Usage> {
         let seconds = self.since.elapsed().as_secs_f64();
         let used = ticks(&self.stat_path)?.saturating_sub(self.ticks);
@@ -61,7 +61,7 @@ fn ticks(path: &str) -> Option<u64> {
     Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
 }
 
-/// What is resident of a process now.
+/// Returns the resident memory of a process.
 pub fn resident_bytes_of(pid: u32) -> Option<u64> {
     resident_bytes(&format!("/proc/{pid}"))
 }

@@ -1,4 +1,4 @@
-//! What the viewers saw, and what it cost.
+//! The observations of the viewers, and the cost.
 
 use std::{cell::RefCell, fmt, rc::Rc, time::Duration};
 
@@ -62,7 +62,7 @@ impl Watched {
     }
 }
 
-/// What all viewers saw. Clones share it.
+/// The observations of all viewers. Clones share it.
 #[derive(Clone, Default)]
 pub struct Report(Rc<RefCell<Totals>>);
 
@@ -127,7 +127,7 @@ impl Report {
         percentiles(&mut self.0.borrow_mut().latencies_us)
     }
 
-    /// How many times the CPU of the floor it took.
+    /// Returns the ratio of its CPU to the floor's.
     pub fn over(&self, floor: &Report) -> Option<f64> {
         Some(self.cpu_percent_each()? / floor.cpu_percent_each()?)
     }

@@ -34,7 +34,7 @@ pub async fn start_publishers(
     Ok(())
 }
 
-/// What each of them publishes.
+/// Returns the media that each of them publishes.
 fn source(args: &Args) -> publisher::Source {
     let source = publisher::Source::new(args.kbps, args.gop);
     if args.opus { source.with_opus() } else { source }
@@ -59,7 +59,7 @@ where
     viewers
 }
 
-/// Measures for as long as told and ends the load. What the server used, if its process is known.
+/// Measures for the configured time and ends the load. Returns the server's usage, if its process is known.
 pub async fn measure(args: &Args, stage: &watch::Sender<Stage>) -> Result<Option<Usage>, Box<dyn Error>> {
     let meter = Meter::start(args.server_pid, args.floor);
     stage.send(Stage::Measuring)?;

@@ -72,7 +72,7 @@ pub fn keyframe(timestamp_ms: u32) -> Frame {
     frame(Track::Video, timestamp_ms, b"\x17\x01\0\0\0\0\0\0\x09\x65keyframe")
 }
 
-/// An H.264 picture that needs earlier ones.
+/// An H.264 frame that needs earlier ones.
 pub fn inter(timestamp_ms: u32) -> Frame {
     frame(Track::Video, timestamp_ms, b"\x27\x01\0\0\0\0\0\0\x06\x41inter")
 }

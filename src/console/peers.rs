@@ -9,7 +9,7 @@ use crate::node_call::{NodeAnswer, NodeCall, NodeCallError};
 /// The path of a node's own report.
 pub(crate) const PATH: &str = "/api/v1/nodes/this";
 
-/// Why a node gave no report.
+/// The reason a node gave no report.
 #[derive(Debug, Error)]
 pub(super) enum PeerError {
     #[error(transparent)]

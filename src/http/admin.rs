@@ -112,7 +112,7 @@ fn value(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(decode)
 }
 
-/// Undoes percent-encoding. What cannot be decoded stays as it is.
+/// Undoes percent-encoding. Invalid sequences stay as they are.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

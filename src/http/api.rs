@@ -41,7 +41,7 @@ pub struct ServerInfo {
     pub version: &'static str,
     /// The app of RTMP and HLS addresses.
     pub app: String,
-    /// Whether the ports of RTMP and HLS speak TLS, as they do for those who ask over TLS.
+    /// True if the ports of RTMP and HLS speak TLS for clients that ask over TLS.
     pub tls: bool,
     /// The port of RTMP.
     pub rtmp_port: u16,
@@ -49,7 +49,7 @@ pub struct ServerInfo {
     pub hls_port: Option<u16>,
     /// The port of all that over TLS, unless it is off.
     pub tls_port: Option<u16>,
-    /// Whether rooms can be watched over WebRTC.
+    /// True if rooms can be watched over WebRTC.
     pub webrtc: bool,
     /// The address of RTMP without the app, if it is set.
     pub rtmp_url: Option<PublicUrl>,
@@ -66,8 +66,8 @@ impl ServerInfo {
         Self { tls: true, rtmp_port: port, hls_port: self.hls_port.map(|_| port), ..self.clone() }
     }
 
-    /// The same for those who reach this port at `url`, by a proxy: all of HTTP is there, unless the operator has set another
-    /// place.
+    /// The same for clients that reach this port at `url`, by a proxy: all of HTTP is there, unless the operator has
+    /// set another place.
     pub fn behind(&self, url: &PublicUrl) -> Self {
         let here = || Some(url.clone());
         let hls_url = self.hls_url.clone().or_else(|| self.hls_port.and_then(|_| here()));
@@ -85,7 +85,7 @@ pub struct Api {
     hls_viewers: HlsViewers,
     drain_order: DrainOrder,
     console: Option<Console>,
-    /// Held while rooms are listed, so that those who ask meanwhile wait for the same answer.
+    /// Held while rooms are listed, so that requests that come meanwhile wait for the same answer.
     newest: Mutex<Option<Snapshot>>,
 }
 
@@ -147,8 +147,7 @@ impl Api {
         if visible.is_all() { Ok(json(everything)) } else { encoded(&rooms.visible(&visible)) }
     }
 
-    /// `GET /api/v1/streams?room=ROOM`: for those who want to know whether it is there, and to whom its absence is no
-    /// error.
+    /// `GET /api/v1/streams?room=ROOM`: for clients to which a room's absence is no error.
     pub(super) async fn streams_named(
         &self,
         request: &HttpRequest,

@@ -51,7 +51,7 @@ impl ConnectionGate {
         }
     }
 
-    /// What becomes of a connection. `None` if there is no peer any more, or nobody to tell it that there is no room.
+    /// Decides about a connection. `None` if the peer has disconnected, or there is no task left to refuse it with.
     pub fn look_at(&self, socket: TcpStream) -> Option<Arrival> {
         let wire = Wire::from(socket);
         let peer = wire.peer_addr().ok()?;

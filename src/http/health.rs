@@ -16,7 +16,7 @@ use synctv_actors::{
 /// Time limit for an actor's answer. One that takes longer counts as dead.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How a node is.
+/// The health of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// Rooms can be published here.
@@ -29,7 +29,7 @@ pub enum Standing {
     Dead(&'static str),
 }
 
-/// Those who have to answer.
+/// The parts that have to answer.
 #[derive(Debug, Clone)]
 pub struct Health {
     directory: StreamDirectory,

@@ -84,13 +84,14 @@ impl Site {
         Self { sources, app }
     }
 
-    /// Whether a path is one of HLS, whatever there is at it.
+    /// Returns whether a path is one of HLS, whatever exists at it.
     pub fn has(&self, path: &str) -> bool {
         !matches!(target::parse(path, &self.app), Err(TargetError::Unknown))
     }
 }
 
-/// What serves the port's connections, on each worker thread. `tls` knows connections that belong to another port.
+/// Returns the service of the port's connections, for each worker thread. `tls` knows connections that belong to
+/// another port.
 pub(crate) fn service(
     sources: HlsSources,
     port: HttpSettings,

@@ -54,8 +54,9 @@ impl TrustedProxies {
         !self.0.is_empty()
     }
 
-    /// Returns the client's address: the last one in `forwarded_for` that is no trusted proxy, if the connection comes from
-    /// such a proxy. What stands in front of it the client may have made up. The port is 0 where the proxy names none.
+    /// Returns the client's address: the last one in `forwarded_for` that is no trusted proxy, if the connection comes
+    /// from such a proxy. The client may have made up the addresses in front of it. The port is 0 where the proxy names
+    /// none.
     pub fn client<'h>(
         &self,
         peer: SocketAddr,
@@ -212,7 +213,7 @@ mod tests {
             ("::ffff:10.0.0.1", &["2001:db8::1"], "[2001:db8::1]:0"),
             // Trusted proxies alone, such as a probe of the balancer's.
             ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3:0"),
-            // What cannot be read, and everything in front of it.
+            // An address that cannot be read, and everything in front of it.
             ("10.0.0.1", &["1.1.1.1, unknown, 10.0.0.2"], "10.0.0.2:0"),
             ("10.0.0.1", &["1.1.1.1, "], "10.0.0.1:4711"),
             ("10.0.0.1", &[], "10.0.0.1:4711"),

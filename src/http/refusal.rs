@@ -20,6 +20,6 @@ pub(super) async fn refuse(mut wire: Wire, refusal: &ApiError) {
         while wire.read(&mut ignored).await? > 0 {}
         io::Result::Ok(())
     };
-    // Whether it was read is the peer's affair.
+    // The peer may not read it.
     let _ = tokio::time::timeout(REFUSAL_TIME, said).await;
 }

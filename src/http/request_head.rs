@@ -19,7 +19,7 @@ pub(super) const HEADERS_MAX: usize = 95;
 /// The header that is added to a request after which the connection is closed.
 const CLOSE: &[u8] = b"Connection: close\r\n";
 
-/// What was read of a connection up to the end of a head, and perhaps beyond. It may hold credentials, so it has no
+/// The bytes of a connection up to the end of a head, and perhaps beyond. They may hold credentials, so it has no
 /// `Debug`.
 pub(super) struct RequestHead {
     bytes: BytesMut,
@@ -75,7 +75,7 @@ pub(super) struct Last {
     pub left_bytes: u64,
 }
 
-/// Why there is no head.
+/// The reason there is no head.
 #[derive(Debug, Error)]
 pub(super) enum HeadError {
     #[error(transparent)]
@@ -95,7 +95,7 @@ pub(super) enum Parsed {
 }
 
 impl RequestHead {
-    /// Reads a head, of which `bytes` were read already. What is no HTTP/1 counts as read.
+    /// Reads a head, of which `bytes` were read already. Bytes that are no HTTP/1 count as read.
     pub async fn read(wire: &mut Wire, mut bytes: BytesMut) -> Result<Self, HeadError> {
         // Bytes that were looked at and lack an end are looked at again only with one: they may come one by one.
         let mut looked_at = 0;
@@ -135,7 +135,7 @@ impl RequestHead {
         (self.bytes.freeze(), behind)
     }
 
-    /// The request, if no other one follows. What was read behind it is dropped: the framework would answer it.
+    /// The request, if no other one follows. Bytes behind it are dropped: the framework would answer them.
     pub fn into_last(self) -> Last {
         let (body, closing) = match &self.request {
             Some(request) => (request.body, CLOSE),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::proxies::TrustedProxies;
 
-/// How long a connection may wait for its next request. Balancers keep theirs for 60 s, and a server that closes first
+/// Time that a connection may wait for its next request. Balancers keep theirs for 60 s, and a server that closes first
 /// closes upon a request now and then.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 

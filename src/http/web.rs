@@ -38,7 +38,7 @@ const ADMIN_METHODS: &str = "DELETE, OPTIONS";
 /// An order to drain.
 const DRAIN_METHODS: &str = "POST, OPTIONS";
 
-/// What is served by the framework.
+/// The part that the framework serves.
 pub(super) struct Site {
     app: String,
     api: Arc<Api>,
@@ -63,7 +63,7 @@ impl Site {
         Self { app, api, info, hls_origin, health, hls, whep }
     }
 
-    /// The server's description for those who reach it as this request does.
+    /// The server's description for clients that reach it as this request does.
     fn info(&self, request: &HttpRequest) -> Cow<'_, ServerInfo> {
         match proxies::public_url(request) {
             Some(url) => Cow::Owned(self.info.behind(&url)),

@@ -54,7 +54,7 @@ pub struct Whep {
     pub directory: StreamDirectory,
     /// Decides who may watch.
     pub gatekeeper: Gatekeeper,
-    /// Servers that players are told of.
+    /// Servers that answers to offers name.
     pub ice_servers: IceServers,
     /// This node's name, which is in the addresses of its sessions.
     pub node: String,

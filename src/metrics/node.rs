@@ -222,7 +222,7 @@ fn encode(registries: &[&Registry], format: Format) -> Result<String, fmt::Error
     Ok(written)
 }
 
-/// Why there are no metrics.
+/// The reason there are no metrics.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ScrapeError {
     /// The node does not know its streams any more.

@@ -1,4 +1,4 @@
-//! The process, as `/proc` shows it. What the system does not show is left out.
+//! The process, as `/proc` shows it. Values that the system does not show are left out.
 
 use std::{fs, sync::LazyLock};
 

@@ -41,7 +41,7 @@ pub(super) struct RoomState {
     pub counts: StreamCounts,
 }
 
-/// What is counted of a room with series, or of all others.
+/// The counts of a room with series, or of all others.
 struct Counted {
     name: String,
     is_live: bool,
@@ -94,7 +94,7 @@ impl RoomSeries {
         add_counts(values, &own.chain([other]).collect::<Vec<_>>());
     }
 
-    /// The viewers of each room with a series of its own, and of the rest. What is left of the series goes to rooms that are
+    /// The viewers of each room with a series of its own, and of the rest. Series that are left go to rooms that are
     /// watched over HLS only.
     fn viewers(
         &self,

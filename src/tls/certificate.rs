@@ -45,7 +45,7 @@ pub struct Certificate {
     pub(super) validity: Option<Validity>,
 }
 
-/// Why files are no certificate and key.
+/// The reason files are no certificate and key.
 #[derive(Debug, Error)]
 pub enum CertificateError {
     /// A file cannot be read.

@@ -1,4 +1,4 @@
-//! STUN and TURN servers that players are told of, as answers to offers name them.
+//! STUN and TURN servers that answers to offers name.
 
 use std::str::FromStr;
 
@@ -32,7 +32,7 @@ impl FromStr for IceServers {
     }
 }
 
-/// The `Link` of one server. What goes into a quoted string of the header needs no escapes: it has no quotes.
+/// The `Link` of one server. The text in a quoted string of the header needs no escapes: it has no quotes.
 fn link(server: &str) -> Result<HeaderValue, String> {
     // The text may hold a password, and is not repeated.
     let bad = || {

@@ -66,7 +66,7 @@ pub fn video_headers() -> [Frame; 2] {
     [samples::metadata(true, false), samples::video_header()]
 }
 
-/// Whether decoding can start at it.
+/// Returns whether decoding can start at it.
 pub fn is_keyframe(frame: &Frame) -> bool {
     video_kind(frame) == Some(VideoKind::Keyframe)
 }
@@ -98,8 +98,8 @@ pub fn payloads<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Vec<Bytes> {
     frames.into_iter().map(|frame| frame.payload.clone()).collect()
 }
 
-/// Asserts that no track's times, nor the 64-bit timeline behind them, go back. What carries no time of its own is
-/// included: viewers see it too.
+/// Asserts that no track's times, nor the 64-bit timeline behind them, go back. Messages without a time of their own
+/// are included: viewers see them too.
 pub fn assert_never_back(frames: &[Frame]) {
     for track in [Track::Audio, Track::Video, Track::Data] {
         let times: Vec<u32> =

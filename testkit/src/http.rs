@@ -207,7 +207,7 @@ impl Dechunker {
     }
 }
 
-/// Why a response cannot be read.
+/// The reason a response cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum HeadError {
     /// The connection failed or was closed.

@@ -1,5 +1,5 @@
-//! What the tests and the examples of the workspace share: servers, peers that publish and watch, readers of what comes
-//! out, and programs from outside.
+//! Helpers of the workspace's tests and examples: servers, peers that publish and watch, readers of their output, and
+//! external programs.
 //!
 //! The blocking parts are for tests. Each wait in them has a limit, [`wait::PATIENCE`], and a failure panics with what
 //! was waited for, so that a test reads from top to bottom. The parts that return a `Result` are for the examples too.

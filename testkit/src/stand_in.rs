@@ -43,8 +43,8 @@ impl Request {
         found.map_or("", |(_, value)| value)
     }
 
-    /// Reads the next request, of which `read` has the beginning; `None` if the connection ends or is no HTTP. What
-    /// follows it stays in `read`.
+    /// Reads the next request, of which `read` has the beginning; `None` if the connection ends or is no HTTP. Bytes
+    /// behind it stay in `read`.
     pub fn read(socket: &mut impl Read, read: &mut Vec<u8>) -> Option<Self> {
         let mut buffer = [0; 16 * 1024];
         loop {

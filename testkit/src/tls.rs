@@ -223,7 +223,7 @@ fn copy_up(
     }
 }
 
-/// What the server sends goes to the test. The connection is not held while either is waited for.
+/// Copies the server's bytes to the test. The connection is not held while either is waited for.
 fn copy_down(
     connection: &Mutex<ClientConnection>,
     mut from: TcpStream,

@@ -19,7 +19,7 @@ const FRAMES_PER_S: u32 = 19;
 /// A keyframe comes with every so many frames, unless the trouble is with keyframes.
 const GOP: u32 = 19;
 
-/// What is wrong with a room.
+/// A room's trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// A keyframe comes every 8.3 s.

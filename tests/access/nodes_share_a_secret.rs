@@ -57,7 +57,7 @@ fn an_emptied_redis_and_a_new_node_with_another_secret_are_survived() {
     redis.ask(&["SET", "cluster_secret", &other]);
     let n3 = node(&redis, "n3");
     poll_until("the room is known again", || (redis.rooms() == ["stream:r"]).then_some(()));
-    // Those who share the new secret pull from those who had another one, once these have seen it.
+    // Nodes with the new secret pull from nodes that had another one, once these have seen it.
     let mut late = poll_until("the nodes agree", || {
         let mut socket = dial(n3.http);
         send_get(&mut socket, &format!("/r.flv?token={}", token("r", "play", json!({}))));

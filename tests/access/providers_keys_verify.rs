@@ -39,7 +39,7 @@ fn keys_are_fetched_and_fetched_anew_for_a_new_name() {
     assert_eq!(try_publish("k2").expect_err("it is unknown").description, "the token is invalid");
     *set.lock().unwrap() = Some((200, key_set("k2")));
     poll_until("the new key is there", || try_publish("k2").ok());
-    // What fails does not take away what was there.
+    // A failure does not remove the keys that were there.
     *set.lock().unwrap() = Some((500, String::new()));
     assert_eq!(try_publish("k3").expect_err("it is unknown").description, "the token is invalid");
     server.log.find("the failure", |line| line.text("msg") == "token keys cannot be fetched");

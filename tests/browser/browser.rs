@@ -255,7 +255,7 @@ impl Chromium {
             let new = self.try_ask("POST", "/window/new", &json!({ "type": "tab" }))?;
             self.try_ask("DELETE", "/window", &Value::Null)?;
             self.try_ask("POST", "/window", &json!({ "handle": new["handle"] }))?;
-            // What was said in the other tab.
+            // The log of the other tab.
             self.try_ask("POST", "/se/log", &json!({ "type": "browser" }))?;
             Ok(())
         };

@@ -134,7 +134,7 @@ fn publish(peer: &mut RtmpPeer, frames: &[Frame], shared: &Shared) {
         for frame in frames.iter().filter(|frame| round == 0 || is_coded(frame)) {
             let timestamp_ms = frame.timestamp_ms + round * LENGTH_S * 1000;
             let due = begin + Duration::from_millis(timestamp_ms.into());
-            // What the server says meanwhile is answered.
+            // Messages that the server sends meanwhile are answered.
             while let Some(wait) = due.checked_duration_since(now()).filter(|wait| !wait.is_zero()) {
                 peer.next(wait);
             }

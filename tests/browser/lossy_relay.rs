@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-/// How often the threads look whether the relay has ended.
+/// Interval of the check for the relay's end.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 const DATAGRAM_MAX_BYTES: usize = 2048;

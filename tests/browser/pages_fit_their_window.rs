@@ -1,4 +1,5 @@
-//! The pages in light and dark, on a desk and on a phone. Nothing sticks out, and people can look at the pictures.
+//! The pages in light and dark, on a desk and on a phone. Nothing sticks out, and screenshots are kept for people to
+//! look at.
 
 use synctv_testkit::{server::TestServer, tools::push_clip};
 

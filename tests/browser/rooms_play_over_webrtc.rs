@@ -1,4 +1,4 @@
-//! A room plays over WebRTC for those who choose it, and over another protocol where WebRTC cannot.
+//! A room plays over WebRTC for viewers that choose it, and over another protocol where WebRTC cannot.
 
 use std::path::Path;
 

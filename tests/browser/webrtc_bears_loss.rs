@@ -1,4 +1,4 @@
-//! What the network loses is sent again over WebRTC, and the viewer sees nothing of it.
+//! Packets that the network loses are sent again over WebRTC, and the viewer notices nothing.
 
 use synctv_testkit::{
     server::TestServer,

@@ -117,8 +117,8 @@ fn watch_on(server: &TestServer) {
     (0..25).for_each(|_| drop(next_video(&mut viewer)));
 }
 
-/// Drains the publisher's node so many frames after a keyframe. The publisher is let go so long before a later one. How long
-/// viewers wait then is the encoder's affair, and the machine's.
+/// Drains the publisher's node this many frames after a keyframe. The publisher is released this long before a later
+/// one. The encoder and the machine decide how long viewers wait then.
 fn assert_moves_in_time(cluster: &Cluster, frames_after: u32, before_keyframe: Duration) {
     let watchers = cluster.watch();
     wait_for_the_wrong_moment(&cluster.nodes[0], frames_after);

@@ -1,5 +1,4 @@
-//! However many watch a room on a node that does not publish it, the node fetches it once, and stops when nobody
-//! watches any more.
+//! A node fetches a room of another node once for all its viewers, and stops after the last of them leaves.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! When a room moves to another node, or its node is killed, the viewers of all nodes that run keep their sockets, and
+//! When a room moves to another node, or its node is killed, the viewers of all other nodes keep their sockets, and
 //! their time goes on.
 
 use synctv_testkit::{

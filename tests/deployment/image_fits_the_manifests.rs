@@ -1,4 +1,4 @@
-//! The image's recipe. What can be said of it where no image can be built.
+//! The image's recipe, as far as it can be checked where no image can be built.
 
 use std::{
     collections::BTreeSet,

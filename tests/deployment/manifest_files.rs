@@ -82,8 +82,8 @@ pub fn list(value: &Value, pointer: &str) -> Vec<Value> {
     at(value, pointer).as_array().unwrap_or_else(|| panic!("{pointer} is no list")).clone()
 }
 
-/// Whether a document is one of its kind, with no field that the kind does not have: what Kubernetes would not read is
-/// not there when it is written again.
+/// Checks that a document is one of its kind, with no field that the kind does not have: unknown fields are missing
+/// when it is written again.
 pub fn check_strictly(document: &Value) -> Result<(), String> {
     let kind = (text(document, "/apiVersion"), text(document, "/kind"));
     let read_again = match (&*kind.0, &*kind.1) {

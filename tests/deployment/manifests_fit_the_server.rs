@@ -15,7 +15,7 @@ use crate::manifest_files::{
     settings, text,
 };
 
-/// The settings of the nodes' container. What Kubernetes fills in is `None`.
+/// The settings of the nodes' container. Values that Kubernetes fills in are `None`.
 fn env() -> BTreeMap<String, Option<String>> {
     let value = |variable: &Value| variable.get("value").map(|value| value.as_str().unwrap().to_owned());
     list(&container(), "/env").iter().map(|variable| (text(variable, "/name"), value(variable))).collect()

@@ -1,5 +1,5 @@
-//! A directory that cannot be used ends the start; a disk that fails later costs the files, not the stream. What a dead
-//! process left is cleared.
+//! A directory that cannot be used ends the start; a disk that fails later costs the files, not the stream. Files of a
+//! dead process are cleared.
 
 use std::fs;
 

@@ -35,7 +35,7 @@ fn listed(hls: HlsClient) -> Option<PartPlaylist> {
     (playlist.segments.len() > 2).then_some(playlist)
 }
 
-/// What the open segment has to end for.
+/// The part that the open segment has to end for.
 fn awaited(hls: HlsClient) -> String {
     let (sequence, _) = listed(hls).expect("a playlist").edge();
     format!("/live/r/ll.m3u8?_HLS_msn={}&_HLS_part=0", sequence + 1)

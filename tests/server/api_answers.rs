@@ -156,7 +156,7 @@ fn every_path_that_is_described_is_there() {
     let of_this_port: Vec<_> = paths.iter().filter(|(_, path)| path["servers"].is_null()).collect();
     assert!(!of_this_port.is_empty());
     for (path, operations) in of_this_port {
-        // What is administered is absent without administrators.
+        // Administration is absent without administrators.
         let expected = if operations["get"].is_null() { 404 } else { 200 };
         assert_eq!(get(&server, &path.replace("{room}", "r")).status, expected, "{path}");
     }

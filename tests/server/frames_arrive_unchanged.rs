@@ -1,4 +1,4 @@
-//! What FFmpeg publishes is what viewers get: the same payloads at the same times, in order, none missing, over both
+//! Viewers get the media that FFmpeg publishes: the same payloads at the same times, in order, none missing, over both
 //! protocols and however media is flushed.
 
 use synctv_media::stream::frame::Track;

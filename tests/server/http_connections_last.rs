@@ -68,7 +68,7 @@ fn live_media_comes_behind_other_answers_to_one_write() {
         let response = read_response(&mut socket, &mut read, false);
         assert!(response.text().contains("rtmp_port"), "{response:?}");
     }
-    // What was read beyond the answers would be lost for the viewer.
+    // Bytes beyond the answers would be lost for the viewer.
     assert!(read.is_empty() || read.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&read));
     let mut viewer = FlvViewer::of_begun(socket, read);
     viewer.frames_until(&frames::keyframe(0, 0));

@@ -1,4 +1,4 @@
-//! What real encoders do, and the specification allows, works: every odd thing on its own, seen from the viewer's side.
+//! The variations of real encoders that the specification allows work: each on its own, seen from the viewer's side.
 
 use bytes::Bytes;
 use synctv_media::{
@@ -33,7 +33,7 @@ fn media(csid: u32, frame: &Frame) -> Vec<u8> {
     message(csid, frame.track.type_id(), 1, frame.timestamp_ms, &frame.payload, FIRST_CHUNK_SIZE)
 }
 
-/// What a viewer sees of `sent`, bytes on a publisher's connection, up to `last`.
+/// The frames that a viewer sees of `sent`, bytes on a publisher's connection, up to `last`.
 fn seen(sent: &[u8], last: &Frame) -> Vec<Frame> {
     let server = TestServer::start(&[]);
     let mut publisher = RawRtmp::publish(&server, "r");

@@ -86,7 +86,7 @@ fn the_reserve_for_publishers() {
     let _publisher = RtmpPeer::publish(&server, "r");
     let mut silent: Vec<_> = (0..MANY).map(|_| dial(server.rtmp)).collect();
     assert_refused(&server, "rtmp", 1);
-    // The reserve is free again when those who do nothing with it were disconnected.
+    // The reserve is free again when the idle clients were disconnected.
     for socket in &mut silent {
         read_to_close(socket);
     }

@@ -1,4 +1,5 @@
-//! A client that speaks TLS where it is not, or does not where it is, is told; or the log is, if the client cannot be.
+//! A client that speaks TLS on a plain port, or plainly on the TLS port, gets an explanation; if it cannot, the log has
+//! one.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! Players are told of the STUN and TURN servers that are set.
+//! Answers to offers name the STUN and TURN servers that are set.
 
 use synctv_testkit::{
     http::request,

@@ -1,4 +1,4 @@
-//! A closed server gives a session to those who may watch the room, whichever way they carry their key.
+//! A closed server gives a session to viewers that may watch the room, whichever way they carry their key.
 
 use synctv_media::{
     access::{Action, Secret, SignedKey},

@@ -71,7 +71,7 @@ impl<Action> Grant<Action> {
         self.address
     }
 
-    /// What its publisher is recognised by, also on another node. It may be a credential.
+    /// The value by which its publisher is recognised, also on another node. It may be a credential.
     pub(crate) fn who(&self) -> Option<&Confidential> {
         self.who.as_ref()
     }

@@ -178,7 +178,7 @@ pub(super) fn token_hash(token: &str) -> TokenHash {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// A NumericDate in whole seconds. What no clock reaches saturates.
+/// A NumericDate in whole seconds. Dates that no clock reaches saturate.
 fn seconds(date: f64) -> u64 {
     date as u64
 }

@@ -19,7 +19,7 @@ pub struct Origin {
     pub node: String,
     /// The epoch of its claim on the room.
     pub epoch: u64,
-    /// Where it can be reached.
+    /// The addresses of its ports.
     pub addresses: NodeAddresses,
 }
 
@@ -38,7 +38,7 @@ pub struct PastOrigin {
     pub may_answer: bool,
 }
 
-/// Where a room is and was.
+/// The present and the past holder of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trace {
     /// The other, living node that publishes it.

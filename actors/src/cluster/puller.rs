@@ -23,11 +23,11 @@ use crate::{
     stream::StreamMeters,
 };
 
-/// How long to wait before the registry is asked again, at the first attempt and at each further one.
+/// Delays before the registry is asked again: at the first attempt and at each further one.
 const RETRY_DELAYS_MS: [u64; 5] = [0, 100, 200, 400, 500];
 
-/// How long to wait before the registry is asked again while the room is kept for its publisher, who is on the way from one
-/// node to another: viewers see each wait.
+/// Delay before the registry is asked again while the room is reserved for its publisher, who is on the way from one
+/// node to another. It is short because viewers notice each wait.
 const EXPECTED_RETRY: Duration = Duration::from_millis(50);
 
 /// A connection that lasted for so long worked: when it breaks, the first attempt follows at once.
@@ -39,7 +39,7 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// After so many silences in a row a connection is made anew: a line that is dead looks like an encoder that pauses.
 const SILENCES_MAX: usize = 4;
 
-/// How long the registry may take to say where a room is.
+/// Time that the registry may take to locate a room.
 const LOCATE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Reads the head of an origin's answer.
@@ -143,7 +143,7 @@ impl Pull {
         }
     }
 
-    /// Asks the registry where the room is. While it does not say, the last origin is as good as any. Tells whether the
+    /// Asks the registry where the room is. While it does not answer, the last origin is used. Returns whether the
     /// publisher is about to come back somewhere.
     async fn look(&self, followed: &mut Option<Followed>) -> Result<bool, Dismissed> {
         let located = self.locate().await;
@@ -238,7 +238,7 @@ impl Pull {
         }
     }
 
-    /// Whether the registry says that the publication is over.
+    /// Returns whether the registry says that the publication is over.
     async fn has_moved(&self, followed: &Followed) -> bool {
         let located = self.locate().await;
         located.is_ok_and(|found| found.current.is_none_or(|origin| !followed.is_publication(&origin)))

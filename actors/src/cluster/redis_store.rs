@@ -50,7 +50,7 @@ use super::{
 };
 use crate::clock::whole_ms;
 
-/// How long a heartbeat's request may be granted, from when it is sent.
+/// Time within which a heartbeat's request may be granted, from when it is sent.
 const RENEW_VALID_MS: u64 = 3000;
 
 /// Claims, releases and heartbeats that are under way at once.
@@ -69,7 +69,8 @@ pub struct RedisStore(Rc<Inner>);
 struct Inner {
     membership: Membership,
     table: Table,
-    /// The memory of the table that the lease was last renewed in. What another one says counts for nothing before that.
+    /// The memory of the table that the lease was last renewed in. Answers of another one do not count before the lease
+    /// is renewed there.
     table_id: Cell<TableId>,
     /// For claims and heartbeats.
     pool: RedisPool,
@@ -86,7 +87,7 @@ struct Inner {
     foreign: RefCell<HashSet<RoomName>>,
 }
 
-/// Why a bid was not made or not granted.
+/// The reason a bid was not made or not granted.
 enum Refusal {
     Taken { node: String },
     LeaseGone,
@@ -237,7 +238,7 @@ impl Inner {
         self.table_id.set(table);
         let pending_releases = self.pending_releases.borrow().due();
         if !pending_releases.is_empty() {
-            // What fails stays due.
+            // Releases that fail stay due.
             let _ = self.release(pending_releases).await;
         }
         Ok(LeaseRenewal { answer: renewed.answer, table, is_full: renewed.is_full })

@@ -1,4 +1,4 @@
-//! Who publishes what: the node's claims on rooms, its lease, and the heartbeats that keep them.
+//! The node's claims on rooms, its lease, and the heartbeats that keep them.
 
 mod actor;
 mod lease_keeper;
@@ -63,8 +63,8 @@ impl RegistryHandle {
         &self.metrics
     }
 
-    /// Claims `room` for `owner`, who is told if the claim is lost later. `proof` is the publisher's, should the room be
-    /// reserved.
+    /// Claims `room` for `owner`, which gets an event if the claim is lost later. `proof` is the publisher's, in case
+    /// the room is reserved.
     pub async fn claim(
         &self,
         room: RoomName,
@@ -96,7 +96,7 @@ impl RegistryHandle {
         self.address.send(Locate(room)).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
-    /// Where `room` is and was.
+    /// Returns the present and the past holder of `room`.
     pub async fn trace(&self, room: RoomName, freshness: Freshness) -> Result<Trace, StoreError> {
         let asked = self.address.send(TraceRoom { room, freshness }).await;
         asked.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
@@ -112,12 +112,12 @@ impl RegistryHandle {
         self.address.send(ListNodes).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
-    /// Whether the registry answers.
+    /// Returns whether the registry answers.
     pub async fn is_alive(&self) -> bool {
         self.address.send(Ping).await.is_ok()
     }
 
-    /// Whether new rooms are taken.
+    /// Returns whether new rooms are taken.
     pub async fn readiness(&self) -> Readiness {
         self.address
             .send(AskReadiness)

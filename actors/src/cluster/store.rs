@@ -1,4 +1,4 @@
-//! What the registry asks of a store of claims.
+//! The interface of a store of claims to the registry.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub struct Claim {
 pub struct Granted {
     /// The claim.
     pub claim: Claim,
-    /// Where the room's playlist goes on.
+    /// The numbers with which the room's playlist continues.
     pub numbers: NumberGrant,
 }
 
@@ -57,7 +57,7 @@ pub struct UsedClaim {
 /// A lease that was renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseRenewal {
-    /// What became of it.
+    /// The outcome of the renewal.
     pub answer: LeaseAnswer,
     /// The memory of the table that says so.
     pub table: TableId,
@@ -65,7 +65,7 @@ pub struct LeaseRenewal {
     pub is_full: bool,
 }
 
-/// What a store has under this node's name.
+/// The rows that a store has under this node's name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Audit {
     /// Claims of this process.
@@ -74,12 +74,12 @@ pub struct Audit {
     pub is_incomplete: bool,
 }
 
-/// Why a store did not do as asked.
+/// The reason a store did not do as asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct StoreError(pub String);
 
-/// Why a room could not be claimed.
+/// The reason a room could not be claimed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ClaimError {
     /// Someone publishes this room.
@@ -149,7 +149,7 @@ pub trait Store: 'static {
         self.locate(room)
     }
 
-    /// Where `room` is and was; `fresh`: from nothing that was remembered.
+    /// Returns the present and the past holder of `room`; `fresh`: without any cached answer.
     fn trace(&self, room: &RoomName, fresh: bool) -> LocalBoxFuture<'static, Result<Trace, StoreError>> {
         let located = if fresh { self.locate_fresh(room) } else { self.locate(room) };
         located.map(|located| located.map(Trace::from)).boxed_local()
@@ -163,7 +163,7 @@ pub trait Store: 'static {
         ready(Ok(Vec::new())).boxed_local()
     }
 
-    /// How long this node counts as alive after it last renewed its lease; `None` if it needs no lease.
+    /// Time that this node counts as alive after its last renewal of the lease; `None` if it needs no lease.
     fn lease_ttl(&self) -> Option<Duration> {
         None
     }

@@ -41,8 +41,8 @@ impl StreamDirectory {
         Ok(streams.iter().filter(|stream| stream.is_published_here()).count())
     }
 
-    /// Sends the publishers to other nodes, each at its moment, and keeps their rooms for them for `handover`. When this
-    /// returns, all rooms were given back; viewers stay, and follow the rooms.
+    /// Sends the publishers to other nodes, each at its moment, and reserves their rooms for them for `handover`. When
+    /// this returns, all rooms were released; viewers stay, and follow the rooms.
     pub async fn move_publishers(&self, handover: Duration) -> Result<(), DirectoryEnded> {
         let streams = self.all_streams().await?;
         join_all(streams.iter().map(|stream| stream.move_publisher(handover))).await;

@@ -10,7 +10,7 @@ use crate::{cluster::store::StoreError, metrics::JoinOutcome};
 #[error("this node's directory of streams has ended")]
 pub struct DirectoryEnded;
 
-/// Why there is no stream for a viewer.
+/// The reason there is no stream for a viewer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OpenError {
     /// No node publishes the room.

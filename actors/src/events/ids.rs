@@ -1,4 +1,4 @@
-//! Names of streams, and of those who feed and watch them.
+//! Names of streams, of their sources and of their subscribers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

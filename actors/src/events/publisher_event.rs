@@ -18,7 +18,7 @@ pub enum PublisherEvent {
     ViewersLeft,
 }
 
-/// Why a publisher no longer has its room.
+/// The reason a publisher no longer has its room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evicted {
     /// Another publisher has it.

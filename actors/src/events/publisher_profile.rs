@@ -4,8 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use synctv_media::access::Confidential;
 
-/// How long a publisher that is to move is kept for the right moment. Encoders that set no interval send a keyframe each
-/// 8 to 10 s.
+/// Time that a publisher that is to move is kept for the right moment. Encoders with a default configuration send a
+/// keyframe each 8 to 10 s.
 pub const MOVE_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// A publisher, as far as its stream needs to know it.

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::cluster::registry::numbers::NumberReserve;
 
-/// How many deliveries may wait in a subscriber's mailbox. A subscriber that is behind by more loses batches up to the
-/// next keyframe, and the next event says so.
+/// Maximum number of deliveries in a subscriber's mailbox. A subscriber that falls further behind loses batches up to
+/// the next keyframe, and the next event reports the loss.
 pub const MAILBOX_MAX: usize = 256;
 
 /// The source of a stream's media.
@@ -85,7 +85,7 @@ pub enum Arrival {
     Remote,
 }
 
-/// Why a stream is over for its subscribers.
+/// The reason a stream is over for its subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndReason {
     /// Its publisher left, and none came in its place within the grace.

@@ -65,7 +65,7 @@ impl Listing {
         Self { playlist, room, init, has_end, is_past, texts: Default::default() }
     }
 
-    /// Whether the room is on another node, which lists what comes.
+    /// Returns whether the room is on another node, which lists what comes.
     pub(super) fn is_past(&self) -> bool {
         self.is_past
     }

@@ -1,8 +1,8 @@
 //! HLS of rooms that other nodes publish: playlists and segments, asked for once and handed to all who wait.
 //!
-//! One actor per node, on a thread of its own, as the HTTP workers' viewers of a room are spread over all of them.
-//! Whoever asks first causes a request to the publisher's node; whoever asks meanwhile waits for the same answer. A
-//! playlist is remembered for a fraction of a segment's duration, segments as long as there is memory for them.
+//! One actor per node, on a thread of its own, because the viewers of a room are spread over all HTTP workers. The
+//! first request for a resource causes one to the publisher's node; requests that come meanwhile wait for the same
+//! answer. A playlist is cached for a fraction of a segment's duration, segments while there is memory for them.
 
 mod answer;
 mod origins;
@@ -42,10 +42,10 @@ use crate::{
     single_flight::{Flight, SingleFlight},
 };
 
-/// How many may wait for answers of other nodes. More are refused.
+/// Maximum number of requests that wait for answers of other nodes. Further ones are refused.
 const WAITERS_MAX: usize = 20_000;
 
-/// How often what is no longer of use is forgotten.
+/// Interval at which outdated entries are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Talks to the [`HlsProxyActor`].
@@ -107,7 +107,7 @@ impl HlsProxy {
         self.0.send(Ping).await.is_ok()
     }
 
-    /// What the node that publishes the room says. Nothing here waits without a limit.
+    /// Returns the answer of the node that publishes the room. Each wait in it is bounded.
     pub async fn fetch(&self, resource: HlsResource) -> Outcome {
         self.0.send(Fetch(resource)).await.unwrap_or(Err(HlsProxyError::Stopped))
     }

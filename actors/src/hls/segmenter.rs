@@ -1,7 +1,7 @@
 //! Cuts one stream into HLS segments: a subscriber like any other.
 //!
-//! It lives on the stream's own thread. Frames are held as they are and written when their segment ends: 2 s of 1.5 Mbit/s
-//! take less than half a millisecond. Waking another thread for every picture would cost more, also to the stream.
+//! It lives on the stream's own thread. Frames are held as they are and written when their segment ends: 2 s of 1.5
+//! Mbit/s take less than half a millisecond. Waking another thread for every frame would cost more, also to the stream.
 
 mod continuation;
 mod held_outputs;
@@ -48,7 +48,7 @@ use crate::{
 /// The segmenter is the only viewer of its subscription.
 const VIEWER: ViewerId = ViewerId(0);
 
-/// How often it looks whether anyone watches, and whether the stream is still there.
+/// Interval of the check for viewers, and for the end of the stream.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The actor. It outlives its stream for as long as the ended playlist is kept.
@@ -245,7 +245,7 @@ impl<C: Container> SegmenterActor<C> {
         }
     }
 
-    /// What comes next does not continue what came.
+    /// Ends the segment: the media that follows does not continue it.
     fn splice(&mut self) {
         self.segmenter.discontinuity();
         self.publish_finished();
@@ -325,7 +325,7 @@ impl<C: Container> SegmenterActor<C> {
         }
     }
 
-    /// What there is stays for a while.
+    /// Keeps the playlist and segments for a while after the end.
     fn stay_ended(&mut self, has_segments: bool, session: Arc<HlsSession>, ctx: &mut Context<Self>) {
         if has_segments {
             self.phase = SegmenterPhase::Ended(session);

@@ -37,7 +37,7 @@ use crate::cluster::registry::numbers::NumberReserve;
 mod state;
 mod succession;
 
-/// What a segmenter fills and the HTTP port reads.
+/// The segments and the playlist of one stream: a segmenter fills it and the HTTP port reads it.
 #[derive(Debug)]
 pub struct HlsSession {
     room: RoomName,
@@ -49,7 +49,7 @@ pub struct HlsSession {
     left: Notify,
 }
 
-/// What there is to say to someone who asks for the playlist.
+/// The state of a playlist for a client that asks for it.
 #[derive(Debug, Clone)]
 pub enum PlaylistState {
     /// There is no segment yet.
@@ -85,7 +85,7 @@ impl HlsSession {
         self.form
     }
 
-    /// What there is to say, as soon as there is something but [`PlaylistState::Pending`], or else after `patience`.
+    /// Waits until the state is other than [`PlaylistState::Pending`], or for `patience`, and returns it.
     pub async fn playlist_state(&self, patience: Duration) -> PlaylistState {
         let settled = |state: &PlaylistState| !matches!(state, PlaylistState::Pending);
         self.state_when(settled, patience).await.unwrap_or(PlaylistState::Pending)
@@ -135,7 +135,7 @@ impl HlsSession {
         (name.format == self.form.format()).then(|| self.state().piece(name))?
     }
 
-    /// Whether its publisher is here.
+    /// Returns whether its publisher is here.
     pub fn is_published(&self) -> bool {
         self.state().phase == Phase::Live
     }
@@ -145,7 +145,7 @@ impl HlsSession {
         self.state().numbered.as_ref().map(Numbered::next).unwrap_or_default()
     }
 
-    /// Whether it has, or will have, this number or a higher one. One that has no number yet has no lower one.
+    /// Returns whether it has, or will have, this number or a higher one. One that has no number yet has no lower one.
     pub(super) fn reaches(&self, sequence: u64) -> bool {
         let state = self.state();
         // A window of another node lies below the numbers that came with the claim.
@@ -153,7 +153,7 @@ impl HlsSession {
         state.numbered.as_ref().is_none_or(|numbered| reached(numbered) >= sequence)
     }
 
-    /// Whether more segments may come.
+    /// Returns whether more segments may come.
     pub(super) fn is_live(&self) -> bool {
         matches!(self.state().phase, Phase::Live | Phase::Vacant)
     }
@@ -234,7 +234,7 @@ impl HlsSession {
             if let Some(numbered) = &mut state.numbered {
                 numbered.playlist.end();
             }
-            // What there is of a stream whose codec did not fit is no playlist of it.
+            // Segments of a stream whose codec did not fit are no playlist of it.
             if !matches!(*self.playlist_state.borrow(), PlaylistState::Unsupported(_)) {
                 self.show(&state);
             }

@@ -168,7 +168,7 @@ impl SessionStore {
         self.0.windows.get().cloned()
     }
 
-    /// Whether a session was watched a moment ago whose window another node may still ask for.
+    /// Returns whether a session was watched a moment ago whose window another node may still ask for.
     pub fn has_windows_to_give(&self) -> bool {
         let now_ms = self.0.clock.now_ms();
         let is_wanted =
@@ -235,7 +235,7 @@ impl SessionStore {
         self.0.settings.keep_ended
     }
 
-    /// Whether the session is cut only for viewers, of whom none was seen for too long.
+    /// Returns whether the session is cut only for viewers, of whom none was seen for too long.
     pub fn is_idle(&self, session: &HlsSession) -> bool {
         self.mode(session.form()) != Some(HlsMode::Always)
             && session.is_idle(self.0.clock.now_ms(), self.0.settings.idle_timeout)

@@ -44,7 +44,7 @@ pub enum HlsMode {
     OnDemand,
 }
 
-/// What HLS of all rooms has in common.
+/// The HLS settings of all rooms.
 #[derive(Debug, Clone)]
 pub struct HlsSettings {
     /// Which streams are cut into MPEG-TS.
@@ -53,15 +53,15 @@ pub struct HlsSettings {
     pub fmp4: Option<HlsMode>,
     /// The parts of fragmented MP4, if there are any.
     pub parts: Option<PartConfig>,
-    /// How long segments should be, in milliseconds.
+    /// Minimum duration of a segment, in milliseconds.
     pub target_ms: u32,
-    /// How many segments a playlist lists.
+    /// Number of segments in a playlist.
     pub window: usize,
-    /// Where segments are written to, a directory a room.
+    /// Directory for segments, with a subdirectory for each room.
     pub storage: PathBuf,
-    /// How much memory the segments of all rooms may take that are in files as well, and buffers for new ones, in bytes.
+    /// Maximum memory for segments of all rooms that are in files as well, and for buffers of new ones, in bytes.
     pub memory_max_bytes: usize,
-    /// How long the playlist and segments stay when the stream has ended.
+    /// Time that the playlist and segments stay after the stream has ended.
     pub keep_ended: Duration,
     /// Other nodes may have had the room before. This node cannot know, so each playlist begins with a discontinuity.
     pub in_cluster: bool,

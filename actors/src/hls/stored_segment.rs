@@ -17,7 +17,7 @@ use synctv_media::hls::{
 pub struct StoredSegment {
     name: SegmentName,
     size_bytes: usize,
-    /// Where each of its parts ends, if it has any.
+    /// The offset at which each of its parts ends, if it has any.
     part_ends: Box<[usize]>,
     state: Mutex<State>,
 }
@@ -51,12 +51,12 @@ impl StoredPiece {
         self.name
     }
 
-    /// What is stored.
+    /// The stored segment.
     pub fn segment(&self) -> &StoredSegment {
         &self.segment
     }
 
-    /// Where its bytes are in what is stored.
+    /// Its range of bytes within the segment.
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
     }
@@ -69,7 +69,7 @@ enum State {
     Gone,
 }
 
-/// Where a segment's bytes are.
+/// The location of a segment's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SegmentPlace {
     /// Here.
@@ -104,7 +104,7 @@ impl StoredSegment {
         self.size_bytes
     }
 
-    /// Where its bytes are; `None` if they had to go.
+    /// Returns the location of its bytes; `None` if they were dropped.
     pub fn place(&self) -> Option<SegmentPlace> {
         match &*self.state() {
             State::Memory { bytes, .. } => Some(SegmentPlace::Memory(bytes.clone())),
@@ -121,7 +121,7 @@ impl StoredSegment {
         }
     }
 
-    /// What it takes of the memory.
+    /// Its size in memory.
     pub(super) fn memory_bytes(&self) -> usize {
         match &*self.state() {
             State::Memory { bytes, .. } => bytes.len(),
@@ -152,7 +152,7 @@ impl StoredSegment {
         }
     }
 
-    /// Leaves the memory and is gone, unless there is a file. Returns how many bytes that frees.
+    /// Drops the bytes in memory; without a file, the segment is lost. Returns the number of bytes that this frees.
     pub(super) fn give_up(&self) -> usize {
         let freed_bytes = self.leave_to_file();
         let mut state = self.state();

@@ -32,7 +32,7 @@ const TAKEN_MAX_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionWindow {
     pub(super) window: Window,
-    /// What a multivariant playlist says of the newest segment.
+    /// The init section of the newest segment, which a multivariant playlist describes.
     pub(super) init: Option<InitSection>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct FetchWindow {
     pub epoch: u64,
 }
 
-/// Fetches segments, and what belongs to them, from a node. What it does not have is left out.
+/// Fetches segments, and their init sections, from a node. Segments that it does not have are left out.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Vec<(SegmentName, Bytes)>")]
 pub(crate) struct FetchPieces {

@@ -52,7 +52,7 @@ struct Connection {
     role: Role,
 }
 
-/// What becomes of a connection whose play has ended.
+/// The future of a connection whose play has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AfterPlay {
     /// The peer may play or publish again.
@@ -189,7 +189,7 @@ impl Connection {
     /// The last reply is out: the peer sees the end, and has a while to close its side.
     fn finish_sending(&mut self) {
         if self.role.is_closing() {
-            // A peer that is gone already needs no goodbye.
+            // A peer that has disconnected needs no goodbye.
             let _ = self.socket.wire().shutdown_write();
         }
     }
@@ -236,7 +236,7 @@ impl Connection {
         }
     }
 
-    /// Reads what the peer has sent. What a closing connection gets is thrown away.
+    /// Reads the peer's data. Data for a closing connection is dropped.
     fn receive(&mut self, readiness: Readiness) -> io::Result<Result<(), SessionError>> {
         let wire = self.socket.wire();
         match self.role {

@@ -1,4 +1,4 @@
-//! The protocol's side of a connection: it stays the same whoever owns the socket.
+//! The protocol's side of a connection, which stays the same whichever actor owns the socket.
 
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
@@ -77,7 +77,7 @@ impl Conversation {
         }
     }
 
-    /// Why the connection has to go after what it sent, if it has to.
+    /// The reason the connection has to go after what it sent, if it has to.
     pub fn violation(&self, fed: Result<(), SessionError>, socket: &ViewerSocket) -> Option<LeaveReason> {
         match fed {
             Err(error) => Some(LeaveReason::Closed(self.describe(&error))),

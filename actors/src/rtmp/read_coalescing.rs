@@ -23,7 +23,7 @@ const COALESCING_TIME: Duration = Duration::from_millis(75);
 /// So much is read at once, whenever it is there: a fast publisher does not wait for the time to pass. In bytes.
 const COALESCING_MAX_BYTES: i32 = 32 * 1024;
 
-/// Why there may be something to read.
+/// The reason there may be something to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readiness {
     /// The system says so.
@@ -42,7 +42,7 @@ pub(super) enum ReadCoalescing {
 }
 
 impl ReadCoalescing {
-    /// Waits for anything at all from now on. What has come already is announced.
+    /// Wakes the connection for any data from now on. Data that has arrived already is announced.
     pub fn announce_each(&mut self, wire: &Wire) {
         if let Self::Coalesced(_) = self
             && set_low_water(wire, 1)

@@ -1,4 +1,4 @@
-//! What RTMP connections share, and what each begins with.
+//! The settings that RTMP connections share, and the state that each begins with.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -18,11 +18,11 @@ pub struct RtmpSettings {
     pub idle_timeout: Duration,
     /// Time limit for a silent publisher. It is pinged halfway.
     pub publisher_timeout: Duration,
-    /// Where TLS is spoken, for the log of a client that mistook this port for it.
+    /// The address of the TLS port, for the log of a client that used this port for TLS.
     pub tls_elsewhere: String,
 }
 
-/// What an RTMP port's connections need of their node.
+/// The parts of the node that an RTMP port's connections use.
 #[derive(Clone)]
 pub struct RtmpServices {
     /// The rooms.

@@ -178,7 +178,7 @@ impl StreamActor {
         Publication::new(ctx.address().recipient(), ctx.address().recipient(), publisher)
     }
 
-    /// What the stream has from here on is the publisher's.
+    /// Marks the media from here on as the publisher's.
     fn announce_publisher(&mut self, numbers: NumberReserve) {
         self.stats.publisher_came(None);
         self.set_state(StreamState::Live(Source::Local));

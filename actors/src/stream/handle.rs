@@ -36,7 +36,7 @@ pub struct StreamHandle {
     meters: StreamMeters,
 }
 
-/// Why a stream that was started did not go live.
+/// The reason a stream that was started did not go live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotLive {
     /// It is over already.
@@ -96,7 +96,7 @@ impl StreamHandle {
         *self.state.borrow()
     }
 
-    /// Whether something feeds the stream.
+    /// Returns whether something feeds the stream.
     pub fn is_live(&self) -> bool {
         self.is_alive() && matches!(self.state(), StreamState::Live(_))
     }
@@ -122,8 +122,8 @@ impl StreamHandle {
         }
     }
 
-    /// Makes the caller the stream's publisher, if there is none and the registry agrees. `notices` tells it
-    /// what it needs to know as such.
+    /// Makes the caller the stream's publisher, if there is none and the registry agrees. `notices` receives the
+    /// publisher's events.
     pub async fn publish(
         &self,
         profile: PublisherProfile,
@@ -132,10 +132,10 @@ impl StreamHandle {
         self.address.send(Attach { profile, events }).await.unwrap_or(Err(PublishError::Ended))
     }
 
-    /// Sends the publisher to another node, if there is one, and keeps the room for it for `handover`. When this returns,
-    /// the room was given back.
+    /// Sends the publisher to another node, if there is one, and reserves the room for it for `handover`. When this
+    /// returns, the room was released.
     pub(crate) async fn move_publisher(&self, handover: Duration) {
-        // A stream that is gone has none.
+        // A stream that has ended has no publisher.
         let _ = self.address.send(MovePublisher { handover }).await;
     }
 

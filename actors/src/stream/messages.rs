@@ -72,7 +72,7 @@ pub(crate) struct Leave(pub SubscriberId);
 #[rtype(result = "StreamStats")]
 pub(crate) struct GetStats;
 
-/// Why a publisher was not attached to a stream.
+/// The reason a publisher was not attached to a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PublishError {
     /// Someone publishes this room, here or on another node.
@@ -126,7 +126,7 @@ impl From<ClaimError> for PublishError {
     }
 }
 
-/// Why a stream did not take frames.
+/// The reason a stream did not take frames.
 #[derive(Debug)]
 pub enum Refused {
     /// It has too much to do. The frames are still to be sent, before any other.
@@ -160,7 +160,7 @@ impl Publication {
     }
 
     /// Feeds the stream as soon as it follows. Await the answer before reading more of the publisher, so that TCP slows
-    /// it down. An error says that the room is no longer this publisher's, or that the stream is gone.
+    /// it down. An error means that the room is no longer this publisher's, or that the stream has ended.
     pub fn send(&self, frames: Vec<Frame>) -> impl Future<Output = Result<(), Evicted>> + 'static {
         self.send_received(frames, Instant::now())
     }

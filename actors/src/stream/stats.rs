@@ -48,7 +48,7 @@ pub struct StreamStats {
     pub video_after_audio_ms: Option<i64>,
     /// Frames are presented in another order than they are decoded in.
     pub has_b_frames: bool,
-    /// What viewers over WebRTC get of it, once that is known.
+    /// The tracks that viewers over WebRTC get of it, once they are known.
     pub webrtc: Option<Playability>,
     /// The mean over the last seconds, in kbit/s, once there is one.
     pub bitrate_kbps: Option<u64>,
@@ -94,7 +94,8 @@ impl StatsMeter {
         self.bitrate.add(self.clock.now_ms(), size_bytes);
     }
 
-    /// Describes a stream with this media, but for its publisher. What only a publisher can have is left out while there is none.
+    /// Describes a stream with this media, but for its publisher. Fields that only a publisher has are left out while
+    /// there is none.
     pub fn report(&mut self, media: &Batcher, gops: &GopCache, is_fed: bool) -> StreamStats {
         let webrtc = self.examiner.examine(gops.newest()).filter(|_| is_fed);
         let (headers, tracks) = (media.headers(), media.tracks());
@@ -134,7 +135,7 @@ impl StatsMeter {
 #[derive(Debug, Clone, Default)]
 pub struct ViewerCount(Arc<AtomicU64>);
 
-/// One of those who are counted, until it is dropped.
+/// One counted viewer, until it is dropped.
 #[derive(Debug)]
 pub struct CountedViewer(ViewerCount);
 

@@ -1,4 +1,5 @@
-//! Those who get a stream's media: one for each worker thread with viewers of the room, WebRTC's, and the segmenters.
+//! The subscribers of a stream's media: one for each worker thread with viewers of the room, WebRTC's, and the
+//! segmenters.
 
 use actix::{Recipient, prelude::SendError};
 use log::warn;
@@ -80,8 +81,8 @@ impl Subscribers {
 }
 
 impl Subscriber {
-    /// Sends the batches, or if the subscriber is behind, those from where decoding can start. Tells whether it is still
-    /// there.
+    /// Sends the batches, or if the subscriber is behind, those from where decoding can start. Returns whether the
+    /// subscriber is still there.
     fn send(&mut self, batches: &Batches, received: Instant, room: &RoomName) -> bool {
         let after_gap = self.state == State::Skipping;
         let Some(batches) = (if after_gap { from_start(batches) } else { Some(batches.clone()) }) else {

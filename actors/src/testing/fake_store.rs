@@ -15,8 +15,8 @@ use crate::cluster::{
     store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
 };
 
-/// A store that takes every claim under epoch 1, loses none and knows of no other node, unless told otherwise. Clones share
-/// what they were told and what they were asked.
+/// A store that grants every claim under epoch 1, loses none and knows of no other node, unless it is set up otherwise.
+/// Clones share their settings and their record of requests.
 #[derive(Clone)]
 pub(crate) struct FakeStore {
     script: Arc<Mutex<Script>>,

@@ -66,7 +66,7 @@ impl Default for HandshakeCounts {
     }
 }
 
-/// Why a connection was not opened.
+/// The reason a connection was not opened.
 #[derive(Debug, Error)]
 pub enum HandshakeError {
     /// It was broken off.
@@ -125,7 +125,7 @@ impl Handshaker {
         let (done, result) = oneshot::channel();
         thread.arbiter.spawn(async move {
             let accepting = async { TlsWire::accept(TcpStream::from_std(socket)?, config).await };
-            // Whether anyone still waits is not looked at: it would be for as long as the timeout at most.
+            // A caller that no longer waits is not noticed: that costs the timeout at most.
             let _ = done.send(timeout_at(deadline, accepting).await);
             drop(place);
         });

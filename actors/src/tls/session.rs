@@ -169,8 +169,7 @@ impl TlsSession {
         if self.phase == TlsPhase::Failed { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
     }
 
-    /// What the connection has to say about an error in front of `rest`: one alert, behind which it may not be asked
-    /// again.
+    /// The connection's alert about an error in front of `rest`. It may not be asked again after that.
     fn alert(&mut self, rest: &mut [u8], outgoing: &mut BytesMut) {
         if let Ok(ConnectionState::EncodeTlsData(data)) = self.connection.process_tls_records(rest).state {
             // Without it, the peer sees the end of the connection only.

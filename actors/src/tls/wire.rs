@@ -1,4 +1,4 @@
-//! A connection under TLS. What is sent is encrypted into a buffer of the thread and goes to the kernel at once; a
+//! A connection under TLS. Data to send is encrypted into a buffer of the thread and goes to the kernel at once; a
 //! connection owns ciphertext only while its socket does not accept it.
 
 use std::{
@@ -50,7 +50,7 @@ pub struct TlsWire {
 }
 
 impl TlsWire {
-    /// Makes the handshake. How long it may take is the caller's affair.
+    /// Makes the handshake. The caller limits its time.
     pub async fn accept(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
         let session = TlsSession::new(config)?;
         let (received, unsent) = (BytesMut::new(), BytesMut::new());
@@ -194,7 +194,8 @@ impl TlsWire {
         self.blocked_since.is_some_and(|since| now.saturating_duration_since(since) >= stall_max)
     }
 
-    /// Says the end to the peer, behind all that was sent. What does not go out at once waits for [`flush`](Self::flush).
+    /// Sends close_notify behind all that was written. Bytes that do not go out at once wait for
+    /// [`flush`](Self::flush).
     pub(crate) fn end(&mut self) -> io::Result<()> {
         if std::mem::replace(&mut self.is_ended, true) {
             return Ok(());

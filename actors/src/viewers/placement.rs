@@ -1,8 +1,8 @@
 //! Placement: the worker thread that serves a viewer.
 
-/// How many viewers of a room one thread serves before another one helps, and how much busier than the least busy one a
-/// thread may become for the sake of its rooms. One thread costs less than two up to about here; with more viewers the
-/// last of them waits longer for each frame, and nothing is saved.
+/// Number of a room's viewers that one thread serves before another one helps, and the margin by which a thread may be
+/// busier than the least busy one for the sake of its rooms. One thread costs less than two up to about here; with more
+/// viewers the last of them waits longer for each frame, and nothing is saved.
 pub(super) const THREAD_VIEWERS_MAX: u64 = 400;
 
 /// The load of a worker thread.

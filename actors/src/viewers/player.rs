@@ -20,7 +20,7 @@ pub(crate) trait Player: fmt::Debug + Send {
     fn release(self: Box<Self>, socket: ViewerSocket, reason: &LeaveReason);
 }
 
-/// What a player asks of its room.
+/// A player's request to its room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PlayerWish {
     /// No media for now.

@@ -36,7 +36,7 @@ pub(super) struct PoolState {
 pub(super) struct Worker {
     pub thread: ActorThread,
     pub viewers: ViewerCount,
-    /// How many ports admit viewers there. Changed under the pool's lock.
+    /// Number of ports that admit viewers there. Changed under the pool's lock.
     entries: AtomicU64,
 }
 
@@ -99,7 +99,7 @@ impl PoolState {
         }
     }
 
-    /// Who is to serve the stream's next viewer: the current thread, `here`, if it is not known of anyone.
+    /// Returns the worker for the stream's next viewer: the current thread, `here`, unless another one is known.
     pub fn worker_for(&self, stream: &StreamHandle, here: &ActorThread) -> Arc<Worker> {
         let loads: Vec<Load> = self.workers.iter().map(|worker| self.load(worker, stream)).collect();
         let chosen = place(&loads).and_then(|at| self.workers.get(at));
@@ -141,7 +141,7 @@ impl PoolKey {
 }
 
 impl Drop for PoolKey {
-    /// After a panic, the actor is gone without having closed its share.
+    /// An actor that panicked has ended without closing its share.
     fn drop(&mut self) {
         self.close(&mut self.pool.lock());
     }

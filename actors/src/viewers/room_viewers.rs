@@ -24,10 +24,10 @@ use crate::{
     viewer_session::LeaveReason,
 };
 
-/// How often viewers are looked at that take nothing, or went while there was nothing to send.
+/// Interval of the check for viewers that accept nothing, or that disconnected while there was nothing to send.
 const STALL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often it is looked, at most, whose moment to leave has come.
+/// Minimum interval of the check for viewers whose moment to leave has come.
 const DEPARTURE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves the viewers of one stream on one thread.

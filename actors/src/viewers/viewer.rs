@@ -43,7 +43,7 @@ pub(super) struct ViewerDetails {
     _guard: ViewerGuard,
 }
 
-/// How far a viewer is in leaving a node that drains.
+/// The stage of a viewer in leaving a node that drains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LeavePhase {
     Stays,
@@ -53,7 +53,7 @@ enum LeavePhase {
     Leaves,
 }
 
-/// Whether a viewer's stream goes on.
+/// The state of a viewer's stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ViewersPhase {
     Streaming,
@@ -91,17 +91,17 @@ impl Viewer {
         Some(Self { id, socket, details: Box::new(details) })
     }
 
-    /// Whether the viewer is another node.
+    /// Returns whether the viewer is another node.
     pub fn is_node(&self) -> bool {
         matches!(self.details.inbox, Inbox::Node)
     }
 
-    /// Whether the viewer leaves this node.
+    /// Returns whether the viewer leaves this node.
     pub fn is_leaving(&self) -> bool {
         self.details.leave_phase == LeavePhase::Leaves
     }
 
-    /// Whether the viewer is still there after something was sent. If so, its socket is watched.
+    /// Returns whether the viewer is still there after something was sent. If so, its socket is watched.
     pub fn stays<A>(&mut self, sent: io::Result<()>, ctx: &Context<A>) -> bool
     where
         A: Actor<Context = Context<A>> + Handler<Writable>,
@@ -189,7 +189,7 @@ impl Viewer {
         None
     }
 
-    /// Why the viewer has to go, if it has to.
+    /// The reason the viewer has to go, if it has to.
     pub fn leave_reason(
         &mut self,
         phase: ViewersPhase,

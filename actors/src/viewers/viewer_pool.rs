@@ -67,7 +67,7 @@ impl ViewerPool {
         let (pool, stream, thread) = (self.clone(), stream.clone(), worker.thread.id());
         let address = RoomViewersActor::start_in_arbiter(worker.thread.arbiter(), move |_| {
             let limits = pool.limits;
-            // Not made outside: dropped by a thread that is gone, it would lock what is locked.
+            // Made inside the lock's scope: dropped by a thread that has ended, it would take the lock that is held.
             let key = PoolKey { pool: pool.state, stream: stream.id(), thread, id };
             RoomViewersActor::new(stream, key, limits)
         });

@@ -19,7 +19,7 @@ pub(super) struct BatchSender {
     batch: Cell<Batch>,
 }
 
-/// What became of datagrams.
+/// The fate of datagrams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sent {
     /// Bytes that the kernel took.
@@ -47,7 +47,7 @@ impl BatchSender {
         &self.socket
     }
 
-    /// Takes a datagram. What was taken before and does not go with it is sent. [`flush`](Self::flush) has to follow.
+    /// Takes a datagram. Earlier ones that do not go with it are sent. [`flush`](Self::flush) has to follow.
     pub fn send(&self, remote: SocketAddr, local: Option<IpAddr>, datagram: &[u8]) -> Sent {
         let mut batch = self.batch.take();
         let to = (remote, local);

@@ -36,7 +36,7 @@ pub struct Watching {
     pub answer: String,
 }
 
-/// Why a viewer's offer is not answered.
+/// The reason a viewer's offer is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum WatchError {
     /// The offer cannot be answered.

@@ -8,8 +8,8 @@ use std::{
 
 use synctv_media::webrtc::framing::length_of;
 
-/// The writer. What the kernel does not take at once is dropped, as a datagram would be: receivers ask for it again. Only the
-/// rest of a packet that was begun is kept, or what follows could not be told apart.
+/// The writer. Packets that the kernel does not take at once are dropped, as a datagram would be: receivers ask for
+/// them again. Only the rest of a packet that was begun is kept, or the packets behind it could not be separated.
 #[derive(Debug)]
 pub(super) struct TcpWriter {
     pub remote: SocketAddr,

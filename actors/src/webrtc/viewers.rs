@@ -41,7 +41,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// Interval of the check for viewers who left.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time that it waits for viewers before it stops: those who reload their page come back at once.
+/// Time that it waits for viewers before it stops: viewers that reload their page come back at once.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// The recipients of an actor's reports.
@@ -63,7 +63,7 @@ pub(super) struct WebRtcViewersActor {
     /// The stream's codecs are known.
     has_media: bool,
     viewers: HashMap<SessionId, Viewer>,
-    /// Until the codecs are known. Their number is limited by that of those who join.
+    /// Viewers that wait until the codecs are known. The limit on joining viewers bounds them.
     waiting: Vec<Admit>,
     /// The addresses that were offered last.
     offered: Vec<SocketAddr>,
@@ -71,7 +71,7 @@ pub(super) struct WebRtcViewersActor {
     warned: Warned,
 }
 
-/// What the log says already of this publisher.
+/// The warnings about this publisher that were logged already.
 #[derive(Default)]
 struct Warned {
     video: bool,
@@ -181,7 +181,7 @@ impl WebRtcViewersActor {
         ids.into_iter().for_each(|id| self.leave(id, &reason()));
     }
 
-    /// The codecs are known: those who wait are answered, and those who cannot decode what comes now are let go.
+    /// Answers the waiting viewers, as the codecs are known, and ends sessions that cannot decode the new ones.
     fn media_came(&mut self) {
         self.has_media = true;
         match self.packetizer.profile() {

@@ -19,7 +19,8 @@ pub enum Start {
     Spread,
 }
 
-/// What is measured unless told otherwise: how soon media can be had, what viewers cost, and what streams cost.
+/// The cases that are measured by default: the age of media when it is listed, the cost of viewers, and the cost of
+/// streams.
 pub const CASES: &str = "always:spread:10:0:10,always:spread:1:500:1,\
                          off:together:100,always:together:100,off:spread:100,always:spread:100";
 

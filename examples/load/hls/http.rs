@@ -10,7 +10,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const READ_BYTES: usize = 64 * 1024;
 
-/// Why a request counts as failed.
+/// The reason a request counts as failed.
 #[derive(Debug, Error)]
 pub enum HttpError {
     #[error("connection: {0}")]
@@ -29,7 +29,7 @@ pub enum HttpError {
     Long,
 }
 
-/// What was answered.
+/// The answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// 200, with the tag of this version.
@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    /// What a client makes of an answer, and of its end.
+    /// A client's reading of an answer, and of its end.
     async fn get(answer: &'static str) -> (Result<Answer, String>, Vec<u8>, bool) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = Client::new(listener.local_addr().unwrap());

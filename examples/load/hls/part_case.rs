@@ -12,7 +12,7 @@ pub struct PartCase {
     pub viewers: usize,
 }
 
-/// What is measured unless told otherwise. The first row is what the others are compared with.
+/// The cases that are measured by default. The others are compared with the first row.
 pub const PART_CASES: &str = "classic:300,parts-500:300,parts-200:300,waiters-500:1000";
 
 impl FromStr for PartCase {

@@ -1,4 +1,4 @@
-//! What a player of Low-Latency HLS takes from a playlist.
+//! The tags of a playlist that a player of Low-Latency HLS reads.
 
 /// A part's place in its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

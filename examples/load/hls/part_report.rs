@@ -1,4 +1,4 @@
-//! What viewers of Low-Latency HLS saw, and what it cost.
+//! The observations of viewers of Low-Latency HLS, and the cost.
 
 use super::{
     faults::Faults,
@@ -11,7 +11,7 @@ use crate::process::Usage;
 pub const COLUMNS: &str = "requests per viewer and s | playlist lag ms, p50 / p99 | part lag ms, p50 / p99 \
                            | faults / stalled | CPU % each | over classic | MB | KB each";
 
-/// What all of them saw.
+/// The observations of all of them.
 #[derive(Default)]
 pub struct PartReport {
     viewers: usize,
@@ -44,7 +44,7 @@ impl PartReport {
         self.faults.append(watched.faults);
     }
 
-    /// What went wrong, a line each.
+    /// The failures, a line each.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }

@@ -33,7 +33,7 @@ impl PartEnds {
         Some(ended_us)
     }
 
-    /// How long behind the ends of their parts answers came.
+    /// Returns the delays of answers behind the ends of their parts.
     pub fn lags_us(&self, arrivals: &[(String, u64)]) -> Vec<u32> {
         let ends = self.0.borrow();
         let lag_us = |(uri, at_us): &(String, u64)| Some(at_us.saturating_sub(*ends.get(uri)?) as u32);
@@ -41,7 +41,7 @@ impl PartEnds {
     }
 }
 
-/// What one viewer saw while it was measured.
+/// The observations of one viewer while it was measured.
 #[derive(Default)]
 pub struct PartsWatched {
     pub requests: u64,

@@ -12,16 +12,16 @@ use super::{
 };
 use crate::{clock::now_us, stage::Stage, stamp::Stamp};
 
-/// How often it looks. No GOP is a multiple of it: else all looks would come at the same moment of their segments, be it
-/// the best or the worst.
+/// Interval between looks. No GOP is a multiple of it: else all looks would come at the same moment of their segments,
+/// be it the best or the worst.
 const INTERVAL: Duration = Duration::from_millis(47);
 
-/// What one prober saw.
+/// The observations of one prober.
 #[derive(Default)]
 pub struct Probed {
     /// From the send of the stream's first frame to a playlist that lists it.
     pub first_playlist_us: Option<u32>,
-    /// How old the last frame of each segment was when the segment was listed.
+    /// The age of the last frame of each segment when the segment was listed.
     pub ages_us: Vec<u32>,
     /// Segments that could not be had, or not in time.
     pub missed: u64,

@@ -1,4 +1,4 @@
-//! What probers and viewers saw, and what it cost.
+//! The observations of probers and viewers, and the cost.
 
 use super::{faults::Faults, prober::Probed, viewer::Watched};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     report::{percentile_ms, percentiles},
 };
 
-/// What all of them saw.
+/// The observations of all of them.
 #[derive(Default)]
 pub struct Report {
     probers: usize,
@@ -54,12 +54,12 @@ impl Report {
         self.faults.append(watched.faults);
     }
 
-    /// What went wrong, a line each.
+    /// The failures, a line each.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// The rest of a row of the table that `hls/compare.rs` prints. What nobody looked at is left empty.
+    /// The rest of a row of the table that `hls/compare.rs` prints. Columns without an observer are empty.
     pub fn row(&mut self) -> String {
         let first = shares_ms(&mut self.first_playlists_us, &[0.5, 1.0]);
         let age = shares_ms(&mut self.ages_us, &[0.5, 0.99, 1.0]);

@@ -18,7 +18,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// a segment for longer, their screen stands still.
 const STALL_TARGETS: u32 = 3;
 
-/// What one viewer saw. Requests, bytes and latencies are those of requests that began while it was measured.
+/// The observations of one viewer. Requests, bytes and latencies are those of requests that began while it was
+/// measured.
 #[derive(Default)]
 pub struct Watched {
     pub requests: u64,

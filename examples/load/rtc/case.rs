@@ -9,7 +9,7 @@ pub struct Case {
     pub kbps: u32,
 }
 
-/// What is measured unless told otherwise.
+/// The cases that are measured by default.
 pub const CASES: &str = "50,100,200";
 
 const DEFAULT_KBPS: u32 = 1500;

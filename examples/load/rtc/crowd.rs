@@ -16,7 +16,7 @@ use crate::{
 /// Viewers over HTTP-FLV.
 const FLV_VIEWERS: usize = 100;
 
-/// Those who join over WebRTC, spread over [`JOIN_S`].
+/// Viewers who join over WebRTC, spread over [`JOIN_S`].
 const CROWD: u32 = 50;
 
 const JOIN_S: f64 = 1.0;
@@ -24,7 +24,7 @@ const JOIN_S: f64 = 1.0;
 /// Time that is measured, in seconds: that of the joins, and of what they leave behind.
 const MEASURE_S: f64 = 1.2;
 
-/// How often each is measured, in turn: seldom enough that a minute suffices, and often enough for a 99th percentile.
+/// Number of measurements of each, in turn: few enough that a minute suffices, and enough for a 99th percentile.
 const ROUNDS: usize = 5;
 
 /// Prints the percentiles of both.

@@ -19,10 +19,10 @@ const FU_A: u8 = 28;
 const TYPE: u8 = 0x1F;
 const START: u8 = 0x80;
 
-/// How often it looks whether the load is over.
+/// Interval of the check for the end of the load.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What the prober saw.
+/// The observations of the prober.
 #[derive(Debug, Default)]
 pub struct Probed {
     /// From a frame's send by the publisher to its first packet, while it was measured.

@@ -1,4 +1,4 @@
-//! What viewers over WebRTC saw, and what they cost.
+//! The observations of viewers over WebRTC, and their cost.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::{
     report::percentiles,
 };
 
-/// What all of them saw.
+/// The observations of all of them.
 #[derive(Default)]
 pub struct Report {
     viewers: usize,
@@ -61,7 +61,7 @@ impl Report {
         self.faults.extend(probed.fault);
     }
 
-    /// How many times the CPU of the floor it took.
+    /// Returns the ratio of its CPU to the floor's.
     pub fn over(&self, floor: &Self) -> Option<f64> {
         Some(self.cpu_percent_each()? / floor.cpu_percent_each()?)
     }
@@ -99,7 +99,7 @@ impl Report {
         Some(self.usage.as_ref()?.cpu_percent / self.viewers.max(1) as f64)
     }
 
-    /// What the process grew by for each viewer; `None` for the floor, which has nothing to compare with.
+    /// Returns the growth of the process for each viewer; `None` for the floor, which has nothing to compare with.
     fn bytes_each(&self) -> Option<f64> {
         let grown = self.usage.as_ref()?.resident_bytes.saturating_sub(self.resident_before?);
         Some(grown as f64 / self.connected_us.len().max(1) as f64)

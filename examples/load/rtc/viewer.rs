@@ -10,17 +10,17 @@ use tokio::{
 use super::session::Session;
 use crate::stage::Stage;
 
-/// How often the connection is kept alive. The server gives a silent viewer up after 15 s.
+/// Interval of keep-alive packets. The server gives a silent viewer up after 15 s.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// What one viewer saw.
+/// The observations of one viewer.
 #[derive(Debug, Default)]
 pub struct Watched {
     /// From the request to a connection that carries media.
     pub connected: Option<Duration>,
     /// Datagrams of media that the kernel had room for.
     pub datagrams: u64,
-    /// Why it could not watch to the end.
+    /// The reason it could not watch to the end.
     pub fault: Option<String>,
 }
 

@@ -13,7 +13,7 @@ use crate::{access::PublisherProof, stream::room::RoomName};
 /// Rooms whose numbers are remembered, beside those that are claimed. Those of further rooms begin at the clock.
 const NUMBERS_MAX: usize = 65_536;
 
-/// Where other nodes reach a node's ports, each as `HOST:PORT`.
+/// The addresses at which other nodes reach a node's ports, each as `HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeAddresses {
     /// RTMP.
@@ -29,12 +29,12 @@ pub struct NodeAddresses {
 pub struct Lease {
     /// Whose it is.
     pub incarnation: u64,
-    /// Where the process can be reached.
+    /// The addresses of the process.
     pub addresses: NodeAddresses,
 }
 
-/// Tells one memory of the table from another: a Redis that was restarted, restored or replaced has another id, and may
-/// lack what it was told last.
+/// Distinguishes one memory of the table from another: a Redis that was restarted, restored or replaced has another id,
+/// and may lack the newest writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TableId(pub u64);
 
@@ -43,15 +43,15 @@ pub struct TableId(pub u64);
 pub struct ClaimRequest {
     /// The room.
     pub room: RoomName,
-    /// Who wants it.
+    /// The process that wants it.
     pub process: Process,
     /// From [`ClaimTable::next_epoch`].
     pub epoch: u64,
-    /// The table does not grant it later, by its own clock: nobody waits for the answer any more.
+    /// The table does not grant it later, by its own clock: the requester has given up by then.
     pub valid_until_ms: u64,
 }
 
-/// What became of a bid.
+/// The outcome of a bid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimAnswer {
     /// The room is the bidder's, and these are its HLS numbers.
@@ -64,7 +64,7 @@ pub enum ClaimAnswer {
     NoLease,
 }
 
-/// What became of a claim that was to be renewed.
+/// The outcome of a claim's renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RenewAnswer {
     /// It was there.
@@ -77,7 +77,7 @@ pub enum RenewAnswer {
     Lost,
 }
 
-/// What became of a lease that was to be renewed.
+/// The outcome of a lease's renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseAnswer {
     /// It was there.
@@ -156,7 +156,7 @@ impl ClaimTable {
         ClaimAnswer::Granted(grant)
     }
 
-    /// Why the bidder does not get the room.
+    /// The reason the bidder does not get the room.
     fn obstacle(
         &self,
         request: &ClaimRequest,
@@ -252,7 +252,7 @@ impl ClaimTable {
         self.rooms.iter().map(|(room, row)| (room, &row.holder, row.since_ms))
     }
 
-    /// What is known of the room's HLS numbers.
+    /// Returns the room's HLS numbers, as far as they are known.
     pub fn numbers_of(&self, room: &RoomName, now_ms: u64) -> Option<&RoomNumbers> {
         self.numbers.get(room)?.live(now_ms)
     }
@@ -303,7 +303,7 @@ impl ClaimTable {
         self.leases.get(node)?.live(now_ms)
     }
 
-    /// Whether the process has its node's lease.
+    /// Returns whether the process has its node's lease.
     pub fn is_alive(&self, process: &Process, now_ms: u64) -> bool {
         self.lease(&process.node, now_ms).is_some_and(|lease| lease.incarnation == process.incarnation)
     }

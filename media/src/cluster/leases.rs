@@ -18,7 +18,7 @@ pub struct NodeLease {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LeaseState {
-    /// The lease is this process's until then; whether also later, the next renewal tells.
+    /// The lease is this process's until then; the next renewal decides whether also later.
     Held { until_ms: u64, settled_ms: u64 },
     /// Another process has it.
     Lost,
@@ -36,7 +36,7 @@ pub enum LeaseChange {
     Leave,
 }
 
-/// Why a node claims nothing at the moment.
+/// The reason a node claims nothing at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotClaiming {
     /// By its own clock its lease may have lapsed.
@@ -62,8 +62,8 @@ impl NodeLease {
         (self.ttl_ms as f64 / RENEWALS_PER_TTL) as u64
     }
 
-    /// How long a node that found its lease gone, or the table replaced, claims no room. A table that was emptied has every
-    /// room free: until the others have renewed once, it must not be believed.
+    /// Time for which a node whose lease had lapsed, or whose table was replaced, claims no room. A table that was
+    /// emptied has every room free: until the others have renewed once, it must not be believed.
     pub fn settling_ms(&self) -> u64 {
         self.ttl_ms / 2
     }
@@ -110,7 +110,7 @@ impl NodeLease {
         }
     }
 
-    /// The memory of the table that answered last. What another one grants counts for nothing.
+    /// The memory of the table that answered last. Grants of another one count for nothing.
     pub fn table(&self) -> TableId {
         self.table
     }

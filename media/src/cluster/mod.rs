@@ -1,4 +1,4 @@
-//! How nodes agree on who publishes what: the rules of the table that they share, and of a node that shares it.
+//! The nodes' agreement on who publishes a room: the rules of the table that they share, and of a node that shares it.
 //!
 //! A node holds a *lease*, which lapses unless it is renewed, and *claims* on rooms, each with an *epoch* that no other
 //! claim ever had. A claim counts for as long as its process's lease does; then any node may take the room over.

@@ -23,7 +23,7 @@ pub const DISCONTINUITY_WRAP: u64 = 1 << 16;
 /// Numbers that a holder may use before its first report. It reports when half of them are left.
 pub const RESERVE: u64 = 32;
 
-/// How long a row outlives the moment at which the clock has overtaken its numbers, in milliseconds. From then on a
+/// Time that a row outlives the moment at which the clock has overtaken its numbers, in milliseconds. From then on a
 /// room without a row begins above them as well; the rest is for clocks that are set back.
 pub const KEEP_MS: u64 = 3_600_000;
 
@@ -185,7 +185,7 @@ impl RoomNumbers {
         overtaken_ms.max(now_ms).saturating_add(KEEP_MS)
     }
 
-    /// Those who held the room, oldest first.
+    /// The past and present holders of the room, oldest first.
     pub fn holders(&self) -> &[NumberHolder] {
         &self.holders
     }

@@ -1,6 +1,6 @@
 //! The processes that hold leases and claims.
 
-/// A process, told apart from earlier ones of the same node.
+/// A process, distinguished from earlier ones of the same node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Process {
     /// The node's name.

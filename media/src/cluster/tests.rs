@@ -28,14 +28,14 @@ const NODES: usize = 3;
 const ROOMS: [&str; 2] = ["a", "b"];
 const LEASE_TTL_MS: u64 = 1_000;
 const BID_VALID_MS: u64 = 300;
-/// How long it takes until the table is there again with another memory.
+/// Time until the table is there again with another memory.
 const REPLACEMENT_MS: u64 = 300;
-/// How long a room is kept for its own publisher.
+/// Time that a room is reserved for its own publisher.
 const HANDOVER_MS: u64 = 400;
 /// The shortest segments that a node cuts in real time.
 const SEGMENT_MS: u64 = 500;
 
-/// What chance does next.
+/// One random step.
 #[derive(Debug, Clone)]
 enum Event {
     Wait {
@@ -145,7 +145,7 @@ enum Request {
     },
     Renew {
         bids: Vec<(ClaimRequest, NumberUse)>,
-        /// How often the node had come back, if it has not renewed its claims since.
+        /// The number of the node's returns, if it has not renewed its claims since.
         returned: Option<u32>,
     },
     /// Asks for an epoch.
@@ -261,7 +261,7 @@ fn room(index: usize) -> RoomName {
     RoomName::new(ROOMS[index]).unwrap()
 }
 
-/// What the publisher of all rooms shows, or any other one.
+/// The proof of the publisher of all rooms, or of another one.
 fn proof(is_own: bool) -> PublisherProof {
     PublisherProof::from_text(if is_own { "own" } else { "other" })
 }

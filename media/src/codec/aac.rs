@@ -53,7 +53,7 @@ pub enum ChannelElement {
     Pair,
 }
 
-/// Why an AudioSpecificConfig cannot be used.
+/// The reason an AudioSpecificConfig cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AacConfigError {
     /// The configuration ends before what it announces.

@@ -57,8 +57,8 @@ impl AccessUnit {
         self.keyframe
     }
 
-    /// Whether a decoder begins anew at it, so that it can be repeated: more than a keyframe, which may have frames behind it
-    /// that need earlier ones.
+    /// Returns whether a decoder begins anew at it, so that it can be repeated: more than a keyframe, which may have
+    /// frames behind it that need earlier ones.
     pub fn refreshes(&self) -> bool {
         self.refreshes
     }

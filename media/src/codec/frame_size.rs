@@ -1,4 +1,4 @@
-//! The size of a stream's pictures, as the sequence header says it.
+//! The frame size of a stream, from its sequence header.
 
 use crate::{
     codec::{av1, avc::parse_avcc, bits::BitReader, hevc::parse_hvcc, nal::NalConfig},

@@ -93,7 +93,7 @@ pub struct ActiveConfig {
     has_changed: bool,
 }
 
-/// Why an access unit cannot be read.
+/// The reason an access unit cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AccessUnitError {
     /// A NAL unit's length goes beyond the access unit.
@@ -101,7 +101,7 @@ pub enum AccessUnitError {
     Length,
 }
 
-/// Why a decoder configuration record cannot be used.
+/// The reason a decoder configuration record cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NalConfigError {
     /// The record ends before what it announces.
@@ -129,7 +129,7 @@ impl ActiveConfig {
         &self.config
     }
 
-    /// Takes the parameter sets that an access unit brings, if they describe another sequence. What cannot be read to its
+    /// Takes the parameter sets of an access unit, if they describe another sequence. One that cannot be read to its
     /// end has none.
     pub fn update(&mut self, access_unit: &[u8]) -> Result<(), NalConfigError> {
         let config = &*self.config;

@@ -51,7 +51,7 @@ pub struct AudioHeader {
     pub data_offset: usize,
 }
 
-/// Why an audio tag's header cannot be read.
+/// The reason an audio tag's header cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AudioError {
     /// The body ends inside its header.

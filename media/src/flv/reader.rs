@@ -22,7 +22,7 @@ enum State {
     Tags { has_audio: bool, has_video: bool },
 }
 
-/// Why a stream is not FLV.
+/// The reason a stream is not FLV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FlvError {
     /// It does not begin with `FLV`, version 1.

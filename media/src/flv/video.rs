@@ -50,7 +50,7 @@ pub struct VideoHeader {
     pub data_offset: usize,
 }
 
-/// Why a video tag's header cannot be read.
+/// The reason a video tag's header cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum VideoError {
     /// The body ends inside its header.

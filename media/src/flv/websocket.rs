@@ -21,7 +21,7 @@ const LENGTH_64: usize = 127;
 
 const MASK_BYTES: usize = 4;
 
-/// Why the server closes: the stream is over (section 7.4.1).
+/// The reason the server closes: the stream is over (section 7.4.1).
 const NORMAL_CLOSURE: u16 = 1000;
 
 /// A binary message of `content`; nothing if there is none.
@@ -69,7 +69,7 @@ pub enum ClientMessage {
     Close,
 }
 
-/// Why a client's frames cannot be followed.
+/// The reason a client's frames cannot be followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum WebSocketError {
     /// Section 5.1: a client masks all it sends.

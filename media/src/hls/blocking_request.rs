@@ -13,7 +13,7 @@ pub struct BlockingRequest {
     pub part: Option<u32>,
 }
 
-/// Why directives cannot be followed.
+/// The reason directives cannot be followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DirectiveError {
     /// The value is no number, or the directive is there twice.

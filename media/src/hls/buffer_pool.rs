@@ -13,7 +13,7 @@ const STEP_BYTES: usize = 16 * 1024;
 /// A buffer is used for no less than this part of its capacity, unless it is the smallest there is.
 const WASTE_FACTOR: usize = 2;
 
-/// Buffers that nobody uses, of all streams that share the pool.
+/// Free buffers, shared by all streams of the pool.
 #[derive(Debug, Clone)]
 pub struct BufferPool(Arc<Mutex<Free>>);
 
@@ -44,7 +44,7 @@ impl BufferPool {
         found.unwrap_or_else(|| Vec::with_capacity(size_bytes.next_multiple_of(STEP_BYTES)))
     }
 
-    /// Shares a buffer's bytes. It comes back when nobody has them any more.
+    /// Shares a buffer's bytes. The buffer comes back when the last holder drops them.
     pub fn lend(&self, buffer: Vec<u8>) -> Bytes {
         Bytes::from_owner(Lent { buffer, pool: self.clone() })
     }
@@ -64,7 +64,7 @@ impl Free {
         Some(buffer)
     }
 
-    /// The oldest go if there are too many, so that sizes that nobody needs any more do not stay.
+    /// The oldest are dropped if there are too many, so that sizes that are no longer used do not stay.
     fn put(&mut self, mut buffer: Vec<u8>) {
         if buffer.capacity() > self.size_max_bytes {
             return;

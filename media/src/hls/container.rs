@@ -1,4 +1,4 @@
-//! What a segment's bytes look like is the business of a container; the segmenter only says when one begins and ends.
+//! The container defines a segment's bytes; the segmenter only decides when one begins and ends.
 
 use std::{fmt, sync::Arc};
 
@@ -45,7 +45,7 @@ pub enum Codec {
     Audio(AudioCodec),
 }
 
-/// Why a container does not take a sequence header or a frame.
+/// The reason a container does not take a sequence header or a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ContainerError {
     /// The container cannot carry this codec at all.
@@ -60,7 +60,7 @@ pub enum ContainerError {
     /// An access unit that cannot be read.
     #[error(transparent)]
     AccessUnit(#[from] AccessUnitError),
-    /// An AAC configuration or frame that cannot be told.
+    /// An AAC configuration or frame that cannot be parsed.
     #[error(transparent)]
     Aac(#[from] AdtsError),
     /// An audio frame that is larger than any real one, in bytes.
@@ -82,7 +82,7 @@ pub enum ContainerError {
 pub struct Unsupported {
     /// The codec.
     pub codec: Codec,
-    /// Why its sequence header was refused.
+    /// The reason its sequence header was refused.
     pub reason: ContainerError,
 }
 
@@ -129,7 +129,7 @@ pub struct Fragment<'a, F> {
     pub expects_audio: bool,
 }
 
-/// What was seen while frames were written.
+/// The findings while frames were written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WriteReport {
     /// The segment's tracks are not those of the segment before it.
@@ -141,8 +141,8 @@ pub struct WriteReport {
 /// Turns the frames of FLV tags into the bytes of segments.
 ///
 /// A frame is read when it comes, so that one that is refused cannot have ended a segment, and written with all the
-/// others of its segment. What is read keeps what it takes to write it: a sequence header counts for the frames that are
-/// read after it, whenever they are written. It and its frames go to the thread of their stream.
+/// others of its segment. The reading keeps all that writing needs: a sequence header counts for the frames that are
+/// read after it, whenever they are written. A container and its frames go to the thread of their stream.
 pub trait Container: fmt::Debug + Default + Send + Unpin + 'static {
     /// A frame that was read. It shares the memory of the tag that it came in.
     type Frame: fmt::Debug + Clone + Send + Unpin + 'static;
@@ -150,7 +150,7 @@ pub trait Container: fmt::Debug + Default + Send + Unpin + 'static {
     /// The form of its segments.
     const FORMAT: &'static SegmentFormat;
 
-    /// How far a frame may be behind those before it in a segment, in milliseconds.
+    /// Maximum distance of a frame behind those before it in a segment, in milliseconds.
     const LATE_MAX_MS: i64;
 
     /// The most that a fragment takes beside its frames, in bytes.
@@ -179,10 +179,11 @@ pub trait Container: fmt::Debug + Default + Send + Unpin + 'static {
     /// A frame of silence in the audio track's form, and how long it plays; `None` if there is no such form.
     fn silence(&self) -> Option<(Self::Frame, FrameSpan)>;
 
-    /// Whether a frame is the first of another sequence, though no sequence header came: what describes it came in band.
+    /// Returns whether a frame is the first of another sequence although no sequence header came: its description is in
+    /// band.
     fn begins_sequence(frame: &Self::Frame) -> bool;
 
-    /// Whether decoding can begin at a frame of video; `None` for one of audio.
+    /// Returns whether decoding can begin at a frame of video; `None` for one of audio.
     fn is_keyframe(frame: &Self::Frame) -> Option<bool>;
 
     /// The most that a frame takes in a segment, in bytes.

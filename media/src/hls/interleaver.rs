@@ -99,7 +99,7 @@ impl<T> Interleaver<T> {
         self.lane_mut(lane).announced = true;
     }
 
-    /// A tag with this body came. What waits may keep it in memory.
+    /// Counts a tag with this body. Media that waits may keep it in memory.
     pub(super) fn note_tag(&mut self, body_bytes: usize) {
         let is_idle = self.video.queue.is_empty() && self.audio.queue.is_empty();
         let kept_bytes = if is_idle { 0 } else { self.kept_bytes };

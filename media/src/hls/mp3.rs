@@ -5,8 +5,8 @@ use super::audio_clock::FrameSpan;
 /// Bytes of the header.
 const HEADER_BYTES: usize = 4;
 
-/// The header of a frame of layer III. What frames of one stream have in common is read; the bit rate may change from one
-/// to the next.
+/// The header of a layer III frame. The fields that all frames of a stream share are read; the bit rate may change from
+/// frame to frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mp3Header {
     version: Version,
@@ -72,8 +72,8 @@ impl Mp3Header {
     }
 }
 
-/// Whether a frame is of the lower sampling frequencies that MPEG-2 added: 24 kHz and less. False as well if no header is
-/// at its front.
+/// Returns whether a frame is of the lower sampling frequencies that MPEG-2 added: 24 kHz and less. False as well if no
+/// header is at its front.
 pub fn is_low_rate(frame: &[u8]) -> bool {
     match frame {
         [0xFF, second, ..] => version(*second).is_some_and(|version| version != Version::Mpeg1),

@@ -1,7 +1,7 @@
 //! The segment that is being filled.
 //!
-//! It holds frames, not bytes of its container: a stream's media is in memory once, shared with whoever else has it, until
-//! the segment is written in one go into a buffer of the right size.
+//! It holds frames, not bytes of its container: a stream's media is in memory once, shared with all its other holders,
+//! until the segment is written in one go into a buffer of the right size.
 
 use bytes::Bytes;
 
@@ -19,10 +19,10 @@ const REPEATED_MAX_BYTES: usize = 2 * 1024 * 1024;
 /// Video that stops this long before the end of its segment, in milliseconds, is filled up.
 const GAP_MAX_MS: i64 = 200;
 
-/// How long before a segment the GOP is repeated with which it begins, in milliseconds: a little more than it takes.
+/// Distance before a segment at which the GOP that begins it is repeated, in milliseconds: a little more than it takes.
 const LEAD_IN_MS: i64 = 12;
 
-/// How long before the end of a segment a GOP is repeated to fill it, in milliseconds.
+/// Distance before the end of a segment at which a GOP is repeated to fill it, in milliseconds.
 const FILL_MS: i64 = 2 * LEAD_IN_MS;
 
 /// The most frames of such a GOP: a decoder has to get through them at once.
@@ -46,9 +46,9 @@ pub(super) struct OpenSegment<F> {
     gop: Option<OpenGop>,
     frames: Vec<Timed<F>>,
     written: WrittenParts,
-    /// What the frames take once they are written, at most.
+    /// Maximum size of the frames once they are written.
     size_max_bytes: usize,
-    /// What the frames keep in memory, at most: the batches that they are slices of, with all that is not in the segment.
+    /// Maximum memory that the frames keep: the batches that they are slices of, with all that is not in the segment.
     kept_max_bytes: usize,
 }
 
@@ -67,11 +67,11 @@ struct WrittenParts {
     bytes: Vec<Bytes>,
     parts: Vec<SegmentPart>,
     frame_count: usize,
-    /// Where the next one begins; at the segment's own time if there is none.
+    /// The beginning of the next one; the segment's own time if there is none.
     end_ms: Option<i64>,
 }
 
-/// Where a part ends.
+/// The end of a part.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PartEnd {
     /// The time of the frame behind it.
@@ -82,7 +82,7 @@ pub(super) struct PartEnd {
     hold_video_ms: Option<i64>,
     /// Frames at the end that belong to the next part.
     rest_count: usize,
-    /// What it says of its duration at most: one frame may last for longer than a part may.
+    /// Maximum duration that it declares: one frame may last for longer than a part may.
     duration_max_ms: i64,
 }
 
@@ -105,7 +105,7 @@ impl PartEnd {
         Self { end_ms: time_ms, next_video_ms, hold_video_ms: None, rest_count: 0, duration_max_ms: i64::MAX }
     }
 
-    /// What is known of video behind it.
+    /// The video behind it, as far as it is known.
     pub(super) fn with_video(self, next_ms: Option<i64>, hold_ms: Option<i64>) -> Self {
         let hold_video_ms = hold_ms.map(|hold_ms| hold_ms.max(self.end_ms));
         Self { next_video_ms: self.next_video_ms.or(next_ms), hold_video_ms, ..self }
@@ -169,7 +169,7 @@ impl<F> OpenSegment<F> {
         self.hold::<C>(time_ms, frame);
     }
 
-    /// Whether the newest GOP can be repeated as a whole.
+    /// Returns whether the newest GOP can be repeated as a whole.
     pub(super) fn is_gop_repeatable(&self) -> bool {
         self.gop.is_some_and(|gop| {
             gop.size_max_bytes <= REPEATED_MAX_BYTES && gop.frame_count <= REPEATED_FRAMES_MAX
@@ -202,12 +202,12 @@ impl<F> OpenSegment<F> {
         }
     }
 
-    /// Where the fill of a segment of this length begins.
+    /// Returns the beginning of the fill of a segment of this length.
     pub(super) fn fill_ms(&self, target_ms: u32) -> i64 {
         self.first_ms.saturating_add(i64::from(target_ms)).saturating_sub(FILL_MS)
     }
 
-    /// How far the open part goes with a frame of this time; `None` if it has no frame yet.
+    /// Returns the duration of the open part up to a frame of this time; `None` if it has no frame yet.
     pub(super) fn part_age_ms(&self, time_ms: i64) -> Option<i64> {
         (self.frames.len() > self.written.frame_count).then(|| time_ms.saturating_sub(self.part_first_ms()))
     }

@@ -35,12 +35,12 @@ const WINDOWS_MAX: usize = 4;
 /// The most that leave the playlist for one that comes: viewers may be as far behind as an earlier target duration said.
 const LEAVE_MAX: usize = 2;
 
-/// What a playlist is like.
+/// The settings of a playlist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlaylistConfig {
     /// The form of the segments.
     pub format: &'static SegmentFormat,
-    /// How many segments are listed; at least 3 are.
+    /// Number of segments that are listed; at least 3.
     pub window: usize,
     /// The segmenter's target, in milliseconds.
     pub target_ms: u32,
@@ -71,7 +71,7 @@ pub enum Detail {
     Parts,
 }
 
-/// Why a playlist does not take a segment.
+/// The reason a playlist does not take a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PlaylistError {
     /// Sequence numbers have no gaps (RFC 8216, section 3).
@@ -181,12 +181,12 @@ impl Playlist {
         self.open.as_ref().map_or(0, |open| open.parts.len())
     }
 
-    /// Whether parts are listed. Not before the first segment is.
+    /// Returns whether parts are listed. Not before the first segment is.
     pub fn has_parts(&self) -> bool {
         self.parts.is_some() && !self.listed.is_empty()
     }
 
-    /// Whether a request is answered now.
+    /// Returns whether a request is answered now.
     pub fn reload(&self, request: BlockingRequest) -> Result<Reload, DirectiveError> {
         let (BlockingRequest { sequence, part }, Some(config)) = (request, self.parts) else {
             return Ok(Reload::Ready);
@@ -212,7 +212,7 @@ impl Playlist {
         Ok(if is_listed { Reload::Ready } else { Reload::Hold })
     }
 
-    /// Whether a part is about to be listed: it is the next one, or the one behind it.
+    /// Returns whether a part is about to be listed: it is the next one, or the one behind it.
     pub fn awaits_part(&self, sequence: u64, index: u32) -> bool {
         let (next, count) = (self.next_sequence, self.part_count() as u64);
         let is_near = (sequence == next && (count..=count + 1).contains(&index.into()))
@@ -220,7 +220,7 @@ impl Playlist {
         self.has_parts() && self.state == State::Live && is_near
     }
 
-    /// Whether a part of the newest segment is asked for that it does not have.
+    /// Returns whether a part of the newest segment is asked for that it does not have.
     fn is_behind_last_part(&self, BlockingRequest { sequence, part }: BlockingRequest) -> bool {
         let newest = self.listed.back().filter(|newest| newest.info.sequence == sequence);
         newest.zip(part).is_some_and(|(newest, part)| part as usize >= newest.parts.len())

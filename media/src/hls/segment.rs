@@ -38,7 +38,7 @@ pub struct Segment {
 /// A part of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentPart {
-    /// How long it plays. Those of a segment add up to its duration, unless one frame lasted for longer than a part may.
+    /// Its duration. Those of a segment add up to its duration, unless one frame lasted for longer than a part may.
     pub duration_ms: u64,
     /// Its bytes follow those of the part before it.
     pub size_bytes: usize,
@@ -64,13 +64,13 @@ pub struct SegmentHead {
 pub struct Part {
     /// The container's bytes.
     pub bytes: Bytes,
-    /// What the segment will say of it.
+    /// Its entry in the segment.
     pub part: SegmentPart,
     /// The segment, with its first part.
     pub head: Option<SegmentHead>,
 }
 
-/// What a segmenter finishes.
+/// The output of a segmenter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// A part. The last one of a segment comes with the segment.
@@ -79,7 +79,7 @@ pub enum Output {
     Segment(Segment),
 }
 
-/// Why a frame was left out. The stream goes on without it.
+/// The reason a frame was left out. The stream goes on without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SegmentError {
     /// Nothing of the stream can be in segments, unless other sequence headers come.

@@ -23,7 +23,7 @@ pub struct SegmentName {
     pub format: &'static SegmentFormat,
 }
 
-/// What is named.
+/// The resource that has the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Piece {
     /// All of the segment.

@@ -1,16 +1,16 @@
-//! What the segmenter knows of one of the two tracks.
+//! The segmenter's state of one of the two tracks.
 
 use bytes::Bytes;
 
 use super::container::ContainerError;
 
-/// Plays as long as a frame whose own span nothing tells.
+/// Duration of a frame whose own span is unknown.
 const FRAME_FALLBACK_MS: i64 = 40;
 
 /// Frames that are further apart are not one frame's span apart.
 const FRAME_MAX_MS: i64 = 1_000;
 
-/// Whether frames of the track may enter the open segment.
+/// The admission of the track's frames to the open segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gate {
     /// They may.
@@ -53,7 +53,7 @@ impl<C: Copy + PartialEq> SegmentTrack<C> {
         }
     }
 
-    /// Whether this is the sequence header that counts already.
+    /// Returns whether this is the sequence header that counts already.
     pub(super) fn has_header(&self, codec: C, header: &[u8]) -> bool {
         self.header.as_ref().is_some_and(|(known_codec, known)| *known_codec == codec && *known == header)
     }
@@ -75,14 +75,14 @@ impl<C: Copy + PartialEq> SegmentTrack<C> {
         self.fault = Some(HeaderFault { reason, since_ms: None });
     }
 
-    /// Why the newest header was refused, once frames have come without one for `wait_ms`.
+    /// The reason the newest header was refused, once frames have come without one for `wait_ms`.
     pub(super) fn header_fault(&mut self, time_ms: i64, wait_ms: i64) -> Option<ContainerError> {
         let fault = self.fault.as_mut()?;
         let since_ms = *fault.since_ms.get_or_insert(time_ms);
         (time_ms.saturating_sub(since_ms) >= wait_ms).then_some(fault.reason)
     }
 
-    /// Whether the next frame is the first one behind a new header.
+    /// Returns whether the next frame is the first one behind a new header.
     pub(super) fn take_new_header(&mut self) -> bool {
         std::mem::take(&mut self.header_is_new)
     }
@@ -112,7 +112,7 @@ impl<C: Copy + PartialEq> SegmentTrack<C> {
             .map(|last_ms| last_ms.saturating_add(self.frame_ms))
     }
 
-    /// How far its frames are apart.
+    /// Returns the distance between its frames.
     pub(super) fn frame_ms(&self) -> i64 {
         self.frame_ms
     }

@@ -102,7 +102,7 @@ impl<C: Container> Segmenter<C> {
         })
     }
 
-    /// What comes next does not continue what came: another publisher, or its timeline is another one. Finishes the
+    /// The media that follows does not continue the media before: another publisher, or another timeline. Finishes the
     /// segment that was open. Sequence headers stay known until others come.
     pub fn discontinuity(&mut self) {
         self.finish();
@@ -235,12 +235,12 @@ impl<C: Container> Segmenter<C> {
     }
 }
 
-/// What is behind the tag's own header, without a copy.
+/// The payload behind the tag's own header, without a copy.
 fn behind(payload: &Bytes, offset: usize) -> Bytes {
     payload.get(offset..).map_or_else(Bytes::new, |data| payload.slice_ref(data))
 }
 
-/// Whether frames of this codec need a sequence header before them.
+/// Returns whether frames of this codec need a sequence header before them.
 fn has_sequence_header(codec: AudioCodec) -> bool {
     matches!(codec, AudioCodec::Aac | AudioCodec::Opus | AudioCodec::Flac)
 }

@@ -36,7 +36,7 @@ impl WallClock {
     pub fn note(&mut self, newest_ms: i64, now_ms: i64) {
         let measured_ms = now_ms.saturating_sub(newest_ms);
         let early_ms = self.offset_ms.map(|offset_ms| offset_ms.saturating_sub(measured_ms));
-        // What has arrived is not of the future.
+        // Media that has arrived is not of the future.
         if early_ms.is_none_or(|early_ms| early_ms > TOLERANCE_MS) {
             self.offset_ms = Some(measured_ms);
             self.watch = None;
@@ -72,7 +72,8 @@ mod tests {
 
     const NOW_MS: i64 = 1_700_000_000_000;
 
-    /// How far the newest media's date is behind the wall clock, after media at 40 ms steps has come as `arrival` says.
+    /// Returns the distance of the newest media's date to the wall clock, after media at 40 ms steps has come as
+    /// `arrival` says.
     fn behind_ms(length_ms: i64, arrival_ms: impl Fn(i64) -> i64) -> i64 {
         let mut clock = WallClock::default();
         (0..length_ms).step_by(40).for_each(|at_ms| clock.note(at_ms, NOW_MS + arrival_ms(at_ms)));

@@ -42,7 +42,7 @@ pub enum Value {
     Number(f64),
     /// A boolean (section 2.3).
     Boolean(bool),
-    /// A string of either length (sections 2.4, 2.14). What is not UTF-8 has been replaced.
+    /// A string of either length (sections 2.4, 2.14). Bytes that are not UTF-8 have been replaced.
     String(String),
     /// An anonymous object (section 2.5).
     Object(Properties),
@@ -76,7 +76,7 @@ pub enum Value {
     },
 }
 
-/// Why bytes are not AMF0 values.
+/// The reason bytes are not AMF0 values.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Amf0Error {
     /// The bytes end inside a value.
@@ -161,8 +161,8 @@ pub fn read_all(mut input: &[u8]) -> Result<Vec<Value>, Amf0Error> {
 
 /// Reads values up to the first that cannot be read, and returns them with the error if there is one.
 ///
-/// Encoders leave bytes behind a command's last argument, or an object without its end. What comes before is intact: an
-/// object that is cut off keeps the properties that were read.
+/// Encoders leave bytes behind a command's last argument, or an object without its end. The values before that are
+/// intact: an object that is cut off keeps the properties that were read.
 pub fn read_readable(mut input: &[u8]) -> (Vec<Value>, Option<Amf0Error>) {
     let mut values = Vec::new();
     while !input.is_empty() {

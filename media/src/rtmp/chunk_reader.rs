@@ -64,7 +64,7 @@ pub struct Message {
     pub payload: Bytes,
 }
 
-/// Why a peer's chunks cannot be followed any further.
+/// The reason a peer's chunks cannot be followed any further.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ChunkError {
     /// A chunk refers to a header that never came.

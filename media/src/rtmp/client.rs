@@ -39,7 +39,7 @@ pub enum ClientEvent {
     Frame(Frame),
 }
 
-/// Why the server cannot be understood.
+/// The reason the server cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ClientError {
     /// Its chunks cannot be followed.

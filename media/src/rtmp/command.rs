@@ -20,7 +20,7 @@ pub enum Command {
         tc_url: String,
         /// The client, as it calls itself. Empty if absent.
         flash_ver: String,
-        /// What the client can do beyond RTMP, as a mask (E-RTMP v2). 0 if absent.
+        /// The client's capabilities beyond RTMP, as a mask (E-RTMP v2). 0 if absent.
         caps_ex: u32,
     },
     /// `createStream` (section 7.2.1.3).
@@ -102,7 +102,7 @@ pub enum Command {
     },
 }
 
-/// Why a message is not a command.
+/// The reason a message is not a command.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CommandError {
     /// Longer than allowed.
@@ -186,8 +186,8 @@ impl Command {
     }
 }
 
-/// What follows the command object. Some encoders leave that out; an argument that comes in its place is a string, a
-/// number or a boolean, which it never is.
+/// Returns the values behind the command object. Some encoders leave that out; an argument that comes in its place is a
+/// string, a number or a boolean, which it never is.
 fn arguments(values: &[Value]) -> &[Value] {
     let lacks_object = matches!(values.get(2), Some(Value::String(_) | Value::Number(_) | Value::Boolean(_)));
     values.get(if lacks_object { 2 } else { 3 }..).unwrap_or_default()

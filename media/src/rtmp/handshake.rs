@@ -8,7 +8,7 @@ const VERSION: u8 = 3;
 const TLS_FIRST_BYTE: u8 = 22;
 const C0C1_SIZE_BYTES: usize = 1 + HANDSHAKE_SIZE_BYTES;
 
-/// Why a peer cannot be talked to.
+/// The reason a peer cannot be talked to.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HandshakeError {
     /// The connection begins like TLS: a handshake record.
@@ -48,8 +48,8 @@ impl Handshake {
         Self { stage: Stage::C0C1(Vec::new()) }
     }
 
-    /// Consumes from `input` what belongs to the handshake, and appends the reply to `output` once C1 is whole. What
-    /// follows C2 stays in `input`. C2 is consumed and not verified: several encoders send something else there.
+    /// Consumes the handshake's bytes from `input`, and appends the reply to `output` once C1 is whole. Bytes behind C2
+    /// stay in `input`. C2 is consumed and not verified: several encoders send something else there.
     pub fn feed(&mut self, input: &mut &[u8], output: &mut Vec<u8>) -> Result<(), HandshakeError> {
         if let Stage::C0C1(arrived) = &mut self.stage {
             arrived.extend_from_slice(take(input, C0C1_SIZE_BYTES.saturating_sub(arrived.len())));

@@ -1,7 +1,7 @@
 //! The `rtmp` crate's handshake and constants, behind functions that take and return bytes.
 //!
 //! The crate writes asynchronously to a shared connection. Here that connection is a buffer in memory. Its lock counts
-//! against the runtime's budget for a task: a task that has used it up is told to wait, even for a free lock. That cannot
+//! against the runtime's budget for a task: a task that has used it up has to wait, even for a free lock. That cannot
 //! happen to a connection's first bytes, but to any later reply, so replies are written by our own writers. Its chunk
 //! reader, AMF0 reader and sessions are not used: hostile input makes them panic, abort or grow without bound.
 

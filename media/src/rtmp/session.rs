@@ -1,8 +1,8 @@
 //! The server's side of one RTMP connection.
 //!
-//! Feed what the peer sends, then drain [`Session::poll_event`] and [`Session::take_output`]. What can be answered
-//! without a decision is answered; a publish or play waits for [`Session::accept`] or [`Session::refuse`], and the
-//! media that a publisher sends meanwhile waits behind it as events.
+//! Feed the peer's bytes, then drain [`Session::poll_event`] and [`Session::take_output`]. Commands that need no
+//! decision are answered; a publish or play waits for [`Session::accept`] or [`Session::refuse`], and the media that a
+//! publisher sends meanwhile waits behind it as events.
 
 mod commands;
 mod encoder;
@@ -124,7 +124,7 @@ pub enum Event {
     Unreadable(CommandError),
 }
 
-/// Why a publish or play is not allowed. The description is shown to the peer's user.
+/// The reason a publish or play is not allowed. The description is shown to the peer's user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// Someone else publishes this room.
@@ -144,7 +144,7 @@ pub enum Refusal {
     },
 }
 
-/// Why the connection has to be closed.
+/// The reason the connection has to be closed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SessionError {
     /// No RTMP.
@@ -169,7 +169,7 @@ pub enum SessionError {
     Room {
         /// The requested stream name, without its query, and cut if it is long.
         stream_name: String,
-        /// Why not.
+        /// The rule that it breaks.
         reason: RoomNameError,
     },
     /// A command that makes no sense now.
@@ -262,8 +262,8 @@ impl Session {
         }
     }
 
-    /// Takes what the peer sent, in any pieces. After an error the session is closed: send what
-    /// [`Session::take_output`] still has, which tells the peer why if RTMP can, and close the connection.
+    /// Takes the peer's bytes, in any pieces. After an error the session is closed: send the rest of
+    /// [`Session::take_output`], which reports the error to the peer if RTMP can, and close the connection.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
         if self.phase == Phase::Closed {
             return Err(SessionError::Closed);

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// What goes out at one flush of a stream, in order and shared by everyone who gets it: more than one batch if decoding can
+/// The output of one flush of a stream, in order and shared by all subscribers: more than one batch if decoding can
 /// start within it.
 pub type Batches = Arc<[Arc<Batch>]>;
 

@@ -173,7 +173,7 @@ impl Batcher {
         };
     }
 
-    /// What comes next is another node's, which begins where its viewers can.
+    /// Marks the media that follows as another node's, which begins where its viewers can.
     pub fn join_origin(&mut self) {
         self.entry.join();
     }

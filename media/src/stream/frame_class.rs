@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Why a frame was left out.
+/// The reason a frame was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FrameError {
     /// Its video header cannot be read.

@@ -1,4 +1,4 @@
-//! The last groups of pictures of a stream, so that playback starts at once.
+//! The last GOPs of a stream, so that playback starts at once.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -11,8 +11,8 @@ pub struct GopLimits {
     pub gops_max: usize,
     /// The most bytes of FLV, over all groups.
     pub size_max_bytes: usize,
-    /// How far back a viewer may start, in milliseconds, if that gives it more than the newest group. What is older is
-    /// not kept.
+    /// Maximum distance behind live at which a viewer may start, in milliseconds, if that gives it more than the newest
+    /// GOP. Older GOPs are not kept.
     pub window_ms: i64,
 }
 

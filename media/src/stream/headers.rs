@@ -31,7 +31,7 @@ pub const EXTRAS_MAX: usize = 16;
 /// The bytes of a NAL unit's length where no sequence header says it.
 const NAL_LENGTH_BYTES: usize = 4;
 
-/// Why a header is not kept.
+/// The reason a header is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum HeaderError {
     /// Over [`HEADER_MAX_BYTES`].
@@ -163,7 +163,7 @@ impl HeaderSet {
         !self.metadata.announced().is_empty()
     }
 
-    /// The size of the pictures: that of the sequence header, or else what the publisher announced.
+    /// The frame size: that of the sequence header, or else the publisher's announcement.
     pub fn frame_size(&self) -> Option<FrameSize> {
         let coded = self.video.as_deref().and_then(FrameSize::of_sequence_header);
         coded.or_else(|| {

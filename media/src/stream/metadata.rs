@@ -28,7 +28,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Reads the payload of a data message: a name, then an object. What cannot be read announces nothing.
+    /// Reads the payload of a data message: a name, then an object. A payload that cannot be read announces nothing.
     pub fn parse(payload: &[u8]) -> Self {
         let values = amf0::read_all(payload).unwrap_or_default();
         let Some(object) = values.get(1) else {

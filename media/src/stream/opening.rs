@@ -13,8 +13,8 @@ pub const OPENING_MAX_MS: u32 = 3_000;
 /// The most that is held, in bytes.
 pub const OPENING_MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// Frames that wait. What a viewer is told at its beginning holds for its whole connection in most players: they wait for
-/// a track that is announced, and never show one that is not.
+/// Frames that wait. The tracks that a viewer sees at its beginning hold for its whole connection in most players: they
+/// wait for a track that is announced, and never show one that is not.
 #[derive(Debug, Default)]
 pub struct Opening {
     frames: Vec<Frame>,

@@ -34,8 +34,8 @@ pub struct Taken {
 enum ResumePhase {
     #[default]
     Following,
-    /// Nothing but headers came over the new connection. They are those of its first picture, which may be older than
-    /// the newest that was taken, so they wait.
+    /// Nothing but headers came over the new connection. They are those of its first video frame, which may be older
+    /// than the newest that was taken, so they wait.
     Joining(HeldHeaders),
     /// The frames came before.
     Repeating(HeldHeaders),
@@ -162,7 +162,7 @@ mod tests {
         headers.into_iter().chain(source[from..].iter().cloned()).collect()
     }
 
-    /// Sound and pictures, a keyframe each eight frames.
+    /// Audio and video, a keyframe each eight frames.
     fn source(first_ms: u32, count: u32) -> Vec<Frame> {
         let frame = |at: u32| {
             let time_ms = first_ms.wrapping_add(at * 20);

@@ -17,7 +17,7 @@ pub const ROOM_NAME_MAX_BYTES: usize = 128;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomName(Arc<str>);
 
-/// Why a text is not a room name.
+/// The reason a text is not a room name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RoomNameError {
     /// Nothing was named.

@@ -31,8 +31,8 @@ const LAST_MS: i64 = i32::MAX as i64;
 /// Unwraps 32-bit timestamps and joins the clocks of successive publishers into one timeline, in milliseconds.
 ///
 /// It begins near 0 whatever the first publisher's clock says. Each track's times never decrease, and no time is before
-/// the last publisher's newest. Whether a clock jumps is judged against its own track backwards, because encoders put
-/// audio and video seconds apart, and against the whole stream forwards, because a track may pause.
+/// the last publisher's newest. A backward jump of a clock is judged against its own track, because encoders put audio
+/// and video seconds apart; a forward jump against the whole stream, because a track may pause.
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
     /// The latest time given to any frame.

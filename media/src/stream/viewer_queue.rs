@@ -133,8 +133,8 @@ impl ViewerQueue {
         }
     }
 
-    /// Whether the next batch may go to the socket at once, past the queue. What the socket does not take then comes
-    /// in through [`push_rest`](Self::push_rest).
+    /// Returns whether the next batch may go to the socket at once, past the queue. Bytes that the socket does not
+    /// accept then come in through [`push_rest`](Self::push_rest).
     pub fn is_direct(&self) -> bool {
         self.flow == Flow::Flowing && self.items.is_empty()
     }
@@ -166,7 +166,7 @@ impl ViewerQueue {
     }
 
     /// Moves a viewer that is over the limits on to the newest keyframe that waits; if even that is too much, or none
-    /// waits, to the next one that comes. Tells whether it did.
+    /// waits, to the next one that comes. Returns whether it did.
     pub fn enforce(&mut self, limits: &LagLimits) -> bool {
         let over = self.flow != Flow::Ended && self.is_over(limits);
         if over {
@@ -303,7 +303,7 @@ impl ViewerQueue {
     }
 
     fn live_span_ms(&self) -> i64 {
-        // What was begun has to be finished anyway; what is newer need not wait for it to be left out.
+        // An item that was begun has to be finished anyway; newer ones need not wait for it to be left out.
         let oldest_ms = self.items.iter().filter(|item| !item.begun).find_map(Item::live_ms);
         let newest_ms = self.items.iter().rev().find_map(Item::live_ms);
         newest_ms.zip(oldest_ms).map_or(0, |(newest_ms, oldest_ms)| newest_ms - oldest_ms)

@@ -3,7 +3,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
 
-/// The size of the largest packet that is taken, in bytes. What players send is below the 1,500 bytes of an Ethernet frame.
+/// The size of the largest packet that is taken, in bytes. Players' packets are below the 1,500 bytes of an Ethernet
+/// frame.
 pub const PACKET_MAX_BYTES: usize = 2048;
 
 const LENGTH_BYTES: usize = 2;

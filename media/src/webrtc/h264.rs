@@ -139,7 +139,7 @@ mod tests {
         H264Packetizer::new(RECORD).unwrap().packetize(&access_unit(nals), is_start)
     }
 
-    /// Whether nothing needs it, and whether decoding begins with it.
+    /// Returns whether no frame needs it, and whether decoding begins with it.
     fn traits(nals: &[&[u8]]) -> Option<(bool, bool)> {
         let traits = H264Packetizer::new(RECORD).unwrap().traits(&access_unit(nals));
         traits.map(|traits| (traits.is_disposable, traits.is_refresh))

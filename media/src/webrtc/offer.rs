@@ -10,7 +10,7 @@ pub const OFFER_MAX_BYTES: usize = 64 * 1024;
 /// The most media sections of an offer.
 const MEDIA_MAX: usize = 8;
 
-/// Why an offer is not answered.
+/// The reason an offer is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OfferError {
     /// Over [`MEDIA_MAX`].

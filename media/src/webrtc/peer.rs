@@ -155,8 +155,8 @@ impl Peer {
         self.wake_at
     }
 
-    /// Takes a datagram, or a packet of a TCP connection. `local` is the address at which it arrived. What cannot be read is left
-    /// out.
+    /// Takes a datagram, or a packet of a TCP connection. `local` is the address at which it arrived. One that cannot
+    /// be read is dropped.
     pub fn receive(
         &mut self,
         datagram: &[u8],

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// What viewers over WebRTC get of a stream.
+/// The tracks of a stream that viewers over WebRTC get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Playability {
     /// All of it, if there is no limit.
@@ -46,8 +46,8 @@ pub enum Limit {
 
 /// Examines the media of one publisher.
 ///
-/// It reads what is cached when it is asked, and needs no share in a frame's path. What it has seen once counts until the
-/// codec changes: the frames of a moment may be in order though others are not.
+/// It reads the cached GOP when it is asked, and needs no share in a frame's path. A verdict counts until the codec
+/// changes: the frames of a moment may be in order though others are not.
 #[derive(Debug, Default)]
 pub struct Examiner {
     packetizer: Packetizer,

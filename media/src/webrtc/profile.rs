@@ -1,4 +1,4 @@
-//! What a viewer has to decode, and why it cannot.
+//! The profile that a viewer has to decode, and the reasons that it cannot.
 
 use thiserror::Error;
 
@@ -43,7 +43,7 @@ impl VideoProfile {
     }
 }
 
-/// Why a stream cannot be watched over WebRTC.
+/// The reason a stream cannot be watched over WebRTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Unplayable {
     /// Frames that others depend on are shown later than they come.

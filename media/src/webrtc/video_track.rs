@@ -54,7 +54,7 @@ struct Coded<'a> {
     data: &'a [u8],
     is_keyframe: bool,
     shown_ms: i64,
-    /// How much later than it is decoded it is shown.
+    /// Delay of its presentation behind its decoding.
     later_ms: i64,
 }
 

@@ -2,8 +2,8 @@
 
 use crate::webrtc::payload::{PAYLOAD_MAX_BYTES, Payloads};
 
-/// Size of the payload descriptor, in bytes: neither a picture id, which would go back when a frame is sent again, nor layers,
-/// of which streams of RTMP have one.
+/// Size of the payload descriptor, in bytes: neither a picture ID, which would go back when a frame is sent again, nor
+/// layers, of which streams of RTMP have one.
 const DESCRIPTOR_BYTES: usize = 1;
 
 /// The frame needs earlier ones (section 4.2).

@@ -82,8 +82,8 @@ struct Audio {
 }
 
 impl Rooms {
-    /// `published` is `None` if the registry does not answer. What it says of a room counts more than what the node
-    /// `this_node` thinks.
+    /// `published` is `None` if the registry does not answer. The registry's data of a room counts more than that of
+    /// the node `this_node`.
     pub fn merge(this_node: &str, published: Option<Vec<PublishedRoom>>, local: Vec<LocalStream>) -> Self {
         let complete = published.is_some();
         let published = published.into_iter().flatten().map(|published| Room {

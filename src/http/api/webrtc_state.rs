@@ -1,13 +1,13 @@
-//! What the API says of a room's viewers over WebRTC.
+//! The API's state of a room over WebRTC.
 
 use serde::Serialize;
 use synctv_media::webrtc::playability::Playability;
 
-/// Whether a room can be watched over WebRTC, and what is missing there.
+/// The verdict whether a room can be watched over WebRTC, and the reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct WebRtcState {
     state: Verdict,
-    /// Why it is not [`Verdict::Ok`].
+    /// The reason it is not [`Verdict::Ok`].
     reasons: Vec<Reason>,
 }
 

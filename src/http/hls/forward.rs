@@ -1,4 +1,4 @@
-//! Answers to those who ask for what another node publishes.
+//! Answers about rooms that another node publishes.
 
 use actix_web::{
     HttpRequest, HttpResponse,

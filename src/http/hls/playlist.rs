@@ -1,4 +1,4 @@
-//! Answers to those who ask for a playlist.
+//! Answers to requests for a playlist.
 
 use std::time::Duration;
 
@@ -28,11 +28,11 @@ const NOT_YET_RETRY_AFTER_S: u32 = 1;
 /// A session may end between being found and being asked; the next one may be there by then, also in the other form.
 const ATTEMPTS: usize = 3;
 
-/// What a request for a playlist asks for.
+/// The form and the numbers of a request for a playlist.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
     pub address: PlaylistAddress,
-    /// What it has to list. Only the playlist with parts waits for anything.
+    /// The segment or part that it has to list. Only the playlist with parts waits for anything.
     pub request: Option<BlockingRequest>,
 }
 
@@ -64,18 +64,19 @@ impl Wanted {
 pub(super) struct Here {
     pub wanted: Wanted,
     pub form: HlsForm,
-    /// What has only lower numbers is outdated.
+    /// The lowest sequence number that is not outdated.
     pub from_sequence: u64,
 }
 
 impl Here {
-    /// Whether fragmented MP4 is looked at for what there is not in MPEG-TS.
+    /// Returns whether fragmented MP4 is served if there is no MPEG-TS.
     fn may_change_form(&self, hls: &HlsSessions) -> bool {
         self.form == HlsForm::Ts && hls.has(HlsForm::Fmp4)
     }
 }
 
-/// What this node has, if anything. A stream whose codecs MPEG-TS cannot carry is in fragmented MP4 at the same address.
+/// Returns this node's playlist, if it has one. A stream whose codecs MPEG-TS cannot carry is in fragmented MP4 at the
+/// same address.
 pub(super) async fn answer(
     request: &HttpRequest,
     admitted: &Admitted,
@@ -111,7 +112,7 @@ pub(super) async fn answer(
     Ok(None)
 }
 
-/// What there is to say, once the first segment is there and what the request waits for.
+/// Returns the playlist's state, once the first segment and the requested part are there.
 async fn state(
     hls: &HlsSessions,
     session: &HlsSession,

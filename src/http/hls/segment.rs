@@ -1,4 +1,4 @@
-//! Answers to those who ask for a segment.
+//! Answers to requests for a segment.
 
 use std::ops::Range;
 

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use super::super::credentials;
 
-/// How long a viewer counts after a request for a playlist. Players ask every few seconds; the longest interval is that of
-/// a stream whose segments are as long as this.
+/// Time that a viewer counts after a request for a playlist. Players ask every few seconds; the longest interval is
+/// that of a stream whose segments are as long as this.
 const WATCHES_FOR: Duration = Duration::from_secs(10);
 
 /// The most viewers that are counted. More are served and not counted.

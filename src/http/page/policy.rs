@@ -10,7 +10,7 @@ pub(in crate::http) enum Frames {
     Any,
 }
 
-/// Where the page's HLS comes from.
+/// The origin of the page's HLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::http) enum HlsOrigin {
     /// The page's own address, or nowhere.

@@ -23,7 +23,7 @@ impl SessionAddress {
     }
 }
 
-/// `ID-NODE`. What a path has no place for in a node's name is escaped (RFC 3986, section 2.1).
+/// `ID-NODE`. Characters of a node's name that a path has no place for are escaped (RFC 3986, section 2.1).
 impl fmt::Display for SessionAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-", self.id)?;

@@ -19,7 +19,7 @@ use crate::{
     wait::{PATIENCE, now},
 };
 
-/// Why a publish or play did not come about.
+/// The reason a publish or play did not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Such as `NetStream.Publish.BadName`.
@@ -129,7 +129,7 @@ impl RtmpPeer {
     pub fn next_frame(&mut self) -> Option<Frame> {
         loop {
             match self.next(PATIENCE) {
-                // What players are sent apart from the stream's own data.
+                // Players get messages apart from the stream's own data.
                 Next::Event(ClientEvent::Frame(frame)) if is_of_the_server(&frame) => {}
                 Next::Event(ClientEvent::Frame(frame)) => return Some(frame),
                 Next::Event(_) => {}

@@ -33,7 +33,7 @@ pub struct ReceivedPacket {
     pub payload: Arc<[u8]>,
 }
 
-/// Why a player cannot go on.
+/// The reason a player cannot go on.
 #[derive(Debug, Error)]
 pub enum PlayerError {
     /// The address, the answer or a datagram is not what the library takes.

@@ -30,7 +30,7 @@ const HEADERS_MAX: usize = 32;
 /// The most that is read at once.
 const READ_MAX_BYTES: usize = 16 * 1024;
 
-/// Why nothing, or nothing more, comes from the origin.
+/// The reason nothing, or nothing more, comes from the origin.
 #[derive(Debug, Error)]
 pub(super) enum PullError {
     #[error("it does not answer within {} s", OPEN_TIMEOUT.as_secs())]

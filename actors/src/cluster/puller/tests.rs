@@ -81,7 +81,7 @@ impl Pulled {
         self.0.write_all(&flv).await.unwrap();
     }
 
-    /// Sends a picture each second until the puller has closed its end.
+    /// Sends a video frame each second until the puller has closed its end.
     async fn talk(mut self) {
         let mut at_ms = 1_000;
         while timeout(Duration::from_secs(1), self.0.read_u8()).await.is_err() {

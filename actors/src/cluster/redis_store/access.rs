@@ -1,6 +1,6 @@
 //! The part of access that nodes share: a secret, and administrators' orders.
 //!
-//! Whoever reads Redis could claim rooms and redirect pulls anyway, so that the secret is no less safe here.
+//! Anyone who reads Redis could claim rooms and redirect pulls anyway, so the secret is no less safe here.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher};
 

@@ -26,7 +26,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Two looks at one lease may differ by so much: one of the places that it is in counts backwards from now.
 const UNTIL_TOLERANCE_MS: u64 = 50;
 
-/// Why a node could not join.
+/// The reason a node could not join.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum JoinError {
     /// Nothing answers there, or not as Redis does.

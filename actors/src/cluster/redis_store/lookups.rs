@@ -22,8 +22,8 @@ use crate::{
     },
 };
 
-/// How long a node that gave a room back is asked for what it cut, in milliseconds. It keeps that through the publisher's
-/// grace and its playlist's end.
+/// Time for which a node that gave a room back is asked for its segments, in milliseconds. The node keeps them through
+/// the publisher's grace and the playlist's end.
 const LEFT_MAX_MS: u64 = 60_000;
 
 impl Inner {
@@ -159,7 +159,7 @@ impl Inner {
         Ok(Audit { claims: claims.collect(), is_incomplete })
     }
 
-    /// Whether people see all of them in Redis, as far as that is possible.
+    /// Returns whether people see all of them in Redis, as far as that is possible.
     async fn are_shown(&self, link: &mut PooledConnection, claims: &[Claim]) -> Result<bool, RedisError> {
         let foreign = self.foreign.borrow().clone();
         let shown = claims.iter().filter(|claim| !foreign.contains(&claim.room));
@@ -168,7 +168,7 @@ impl Inner {
         Ok(found.into_iter().zip(epochs).all(|(found, epoch)| found.is_ok_and(|found| found == Some(epoch))))
     }
 
-    /// What dead nodes left behind counts for nothing, and would stay for ever.
+    /// Entries that dead nodes left count for nothing, and would stay for ever.
     async fn forget_long_dead(
         &self,
         link: &mut PooledConnection,

@@ -1,6 +1,6 @@
-//! Claims that may be in the table though nobody here has them: the answer that granted them was lost, or a release
-//! was. They would block their rooms for other nodes until they expire, so they are released again and again until it
-//! is certain that they are gone.
+//! Claims that may be in the table although this process does not hold them: the answer that granted them was lost, or
+//! a release was. They would block their rooms for other nodes until they expire, so they are released repeatedly until
+//! their absence is certain.
 
 use std::collections::HashMap;
 

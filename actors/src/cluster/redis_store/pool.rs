@@ -49,7 +49,7 @@ pub(super) struct Connector {
     pub trusts_ids: bool,
 }
 
-/// Why a connection could not be opened.
+/// The reason a connection could not be opened.
 #[derive(Debug, Error)]
 pub(super) enum LinkError {
     #[error("{}", shown(.0).0)]
@@ -58,7 +58,7 @@ pub(super) enum LinkError {
     Unsupported(#[from] UnsupportedServer),
 }
 
-/// Why the last connection could not be opened: the pool itself only says that none came.
+/// The reason the last connection could not be opened: the pool itself only says that none came.
 #[derive(Debug, Clone, Default)]
 struct LastError(Arc<Mutex<Option<String>>>);
 
@@ -69,7 +69,7 @@ impl RedisPool {
         let pool = Pool::builder()
             .max_size(max)
             .connection_timeout(CONNECT_TIMEOUT)
-            // Asking first would double each round trip. What is broken shows when it is used.
+            // A check before each use would double each round trip. A broken connection shows when it is used.
             .test_on_check_out(false)
             .error_sink(last_error.boxed_clone())
             .build_unchecked(connector);
@@ -106,7 +106,7 @@ impl RedisPool {
         }
     }
 
-    /// Why there is no connection.
+    /// The reason there is no connection.
     pub fn last_error(&self) -> StoreError {
         let last = self.last_error.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         StoreError(last.unwrap_or_else(|| "Redis does not answer in time".to_owned()))

@@ -1,4 +1,4 @@
-//! The rows of the table as they are written: words with a space between them. What does not read as such is another
+//! The rows of the table as they are written: words with a space between them. A row that does not parse is another
 //! application's, or of another version, and is skipped.
 
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ pub(super) struct ListedLease {
     pub until_ms: u64,
 }
 
-/// Where a room is and was.
+/// The present and the past holder of a room.
 #[derive(Debug)]
 pub(super) struct TracedRow {
     pub row: Option<RoomRow>,
@@ -83,7 +83,7 @@ impl Listing {
         Self { rooms, leases, lapsed_offers, now_ms }
     }
 
-    /// Whether the table says that the process is alive.
+    /// Returns whether the table says that the process is alive.
     pub fn is_alive(&self, process: &Process) -> bool {
         self.leases.get(&process.node).is_some_and(|listed| {
             listed.lease.incarnation == process.incarnation && listed.until_ms > self.now_ms

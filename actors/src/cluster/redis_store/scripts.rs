@@ -30,10 +30,10 @@ redis.call('SET', KEYS[1], text(epoch))
 return {text(epoch), text(now)}
 ";
 
-/// What the scripts of a room begin with: on the table, the room's entry and its numbers, with NODES (what the keys of
-/// leases begin with) ROOM NODE INCARNATION EPOCH. A claim in the table is `NODE INCARNATION EPOCH SINCE`, a reservation
-/// `NODE INCARNATION EPOCH UNTIL PROOF`, a lease `INCARNATION UNTIL RTMP HTTPFLV HLS`. What is not of that form is not
-/// there.
+/// The beginning of each script of a room: on the table, the room's entry and its numbers, with NODES (the prefix of
+/// the keys of leases) ROOM NODE INCARNATION EPOCH. A claim in the table is `NODE INCARNATION EPOCH SINCE`, a
+/// reservation `NODE INCARNATION EPOCH UNTIL PROOF`, a lease `INCARNATION UNTIL RTMP HTTPFLV HLS`. A value of any other
+/// form counts as absent.
 const ROOM: &str = "
 local room, node, incarnation, epoch = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local function lease_of(name)
@@ -179,8 +179,8 @@ local granted = grant_numbers()
 return {'won', show(text(now), ARGV[7]), unpack(granted)}
 ";
 
-/// `renew`, with VALID_UNTIL, the TTL of the room's entry, and FIRST SEQUENCE DISCONTINUITY of the numbers. What needs no
-/// memory comes first: a Redis that is full lets a script go on that has written.
+/// `renew`, with VALID_UNTIL, the TTL of the room's entry, and FIRST SEQUENCE DISCONTINUITY of the numbers. Writes that
+/// need no memory come first: a Redis that is full lets a script continue once it has written.
 const RENEW: &str = "
 if is_own then
     local shown = 'shown'
@@ -228,7 +228,7 @@ return text(now)
 /// `reserve`, with FIRST SEQUENCE DISCONTINUITY.
 const RESERVE_NUMBERS: &str = "return reserve_numbers(ARGV[6], ARGV[7], ARGV[8])";
 
-/// What the scripts of a lease begin with: on the table and the node's entry, with NODE INCARNATION.
+/// The beginning of each script of a lease: on the table and the node's entry, with NODE INCARNATION.
 const LEASE: &str = "
 local field, incarnation = 'n:' .. ARGV[1], ARGV[2]
 local row = words(redis.call('HGET', KEYS[1], field))

@@ -6,7 +6,7 @@ use redis::{ErrorKind, ServerErrorKind, aio::MultiplexedConnection, cmd};
 use synctv_media::cluster::claims::TableId;
 use thiserror::Error;
 
-/// Why no table can be kept there.
+/// The reason no table can be kept there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(super) enum UnsupportedServer {
     #[error(

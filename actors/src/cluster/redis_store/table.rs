@@ -31,7 +31,7 @@ pub(super) struct EpochTicket {
     pub now_ms: u64,
 }
 
-/// What a room's entry for people is, after a claim was written.
+/// The state of a room's entry for people after a claim was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
     /// There.
@@ -51,7 +51,7 @@ pub(super) struct RenewedLease {
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     keys: KeyPrefix,
-    /// How long a room's entry for people stays that is not renewed.
+    /// Lifetime of a room's entry for people that is not renewed.
     entry_ttl: Duration,
 }
 
@@ -243,7 +243,7 @@ impl Table {
         Ok(Some(ListedLease { lease: rows::lease_of(&incarnation, &rtmp, &httpflv, &hls), until_ms }))
     }
 
-    /// What there is to know of where a room is and was.
+    /// Returns the present and the past holder of a room.
     pub async fn trace(&self, link: &mut MultiplexedConnection, room: &RoomName) -> RedisResult<TracedRow> {
         let mut all = Pipeline::new();
         all.cmd("HMGET").arg(self.keys.claims()).arg(format!("r:{room}")).arg(format!("o:{room}"));

@@ -159,7 +159,7 @@ fn unused(claim: &Claim) -> UsedClaim {
     UsedClaim { claim: claim.clone(), used: NO_NUMBERS }
 }
 
-/// The lease of `node` lapses: what says so is gone from both places.
+/// The lease of `node` lapses: it is removed from both places.
 async fn lapse(store: &RedisStore, node: &str) {
     query::<i64>(store, &format!("DEL node:{node}")).await;
     query::<i64>(store, &format!("HDEL synctv:claims n:{node}")).await;

@@ -24,7 +24,7 @@ impl RedisUrl {
     /// Checks `text`.
     pub fn parse(text: &str) -> Result<Self, RedisUrlError> {
         let has_scheme = text.starts_with("redis://") || text.starts_with("rediss://");
-        // What the client offers behind a # is TLS without checks.
+        // The client would read TLS without checks out of a fragment (#).
         if !has_scheme || text.contains('#') {
             return Err(RedisUrlError);
         }

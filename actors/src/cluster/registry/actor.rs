@@ -46,7 +46,7 @@ pub(super) struct RegistryActor {
     renewal: Renewal,
     lease: Option<LeaseKeeper>,
     is_leaving: bool,
-    /// How often the lease was found gone, and taken again.
+    /// Number of times that the lease had lapsed and was taken again.
     lease_generation: u64,
     traces: Lookups<RoomName, Trace>,
     rooms: Lookups<(), Vec<PublishedRoom>>,
@@ -152,7 +152,7 @@ impl RegistryActor {
         held
     }
 
-    /// An owner that is gone cannot give its claim back.
+    /// Releases the claims of owners that have ended and can no longer release them.
     fn release_orphans(&mut self, ctx: &mut Context<Self>) {
         let orphans = self.claims.values().filter(|held| !held.owner.connected());
         let orphans: Vec<Claim> = orphans.map(|held| held.claim.clone()).collect();
@@ -241,7 +241,7 @@ impl RegistryActor {
             // If it is the lease that is missing, this finds out.
             self.renew_lease_now(ctx);
         }
-        // Who asked may have given up.
+        // The requester may have given up.
         let _ = answer.send(Err(error));
     }
 

@@ -17,7 +17,7 @@ pub(super) struct LeaseKeeper {
     /// The clock of [`NodeLease`]'s times.
     clock: SteadyClock,
     pub next: Next,
-    /// Why the last renewal failed.
+    /// The reason the last renewal failed.
     pub failure: Option<String>,
     /// The store has no room for new claims.
     pub is_full: bool,
@@ -43,7 +43,7 @@ impl LeaseKeeper {
         }
     }
 
-    /// Why no room can be claimed now.
+    /// The reason no room can be claimed now.
     pub fn obstacle(&self) -> Option<String> {
         let not_claiming = self.node_lease.may_claim(self.now_ms()).err().map(|reason| reason.to_string());
         let full = self.is_full.then(|| "Redis is full (maxmemory is reached)".to_owned());

@@ -11,13 +11,13 @@ use crate::cluster::{
     store::{Claim, ClaimError, StoreError},
 };
 
-/// How long a claim may take before it counts as refused. Publishers wait for it.
+/// Time that a claim may take before it counts as refused. Publishers wait for it.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a reservation may take. A publisher is not kept for longer by a store that does not answer.
+/// Time that a reservation may take. A publisher is not kept longer for a store that does not answer.
 pub const OFFER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long giving everything back may take when the node stops. What is left then expires.
+/// Time that the release of all claims may take when the node stops. Claims that are left then expire.
 pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A room that is this node's.
@@ -37,7 +37,7 @@ pub struct ClaimLost {
     pub epoch: u64,
 }
 
-/// How old an answer may be.
+/// The maximum age of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
     /// A second.
@@ -48,14 +48,14 @@ pub enum Freshness {
     Anew,
 }
 
-/// Whether new rooms are taken.
+/// Returns whether new rooms are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
     /// They are.
     Ready,
     /// They are not, for now.
     NotReady {
-        /// Why.
+        /// The reason, for the log.
         reason: String,
     },
 }

@@ -123,8 +123,8 @@ impl NumberReserve {
         self.continues
     }
 
-    /// Whether a segment may have this number. As long as the claim lasts nobody else uses any; then only those that were
-    /// reserved are left, which is enough for the rest of what the publisher sent.
+    /// Returns whether a segment may have this number. While the claim lasts, no other node uses any; then only the
+    /// reserved ones are left, which is enough for the rest of the publisher's media.
     pub fn may_use(&self, sequence: u64) -> bool {
         self.has_reserved(sequence) || !self.shared.has_ended.load(Ordering::Acquire)
     }
@@ -179,7 +179,7 @@ impl NumberKeeper {
     pub fn reserved(&mut self, UsedClaim { claim, used: of }: &UsedClaim, may_use: Option<bool>) {
         let used = self.0.get_mut(&claim.room).filter(|used| used.epoch == claim.epoch);
         let Some(used) = used else { return };
-        // What was refused once belongs to others for ever.
+        // A number that was refused once belongs to others for ever.
         used.is_asking = may_use == Some(false);
         if may_use == Some(true) {
             used.limit = used.limit.max(of.limit);

@@ -21,8 +21,8 @@ pub enum Answer {
     Refused(Arc<Refusal>),
     /// No other node publishes the room.
     Nowhere,
-    /// The room is, or was last, on this node. What it has there begins at this number or above: a playlist below it is
-    /// outdated, and the one that is meant has not begun yet.
+    /// The room is, or was last, on this node. Its media begins at this number or above: a playlist below it is
+    /// outdated, and the new one has not begun yet.
     Here {
         /// The number.
         from_sequence: u64,
@@ -50,7 +50,7 @@ pub struct Refusal {
     pub body: Bytes,
 }
 
-/// Why there is no answer.
+/// The reason there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HlsProxyError {
     /// The publisher's node cannot be reached, is too slow or broke off.

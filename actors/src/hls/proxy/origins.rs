@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::{Answer, HlsResource, Outcome};
 use crate::{bounded_cache::BoundedCache, cluster::origin::Origin};
 
-/// How long a node that no longer has the claim on a room is asked for it, counted from its last good answer. The claim
-/// goes with the publisher, but the playlist stays for a grace and, with its end, for a while longer.
+/// Time that a node without a claim on a room is still asked for it, counted from its last good answer. The claim ends
+/// with the publisher, but the playlist stays for a grace and, with its end, for a while longer.
 const LAST_ORIGIN_MAX: Duration = Duration::from_secs(60);
 
 /// Rooms of which the last node is remembered. It is not for further ones, which end a little early then.
@@ -18,7 +18,7 @@ const ROOMS_MAX: usize = 4096;
 /// Nodes that do not answer and of which that has been said.
 const LOST_MAX: usize = 1024;
 
-/// What the HLS proxy knows about nodes.
+/// The HLS proxy's knowledge about nodes.
 #[derive(Debug)]
 pub(super) struct Origins {
     last: BoundedCache<RoomName, Last>,
@@ -51,7 +51,7 @@ impl Origins {
                 let last = Last { origin: origin.clone(), until: now + LAST_ORIGIN_MAX };
                 self.last.insert(room.clone(), last);
             }
-            // The playlist is gone there.
+            // The playlist has expired there.
             (HlsResource::Playlist { .. }, Ok(_)) => {
                 self.last.remove(room);
             }
@@ -64,12 +64,12 @@ impl Origins {
         self.last.remove(room);
     }
 
-    /// Whether it is news that `node` does not answer.
+    /// Returns whether it is news that `node` does not answer.
     pub fn lost(&mut self, node: &str) -> bool {
         self.lost.len() < LOST_MAX && self.lost.insert(node.to_owned())
     }
 
-    /// Whether it is news that `node` answers.
+    /// Returns whether it is news that `node` answers.
     pub fn found(&mut self, node: &str) -> bool {
         self.lost.remove(node)
     }

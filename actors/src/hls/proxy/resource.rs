@@ -1,4 +1,4 @@
-//! What can be asked for over HLS.
+//! The resources of HLS.
 
 use synctv_media::{
     hls::{
@@ -19,7 +19,7 @@ pub enum HlsResource {
         room: RoomName,
         /// Which of its texts.
         address: PlaylistAddress,
-        /// What it has to list before it is answered.
+        /// The segment or part that it has to list before it is answered.
         request: Option<BlockingRequest>,
     },
     /// A segment.

@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use super::{Answer, HlsResource, Outcome};
 use crate::hls::PlaylistText;
 
-/// How long a playlist is handed out. Segments come every other second.
+/// Time that a playlist is served from the cache. Segments come every other second.
 const PLAYLIST_FRESH: Duration = Duration::from_millis(250);
 
-/// How long a node's refusal is.
+/// Time that a node's refusal is served from the cache.
 const REFUSAL_FRESH: Duration = Duration::from_millis(500);
 
-/// How long a failed node is left alone.
+/// Time that a failed node is not asked.
 const FAILURE_FRESH: Duration = Duration::from_secs(1);
 
 /// For so long a room's last playlist is handed out when its node fails, or does not have the room any more without having
@@ -46,13 +46,13 @@ struct Substitute {
 }
 
 impl ResponseCache {
-    /// What was answered a moment ago.
+    /// Returns the cached answer, if it is fresh.
     pub fn fresh(&self, resource: &HlsResource, now: Instant) -> Option<Outcome> {
         let remembered = self.0.get(resource).filter(|remembered| remembered.fresh_until > now)?;
         Some(remembered.outcome.clone())
     }
 
-    /// Whether there is something to say if the node fails.
+    /// Returns whether there is something to say if the node fails.
     pub fn has_stale(&self, resource: &HlsResource, now: Instant) -> bool {
         self.stale(resource, now).is_some()
     }
@@ -114,7 +114,7 @@ impl ResponseCache {
         }
     }
 
-    /// Whether there is room for one more, which is a playlist or not.
+    /// Returns whether there is room for one more, which is a playlist or not.
     fn make_room(&mut self, for_playlist: bool, now: Instant) -> bool {
         if self.0.len() >= ANSWERS_MAX {
             self.sweep(now);

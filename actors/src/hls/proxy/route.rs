@@ -7,7 +7,7 @@ use crate::cluster::origin::{Origin, PastOrigin, Trace};
 /// back to a node that had it before.
 const BEGUN_MAX: usize = 2;
 
-/// Where an asset is.
+/// The location of a resource.
 #[derive(Debug)]
 pub(super) enum Route {
     /// On the node that publishes the room, or did a moment ago as far as anybody knows.

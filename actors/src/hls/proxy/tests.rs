@@ -37,7 +37,7 @@ fn locate_at(located: Result<Option<Origin>, StoreError>) {
     STORE.with(|store| store.locate_at(located));
 }
 
-/// What the node does with a request.
+/// The node's reaction to a request.
 #[derive(Clone)]
 enum Reply {
     Answer(String),
@@ -162,7 +162,7 @@ async fn pass(time: Duration) {
     tokio::time::advance(time).await;
 }
 
-/// What someone who asks would read.
+/// The text that a client would read.
 fn said(outcome: Outcome) -> String {
     match outcome {
         Ok(Answer::Playlist(text)) => {

@@ -38,10 +38,10 @@ const HELD_MAX: usize = 4096;
 /// A node holds a request for so long, and this is a little more.
 const HELD_HEAD_TIMEOUT: Duration = Duration::from_secs(32);
 
-/// How long a request waits for its turn.
+/// Maximum time that a request waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the registry may take to name the node.
+/// Time that the registry may take to name the node.
 pub(super) const LOCATE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// With a node that had the room a moment ago, a slow registry is not what viewers wait for.
@@ -49,7 +49,7 @@ const RELOCATE_TIMEOUT: Duration = Duration::from_millis(300);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a connection is kept for the next request: less than a node keeps one, or requests would be lost to
+/// Time that a connection is kept for the next request: less than a node keeps one, or requests would be lost to
 /// connections that are just being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -77,13 +77,13 @@ pub(super) struct Upstream {
     held_turns: Semaphore,
 }
 
-/// What a node answered.
+/// A node's answer.
 pub(super) struct Asked {
     pub answer: Answer,
     has_left: bool,
 }
 
-/// How a request ended.
+/// The outcome of a request.
 pub(super) struct FetchResult {
     pub outcome: Outcome,
     /// The room's publisher is not on the node that was asked.
@@ -255,8 +255,8 @@ impl FetchResult {
         Self { outcome, has_left: false, origin: None }
     }
 
-    /// Whether the registry has to be asked anew before this is final. A room whose publisher left is likely to be on
-    /// another node in the next moment, and players have to see it there as soon as anybody does.
+    /// Returns whether the registry has to be asked anew before this is final. A room whose publisher left is likely to
+    /// be on another node a moment later, and players on all nodes have to see it there at the same time.
     fn is_doubtful(&self, resource: &HlsResource) -> bool {
         match (resource, &self.outcome) {
             (HlsResource::Playlist { .. }, Ok(Answer::Here { .. } | Answer::Past)) => true,

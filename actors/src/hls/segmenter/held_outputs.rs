@@ -11,7 +11,7 @@ const HELD_MAX: usize = 64;
 /// A segment or part with the date of its first frame, in milliseconds since 1970, UTC.
 pub(super) type DatedOutput = (Output, u64);
 
-/// What waits, and the numbers that came with the publisher's claim.
+/// The outputs that wait, and the numbers that came with the publisher's claim.
 pub(super) struct HeldOutputs {
     pub reserve: NumberReserve,
     pub outputs: Vec<DatedOutput>,

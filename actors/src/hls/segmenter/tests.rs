@@ -24,7 +24,7 @@ struct Bench {
     hls: HlsSessions,
     stream: StreamHandle,
     segmenter: Recipient<StreamEvent>,
-    /// What the next publisher's claim comes with.
+    /// The numbers that the next publisher's claim comes with.
     reserve: NumberReserve,
     batcher: Batcher,
     _publication: Publication,
@@ -71,7 +71,7 @@ impl Bench {
         self.send([samples::video_header()]).await;
     }
 
-    /// Pictures, 25 a second, a keyframe each second.
+    /// Video at 25 frames a second, a keyframe each second.
     async fn pictures(&mut self, count: u32) {
         let picture = |at: u32| match at % 25 {
             0 => samples::keyframe(at * 40),
@@ -122,7 +122,7 @@ async fn text(session: &HlsSession) -> String {
     }
 }
 
-/// A picture with one NAL unit, as the container wants it.
+/// A frame with one NAL unit, as the container requires it.
 fn readable(frame: Frame) -> Frame {
     let mut payload = frame.payload[..5].to_vec();
     let unit_type = if payload[0] == 0x17 { 0x65 } else { 0x41 };

@@ -1,4 +1,4 @@
-//! What a session has: its playlist, its segments, and the numbers that it may use.
+//! The state of a session: its playlist, its segments, and the numbers that it may use.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,7 +21,7 @@ use super::super::{
 };
 use crate::cluster::registry::numbers::NumberReserve;
 
-/// What changes as segments come.
+/// The part that changes as segments come.
 #[derive(Debug)]
 pub(super) struct SessionState {
     pub(super) shape: SessionShape,
@@ -35,7 +35,7 @@ pub(super) struct SessionState {
     pub(super) segments: BTreeMap<u64, Arc<StoredSegment>>,
     /// By the number of the first segment that needs it; as many as segments that are kept need.
     pub(super) inits: BTreeMap<u64, Arc<StoredSegment>>,
-    /// What the newest segment or part needs.
+    /// The init section that the newest segment or part needs.
     pub(super) init: Option<Arc<InitSection>>,
     /// Parts of the segment that comes next.
     pub(super) open_parts: Vec<Arc<StoredSegment>>,
@@ -48,10 +48,10 @@ pub(super) struct Numbered {
     pub(super) reserve: NumberReserve,
 }
 
-/// What does not depend on the publisher.
+/// The settings that do not depend on the publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::hls) struct SessionShape {
-    /// How many segments are listed.
+    /// Number of segments in a playlist.
     pub window: usize,
     /// The segmenter's target, in milliseconds.
     pub target_ms: u32,
@@ -65,19 +65,19 @@ pub(in crate::hls) struct SessionShape {
     pub above: HlsNumbers,
 }
 
-/// Where a session is between its first publisher and its end.
+/// The stage of a session between its first publisher and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Live,
     /// The publisher left. It may come back, here or through another node.
     Vacant,
-    /// The room was on another node since. Segments stay for those who still want them.
+    /// The room was on another node since. Segments stay for players that still ask for them.
     Past,
     Ended,
     Gone,
 }
 
-/// What a new segment brought about.
+/// The effects of a new segment.
 #[derive(Debug)]
 pub(in crate::hls) struct Change {
     pub published: Arc<StoredSegment>,
@@ -178,7 +178,7 @@ impl SessionState {
         self.open_parts.push(Arc::new(StoredSegment::new(name.with(Piece::Part(index)), bytes)));
     }
 
-    /// What the playlist says of the next segment, with the number of the section that it needs.
+    /// Returns the playlist's data about the next segment, with the number of the init section that it needs.
     fn open_info(&mut self, head: SegmentHead, program_date_time_ms: u64) -> OpenInfo {
         let SegmentHead { discontinuity, independent, init, .. } = head;
         let name = self.numbered.as_ref().map(|numbered| numbered.playlist.next_name());

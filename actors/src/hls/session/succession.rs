@@ -19,10 +19,10 @@ use crate::{
     hls::{stored_segment::StoredSegment, window::SessionWindow},
 };
 
-/// How long a window is waited for whose publisher is about to leave: its last segment belongs to it.
+/// Time that a request for a window waits for the publisher to leave: its last segment belongs to the window.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a session whose window was given stays wanted: its segments are fetched.
+/// Time that a session whose window was given is kept, because its segments are fetched.
 const GIVEN_FOR: Duration = Duration::from_secs(1);
 
 impl HlsSession {
@@ -57,14 +57,14 @@ impl HlsSession {
         }
     }
 
-    /// Whether another node may still want its window or its segments.
+    /// Returns whether another node may still want its window or its segments.
     pub(in crate::hls) fn is_to_be_given(&self) -> bool {
         let state = self.state();
         let is_left = matches!(state.phase, Phase::Vacant | Phase::Past) && !state.segments.is_empty();
         is_left && state.given.is_none_or(|given| given.elapsed() < GIVEN_FOR)
     }
 
-    /// Whether it has no numbers yet.
+    /// Returns whether it has no numbers yet.
     pub(in crate::hls) fn is_new(&self) -> bool {
         self.state().numbered.is_none()
     }

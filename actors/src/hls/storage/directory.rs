@@ -124,7 +124,7 @@ impl Directory {
     }
 }
 
-/// What can be read of a directory.
+/// Returns the readable entries of a directory.
 fn entries(path: &Path) -> impl Iterator<Item = fs::DirEntry> {
     fs::read_dir(path).into_iter().flatten().filter_map(Result::ok)
 }

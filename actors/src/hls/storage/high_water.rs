@@ -34,7 +34,7 @@ impl HighWater {
             return;
         }
         let mark = next_sequence.saturating_add(STEP).max(first_sequence_in(&self.path));
-        // What cannot be written is not tried with each segment.
+        // A mark that cannot be written is not tried again with each segment.
         self.written = mark;
         if let Err(error) = self.write(mark) {
             debug!(path:% = self.path.display(), reason:% = error; "the numbers of segments could not be kept");

@@ -45,7 +45,7 @@ impl Connection {
         }
     }
 
-    /// Why the connection has to go, if it has to.
+    /// The reason the connection has to go, if it has to.
     fn overdue(&self, now: Instant) -> Option<LeaveReason> {
         let settings = &self.conversation.services.settings;
         let publisher_timeout = settings.publisher_timeout;

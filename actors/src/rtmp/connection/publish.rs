@@ -41,7 +41,7 @@ impl Connection {
         });
     }
 
-    /// How this publisher comes to publish elsewhere.
+    /// Returns the way in which this publisher moves to another node.
     fn relocation(&self) -> Relocation {
         let habit = self.conversation.session.reconnect_habit();
         if habit == ReconnectHabit::OnRequest {
@@ -50,7 +50,7 @@ impl Connection {
         let round_trip = self.conversation.round_trip.duration().min(ROUND_TRIP_MAX);
         let pause = Duration::from_millis(habit.pause_ms());
         if habit == ReconnectHabit::AtTenthMessage {
-            // What it sends meanwhile is late by half a round trip, as the close is.
+            // Media that it sends meanwhile is late by half a round trip, as the close is.
             return Relocation::AtLook { looks_each: ReconnectHabit::LOOKS_EACH, lead: pause + round_trip };
         }
         Relocation::AfterClose(pause + round_trip * ROUND_TRIPS_TO_PUBLISH)

@@ -37,7 +37,7 @@ impl Role {
         matches!(self, Self::Closing { .. })
     }
 
-    /// Why it is not allowed any longer, if it is not.
+    /// The reason it is not allowed any longer, if it is not.
     pub fn cut(&self) -> Option<Cut> {
         match self {
             Self::Publishing(publishing) => publishing.access.as_ref()?.cut(),

@@ -16,7 +16,8 @@ use crate::{
     stream::{ingest::Ingest, succession::Succession},
 };
 
-/// How long the new publisher's first keyframe waits for the last frames of the old publication, which come over two nodes.
+/// Time that the new publisher's first keyframe waits for the last frames of the old publication, which come over two
+/// nodes.
 const LAST_FRAMES_WAIT: Duration = Duration::from_millis(100);
 
 impl StreamActor {

@@ -19,11 +19,12 @@ use crate::{
 /// Time that audio waits for a video frame to be sent with, when media is flushed with every frame.
 pub(super) const AUDIO_WAIT: Duration = Duration::from_millis(100);
 
-/// Pictures do not come to the millisecond: one that comes in the last tenth of an interval ends it, up to so long before.
+/// Video frames do not arrive to the millisecond: one that comes in the last tenth of an interval ends it, up to this
+/// long before.
 const EARLY_PICTURE_MAX: Duration = Duration::from_millis(10);
 
-/// How long a publisher's first frames wait for a track that was announced. Most encoders send all tracks within 100 ms, and
-/// some send one of them up to 1.5 s late. A microphone that is off never sends anything.
+/// Time that a publisher's first frames wait for a track that was announced. Most encoders send all tracks within 100
+/// ms, and some send one of them up to 1.5 s late. A microphone that is off never sends anything.
 const OPENING_WAIT: Duration = Duration::from_secs(2);
 
 /// Time after its end at which an interval is closed without the video frame that might have closed it.

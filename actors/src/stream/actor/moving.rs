@@ -43,8 +43,8 @@ impl StreamActor {
         self.clock.now_ms().cast_signed()
     }
 
-    /// How long to keep a publisher so that it is back just before one of its keyframes; nothing if that is unknown, or
-    /// too long. One that is asked to leave has all the time.
+    /// Returns the time to keep a publisher so that it is back just before one of its keyframes; zero if that is
+    /// unknown, or too long. A publisher that is asked to leave may stay until the deadline.
     fn wait_for_moment(&self, relocation: Relocation, deadline: Instant) -> Duration {
         let lead_ms = |lead| whole_ms(lead).cast_signed();
         let (rhythm, now_ms) = (&self.rhythm, self.now_ms());

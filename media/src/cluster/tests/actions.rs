@@ -1,4 +1,4 @@
-//! What happens in the world, and what its nodes ask the table for.
+//! Events of the world, and requests of its nodes to the table.
 
 use super::*;
 

@@ -1,9 +1,9 @@
-//! What holds at each moment, and what in the end.
+//! Invariants that hold at each moment, and at the end.
 
 use super::*;
 
 impl World {
-    /// What each viewer elsewhere sees: it follows the newest owner, and its time never goes back.
+    /// Moves each viewer on another node: it follows the newest owner, and its time never goes back.
     pub(super) fn watch(&mut self) {
         for index in 0..ROOMS.len() {
             let room = room(index);
@@ -37,8 +37,8 @@ impl World {
         }
     }
 
-    /// Whether a node knows that it owns the room: its lease lasts by its own clock, and did so when the table was replaced,
-    /// it has reached the table since, and if it had lost its lease, it has renewed its claims since.
+    /// Returns whether a node knows that it owns the room: its lease lasts by its own clock, and did so when the table
+    /// was replaced, it has reached the table since, and if it had lost its lease, it has renewed its claims since.
     pub(super) fn is_sure_of(&self, node: &Node, room: &RoomName) -> bool {
         let is_undoubted = node.claims.get(room).is_some_and(|own| !own.is_doubtful && !own.is_offered);
         let has_reached = node.node_lease.table() == TableId(self.memory) && !node.must_return;
@@ -77,14 +77,14 @@ impl World {
         }
         for (room, holder, _) in self.table.rooms() {
             let owner = self.nodes.iter().find(|node| node.process == holder.process);
-            // A room of a process that is gone is anyone's.
+            // A room of a process that has ended is free.
             let is_known =
                 owner.is_none_or(|node| node.claims.get(room).is_some_and(|own| own.epoch == holder.epoch));
             assert!(is_known, "{room} is held by a node that does not know it");
         }
     }
 
-    /// All nodes crash. When their leases have lapsed, and what they offered, anyone may have any room.
+    /// All nodes crash. When their leases and offers have lapsed, any node may have any room.
     pub(super) fn check_rooms_become_free(&mut self) {
         self.now_ms += LEASE_TTL_MS.max(HANDOVER_MS);
         self.nodes[0] = self.start(0);

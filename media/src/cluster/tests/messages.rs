@@ -101,7 +101,7 @@ impl World {
                     self.renew_claims(index);
                 }
             }
-            // What another table says is not believed before the lease was renewed there.
+            // Answers of another table are not believed before the lease was renewed there.
             (Request::Ticket { room, is_own }, Content::Ticket { epoch, now_ms }) => {
                 if TableId(table) == node.node_lease.table() {
                     let request = node.try_claim(&room, epoch, now_ms);

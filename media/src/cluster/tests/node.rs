@@ -8,7 +8,7 @@ impl Node {
         ClaimRequest { room, process, epoch, valid_until_ms: now_ms + BID_VALID_MS }
     }
 
-    /// What it uses, and as much again as it may before it reports once more.
+    /// The numbers that it uses, and as many again as it may use before it reports once more.
     pub(super) fn used(&self, room: &RoomName) -> NumberUse {
         let session = &self.sessions[room];
         let limit = HlsNumbers { sequence: session.next + RESERVE, discontinuity: 0 };

@@ -2,12 +2,12 @@
 
 use crate::hls::segment::SegmentPart;
 
-/// What a playlist says of parts.
+/// The settings of parts in a playlist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartConfig {
     /// The longest part, in milliseconds.
     pub target_ms: u32,
-    /// How far behind the end of the playlist players stay, in milliseconds (PART-HOLD-BACK).
+    /// Distance of players to the end of the playlist, in milliseconds (PART-HOLD-BACK).
     pub hold_back_ms: u32,
 }
 
@@ -34,7 +34,7 @@ impl PartConfig {
         (u64::from(self.declared_ms()) * Self::LEAST_PERCENT).div_ceil(100)
     }
 
-    /// Whether the frames of a stream make parts that are long enough, by those of a segment.
+    /// Returns whether the frames of a stream make parts that are long enough, by those of a segment.
     pub(super) fn fits(self, parts: &[SegmentPart]) -> bool {
         parts.iter().rev().skip(1).all(|part| part.duration_ms >= self.least_ms())
     }

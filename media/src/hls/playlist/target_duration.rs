@@ -9,11 +9,11 @@ const TOLERANCE_MS: u64 = 50;
 /// A target duration that was raised is lowered when no segment has needed it for so long, in milliseconds of media.
 const CALM_MS: u64 = 60_000;
 
-/// EXT-X-TARGETDURATION, which is decided by the first segment: GOPs that are longer than the target make every segment longer,
-/// and the first one tells. It is the nearest second to that segment and 250 ms more, as it also is what players wait
-/// between two looks at the playlist and a third of what they keep between themselves and the live edge. RFC 8216
-/// (section 6.2.1) forbids to change it and (section 4.3.3.1) forbids longer segments. Should a longer one come later, it
-/// is raised, as players read it anew with every playlist, but refuse or stall on segments beyond it. It is lowered again
+/// EXT-X-TARGETDURATION, which is decided by the first segment: GOPs that are longer than the target make every segment
+/// longer, and the first one shows that. It is the nearest second to that segment and 250 ms more, as it also is the
+/// interval at which players reload the playlist and a third of their distance to the live edge. RFC 8216 (section
+/// 6.2.1) forbids to change it and (section 4.3.3.1) forbids longer segments. Should a longer one come later, it is
+/// raised, as players read it anew with every playlist, but refuse or stall on segments beyond it. It is lowered again
 /// when none has needed it for a minute: every viewer who comes meanwhile starts three target durations behind.
 #[derive(Debug, Default, Clone)]
 pub(super) struct TargetDuration {

@@ -157,7 +157,7 @@ fn with_parts(parts: Option<PartConfig>, open_count: usize) -> Playlist {
 #[test]
 fn requests_are_held_for_what_is_about_to_come_and_for_nothing_else() {
     let (ready, hold, too_far) = (Ok(Reload::Ready), Ok(Reload::Hold), Err(DirectiveError::TooFar));
-    // What is asked for, and the answer while the open segment has two parts, and while it has none.
+    // The request, and the answer while the open segment has two parts, and while it has none.
     let table = [
         ((0, None), ready, ready),
         ((6, Some(3)), ready, ready),

@@ -73,7 +73,7 @@ impl<'a> TextWriter<'a> {
         let _ = write!(self.text, "#EXTINF:{whole_s}.{rest_ms:03},\n{name}\n");
     }
 
-    /// What comes before a segment's first part.
+    /// Writes the tags before a segment's first part.
     fn segment_head(&mut self, info: &OpenInfo) {
         if info.discontinuity {
             self.text.push_str("#EXT-X-DISCONTINUITY\n");

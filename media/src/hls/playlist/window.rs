@@ -36,7 +36,7 @@ pub struct WindowSegment {
     pub parts: Vec<SegmentPart>,
 }
 
-/// Why a playlist does not go on from a window.
+/// The reason a playlist does not go on from a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum WindowError {
     /// It has no segments, or too many.
@@ -85,7 +85,7 @@ impl Playlist {
         })
     }
 
-    /// Whether a segment is listed, or left the playlist and has not [expired](Self::expired).
+    /// Returns whether a segment is listed, or left the playlist and has not [expired](Self::expired).
     pub fn keeps(&self, sequence: u64) -> bool {
         self.segments().any(|info| info.sequence == sequence)
             || self.gone.iter().any(|gone| gone.sequence == sequence)

@@ -6,10 +6,10 @@ use crate::hls::container::Lead;
 /// Timestamps in milliseconds are rounded, so that a GOP of 2 s may be 1,999 ms long.
 const CUT_TOLERANCE_MS: i64 = 50;
 
-/// Why a segment ends.
+/// The reason a segment ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// Where it was meant to.
+    /// At the regular place.
     Regular,
     /// By its age or size, with no keyframe to follow.
     Forced,

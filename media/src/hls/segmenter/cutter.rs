@@ -1,4 +1,4 @@
-//! Where one segment ends and the next begins.
+//! The boundaries between segments.
 //!
 //! While video goes on, segments begin with its keyframes, however far apart those are: players that begin elsewhere fail or
 //! play audio alone. While video has paused, audio goes on in segments of the target's length.
@@ -32,7 +32,7 @@ const PART_TOLERANCE_MS: i64 = 2;
 /// Timestamps that leap further are a discontinuity.
 const LEAP_MAX_MS: i64 = 10_000;
 
-/// How a segment begins.
+/// The beginning of a segment.
 #[derive(Debug, Clone, Copy)]
 struct Beginning {
     lead: Lead,
@@ -55,7 +55,7 @@ pub(super) struct Cutter<C: Container> {
     pauses: Pauses,
     /// When the next frame of video is decoded, if it has come: the one that is being placed, or the one that waits.
     next_video_ms: Option<i64>,
-    /// Where silence ends that stands in for audio.
+    /// The end of the silence that stands in for audio.
     silence: Option<AudioTime>,
     /// The owner or the clock said that the next segment does not continue the last one.
     spliced: bool,
@@ -95,7 +95,7 @@ impl<C: Container> Cutter<C> {
         }
     }
 
-    /// Whether a segment is being filled.
+    /// Returns whether a segment is being filled.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
     }
@@ -114,7 +114,7 @@ impl<C: Container> Cutter<C> {
         }
     }
 
-    /// What was finished, in its order.
+    /// Returns the next finished output, in order.
     pub(super) fn next_output(&mut self) -> Option<Output> {
         self.finished.pop_front()
     }
@@ -138,7 +138,7 @@ impl<C: Container> Cutter<C> {
         }
     }
 
-    /// What comes next does not continue what came.
+    /// Ends the segment: the media that follows does not continue it.
     pub(super) fn splice(&mut self, pauses: Pauses) {
         self.pauses = pauses;
         self.next_video_ms = None;
@@ -320,7 +320,7 @@ impl<C: Container> Cutter<C> {
         i64::try_from(least_ms).unwrap_or(i64::MAX)
     }
 
-    /// Whether audio may come beside video, though there may be none in the part.
+    /// Returns whether audio may come beside video, though there may be none in the part.
     fn expects_audio(&self) -> bool {
         self.audio.is_known() && (!self.pauses.audio_is_missing || self.container.silence().is_some())
     }

@@ -32,7 +32,7 @@ const AAC_48000: &[u8] = &[0xAF, 0, 0x11, 0x90];
 
 type Message = (Track, i64, Bytes);
 
-/// A stream of 25 pictures a second, of which each GOP's first is a keyframe, and AAC.
+/// A stream of 25 video frames a second, of which each GOP's first is a keyframe, and AAC.
 #[derive(Clone, Copy)]
 struct Source {
     start_ms: i64,
@@ -140,7 +140,7 @@ fn ticks(time_ms: i64) -> u64 {
     (time_ms as u64).wrapping_mul(90).wrapping_add(LEAD_TICKS) & ((1 << 33) - 1)
 }
 
-/// How far a time on the wire is from one in milliseconds.
+/// The distance of a time on the wire from one in milliseconds.
 fn off_ticks(wire: u64, time_ms: i64) -> u64 {
     let off = wire.wrapping_sub(ticks(time_ms)) & ((1 << 33) - 1);
     off.min((1 << 33) - off)
@@ -150,7 +150,7 @@ fn of_track(messages: &[Message], track: Track) -> Vec<&Message> {
     messages.iter().filter(|message| message.0 == track).collect()
 }
 
-/// Every picture and every sound of `media` is in the segments, in order, at its time.
+/// Every frame of `media` is in the segments, in order, at its time.
 fn assert_holds(segments: &[Segment], media: &[Message]) {
     let checked = checked(segments);
     let pictures: Vec<_> = checked.iter().flat_map(|segment| &segment.video).collect();
@@ -174,7 +174,7 @@ fn assert_holds(segments: &[Segment], media: &[Message]) {
     assert_eq!(sounds.next(), None);
 }
 
-/// The same, though GOPs are repeated in between. Returns how many pictures were.
+/// The same, though GOPs are repeated in between. Returns the number of repeated video frames.
 fn assert_holds_and_repeats(segments: &[Segment], media: &[Message]) -> usize {
     let checked = checked(segments);
     let mut pictures = checked.iter().flat_map(|segment| &segment.video);

@@ -58,7 +58,7 @@ pub enum TsFrame {
     Audio(AudioFrame),
 }
 
-/// A picture.
+/// A video frame.
 #[derive(Debug, Clone)]
 pub struct VideoFrame {
     unit: AccessUnit,

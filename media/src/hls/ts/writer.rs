@@ -8,8 +8,8 @@ use super::psi::{
 };
 use crate::hls::container::Lead;
 
-/// How much later than on the stream's timeline the transport stream presents and decodes. It leaves the decoder's
-/// buffer time to fill, as the clock references are not moved.
+/// Delay of the transport stream's times behind the stream's timeline. It leaves the decoder's buffer time to fill, as
+/// the clock references are not moved.
 pub const LEAD_MS: i64 = 500;
 
 /// Video that comes less often does not carry the clock often enough, so that packets with nothing else are put in.

@@ -208,7 +208,8 @@ impl Session {
         Err(error)
     }
 
-    /// Refuses a command. What runs or is being decided goes on; a client that was not even connected has lost its way.
+    /// Refuses a command. A publish or play that runs or is being decided continues; a client that was not even
+    /// connected is disconnected.
     fn out_of_order(&mut self, command: &'static str, transaction: f64) -> Result<(), SessionError> {
         let error = SessionError::OutOfOrder { command, phase: self.phase };
         self.output.command_error(transaction, "NetConnection.Call.Failed", &error.to_string());

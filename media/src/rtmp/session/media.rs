@@ -8,7 +8,7 @@ use crate::{
     stream::frame::{Frame, Track},
 };
 
-/// The AMF0 strings with which an encoder tells the server to set, or to forget, the metadata of its stream.
+/// The AMF0 strings with which an encoder sets or clears the metadata of its stream.
 const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0D@setDataFrame";
 const CLEAR_DATA_FRAME: &[u8] = b"\x02\x00\x0F@clearDataFrame";
 

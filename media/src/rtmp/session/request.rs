@@ -43,7 +43,7 @@ pub(super) enum App {
     Other(String),
 }
 
-/// Why a publish or play names no room.
+/// The reason a publish or play names no room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NotARoom {
     /// The app is another one, of this name.

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::{codec::aac::AacConfigError, flv::audio::AudioCodec};
 
-/// Why viewers get no audio of a stream that has some.
+/// The reason viewers get no audio of a stream that has some.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NoAudio {
     /// It is neither Opus nor AAC.

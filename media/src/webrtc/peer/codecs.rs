@@ -11,8 +11,8 @@ use str0m::{
 
 use crate::webrtc::packetizer::{MediaProfile, VideoProfile};
 
-/// How often sender reports go out. Players keep audio and video together by them, and the library's 5 s left them a fifth of a
-/// second apart for that long.
+/// Interval of sender reports. Players keep audio and video together by them, and the library's 5 s left them a fifth
+/// of a second apart for that long.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The profiles of H.264 that browsers offer with packetization mode 1, with payload types for each and its

@@ -217,7 +217,7 @@ proptest! {
         let _ = peer.wake(now, |_, _| {});
     }
 
-    /// What a viewer who is connected sends gets further than bytes by chance.
+    /// Packets of a connected viewer get further than random bytes.
     #[test]
     fn damaged_datagrams_of_a_viewer_are_survived(
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..20),

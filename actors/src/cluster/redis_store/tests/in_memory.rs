@@ -32,7 +32,7 @@ struct Step {
     used: NumberUse,
 }
 
-/// What is a mere copy of the table is lost now and then, which changes nothing.
+/// The copies of the table are lost now and then, which changes nothing.
 #[actix_rt::test]
 async fn redis_follows_the_rules_of_the_table() {
     let redis = Redis::start().await;
@@ -193,7 +193,7 @@ impl Tables {
         query::<i64>(&self.store, &format!("DEL {copy}")).await;
     }
 
-    /// Claims, and those who used numbers, are the same in both.
+    /// Claims, and the holders of numbers, are the same in both.
     async fn check_holders(&self, step: &Step) {
         let (table, name) = (&self.store.0.table, &step.request.room);
         let traced = self.run(async |link| table.trace(link, name).await).await;

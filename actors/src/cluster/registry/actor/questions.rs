@@ -12,7 +12,7 @@ use crate::cluster::{
 };
 
 impl RegistryActor {
-    /// Where a room is and was.
+    /// The present and the past holder of a room.
     fn trace(
         &mut self,
         room: RoomName,

@@ -28,7 +28,7 @@ fn video_has_no_holes() {
                 let case = format!("{from_ms} to {to_ms} in {part_ms:?}: {at} + {duration}, {next}");
                 assert!(next >= at, "{case}");
                 assert!(at + duration + TICKS_A_MS >= next, "a hole: {case}");
-                // What was written in advance is too long when video comes back; nothing else is.
+                // Media that was written in advance is too long when video comes back; nothing else is.
                 assert!(next == back || at + duration <= next + TICKS_A_MS, "{case}");
             }
             let last = samples.last().map_or(0, |(at, duration)| at + duration);

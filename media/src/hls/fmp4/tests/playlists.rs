@@ -177,7 +177,7 @@ fn with_another_header_on_the_way() {
         b"\x17\0\0\0\0\x01\x64\x00\x1F\xFF\xE1\x00\x04\x67\x64\x00\x28\x01\x00\x03\x68\xEB\xE3";
     let at = messages.iter().position(|(track, time_ms, _)| *track == Track::Video && *time_ms >= 15_100);
     messages.insert(at.unwrap(), (Track::Video, 15_100, Bytes::from_static(other)));
-    // What comes behind a header needs a keyframe.
+    // Frames behind a header need a keyframe.
     let playlists = linted(&messages, &[]);
     let inits = |playlist: &PartPlaylist| {
         playlist

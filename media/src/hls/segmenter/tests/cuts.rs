@@ -1,4 +1,4 @@
-//! Where segments are cut, and what is in them.
+//! The places at which segments are cut, and their content.
 
 use super::*;
 
