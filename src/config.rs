@@ -124,7 +124,9 @@ impl Config {
         let metrics = metrics.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
         let tls = self.tls.checked();
         let tls = tls.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
-        Ok(Self { access, metrics, tls, ..self })
+        let webrtc = self.webrtc.checked();
+        let webrtc = webrtc.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
+        Ok(Self { access, metrics, tls, webrtc, ..self })
     }
 
     /// Does the task that the command line names in place of serving. Returns the text to print.

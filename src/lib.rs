@@ -249,7 +249,7 @@ impl Node {
         let Some((socket, listener)) = sockets else { return Ok(None) };
         let webrtc = WebRtc::start(config.webrtc.settings(), socket, listener)?;
         let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper().clone());
-        let ice_servers = config.webrtc.rtc_ice_servers.clone().unwrap_or_default();
+        let ice_servers = config.webrtc.ice_servers();
         let (node, registry) = (self.place.node_id.clone(), self.place.registry.clone());
         Ok(Some(Whep { webrtc, directory, gatekeeper, ice_servers, node, registry }))
     }

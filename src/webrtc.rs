@@ -3,6 +3,7 @@
 mod ice_servers;
 
 use std::{
+    convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket},
 };
@@ -12,7 +13,10 @@ use log::warn;
 use synctv_actors::webrtc::{Hosts, WebRtcSettings};
 
 pub use self::ice_servers::IceServers;
-use crate::run_error::RunError;
+use crate::{
+    access::{Checked, complain, good},
+    run_error::RunError,
+};
 
 /// The address if none is set.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 8189));
@@ -45,8 +49,8 @@ pub struct WebRtcArgs {
 
     /// STUN and TURN servers for WebRTC viewers, separated by commas: stun:HOST:PORT, turn:USER:PASSWORD@HOST:PORT
     /// [default: none]
-    #[arg(long, env, hide_env_values = true)]
-    pub rtc_ice_servers: Option<IceServers>,
+    #[arg(long, env, hide_env_values = true, value_parser = parse_ice_servers)]
+    pub rtc_ice_servers: Option<Checked<IceServers>>,
 
     /// Rate of AAC in stereo that becomes Opus for WebRTC viewers, in kbit/s; mono gets two thirds
     #[arg(long, env, default_value_t = 96, value_parser = value_parser!(u16).range(24..=256))]
@@ -63,6 +67,17 @@ pub enum RtcAddr {
 }
 
 impl WebRtcArgs {
+    /// Refuses bad servers here: an error of the parser would repeat the value, which may hold a password.
+    pub fn checked(self) -> Result<Self, String> {
+        complain("RTC_ICE_SERVERS", self.rtc_ice_servers.as_ref())?;
+        Ok(self)
+    }
+
+    /// Returns the servers that answers to offers name.
+    pub(crate) fn ice_servers(&self) -> IceServers {
+        good(self.rtc_ice_servers.as_ref()).unwrap_or_default()
+    }
+
     /// Opens the port for UDP and TCP, unless WebRTC is off. Several nodes on one host are no reason not to start: the default
     /// address is for the first of them.
     pub(crate) fn bind(&self) -> Result<Option<(UdpSocket, TcpListener)>, RunError> {
@@ -94,6 +109,10 @@ impl WebRtcArgs {
             audio_kbps: self.rtc_audio_kbps,
         }
     }
+}
+
+fn parse_ice_servers(text: &str) -> Result<Checked<IceServers>, Infallible> {
+    Ok(text.parse())
 }
 
 /// Binds one port for both. If the system chooses it, it chooses one that UDP has free, which TCP may not have.

@@ -65,8 +65,15 @@ fn nothing_is_logged_of_what_was_presented() {
 
 #[test]
 fn settings_are_not_in_the_help_or_in_errors() {
-    let secrets =
-        ["TOKEN_SECRET", "ADMIN_TOKEN", "CLUSTER_SECRET", "TOKEN_JWKS_URL", "AUTH_URL", "EVENTS_URL"];
+    let secrets = [
+        "TOKEN_SECRET",
+        "ADMIN_TOKEN",
+        "CLUSTER_SECRET",
+        "TOKEN_JWKS_URL",
+        "AUTH_URL",
+        "EVENTS_URL",
+        "RTC_ICE_SERVERS",
+    ];
     let mut help = program();
     help.arg("--help").envs(secrets.map(|name| (name, "a-value-of-mine")));
     let ended = run_to_end(help);
