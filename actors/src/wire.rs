@@ -204,7 +204,7 @@ impl Wire {
         }
     }
 
-    /// Returns whether something that was written waits, and the peer has accepted nothing of it for this long.
+    /// Returns whether written data waits, and the peer has accepted none of it for this long.
     pub fn is_stalled(&self, stall_max: Duration, now: Instant) -> bool {
         match self {
             Self::Plain(_) => false,

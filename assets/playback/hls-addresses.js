@@ -3,7 +3,7 @@
 /** The answer for codecs that the container of a playlist does not carry. */
 export const CANNOT_CARRY = 415;
 
-/** Answers to viewers without a valid token, and to those who ask too often: another playlist gets the same. */
+/** Answers to viewers without a valid token, and to clients that ask too often: another playlist gets the same. */
 const OF_ANY_PLAYLIST = [401, 403, 429];
 
 /**

@@ -1,4 +1,4 @@
-// What an offer of a browser leaves out.
+// Parts that a browser's own offer lacks.
 
 /**
  * Returns an offer that asks for Opus in stereo (RFC 7587, section 6.1). Chromium can play it and does not ask: both channels

@@ -189,7 +189,7 @@ impl TlsWire {
         self.unsent.is_empty()
     }
 
-    /// Returns `true` if ciphertext waits and the peer has accepted nothing of it for this long.
+    /// Returns whether ciphertext waits, and the peer has accepted none of it for this long.
     pub(crate) fn is_stalled(&self, stall_max: Duration, now: Instant) -> bool {
         self.blocked_since.is_some_and(|since| now.saturating_duration_since(since) >= stall_max)
     }

@@ -28,7 +28,7 @@ impl TcpWriter {
         Arc::ptr_eq(&self.stream, stream)
     }
 
-    /// Sends a packet, or nothing of it.
+    /// Sends a packet whole, or not at all. The rest of one that was sent in part is kept: gaps break the framing.
     pub fn send(&mut self, packet: &[u8]) -> io::Result<()> {
         let length = length_of(packet).ok_or(io::ErrorKind::InvalidInput)?;
         self.send_rest()?;

@@ -85,7 +85,7 @@ enum Event {
         room: usize,
         count: u64,
     },
-    /// A node goes on with the playlist of the one that had the room before.
+    /// A node continues the playlist of the node that had the room before.
     TakeWindow {
         node: usize,
         room: usize,

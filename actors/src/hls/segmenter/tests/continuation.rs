@@ -46,7 +46,7 @@ fn bytes(hls: &HlsSessions, room: &RoomName, name: SegmentName) -> Option<Bytes>
     hls.piece(&to_play(room.clone()), name)?.segment().bytes()
 }
 
-/// The node that had the room, whose publisher has sent this much and left, and the one that gets it.
+/// The former node of a room, whose publisher sent this much and left, and the node that takes the room over.
 async fn moved(pictures: u32) -> (Bench, Bench, watch::Sender<bool>) {
     let mut before = Bench::start(HlsMode::Always, true).await;
     before.publisher_comes().await;
