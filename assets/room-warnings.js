@@ -43,7 +43,7 @@ export function warningsOf(room, { hasWebRtc }) {
   const warnings = [];
   const interval = room.keyframe_interval_ms ?? 0;
   if (room.lacks_keyframes) {
-    warnings.push("no keyframes: viewers who join see a broken picture at first");
+    warnings.push("no keyframes: viewers who join see broken video at first");
   } else if (interval > KEYFRAME_INTERVAL_MAX_MS) {
     warnings.push(`keyframe every ${seconds(interval)}: viewers join up to ${seconds(interval)} behind`);
   }

@@ -139,7 +139,7 @@ impl ProbeHandle {
     }
 
     pub async fn next(&mut self) -> Got {
-        self.got.recv().await.expect("the probe is gone")
+        self.got.recv().await.expect("the probe has ended")
     }
 
     pub fn try_next(&mut self) -> Option<Got> {

@@ -407,7 +407,7 @@ mod tests {
     #[actix_rt::test]
     async fn what_a_full_socket_does_not_take_follows_when_it_does() {
         let (mut socket, mut viewer) = flowing().await;
-        let (sender, told) = mpsc::channel();
+        let (sender, wakes) = mpsc::channel();
         for (batches, count) in [(many_batches(), 40), (one_batch(), 1)] {
             assert_eq!(batches.len(), count);
             let expected: Vec<u8> = batches.iter().flat_map(|batch| batch.flv.to_vec()).collect();
@@ -417,7 +417,7 @@ mod tests {
                 while !socket.is_empty() {
                     let sender = sender.clone();
                     socket.notify_writable(move || move || sender.send(()).unwrap());
-                    assert!(is_told(&told, PATIENCE).await, "the socket takes more");
+                    assert!(is_woken(&wakes, PATIENCE).await, "the socket takes more");
                     socket.resume(now()).unwrap();
                 }
             };
@@ -427,28 +427,28 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn nobody_is_told_before_a_full_socket_takes_more() {
+    async fn no_viewer_is_woken_before_a_full_socket_takes_more() {
         let (mut socket, mut viewer) = flowing().await;
         let before_bytes = socket.sent_bytes();
         socket.send(&one_batch(), &LIMITS, now()).unwrap();
-        let (sender, told) = mpsc::channel();
+        let (sender, wakes) = mpsc::channel();
         loop {
             let sender = sender.clone();
             socket.notify_writable(move || move || sender.send(()).unwrap());
             // The kernel may find some more room at first.
-            if !is_told(&told, Duration::from_millis(50)).await {
+            if !is_woken(&wakes, Duration::from_millis(50)).await {
                 break;
             }
             socket.resume(now()).unwrap();
         }
         receive(&mut viewer, (socket.sent_bytes() - before_bytes) as usize).await;
-        assert!(is_told(&told, PATIENCE).await);
+        assert!(is_woken(&wakes, PATIENCE).await);
     }
 
     /// Returns `true` if the waker is called within the time.
-    async fn is_told(told: &mpsc::Receiver<()>, patience: Duration) -> bool {
+    async fn is_woken(wakes: &mpsc::Receiver<()>, patience: Duration) -> bool {
         let telling = async {
-            while told.try_recv().is_err() {
+            while wakes.try_recv().is_err() {
                 sleep(Duration::from_millis(1)).await;
             }
         };

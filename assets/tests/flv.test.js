@@ -258,7 +258,7 @@ test("the end of the response is the end of the stream", async () => {
 
 test("a refusal is reported in the server's words", async () => {
   for (const [body, text] of [
-    ['{"error":"room_not_live","message":"nobody publishes r"}', "nobody publishes r"],
+    ['{"error":"room_not_live","message":"room r has no publisher"}', "room r has no publisher"],
     ["<html>", "the server answered 503"],
   ]) {
     host.reports.length = 0;

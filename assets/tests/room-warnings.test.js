@@ -37,7 +37,7 @@ test("a room that is well has no warnings", () => assert.deepEqual(warningsOf(WE
 
 for (const [name, change, warning] of [
   ["rare keyframes", { keyframe_interval_ms: 8333 }, "keyframe every 8.3 s: viewers join up to 8.3 s behind"],
-  ["no keyframes", { lacks_keyframes: true, keyframe_interval_ms: 9000 }, "no keyframes: viewers who join see a broken picture at first"],
+  ["no keyframes", { lacks_keyframes: true, keyframe_interval_ms: 9000 }, "no keyframes: viewers who join see broken video at first"],
   ["missing frames", { charts: { ...WELL.charts, frame_rate: [30, 19.2] } }, "publisher sends 19 of 30 frames a second"],
   ["audio ahead", { video_after_audio_ms: -900 }, "audio and video are 900 ms apart: players wait for the later one"],
   ["B-frames that others depend on", webrtc("refused", "b_frames"), "B-frames: WebRTC viewers cannot watch"],

@@ -137,7 +137,7 @@ async fn show(args: &Args, directory: &Path, cluster: &mut Cluster) -> Result<()
     tokio::select! {
         never = publisher::run(&servers, &app, ROOM, |at, attempt| progress.publisher(at, attempt)) => match never {},
         error = first_to_end(redis, [near, far]) => Err(error),
-        told = async {
+        done = async {
             let Some(kill_after) = args.kill_after else { return Err(owner.process.ended().await) };
             let viewer = Viewer::join(http, ROOM).await?;
             let outage = outage::cause(owner, viewer, kill_after, &progress).await?;
@@ -146,7 +146,7 @@ async fn show(args: &Args, directory: &Path, cluster: &mut Cluster) -> Result<()
                 future::pending::<()>().await;
             }
             Ok(())
-        } => told,
+        } => done,
     }
 }
 

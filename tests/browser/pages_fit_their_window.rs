@@ -23,7 +23,7 @@ fn nothing_sticks_out() {
     browser.until("document.getElementById('stage').dataset.state === 'playing' && video.currentTime > 1");
     browser.until("text('facts').includes('1 viewer')");
     take(&browser, "watch");
-    browser.open(&server.url("/watch/nobody"));
+    browser.open(&server.url("/watch/absent"));
     browser.until("text('message') === 'This room is not live yet'");
     take(&browser, "waiting");
     browser.assert_quiet();

@@ -76,7 +76,7 @@ fn a_room_with_b_frames_goes_on_over_http_flv_and_says_why() {
 fn without_webrtc_on_the_server_the_choice_says_so() {
     let browser = Browser::start();
     let server = TestServer::start(&[]);
-    browser.open(&server.url("/watch/nobody"));
+    browser.open(&server.url("/watch/absent"));
     browser.until("document.querySelector('[value=webrtc]').disabled");
     let reason = browser.run("return document.querySelector('[value=webrtc]').parentElement.title");
     assert_eq!(reason, "This server has no WebRTC");

@@ -62,7 +62,7 @@ fn while_redis_is_away_what_was_watched_goes_on_and_what_is_unknown_is_not_calle
     let [origin, edge, other] = ["n1", "n2", "n3"].map(|id| HlsNode::start(id, &redis));
     let _live = publish(&origin.server);
     poll_until("the playlist", || with_segments(&edge.playlist()).cloned());
-    assert_eq!(other.server.hls().get("/live/nobodys/index.m3u8").status, 404);
+    assert_eq!(other.server.hls().get("/live/absent/index.m3u8").status, 404);
     redis.kill();
     for node in [&edge, &origin] {
         let playlist = node.playlist();

@@ -13,7 +13,7 @@ mod passwords_are_not_shown;
 mod publishers_move_before_their_keyframes;
 mod publishers_move_without_a_gap;
 mod redis_is_shared_with_others;
-mod redis_loses_what_it_was_told;
+mod redis_loses_its_data;
 mod rooms_are_claimed_once;
 mod rooms_are_kept_for_their_publishers;
 mod rooms_are_pulled_once;

@@ -40,7 +40,7 @@ fn on_demand_the_first_request_begins_it() {
     let server = TestServer::with_hls(&["--hls", "on-demand"]);
     let answer = ask_while_publishing(&server, || server.hls().get("/live/r/index.m3u8"));
     assert_eq!(answer.status, 200);
-    assert_eq!(server.hls().get("/live/nobody/index.m3u8").status, 404);
+    assert_eq!(server.hls().get("/live/absent/index.m3u8").status, 404);
 }
 
 /// A sequence header and a first frame are answered with this.

@@ -105,10 +105,10 @@ fn a_connection_serves_one_request_after_the_other() {
 fn errors_are_json() {
     let (server, _) = server_with_segments();
     for (method, path, status, word) in [
-        ("GET", "/live/nobody/index.m3u8", 404, "room_not_live"),
-        ("GET", "/live/nobody.m3u8", 404, "room_not_live"),
+        ("GET", "/live/absent/index.m3u8", 404, "room_not_live"),
+        ("GET", "/live/absent.m3u8", 404, "room_not_live"),
         ("GET", "/live/r/seg-1.ts", 404, "no_such_segment"),
-        ("GET", "/live/nobody/seg-1.ts", 404, "no_such_segment"),
+        ("GET", "/live/absent/seg-1.ts", 404, "no_such_segment"),
         ("GET", "/live/r/@lock", 404, "not_found"),
         ("GET", "/other/r.m3u8", 404, "not_found"),
         ("GET", "/", 404, "not_found"),

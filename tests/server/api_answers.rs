@@ -136,12 +136,12 @@ fn a_room_whose_publisher_left_is_interrupted() {
 #[test]
 fn what_is_not_there_is_an_error_in_the_same_form() {
     let server = TestServer::start(&[]);
-    assert_eq!(answer(&server, "/api/v1/streams/nobody", 404, "Error")["error"], "room_not_live");
+    assert_eq!(answer(&server, "/api/v1/streams/absent", 404, "Error")["error"], "room_not_live");
     assert_eq!(answer(&server, "/api/v1/streams/a%20b", 400, "Error")["error"], "bad_room_name");
     assert_eq!(answer(&server, "/api/v1/streams?room=a/b", 400, "Error")["error"], "bad_room_name");
     assert_eq!(answer(&server, "/api/v2/streams", 404, "Error")["error"], "not_found");
     assert_eq!(request(server.http, "DELETE", "/api/v1/streams/r").status, 405);
-    let answer = answer(&server, "/api/v1/streams?room=nobody", 200, "Streams");
+    let answer = answer(&server, "/api/v1/streams?room=absent", 200, "Streams");
     assert_eq!(answer["streams"], json!([]), "absence is no error to who asks for a list");
 }
 

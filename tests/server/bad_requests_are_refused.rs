@@ -86,7 +86,7 @@ fn bad_room_names_are_refused_with_what_is_wrong() {
 #[test]
 fn a_room_without_a_publisher_is_not_found() {
     let server = TestServer::start(&[]);
-    let refused = refused(&server, Client::player("live", "nobody"));
+    let refused = refused(&server, Client::player("live", "absent"));
     assert_eq!(refused.code, "NetStream.Play.StreamNotFound");
-    assert!(refused.description.contains("nobody"), "{refused:?}");
+    assert!(refused.description.contains("absent"), "{refused:?}");
 }

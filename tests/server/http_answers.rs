@@ -54,7 +54,7 @@ fn a_live_room_has_two_paths_and_takes_a_query() {
 #[test]
 fn a_room_that_is_not_live_is_404_at_once() {
     let (server, _publisher) = live();
-    for path in ["/nobody.flv", "/live/nobody.flv", "/R.flv"] {
+    for path in ["/absent.flv", "/live/absent.flv", "/R.flv"] {
         assert_error(&request(server.http, "GET", path), 404, "room_not_live");
     }
 }
@@ -94,7 +94,7 @@ fn head_answers_whether_a_room_is_live() {
     assert_eq!(response.header("cache-control"), "no-store");
     assert_eq!(response.header("access-control-allow-origin"), "*");
     assert_eq!(response.text(), "");
-    assert_eq!(request(server.http, "HEAD", "/nobody.flv").status, 404);
+    assert_eq!(request(server.http, "HEAD", "/absent.flv").status, 404);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn requests_follow_each_other_up_to_live_media() {
     for (method, path, status) in [
         ("GET", "/api/v1/streams", 200),
         ("HEAD", "/", 200),
-        ("GET", "/nobody.flv", 404),
+        ("GET", "/absent.flv", 404),
         ("OPTIONS", "/r.flv", 204),
         ("GET", "/assets/players/mpegts-1.8.2.js", 200),
         ("DELETE", "/r.flv", 405),
@@ -172,7 +172,7 @@ fn a_client_that_says_nothing_more_is_served_until_it_is_gone() {
 #[test]
 fn nothing_more_to_say_does_not_end_other_answers() {
     let (server, _publisher) = live();
-    for path in ["/", "/api/v1/streams", "/healthz", "/nobody.flv"] {
+    for path in ["/", "/api/v1/streams", "/healthz", "/absent.flv"] {
         let mut socket = dial(server.http);
         send(&mut socket, &format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
         socket.shutdown(Shutdown::Write).expect("the sending side can be closed");
@@ -194,7 +194,7 @@ fn the_cookies_of_a_browser_are_no_hindrance() {
         assert_eq!(page.status, 200);
     }
     for header in [cookies(40_000), cookies(300_000), headers(200)] {
-        for path in ["/r.flv", "/nobody.flv", "/"] {
+        for path in ["/r.flv", "/absent.flv", "/"] {
             let refused =
                 exchange(server.http, format!("GET {path} HTTP/1.1\r\nHost: a\r\n{header}\r\n").as_bytes());
             assert_eq!(refused.status, 431, "{path}");

@@ -41,7 +41,7 @@ fn connections_over_both_ports() {
     assert_eq!(refused.code, "NetStream.Play.Failed");
     assert!(refused.description.contains("limit of 2 connections"), "{refused:?}");
     assert_eq!(request(server.http, "GET", "/healthz").status, 200, "it lives");
-    assert_eq!(request(server.http, "GET", "/readyz").status, 503, "but takes nobody");
+    assert_eq!(request(server.http, "GET", "/readyz").status, 503, "but not ready");
     find(&server, "play refused", "limit of 2 connections");
     assert_refused(&server, "httpflv", 2);
 

@@ -24,7 +24,7 @@ fn whole_log() -> Vec<String> {
     server.wait_for_viewer_leaving("r", "http-flv");
     drop(RtmpPeer::play(&server, "r"));
     server.wait_for_viewer_leaving("r", "rtmp");
-    request(server.http, "GET", "/nobody.flv");
+    request(server.http, "GET", "/absent.flv");
     let _ = RtmpPeer::try_publish(&server, "r");
     let _ = RtmpPeer::try_publish(&server, "another");
     let mut nonsense = RawRtmp::dial(&server);

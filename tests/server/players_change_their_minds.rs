@@ -112,7 +112,7 @@ fn a_play_of_a_room_that_is_not_live_does_not_end_the_connection() {
     assert_begins(&mut player);
     player.send(&play("a/b"));
     player.wait_for_status("NetStream.Play.StreamNotFound");
-    player.send(&play("nobody"));
+    player.send(&play("absent"));
     player.wait_for_status("NetStream.Play.StreamNotFound");
     player.send(&play("r"));
     player.wait_for_status("NetStream.Play.Start");

@@ -148,7 +148,7 @@ fn what_cannot_be_upgraded_is_refused_in_words() {
         ("/r.flv", [UPGRADE, KEY, "Sec-WebSocket-Version: 8\r\n"].concat(), 426, "websocket_version"),
         ("/r.flv", [UPGRADE, KEY].concat(), 426, "websocket_version"),
         ("/r.flv", [UPGRADE, version].concat(), 400, "websocket_key"),
-        ("/nobody.flv", [UPGRADE, KEY, version].concat(), 404, "room_not_live"),
+        ("/absent.flv", [UPGRADE, KEY, version].concat(), 404, "room_not_live"),
     ] {
         let refused = exchange(server.http, ask(path, &headers).as_bytes());
         assert_eq!(refused.status, status, "{headers}");

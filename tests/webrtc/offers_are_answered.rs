@@ -70,7 +70,7 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         (response.status, response.json()["error"].as_str().unwrap_or_default().to_owned())
     };
     let is = |status: u16, code: &str| (status, code.to_owned());
-    assert_eq!(refused("/nobody/whep", &[SDP], OFFER), is(404, "room_not_live"));
+    assert_eq!(refused("/absent/whep", &[SDP], OFFER), is(404, "room_not_live"));
     assert_eq!(refused("/a%20b/whep", &[SDP], OFFER), is(400, "bad_room_name"));
     assert_eq!(refused("/r/whep", &[], OFFER), is(415, "content_type"));
     assert_eq!(refused("/r/whep", &[SDP], "hello"), is(400, "bad_offer"));

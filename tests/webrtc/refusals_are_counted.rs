@@ -14,7 +14,7 @@ fn each_reason_has_its_outcome() {
     let post = |path: &str, body: &str| post(server.http, path, &[SDP], body).status;
     assert_eq!(post("/r/whep", "hello"), 400);
     assert_eq!(post("/r/whep", &OFFER.replace("H264", "H266")), 422);
-    assert_eq!(post("/nobody/whep", OFFER), 404);
+    assert_eq!(post("/absent/whep", OFFER), 404);
     assert_eq!((post("/r/whep", OFFER), post("/r/whep", OFFER)), (201, 503));
     let counted = Scrape::of(server.metrics());
     for outcome in ["error", "unplayable", "not_live", "limit"] {

@@ -55,7 +55,7 @@ impl EmbeddedStore {
             }
             ClaimAnswer::Held(holder) => Err(ClaimError::Taken { node: holder.process.node }),
             ClaimAnswer::Late => refused("the claim came too late"),
-            ClaimAnswer::NoLease => refused("this node's lease is gone"),
+            ClaimAnswer::NoLease => refused("this node's lease has expired"),
         }
     }
 

@@ -129,7 +129,7 @@ impl Inner {
         match claimed {
             Ok(Ok(granted)) => Ok(granted),
             Ok(Err(Refusal::Taken { node })) => Err(ClaimError::Taken { node }),
-            Ok(Err(Refusal::LeaseGone)) => Err(unavailable("this node's lease is gone")),
+            Ok(Err(Refusal::LeaseGone)) => Err(unavailable("this node's lease has expired")),
             Ok(Err(Refusal::OtherTable)) => Err(unavailable("Redis was restarted or replaced a moment ago")),
             Ok(Err(Refusal::Late)) => Err(unavailable("Redis is too slow")),
             Err(error) => {

@@ -14,7 +14,7 @@ pub struct DirectoryEnded;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OpenError {
     /// No node publishes the room.
-    #[error("nobody publishes {0}")]
+    #[error("room {0} has no publisher")]
     NotLive(RoomName),
     /// The room is not on this node, and the registry cannot say where it is. Its reason is for the log: it may name
     /// addresses.

@@ -6,7 +6,7 @@ use super::*;
 use crate::testing::{GRACE, ProbeHandle, node, opening, room, settings, to_play, to_publish};
 
 #[actix_rt::test]
-async fn a_room_that_nobody_publishes_is_not_found() {
+async fn a_room_without_a_publisher_is_not_found() {
     let directory = node(settings(), 10);
     assert_eq!(directory.open(&to_play(room("r"))).await.unwrap_err(), OpenError::NotLive(room("r")));
 }

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_may_be_on_a_thread_that_serves_nobody() {
+    fn a_stream_may_be_on_a_thread_without_viewers() {
         let load = |of_room, total| Load { of_room, total, has_stream: false };
         assert_eq!(place(&[load(0, 9), load(0, 4)]), Some(1));
         assert_eq!(place(&[load(1, 9), load(0, 4)]), Some(0));

@@ -143,10 +143,10 @@ async fn a_rooms_viewers_are_on_the_thread_of_its_stream_whoever_accepted_them()
     let entry = live.pool.open_entry();
     let mut clients = [live.admit(&entry).await, live.admit_on(&other.handle()).await];
     assert_eq!((live.pool.shares(), live.pool.workers()), (vec![2], vec![0, 2]));
-    let picture = samples::keyframe(33);
-    live.publication.send(vec![picture.clone()]).await.unwrap();
+    let keyframe = samples::keyframe(33);
+    live.publication.send(vec![keyframe.clone()]).await.unwrap();
     for client in &mut clients {
-        client.wait_for(&picture).await;
+        client.wait_for(&keyframe).await;
     }
     other.stop();
 }
@@ -162,9 +162,9 @@ async fn a_slow_viewer_outlives_the_thread_that_accepted_it() {
     other.join().unwrap();
     let flood = Frame { payload: vec![0x27; FLOOD_BYTES / 4].into(), ..samples::inter(33) };
     live.publication.send(vec![flood; 4]).await.unwrap();
-    let picture = samples::keyframe(66);
-    live.publication.send(vec![picture.clone()]).await.unwrap();
-    client.wait_for(&picture).await;
+    let keyframe = samples::keyframe(66);
+    live.publication.send(vec![keyframe.clone()]).await.unwrap();
+    client.wait_for(&keyframe).await;
 }
 
 #[actix_rt::test]

@@ -215,7 +215,7 @@ async fn however_many_come_at_once_the_origin_is_asked_once() {
     assert!(ids.iter().all(|id| *id == ids[0]));
     assert!(bench.watch().await.is_ok());
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(bench.port.0.accept().now_or_never().is_none(), "nobody else asked");
+    assert!(bench.port.0.accept().now_or_never().is_none(), "no second connection");
 }
 
 #[actix_rt::test]
@@ -343,11 +343,11 @@ async fn viewers_are_let_go_when_no_node_has_the_room_for_the_grace() {
     assert!(!stream.is_alive());
     let asked = bench.store.lookups();
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(bench.store.lookups(), asked, "nobody looks any more");
+    assert_eq!(bench.store.lookups(), asked, "no further lookups");
 }
 
 #[actix_rt::test]
-async fn a_pull_that_nobody_watches_ends_after_the_linger() {
+async fn an_unwatched_pull_ends_after_the_linger() {
     let bench = Bench::new().await;
     let (viewer, stream, pulled) = bench.watched().await;
     let closed = actix_rt::spawn(pulled.talk());
@@ -499,7 +499,7 @@ async fn viewers_of_a_publisher_who_went_to_another_node_follow() {
 }
 
 #[actix_rt::test]
-async fn nobody_looks_for_a_room_that_nobody_watches() {
+async fn an_unwatched_room_is_not_looked_up() {
     let bench = Bench::new().await;
     let publication = bench
         .directory

@@ -401,7 +401,7 @@ async fn after_a_restore_the_later_claim_wins_and_one_that_its_node_does_not_kno
     let moved = n2.claim(&room("moved"), None).await.unwrap();
     redis.restart_restored(directory.path()).await;
 
-    assert!(is_unavailable(&n2.claim(&room("other"), None).await), "it may lack what others were told");
+    assert!(is_unavailable(&n2.claim(&room("other"), None).await), "it may lack what others know");
     let (before, after) = (n1.table_id(), n1.renew_lease().await.unwrap());
     assert_eq!(after.answer, LeaseAnswer::Kept, "the lease was saved");
     assert_ne!(before, after.table);

@@ -336,7 +336,7 @@ impl Drop for RegistryActor {
         if self.is_leaving || self.claims.is_empty() {
             return;
         }
-        error!(claims = self.claims.len(); "the registry is gone");
+        error!(claims = self.claims.len(); "the registry has failed");
         for (_, held) in self.claims.drain() {
             held.owner.do_send(ClaimLost { epoch: held.claim.epoch });
         }

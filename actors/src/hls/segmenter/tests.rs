@@ -275,7 +275,7 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
     let session = bench.session().await.unwrap();
     assert!(
         matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Pending),
-        "nobody is shown the old one"
+        "the old one is not shown"
     );
     bench.pictures(51).await;
     let after = bench.playlist().await;
@@ -398,7 +398,7 @@ async fn a_header_that_does_not_fit_is_refused_with_the_reason_until_a_segment_c
 }
 
 #[actix::test]
-async fn a_stream_that_nobody_watches_is_not_cut_on_demand() {
+async fn an_unwatched_stream_is_not_cut_on_demand() {
     pause();
     let mut bench = Bench::new(HlsMode::OnDemand).await;
     bench.publisher_comes().await;
