@@ -13,4 +13,5 @@ pub mod rtmp;
 #[cfg(any(test, feature = "testing"))]
 pub mod samples;
 pub mod stream;
+pub mod upgrade;
 pub mod webrtc;

@@ -1,0 +1,30 @@
+//! Moments of the monotonic clock, which a state names by their age: `Instant` has no other form outside of a process.
+
+use std::time::{Duration, Instant};
+
+/// The time that has passed since `moment`, in milliseconds.
+pub fn age_ms(moment: Instant, now: Instant) -> u64 {
+    u64::try_from(now.saturating_duration_since(moment).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The moment that is so many milliseconds ago, or `now` if the clock began later than that.
+pub fn instant_of_age(age_ms: u64, now: Instant) -> Instant {
+    now.checked_sub(Duration::from_millis(age_ms)).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "an instant to count from")]
+    fn a_moment_is_restored_from_its_age() {
+        let moment = Instant::now();
+        let now = moment + Duration::from_millis(1_500);
+        assert_eq!(age_ms(moment, now), 1_500);
+        assert_eq!(age_ms(now, moment), 0, "no moment is in the future");
+        let later = now + Duration::from_secs(1);
+        assert_eq!(instant_of_age(1_500, later), moment + Duration::from_secs(1));
+        assert!(instant_of_age(u64::MAX, now) <= now);
+    }
+}
