@@ -20,12 +20,15 @@ pub mod flv;
 pub mod health;
 pub mod hls;
 mod live;
+mod message;
 mod page;
 mod path;
 mod proxies;
 mod range;
 mod refusal;
 mod request_head;
+mod request_view;
+mod response;
 mod rewind;
 mod settings;
 mod web;
@@ -40,7 +43,7 @@ use bytes::BytesMut;
 use log::{debug, info};
 use synctv_actors::{
     access::Gatekeeper,
-    connection_limit::{ConnectionLimit, ConnectionPermit},
+    connection_limit::ConnectionLimit,
     directory::{OpenError, StreamDirectory},
     viewers::{NewViewer, PoolEntry, ViewerKind, ViewerPool},
     wire::Wire,
@@ -48,12 +51,13 @@ use synctv_actors::{
 use synctv_media::stream::room::RoomName;
 use tokio::{net::TcpStream, time::Instant};
 
+pub(crate) use self::connection_gate::Connection;
 use self::{
     api::{Api, ServerInfo},
     api_error::ApiError,
     connection_gate::{Arrival, ConnectionGate, refuse_over_limit},
     health::Health,
-    hls::HlsSources,
+    hls::{HlsSources, HlsWorker},
     live::NotServed,
     path::Target,
     refusal::refuse,
@@ -83,13 +87,6 @@ impl<F> Framework for F where
             Error = actix_http::error::DispatchError,
         >
 {
-}
-
-/// A connection that was let in.
-pub(crate) struct Connection {
-    pub wire: Wire,
-    pub peer: SocketAddr,
-    pub permit: ConnectionPermit,
 }
 
 /// The parts that serve an HTTP port.
@@ -152,8 +149,9 @@ async fn plain_worker(
 pub(crate) async fn worker(sources: HttpSources) -> Result<HttpWorker<impl Framework>, ()> {
     let HttpSources { directory, api, info, health, settings, viewer_pool, hls, whep } = sources;
     let gatekeeper = api.gatekeeper().clone();
-    let framework = web::service(&settings, web::Site::new(&settings, api, info, health, hls, whep)).await?;
-    let port = Port { pool_entry: viewer_pool.open_entry(), directory, gatekeeper, settings };
+    let framework = web::service(&settings, web::Site::new(&settings, api, info, health, whep)).await?;
+    let hls = hls.map(|sources| HlsWorker::new(sources, settings.clone()));
+    let port = Port { pool_entry: viewer_pool.open_entry(), directory, gatekeeper, settings, hls };
     Ok(HttpWorker { port, framework })
 }
 
@@ -181,6 +179,7 @@ struct Port {
     directory: StreamDirectory,
     gatekeeper: Gatekeeper,
     settings: HttpSettings,
+    hls: Option<HlsWorker>,
 }
 
 impl Port {
@@ -217,12 +216,22 @@ impl Port {
                 return;
             }
             let Some((head, rest)) = self.serve_live(head, connection).await else { return };
-            match self.lend(head, rest, framework).await {
+            let answered = match self.hls_of(&head) {
+                Some(hls) => hls.respond(head, rest).await,
+                None => self.lend(head, rest, framework).await,
+            };
+            match answered {
                 Some((rest, behind)) => (connection, read) = (rest, behind),
                 None => return,
             }
             is_first = false;
         }
+    }
+
+    /// HLS, if the port has it and a request is for it.
+    fn hls_of(&self, head: &RequestHead) -> Option<&HlsWorker> {
+        let request = head.request()?;
+        self.hls.as_ref().filter(|hls| hls.has(&request.path))
     }
 
     async fn read_head(

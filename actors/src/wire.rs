@@ -124,6 +124,11 @@ impl Wire {
         }
     }
 
+    /// Waits until something can be written.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.socket().writable().await
+    }
+
     /// Ready when the runtime saw that there is something to read.
     pub fn poll_read_ready(&self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {

@@ -1,7 +1,7 @@
 //! Texts that are served plain or as gzip: one resource with two representations, each with its own tag.
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
+    HttpResponse, HttpResponseBuilder,
     http::{
         Method, StatusCode,
         header::{self, AcceptEncoding, Encoding, EntityTag, Header},
@@ -9,7 +9,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{absent_body::absent, conditional::is_known};
+use super::{absent_body::absent, conditional::is_known, request_view::RequestView};
 
 /// A text and its tag.
 pub(super) struct Text<'a> {
@@ -22,7 +22,7 @@ impl Text<'_> {
     /// asked for only when it is wanted; `None` means that it does not help.
     pub fn answer(
         self,
-        request: &HttpRequest,
+        request: &impl RequestView,
         mut response: HttpResponseBuilder,
         gzip: impl FnOnce() -> Option<Bytes>,
     ) -> HttpResponse {
@@ -48,7 +48,7 @@ impl Text<'_> {
 }
 
 /// Returns whether a client asks for gzip by name: programs that cannot read it send a bare `*`.
-fn takes_gzip(request: &HttpRequest) -> bool {
+fn takes_gzip(request: &impl RequestView) -> bool {
     let supported = [Encoding::identity(), Encoding::gzip()];
     AcceptEncoding::parse(request)
         .is_ok_and(|accepted| accepted.negotiate(supported.iter()) == Some(Encoding::gzip()))

@@ -1,12 +1,11 @@
 //! Conditional requests (RFC 9110, section 13).
 
-use actix_web::{
-    HttpRequest,
-    http::header::{EntityTag, Header, IF_RANGE, IfNoneMatch, IfRange},
-};
+use actix_web::http::header::{EntityTag, Header, IF_RANGE, IfNoneMatch, IfRange};
+
+use super::request_view::RequestView;
 
 /// Returns whether `If-None-Match` names one of a resource's tags, or any: the client has it already.
-pub(super) fn is_known(request: &HttpRequest, tags: &[&EntityTag]) -> bool {
+pub(super) fn is_known(request: &impl RequestView, tags: &[&EntityTag]) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
         Ok(IfNoneMatch::Items(known)) => known.iter().any(|known| tags.iter().any(|tag| known.weak_eq(tag))),
@@ -16,7 +15,7 @@ pub(super) fn is_known(request: &HttpRequest, tags: &[&EntityTag]) -> bool {
 
 /// Returns whether a range is one of this version of a resource: `If-Range` is absent or names its tag (section 13.1.5).
 /// A date never does, as segments have none.
-pub(super) fn is_range_current(request: &HttpRequest, tag: &EntityTag) -> bool {
+pub(super) fn is_range_current(request: &impl RequestView, tag: &EntityTag) -> bool {
     match request.headers().get(IF_RANGE) {
         Some(_) => matches!(IfRange::parse(request), Ok(IfRange::EntityTag(known)) if known.strong_eq(tag)),
         None => true,

@@ -15,6 +15,16 @@ use crate::refusal_log::RefusalLog;
 /// Maximum connections over the limit that are answered at once.
 const ANSWERS_MAX: usize = 256;
 
+/// A connection that was let in.
+pub(crate) struct Connection {
+    /// The socket.
+    pub wire: Wire,
+    /// The other end, which may be a proxy.
+    pub peer: SocketAddr,
+    /// Its place below the limit.
+    pub permit: ConnectionPermit,
+}
+
 /// Admits connections up to a limit, and answers the others.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectionGate {

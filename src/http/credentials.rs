@@ -1,8 +1,8 @@
 //! Credentials in requests.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
-use actix_web::{HttpRequest, http::header};
+use actix_web::http::header;
 use synctv_actors::{
     access::{AccessRequest, Gatekeeper, Grant, Protocol, ToPull},
     cluster::origin::PULL_HEADER,
@@ -12,46 +12,41 @@ use synctv_media::{
     stream::room::RoomName,
 };
 
-use super::proxies;
+use super::request_view::{RequestView, text};
 
 /// The value of the header `Authorization`.
-pub(super) fn authorization(request: &HttpRequest) -> Option<&str> {
-    text(request, header::AUTHORIZATION.as_str())
+pub(super) fn authorization(request: &impl RequestView) -> Option<&str> {
+    text(request.headers(), header::AUTHORIZATION.as_str())
 }
 
 /// The client's address, behind the proxies that are trusted.
-pub(super) fn peer(request: &HttpRequest) -> SocketAddr {
-    // The framework is always given one.
-    let peer = request.peer_addr().unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
-    proxies::client(request, peer)
+pub(super) fn peer(request: &impl RequestView) -> SocketAddr {
+    request.client()
 }
 
 /// A request for access to a room.
 pub(super) fn access_request<'a>(
-    request: &'a HttpRequest,
+    request: &'a impl RequestView,
     protocol: Protocol,
     room: &'a RoomName,
 ) -> AccessRequest<'a> {
-    let (query, user_agent) = (request.query_string(), text(request, header::USER_AGENT.as_str()));
+    let user_agent = text(request.headers(), header::USER_AGENT.as_str());
+    let query = request.query_string();
     AccessRequest::http(protocol, peer(request), room, query, authorization(request), user_agent)
 }
 
 /// The decision on a request that says it is a node's; `None` if it does not say so.
 pub(super) fn node(
-    request: &HttpRequest,
+    request: &impl RequestView,
     gatekeeper: &Gatekeeper,
     room: &RoomName,
 ) -> Option<Result<Grant<ToPull>, Refusal>> {
     let signature = request.headers().get(PULL_HEADER)?;
     let signed = NodeRequest {
         method: request.method().as_str(),
-        host: text(request, header::HOST.as_str()).unwrap_or_default(),
+        host: text(request.headers(), header::HOST.as_str()).unwrap_or_default(),
         path: request.path(),
     };
     let signature = signature.to_str().unwrap_or_default();
     Some(gatekeeper.admit_node(room, &signed, signature, peer(request)))
-}
-
-fn text<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
-    request.headers().get(name)?.to_str().ok()
 }

@@ -2,15 +2,12 @@
 
 use std::ops::Range;
 
-use actix_web::{
-    HttpRequest,
-    http::{
-        Method,
-        header::{EntityTag, RANGE},
-    },
+use actix_web::http::{
+    Method,
+    header::{EntityTag, RANGE},
 };
 
-use super::conditional::is_range_current;
+use super::{conditional::is_range_current, request_view::RequestView};
 
 /// The part of a resource that a request asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +20,7 @@ pub(super) enum Part {
 
 /// Returns the part that a request asks for. Ranges of another version count as none, and so do those of other methods
 /// than GET (section 14.2).
-pub(super) fn requested(request: &HttpRequest, tag: &EntityTag, size_bytes: usize) -> Part {
+pub(super) fn requested(request: &impl RequestView, tag: &EntityTag, size_bytes: usize) -> Part {
     let is_ranged = request.method() == Method::GET && is_range_current(request, tag);
     let range = request.headers().get(RANGE).filter(|_| is_ranged);
     match range.and_then(|range| range.to_str().ok()) {

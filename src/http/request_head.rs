@@ -1,6 +1,6 @@
 //! The head of a request.
 
-use std::io;
+use std::{io, net::SocketAddr};
 
 use bytes::{Bytes, BytesMut};
 use synctv_actors::{cluster::origin::PULL_HEADER, wire::Wire};
@@ -8,13 +8,16 @@ use synctv_media::access::Confidential;
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 
-use super::{proxies::FORWARDED_FOR, websocket::Upgrade};
+use super::{message, proxies::FORWARDED_FOR, websocket::Upgrade};
 
 /// The longest head. Browsers send all cookies of a site along, of 4 KiB each.
 pub(super) const HEAD_MAX_BYTES: usize = 32 * 1024;
 
 /// The most headers: the framework takes one more, which may be added to those of the client.
 pub(super) const HEADERS_MAX: usize = 95;
+
+/// The least room that a read gets: enough for the head of most requests.
+const READ_BYTES: usize = 2048;
 
 /// The header that is added to a request after which the connection is closed.
 const CLOSE: &[u8] = b"Connection: close\r\n";
@@ -112,6 +115,9 @@ impl RequestHead {
                 }
             }
             looked_at = bytes.len();
+            // A connection that waits has no buffer.
+            wire.readable().await?;
+            bytes.reserve(READ_BYTES);
             if wire.read_buf(&mut bytes).await? == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
@@ -126,6 +132,14 @@ impl RequestHead {
     /// The request, unless it is no HTTP/1.
     pub fn request(&self) -> Option<&Request> {
         self.request.as_ref()
+    }
+
+    /// The request as the answers of HLS take it. `client` is behind the proxies that are trusted. `None` if it is no request.
+    pub fn message(&self, client: SocketAddr) -> Option<actix_http::Request> {
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut parsed = httparse::Request::new(&mut headers);
+        parsed.parse(&self.bytes).ok()?;
+        message::of_head(&parsed, origin_form(parsed.path?), client)
     }
 
     /// The head alone, and what was read behind it, which is the beginning of the next request.

@@ -1,4 +1,4 @@
-//! The web framework's part of the port: everything but live media.
+//! The web framework's part of the port: everything but live media and HLS.
 
 use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -19,7 +19,6 @@ use super::{
     api_error::ApiError,
     cors::{READ_METHODS, preflight},
     health::Health,
-    hls::{self, HlsSources},
     page::{self, policy::HlsOrigin},
     path::{self, Administered, Target},
     proxies,
@@ -45,7 +44,6 @@ pub(super) struct Site {
     info: ServerInfo,
     hls_origin: HlsOrigin,
     health: Health,
-    hls: Option<hls::Site>,
     whep: Option<Whep>,
 }
 
@@ -55,12 +53,10 @@ impl Site {
         api: Arc<Api>,
         info: ServerInfo,
         health: Health,
-        hls: Option<HlsSources>,
         whep: Option<Whep>,
     ) -> Self {
-        let hls = hls.map(|sources| hls::Site::new(sources, settings.app.clone()));
         let (app, hls_origin) = (settings.app.clone(), HlsOrigin::of(&info));
-        Self { app, api, info, hls_origin, health, hls, whep }
+        Self { app, api, info, hls_origin, health, whep }
     }
 
     /// The server's description for clients that reach it as this request does.
@@ -103,9 +99,6 @@ pub(super) async fn service(
 }
 
 async fn answer(request: HttpRequest, body: web::Payload, site: web::Data<Site>) -> HttpResponse {
-    if let Some(hls) = site.hls.as_ref().filter(|hls| hls.has(request.path())) {
-        return hls::answer(&request, hls).await;
-    }
     respond(&request, body, &site).await.unwrap_or_else(|refusal| refusal.response())
 }
 

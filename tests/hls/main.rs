@@ -2,6 +2,7 @@
 
 mod any_node_serves_any_room;
 mod clocks_overflow_unnoticed;
+mod connections_last;
 mod every_frame_is_in_a_segment;
 mod failing_disks_do_not_end_streams;
 mod first_requests_wait_for_segments;

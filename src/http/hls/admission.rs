@@ -1,7 +1,8 @@
 //! Access to playlists and segments.
 
+use actix_http::Request;
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     http::header::{CACHE_CONTROL, HeaderValue},
 };
 use synctv_actors::{
@@ -10,7 +11,7 @@ use synctv_actors::{
 };
 use synctv_media::access::{Credential, Refusal, SignedKey};
 
-use super::super::credentials;
+use super::super::{credentials, request_view::RequestView};
 
 /// For a segment that its address alone does not open: the browser that asked may keep it, caches that serve others may
 /// not.
@@ -29,7 +30,7 @@ pub(super) struct Admitted {
 
 /// Decides on a request. It is not looked yet whether there is what it asks for.
 pub(super) async fn admit(
-    request: &HttpRequest,
+    request: &Request,
     gatekeeper: &Gatekeeper,
     resource: &HlsResource,
 ) -> Result<Admitted, Refusal> {

@@ -1,7 +1,8 @@
 //! Answers about rooms that another node publishes.
 
+use actix_http::Request;
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     http::{StatusCode, header},
 };
 use synctv_actors::{
@@ -36,7 +37,7 @@ pub(super) enum Elsewhere {
 
 /// Asks the publisher's node. A request of another node is answered from this node alone.
 pub(super) async fn ask(
-    request: &HttpRequest,
+    request: &Request,
     admitted: &Admitted,
     proxy: &HlsProxy,
     resource: HlsResource,
@@ -59,7 +60,7 @@ pub(super) fn note_left(mut response: HttpResponse) -> HttpResponse {
 }
 
 async fn outcome(
-    request: &HttpRequest,
+    request: &Request,
     admitted: &Admitted,
     address: PlaylistAddress,
     outcome: Outcome,

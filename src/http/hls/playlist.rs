@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, http::header};
+use actix_http::Request;
+use actix_web::{HttpResponse, http::header};
 use synctv_actors::{
     directory::{DirectoryEnded, StreamDirectory},
     hls::{HlsForm, HlsSession, HlsSessions, PlaylistAddress, PlaylistState, PlaylistText},
@@ -10,7 +11,7 @@ use synctv_actors::{
 use synctv_media::hls::{blocking_request::BlockingRequest, fmp4, playlist::Reload};
 
 use super::{
-    super::{api_error::ApiError, compressed::Text, cors},
+    super::{api_error::ApiError, compressed::Text, cors, request_view::RequestView},
     admission::Admitted,
 };
 
@@ -37,7 +38,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub fn read(request: &HttpRequest, address: PlaylistAddress) -> Result<Self, ApiError> {
+    pub fn read(request: &Request, address: PlaylistAddress) -> Result<Self, ApiError> {
         let request = match address {
             PlaylistAddress::LowLatency => BlockingRequest::parse(request.query_string())?,
             PlaylistAddress::Index | PlaylistAddress::Flat | PlaylistAddress::Master => None,
@@ -78,7 +79,7 @@ impl Here {
 /// Returns this node's playlist, if it has one. A stream whose codecs MPEG-TS cannot carry is in fragmented MP4 at the
 /// same address.
 pub(super) async fn answer(
-    request: &HttpRequest,
+    request: &Request,
     admitted: &Admitted,
     hls: &HlsSessions,
     directory: &StreamDirectory,
@@ -149,7 +150,7 @@ fn pending() -> ApiError {
 
 /// A playlist, wherever it is from, with the key that its segments need, or what opens the playlist that it names.
 pub(super) fn text(
-    request: &HttpRequest,
+    request: &Request,
     admitted: &Admitted,
     address: PlaylistAddress,
     text: &PlaylistText,
@@ -163,7 +164,7 @@ pub(super) fn text(
     }
 }
 
-fn answer_with(request: &HttpRequest, text: &PlaylistText) -> HttpResponse {
+fn answer_with(request: &Request, text: &PlaylistText) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response
         .insert_header((header::CONTENT_TYPE, CONTENT_TYPE))

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use actix_http::Request;
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     body::BoxBody,
     http::{
         Method, StatusCode,
@@ -30,7 +31,7 @@ use super::{
 const CACHE_CONTROL: &str = "public, max-age=86400, immutable";
 
 /// A segment, wherever it is from.
-pub(super) async fn answer(request: &HttpRequest, segment: &StoredPiece) -> Result<HttpResponse, ApiError> {
+pub(super) async fn answer(request: &Request, segment: &StoredPiece) -> Result<HttpResponse, ApiError> {
     let size_bytes = segment.range().len();
     let tag = EntityTag::new_strong(tag(segment.name(), size_bytes));
     let part = range::requested(request, &tag, size_bytes);
@@ -74,7 +75,7 @@ async fn content(piece: &StoredPiece, range: Range<usize>) -> Option<BoxBody> {
     let (segment, start) = (piece.segment(), piece.range().start);
     let range = start + range.start..start + range.end;
     match segment.place()? {
-        SegmentPlace::Memory(bytes) => Some(body::memory(bytes.slice(range))),
+        SegmentPlace::Memory(bytes) => Some(BoxBody::new(bytes.slice(range))),
         SegmentPlace::File(path) => match SegmentFile::open(path.clone(), segment.size_bytes()).await {
             Ok(file) => Some(body::file(file, range)),
             // It may have expired just now.

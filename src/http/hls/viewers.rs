@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use actix_web::HttpRequest;
+use actix_http::Request;
 use synctv_media::stream::room::RoomName;
 use tokio::time::Instant;
 
-use super::super::credentials;
+use super::super::{credentials, request_view::RequestView};
 
 /// Time that a viewer counts after a request for a playlist. Players ask every few seconds; the longest interval is
 /// that of a stream whose segments are as long as this.
@@ -35,7 +35,7 @@ struct Shared {
 
 impl HlsViewers {
     /// Notes that a client got a room's playlist. Returns whether it has just begun to watch.
-    pub(super) fn note(&self, room: &RoomName, request: &HttpRequest) -> bool {
+    pub(super) fn note(&self, room: &RoomName, request: &Request) -> bool {
         let identity = (
             credentials::peer(request).ip().to_canonical(),
             token(request.query_string()),

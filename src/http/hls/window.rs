@@ -1,7 +1,8 @@
 //! The window of a room's playlist, for the node that goes on with it. Only nodes of the cluster get it.
 
+use actix_http::Request;
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     http::{Method, header},
 };
 use synctv_actors::{
@@ -14,7 +15,7 @@ use super::super::{api_error::ApiError, credentials};
 
 /// Answers another node's request for a window; `None` for any other request.
 pub(super) async fn answer(
-    request: &HttpRequest,
+    request: &Request,
     gatekeeper: &Gatekeeper,
     hls: &HlsSessions,
     app: &str,
