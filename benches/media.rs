@@ -60,7 +60,7 @@ fn batches() -> Vec<Arc<Batch>> {
 }
 
 fn read_chunks(c: &mut Criterion) {
-    let wire: Bytes = batches().iter().flat_map(|batch| flv_to_chunks(&batch.flv)).collect();
+    let wire: Bytes = batches().iter().flat_map(|batch| flv_to_chunks(batch.flv())).collect();
     let mut set_chunk_size = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
     set_chunk_size.extend_from_slice(&(OUT_CHUNK_SIZE_BYTES as u32).to_be_bytes());
     let mut group = c.benchmark_group("chunk reader");
@@ -107,7 +107,7 @@ fn queue_for_a_slow_viewer(c: &mut Criterion) {
             let mut queue = ViewerQueue::new(WireFormat::Flv, now);
             for batch in &batches {
                 queue.push(batch, now);
-                queue.advance(batch.flv.len(), now + Duration::from_millis(1));
+                queue.advance(batch.size_bytes(), now + Duration::from_millis(1));
             }
             queue.dropped()
         });

@@ -16,7 +16,12 @@ impl SteadyClock {
 
     /// Returns the time since the start.
     pub fn now_ms(self) -> u64 {
-        whole_ms(self.0.elapsed())
+        self.at_ms(Instant::now())
+    }
+
+    /// Returns the time from the start to `time`, which saves a look at the system's clock; 0 for what was before.
+    pub fn at_ms(self, time: Instant) -> u64 {
+        whole_ms(time.saturating_duration_since(self.0))
     }
 }
 
@@ -45,6 +50,9 @@ mod tests {
         assert_eq!(clock.now_ms(), 0);
         tokio::time::advance(Duration::from_micros(2999)).await;
         assert_eq!(clock.now_ms(), 2);
+        let now = Instant::now();
+        assert_eq!(clock.at_ms(now + Duration::from_millis(5)), 7);
+        assert_eq!(clock.at_ms(now - Duration::from_millis(9)), 0);
     }
 
     #[test]

@@ -168,11 +168,11 @@ impl Handler<StreamEvent> for Probe {
         let seen = |flv: &[u8]| tags(flv).map(|tag| (tag.type_id, tag.timestamp_ms)).collect::<Vec<_>>();
         let got = match event {
             StreamEvent::Media { batches, after_gap, .. } => {
-                Got::Media { after_gap, tags: batches.iter().flat_map(|batch| seen(&batch.flv)).collect() }
+                Got::Media { after_gap, tags: batches.iter().flat_map(|batch| seen(batch.flv())).collect() }
             }
             StreamEvent::Join { viewer, point } => Got::Join {
                 viewer: viewer.0,
-                tags: point.batches.iter().flat_map(|batch| seen(&batch.flv)).collect(),
+                tags: point.batches.iter().flat_map(|batch| seen(batch.flv())).collect(),
             },
             StreamEvent::PublisherCame(_) | StreamEvent::PublisherLeft | StreamEvent::LeaveWithin(_) => {
                 return;

@@ -399,7 +399,7 @@ mod tests {
             assert_eq!(batches.len(), count);
             socket.send(&batches, &LIMITS, now()).unwrap();
             assert!(socket.is_empty());
-            let expected: Vec<u8> = batches.iter().flat_map(|batch| batch.flv.to_vec()).collect();
+            let expected: Vec<u8> = batches.iter().flat_map(|batch| batch.flv().to_vec()).collect();
             assert_eq!(receive(&mut viewer, expected.len()).await, expected);
         }
     }
@@ -410,7 +410,7 @@ mod tests {
         let (sender, wakes) = mpsc::channel();
         for (batches, count) in [(many_batches(), 40), (one_batch(), 1)] {
             assert_eq!(batches.len(), count);
-            let expected: Vec<u8> = batches.iter().flat_map(|batch| batch.flv.to_vec()).collect();
+            let expected: Vec<u8> = batches.iter().flat_map(|batch| batch.flv().to_vec()).collect();
             socket.send(&batches, &LIMITS, now()).unwrap();
             assert!(!socket.is_empty(), "the kernel does not hold all of it");
             let sending = async {

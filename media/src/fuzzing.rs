@@ -206,7 +206,7 @@ pub fn published_stream(data: &[u8]) {
         let _ = batcher.push(frame);
         for batch in batcher.flush() {
             gops.push(&batch);
-            for (track, time_ms, payload) in flv::frames(&batch.flv, batch.first_ms) {
+            for (track, time_ms, payload) in flv::frames(batch.flv(), batch.first_ms) {
                 let _ = segmenter.push(track, time_ms, &payload);
             }
             flv_to_chunks(batch.bytes(WireFormat::Flv));

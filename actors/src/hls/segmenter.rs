@@ -194,7 +194,7 @@ impl<C: Container> SegmenterActor<C> {
     }
 
     fn batch(&mut self, batch: &Batch) {
-        self.feed(&batch.flv, batch.first_ms);
+        self.feed(batch.flv(), batch.first_ms);
     }
 
     /// The newest media is live now.

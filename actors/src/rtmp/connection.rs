@@ -145,7 +145,10 @@ impl Connection {
         let mut frames = Vec::with_capacity(self.conversation.session.event_count());
         while self.read_flow.is_open() && !self.role.is_closing() {
             match self.next_event.take().or_else(|| self.conversation.next_event()) {
-                Some(Event::Frame(frame)) => frames.push(frame),
+                Some(Event::Frame(frame)) => {
+                    frames.push(frame);
+                    self.conversation.session.poll_frames(&mut frames);
+                }
                 event if !frames.is_empty() => {
                     self.next_event = event;
                     self.deliver(std::mem::take(&mut frames), ctx);

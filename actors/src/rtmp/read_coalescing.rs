@@ -7,18 +7,24 @@ use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::OnceLock,
     task::{self, Poll},
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::wire::Wire;
+use crate::{clock::whole_ms, wire::Wire};
 
 /// The longest time that input waits to be read while the stream has no viewers.
 ///
 /// A segment is listed so much later, at the worst: it is over when the next keyframe was read.
 const COALESCING_TIME: Duration = Duration::from_millis(75);
+
+/// The times at which input is read are multiples of this, in milliseconds, so that one wake-up of a thread reads several
+/// publishers: a wake-up costs as much as a read. No larger, because all of one time are read in one go; and a divisor of
+/// [`COALESCING_TIME`], which a connection then keeps to.
+const SLOT_MS: u64 = 15;
 
 /// So much is read at once, whenever it is there: a fast publisher does not wait for the time to pass. In bytes.
 const COALESCING_MAX_BYTES: i32 = 32 * 1024;
@@ -56,7 +62,7 @@ impl ReadCoalescing {
         if let Self::Each = self
             && set_low_water(wire, COALESCING_MAX_BYTES)
         {
-            *self = Self::Coalesced(Box::pin(sleep(COALESCING_TIME)));
+            *self = Self::Coalesced(Box::pin(sleep_until(next_slot(Instant::now()))));
         }
     }
 
@@ -69,9 +75,19 @@ impl ReadCoalescing {
             Poll::Ready(()) => Ok(Readiness::Unannounced),
             Poll::Pending => task::ready!(wire.poll_read_ready(task)).map(|()| Readiness::Announced),
         };
-        due.as_mut().reset(Instant::now() + COALESCING_TIME);
+        due.as_mut().reset(next_slot(Instant::now()));
         Poll::Ready(arrived)
     }
+}
+
+/// Returns the last time to read at that is no later than [`COALESCING_TIME`] from now.
+fn next_slot(now: Instant) -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = *START.get_or_init(|| now);
+    // Another thread's clock may be a moment ahead.
+    let Some(since_start) = now.checked_duration_since(start) else { return now + COALESCING_TIME };
+    let latest_ms = whole_ms(since_start + COALESCING_TIME);
+    start + Duration::from_millis(latest_ms - latest_ms % SLOT_MS)
 }
 
 fn set_low_water(wire: &Wire, size_bytes: i32) -> bool {
@@ -128,7 +144,23 @@ mod tests {
         read_coalescing.coalesce(&wire);
         peer.write_all(b"x").await.unwrap();
         assert_eq!(next(&mut read_coalescing, &wire).await, Readiness::Unannounced);
-        assert!(begun.elapsed() >= COALESCING_TIME);
+        assert!(begun.elapsed() >= COALESCING_TIME - Duration::from_millis(SLOT_MS + 1));
+    }
+
+    #[test]
+    fn connections_are_read_at_the_same_times_and_no_later_than_they_may() {
+        let now = Instant::now();
+        let mut slots = Vec::new();
+        for at_ms in 0..300 {
+            let at = now + Duration::from_millis(at_ms);
+            let slot = next_slot(at);
+            let wait = slot - at;
+            assert!(wait <= COALESCING_TIME && wait >= COALESCING_TIME - Duration::from_millis(SLOT_MS));
+            assert_eq!(next_slot(slot), slot + COALESCING_TIME, "a connection keeps its slot");
+            slots.push(slot);
+        }
+        slots.dedup();
+        assert!(slots.len() <= 300 / SLOT_MS as usize + 1, "{}", slots.len());
     }
 
     #[actix_rt::test]

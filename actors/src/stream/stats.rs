@@ -15,6 +15,8 @@ use synctv_media::{
     webrtc::playability::{Examiner, Playability},
 };
 
+use tokio::time::Instant;
+
 use crate::clock::{SteadyClock, unix_ms};
 
 /// Keyframes further apart than this are worth a warning, in milliseconds: a segment of MPEG-TS ends with a keyframe, and
@@ -89,9 +91,9 @@ impl StatsMeter {
         *self = Self { origin, since_unix_ms: Some(unix_ms()), ..Self::default() };
     }
 
-    /// Counts media that goes out.
-    pub fn count(&mut self, size_bytes: usize) {
-        self.bitrate.add(self.clock.now_ms(), size_bytes);
+    /// Counts media that goes out and was read at `received`.
+    pub fn count(&mut self, size_bytes: usize, received: Instant) {
+        self.bitrate.add(self.clock.at_ms(received), size_bytes);
     }
 
     /// Describes a stream with this media, but for its publisher. Fields that only a publisher has are left out while

@@ -18,8 +18,21 @@ pub const END: &[u8] = b"0\r\n\r\n";
 pub struct Chunk {
     /// Head, content and tail; empty if the content is, as a chunk without content would end the body.
     pub whole: Bytes,
-    /// The content alone.
-    pub content: Bytes,
+}
+
+impl Chunk {
+    /// Returns the size of the content, in bytes.
+    pub fn content_bytes(&self) -> usize {
+        self.whole.len().saturating_sub(HEAD_BYTES + TAIL.len())
+    }
+
+    /// Returns the content alone. The first reference to the memory besides the chunk's own is an allocation.
+    pub fn content(&self) -> Bytes {
+        match self.content_bytes() {
+            0 => Bytes::new(),
+            size_bytes => self.whole.slice(HEAD_BYTES..HEAD_BYTES + size_bytes),
+        }
+    }
 }
 
 /// Allocates a chunk for that much content, which is to be appended.
@@ -33,15 +46,14 @@ pub fn begin(content_bytes: usize) -> Vec<u8> {
 pub fn end(mut bytes: Vec<u8>) -> Chunk {
     bytes.truncate(HEAD_BYTES.saturating_add(u32::MAX as usize));
     let Some(size_bytes @ 1..) = bytes.len().checked_sub(HEAD_BYTES) else {
-        return Chunk { whole: Bytes::new(), content: Bytes::new() };
+        return Chunk { whole: Bytes::new() };
     };
     let head = head(size_bytes as u32);
     for (byte, of_head) in bytes.iter_mut().zip(head) {
         *byte = of_head;
     }
     bytes.extend_from_slice(TAIL);
-    let whole = Bytes::from(bytes);
-    Chunk { content: whole.slice(HEAD_BYTES..HEAD_BYTES + size_bytes), whole }
+    Chunk { whole: Bytes::from(bytes) }
 }
 
 /// The head of a chunk. One is written for each flush of a stream, for which `format!` and its allocations cost 500
@@ -70,9 +82,11 @@ mod tests {
     fn a_chunk_is_what_the_rfc_says_and_shares_its_content() {
         let mut bytes = begin(26);
         bytes.extend(b"abcdefghijklmnopqrstuvwxyz");
-        let Chunk { whole, content } = end(bytes);
+        let chunk = end(bytes);
+        let (whole, content) = (&chunk.whole, chunk.content());
         assert_eq!(&whole[..], b"0000001A\r\nabcdefghijklmnopqrstuvwxyz\r\n");
         assert_eq!(&content[..], b"abcdefghijklmnopqrstuvwxyz");
+        assert_eq!(chunk.content_bytes(), content.len());
         assert_eq!(content.as_ptr(), whole[HEAD_BYTES..].as_ptr());
         assert_eq!(of(b"x"), b"00000001\r\nx\r\n"[..]);
         assert_eq!(&head(0x9A0F_00EB), b"9A0F00EB\r\n");
@@ -88,6 +102,6 @@ mod tests {
     #[test]
     fn no_content_is_no_chunk() {
         assert!(of(b"").is_empty());
-        assert!(end(begin(0)).content.is_empty());
+        assert!(end(begin(0)).content().is_empty());
     }
 }

@@ -358,7 +358,7 @@ impl ChunkStream {
         if let Some(arrived) = &mut self.arrived {
             if arrived.capacity() == 0 {
                 // Not before: a buffer that grows is copied whole, also where nothing is in it.
-                arrived.reserve_exact(payload.len().max(missing_bytes.min(FIRST_RESERVE_BYTES)));
+                *arrived = Vec::with_capacity(payload.len().max(missing_bytes.min(FIRST_RESERVE_BYTES)));
             } else if payload.len() > arrived.capacity() - arrived.len() {
                 arrived.reserve_exact(missing_bytes.min(payload.len().max(arrived.capacity())));
             }

@@ -280,6 +280,15 @@ impl Session {
         self.events.pop_front()
     }
 
+    /// Appends the frames that come next to `frames`, up to another event: a read has many of them.
+    pub fn poll_frames(&mut self, frames: &mut Vec<Frame>) {
+        while let Some(Event::Frame(_)) = self.events.front()
+            && let Some(Event::Frame(frame)) = self.events.pop_front()
+        {
+            frames.push(frame);
+        }
+    }
+
     /// The number of events that [`Session::poll_event`] has for now.
     pub fn event_count(&self) -> usize {
         self.events.len()

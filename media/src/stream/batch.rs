@@ -24,8 +24,10 @@ pub type Batches = Arc<[Arc<Batch>]>;
 /// A run of a stream's media. Decoding can start at its first tag, or nowhere within it.
 #[derive(Debug)]
 pub struct Batch {
-    /// Whole tags, contiguous.
-    pub flv: Bytes,
+    /// Whole tags, contiguous, as the chunk of an HTTP/1.1 body that they were written as.
+    chunk: Chunk,
+    /// The tags alone, made for the first who needs them.
+    flv: OnceLock<Bytes>,
     encodings: Encodings,
     /// If decoding can start at the first tag: what the decoder must have first.
     pub start: Option<SharedHeaders>,
@@ -51,10 +53,10 @@ impl Batch {
         tag_count: u32,
         tracks: Tracks,
     ) -> Self {
-        let Chunk { whole, content } = chunk;
         Self {
-            flv: content,
-            encodings: Encodings::of_http_chunk(whole),
+            chunk,
+            flv: OnceLock::new(),
+            encodings: Encodings::default(),
             start,
             first_ms,
             last_ms,
@@ -62,6 +64,16 @@ impl Batch {
             tracks,
             audio: OnceLock::new(),
         }
+    }
+
+    /// Returns its tags, contiguous.
+    pub fn flv(&self) -> &Bytes {
+        self.flv.get_or_init(|| self.chunk.content())
+    }
+
+    /// Returns the size of its tags, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.chunk.content_bytes()
     }
 
     /// Returns its audio alone, if it has any, for viewers who wait for a keyframe. Encoded at most once, whatever their
@@ -72,7 +84,7 @@ impl Batch {
 
     fn make_audio(&self) -> Option<Self> {
         let (mut flv, mut tag_count) = (http_chunk::begin(0), 0);
-        for tag in tags(&self.flv).filter(|tag| tag.type_id == Track::Audio.type_id()) {
+        for tag in tags(self.flv()).filter(|tag| tag.type_id == Track::Audio.type_id()) {
             put_tag(&mut flv, Track::Audio, tag.timestamp_ms.into(), tag.body);
             tag_count += 1;
         }
@@ -83,7 +95,10 @@ impl Batch {
 
     /// The media in a viewer's format. Encoded at most once, whatever the number of viewers.
     pub fn bytes(&self, format: WireFormat) -> &Bytes {
-        self.encodings.get(format, &self.flv)
+        match format {
+            WireFormat::FlvChunks => &self.chunk.whole,
+            _ => self.encodings.get(format, self.flv()),
+        }
     }
 }
 
@@ -103,7 +118,7 @@ mod tests {
         let [_, media] = &batches[..] else { panic!("{batches:?}") };
         assert_eq!(media.tracks, Tracks::ALL);
         let audio = media.audio().unwrap();
-        let times: Vec<_> = tags(&audio.flv).map(|tag| (tag.type_id, tag.timestamp_ms)).collect();
+        let times: Vec<_> = tags(audio.flv()).map(|tag| (tag.type_id, tag.timestamp_ms)).collect();
         assert_eq!(times, [(8, 10), (8, 35)]);
         assert_eq!((audio.tag_count, audio.start.is_some(), audio.tracks.video), (2, false, false));
         assert!(Arc::ptr_eq(audio, media.audio().unwrap()), "made once");

@@ -74,8 +74,8 @@ impl GopCache {
         };
         gop.batches.push(batch.clone());
         gop.tracks = gop.tracks.union(batch.tracks);
-        gop.size_bytes += batch.flv.len();
-        self.size_bytes += batch.flv.len();
+        gop.size_bytes += batch.size_bytes();
+        self.size_bytes += batch.size_bytes();
         while self.gops.len() > 1 && (self.is_too_large() || self.is_oldest_past(batch.last_ms)) {
             self.drop_oldest();
         }
@@ -130,12 +130,14 @@ impl GopCache {
             // The timeline started over.
             self.clear();
         }
+        // A GOP has as many batches as the one before it, most of the time.
+        let batches_expected = self.gops.back().map_or(0, |newest| newest.batches.len());
         while self.gops.len() >= self.limits.gops_max {
             self.drop_oldest();
         }
         self.gops.push_back(Gop {
             headers,
-            batches: Vec::new(),
+            batches: Vec::with_capacity(batches_expected),
             size_bytes: 0,
             first_ms,
             tracks: Tracks::default(),
@@ -211,7 +213,7 @@ mod tests {
         cache.push(&batch(1001, false));
         assert_eq!(joined_ms(&mut cache), Some(vec![900, 1000, 1001]));
         let kept: usize =
-            cache.join(Tracks::default()).unwrap().batches.iter().map(|batch| batch.flv.len()).sum();
+            cache.join(Tracks::default()).unwrap().batches.iter().map(|batch| batch.size_bytes()).sum();
         assert_eq!(cache.size_bytes(), kept);
     }
 
@@ -226,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_oldest_group_goes_at_the_limit_of_size() {
-        let one = batch(0, true).flv.len();
+        let one = batch(0, true).size_bytes();
         let mut cache = cache(9, 2 * one, WINDOW_MS);
         for at_ms in [0, 1000, 2000] {
             assert_eq!(cache.push(&batch(at_ms, true)), Kept::Yes);
@@ -236,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_group_over_the_limit_is_given_up_until_the_next_keyframe() {
-        let one = batch(0, true).flv.len();
+        let one = batch(0, true).size_bytes();
         let mut cache = cache(2, one, WINDOW_MS);
         assert_eq!(cache.push(&batch(0, true)), Kept::Yes);
         assert_eq!(cache.push(&batch(33, false)), Kept::GopTooLarge);

@@ -489,7 +489,7 @@ mod tests {
         queue.join(&point, now);
         queue.push(&batches[4], now);
         let sent = send(&mut queue, usize::MAX, now);
-        assert!(sent.ends_with(&[&batches[3].flv[..], &batches[4].flv].concat()));
+        assert!(sent.ends_with(&[&batches[3].flv()[..], batches[4].flv()].concat()));
         assert_eq!(queue.dropped(), Dropped::default());
     }
 
@@ -511,7 +511,7 @@ mod tests {
         queue.push(&batches[0], now);
         let mut sent = send_all(&mut queue, now);
         assert!(queue.is_direct());
-        sent.extend_from_slice(&batches[1].flv[..5]);
+        sent.extend_from_slice(&batches[1].flv()[..5]);
         queue.push_rest(&batches[1], 5, now);
         assert!(!queue.is_direct());
         sent.extend(send_all(&mut queue, now));
@@ -596,8 +596,8 @@ mod tests {
     fn the_start_of_a_gop_may_be_larger_than_the_queue() {
         let (mut queue, now) = queue();
         let batches = stream("KppKpp");
-        let limits = LagLimits { queue_max_bytes: batches[1].flv.len() * 2, ..LIMITS };
-        assert!(batches[0].flv.len() + batches[1].flv.len() > limits.queue_max_bytes);
+        let limits = LagLimits { queue_max_bytes: batches[1].flv().len() * 2, ..LIMITS };
+        assert!(batches[0].flv().len() + batches[1].flv().len() > limits.queue_max_bytes);
         let mut sent = Vec::new();
         for batch in &batches[..3] {
             queue.push(batch, now);

@@ -46,27 +46,17 @@ impl WireFormat {
 /// A run of FLV tags in the other formats, each made for the first viewer who needs it and shared by all.
 #[derive(Debug, Default)]
 pub(crate) struct Encodings {
-    /// The chunk of an HTTP/1.1 body that the run was written as, if it was.
-    written: Option<Bytes>,
     http_chunk: OnceLock<Bytes>,
     message: OnceLock<Bytes>,
     rtmp_chunks: OnceLock<Bytes>,
 }
 
 impl Encodings {
-    /// Starts with the chunk of an HTTP/1.1 body that the run was written as.
-    pub(crate) fn of_http_chunk(whole: Bytes) -> Self {
-        Self { written: Some(whole), ..Self::default() }
-    }
-
     /// Returns `flv`, always the same run, in a format.
     pub(crate) fn get<'a>(&'a self, format: WireFormat, flv: &'a Bytes) -> &'a Bytes {
         match format {
             WireFormat::Flv => flv,
-            WireFormat::FlvChunks => match &self.written {
-                Some(chunk) => chunk,
-                None => self.http_chunk.get_or_init(|| http_chunk::of(flv)),
-            },
+            WireFormat::FlvChunks => self.http_chunk.get_or_init(|| http_chunk::of(flv)),
             WireFormat::FlvMessages => self.message.get_or_init(|| websocket::binary(flv)),
             WireFormat::RtmpChunks => self.rtmp_chunks.get_or_init(|| flv_to_chunks(flv)),
         }

@@ -56,7 +56,7 @@ impl Packetizer {
             self.read_headers(headers);
         }
         let mut is_start = batch.start.is_some();
-        for (track, time_ms, body) in flv::frames(&batch.flv, batch.first_ms) {
+        for (track, time_ms, body) in flv::frames(batch.flv(), batch.first_ms) {
             match track {
                 Track::Video => {
                     let unit = self.video.push(time_ms, &body, is_start);
@@ -76,7 +76,7 @@ impl Packetizer {
         if let Some(headers) = &batch.start {
             self.read_headers(headers);
         }
-        for (track, time_ms, body) in flv::frames(&batch.flv, batch.first_ms) {
+        for (track, time_ms, body) in flv::frames(batch.flv(), batch.first_ms) {
             match track {
                 Track::Video => self.video.examine(time_ms, &body),
                 Track::Audio => self.audio.examine(&body),

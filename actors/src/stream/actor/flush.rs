@@ -95,10 +95,12 @@ impl StreamActor {
         if let FlushTimer::Armed(_) = self.flush_timer {
             self.flush_timer = FlushTimer::Spent;
         }
-        self.last_flush = Some(Instant::now());
+        if let Flush::Every(_) = self.settings.flush {
+            self.last_flush = Some(Instant::now());
+        }
         let batches = Batches::from(self.batcher.flush());
         for batch in &*batches {
-            self.stats.count(batch.flv.len());
+            self.stats.count(batch.size_bytes(), self.received);
             if batch.start.is_some()
                 && batch.tracks.video
                 && let Some(interval_ms) = self.stats.note_keyframe(batch.first_ms)

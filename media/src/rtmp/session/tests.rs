@@ -180,6 +180,23 @@ fn everything_pipelined_at_once_keeps_its_order() {
 }
 
 #[test]
+fn frames_are_taken_together_up_to_another_event() {
+    let mut peer = Peer::new();
+    peer.feed(&publisher_start()).unwrap();
+    assert_eq!(peer.events(), [Event::Publish(request(""))]);
+    peer.session.accept();
+    let media = [message(4, 8, 1, 1, b"a"), message(6, 9, 1, 2, b"v")].concat();
+    peer.feed(&[media, call("FCUnpublish", 4.0, &["room"]), call("deleteStream", 5.0, &[])].concat())
+        .unwrap();
+    let mut frames = Vec::new();
+    peer.session.poll_frames(&mut frames);
+    assert_eq!(frames.iter().map(|frame| frame.timestamp_ms).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(peer.session.poll_event(), Some(Event::Unpublish));
+    peer.session.poll_frames(&mut frames);
+    assert_eq!(frames.len(), 2);
+}
+
+#[test]
 fn a_player_is_answered_and_its_stop_is_told() {
     let mut peer = Peer::connected();
     peer.feed(&[call("createStream", 2.0, &[]), call("getStreamLength", 3.0, &["room"])].concat()).unwrap();

@@ -36,7 +36,7 @@ fn summary(batches: &[Arc<Batch>]) -> Vec<(bool, Vec<(u8, u32)>)> {
     batches
         .iter()
         .map(|batch| {
-            (batch.start.is_some(), tags(&batch.flv).map(|tag| (tag.type_id, tag.timestamp_ms)).collect())
+            (batch.start.is_some(), tags(batch.flv()).map(|tag| (tag.type_id, tag.timestamp_ms)).collect())
         })
         .collect()
 }
@@ -241,7 +241,7 @@ fn headers_that_come_once_are_kept_for_viewers_who_join() {
     .map(|frame| frame.payload.to_vec())
     .collect();
     let batches = batcher.flush();
-    assert_eq!(payloads(&batches[0].flv), expected, "in front of all");
+    assert_eq!(payloads(batches[0].flv()), expected, "in front of all");
     let joined = batches[1].start.clone().unwrap();
     assert_eq!(payloads(&joined.bytes(WireFormat::Flv)), expected, "for viewers who join");
     push_all(&mut batcher, [colour]);
@@ -375,7 +375,7 @@ fn presentation_times_become_composition_times() {
     let stamps = (0..40).flat_map(|group| [3, 1, 2].map(|at| (group * 3 + at) * 40));
     push_all(&mut batcher, stamps.clone().map(samples::inter));
     let batches = batcher.flush();
-    let found: Vec<(u32, u32)> = tags(&batches[0].flv)
+    let found: Vec<(u32, u32)> = tags(batches[0].flv())
         .map(|tag| {
             let header = VideoHeader::parse(tag.body).unwrap();
             (tag.timestamp_ms, tag.timestamp_ms.wrapping_add_signed(header.composition_time_ms))
