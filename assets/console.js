@@ -249,7 +249,7 @@ async function act(button, path) {
 }
 
 /** @param {ClusterReport} report */
-function show({ complete, nodes, unreachable }) {
+function show({ complete, nodes, unreachable, draining }) {
   const present = new Set(nodes.flatMap(({ node, rooms }) => [node, ...rooms.map(({ room }) => `${node}/${room}`)]));
   for (const [key, { section, charts }] of cards) {
     if (present.has(key)) continue;
@@ -261,7 +261,8 @@ function show({ complete, nodes, unreachable }) {
   resize();
   const rooms = nodes.reduce((sum, { rooms }) => sum + rooms.filter(({ origin }) => !origin).length, 0);
   write(at("summary", HTMLElement), `${nodes.length} ${nodes.length === 1 ? "node" : "nodes"}, ${rooms} ${rooms === 1 ? "room" : "rooms"}`);
-  const missing = unreachable.length ? `No answer from ${unreachable.join(", ")}.` : "";
+  const named = unreachable.map((node) => (draining.includes(node) ? `${node} (draining)` : node));
+  const missing = named.length ? `No answer from ${named.join(", ")}.` : "";
   showTrouble(complete ? missing : "The registry does not answer: other nodes are missing.");
 }
 

@@ -98,6 +98,7 @@ export interface ClusterReport {
   complete: boolean;
   nodes: NodeReport[];
   unreachable: string[];
+  draining: string[];
 }
 
 /** Protocols whose media a library reads, or the browser from an address. */

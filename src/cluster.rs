@@ -6,7 +6,7 @@ use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher,
     net::{IpAddr, Ipv6Addr, SocketAddr},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use log::info;
@@ -16,7 +16,7 @@ use synctv_actors::cluster::{
     redis_store::{self, JoinError, Joined, Membership, RedisAccess, RedisStore, RedisUrl},
     registry::RegistryHandle,
 };
-use synctv_media::cluster::process::Process;
+use synctv_media::cluster::{process::Process, standing::NodeStanding};
 use tokio::{
     net::TcpStream,
     time::{Instant, sleep, timeout_at},
@@ -130,6 +130,11 @@ async fn try_join(
         prefix: config.cluster.redis_prefix.clone(),
         process: Process { node: node_id.to_owned(), incarnation: incarnation() },
         addresses: NodeAddresses { rtmp: at(rtmp), httpflv: at(httpflv), hls: hls.map(at) },
+        standing: NodeStanding {
+            started_ms: unix_ms(),
+            is_draining: false,
+            rtmp_url: config.cluster.advertise_rtmp_url.clone(),
+        },
         lease_ttl: config.cluster.lease_ttl(),
         claim_ttl: config.cluster.claim_ttl(),
     };
@@ -158,6 +163,12 @@ async fn address_towards(url: &RedisUrl, deadline: Instant) -> Result<IpAddr, St
             Err(_) => return Err("no connection in time".to_owned()),
         }
     }
+}
+
+/// The time, in milliseconds since 1970.
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A number that no other process of this node has: the standard library seeds its hashers at random.

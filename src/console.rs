@@ -11,7 +11,10 @@ use log::debug;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use synctv_actors::{
-    access::NodeKeys, cluster::registry::RegistryHandle, directory::DirectoryEnded, metrics::ViewerProtocol,
+    access::NodeKeys,
+    cluster::{origin::LiveNode, registry::RegistryHandle},
+    directory::DirectoryEnded,
+    metrics::ViewerProtocol,
 };
 use tokio::time::timeout;
 
@@ -46,6 +49,8 @@ pub struct ClusterReport {
     nodes: Vec<Box<RawValue>>,
     /// Nodes that did not answer.
     unreachable: Vec<String>,
+    /// Nodes whose leases say that they drain.
+    draining: Vec<String>,
 }
 
 impl Console {
@@ -88,7 +93,13 @@ impl Console {
         let others = timeout(REGISTRY_TIMEOUT, self.registry().nodes()).await;
         let others = others.ok().and_then(Result::ok);
         let complete = others.is_some();
-        let asked = others.into_iter().flatten().map(|(node, addresses)| async move {
+        let others = others.unwrap_or_default();
+        let draining = others.iter().filter(|node| node.standing.is_draining).map(|node| node.name.clone());
+        let mut draining: Vec<String> = draining.collect();
+        if self.0.sources.directory.is_draining() {
+            draining.push(self.0.sources.node.clone());
+        }
+        let asked = others.into_iter().map(|LiveNode { name: node, addresses, .. }| async move {
             let report = peers::ask(&addresses.httpflv, &self.0.keys).await;
             report.map_err(|error| {
                 debug!(node = node.as_str(), reason:% = error; "a node gives no report");
@@ -102,7 +113,7 @@ impl Console {
                 Err(node) => unreachable.push(node),
             }
         }
-        Ok(ClusterReport { complete, nodes, unreachable })
+        Ok(ClusterReport { complete, nodes, unreachable, draining })
     }
 
     fn registry(&self) -> &RegistryHandle {

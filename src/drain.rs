@@ -71,6 +71,7 @@ impl Drain {
 
     async fn run(&self) {
         self.directory.announce_drain();
+        self.registry.announce_drain();
         sleep(self.times.delay).await;
         if let Err(ended) = self.move_publishers().await {
             warn!(reason:% = ended; "publishers could not be released");
@@ -88,7 +89,8 @@ impl Drain {
         while Instant::now() < deadline && self.directory.count_published().await? > 0 {
             sleep(CHECK_INTERVAL).await;
         }
-        let moved = self.directory.move_publishers(self.times.handover);
+        let next_node = self.registry.next_node().await;
+        let moved = self.directory.move_publishers(self.times.handover, next_node);
         match timeout(MOVE_WAIT_MAX + STREAMS_TIMEOUT, moved).await {
             Ok(moved) => moved,
             Err(_) => {
@@ -107,7 +109,9 @@ impl Drain {
         self.wait_until_empty(begin + time / 2 - notice, windows_until).await;
         if self.permits.held() > 0 && !time.is_zero() {
             let length = time / 2 - time / LAST_VIEWERS_DIVISOR;
-            self.directory.move_viewers(LeaveWindow { begins: begin + time / 2, length, notice }).await?;
+            let next_node = self.registry.next_node().await;
+            let window = LeaveWindow { begins: begin + time / 2, length, notice, next_node };
+            self.directory.move_viewers(window).await?;
         }
         self.wait_until_empty(begin + time, windows_until).await;
         Ok(())

@@ -4,6 +4,7 @@ use std::{convert::Infallible, net::IpAddr, time::Duration};
 
 use clap::{Args, value_parser};
 use synctv_actors::cluster::redis_store::{KeyPrefix, RedisUrl, RedisUrlError};
+use synctv_media::cluster::standing::NodeUrl;
 
 use crate::config::parse::parse_name;
 
@@ -36,6 +37,13 @@ pub struct ClusterArgs {
     /// [default: the address that this host has towards Redis]
     #[arg(long, env, value_parser = parse_host)]
     pub advertise_host: Option<String>,
+
+    /// Address at which encoders and RTMP players reach this very node, rtmp://HOST[:PORT]/APP; nodes that drain send those
+    /// there that take reconnect requests
+    /// [default: none, they connect to the address that they have]
+    #[allow(rustdoc::broken_intra_doc_links, reason = "the brackets are for the help")]
+    #[arg(long, env, value_parser = parse_node_url)]
+    pub advertise_rtmp_url: Option<NodeUrl>,
 
     /// Lifetime of a node's lease, in milliseconds; if it is not renewed within that, other nodes may take its rooms
     #[arg(long, env, default_value_t = 10_000, value_parser = value_parser!(u32).range(1000..=60_000))]
@@ -114,6 +122,10 @@ fn parse_host(text: &str) -> Result<String, String> {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => parse_name(text),
     }
+}
+
+fn parse_node_url(text: &str) -> Result<NodeUrl, String> {
+    NodeUrl::new(text).map_err(|error| error.to_string())
 }
 
 fn parse_prefix(text: &str) -> Result<KeyPrefix, String> {

@@ -8,10 +8,10 @@ use std::{
 
 use futures::{FutureExt, future::LocalBoxFuture};
 use synctv_actors::cluster::{
-    origin::{NodeAddresses, Origin, PublishedRoom},
+    origin::{LiveNode, NodeAddresses, Origin, PublishedRoom},
     store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
 };
-use synctv_media::{access::PublisherProof, stream::room::RoomName};
+use synctv_media::{access::PublisherProof, cluster::standing::NodeStanding, stream::room::RoomName};
 
 /// The claims of all nodes, and their addresses. A node that is in it counts as alive.
 #[derive(Debug, Clone, Default)]
@@ -106,9 +106,11 @@ impl Store for SharedStore {
         ready(Ok(self.find(room))).boxed_local()
     }
 
-    fn nodes(&self) -> LocalBoxFuture<'static, Result<Vec<(String, NodeAddresses)>, StoreError>> {
+    fn nodes(&self) -> LocalBoxFuture<'static, Result<Vec<LiveNode>, StoreError>> {
         let nodes = self.claims.table().nodes.clone();
-        ready(Ok(nodes.into_iter().filter(|(node, _)| *node != self.node).collect())).boxed_local()
+        let others = nodes.into_iter().filter(|(name, _)| *name != self.node);
+        let live = |(name, addresses)| LiveNode { name, addresses, standing: NodeStanding::default() };
+        ready(Ok(others.map(live).collect())).boxed_local()
     }
 
     fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>> {

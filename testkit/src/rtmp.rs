@@ -22,7 +22,7 @@ pub async fn start(
         while let Some(event) = client.poll_event() {
             match event {
                 ClientEvent::Ready => return Ok(()),
-                ClientEvent::Status { level, code, description } if level == "error" => {
+                ClientEvent::Status { level, code, description, .. } if level == "error" => {
                     return Err(io::Error::other(format!("{code}: {description}")));
                 }
                 ClientEvent::Status { .. } | ClientEvent::Frame(_) => {}

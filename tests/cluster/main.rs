@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+mod drains_are_known_to_all_nodes;
 mod drains_take_their_time;
 mod every_node_knows_all_rooms;
 mod hls_is_the_same_on_all_nodes;

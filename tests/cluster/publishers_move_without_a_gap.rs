@@ -37,6 +37,7 @@ fn all_viewers_see_every_frame_of_it() {
 
     nodes[0].signal("TERM");
     before.wait_for_status("NetConnection.Connect.ReconnectRequest");
+    assert_eq!(before.sent_to, None, "no node has an address of its own");
     let mut after = publish(&nodes[1]);
     let refused = RtmpPeer::try_publish(&nodes[2], "r").expect_err("it has the room");
     assert_eq!(refused.code, "NetStream.Publish.BadName");

@@ -25,13 +25,15 @@ const VIEWERS: usize = 40;
 fn over_http_flv_and_rtmp() {
     let redis = Redis::start(&[]);
     let flags = [&LONG_LEASE[..], &["--drain-timeout-s", "20"]].concat();
-    let (n1, n2) = (node("n1", &redis.url(), &flags), node("n2", &redis.url(), &flags));
+    let n1 = node("n1", &redis.url(), &flags);
+    let reachable = [&flags[..], &["--advertise-rtmp-url", "rtmp://n2.test/live"]].concat();
+    let n2 = node("n2", &redis.url(), &reachable);
     let mut publisher = RtmpPeer::publish(&n2, "r");
     publisher.send_all(&frames::video_headers());
     publisher.send(&frames::keyframe(0, 1));
     let mut viewers: Vec<FlvViewer> = (0..VIEWERS).map(|_| FlvViewer::open(&n1, "r")).collect();
     let mut player = RtmpPeer::play(&n1, "r");
-    let asked = Client::player("live", "r").taking_reconnect_requests();
+    let asked = Client::player("live?key=1", "r").taking_reconnect_requests();
     let mut asked = RtmpPeer::start(dial(n1.rtmp), asked).expect("the room is live");
     let mut noticed = FlvViewer::open_on(dial(n1.http), "/r.flv?moves=1");
     viewers.iter_mut().for_each(|viewer| drop(viewer.frames_until(&frames::keyframe(0, 1))));
@@ -50,6 +52,7 @@ fn over_http_flv_and_rtmp() {
     assert!(noticed.is_ended(), "in good order");
     player.wait_for_status("NetStream.Play.Stop");
     asked.wait_for_status("NetConnection.Connect.ReconnectRequest");
+    assert_eq!(asked.sent_to.as_deref(), Some("rtmp://n2.test/live?key=1"));
     assert!(!asked.statuses.iter().any(|code| code == "NetStream.Play.Stop"), "it is asked before");
     assert!(ends[0] >= Duration::from_secs(10), "it had half of the time: {ends:?}");
     assert!(ends[VIEWERS - 1] - ends[0] >= Duration::from_secs(1), "not all at once: {ends:?}");

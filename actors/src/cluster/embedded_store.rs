@@ -9,8 +9,9 @@ use futures::{
 use synctv_media::{
     access::PublisherProof,
     cluster::{
-        claims::{ClaimAnswer, ClaimRequest, ClaimTable, NodeAddresses, RenewAnswer},
+        claims::{ClaimAnswer, ClaimRequest, ClaimTable, Lease, NodeAddresses, RenewAnswer},
         process::Process,
+        standing::NodeStanding,
     },
     stream::room::RoomName,
 };
@@ -38,8 +39,9 @@ impl EmbeddedStore {
     pub fn from_sequence(node_id: String, first_sequence: u64) -> Self {
         let process = Process { node: node_id, incarnation: 0 };
         let mut table = ClaimTable::from_sequence(first_sequence);
-        let nowhere = NodeAddresses { rtmp: String::new(), httpflv: String::new(), hls: None };
-        table.renew_lease(&process, &nowhere, None, u64::MAX, unix_ms());
+        let addresses = NodeAddresses { rtmp: String::new(), httpflv: String::new(), hls: None };
+        let lease = Lease { incarnation: process.incarnation, addresses, standing: NodeStanding::default() };
+        table.renew_lease(&process.node, &lease, None, u64::MAX, unix_ms());
         Self { process, table: Rc::new(RefCell::new(table)) }
     }
 

@@ -1,7 +1,7 @@
 //! Addresses of rooms' publishers, as the registry answers.
 
 pub use synctv_media::cluster::claims::NodeAddresses;
-use synctv_media::stream::room::RoomName;
+use synctv_media::{cluster::standing::NodeStanding, stream::room::RoomName};
 
 /// The request header by which a node asks for what its own viewers want; its value is that node's name and signature
 /// ([`NodeKeys::sign`](crate::access::NodeKeys::sign)). It is answered only from what is published here, so that no room
@@ -21,6 +21,17 @@ pub struct Origin {
     pub epoch: u64,
     /// The addresses of its ports.
     pub addresses: NodeAddresses,
+}
+
+/// Another node that is alive, as its lease says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveNode {
+    /// The node's name.
+    pub name: String,
+    /// The addresses of its ports.
+    pub addresses: NodeAddresses,
+    /// What it says of itself.
+    pub standing: NodeStanding,
 }
 
 /// A node that has published a room, as the one that asks sees it.

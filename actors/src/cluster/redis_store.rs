@@ -44,7 +44,7 @@ use self::{
     table::{Shown, Table},
 };
 use super::{
-    origin::{NodeAddresses, Origin, PublishedRoom, Trace},
+    origin::{LiveNode, Origin, PublishedRoom, Trace},
     registry::CLAIM_TIMEOUT,
     store::{Audit, Claim, ClaimError, Granted, LeaseRenewal, Store, StoreError, UsedClaim},
 };
@@ -85,6 +85,7 @@ struct Inner {
     /// The highest epoch that was seen, for a table that forgot it.
     last_epoch: Cell<u64>,
     foreign: RefCell<HashSet<RoomName>>,
+    is_draining: Cell<bool>,
 }
 
 /// The reason a bid was not made or not granted.
@@ -110,6 +111,7 @@ impl RedisStore {
             pending_releases: RefCell::default(),
             last_epoch: Cell::new(0),
             foreign: RefCell::default(),
+            is_draining: Cell::new(false),
         }))
     }
 
@@ -229,9 +231,10 @@ impl Inner {
     }
 
     async fn renew_lease(&self) -> Result<LeaseRenewal, StoreError> {
-        let Membership { process, addresses, lease_ttl, .. } = &self.membership;
+        let Membership { process, lease_ttl, .. } = &self.membership;
+        let lease = self.membership.lease(self.is_draining.get());
         let renew = async |link: &mut PooledConnection| {
-            let renewed = self.table.renew_lease(link, process, addresses, None, *lease_ttl).await?;
+            let renewed = self.table.renew_lease(link, &process.node, &lease, None, *lease_ttl).await?;
             Ok((renewed, link.table()))
         };
         let (renewed, table) = self.lease_links.run(renew).await?;
@@ -331,7 +334,7 @@ impl Store for RedisStore {
         self.run(async move |inner| inner.rooms().await)
     }
 
-    fn nodes(&self) -> LocalBoxFuture<'static, Result<Vec<(String, NodeAddresses)>, StoreError>> {
+    fn nodes(&self) -> LocalBoxFuture<'static, Result<Vec<LiveNode>, StoreError>> {
         self.run(async move |inner| inner.nodes().await)
     }
 
@@ -345,6 +348,10 @@ impl Store for RedisStore {
 
     fn renew_lease(&self) -> LocalBoxFuture<'static, Result<LeaseRenewal, StoreError>> {
         self.run(async move |inner| inner.renew_lease().await)
+    }
+
+    fn announce_drain(&self) {
+        self.0.is_draining.set(true);
     }
 
     fn leave(&self, claims: Vec<Claim>) -> LocalBoxFuture<'static, Result<(), StoreError>> {

@@ -12,7 +12,12 @@ use std::time::Duration;
 use actix::{Addr, Arbiter, Recipient, Supervisor};
 use actix_rt::ArbiterHandle;
 use log::warn;
-use synctv_media::{access::PublisherProof, stream::room::RoomName};
+use synctv_media::{
+    access::PublisherProof,
+    cluster::standing::{NodeStanding, NodeUrl},
+    stream::room::RoomName,
+};
+use tokio::time::timeout;
 
 pub use self::messages::{
     CLAIM_TIMEOUT, ClaimLost, Claimed, Freshness, LEAVE_TIMEOUT, OFFER_TIMEOUT, Readiness,
@@ -20,17 +25,21 @@ pub use self::messages::{
 use self::{
     actor::RegistryActor,
     messages::{
-        AskReadiness, ClaimRoom, Leave, ListNodes, ListRooms, Locate, OfferRoom, Ping, ReleaseRoom, TraceRoom,
+        AnnounceDrain, AskReadiness, ClaimRoom, Leave, ListNodes, ListRooms, Locate, OfferRoom, Ping,
+        ReleaseRoom, TraceRoom,
     },
     metered_store::MeteredStore,
 };
 use crate::{
     cluster::{
-        origin::{NodeAddresses, Origin, PublishedRoom, Trace},
+        origin::{LiveNode, Origin, PublishedRoom, Trace},
         store::{Claim, ClaimError, Store, StoreError},
     },
     metrics::RegistryMetrics,
 };
+
+/// Time for the registry to name another node. A drain does not wait longer for an address that is a convenience.
+const NEXT_NODE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Talks to the `RegistryActor`.
 #[derive(Debug, Clone)]
@@ -107,9 +116,27 @@ impl RegistryHandle {
         self.address.send(ListRooms).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
-    /// The other nodes that are alive, by name. The answer may be a second old.
-    pub async fn nodes(&self) -> Result<Vec<(String, NodeAddresses)>, StoreError> {
-        self.address.send(ListNodes).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+    /// The other nodes that are alive. The answer may be a second old.
+    pub async fn nodes(&self) -> Result<Vec<LiveNode>, StoreError> {
+        self.list_nodes(Freshness::Known).await
+    }
+
+    /// The address of the node to which this one sends publishers and players when it drains; `None` if no other node
+    /// has one, or the registry cannot say within [`NEXT_NODE_TIMEOUT`].
+    pub async fn next_node(&self) -> Option<NodeUrl> {
+        let nodes = timeout(NEXT_NODE_TIMEOUT, self.list_nodes(Freshness::Anew)).await.ok()?.ok()?;
+        NodeStanding::next_url(nodes.iter().map(|node| &node.standing)).cloned()
+    }
+
+    async fn list_nodes(&self, freshness: Freshness) -> Result<Vec<LiveNode>, StoreError> {
+        let asked = self.address.send(ListNodes(freshness)).await;
+        asked.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+    }
+
+    /// Makes this node's lease say that it drains, so that no other node sends its publishers here. New rooms are still
+    /// taken until it [leaves](Self::leave).
+    pub fn announce_drain(&self) {
+        self.address.do_send(AnnounceDrain);
     }
 
     /// Returns whether the registry answers.

@@ -16,7 +16,7 @@ use synctv_media::{
 };
 use thiserror::Error;
 
-use super::origin::{NodeAddresses, Origin, PublishedRoom, Trace};
+use super::origin::{LiveNode, Origin, PublishedRoom, Trace};
 use crate::clock::unix_ms;
 
 /// A room, taken by one node.
@@ -158,8 +158,8 @@ pub trait Store: 'static {
     /// All rooms that are published, on this node and on others that are alive.
     fn rooms(&self) -> LocalBoxFuture<'static, Result<Vec<PublishedRoom>, StoreError>>;
 
-    /// The other nodes that are alive, by name.
-    fn nodes(&self) -> LocalBoxFuture<'static, Result<Vec<(String, NodeAddresses)>, StoreError>> {
+    /// The other nodes that are alive.
+    fn nodes(&self) -> LocalBoxFuture<'static, Result<Vec<LiveNode>, StoreError>> {
         ready(Ok(Vec::new())).boxed_local()
     }
 
@@ -178,6 +178,9 @@ pub trait Store: 'static {
         let renewal = LeaseRenewal { answer: LeaseAnswer::Kept, table: self.table_id(), is_full: false };
         ready(Ok(renewal)).boxed_local()
     }
+
+    /// Notes that this node drains. Its lease says so from the next renewal on.
+    fn announce_drain(&self) {}
 
     /// Gives `claims` back and, after them, the lease.
     fn leave(&self, claims: Vec<Claim>) -> LocalBoxFuture<'static, Result<(), StoreError>> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use synctv_media::cluster::standing::NodeUrl;
 
 use super::{
     StreamDirectory,
@@ -41,17 +42,22 @@ impl StreamDirectory {
         Ok(streams.iter().filter(|stream| stream.is_published_here()).count())
     }
 
-    /// Sends the publishers to other nodes, each at its moment, and reserves their rooms for them for `handover`. When
-    /// this returns, all rooms were released; viewers stay, and follow the rooms.
-    pub async fn move_publishers(&self, handover: Duration) -> Result<(), DirectoryEnded> {
+    /// Sends the publishers to other nodes, each at its moment, and reserves their rooms for them for `handover`. Those that
+    /// take requests are asked to go to `next_node`. When this returns, all rooms were released; viewers stay, and follow
+    /// the rooms.
+    pub async fn move_publishers(
+        &self,
+        handover: Duration,
+        next_node: Option<NodeUrl>,
+    ) -> Result<(), DirectoryEnded> {
         let streams = self.all_streams().await?;
-        join_all(streams.iter().map(|stream| stream.move_publisher(handover))).await;
+        join_all(streams.iter().map(|stream| stream.move_publisher(handover, next_node.clone()))).await;
         Ok(())
     }
 
     /// Sends the viewers to other nodes, evenly over a time.
     pub async fn move_viewers(&self, window: LeaveWindow) -> Result<(), DirectoryEnded> {
-        self.all_streams().await?.iter().for_each(|stream| stream.move_viewers(window));
+        self.all_streams().await?.iter().for_each(|stream| stream.move_viewers(window.clone()));
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use synctv_media::cluster::standing::NodeUrl;
 use tokio::time::Instant;
 
 /// 2^64 divided by the golden ratio. Its multiples modulo 2^64 are spread evenly however many of them are taken.
@@ -12,7 +13,7 @@ const GOLDEN_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A time within which viewers leave, evenly: they connect elsewhere at once, and a thousand new TLS connections in one
 /// moment hold a core for half a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaveWindow {
     /// The first viewer leaves.
     pub begins: Instant,
@@ -20,6 +21,8 @@ pub struct LeaveWindow {
     pub length: Duration,
     /// Time from the notice of a viewer that asked for one to its moment.
     pub notice: Duration,
+    /// The address of the node for RTMP players that take reconnect requests; without one, their own leads there.
+    pub next_node: Option<NodeUrl>,
 }
 
 impl LeaveWindow {
@@ -42,8 +45,12 @@ mod tests {
 
     #[test]
     fn never_more_than_their_share_leave_at_a_time() {
-        let window =
-            LeaveWindow { begins: Instant::now(), length: Duration::from_secs(14), notice: Duration::ZERO };
+        let window = LeaveWindow {
+            begins: Instant::now(),
+            length: Duration::from_secs(14),
+            notice: Duration::ZERO,
+            next_node: None,
+        };
         for (first, viewers) in [(0, 2_000), (12_345, 2_000), (7, 100)] {
             let mut moments: Vec<_> = (first..first + viewers).map(|index| window.moment(index)).collect();
             moments.sort();

@@ -3,15 +3,19 @@
 use std::fmt;
 
 use actix::Message;
+use synctv_media::cluster::standing::NodeUrl;
 
 /// One message from a stream to its publisher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub enum PublisherEvent {
     /// The publisher no longer has its room.
     Evicted(Evicted),
     /// The publisher is to publish on a new connection, to another node, and then to leave this one.
-    Reconnect,
+    Reconnect {
+        /// The node's address; without one, its own leads there.
+        to: Option<NodeUrl>,
+    },
     /// The first live viewer came: what the publisher sends should come through at once.
     ViewersCame,
     /// The last live viewer left. Others may watch over HLS, seconds behind.

@@ -265,8 +265,8 @@ impl Connection {
     fn publisher_event(&mut self, event: PublisherEvent, ctx: &mut ConnectionContext) {
         match event {
             PublisherEvent::Evicted(evicted) => self.evicted(evicted, ctx),
-            PublisherEvent::Reconnect => {
-                self.conversation.request_reconnect();
+            PublisherEvent::Reconnect { to } => {
+                self.conversation.request_reconnect(self.socket.wire(), to.as_ref());
                 self.send_replies(ctx);
             }
             PublisherEvent::ViewersCame => self.read_coalescing.announce_each(self.socket.wire()),

@@ -3,9 +3,12 @@
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use log::warn;
-use synctv_media::rtmp::{
-    handshake::HandshakeError,
-    session::{Event, Session, SessionError},
+use synctv_media::{
+    cluster::standing::NodeUrl,
+    rtmp::{
+        handshake::HandshakeError,
+        session::{Event, Session, SessionError},
+    },
 };
 use tokio::time::Instant;
 
@@ -86,9 +89,11 @@ impl Conversation {
         }
     }
 
-    /// Asks the peer to use another connection. Returns whether it takes such requests.
-    pub fn request_reconnect(&mut self) -> bool {
-        self.session.request_reconnect("This node stops: use a new connection.")
+    /// Asks the peer to use another connection than `wire`, to that node if one is given. Returns whether it takes such
+    /// requests. A peer that connected with TLS is not led to an address without it: its keys would go there in the clear.
+    pub fn request_reconnect(&mut self, wire: &Wire, to: Option<&NodeUrl>) -> bool {
+        let to = to.filter(|node| node.is_tls() || !wire.is_tls());
+        self.session.request_reconnect("This node stops: use a new connection.", to)
     }
 
     fn describe(&self, error: &SessionError) -> String {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use log::debug;
-use synctv_media::rtmp::session::Event;
+use synctv_media::{cluster::standing::NodeUrl, rtmp::session::Event};
 
 use super::{
     connection::{AfterPlay, RtmpConnectionActor},
@@ -45,8 +45,8 @@ impl Player for RtmpPlayer {
         }
     }
 
-    fn request_reconnect(&mut self, socket: &mut ViewerSocket, _: Instant) -> bool {
-        let takes_requests = self.conversation.request_reconnect();
+    fn request_reconnect(&mut self, socket: &mut ViewerSocket, to: Option<&NodeUrl>, _: Instant) -> bool {
+        let takes_requests = self.conversation.request_reconnect(socket.wire(), to);
         // An error shows at the next write.
         takes_requests && self.conversation.send_replies(socket).is_ok()
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Recipient};
-use synctv_media::stream::room::RoomName;
+use synctv_media::{cluster::standing::NodeUrl, stream::room::RoomName};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
@@ -134,9 +134,9 @@ impl StreamHandle {
 
     /// Sends the publisher to another node, if there is one, and reserves the room for it for `handover`. When this
     /// returns, the room was released.
-    pub(crate) async fn move_publisher(&self, handover: Duration) {
+    pub(crate) async fn move_publisher(&self, handover: Duration, next_node: Option<NodeUrl>) {
         // A stream that has ended has no publisher.
-        let _ = self.address.send(MovePublisher { handover }).await;
+        let _ = self.address.send(MovePublisher { handover, next_node }).await;
     }
 
     /// Sends the viewers to other nodes.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix::{Message, Recipient, prelude::SendError};
-use synctv_media::stream::frame::Frame;
+use synctv_media::{cluster::standing::NodeUrl, stream::frame::Frame};
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -42,12 +42,13 @@ pub(crate) struct Detach(pub PublisherId);
 #[rtype(result = "()")]
 pub(crate) struct Follow(pub Origin);
 
-/// The node drains: its publisher is to publish elsewhere, and the room is kept for it there for `handover`. The answer
-/// comes when the publisher was let go.
+/// The node drains: its publisher is to publish elsewhere, and the room is kept for it there for `handover`. One that takes
+/// requests is asked to go to `next_node`. The answer comes when the publisher was let go.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct MovePublisher {
     pub handover: Duration,
+    pub next_node: Option<NodeUrl>,
 }
 
 /// The node drains: viewers leave it within this time.

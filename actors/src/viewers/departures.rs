@@ -29,7 +29,7 @@ pub(super) enum Step {
 
 impl Departures {
     /// Gives each viewer a moment in the window, and notice before to those that want it.
-    pub fn new(viewers: impl Iterator<Item = (ViewerId, bool)>, window: LeaveWindow) -> Self {
+    pub fn new(viewers: impl Iterator<Item = (ViewerId, bool)>, window: &LeaveWindow) -> Self {
         let mut steps = Vec::new();
         for (viewer, wants_notice) in viewers {
             let at = window.next_moment();
@@ -68,9 +68,9 @@ mod tests {
     #[test]
     fn each_viewer_leaves_once_and_is_given_notice_before_if_it_wants_it() {
         let (begins, notice) = (Instant::now() + Duration::from_secs(60), Duration::from_secs(3));
-        let window = LeaveWindow { begins, length: Duration::from_secs(10), notice };
+        let window = LeaveWindow { begins, length: Duration::from_secs(10), notice, next_node: None };
         let viewers = (0..100).map(|id| (ViewerId(id), id % 2 == 0));
-        let mut departures = Departures::new(viewers, window);
+        let mut departures = Departures::new(viewers, &window);
         assert_eq!(departures.next_due(begins - notice - Duration::from_millis(1)), None);
         let mut steps = Vec::new();
         while let Some(at) = departures.next_moment() {
@@ -90,8 +90,9 @@ mod tests {
     #[test]
     fn a_viewer_that_may_stay_longer_leaves_in_its_turn() {
         let begins = Instant::now();
-        let window = LeaveWindow { begins, length: Duration::from_secs(10), notice: Duration::ZERO };
-        let mut departures = Departures::new((0..10).map(|id| (ViewerId(id), false)), window);
+        let length = Duration::from_secs(10);
+        let window = LeaveWindow { begins, length, notice: Duration::ZERO, next_node: None };
+        let mut departures = Departures::new((0..10).map(|id| (ViewerId(id), false)), &window);
         let first = departures.next_due(departures.next_moment().unwrap()).unwrap();
         let again_at = first.at + Duration::from_secs(5);
         departures.postpone(first.viewer, again_at);

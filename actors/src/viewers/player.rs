@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Instant};
 
+use synctv_media::cluster::standing::NodeUrl;
+
 use crate::{viewer_session::LeaveReason, viewer_socket::ViewerSocket};
 
 /// The protocol's side of a player. The socket is with the room's viewers for as long as the play lasts: media is written to
@@ -13,8 +15,8 @@ pub(crate) trait Player: fmt::Debug + Send {
     /// Returns what the player asks for next. To be drained after each [`receive`](Self::receive), and once before.
     fn next_wish(&mut self) -> Option<PlayerWish>;
 
-    /// Asks the player to play on another connection. Returns whether it takes such requests.
-    fn request_reconnect(&mut self, socket: &mut ViewerSocket, now: Instant) -> bool;
+    /// Asks the player to play on another connection, to that node if one is given. Returns whether it takes such requests.
+    fn request_reconnect(&mut self, socket: &mut ViewerSocket, to: Option<&NodeUrl>, now: Instant) -> bool;
 
     /// Gives the connection back, with what waits for the socket. The play has ended for `reason`.
     fn release(self: Box<Self>, socket: ViewerSocket, reason: &LeaveReason);

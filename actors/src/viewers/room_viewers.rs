@@ -7,6 +7,7 @@ use std::{
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use synctv_media::{
+    cluster::standing::NodeUrl,
     flv::moving,
     stream::{batch::Batches, gop::JoinPoint, viewer_queue::LagLimits},
 };
@@ -43,6 +44,8 @@ pub(super) struct RoomViewersActor {
     awaits_media: bool,
     phase: ViewersPhase,
     departures: Departures,
+    /// The node that players are sent to which take requests.
+    next_node: Option<NodeUrl>,
 }
 
 impl RoomViewersActor {
@@ -57,6 +60,7 @@ impl RoomViewersActor {
             awaits_media: false,
             phase: ViewersPhase::Streaming,
             departures: Departures::default(),
+            next_node: None,
         }
     }
 
@@ -111,7 +115,8 @@ impl RoomViewersActor {
     fn leave_within(&mut self, window: LeaveWindow, ctx: &mut Context<Self>) {
         let leaving = self.viewers.iter().filter(|viewer| !viewer.is_node());
         let wants_notice = |viewer: &Viewer| (viewer.id, viewer.details.wants_notice);
-        self.departures = Departures::new(leaving.map(wants_notice), window);
+        self.departures = Departures::new(leaving.map(wants_notice), &window);
+        self.next_node = window.next_node;
         self.depart(ctx);
     }
 
@@ -140,9 +145,9 @@ impl RoomViewersActor {
 
     /// Lets one viewer go. Returns how long it may stay, if it was asked to connect elsewhere first.
     fn let_go(&mut self, id: ViewerId, ctx: &mut Context<Self>) -> Option<Duration> {
-        let mut wait = None;
+        let (mut wait, next_node) = (None, self.next_node.clone());
         self.update(id, ctx, |viewer, now| {
-            wait = viewer.depart(now);
+            wait = viewer.depart(next_node.as_ref(), now);
             Ok(())
         });
         wait

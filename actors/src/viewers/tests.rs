@@ -8,6 +8,7 @@ use std::{
 use actix_rt::{Arbiter, ArbiterHandle};
 use bytes::Bytes;
 use synctv_media::{
+    cluster::standing::NodeUrl,
     flv::reader::FlvReader,
     samples,
     stream::{frame::Frame, viewer_queue::LagLimits, wire_format::WireFormat},
@@ -243,7 +244,7 @@ impl Player for ScriptedPlayer {
         self.wishes.pop()
     }
 
-    fn request_reconnect(&mut self, _: &mut ViewerSocket, _: Instant) -> bool {
+    fn request_reconnect(&mut self, _: &mut ViewerSocket, _: Option<&NodeUrl>, _: Instant) -> bool {
         false
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use log::debug;
-use synctv_media::stream::viewer_queue::LagLimits;
+use synctv_media::{cluster::standing::NodeUrl, stream::viewer_queue::LagLimits};
 
 use super::{
     inbox::Inbox,
@@ -177,10 +177,11 @@ impl Viewer {
     }
 
     /// Lets the viewer go, as its node drains: now, or after the returned time, in which it may connect elsewhere first.
-    pub fn depart(&mut self, now: Instant) -> Option<Duration> {
+    /// One that takes requests is asked to go to that node.
+    pub fn depart(&mut self, to: Option<&NodeUrl>, now: Instant) -> Option<Duration> {
         if let (Inbox::Player(player), LeavePhase::Stays) =
             (&mut self.details.inbox, self.details.leave_phase)
-            && player.request_reconnect(&mut self.socket, now)
+            && player.request_reconnect(&mut self.socket, to, now)
         {
             self.details.leave_phase = LeavePhase::Asked;
             return Some(RECONNECT_WAIT);

@@ -7,6 +7,7 @@ use super::{
     numbers::{HlsNumbers, NumberGrant, NumberHolder, NumberUse, RoomNumbers},
     offers::{Offer, Offers},
     process::Process,
+    standing::NodeStanding,
 };
 use crate::{access::PublisherProof, stream::room::RoomName};
 
@@ -31,6 +32,8 @@ pub struct Lease {
     pub incarnation: u64,
     /// The addresses of the process.
     pub addresses: NodeAddresses,
+    /// What others go by when they send publishers and players on.
+    pub standing: NodeStanding,
 }
 
 /// Distinguishes one memory of the table from another: a Redis that was restarted, restored or replaced has another id,
@@ -267,24 +270,23 @@ impl ClaimTable {
         }
     }
 
-    /// Keeps the lease of `process`, or takes it if it is free, or if it is the incarnation's that is to be taken
-    /// `over`.
+    /// Keeps the lease of `node` for the process of `own`, or takes it if it is free, or if it is the incarnation's that is
+    /// to be taken `over`. Its addresses and standing are those of `own` from then on.
     pub fn renew_lease(
         &mut self,
-        process: &Process,
-        addresses: &NodeAddresses,
+        node: &str,
+        own: &Lease,
         over: Option<u64>,
         ttl_ms: u64,
         now_ms: u64,
     ) -> LeaseAnswer {
-        let answer = match self.lease(&process.node, now_ms) {
-            Some(lease) if lease.incarnation == process.incarnation => LeaseAnswer::Kept,
+        let answer = match self.lease(node, now_ms) {
+            Some(lease) if lease.incarnation == own.incarnation => LeaseAnswer::Kept,
             Some(lease) if over != Some(lease.incarnation) => return LeaseAnswer::Lost(lease.clone()),
             _ => LeaseAnswer::Taken,
         };
-        let value = Lease { incarnation: process.incarnation, addresses: addresses.clone() };
-        let lease = Expiring { value, expires_ms: now_ms.saturating_add(ttl_ms) };
-        self.leases.insert(process.node.clone(), lease);
+        let lease = Expiring { value: own.clone(), expires_ms: now_ms.saturating_add(ttl_ms) };
+        self.leases.insert(node.to_owned(), lease);
         answer
     }
 

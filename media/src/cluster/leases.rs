@@ -124,14 +124,17 @@ impl NodeLease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::claims::{Lease, NodeAddresses};
+    use crate::cluster::{
+        claims::{Lease, NodeAddresses},
+        standing::NodeStanding,
+    };
 
     const TTL_MS: u64 = 10_000;
     const TABLE: TableId = TableId(1);
 
     fn lease(incarnation: u64) -> Lease {
         let addresses = NodeAddresses { rtmp: "a:1".to_owned(), httpflv: "a:2".to_owned(), hls: None };
-        Lease { incarnation, addresses }
+        Lease { incarnation, addresses, standing: NodeStanding::default() }
     }
 
     #[test]

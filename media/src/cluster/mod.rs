@@ -9,6 +9,7 @@ pub mod leases;
 pub mod numbers;
 pub mod offers;
 pub mod process;
+pub mod standing;
 
 #[cfg(test)]
 mod tests;

@@ -12,12 +12,14 @@ use proptest::{prelude::*, sample::Index};
 
 use super::{
     claims::{
-        ClaimAnswer, ClaimRequest, ClaimTable, Holder, LeaseAnswer, NodeAddresses, RenewAnswer, TableId,
+        ClaimAnswer, ClaimRequest, ClaimTable, Holder, Lease, LeaseAnswer, NodeAddresses, RenewAnswer,
+        TableId,
     },
     leases::{LeaseChange, NodeLease},
     numbers::{EPOCH_UNIX_MS, HlsNumbers, NumberGrant, NumberUse, RESERVE},
     offers::Offer,
     process::Process,
+    standing::NodeStanding,
 };
 use crate::{
     access::PublisherProof,
@@ -266,8 +268,9 @@ fn proof(is_own: bool) -> PublisherProof {
     PublisherProof::from_text(if is_own { "own" } else { "other" })
 }
 
-fn addresses() -> NodeAddresses {
-    NodeAddresses { rtmp: String::new(), httpflv: String::new(), hls: None }
+fn lease(process: &Process) -> Lease {
+    let addresses = NodeAddresses { rtmp: String::new(), httpflv: String::new(), hls: None };
+    Lease { incarnation: process.incarnation, addresses, standing: NodeStanding::default() }
 }
 
 proptest! {

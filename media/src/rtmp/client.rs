@@ -34,6 +34,8 @@ pub enum ClientEvent {
         description: String,
         /// `status` or `error`.
         level: String,
+        /// The address of a reconnect request, if it has one.
+        tc_url: Option<String>,
     },
     /// It sent media.
     Frame(Frame),
@@ -219,9 +221,10 @@ impl Client {
 
     fn on_status(&mut self, information: &Value) {
         let text = |key| information.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let code = text("code");
+        let (code, tc_url) = (text("code"), information.get("tcUrl").and_then(Value::as_str));
         let is_start = code == "NetStream.Publish.Start" || code == "NetStream.Play.Start";
-        let status = ClientEvent::Status { code, description: text("description"), level: text("level") };
+        let (description, level) = (text("description"), text("level"));
+        let status = ClientEvent::Status { code, description, level, tc_url: tc_url.map(str::to_owned) };
         self.events.push_back(status);
         if is_start {
             self.events.push_back(ClientEvent::Ready);

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     access::Confidential,
+    cluster::standing::NodeUrl,
     stream::{frame::Frame, room::RoomNameError},
 };
 pub use encoder::ReconnectHabit;
@@ -353,13 +354,15 @@ impl Session {
         self.is_taken_back = false;
     }
 
-    /// Asks the peer to publish or play on another connection, and to leave this one then. Returns whether it does so when it
-    /// is asked; otherwise nothing is sent.
-    pub fn request_reconnect(&mut self, description: &str) -> bool {
+    /// Asks the peer to publish or play on another connection, to the address `to` or else to its own, and to leave this one
+    /// then (E-RTMP v2, reconnect request). The keys in its address go with it. Returns whether the peer does so when it is
+    /// asked; otherwise nothing is sent.
+    pub fn request_reconnect(&mut self, description: &str, to: Option<&NodeUrl>) -> bool {
         let is_busy = matches!(self.phase, Phase::Publishing | Phase::Playing | Phase::Paused);
         let takes_requests = is_busy && self.reconnect_habit == ReconnectHabit::OnRequest;
         if takes_requests {
-            self.output.reconnect_request(description);
+            let tc_url = to.and_then(|url| self.app.at(url));
+            self.output.reconnect_request(description, tc_url.as_deref());
         }
         takes_requests
     }

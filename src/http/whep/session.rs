@@ -119,8 +119,8 @@ impl Whep {
         let nodes = tokio::time::timeout(REGISTRY_TIMEOUT, self.registry.nodes()).await;
         let nodes = nodes.map_err(|_| unavailable("the registry does not answer".to_owned()))?;
         let nodes = nodes.map_err(|error| unavailable(error.to_string()))?;
-        let found = nodes.into_iter().find(|(name, _)| name == node);
-        found.map(|(_, addresses)| addresses.httpflv).ok_or_else(no_session)
+        let found = nodes.into_iter().find(|other| other.name == node);
+        found.map(|other| other.addresses.httpflv).ok_or_else(no_session)
     }
 }
 

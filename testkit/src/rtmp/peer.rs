@@ -35,6 +35,8 @@ pub struct RtmpPeer {
     client: Client,
     /// The codes of all statuses that came.
     pub statuses: VecDeque<String>,
+    /// The address that came with the last reconnect request.
+    pub sent_to: Option<String>,
 }
 
 /// The next event on a connection.
@@ -71,12 +73,12 @@ impl RtmpPeer {
 
     /// Runs `client` on `socket` until it is accepted or refused.
     pub fn start(socket: TcpStream, client: Client) -> Result<Self, Refused> {
-        let mut peer = Self { socket, client, statuses: VecDeque::new() };
+        let mut peer = Self { socket, client, statuses: VecDeque::new(), sent_to: None };
         peer.send_output();
         loop {
             match peer.next(PATIENCE) {
                 Next::Event(ClientEvent::Ready) => return Ok(peer),
-                Next::Event(ClientEvent::Status { code, description, level }) if level == "error" => {
+                Next::Event(ClientEvent::Status { code, description, level, .. }) if level == "error" => {
                     return Err(Refused { code, description });
                 }
                 Next::Event(_) => {}
@@ -106,8 +108,9 @@ impl RtmpPeer {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             if let Some(event) = self.client.poll_event() {
-                if let ClientEvent::Status { code, .. } = &event {
+                if let ClientEvent::Status { code, tc_url, .. } = &event {
                     self.statuses.push_back(code.clone());
+                    self.sent_to = tc_url.clone().or(self.sent_to.take());
                 }
                 return Next::Event(event);
             }

@@ -214,3 +214,17 @@ async fn only_a_signed_request_is_a_nodes() {
     assert!(gatekeeper.admit_node(&room, &request, &signature, peer(5)).is_ok());
     assert_eq!(gatekeeper.admit_node(&room, &request, "me", peer(5)).unwrap_err(), Refusal::NotANode);
 }
+
+#[actix_rt::test]
+async fn a_publisher_is_recognised_by_its_token_else_by_its_query_else_by_its_address() {
+    let (closed, open) = (gatekeeper(closed()), gatekeeper(AccessSettings::OPEN));
+    let known = async |gatekeeper: &Gatekeeper, query: &str| {
+        let grant = publish(gatekeeper, "r", query).await.unwrap();
+        grant.who().map(|who| who.expose().to_owned()).unwrap_or_default()
+    };
+    let with = |claims| format!("token={}", token("r", "publish", claims));
+    assert_eq!(known(&closed, &with(json!({ "sub": "alice", "jti": "7" }))).await, "alice");
+    assert_eq!(known(&closed, &with(json!({ "jti": "7" }))).await, "7");
+    assert_eq!(known(&open, "key=1").await, "key=1");
+    assert_eq!(known(&open, "").await, peer(1).ip().to_string());
+}

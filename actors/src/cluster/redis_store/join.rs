@@ -180,10 +180,11 @@ impl Joining<'_> {
     }
 
     async fn lease(&self, over: Option<u64>) -> Result<LeaseAnswer, StoreError> {
-        let Membership { process, addresses, lease_ttl, .. } = self.membership;
+        let Membership { process, lease_ttl, .. } = self.membership;
+        let lease = self.membership.lease(false);
         let renewed = self
             .pool
-            .run(async |link| self.table.renew_lease(link, process, addresses, over, *lease_ttl).await);
+            .run(async |link| self.table.renew_lease(link, &process.node, &lease, over, *lease_ttl).await);
         Ok(renewed.await?.answer)
     }
 

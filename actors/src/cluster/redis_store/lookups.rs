@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use super::{
     Inner,
     pool::PooledConnection,
-    rows::{Listing, RoomRow, TracedRow},
+    rows::{ListedLease, Listing, RoomRow, TracedRow},
 };
 use crate::{
     clock::whole_ms,
     cluster::{
-        origin::{NodeAddresses, Origin, PastOrigin, PublishedRoom, Trace},
+        origin::{LiveNode, Origin, PastOrigin, PublishedRoom, Trace},
         store::{Audit, Claim, StoreError},
     },
 };
@@ -129,12 +129,17 @@ impl Inner {
             .collect())
     }
 
-    pub(super) async fn nodes(&self) -> Result<Vec<(String, NodeAddresses)>, StoreError> {
+    pub(super) async fn nodes(&self) -> Result<Vec<LiveNode>, StoreError> {
         let listing = self.lookup_links.run(async |link| self.table.listing(link).await).await?;
         let (own, now_ms) = (&self.membership.process.node, listing.now_ms);
         let others = listing.leases.into_iter();
         let others = others.filter(|(node, listed)| node != own && listed.until_ms > now_ms);
-        Ok(others.map(|(node, listed)| (node, listed.lease.addresses)).collect())
+        let live = |(name, ListedLease { lease, .. })| LiveNode {
+            name,
+            addresses: lease.addresses,
+            standing: lease.standing,
+        };
+        Ok(others.map(live).collect())
     }
 
     pub(super) async fn audit(&self, claims: Vec<Claim>) -> Result<Audit, StoreError> {

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use synctv_media::cluster::{claims::NodeAddresses, process::Process};
+use synctv_media::cluster::{
+    claims::{Lease, NodeAddresses},
+    process::Process,
+    standing::NodeStanding,
+};
 
 use super::{keys::KeyPrefix, table::Table, url::RedisUrl};
 
@@ -17,6 +21,8 @@ pub struct Membership {
     pub process: Process,
     /// The addresses at which others reach it.
     pub addresses: NodeAddresses,
+    /// What others go by when they send publishers and players on.
+    pub standing: NodeStanding,
     /// The lifetime of the node's lease.
     pub lease_ttl: Duration,
     /// The lifetime of a room's entry that is not renewed, and of a dead node's claims.
@@ -24,6 +30,12 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// The lease of this process.
+    pub(super) fn lease(&self, is_draining: bool) -> Lease {
+        let standing = NodeStanding { is_draining, ..self.standing.clone() };
+        Lease { incarnation: self.process.incarnation, addresses: self.addresses.clone(), standing }
+    }
+
     /// Time limit for one answer of Redis: several fit into a claim's time, and into a lease's.
     pub(super) fn response_timeout(&self) -> Duration {
         (self.lease_ttl / 3).min(Duration::from_secs(1))

@@ -8,12 +8,16 @@ use synctv_media::{
         claims::{Lease, NodeAddresses},
         numbers::NumberHolder,
         process::Process,
+        standing::{NodeStanding, NodeUrl},
     },
     stream::room::RoomName,
 };
 
 /// Stands for no address and no time.
 pub(super) const NOTHING: &str = "-";
+
+/// The state of a node that drains.
+const DRAINING: &str = "draining";
 
 /// A claim: `NODE INCARNATION EPOCH SINCE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +27,8 @@ pub(super) struct RoomRow {
     pub since_unix_ms: u64,
 }
 
-/// A lease: `INCARNATION UNTIL RTMP HTTPFLV HLS`.
+/// A lease: `INCARNATION UNTIL RTMP HTTPFLV HLS`. The standing of its process is in a row of its own, as nodes of earlier
+/// versions take no lease of more words for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ListedLease {
     pub lease: Lease,
@@ -71,13 +76,22 @@ impl ListedLease {
 impl Listing {
     pub fn new(fields: Vec<(String, String)>, now_ms: u64) -> Self {
         let (mut rooms, mut leases, mut lapsed_offers) = (Vec::new(), HashMap::new(), Vec::new());
+        let mut standings = Vec::new();
         for (field, text) in fields {
-            if let Some(node) = field.strip_prefix("n:") {
+            if let Some(node) = field.strip_prefix("s:") {
+                standings.push((node.to_owned(), text));
+            } else if let Some(node) = field.strip_prefix("n:") {
                 leases.extend(ListedLease::parse(&text).map(|lease| (node.to_owned(), lease)));
             } else if let Some(room) = field.strip_prefix("r:").and_then(|room| RoomName::new(room).ok()) {
                 rooms.extend(RoomRow::parse(&text).map(|row| (room, row)));
             } else if let Some(room) = field.strip_prefix("o:").and_then(|room| RoomName::new(room).ok()) {
                 lapsed_offers.extend(offer_until_ms(&text).filter(|until| *until <= now_ms).map(|_| room));
+            }
+        }
+        for (node, text) in standings {
+            let words: Vec<&str> = text.split(' ').collect();
+            if let Some(ListedLease { lease, until_ms }) = leases.remove(&node) {
+                leases.insert(node, ListedLease { lease: with_standing(lease, &words), until_ms });
             }
         }
         Self { rooms, leases, lapsed_offers, now_ms }
@@ -136,7 +150,26 @@ fn holder(text: &str) -> Option<NumberHolder> {
 
 pub(super) fn lease_of(incarnation: &str, rtmp: &str, httpflv: &str, hls: &str) -> Lease {
     let addresses = NodeAddresses { rtmp: rtmp.to_owned(), httpflv: httpflv.to_owned(), hls: address(hls) };
-    Lease { incarnation: number(incarnation), addresses }
+    Lease { incarnation: number(incarnation), addresses, standing: NodeStanding::default() }
+}
+
+/// Adds what a row says of the process, `INCARNATION STARTED STATE URL`, if it is about the one that has the lease.
+pub(super) fn with_standing(lease: Lease, words: &[&str]) -> Lease {
+    let [incarnation, started_ms, state, url] = words else { return lease };
+    if number(incarnation) != lease.incarnation {
+        return lease;
+    }
+    let standing = NodeStanding {
+        started_ms: number(started_ms),
+        is_draining: *state == DRAINING,
+        rtmp_url: NodeUrl::new(url).ok(),
+    };
+    Lease { standing, ..lease }
+}
+
+/// The state of a node, as it is written.
+pub(super) fn state_of(standing: &NodeStanding) -> &'static str {
+    if standing.is_draining { DRAINING } else { "serving" }
 }
 
 /// A number that a script wrote. Any other text is a number that no one has.
@@ -167,6 +200,8 @@ mod tests {
             ("r:bad name", "n1 7 12 900"),
             ("n:n1", "7 1001 h:1 h:2 -"),
             ("n:n2", "{\"json\": true}"),
+            ("s:n1", "7 800 draining rtmp://n1/live"),
+            ("s:n2", "8 800 serving -"),
             ("o:lapsed", "n1 7 12 1000 proof"),
             ("o:live", "n1 7 12 1001 proof"),
             ("o:broken", "n1 7 12 1000"),
@@ -177,6 +212,19 @@ mod tests {
         assert_eq!(listing.lapsed_offers, [RoomName::new("lapsed").unwrap()]);
         assert!(listing.is_alive(&listing.rooms[0].1.process));
         assert_eq!(listing.leases["n1"].lease.addresses.hls, None);
+        let standing = &listing.leases["n1"].lease.standing;
+        assert_eq!((standing.started_ms, standing.is_draining), (800, true));
+        assert_eq!(standing.rtmp_url.as_ref().map(NodeUrl::as_str), Some("rtmp://n1/live"));
+    }
+
+    #[test]
+    fn the_standing_of_an_earlier_process_is_not_that_of_the_next() {
+        let of = |words: &[&str]| with_standing(lease_of("7", "h:1", "h:2", "-"), words).standing;
+        assert!(of(&["7", "800", "draining", "-"]).is_draining);
+        assert_eq!(of(&["6", "800", "draining", "rtmp://n1/live"]), NodeStanding::default());
+        assert_eq!(of(&["7", "800"]), NodeStanding::default());
+        let no_address = of(&["7", "800", "serving", "http://n1/live"]);
+        assert_eq!(no_address, NodeStanding { started_ms: 800, ..NodeStanding::default() });
     }
 
     #[test]

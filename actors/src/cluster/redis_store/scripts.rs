@@ -228,9 +228,10 @@ return text(now)
 /// `reserve`, with FIRST SEQUENCE DISCONTINUITY.
 const RESERVE_NUMBERS: &str = "return reserve_numbers(ARGV[6], ARGV[7], ARGV[8])";
 
-/// The beginning of each script of a lease: on the table and the node's entry, with NODE INCARNATION.
+/// The beginning of each script of a lease: on the table and the node's entry, with NODE INCARNATION. What its process says
+/// of itself is `INCARNATION STARTED STATE URL`.
 const LEASE: &str = "
-local field, incarnation = 'n:' .. ARGV[1], ARGV[2]
+local field, about, incarnation = 'n:' .. ARGV[1], 's:' .. ARGV[1], ARGV[2]
 local row = words(redis.call('HGET', KEYS[1], field))
 if #row ~= 5 then row = {} end
 local entry = redis.pcall('HMGET', KEYS[2], 'incarnation', 'rtmp', 'httpflv', 'hls')
@@ -238,7 +239,7 @@ local is_foreign = entry.err or (not entry[1] and redis.call('EXISTS', KEYS[2]) 
 if is_foreign then entry = {} end
 ";
 
-/// `renew_lease`, with TTL RTMP HTTPFLV HLS, and the incarnation to take over: also whether Redis is full. The first write
+/// `renew_lease`, with TTL RTMP HTTPFLV HLS, the incarnation to take over, and STARTED STATE URL: also whether Redis is full. The first write
 /// finds that out; the entry's, which needs no memory if the lease is kept, lets the second one through.
 const RENEW_LEASE: &str = "
 local answer, ttl = 'taken', tonumber(ARGV[3])
@@ -247,11 +248,13 @@ local holder = listed or entry[1]
 if holder == incarnation then
     if row[1] == incarnation then answer = 'kept' end
 elseif holder and holder ~= ARGV[7] then
-    if listed then return {'usurped', '', row[1], row[3], row[4], row[5]} end
-    return {'usurped', '', entry[1], entry[2] or '', entry[3] or '', entry[4] or '-'}
+    local said = words(redis.call('HGET', KEYS[1], about))
+    if listed then return {'usurped', '', row[1], row[3], row[4], row[5], unpack(said)} end
+    return {'usurped', '', entry[1], entry[2] or '', entry[3] or '', entry[4] or '-', unpack(said)}
 end
 local lease = table.concat({incarnation, text(now + ttl), ARGV[4], ARGV[5], ARGV[6]}, ' ')
-local written = redis.pcall('HSET', KEYS[1], field, lease)
+local standing = table.concat({incarnation, ARGV[8], ARGV[9], ARGV[10]}, ' ')
+local written = redis.pcall('HSET', KEYS[1], field, lease, about, standing)
 local refused = type(written) == 'table' and written.err
 if refused and not string.find(refused, 'OOM', 1, true) then return written end
 if not is_foreign then
@@ -260,14 +263,15 @@ if not is_foreign then
         redis.call('HSET', KEYS[2], 'incarnation', incarnation, 'rtmp', ARGV[4], 'httpflv', ARGV[5], 'hls', ARGV[6])
         redis.call('PEXPIRE', KEYS[2], ttl)
     end
-    if refused then redis.call('HSET', KEYS[1], field, lease) end
+    redis.call('HSET', KEYS[2], 'state', ARGV[9])
+    if refused then redis.call('HSET', KEYS[1], field, lease, about, standing) end
 end
 return {answer, refused and 'full' or ''}
 ";
 
 /// `end_lease`.
 const END_LEASE: &str = "
-if row[1] == incarnation then redis.call('HDEL', KEYS[1], field) end
+if row[1] == incarnation then redis.call('HDEL', KEYS[1], field, about) end
 if entry[1] == incarnation then redis.call('DEL', KEYS[2]) end
 return 0
 ";
@@ -276,7 +280,7 @@ return 0
 const FORGET_DEAD: &str = "
 local until_ms = tonumber(row[2])
 if entry[1] or (until_ms and until_ms + tonumber(ARGV[3]) > now) then return 0 end
-redis.call('HDEL', KEYS[1], field)
+redis.call('HDEL', KEYS[1], field, about)
 for i = 4, #ARGV do
     if words(redis.call('HGET', KEYS[1], 'r:' .. ARGV[i]))[1] == ARGV[1] then redis.call('HDEL', KEYS[1], 'r:' .. ARGV[i]) end
 end

@@ -6,9 +6,10 @@ use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, aio::Multipl
 use synctv_media::{
     access::PublisherProof,
     cluster::{
-        claims::{ClaimAnswer, ClaimRequest, Holder, LeaseAnswer, NodeAddresses, RenewAnswer},
+        claims::{ClaimAnswer, ClaimRequest, Holder, Lease, LeaseAnswer, RenewAnswer},
         numbers::{HlsNumbers, NumberGrant, NumberUse},
         process::Process,
+        standing::NodeUrl,
     },
     stream::room::RoomName,
 };
@@ -163,21 +164,24 @@ impl Table {
     pub async fn renew_lease(
         &self,
         link: &mut MultiplexedConnection,
-        process: &Process,
-        addresses: &NodeAddresses,
+        node: &str,
+        Lease { incarnation, addresses, standing }: &Lease,
         over: Option<u64>,
         ttl: Duration,
     ) -> RedisResult<RenewedLease> {
-        let mut call = self.call_lease(&SCRIPTS.renew_lease, &process.node, process.incarnation);
+        let mut call = self.call_lease(&SCRIPTS.renew_lease, node, *incarnation);
         call.arg(whole_ms(ttl)).arg(&addresses.rtmp).arg(&addresses.httpflv);
         call.arg(addresses.hls.as_deref().unwrap_or(rows::NOTHING));
         call.arg(over.map(|incarnation| incarnation.to_string()).unwrap_or_default());
+        call.arg(standing.started_ms).arg(rows::state_of(standing));
+        call.arg(standing.rtmp_url.as_ref().map_or(rows::NOTHING, NodeUrl::as_str));
         let answer: Vec<String> = call.query_async(link).await?;
         let (answer, full) = match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["kept", full] => (LeaseAnswer::Kept, full),
             ["taken", full] => (LeaseAnswer::Taken, full),
-            ["usurped", full, incarnation, rtmp, httpflv, hls] => {
-                (LeaseAnswer::Lost(rows::lease_of(incarnation, rtmp, httpflv, hls)), full)
+            ["usurped", full, incarnation, rtmp, httpflv, hls, ref standing @ ..] => {
+                let lease = rows::lease_of(incarnation, rtmp, httpflv, hls);
+                (LeaseAnswer::Lost(rows::with_standing(lease, standing)), full)
             }
             _ => return Err(unexpected()),
         };
@@ -211,14 +215,21 @@ impl Table {
         node: &str,
     ) -> RedisResult<Option<ListedLease>> {
         let mut both = Pipeline::new();
-        both.cmd("HGET").arg(self.keys.claims()).arg(format!("n:{node}")).cmd("TIME");
-        let (row, (seconds, micros)): (Option<String>, (u64, u64)) = both.query_async(link).await?;
+        both.cmd("HMGET").arg(self.keys.claims()).arg(format!("n:{node}")).arg(format!("s:{node}"));
+        type Words = Option<String>;
+        let ((row, standing), (seconds, micros)): ((Words, Words), (u64, u64)) =
+            both.cmd("TIME").query_async(link).await?;
         let now_ms = seconds * 1000 + micros / 1000;
         let listed = row.and_then(|row| ListedLease::parse(&row)).filter(|lease| lease.until_ms > now_ms);
-        match listed {
-            Some(lease) => Ok(Some(lease)),
-            None => self.shown_lease(link, node, now_ms).await,
-        }
+        let found = match listed {
+            Some(lease) => Some(lease),
+            None => self.shown_lease(link, node, now_ms).await?,
+        };
+        let standing = standing.unwrap_or_default();
+        Ok(found.map(|ListedLease { lease, until_ms }| {
+            let words: Vec<&str> = standing.split(' ').collect();
+            ListedLease { lease: rows::with_standing(lease, &words), until_ms }
+        }))
     }
 
     /// The lease as the node's entry has it, which goes on when the table is full.

@@ -13,6 +13,7 @@ use synctv_media::cluster::{
     claims::{LeaseAnswer, NodeAddresses},
     numbers::{HlsNumbers, NumberUse},
     process::Process,
+    standing::{NodeStanding, NodeUrl},
 };
 use tokio::time::Instant;
 
@@ -91,6 +92,11 @@ impl Redis {
             prefix: KeyPrefix::default(),
             process: Process { node: node.to_owned(), incarnation },
             addresses: NodeAddresses { rtmp: at(1935), httpflv: at(8080), hls: Some(at(8081)) },
+            standing: NodeStanding {
+                started_ms: incarnation,
+                is_draining: false,
+                rtmp_url: NodeUrl::new(&format!("rtmp://{node}.test/live")).ok(),
+            },
             lease_ttl: LEASE_TTL,
             claim_ttl: Duration::from_secs(300),
         }
@@ -510,7 +516,25 @@ async fn what_a_dead_node_left_is_forgotten() {
     query::<i64>(&n1, "DEL node:n1").await;
     write(&n1, "n:n1", "1 1000 h:1 h:2 -").await;
     n2.audit(Vec::new()).await.unwrap();
-    assert_eq!(query::<Vec<String>>(&n2, "HKEYS synctv:claims").await, ["n:n2"]);
+    assert_eq!(query::<Vec<String>>(&n2, "HKEYS synctv:claims").await, ["n:n2", "s:n2"]);
+}
+
+#[actix_rt::test]
+async fn a_lease_says_where_its_node_is_reached_and_that_it_drains() {
+    let redis = Redis::start().await;
+    let (n1, n2) = (redis.node("n1", 1).await, redis.node("n2", 2).await);
+    let standing = async || n2.nodes().await.unwrap().pop().map(|node| node.standing);
+    let mut expected = n1.0.membership.standing.clone();
+    assert_eq!(standing().await, Some(expected.clone()));
+    n1.announce_drain();
+    n1.renew_lease().await.unwrap();
+    expected.is_draining = true;
+    assert_eq!(standing().await, Some(expected));
+    query::<i64>(&n1, "HDEL synctv:claims s:n1").await;
+    assert_eq!(standing().await, Some(NodeStanding::default()), "a node of an earlier version has none");
+    n1.renew_lease().await.unwrap();
+    n1.leave(Vec::new()).await.unwrap();
+    assert_eq!(query::<Vec<String>>(&n2, "HKEYS synctv:claims").await, ["n:n2", "s:n2"]);
 }
 
 #[actix_rt::test]

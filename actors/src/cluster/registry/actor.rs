@@ -22,14 +22,14 @@ use super::{
     lease_keeper::LeaseKeeper,
     lookups::Lookups,
     messages::{
-        AskReadiness, CLAIM_TIMEOUT, ClaimLost, ClaimRoom, Claimed, LEAVE_TIMEOUT, Leave, OFFER_TIMEOUT,
-        OfferRoom, Ping, Readiness, ReleaseRoom,
+        AnnounceDrain, AskReadiness, CLAIM_TIMEOUT, ClaimLost, ClaimRoom, Claimed, LEAVE_TIMEOUT, Leave,
+        OFFER_TIMEOUT, OfferRoom, Ping, Readiness, ReleaseRoom,
     },
     numbers::{NumberKeeper, NumberReserve, UseNumbers},
 };
 use crate::{
     cluster::{
-        origin::{NodeAddresses, PublishedRoom, Trace},
+        origin::{LiveNode, PublishedRoom, Trace},
         store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
     },
     metrics::RegistryMetrics,
@@ -50,7 +50,7 @@ pub(super) struct RegistryActor {
     lease_generation: u64,
     traces: Lookups<RoomName, Trace>,
     rooms: Lookups<(), Vec<PublishedRoom>>,
-    nodes: Lookups<(), Vec<(String, NodeAddresses)>>,
+    nodes: Lookups<(), Vec<LiveNode>>,
     metrics: RegistryMetrics,
 }
 
@@ -396,6 +396,15 @@ impl Handler<AskReadiness> for RegistryActor {
 
     fn handle(&mut self, _: AskReadiness, _: &mut Self::Context) -> Self::Result {
         actix::MessageResult(self.readiness())
+    }
+}
+
+impl Handler<AnnounceDrain> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: AnnounceDrain, ctx: &mut Self::Context) {
+        self.store.announce_drain();
+        self.renew_lease_again(ctx);
     }
 }
 

@@ -28,8 +28,8 @@ pub(super) enum Next {
     Unset,
     /// At a timer.
     Timer(SpawnHandle),
-    /// One is under way.
-    UnderWay,
+    /// One is under way. It says what was to be said when it was sent.
+    UnderWay { again: bool },
 }
 
 impl LeaseKeeper {

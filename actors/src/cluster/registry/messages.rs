@@ -7,7 +7,7 @@ use synctv_media::{access::PublisherProof, stream::room::RoomName};
 
 use super::numbers::NumberReserve;
 use crate::cluster::{
-    origin::{NodeAddresses, Origin, PublishedRoom, Trace},
+    origin::{LiveNode, Origin, PublishedRoom, Trace},
     store::{Claim, ClaimError, StoreError},
 };
 
@@ -97,8 +97,13 @@ pub(super) struct ListRooms;
 
 /// The other nodes that are alive.
 #[derive(Message)]
-#[rtype(result = "Result<Vec<(String, NodeAddresses)>, StoreError>")]
-pub(super) struct ListNodes;
+#[rtype(result = "Result<Vec<LiveNode>, StoreError>")]
+pub(super) struct ListNodes(pub Freshness);
+
+/// The node drains, and its lease is to say so.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct AnnounceDrain;
 
 #[derive(Message)]
 #[rtype(result = "()")]

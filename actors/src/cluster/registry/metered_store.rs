@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     cluster::{
-        origin::{NodeAddresses, Origin, PublishedRoom, Trace},
+        origin::{LiveNode, Origin, PublishedRoom, Trace},
         store::{Audit, Claim, ClaimError, Granted, LeaseRenewal, Store, StoreError, UsedClaim},
     },
     metrics::{RegistryMetrics, RegistryOperation, RegistryOutcome},
@@ -110,7 +110,7 @@ impl<S: Store> Store for MeteredStore<S> {
         self.count(RegistryOperation::List, self.store.rooms())
     }
 
-    fn nodes(&self) -> LocalBoxFuture<'static, Result<Vec<(String, NodeAddresses)>, StoreError>> {
+    fn nodes(&self) -> LocalBoxFuture<'static, Result<Vec<LiveNode>, StoreError>> {
         self.count(RegistryOperation::List, self.store.nodes())
     }
 
@@ -130,6 +130,10 @@ impl<S: Store> Store for MeteredStore<S> {
             }
         });
         self.count(RegistryOperation::Lease, renewed.boxed_local())
+    }
+
+    fn announce_drain(&self) {
+        self.store.announce_drain();
     }
 
     fn leave(&self, claims: Vec<Claim>) -> LocalBoxFuture<'static, Result<(), StoreError>> {

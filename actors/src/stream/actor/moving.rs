@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix::{ActorFutureExt, Context, Handler, ResponseActFuture, WrapFuture, fut};
 use log::{info, warn};
+use synctv_media::cluster::standing::NodeUrl;
 use tokio::time::{Instant, sleep};
 
 use super::StreamActor;
@@ -79,14 +80,14 @@ impl StreamActor {
     }
 
     /// Asks a publisher to publish elsewhere that takes such requests.
-    fn ask_to_move(&mut self, publisher: PublisherId) {
+    fn ask_to_move(&mut self, publisher: PublisherId, to: Option<NodeUrl>) {
         if let Ingest::Published { publisher: current, profile, events, is_asked_to_move, .. } =
             &mut self.ingest
             && *current == publisher
             && profile.relocation == Relocation::OnRequest
         {
             *is_asked_to_move = true;
-            events.do_send(PublisherEvent::Reconnect);
+            events.do_send(PublisherEvent::Reconnect { to });
         }
     }
 
@@ -129,7 +130,11 @@ impl StreamActor {
 impl Handler<MovePublisher> for StreamActor {
     type Result = Moved;
 
-    fn handle(&mut self, MovePublisher { handover }: MovePublisher, ctx: &mut Self::Context) -> Moved {
+    fn handle(
+        &mut self,
+        MovePublisher { handover, next_node }: MovePublisher,
+        ctx: &mut Self::Context,
+    ) -> Moved {
         let Ingest::Published { publisher, profile, .. } = &self.ingest else {
             return Box::pin(fut::ready(()));
         };
@@ -148,7 +153,7 @@ impl Handler<MovePublisher> for StreamActor {
                 Some(Err(error)) => warn!(room = stream.room.as_str(), reason:% = error;
                     "the room is not reserved for its publisher"),
             }
-            stream.ask_to_move(publisher);
+            stream.ask_to_move(publisher, next_node);
             stream.let_go_in_time(publisher, deadline, ctx)
         }))
     }

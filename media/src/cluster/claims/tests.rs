@@ -21,7 +21,8 @@ fn request(process: &Process, epoch: u64) -> ClaimRequest {
 fn live(table: &mut ClaimTable, process: &Process, now_ms: u64) {
     let addresses =
         NodeAddresses { rtmp: "a:1".to_owned(), httpflv: "a:2".to_owned(), hls: Some("a:3".to_owned()) };
-    table.renew_lease(process, &addresses, None, TTL_MS, now_ms);
+    let lease = Lease { incarnation: process.incarnation, addresses, standing: NodeStanding::default() };
+    table.renew_lease(&process.node, &lease, None, TTL_MS, now_ms);
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl World {
         self.last_incarnation += 1;
         let process = Process { node: format!("n{index}"), incarnation: self.last_incarnation };
         let over = self.table.lease(&process.node, self.now_ms).map(|lease| lease.incarnation);
-        self.table.renew_lease(&process, &addresses(), over, LEASE_TTL_MS, self.now_ms);
+        self.table.renew_lease(&process.node, &lease(&process), over, LEASE_TTL_MS, self.now_ms);
         Node {
             process,
             node_lease: NodeLease::new(LEASE_TTL_MS, TableId(self.memory), self.now_ms),

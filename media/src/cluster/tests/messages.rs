@@ -34,7 +34,7 @@ impl World {
         let (table, now_ms) = (&mut self.table, self.now_ms);
         match request {
             Request::Lease { .. } => {
-                Content::Lease(table.renew_lease(from, &addresses(), None, LEASE_TTL_MS, now_ms))
+                Content::Lease(table.renew_lease(&from.node, &lease(from), None, LEASE_TTL_MS, now_ms))
             }
             Request::Renew { bids, .. } => Content::Renewed(
                 bids.iter().map(|(request, used)| table.renew(request, used, now_ms)).collect(),

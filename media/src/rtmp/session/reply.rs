@@ -119,9 +119,13 @@ impl Output {
         self.command(MESSAGE_STREAM_ID, values);
     }
 
-    /// A request to publish on another connection, which goes to the address of this one (E-RTMP v2, reconnect request).
-    pub fn reconnect_request(&mut self, description: &str) {
-        let information = information("status", "NetConnection.Connect.ReconnectRequest", description);
+    /// A request to publish on another connection (E-RTMP v2, reconnect request). Without `tc_url` it goes to the address of
+    /// this one.
+    pub fn reconnect_request(&mut self, description: &str, tc_url: Option<&str>) {
+        let mut information = information("status", "NetConnection.Connect.ReconnectRequest", description);
+        if let (Value::Object(properties), Some(tc_url)) = (&mut information, tc_url) {
+            properties.push(("tcUrl".to_owned(), Value::text(tc_url)));
+        }
         self.command(0, [Value::text("onStatus"), Value::Number(0.0), Value::Null, information]);
     }
 

@@ -5,6 +5,7 @@
 
 use crate::{
     access::Confidential,
+    cluster::standing::NodeUrl,
     stream::room::{RoomName, RoomNameError},
 };
 
@@ -78,6 +79,20 @@ impl App {
         }
     }
 
+    /// Returns the `tcUrl` at which a client that named this app finds the same at another node, with its queries. Without
+    /// a name of its own there is none: the client's stream name may begin with the app.
+    pub fn at(&self, node: &NodeUrl) -> Option<String> {
+        let (below, query) = match self {
+            Self::Served { query, is_unnamed: false } => (String::new(), query.expose()),
+            Self::WithRoom { room, query } => {
+                (format!("/{room}"), query.as_ref().map_or("", Confidential::expose))
+            }
+            Self::Served { is_unnamed: true, .. } | Self::Other(_) => return None,
+        };
+        let mark = if query.is_empty() { "" } else { "?" };
+        Some(format!("{node}{below}{mark}{query}"))
+    }
+
     /// Finds the room that `stream_name` means behind this app.
     pub fn request(&self, stream_name: &str, served: &str) -> Result<StreamRequest, NotARoom> {
         let stream_name = stream_name.trim();
@@ -139,6 +154,17 @@ fn split_query(text: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_is_sent_to_another_node_with_its_keys() {
+        let node = NodeUrl::new("rtmp://n2:1936/live").unwrap();
+        let at = |app: &str| App::parse(app, "live").at(&node);
+        assert_eq!(at("live").as_deref(), Some("rtmp://n2:1936/live"));
+        assert_eq!(at("live?key=1/").as_deref(), Some("rtmp://n2:1936/live?key=1"));
+        assert_eq!(at("live/r").as_deref(), Some("rtmp://n2:1936/live/r"));
+        assert_eq!(at("live/r?token=a").as_deref(), Some("rtmp://n2:1936/live/r?token=a"));
+        assert_eq!(at("?key=1"), None, "its stream name may be live/r");
+    }
 
     /// The room and the query that an app and a stream name mean.
     fn meant(app: &str, stream_name: &str) -> Result<(String, String), NotARoom> {

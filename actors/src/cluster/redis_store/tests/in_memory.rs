@@ -1,7 +1,7 @@
 //! The scripts and the table in memory, given the same requests, give the same answers.
 
 use synctv_media::cluster::{
-    claims::ClaimTable,
+    claims::{ClaimTable, Lease},
     numbers::{NumberGrant, NumberHolder},
     offers::Offer,
 };
@@ -161,11 +161,12 @@ impl Tables {
 
     async fn renew_lease(&mut self, step: &Step) {
         let over = [None, Some(1), Some(2)][self.pick(3)];
-        let addresses = self.store.0.membership.addresses.clone();
-        let ours = self.model.renew_lease(step.process(), &addresses, over, 600_000, 1);
+        let Process { node, incarnation } = step.process();
+        let is_draining = self.pick(2) == 0;
+        let own = Lease { incarnation: *incarnation, ..self.store.0.membership.lease(is_draining) };
+        let ours = self.model.renew_lease(node, &own, over, 600_000, 1);
         let table = &self.store.0.table;
-        let theirs =
-            self.run(async |link| table.renew_lease(link, step.process(), &addresses, over, TTL).await);
+        let theirs = self.run(async |link| table.renew_lease(link, node, &own, over, TTL).await);
         assert_eq!(theirs.await.answer, ours, "{} over {over:?}", step.shown());
     }
 

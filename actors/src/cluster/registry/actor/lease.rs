@@ -19,8 +19,11 @@ impl RegistryActor {
     /// Renews the lease, if there is one, and goes on doing so.
     pub(super) fn renew_lease_now(&mut self, ctx: &mut Context<Self>) {
         let Some(lease) = self.lease.as_mut().filter(|_| !self.is_leaving) else { return };
-        match std::mem::replace(&mut lease.next, Next::UnderWay) {
-            Next::UnderWay => return,
+        match std::mem::replace(&mut lease.next, Next::UnderWay { again: false }) {
+            under_way @ Next::UnderWay { .. } => {
+                lease.next = under_way;
+                return;
+            }
             Next::Timer(timer) => {
                 ctx.cancel_future(timer);
             }
@@ -29,6 +32,14 @@ impl RegistryActor {
         let sent_ms = lease.now_ms();
         let renewed = self.store.renew_lease().into_actor(self);
         ctx.spawn(renewed.map(move |answer, registry, ctx| registry.lease_renewed(answer, sent_ms, ctx)));
+    }
+
+    /// Renews the lease with what it is to say now; once more afterwards, if a renewal is under way.
+    pub(super) fn renew_lease_again(&mut self, ctx: &mut Context<Self>) {
+        match self.lease.as_mut().map(|lease| &mut lease.next) {
+            Some(Next::UnderWay { again }) => *again = true,
+            _ => self.renew_lease_now(ctx),
+        }
     }
 
     fn lease_renewed(
@@ -40,6 +51,7 @@ impl RegistryActor {
         let Some(lease) = &mut self.lease else { return };
         let interval = lease.interval();
         let next = match &answer {
+            Ok(_) if matches!(lease.next, Next::UnderWay { again: true }) => Duration::ZERO,
             Ok(_) => interval.saturating_sub(Duration::from_millis(lease.now_ms().saturating_sub(sent_ms))),
             Err(_) => interval.min(RETRY_INTERVAL_MAX),
         };

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::RegistryActor;
 use crate::cluster::{
-    origin::{NodeAddresses, Origin, PublishedRoom, Trace},
+    origin::{LiveNode, Origin, PublishedRoom, Trace},
     registry::messages::{Freshness, ListNodes, ListRooms, Locate, TraceRoom},
     store::StoreError,
 };
@@ -72,13 +72,14 @@ impl Handler<ListRooms> for RegistryActor {
 }
 
 impl Handler<ListNodes> for RegistryActor {
-    type Result = ResponseActFuture<Self, Result<Vec<(String, NodeAddresses)>, StoreError>>;
+    type Result = ResponseActFuture<Self, Result<Vec<LiveNode>, StoreError>>;
 
-    fn handle(&mut self, _: ListNodes, _: &mut Self::Context) -> Self::Result {
-        if let Some(known) = self.nodes.known(&(), Instant::now()) {
+    fn handle(&mut self, ListNodes(freshness): ListNodes, _: &mut Self::Context) -> Self::Result {
+        let known = self.nodes.known(&(), Instant::now());
+        if let Some(known) = known.filter(|_| freshness == Freshness::Known) {
             return Box::pin(fut::ready(Ok(known)));
         }
-        if let Some(pending) = self.nodes.pending(&()) {
+        if let Some(pending) = self.nodes.pending(&()).filter(|_| freshness != Freshness::Anew) {
             return Box::pin(pending.into_actor(self));
         }
         let (id, pending) = self.nodes.ask((), self.store.nodes());

@@ -49,7 +49,7 @@ impl Live {
                 let let_go = self.publisher.next().await;
                 assert_eq!(let_go, Got::PublisherEvent(PublisherEvent::Evicted(Evicted::Draining)));
             },
-            directory.move_publishers(HANDOVER)
+            directory.move_publishers(HANDOVER, None)
         );
         moved.unwrap();
         begin.elapsed()
@@ -104,8 +104,8 @@ async fn a_publisher_that_takes_requests_is_asked_and_keeps_its_room_until_it_le
     tokio::time::pause();
     let Live { store, directory, mut publisher, _publication } = live(Relocation::OnRequest, 1).await;
     let mover = directory.clone();
-    let moved = actix_rt::spawn(async move { mover.move_publishers(HANDOVER).await });
-    assert_eq!(publisher.next().await, Got::PublisherEvent(PublisherEvent::Reconnect));
+    let moved = actix_rt::spawn(async move { mover.move_publishers(HANDOVER, None).await });
+    assert_eq!(publisher.next().await, Got::PublisherEvent(PublisherEvent::Reconnect { to: None }));
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(publisher.is_quiet().await && !moved.is_finished(), "it may take its time");
     _publication.send(vec![samples::keyframe(1000)]).await.expect("it still feeds its stream");
@@ -120,8 +120,8 @@ async fn a_publisher_that_does_not_do_as_it_is_asked_is_let_go_in_the_end() {
     let mut live = live(Relocation::OnRequest, 1).await;
     let mover = live.directory.clone();
     let begin = Instant::now();
-    let moved = actix_rt::spawn(async move { mover.move_publishers(HANDOVER).await });
-    assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::Reconnect));
+    let moved = actix_rt::spawn(async move { mover.move_publishers(HANDOVER, None).await });
+    assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::Reconnect { to: None }));
     let let_go = live.publisher.next().await;
     assert_eq!(let_go, Got::PublisherEvent(PublisherEvent::Evicted(Evicted::Draining)));
     moved.await.unwrap().unwrap();
