@@ -25,6 +25,9 @@ pub const FRAME_INTERVAL: Duration = Duration::from_millis(40);
 /// Time that OBS waits before it reconnects.
 const OBS_PAUSE: Duration = Duration::from_secs(2);
 
+/// Messages from one look of FFmpeg for what the server sent to the next: its default of `rtmp_flush_interval`.
+const FIFO_LOOKS_EACH: u32 = 10;
+
 /// Time that FFmpeg's `fifo` muxer waits after an attempt that was refused.
 const FIFO_PAUSE: Duration = Duration::from_secs(5);
 
@@ -36,7 +39,8 @@ const RECONNECT_REQUEST: &str = "NetConnection.Connect.ReconnectRequest";
 pub enum EncoderKind {
     /// Reconnects after 2 s, and goes on with its next keyframe.
     Obs,
-    /// Reconnects at once, and goes on within a GOP.
+    /// FFmpeg's `fifo` muxer: looks for what the server sent, its end among that, after each tenth message only, and sends on
+    /// until then. Reconnects at once, and goes on within a GOP.
     Fifo,
     /// Takes reconnect requests (E-RTMP v2): connects anew, and changes over at its next keyframe.
     OnRequest,
@@ -59,6 +63,7 @@ impl Encoder {
             address,
             stream_name: stream_name.to_owned(),
             gop_frames,
+            messages: 0,
             link: Link::Waiting { until: now() },
         };
         let stop = is_stopping.clone();
@@ -81,6 +86,8 @@ struct Run {
     address: SocketAddr,
     stream_name: String,
     gop_frames: u32,
+    /// Messages of audio, video and data that it sent on its connection.
+    messages: u32,
     link: Link,
 }
 
@@ -139,12 +146,38 @@ impl Run {
             }
             other => return other,
         };
-        peer.send(&frame(number, is_keyframe));
-        Link::Sending(peer)
+        let frame = frame(number, is_keyframe);
+        peer.send(&frame);
+        match self.kind {
+            EncoderKind::Fifo => self.look(peer, &frame),
+            EncoderKind::Obs | EncoderKind::OnRequest => Link::Sending(peer),
+        }
+    }
+
+    /// Looks for what the server sent, if it is time to. If that is its end, the last frame is sent again on a new connection.
+    fn look(&mut self, mut peer: RtmpPeer, last: &Frame) -> Link {
+        self.messages += 1;
+        if !self.messages.is_multiple_of(FIFO_LOOKS_EACH) {
+            return Link::Sending(peer);
+        }
+        loop {
+            match peer.next(Duration::ZERO) {
+                Next::Nothing => return Link::Sending(peer),
+                Next::Event(ClientEvent::Status { level, .. }) if level == "error" => break,
+                Next::Event(_) => {}
+                Next::End => break,
+            }
+        }
+        let mut link = self.connect();
+        if let Link::Sending(peer) = &mut link {
+            peer.send(last);
+            self.messages += 1;
+        }
+        link
     }
 
     /// Waits, and reconnects if the connection ends meanwhile.
-    fn wait(&self, mut link: Link, due: Instant) -> Link {
+    fn wait(&mut self, mut link: Link, due: Instant) -> Link {
         loop {
             let left = due.saturating_duration_since(now());
             link = match link {
@@ -159,6 +192,10 @@ impl Run {
                     _ if left.is_zero() => return Link::Connected(peer),
                     _ => Link::Connected(peer),
                 },
+                Link::Sending(peer) if self.kind == EncoderKind::Fifo => {
+                    pause(left);
+                    return Link::Sending(peer);
+                }
                 Link::Sending(mut peer) => match self.listen(&mut peer, left) {
                     Heard::End { reconnects: until } => Link::Waiting { until },
                     Heard::ReconnectRequest => match self.dial() {
@@ -192,11 +229,13 @@ impl Run {
         }
     }
 
-    fn connect(&self) -> Link {
+    fn connect(&mut self) -> Link {
         match (self.dial(), self.kind) {
             (Ok(peer), EncoderKind::Obs | EncoderKind::OnRequest) => Link::Connected(peer),
             (Ok(mut peer), EncoderKind::Fifo) => {
-                peer.send_all(&frames::video_headers());
+                let headers = frames::video_headers();
+                peer.send_all(&headers);
+                self.messages = headers.len() as u32;
                 Link::Sending(peer)
             }
             (Err(_), EncoderKind::Obs | EncoderKind::OnRequest) => Link::Waiting { until: now() + OBS_PAUSE },

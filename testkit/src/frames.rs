@@ -41,6 +41,13 @@ pub fn shown_later(frame: &Frame, later_ms: u32) -> Frame {
     Frame { payload: payload.into(), ..frame.clone() }
 }
 
+/// Returns the number in a frame of [`keyframe`] or [`inter`]; `None` if the frame has none.
+pub fn number(frame: &Frame) -> Option<u32> {
+    const NUMBER_AT: usize = 10;
+    let bytes = frame.payload.get(NUMBER_AT..NUMBER_AT + 4).filter(|_| is_coded(frame))?;
+    (frame.track == Track::Video).then(|| bytes.try_into().map(u32::from_be_bytes).ok())?
+}
+
 /// A packet of AAC with `number` in it.
 pub fn audio(timestamp_ms: u32, number: u32) -> Frame {
     let payload = [b"\xaf\x01".as_slice(), &number.to_be_bytes(), b"audio"].concat();

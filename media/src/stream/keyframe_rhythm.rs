@@ -25,6 +25,10 @@ pub struct KeyframeRhythm {
     last: Option<Keyframe>,
     intervals_ms: [i64; INTERVALS],
     count: usize,
+    /// By how much the last keyframes came behind their own times, the newest first. The least of it is the way itself: the
+    /// rest is what a keyframe waited for the network, or for this machine, and the next one does not wait for that.
+    delays_ms: [i64; INTERVALS],
+    delays: usize,
     /// Messages that came from the encoder.
     messages: i64,
     /// Messages of the last interval.
@@ -34,7 +38,6 @@ pub struct KeyframeRhythm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Keyframe {
     time_ms: i64,
-    arrived_ms: i64,
     /// Messages up to and with it.
     messages: i64,
 }
@@ -59,16 +62,21 @@ impl KeyframeRhythm {
                 self.intervals_ms[0] = interval_ms;
                 self.count = (self.count + 1).min(INTERVALS);
                 self.interval_messages = self.messages - last.messages;
+            } else {
+                self.delays = 0;
             }
         }
-        self.last = Some(Keyframe { time_ms, arrived_ms, messages: self.messages });
+        self.delays_ms.rotate_right(1);
+        self.delays_ms[0] = arrived_ms - time_ms;
+        self.delays = (self.delays + 1).min(INTERVALS);
+        self.last = Some(Keyframe { time_ms, messages: self.messages });
     }
 
     /// Returns how long to wait until something that takes `lead_ms` ends just before a keyframe; `None` if the rhythm is
     /// not known.
     pub fn wait_ms(&self, lead_ms: i64, now_ms: i64) -> Option<i64> {
-        let (last, interval_ms) = (self.last?, self.interval_ms()?);
-        let first_ms = last.arrived_ms + interval_ms - lead_ms;
+        let (last_ms, interval_ms) = (self.last_due_ms()?, self.interval_ms()?);
+        let first_ms = last_ms + interval_ms - lead_ms;
         let behind_ms = now_ms - LATE_MAX_MS - first_ms;
         let skipped = if behind_ms > 0 { (behind_ms + interval_ms - 1) / interval_ms } else { 0 };
         Some((first_ms + skipped * interval_ms - now_ms).max(0))
@@ -77,16 +85,22 @@ impl KeyframeRhythm {
     /// Returns how long to wait until `lead_ms` before the last look of an encoder that ends before a keyframe, or with it,
     /// if the encoder looks for its connection's end after each `looks_each` of its messages; `None` if the rhythm is not known.
     pub fn wait_for_look_ms(&self, looks_each: u32, lead_ms: i64, now_ms: i64) -> Option<i64> {
-        let (last, interval_ms) = (self.last?, self.interval_ms()?);
+        let (last, last_ms, interval_ms) = (self.last?, self.last_due_ms()?, self.interval_ms()?);
         let messages = self.interval_messages.max(1);
         let shuffled = SHUFFLE_MAX_MS * messages / interval_ms;
         let mut waits = (1..=KEYFRAMES_AHEAD_MAX).map(|keyframe| {
             let number = last.messages + keyframe * messages;
             let since_look = (number - shuffled).rem_euclid(i64::from(looks_each.max(1))) + shuffled;
-            let look_ms = last.arrived_ms + keyframe * interval_ms - since_look * interval_ms / messages;
+            let look_ms = last_ms + keyframe * interval_ms - since_look * interval_ms / messages;
             look_ms - lead_ms - now_ms
         });
         waits.find(|wait_ms| *wait_ms >= -LATE_MAX_MS).map(|wait_ms| wait_ms.max(0))
+    }
+
+    /// The time at which the last keyframe would have come if nothing had held it up.
+    fn last_due_ms(&self) -> Option<i64> {
+        let delay_ms = self.delays_ms.get(..self.delays)?.iter().min()?;
+        Some(self.last?.time_ms + delay_ms)
     }
 
     fn interval_ms(&self) -> Option<i64> {
@@ -149,6 +163,18 @@ mod tests {
         // 1, 101, 201, 301, 401: the look that is one message before may come after it.
         assert_eq!(rhythm_of_messages(0, 100).wait_for_look_ms(10, 50, 13_100), Some(740));
         assert_eq!(KeyframeRhythm::default().wait_for_look_ms(10, 50, 0), None);
+    }
+
+    #[test]
+    fn a_keyframe_that_was_held_up_changes_nothing() {
+        let mut rhythm = rhythm(&[0, 1000, 2000]);
+        rhythm.note(3000, 13_090);
+        assert_eq!(rhythm.wait_ms(150, 13_100), Some(750));
+        // The way takes longer from here on.
+        for time_ms in [4000, 5000, 6000] {
+            rhythm.note(time_ms, 10_090 + time_ms);
+        }
+        assert_eq!(rhythm.wait_ms(150, 16_100), Some(840));
     }
 
     #[test]

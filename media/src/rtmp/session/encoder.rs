@@ -40,7 +40,8 @@ impl ReconnectHabit {
             Self::OnRequest | Self::AtOnce => 150,
             // It misses no keyframe while it connects.
             Self::AtTenthMessage => 50,
-            Self::AfterPause => 2_100,
+            // Another 200 ms, as a missed keyframe costs a GOP: the node that it connects to may be busy.
+            Self::AfterPause => 2_200,
         }
     }
 }
