@@ -73,22 +73,31 @@ impl Drain {
         self.directory.announce_drain();
         self.registry.announce_drain();
         sleep(self.times.delay).await;
+        if let Err(ended) = self.close().await {
+            warn!(reason:% = ended; "newcomers could not be refused");
+        }
+        let begin = Instant::now();
         if let Err(ended) = self.move_publishers().await {
             warn!(reason:% = ended; "publishers could not be released");
         }
         self.registry.leave().await;
-        if let Err(ended) = self.move_viewers().await {
+        if let Err(ended) = self.move_viewers(begin).await {
             warn!(reason:% = ended; "viewers could not be moved");
         }
         info!(connections = self.permits.held(); "drain finished");
     }
 
-    async fn move_publishers(&self) -> Result<(), DirectoryEnded> {
+    /// Refuses newcomers, and lets publishers stay for as long as they may.
+    async fn close(&self) -> Result<(), DirectoryEnded> {
         self.directory.close().await?;
         let deadline = Instant::now() + self.times.publishers;
         while Instant::now() < deadline && self.directory.count_published().await? > 0 {
             sleep(CHECK_INTERVAL).await;
         }
+        Ok(())
+    }
+
+    async fn move_publishers(&self) -> Result<(), DirectoryEnded> {
         let next_node = self.registry.next_node().await;
         let moved = self.directory.move_publishers(self.times.handover, next_node);
         match timeout(MOVE_WAIT_MAX + STREAMS_TIMEOUT, moved).await {
@@ -100,20 +109,21 @@ impl Drain {
         }
     }
 
-    /// Viewers have the first half of their time for their rooms to come back, and leave evenly over the second. Those that
-    /// asked for it are given notice.
-    async fn move_viewers(&self) -> Result<(), DirectoryEnded> {
-        let (begin, time) = (Instant::now(), self.times.viewers);
+    /// Viewers have the first half of their time, which began with the publishers' moves, for their rooms to come back, and
+    /// leave evenly over the second. A quarter of it is behind the last move. Those that asked for it are given notice.
+    async fn move_viewers(&self, begin: Instant) -> Result<(), DirectoryEnded> {
+        let (moved, time) = (Instant::now(), self.times.viewers);
+        let leave_from = (begin + time / 2).max(moved + time / 4);
         let notice = NOTICE.min(time / 4);
-        let windows_until = begin + self.times.handover + WINDOWS_TIMEOUT;
-        self.wait_until_empty(begin + time / 2 - notice, windows_until).await;
+        let windows_until = moved + self.times.handover + WINDOWS_TIMEOUT;
+        self.wait_until_empty(leave_from - notice, windows_until).await;
         if self.permits.held() > 0 && !time.is_zero() {
             let length = time / 2 - time / LAST_VIEWERS_DIVISOR;
             let next_node = self.registry.next_node().await;
-            let window = LeaveWindow { begins: begin + time / 2, length, notice, next_node };
+            let window = LeaveWindow { begins: leave_from, length, notice, next_node };
             self.directory.move_viewers(window).await?;
         }
-        self.wait_until_empty(begin + time, windows_until).await;
+        self.wait_until_empty(leave_from + time / 2, windows_until).await;
         Ok(())
     }
 
