@@ -58,6 +58,7 @@ impl World {
             Event::Release { node, room: index } => self.release(node, room(index)),
             Event::Reach(index) => self.reach_one(index),
             Event::Answer(index) => self.answer_one(index),
+            Event::Deliver { node } => self.deliver(node),
             Event::Exchange { node } => self.exchange(node),
             Event::Pause { node } => self.nodes[node].is_paused = true,
             Event::Resume { node } => self.nodes[node].is_paused = false,

@@ -16,6 +16,16 @@ impl World {
         }
     }
 
+    /// Takes the oldest message of a node half of its way.
+    pub(super) fn deliver(&mut self, node: usize) {
+        let Some(at) = self.messages.iter().position(|message| message.node == node) else { return };
+        if self.messages[at].answer.is_none() {
+            self.reach(at);
+        } else if !self.nodes[node].is_paused {
+            self.answer(at);
+        }
+    }
+
     pub(super) fn reach_one(&mut self, index: Index) {
         let waiting: Vec<usize> =
             (0..self.messages.len()).filter(|at| self.messages[*at].answer.is_none()).collect();
