@@ -9,6 +9,7 @@ export interface Server {
   rtmp_port: number;
   hls_port: number | null;
   tls_port: number | null;
+  hls_tls_port: number | null;
   webrtc: boolean;
   rtmp_url: string | null;
   http_url: string | null;

@@ -183,6 +183,7 @@ impl Config {
             rtmp_port: ports.rtmp,
             hls_port: ports.hls,
             tls_port: ports.tls,
+            hls_tls_port: ports.hls_tls,
             webrtc: ports.has_webrtc,
             rtmp_url: self.addresses.public_rtmp_url.clone(),
             http_url: self.addresses.public_http_url.clone(),

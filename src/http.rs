@@ -51,11 +51,11 @@ use synctv_actors::{
 use synctv_media::stream::room::RoomName;
 use tokio::{net::TcpStream, time::Instant};
 
-pub(crate) use self::connection_gate::Connection;
+pub(crate) use self::connection_gate::{Arrival, Connection, ConnectionGate};
 use self::{
     api::{Api, ServerInfo},
     api_error::ApiError,
-    connection_gate::{Arrival, ConnectionGate, refuse_over_limit},
+    connection_gate::refuse_over_limit,
     health::Health,
     hls::{HlsSources, HlsWorker},
     live::NotServed,

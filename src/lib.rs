@@ -39,6 +39,7 @@ use synctv_actors::{
     directory::StreamDirectory,
     hls::{HlsSessions, proxy::HlsProxy},
     rtmp::{RtmpServices, RtmpSettings},
+    tls::Handshaker,
     viewers::ViewerPool,
     webrtc::WebRtc,
 };
@@ -49,7 +50,7 @@ use crate::{
     console::Console,
     drain::{Drain, DrainOrder, StopSignals},
     http::{
-        HttpSources,
+        ConnectionGate, HttpSources,
         api::Api,
         health::Health,
         hls::{HlsRequests, HlsSources, HlsViewers},
@@ -61,7 +62,7 @@ use crate::{
     ports::Ports,
     refusal_log::RefusalLog,
     rtmp::RtmpPort,
-    tls::{TlsElsewhere, TlsMeters, TlsOnPlainPort, TlsPort},
+    tls::{Handshakers, HlsTlsPort, TlsElsewhere, TlsMeters, TlsOnPlainPort, TlsPort},
 };
 
 /// Time that requests that are being answered may take when the server stops, in seconds. Live media does not end by
@@ -156,6 +157,7 @@ struct PortLimits {
     httpflv: ConnectionLimit,
     hls: ConnectionLimit,
     tls: ConnectionLimit,
+    hls_tls: ConnectionLimit,
 }
 
 impl Node {
@@ -185,6 +187,7 @@ impl Node {
             httpflv: permits.for_port(),
             hls: permits.for_port(),
             tls: permits.for_port(),
+            hls_tls: permits.for_port(),
         };
         Ok(Self {
             place,
@@ -231,10 +234,7 @@ impl Node {
         let rtmp = self.rtmp_services(config.rtmp_settings(tls), viewer_pool.clone());
         let whep = self.whep(config, listeners.webrtc).map_err(RunError::Server)?;
         let http = self.http_sources(config, viewer_pool, ports, whep);
-        let server = match listeners.tls {
-            Some(listener) => self.listen_tls(server, config, &rtmp, &http, listener)?,
-            None => server,
-        };
+        let server = self.listen_tls(server, config, &rtmp, &http, (listeners.tls, listeners.hls_tls))?;
         let hls = self.hls_sources().zip(listeners.hls);
         self.listen_rtmp(server, rtmp, listeners.rtmp)
             .and_then(|server| self.listen_httpflv(server, http, tls, listeners.httpflv))
@@ -332,23 +332,62 @@ impl Node {
         })
     }
 
-    /// One port for what all others have, over TLS.
+    /// The ports over TLS: one for what all others have, and one for HLS alone.
     fn listen_tls(
         &self,
         server: ServerBuilder,
         config: &Config,
         rtmp: &RtmpServices,
         http: &HttpSources,
-        listener: TcpListener,
+        listeners: (Option<TcpListener>, Option<TcpListener>),
     ) -> Result<ServerBuilder, RunError> {
+        if let (None, None) = listeners {
+            return Ok(server);
+        }
         let (workers, begin_timeout) = (config.limits.workers, rtmp.settings.handshake_timeout);
-        let handshaker = tls::handshaker(&config.tls, workers, begin_timeout, &self.tls)?;
+        let handshakers = tls::handshakers(&config.tls, workers, begin_timeout, &self.tls)?;
+        let Handshakers { everything, hls } = handshakers;
+        let server = match listeners.0 {
+            Some(listener) => self.listen_everything_tls(server, rtmp, http, everything, listener),
+            None => Ok(server),
+        };
+        let server = server.map_err(RunError::Server)?;
+        let listening = match self.hls_sources().zip(listeners.1) {
+            Some((sources, listener)) => self.listen_hls_tls(server, config, sources, hls, listener),
+            None => Ok(server),
+        };
+        listening.map_err(RunError::Server)
+    }
+
+    fn listen_hls_tls(
+        &self,
+        server: ServerBuilder,
+        config: &Config,
+        sources: HlsSources,
+        handshaker: Handshaker,
+        listener: TcpListener,
+    ) -> io::Result<ServerBuilder> {
+        let (settings, failures) = (config.http_settings(), LineLimit::default());
+        let gate = ConnectionGate::new("hls_tls", self.ports.hls_tls.clone());
+        let port = HlsTlsPort { handshaker, sources, settings, gate, failures };
+        server.listen("hls_tls", listener, move || tls::hls_service(port.clone()))
+    }
+
+    fn listen_everything_tls(
+        &self,
+        server: ServerBuilder,
+        rtmp: &RtmpServices,
+        http: &HttpSources,
+        handshaker: Handshaker,
+        listener: TcpListener,
+    ) -> io::Result<ServerBuilder> {
+        let begin_timeout = rtmp.settings.handshake_timeout;
         let of_plain = Arc::new(tls::refusing(&rtmp.settings));
         let of_plain = Arc::new(RtmpServices { settings: of_plain, ..rtmp.clone() });
         let (rtmp, permits) = (Arc::new(rtmp.clone()), self.ports.tls.clone());
         let http = HttpSources { hls: self.hls_sources(), info: http.info.over_tls(), ..http.clone() };
         let (refusals, failures) = (RefusalLog::default(), LineLimit::default());
-        let listening = server.listen("tls", listener, move || {
+        server.listen("tls", listener, move || {
             let rtmp_port = |services: &Arc<RtmpServices>| RtmpPort::new(services.clone(), permits.clone());
             tls::service(TlsPort {
                 handshaker: handshaker.clone(),
@@ -359,8 +398,7 @@ impl Node {
                 refusals: refusals.clone(),
                 failures: failures.clone(),
             })
-        });
-        listening.map_err(RunError::Server)
+        })
     }
 
     fn api(&self, config: &Config) -> Api {
@@ -381,10 +419,12 @@ impl Node {
     }
 
     fn sources(&self, config: &Config) -> NodeSources {
-        let PortLimits { rtmp, httpflv, hls, tls } = &self.ports;
+        let PortLimits { rtmp, httpflv, hls, tls, hls_tls } = &self.ports;
+        let hls_tls = self.hls.as_ref().and(config.tls.hls_address()).map(|_| ("hls_tls", hls_tls));
         let hls = self.hls.as_ref().map(|_| ("hls", hls));
         let tls = config.tls.address().map(|_| ("tls", tls));
-        let ports = [Some(("rtmp", rtmp)), Some(("httpflv", httpflv)), hls, tls].into_iter().flatten();
+        let ports =
+            [Some(("rtmp", rtmp)), Some(("httpflv", httpflv)), hls, tls, hls_tls].into_iter().flatten();
         NodeSources {
             node: self.place.node_id.clone(),
             directory: self.directory.clone(),
@@ -443,6 +483,9 @@ fn announce(config: &Config, listeners: &Listeners, node_id: &str) {
     }
     if let Some(address) = listeners.tls_address() {
         lines.push(format!("tls    rtmps://{address}/{app}/ROOM and https://{address}/"));
+    }
+    if let Some(address) = listeners.hls_tls_address() {
+        lines.push(format!("hls-tls https://{address}/{app}/ROOM/master.m3u8"));
     }
     if listeners.webrtc.is_some() {
         lines.push(format!("webrtc http://{}/ROOM/whep", listeners.httpflv_address()));

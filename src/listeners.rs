@@ -31,6 +31,8 @@ pub struct Listeners {
     pub metrics: Option<TcpListener>,
     /// For all of these over TLS, unless it is off.
     pub tls: Option<TcpListener>,
+    /// For HLS alone over TLS, unless it or HLS is off.
+    pub hls_tls: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -46,6 +48,10 @@ impl Listeners {
             webrtc: config.webrtc.bind()?,
             metrics: config.metrics.address().map(|addr| bind("METRICS_ADDR", addr)).transpose()?,
             tls: config.tls.address().map(|address| bind("TLS_ADDR", address)).transpose()?,
+            hls_tls: match (config.hls.hls, config.tls.hls_address()) {
+                (HlsWhen::Off, _) | (_, None) => None,
+                (_, Some(address)) => Some(bind("HLS_TLS_ADDR", address)?),
+            },
         })
     }
 
@@ -56,6 +62,7 @@ impl Listeners {
             httpflv: port(&self.httpflv),
             hls: self.hls.as_ref().map(port),
             tls: self.tls.as_ref().map(port),
+            hls_tls: self.hls_tls.as_ref().map(port),
             has_webrtc: self.webrtc.is_some(),
         }
     }
@@ -83,6 +90,11 @@ impl Listeners {
     /// The address of the TLS port, unless it is off.
     pub fn tls_address(&self) -> Option<String> {
         self.tls.as_ref().map(display)
+    }
+
+    /// The address of the TLS port for HLS alone, unless it is off.
+    pub fn hls_tls_address(&self) -> Option<String> {
+        self.hls_tls.as_ref().map(display)
     }
 }
 

@@ -11,6 +11,8 @@ pub struct Ports {
     pub hls: Option<u16>,
     /// For all of them over TLS, unless it is off.
     pub tls: Option<u16>,
+    /// For HLS alone over TLS with HTTP/2, unless it is off.
+    pub hls_tls: Option<u16>,
     /// There is one for WebRTC viewers.
     pub has_webrtc: bool,
 }

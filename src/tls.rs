@@ -2,7 +2,9 @@
 
 mod args;
 mod certificate;
+mod hls_port;
 mod meters;
+mod opening;
 mod plain_port;
 mod port;
 mod reload;
@@ -20,8 +22,13 @@ pub use self::{
     certificate::{CertificateError, CertificateFiles},
     meters::TlsMeters,
 };
-use self::{certificate::CurrentCertificate, reload::Reload, server_config::server_config};
+use self::{
+    certificate::CurrentCertificate,
+    reload::Reload,
+    server_config::{HTTP_1_1, HTTP_2, server_config},
+};
 pub(crate) use self::{
+    hls_port::{HlsTlsPort, service as hls_service},
     plain_port::{TlsElsewhere, TlsOnPlainPort},
     port::{TlsPort, service},
 };
@@ -36,7 +43,7 @@ const USE_RTMPS: &str = "This port speaks TLS: use rtmps://";
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// TLS_CERT or TLS_KEY is not set.
-    #[error("TLS_ADDR needs TLS_CERT and TLS_KEY")]
+    #[error("TLS needs TLS_CERT and TLS_KEY")]
     NoFiles,
     /// The files became useless since the settings were checked.
     #[error(transparent)]
@@ -49,21 +56,32 @@ pub enum TlsError {
     Library(#[from] rustls::Error),
 }
 
+/// The handshakes of the ports, which share threads and a certificate.
+pub(crate) struct Handshakers {
+    /// Of the port for everything.
+    pub everything: Handshaker,
+    /// Of the port for HLS alone, which offers HTTP/2.
+    pub hls: Handshaker,
+}
+
 /// Starts the threads that make handshakes, beside so many worker threads, and what keeps their certificate up to date.
-pub(crate) fn handshaker(
+pub(crate) fn handshakers(
     args: &TlsArgs,
     workers: usize,
     timeout: Duration,
     meters: &TlsMeters,
-) -> Result<Handshaker, TlsError> {
+) -> Result<Handshakers, TlsError> {
     let files = args.files().ok_or(TlsError::NoFiles)?;
     let certificate = files.load()?;
     certificate.warn_of_validity();
     let current = Arc::new(CurrentCertificate::new(&certificate));
     actix_rt::spawn(Reload::new(files, &certificate, current.clone(), meters.clone())?.run());
-    let config = server_config(current, args.tls_min)?;
+    // Not HTTP/2 for everything: browsers would ask for live FLV over it as well.
+    let everything = Arc::new(server_config(current.clone(), args.tls_min, &[HTTP_1_1])?);
+    let hls = Arc::new(server_config(current, args.tls_min, &[HTTP_2, HTTP_1_1])?);
     let (threads, counts) = (workers / WORKERS_PER_HANDSHAKER, meters.handshakes.clone());
-    Ok(Handshaker::start(threads, Arc::new(config), timeout, counts))
+    let everything = Handshaker::start(threads, everything, timeout, counts);
+    Ok(Handshakers { hls: everything.offering(hls), everything })
 }
 
 /// The settings of RTMP connections without TLS, which are refused before they send a stream key.

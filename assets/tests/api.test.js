@@ -8,7 +8,7 @@ afterEach(restore);
 
 const SERVER = {
   ...{ node: "n", version: "1", app: "live", tls: false },
-  ...{ rtmp_port: 1935, hls_port: 8081, tls_port: null, webrtc: true, rtmp_url: null, http_url: null, hls_url: null },
+  ...{ rtmp_port: 1935, hls_port: 8081, tls_port: null, hls_tls_port: null, webrtc: true, rtmp_url: null, http_url: null, hls_url: null },
 };
 
 test("addresses are those at which the page was opened", () => {

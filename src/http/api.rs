@@ -49,6 +49,8 @@ pub struct ServerInfo {
     pub hls_port: Option<u16>,
     /// The port of all that over TLS, unless it is off.
     pub tls_port: Option<u16>,
+    /// The port of HLS alone over TLS with HTTP/2, unless it is off.
+    pub hls_tls_port: Option<u16>,
     /// True if rooms can be watched over WebRTC.
     pub webrtc: bool,
     /// The address of RTMP without the app, if it is set.
@@ -60,10 +62,12 @@ pub struct ServerInfo {
 }
 
 impl ServerInfo {
-    /// The same of the TLS port, if there is one, which has everything.
+    /// The same of the TLS port, if there is one, which has everything. HLS is better off on the port that has it with
+    /// HTTP/2.
     pub fn over_tls(&self) -> Self {
         let Some(port) = self.tls_port else { return self.clone() };
-        Self { tls: true, rtmp_port: port, hls_port: self.hls_port.map(|_| port), ..self.clone() }
+        let hls_port = self.hls_port.map(|_| self.hls_tls_port.unwrap_or(port));
+        Self { tls: true, rtmp_port: port, hls_port, ..self.clone() }
     }
 
     /// The same for clients that reach this port at `url`, by a proxy: all of HTTP is there, unless the operator has

@@ -27,7 +27,7 @@ pub(crate) struct Connection {
 
 /// Admits connections up to a limit, and answers the others.
 #[derive(Debug, Clone)]
-pub(super) struct ConnectionGate {
+pub(crate) struct ConnectionGate {
     port: &'static str,
     permits: ConnectionLimit,
     refusals: RefusalLog,
@@ -37,7 +37,7 @@ pub(super) struct ConnectionGate {
 
 /// A connection, in front of the gate.
 #[derive(Debug)]
-pub(super) enum Arrival {
+pub(crate) enum Arrival {
     /// There is room for it.
     In(ConnectionPermit, Wire, SocketAddr),
     /// It is over the limit, and is answered.
@@ -48,6 +48,11 @@ impl ConnectionGate {
     /// The gate of a port. Its clones share what it counts.
     pub fn new(port: &'static str, permits: ConnectionLimit) -> Self {
         Self { port, permits, refusals: RefusalLog::default(), answers: ConnectionLimit::new(ANSWERS_MAX) }
+    }
+
+    /// Counts a connection that was refused because it does not speak TLS.
+    pub fn note_refused_plain(&self) {
+        self.permits.note_refused_plain();
     }
 
     /// Admits a connection below the limit whose peer is still connected. Others are refused with an answer.

@@ -1,10 +1,11 @@
-//! HLS: playlists and segments, on a port of its own and on those that have everything.
+//! HLS: playlists and segments, on ports of its own and on those that have everything.
 
 mod admission;
 mod args;
 mod body;
 mod connection;
 mod forward;
+mod http_2;
 mod playlist;
 mod requests;
 mod segment;
@@ -20,7 +21,7 @@ use synctv_actors::connection_limit::ConnectionLimit;
 use tokio::{net::TcpStream, time::timeout};
 
 pub use self::args::{HlsArgs, HlsWhen};
-pub(super) use self::connection::HlsWorker;
+pub(crate) use self::connection::HlsWorker;
 pub use self::{requests::HlsRequests, site::HlsSources, viewers::HlsViewers};
 use super::{
     connection_gate::{Connection, ConnectionGate},

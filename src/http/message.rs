@@ -10,7 +10,10 @@ use actix_web::http::{
         USER_AGENT,
     },
 };
+use http::request::Parts;
 use synctv_actors::cluster::origin::PULL_HEADER;
+
+use super::proxies::{FORWARDED_FOR, TrustedProxies};
 
 /// Makes a request of a head over HTTP/1. `client` is behind the proxies that are trusted. `None` if a part of it is not as
 /// RFC 9110 has it.
@@ -31,6 +34,27 @@ pub(super) fn of_head(
         }
     }
     Some(request)
+}
+
+/// Makes a request of one over HTTP/2.
+pub(super) fn of_parts(parts: Parts, proxies: &TrustedProxies, peer: SocketAddr) -> Request {
+    let mut request = Request::new();
+    let head = request.head_mut();
+    let forwarded = parts.headers.get_all(FORWARDED_FOR).iter();
+    let client = proxies.client(peer, forwarded.map(|value| value.to_str().unwrap_or_default()));
+    head.peer_addr = Some(client);
+    if let Some(authority) = parts.uri.authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        head.headers.append(HOST, host);
+    }
+    for (name, value) in &parts.headers {
+        if let Some(name) = known(name.as_str()) {
+            head.headers.append(name, value.clone());
+        }
+    }
+    (head.method, head.uri, head.version) = (parts.method, parts.uri, parts.version);
+    request
 }
 
 /// The name of a header that an answer may depend on. No other one is kept: a request may be held for a long time, and

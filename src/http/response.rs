@@ -60,16 +60,14 @@ pub(super) async fn write(
     write_all(wire, [head, &[]], stall_timeout).await
 }
 
-/// The head. Its length says where the body ends: HLS has no body of unknown length, and one would fail here.
+/// The head. Its length says where the body ends.
 fn head(response: &HttpResponse, framing: Framing) -> io::Result<Vec<u8>> {
     let status = response.status();
     let mut head = Vec::with_capacity(HEAD_BYTES);
     let version = if framing.is_http_1_1 { "1.1" } else { "1.0" };
     write!(head, "HTTP/{version} {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default())?;
-    match (response.body().size(), status) {
-        (BodySize::None, _) | (_, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => {}
-        (BodySize::Sized(size_bytes), _) => write!(head, "content-length: {size_bytes}\r\n")?,
-        (BodySize::Stream, _) => return Err(io::Error::other("a response without a length")),
+    if let Some(size_bytes) = announced_bytes(response)? {
+        write!(head, "content-length: {size_bytes}\r\n")?;
     }
     match (framing.is_last, framing.is_http_1_1) {
         (true, _) => head.extend_from_slice(b"connection: close\r\n"),
@@ -81,8 +79,23 @@ fn head(response: &HttpResponse, framing: Framing) -> io::Result<Vec<u8>> {
             head.extend_from_slice(part);
         }
     }
-    DATE.with_borrow_mut(|date| write!(head, "date: {}\r\n\r\n", of_now(date)))?;
+    with_date(|date| write!(head, "date: {date}\r\n\r\n"))?;
     Ok(head)
+}
+
+/// The length that a response announces, if it is one that has a body. HLS has no body of unknown length, and one would fail
+/// here.
+pub(super) fn announced_bytes(response: &HttpResponse) -> io::Result<Option<u64>> {
+    match (response.body().size(), response.status()) {
+        (BodySize::None, _) | (_, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => Ok(None),
+        (BodySize::Sized(size_bytes), _) => Ok(Some(size_bytes)),
+        (BodySize::Stream, _) => Err(io::Error::other("a response without a length")),
+    }
+}
+
+/// Calls `write` with the text of the current second.
+pub(super) fn with_date<T>(write: impl FnOnce(&str) -> T) -> T {
+    DATE.with_borrow_mut(|date| write(of_now(date)))
 }
 
 fn of_now(date: &mut (u64, String)) -> &str {

@@ -216,6 +216,7 @@ mod tests {
             rtmp_port: 1935,
             hls_port: Some(8081),
             tls_port: None,
+            hls_tls_port: None,
             webrtc: false,
             rtmp_url: None,
             http_url: None,

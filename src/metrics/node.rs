@@ -35,8 +35,8 @@ use crate::{
 /// In front of the names of all metrics but those of the process.
 const PREFIX: &str = "synctv";
 
-/// The port of TLS, the only one that refuses connections without it.
-const TLS_PORT: &str = "tls";
+/// The ports of TLS, the only ones that refuse connections without it.
+const TLS_PORTS: [&str; 2] = ["tls", "hls_tls"];
 
 /// The parts of a node that count.
 #[derive(Debug, Clone)]
@@ -141,14 +141,15 @@ impl NodeSources {
             (vec![("port", name.to_owned()), ("reason", reason.to_owned())], count as f64)
         };
         let refused = self.ports.iter().flat_map(|(name, port)| {
-            let plain = (*name == TLS_PORT).then(|| refused(name, "plain", port.refused_plain_by_port()));
+            let plain =
+                TLS_PORTS.contains(name).then(|| refused(name, "plain", port.refused_plain_by_port()));
             [Some(refused(name, "limit", port.refused_by_port())), plain].into_iter().flatten()
         });
         values.counters("connections_refused", "Connections refused before they asked for anything", refused);
     }
 
     fn has_tls(&self) -> bool {
-        self.ports.iter().any(|(name, _)| *name == TLS_PORT)
+        self.ports.iter().any(|(name, _)| TLS_PORTS.contains(name))
     }
 
     fn add_tls(&self, values: &mut Values<'_>) {

@@ -14,6 +14,11 @@ pub struct TlsArgs {
     #[arg(long, env, default_value = "off", value_parser = parse_addr)]
     pub tls_addr: TlsAddr,
 
+    /// Address for HLS alone over TLS with HTTP/2, to which the page and the API send clients that come over TLS, such as
+    /// 0.0.0.0:8444; "off" for none
+    #[arg(long, env, default_value = "off", value_parser = parse_addr)]
+    pub hls_tls_addr: TlsAddr,
+
     /// File with the certificate and what it was signed with, PEM, the server's own first; read again when it changes
     /// [default: none]
     #[arg(long, env)]
@@ -28,7 +33,7 @@ pub struct TlsArgs {
     pub tls_min: TlsMin,
 }
 
-/// The address of the TLS port.
+/// The address of a TLS port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsAddr {
     /// There is no such port.
@@ -51,18 +56,20 @@ pub enum TlsMin {
 impl TlsArgs {
     /// Reads the files once, and names what is wrong.
     pub fn checked(self) -> Result<Self, String> {
-        if let TlsAddr::At(_) = self.tls_addr {
+        if self.address().or(self.hls_address()).is_some() {
             self.require_files()?.load().map_err(|error| error.to_string())?;
         }
         Ok(self)
     }
 
-    /// Returns the address of the port, unless it is off.
+    /// Returns the address of the port for everything, unless it is off.
     pub fn address(&self) -> Option<SocketAddr> {
-        match self.tls_addr {
-            TlsAddr::Off => None,
-            TlsAddr::At(address) => Some(address),
-        }
+        self.tls_addr.address()
+    }
+
+    /// Returns the address of the port for HLS alone, unless it is off.
+    pub fn hls_address(&self) -> Option<SocketAddr> {
+        self.hls_tls_addr.address()
     }
 
     /// Returns the files, if both are set.
@@ -71,11 +78,21 @@ impl TlsArgs {
     }
 
     fn require_files(&self) -> Result<CertificateFiles, String> {
-        let file = |name, path: &Option<PathBuf>| path.clone().ok_or(format!("TLS_ADDR needs {name}"));
+        let setting = if self.address().is_some() { "TLS_ADDR" } else { "HLS_TLS_ADDR" };
+        let file = |name, path: &Option<PathBuf>| path.clone().ok_or(format!("{setting} needs {name}"));
         Ok(CertificateFiles {
             certificate: file("TLS_CERT", &self.tls_cert)?,
             key: file("TLS_KEY", &self.tls_key)?,
         })
+    }
+}
+
+impl TlsAddr {
+    fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Off => None,
+            Self::At(address) => Some(address),
+        }
     }
 }
 

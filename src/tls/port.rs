@@ -4,7 +4,7 @@
 use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
-use log::{debug, info};
+use log::debug;
 use synctv_actors::{
     connection_limit::ConnectionPermit,
     rtmp::Admission,
@@ -13,6 +13,7 @@ use synctv_actors::{
 };
 use tokio::{net::TcpStream, time::timeout};
 
+use super::opening;
 use crate::{
     http::{self, Connection, Framework, HttpSources, HttpWorker},
     line_limit::LineLimit,
@@ -96,15 +97,9 @@ impl<F: Framework> TlsWorker<F> {
     }
 
     async fn accept_tls(&self, socket: TcpStream, peer: SocketAddr, admission: Admission) {
-        let mut wire = match self.port.handshaker.accept(socket).await {
-            Ok(wire) => Wire::from(wire),
-            Err(error) => {
-                if let Some(connections) = self.port.failures.count() {
-                    info!(peer:% = peer, connections = connections, why:% = error; "TLS connection refused");
-                }
-                return;
-            }
-        };
+        let TlsPort { handshaker, failures, .. } = &self.port;
+        let Some(wire) = opening::shake_hands(handshaker, failures, socket, peer).await else { return };
+        let mut wire = Wire::from(wire);
         match self.first_byte(&mut wire).await {
             Ok(Some(RTMP_FIRST_BYTE)) => self.port.rtmp.serve(wire, peer, admission),
             Ok(Some(_)) => self.serve_http(wire, peer, admission).await,

@@ -64,6 +64,7 @@ pub struct TestServer {
     metrics: Option<SocketAddr>,
     hls: Option<HlsClient>,
     tls: Option<SocketAddr>,
+    hls_tls: Option<SocketAddr>,
     storage: Option<TempDir>,
 }
 
@@ -99,8 +100,9 @@ impl TestServer {
         }
         let addresses = Addresses::parse(&stdout.lines()).expect("the server names its addresses");
         log.find("started", |line| line.text("msg") == "started");
-        let Addresses { rtmp, http, hls, metrics, tls, .. } = addresses;
-        Self { process, rtmp, http, log, metrics, hls: hls.map(HlsClient::new), tls, storage: None }
+        let Addresses { rtmp, http, hls, metrics, tls, hls_tls, .. } = addresses;
+        let hls = hls.map(HlsClient::new);
+        Self { process, rtmp, http, log, metrics, hls, tls, hls_tls, storage: None }
     }
 
     /// Returns the URL at which a publisher or RTMP player of `room` connects.
@@ -131,6 +133,11 @@ impl TestServer {
     /// Returns the address of the TLS port.
     pub fn tls(&self) -> SocketAddr {
         self.tls.expect("TLS is on")
+    }
+
+    /// Returns the address of the TLS port for HLS alone.
+    pub fn hls_tls(&self) -> SocketAddr {
+        self.hls_tls.expect("HLS over TLS is on")
     }
 
     /// Returns `true` if it announced an HLS port.
@@ -204,20 +211,23 @@ pub struct Addresses {
     pub metrics: Option<SocketAddr>,
     /// For all of them over TLS, unless that is off.
     pub tls: Option<SocketAddr>,
+    /// For HLS viewers over TLS, unless that is off.
+    pub hls_tls: Option<SocketAddr>,
 }
 
 impl Addresses {
     /// Parses lines such as `push   rtmp://127.0.0.1:1935/live/ROOM`; `None` if one is missing.
     pub fn parse(lines: &[impl AsRef<str>]) -> Option<Self> {
         let parts = |word: &str| {
-            let line = lines.iter().map(AsRef::as_ref).find(|line| line.starts_with(word))?;
+            let is_named = |line: &&str| line.split(' ').next() == Some(word);
+            let line = lines.iter().map(AsRef::as_ref).find(is_named)?;
             let mut parts = line.split_once("://")?.1.split('/');
             Some((parts.next()?.parse().ok()?, parts.next()?.to_owned()))
         };
         let ((rtmp, app), (http, _)) = (parts("push")?, parts("watch")?);
         let address = |word| parts(word).map(|(address, _)| address);
-        let [hls, metrics, tls] = ["hls", "metrics", "tls"].map(address);
-        Some(Self { rtmp, app, http, hls, metrics, tls })
+        let [hls, metrics, tls, hls_tls] = ["hls", "metrics", "tls", "hls-tls"].map(address);
+        Some(Self { rtmp, app, http, hls, metrics, tls, hls_tls })
     }
 }
 
@@ -238,16 +248,25 @@ mod tests {
             "hls    http://127.0.0.1:8081/live/ROOM/index.m3u8",
             "metrics http://127.0.0.1:9935/metrics",
             "tls    rtmps://127.0.0.1:443/live/ROOM and https://127.0.0.1:443/",
+            "hls-tls https://127.0.0.1:8444/live/ROOM/master.m3u8",
             "page   http://127.0.0.1:8080/",
         ];
-        let [rtmp, http, hls, metrics, tls] =
-            [1935, 8080, 8081, 9935, 443].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let [rtmp, http, hls, metrics, tls, hls_tls] =
+            [1935, 8080, 8081, 9935, 443, 8444].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let app = "live".to_owned();
-        let expected = Addresses { rtmp, app, http, hls: Some(hls), metrics: Some(metrics), tls: Some(tls) };
+        let expected = Addresses {
+            rtmp,
+            app,
+            http,
+            hls: Some(hls),
+            metrics: Some(metrics),
+            tls: Some(tls),
+            hls_tls: Some(hls_tls),
+        };
         assert_eq!(Addresses::parse(&lines), Some(expected.clone()));
-        let none = Addresses { hls: None, metrics: None, tls: None, ..expected };
+        let none = Addresses { hls: None, metrics: None, tls: None, hls_tls: None, ..expected };
         assert_eq!(Addresses::parse(&lines[..2]), Some(none));
         assert_eq!(Addresses::parse(&lines[..1]), None);
-        assert!(is_last_address(lines[5]) && !is_last_address(lines[1]));
+        assert!(is_last_address(lines[6]) && !is_last_address(lines[1]));
     }
 }

@@ -114,13 +114,21 @@ impl TestAuthority {
 
     /// Like [`dial`](Self::dial), over a socket that is connected.
     pub fn dial_over(&self, socket: TcpStream) -> TcpStream {
-        let connection = self.shake_hands(&socket);
+        let connection = self.shake_hands(&socket, &[]);
+        bridge(connection, socket)
+    }
+
+    /// Like [`dial`](Self::dial), to a server that agrees to HTTP/2.
+    pub fn dial_http_2(&self, server: SocketAddr) -> TcpStream {
+        let socket = dial(server);
+        let connection = self.shake_hands(&socket, &[b"h2"]);
+        assert_eq!(connection.alpn_protocol(), Some(&b"h2"[..]), "the server agrees to it");
         bridge(connection, socket)
     }
 
     /// Makes a handshake. Returns the certificate that the server shows, in DER.
     pub fn certificate_shown(&self, server: SocketAddr) -> Vec<u8> {
-        let connection = self.shake_hands(&dial(server));
+        let connection = self.shake_hands(&dial(server), &[]);
         let shown = connection.peer_certificates().and_then(<[_]>::first);
         shown.expect("the server shows a certificate").to_vec()
     }
@@ -135,8 +143,12 @@ impl TestAuthority {
         Arc::new(config.with_single_cert(chain, key).expect("they belong together"))
     }
 
-    fn shake_hands(&self, mut socket: &TcpStream) -> ClientConnection {
+    /// The client offers `protocols`.
+    fn shake_hands(&self, mut socket: &TcpStream, protocols: &[&[u8]]) -> ClientConnection {
         let config = client_config(&self.certificate_of_authority()).expect("the authority is one");
+        let mut config = ClientConfig::clone(&config);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        let config = Arc::new(config);
         let host = ServerName::try_from(HOST).expect("a name");
         let mut connection = ClientConnection::new(config, host).expect("a client");
         while connection.is_handshaking() {

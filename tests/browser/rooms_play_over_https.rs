@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use synctv_testkit::{
+    metrics::Scrape,
     server::TestServer,
     tls::TestAuthority,
     tools::{push_clip, run},
@@ -42,6 +43,26 @@ fn flv_and_hls_play_and_the_addresses_shown_are_of_the_tls_port() {
     let complaints = browser.complaints();
     let others: Vec<_> = complaints.iter().filter(|line| !line.contains("/master.m3u8")).collect();
     assert!(others.is_empty() && !complaints.is_empty(), "{complaints:?}");
+}
+
+/// A browser asks for a playlist that is held and for parts at once: over HTTP/1.1, that takes two connections.
+#[test]
+fn low_latency_hls_plays_over_http_2() {
+    let authority = TestAuthority::new();
+    let browser = Browser::trusting(&key_hash(&authority));
+    let flags = authority.flags();
+    let more = ["--hls-tls-addr", "127.0.0.1:0", "--hls-fmp4", "always", "--metrics-addr", "127.0.0.1:0"];
+    let flags: Vec<_> = flags.iter().map(String::as_str).chain(more).collect();
+    let server = TestServer::with_hls(&flags);
+    let _publisher = push_clip(&server, "demo");
+    let hls = format!("https://localhost:{}", server.hls_tls().port());
+    browser.open(&format!("https://localhost:{}/watch/demo?protocol=hls", server.tls().port()));
+    browser.until(&format!("text('address-hls') === '{hls}/live/demo/master.m3u8'"));
+    browser.run("document.querySelector('[name=protocol][value=hls]').click()");
+    browser.until("text('facts').includes('Low-Latency HLS') && video.currentTime > 3");
+    let players = r#"synctv_connections{port="hls_tls"}"#;
+    assert_eq!(Scrape::of(server.metrics()).value(players), 1.0);
+    assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
 }
 
 #[test]

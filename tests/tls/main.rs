@@ -2,6 +2,7 @@
 
 mod certificates_are_reloaded;
 mod garbage_harms_no_other_peer;
+mod hls_over_http_2;
 mod https_has_everything;
 mod mistakes_are_explained;
 mod real_encoders_use_rtmps;

@@ -95,6 +95,11 @@ impl Handshaker {
         Self { threads: threads.collect(), next: Arc::default(), config, timeout, counts }
     }
 
+    /// The same threads for another port, whose clients are offered `config`.
+    pub fn offering(&self, config: Arc<ServerConfig>) -> Self {
+        Self { config, ..self.clone() }
+    }
+
     /// Makes the handshake of `socket`. The connection belongs to the thread that asks.
     pub async fn accept(&self, socket: TcpStream) -> Result<TlsWire, HandshakeError> {
         let began = Instant::now();

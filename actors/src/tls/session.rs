@@ -63,6 +63,11 @@ impl TlsSession {
         self.phase
     }
 
+    /// The protocol that client and server agreed on.
+    pub fn protocol(&self) -> Option<&[u8]> {
+        self.connection.alpn_protocol()
+    }
+
     /// Puts what is kept at the front of `incoming`, behind which the next ciphertext is to be placed. Returns its size.
     pub fn restore(&self, incoming: &mut [u8]) -> usize {
         if let Some(front) = incoming.get_mut(..self.partial.len()) {

@@ -70,6 +70,11 @@ impl TlsWire {
         Ok(wire)
     }
 
+    /// Returns whether the client has agreed to HTTP/2 (RFC 7301, ALPN). It was offered only if the settings say so.
+    pub fn is_http_2(&self) -> bool {
+        self.session.protocol() == Some(b"h2")
+    }
+
     /// The socket below, for what does not read or write.
     pub(crate) fn socket(&self) -> &TcpStream {
         &self.socket
@@ -307,6 +312,16 @@ impl TlsWire {
     pub(crate) fn poll_write(&mut self, task: &mut Context<'_>, plaintext: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_flush(task))?;
         Poll::Ready(self.write(plaintext))
+    }
+
+    /// Like [`poll_write`](Self::poll_write), of several parts, which share records.
+    pub(crate) fn poll_write_vectored(
+        &mut self,
+        task: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_flush(task))?;
+        Poll::Ready(self.write_vectored(parts))
     }
 
     /// Ready when everything was sent.

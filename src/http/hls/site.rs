@@ -65,6 +65,11 @@ impl Site {
     pub fn is_draining(&self) -> bool {
         self.sources.directory.is_draining()
     }
+
+    /// Waits until they do.
+    pub async fn wait_for_drain(&self) {
+        self.sources.directory.wait_for_drain().await;
+    }
 }
 
 /// Answers a request for HLS.
