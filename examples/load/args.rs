@@ -6,7 +6,7 @@ use clap::Parser;
 use rustls::ClientConfig;
 use synctv_testkit::tls::{self, TestAuthority};
 
-use crate::{case, hls, rtc};
+use crate::{case, hls, rtc, storm};
 
 /// The settings of a client that speaks TLS; none for plain connections.
 pub type TlsClient = Option<Arc<ClientConfig>>;
@@ -105,16 +105,36 @@ pub struct Args {
     /// Publish over TLS too, at --http
     #[arg(long)]
     pub rtmps: bool,
-    /// With --tls: so many viewers more, from a process of their own, who join within a second when the measurement begins.
-    /// They are not measured; the server's key is RSA
-    #[arg(long, default_value_t = 0)]
-    pub joiners: usize,
-    /// Start this server, publish to it in plain and over TLS in turn, and print what a publisher costs
+    /// With --tls: start this server, publish to it in plain and over TLS in turn, and print what a publisher costs
     #[arg(long, value_name = "SERVER")]
     pub compare_publishers: Option<PathBuf>,
-    /// Start this server, and print how late its viewers' frames are without and with --joiners
+    /// Start this server, without and with HLS, and the floor of ingest in turn, and print what a publisher costs
     #[arg(long, value_name = "SERVER")]
-    pub compare_joins: Option<PathBuf>,
+    pub compare_ingest: Option<PathBuf>,
+    /// Start this server, and print what --publishers rooms with two viewers each cost, beside one room with as many
+    #[arg(long, value_name = "SERVER")]
+    pub compare_rooms: Option<PathBuf>,
+    /// Start this server, and print the memory of rooms and of viewers of each protocol
+    #[arg(long, value_name = "SERVER")]
+    pub memory: Option<PathBuf>,
+    /// Start this server, and print how late its viewers' frames are before, during and after each of --storms
+    #[arg(long, value_name = "SERVER")]
+    pub compare_storms: Option<PathBuf>,
+    /// Storms, KIND:COUNT, separated by commas
+    #[arg(long, default_value = storm::kind::STORMS, value_delimiter = ',')]
+    pub storms: Vec<storm::kind::Storm>,
+    /// Be this storm, and print its outcome
+    #[arg(long, hide = true)]
+    pub storm_joiners: Option<storm::kind::Storm>,
+    /// A number in the names of this load's rooms over HLS
+    #[arg(long, hide = true, default_value_t = std::process::id())]
+    pub run_id: u32,
+    /// The address for publishers of the node that a storm kills
+    #[arg(long, hide = true)]
+    pub doomed_rtmp: Option<SocketAddr>,
+    /// That node's process
+    #[arg(long, hide = true)]
+    pub doomed_pid: Option<u32>,
     /// The authority of --tls.
     #[arg(skip)]
     pub authority: Option<Arc<TestAuthority>>,
@@ -139,7 +159,7 @@ impl Args {
     /// A playlist outlives its publisher: over HLS, each run has rooms of its own.
     pub fn room(&self, number: usize) -> String {
         match self.hls {
-            Some(_) => format!("load_{}_{number}", std::process::id()),
+            Some(_) => format!("load_{}_{number}", self.run_id),
             None => format!("load_{number}"),
         }
     }

@@ -3,16 +3,16 @@
 pub mod case;
 pub mod compare;
 mod faults;
-mod http;
+pub mod http;
 pub mod part_case;
 pub mod part_compare;
 mod part_listing;
 mod part_report;
-mod part_viewer;
-mod place;
+pub mod part_viewer;
+pub mod place;
 mod prober;
 mod report;
-mod viewer;
+pub mod viewer;
 
 use std::{error::Error, time::Duration};
 
@@ -54,8 +54,8 @@ pub async fn load(args: Args) -> Result<Report, Box<dyn Error>> {
     Ok(report)
 }
 
-/// Between two publishers.
-fn pause(args: &Args) -> Duration {
+/// Returns the time between the starts of two publishers.
+pub fn pause(args: &Args) -> Duration {
     let gop_s = f64::from(args.gop) / f64::from(FPS);
     if args.spread { Duration::from_secs_f64(gop_s / args.publishers.max(1) as f64) } else { Duration::ZERO }
 }

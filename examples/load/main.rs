@@ -6,7 +6,10 @@
 //! cargo run --release --example load -- --compare target/release/synctv-stream --runs 3    # the README's table
 //! cargo run --release --example load -- --tls --compare target/release/synctv-stream       # the same over TLS
 //! cargo run --release --example load -- --tls --compare-publishers target/release/synctv-stream --publishers 100
-//! cargo run --release --example load -- --tls --compare-joins target/release/synctv-stream --viewers 300 --joiners 1000
+//! cargo run --release --example load -- --compare-ingest target/release/synctv-stream --publishers 100 --gop 60
+//! cargo run --release --example load -- --compare-storms target/release/synctv-stream --viewers 300
+//! cargo run --release --example load -- --compare-rooms target/release/synctv-stream --publishers 1000 --kbps 300
+//! cargo run --release --example load -- --memory target/release/synctv-stream
 //! cargo run --release --example load -- --play --compare target/release/synctv-stream      # the same over RTMP
 //! cargo run --release --example load -- --hls 127.0.0.1:8081 --viewers 500     # the same over HLS
 //! cargo run --release --example load -- --hls-compare target/release/synctv-stream --gop 60    # its table
@@ -26,18 +29,21 @@ mod compare;
 mod connection;
 mod floor;
 mod hls;
-mod joiners;
+mod ingest;
+mod ingest_floor;
+mod memory;
 mod player;
 mod process;
 mod publisher;
-mod publisher_cost;
 mod report;
+mod rooms;
 mod rtc;
 mod sealed;
 mod server;
 mod stage;
 mod stamp;
 mod steps;
+mod storm;
 mod viewer;
 
 use std::{error::Error, sync::Arc, time::Duration};
@@ -53,27 +59,12 @@ use tokio::sync::watch;
 fn main() -> Result<(), Box<dyn Error>> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let mut args = Args::parse();
-    let key = if args.compare_joins.is_some() { KeyKind::Rsa } else { KeyKind::Ecdsa };
-    args.authority = args.tls.then(|| Arc::new(TestAuthority::with_key(key)));
-    if let Some(server) = &args.compare_publishers {
-        return publisher_cost::run(server, &args, |args| block_on(load(args)));
+    args.authority = args.tls.then(|| Arc::new(TestAuthority::with_key(KeyKind::Ecdsa)));
+    if let Some(storm) = args.storm_joiners {
+        return storm::join(storm, &args);
     }
-    if let Some(server) = &args.compare_joins {
-        return joiners::run(server, &args, |args| block_on(load(args)));
-    }
-    if let Some(server) = &args.compare {
-        return compare::run(server, &args, |args| block_on(load(args)));
-    }
-    if let Some(server) = &args.hls_compare {
-        return hls::compare::run(server, &args, |args| block_on(hls::load(args)));
-    }
-    if let Some(server) = &args.rtc_compare {
-        return rtc::compare::run(server, &args);
-    }
-    if let Some(server) = &args.hls_ll {
-        return hls::part_compare::run(server, &args, |args, case| {
-            block_on(hls::part_compare::load(args, case))
-        });
+    if let Some(compared) = compare(&args) {
+        return compared;
     }
     if args.rtc {
         args.opus = true;
@@ -84,6 +75,36 @@ fn main() -> Result<(), Box<dyn Error>> {
         print!("{}", block_on(load(args))?);
     }
     Ok(())
+}
+
+/// Starts servers and measures them, if that is asked for.
+fn compare(args: &Args) -> Option<Result<(), Box<dyn Error>>> {
+    if let Some(server) = &args.compare_publishers {
+        return Some(ingest::compare_tls(server, args));
+    }
+    if let Some(server) = &args.compare_ingest {
+        return Some(ingest::compare(server, args));
+    }
+    if let Some(server) = &args.compare_storms {
+        return Some(storm::run(server, args));
+    }
+    if let Some(server) = &args.compare_rooms {
+        return Some(rooms::run(server, args, load));
+    }
+    if let Some(server) = &args.memory {
+        return Some(memory::run(server, args));
+    }
+    if let Some(server) = &args.compare {
+        return Some(compare::run(server, args, |args| block_on(load(args))));
+    }
+    if let Some(server) = &args.hls_compare {
+        return Some(hls::compare::run(server, args, |args| block_on(hls::load(args))));
+    }
+    if let Some(server) = &args.rtc_compare {
+        return Some(rtc::compare::run(server, args));
+    }
+    let server = args.hls_ll.as_ref()?;
+    Some(hls::part_compare::run(server, args, |args, case| block_on(hls::part_compare::load(args, case))))
 }
 
 async fn load(mut args: Args) -> Result<Report, Box<dyn Error>> {

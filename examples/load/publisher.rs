@@ -34,6 +34,9 @@ const OPUS_BYTES: usize = 240;
 const OPUS_HEADER: &[u8] = b"\x90OpusOpusHead\x01\x02\x00\x00\x80\xBB\x00\x00\x00\x00\x00";
 const OPUS_PACKET: &[u8] = b"\x91Opus";
 
+/// Longer than any load.
+const NEVER: Duration = Duration::from_secs(1_000_000);
+
 /// Starts to publish, over `tls` or plain without it; the answer comes once the server has agreed.
 pub fn start(
     server: SocketAddr,
@@ -89,7 +92,9 @@ async fn publish(
 }
 
 /// The frames of a stream, in order.
+#[derive(Debug, Clone)]
 pub struct Source {
+    is_silent: bool,
     frame_bytes: usize,
     gop: u32,
     audio: Audio,
@@ -106,7 +111,13 @@ enum Audio {
 impl Source {
     /// A stream of this bit rate and keyframe interval.
     pub fn new(kbps: u32, gop: u32) -> Self {
-        Self { frame_bytes: frame_bytes(kbps), gop, audio: Audio::Aac, frames: 0, packets: 0 }
+        let frame_bytes = frame_bytes(kbps);
+        Self { is_silent: false, frame_bytes, gop, audio: Audio::Aac, frames: 0, packets: 0 }
+    }
+
+    /// A stream of which no frame ever comes.
+    pub fn silent() -> Self {
+        Self { is_silent: true, ..Self::new(0, 1) }
     }
 
     /// The same with Opus, which WebRTC carries as it is.
@@ -126,6 +137,9 @@ impl Source {
 
     /// When the next frame is due, from the start of the stream.
     pub fn next_at(&self) -> Duration {
+        if self.is_silent {
+            return NEVER;
+        }
         self.next_frame_at().min(self.next_packet_at())
     }
 

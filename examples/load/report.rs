@@ -122,6 +122,17 @@ impl Report {
         )
     }
 
+    /// Returns the time from each viewer's connect to its first whole frame, and the number of viewers who got none.
+    pub fn first_frames(&self) -> (Vec<u32>, usize) {
+        let totals = self.0.borrow();
+        (totals.first_frames_us.clone(), totals.without_frame)
+    }
+
+    /// Returns the latency that a share of all frames is below, in milliseconds.
+    pub fn latency_ms(&self, share: f64) -> f64 {
+        percentile_ms(&mut self.0.borrow_mut().latencies_us, share)
+    }
+
     /// The latency's percentiles.
     pub fn latency(&self) -> String {
         percentiles(&mut self.0.borrow_mut().latencies_us)
@@ -135,6 +146,21 @@ impl Report {
     /// The server's memory at the end, if that was measured.
     pub fn resident_bytes(&self) -> Option<u64> {
         Some(self.0.borrow().usage.as_ref()?.resident_bytes)
+    }
+
+    /// The server's CPU in percent of a core, if that was measured.
+    pub fn cpu_percent(&self) -> Option<f64> {
+        Some(self.0.borrow().usage.as_ref()?.cpu_percent)
+    }
+
+    /// The rest of a row of the table that `rooms.rs` prints.
+    pub fn totals_row(&self) -> String {
+        let totals = &mut *self.0.borrow_mut();
+        let (percent, bytes) =
+            totals.usage.as_ref().map_or((0.0, 0), |usage| (usage.cpu_percent, usage.resident_bytes));
+        let delivered = totals.delivered_percent();
+        let [p50, p99] = [0.5, 0.99].map(|share| percentile_ms(&mut totals.latencies_us, share));
+        format!("{percent:.1} | {delivered:.3} | {p50:.1} / {p99:.1} | {:.0}", bytes as f64 / 1e6)
     }
 
     /// The CPU for each viewer, or else each publisher, in percent of a core.

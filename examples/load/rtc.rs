@@ -7,8 +7,8 @@ mod crowd;
 mod floor;
 mod prober;
 mod report;
-mod session;
-mod viewer;
+pub mod session;
+pub mod viewer;
 
 use std::{error::Error, time::Duration};
 

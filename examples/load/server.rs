@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     io::{BufRead, BufReader},
+    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -26,8 +27,9 @@ impl Server {
         let storage = tempfile::tempdir()?;
         let mut process = Command::new(binary)
             .args(["--rtmp-addr", any_port, "--httpflv-addr", any_port, "--hls-addr", any_port])
-            .args(without_webrtc(flags))
-            .args(["--redis-url", "off", "--hls-storage"])
+            .args(unless_set("--rtc-addr", flags))
+            .args(unless_set("--redis-url", flags))
+            .arg("--hls-storage")
             .arg(storage.path())
             .args(flags)
             .stdout(Stdio::piped())
@@ -46,6 +48,16 @@ impl Server {
         Ok(Self { process, addresses, _storage: storage })
     }
 
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The address of its metrics, if they are on.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.addresses.metrics
+    }
+
     /// The load, on this server.
     pub fn args(&self, args: Args) -> Args {
         let Addresses { rtmp, http, hls, tls, .. } = self.addresses;
@@ -54,9 +66,9 @@ impl Server {
     }
 }
 
-/// WebRTC is for loads that measure it.
-fn without_webrtc(flags: &[&str]) -> &'static [&'static str] {
-    if flags.contains(&"--rtc-addr") { &[] } else { &["--rtc-addr", "off"] }
+/// Turns off what is for loads that measure it.
+fn unless_set<'f>(flag: &'f str, flags: &[&str]) -> Vec<&'f str> {
+    if flags.contains(&flag) { Vec::new() } else { vec![flag, "off"] }
 }
 
 impl Drop for Server {

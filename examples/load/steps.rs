@@ -1,12 +1,11 @@
 //! The steps of each load: publishers start, viewers join, and a while is measured.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, ops::Range, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use crate::{
     args::Args,
-    joiners::Joiners,
     process::{Meter, Usage},
     publisher,
     stage::Stage,
@@ -24,18 +23,30 @@ pub async fn start_publishers(
     pause: Duration,
     stages: &watch::Receiver<Stage>,
 ) -> Result<(), Box<dyn Error>> {
-    let begin = Instant::now();
+    start_publishers_of(args, 0..args.publishers, &source(args), pause, stages).await
+}
+
+/// Starts those of some rooms in the same way, each with this media.
+pub async fn start_publishers_of(
+    args: &Args,
+    rooms: Range<usize>,
+    source: &publisher::Source,
+    pause: Duration,
+    stages: &watch::Receiver<Stage>,
+) -> Result<(), Box<dyn Error>> {
+    let mut next = Instant::now();
     let (address, tls) = args.publishing_at()?;
-    for room in 0..args.publishers {
-        tokio::time::sleep_until(begin + pause * room as u32).await;
-        let ready = publisher::start(address, tls.clone(), args.room(room), source(args), stages.clone());
+    for room in rooms {
+        tokio::time::sleep_until(next).await;
+        next += pause;
+        let ready = publisher::start(address, tls.clone(), args.room(room), source.clone(), stages.clone());
         ready.await??;
     }
     Ok(())
 }
 
 /// Returns the media that each of them publishes.
-fn source(args: &Args) -> publisher::Source {
+pub fn source(args: &Args) -> publisher::Source {
     let source = publisher::Source::new(args.kbps, args.gop);
     if args.opus { source.with_opus() } else { source }
 }
@@ -63,8 +74,6 @@ where
 pub async fn measure(args: &Args, stage: &watch::Sender<Stage>) -> Result<Option<Usage>, Box<dyn Error>> {
     let meter = Meter::start(args.server_pid, args.floor);
     stage.send(Stage::Measuring)?;
-    // It is killed with this scope, if it has not ended.
-    let _joiners = Joiners::start(args)?;
     tokio::time::sleep(Duration::from_secs_f64(args.measure_s)).await;
     stage.send(Stage::Over)?;
     Ok(meter.and_then(Meter::stop))

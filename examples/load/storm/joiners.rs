@@ -1,0 +1,30 @@
+//! The process of those who come. In the one that measures, they would delay the reads of the others.
+
+use std::{env, error::Error, process::Stdio};
+
+use tokio::process::Command;
+
+use super::{kind::Storm, outcome::Outcome, scene::Scene};
+
+/// Runs it to its end.
+pub async fn run(scene: &Scene, storm: Storm) -> Result<Outcome, Box<dyn Error>> {
+    // The server has to be faster than its load, which is given what is left of the machine.
+    let mut command = Command::new("nice");
+    command.args(["-n", "5"]).arg(env::current_exe()?).args(["--storm-joiners", &storm.to_string()]);
+    let args = &scene.args;
+    command.args(["--rtmp", &args.rtmp.to_string(), "--http", &args.http.to_string()]);
+    command.args(["--run-id", &args.run_id.to_string(), "--kbps", &args.kbps.to_string()]);
+    if let Some(hls) = args.hls {
+        command.args(["--hls", &hls.to_string()]);
+    }
+    if let Some(authority) = &args.authority {
+        command.arg("--tls-ca").arg(authority.certificate_of_authority());
+    }
+    if let Some(doomed) = &scene.doomed {
+        let address = doomed.args(args.clone()).rtmp;
+        command.args(["--doomed-rtmp", &address.to_string(), "--doomed-pid", &doomed.pid().to_string()]);
+    }
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true).output().await?;
+    let text = String::from_utf8(output.stdout)?;
+    Ok(Outcome::parse(&text).ok_or("the joiners have no outcome")?)
+}
