@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read},
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,17 @@ pub fn dial(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts");
     socket.set_nodelay(true).expect("TCP_NODELAY can be set");
     socket.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    socket
+}
+
+/// Connects from another address of this host: all of 127.0.0.0/8 are.
+pub fn dial_from(source: Ipv4Addr, address: SocketAddr) -> TcpStream {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((source, 0)).into()).expect("the address is this host's");
+    socket.connect(&address.into()).expect("the server accepts");
+    let socket = TcpStream::from(socket);
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     socket
 }

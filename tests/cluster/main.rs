@@ -8,6 +8,7 @@ mod every_node_knows_all_rooms;
 mod hls_is_the_same_on_all_nodes;
 mod hls_moves_with_the_room;
 mod hls_node;
+mod moves_outlive_crashes;
 mod nodes_leave_in_order;
 mod numbers_never_go_back;
 mod passwords_are_not_shown;

@@ -1,12 +1,14 @@
 //! A node that drains sends its publishers to other nodes, and their rooms are kept for them on the way: others are refused,
 //! but not longer than is promised, whatever fails meanwhile.
 
+use std::net::Ipv4Addr;
+
 use synctv_testkit::{
     frames,
     redis::Redis,
     rtmp::{Client, Refused, RtmpPeer},
     server::TestServer,
-    socket::dial,
+    socket::{dial, dial_from},
     wait::poll_until,
 };
 
@@ -43,6 +45,22 @@ fn another_publisher_is_refused_until_their_own_is_there() {
     assert_eq!(publish(&nodes[1], OWN).expect_err("it is published").code, "NetStream.Publish.BadName");
     back.unpublish();
     poll_until("the room is free", || publish(&nodes[1], OTHER).ok());
+}
+
+/// Without a token or a key, its address is all that a publisher is known by.
+#[test]
+fn a_publisher_at_another_address_is_refused() {
+    let redis = Redis::start(&[]);
+    let flags = [&LONG_LEASE[..], &["--handover-s", "300"]].concat();
+    let (n1, n2) = (node("n1", &redis.url(), &flags), node("n2", &redis.url(), &flags));
+    let mut publisher = publish(&n1, "r").expect("the room is free");
+    n1.signal("TERM");
+    publisher.wait_for_status("NetStream.Failed");
+    let elsewhere = dial_from(Ipv4Addr::new(127, 0, 0, 2), n2.rtmp);
+    let refused = RtmpPeer::start(elsewhere, Client::publisher("live", "r")).expect_err("the room is kept");
+    assert_eq!(refused.code, "NetStream.Publish.BadName");
+    assert_eq!(publish(&n2, "r?key=1").expect_err("it has a key").code, "NetStream.Publish.BadName");
+    publish(&n2, "r").expect("the room is kept for it");
 }
 
 #[test]
