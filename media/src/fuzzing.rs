@@ -49,11 +49,15 @@ use crate::{
     },
 };
 
+mod upgraded_state;
+
+pub use upgraded_state::upgraded_state;
+
 /// A parser and its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("rtmp_handshake", rtmp_handshake),
     ("rtmp_chunks", rtmp_chunks),
     ("rtmp_session", rtmp_session),
@@ -71,6 +75,7 @@ pub const TARGETS: [Target; 17] = [
     ("names", names),
     ("webrtc_media", webrtc_media),
     ("webrtc_audio", webrtc_audio),
+    ("upgraded_state", upgraded_state),
 ];
 
 /// The largest command, message or frame that is accepted, in bytes. Small, so that limits are met.
@@ -346,6 +351,7 @@ mod tests {
             stream,
         ];
         seeds.extend(frames.iter().map(|frame| frame.payload.to_vec()));
+        seeds.extend(upgraded_state::seeds());
         seeds
     }
 

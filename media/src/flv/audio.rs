@@ -4,12 +4,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::flv::video::{four_cc_at, skip_mod_ex};
 
 /// An audio codec that RTMP and FLV can carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AudioCodec {
     /// AAC: sound format 10, or FourCC `mp4a`.
     Aac,

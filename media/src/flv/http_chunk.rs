@@ -56,6 +56,16 @@ pub fn end(mut bytes: Vec<u8>) -> Chunk {
     Chunk { whole: Bytes::from(bytes) }
 }
 
+impl Chunk {
+    /// Returns a chunk that [`end`] gave, from its bytes; `None` if they are no such chunk.
+    pub(crate) fn of_whole(whole: Bytes) -> Option<Self> {
+        let chunk = Self { whole };
+        let size_bytes = u32::try_from(chunk.content_bytes()).ok()?;
+        let is_framed = chunk.whole.starts_with(&head(size_bytes)) && chunk.whole.ends_with(TAIL);
+        (chunk.whole.is_empty() || (size_bytes > 0 && is_framed)).then_some(chunk)
+    }
+}
+
 /// The head of a chunk. One is written for each flush of a stream, for which `format!` and its allocations cost 500
 /// instructions.
 fn head(size_bytes: u32) -> [u8; HEAD_BYTES] {
@@ -90,6 +100,21 @@ mod tests {
         assert_eq!(content.as_ptr(), whole[HEAD_BYTES..].as_ptr());
         assert_eq!(of(b"x"), b"00000001\r\nx\r\n"[..]);
         assert_eq!(&head(0x9A0F_00EB), b"9A0F00EB\r\n");
+    }
+
+    #[test]
+    fn a_chunk_is_known_by_its_bytes() {
+        for content in [&b""[..], b"x", b"abcdefghijklmnop"] {
+            let mut bytes = begin(content.len());
+            bytes.extend_from_slice(content);
+            let chunk = Chunk::of_whole(end(bytes).whole).unwrap();
+            assert_eq!(&chunk.content()[..], content);
+        }
+        let chunk = of(b"xyz");
+        let damaged = [END, &chunk[1..], &chunk[..chunk.len() - 1], b"00000000\r\n\r\n", b"\r\n"];
+        for bytes in damaged {
+            assert!(Chunk::of_whole(Bytes::copy_from_slice(bytes)).is_none(), "{bytes:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! WebSocket messages (RFC 6455 section 5) as far as a viewer needs them: binary messages out, control frames in.
 
+mod state;
+
 use bytes::Bytes;
 use thiserror::Error;
+
+pub use state::ClientReaderState;
 
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;

@@ -6,6 +6,7 @@
 
 mod chunk_stream;
 mod header;
+mod state;
 
 use bytes::{Buf, Bytes};
 use thiserror::Error;
@@ -15,6 +16,7 @@ use self::{
     header::{Header, parse_header},
 };
 use super::{DEFAULT_CHUNK_SIZE, rtmp_crate::msg_type_id};
+pub use state::ChunkReaderState;
 
 /// Maximum chunk streams of a peer. Encoders use 3 to 6.
 pub const MAX_CHUNK_STREAMS: usize = 64;
@@ -29,7 +31,7 @@ const HEADER_MAX_BYTES: usize = 18;
 const FIRST_RESERVE_BYTES: usize = 16 * 1024;
 
 /// Limits on the memory that a peer can make the reader hold.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkLimits {
     /// The longest audio, video, data or aggregate message, in bytes.
     pub message_limit_bytes: usize,
@@ -288,6 +290,11 @@ impl ChunkReader {
 }
 
 impl ChunkReader {
+    /// The limits for the messages that are yet to begin.
+    pub fn limits(&self) -> ChunkLimits {
+        self.limits
+    }
+
     /// Changes the limits for the messages that are yet to begin.
     pub fn set_limits(&mut self, limits: ChunkLimits) {
         self.limits = limits;

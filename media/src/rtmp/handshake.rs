@@ -48,6 +48,11 @@ impl Handshake {
         Self { stage: Stage::C0C1(Vec::new()) }
     }
 
+    /// A handshake that has ended.
+    pub fn done() -> Self {
+        Self { stage: Stage::Done }
+    }
+
     /// Consumes the handshake's bytes from `input`, and appends the reply to `output` once C1 is whole. Bytes behind C2
     /// stay in `input`. C2 is consumed and not verified: several encoders send something else there.
     pub fn feed(&mut self, input: &mut &[u8], output: &mut Vec<u8>) -> Result<(), HandshakeError> {

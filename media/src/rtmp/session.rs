@@ -9,10 +9,12 @@ mod encoder;
 mod media;
 mod reply;
 mod request;
+mod state;
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
 use bytes::{Buf, Bytes};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
@@ -32,6 +34,7 @@ pub use encoder::ReconnectHabit;
 use reply::Output;
 use request::App;
 pub use request::StreamRequest;
+pub use state::SessionState;
 
 /// Maximum commands of a peer before its publish or play is accepted. Encoders send fewer than ten.
 pub const COMMANDS_MAX: u32 = 1000;
@@ -66,7 +69,7 @@ impl Default for SessionConfig {
 }
 
 /// The phase of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// C0, C1 and C2 are expected.
     Handshake,
@@ -193,7 +196,7 @@ pub enum SessionError {
 }
 
 /// The bytes received, and those acknowledged to the peer (RTMP 1.0 sections 5.4.3 and 5.4.4).
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Received {
     total_bytes: u32,
     acknowledged_bytes: u32,

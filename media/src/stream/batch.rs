@@ -1,5 +1,7 @@
 //! The unit of delivery: a run of FLV tags, contiguous in memory and shared by everyone who gets it.
 
+mod state;
+
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use crate::{
         wire_format::{Encodings, WireFormat},
     },
 };
+pub use state::BatchState;
 
 /// The output of one flush of a stream, in order and shared by all subscribers: more than one batch if decoding can
 /// start within it.

@@ -1,8 +1,11 @@
 //! Makes batches of a stream's frames: places them on the timeline, keeps the headers, cuts where viewers can begin.
 
+mod state;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 pub use crate::stream::frame_class::FrameError;
 use crate::{
@@ -25,6 +28,7 @@ use crate::{
         video_frame::{VideoContent, VideoFrames},
     },
 };
+pub use state::BatcherState;
 
 /// Decoding of a stream without video can start anywhere; this often, in milliseconds, a batch says so.
 pub const AUDIO_START_INTERVAL_MS: i64 = 1_000;
@@ -37,7 +41,7 @@ pub const APART_MAX_MS: i64 = 2_000;
 const APART_FRAMES: u32 = 50;
 
 /// An event in a stream that is worth a line in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StreamNote {
     /// Viewers begin at other places than before.
     Entry(EntryChange),
@@ -88,7 +92,7 @@ struct PendingTag {
     start: Option<SharedHeaders>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum TagKind {
     Coded,
     /// Is at 0 always: FFmpeg takes it for a text track at any other time.

@@ -4,6 +4,10 @@
 //! E.4.3.1). Some encoders write the presentation time there instead and leave the distance at 0. With B-frames such
 //! times go back within each group, while every player needs decoding times that do not.
 
+use serde::{Deserialize, Serialize};
+
+use crate::upgrade::StateError;
+
 /// The most frames that may follow, in presentation, one that comes after them (ISO/IEC 14496-10, section A.3.1:
 /// max_dec_frame_buffering).
 const DEPTH_MAX: usize = 16;
@@ -17,14 +21,17 @@ const SPREAD_MAX_MS: i64 = 1_000;
 /// So many frames without a step back end the suspicion.
 const PATTERN_FRAMES: u32 = 64;
 
+/// The highest count of a state that is restored: years of frames.
+const COUNT_MAX: u32 = u32::MAX - (1 << 24);
+
 /// Watches the stamps of one track. There is nothing to do for as long as they do not go back.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct DecodeOrder {
     reordering: Option<Box<Reordering>>,
 }
 
 /// The history of a track whose stamps went back.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Reordering {
     /// The newest stamps, at most [`DEPTH_MAX`].
     recent_ms: Vec<i64>,
@@ -66,6 +73,21 @@ impl DecodeOrder {
     /// Returns whether it has no use for frames that do not go back.
     pub fn is_idle(&self) -> bool {
         self.reordering.is_none()
+    }
+
+    /// Refuses one that remembers more than it may, or times outside of `-max_ms..=max_ms`.
+    pub(crate) fn check(&self, max_ms: i64) -> Result<(), StateError> {
+        const PART: &str = "a decode order";
+        let Some(known) = &self.reordering else { return Ok(()) };
+        let Reordering { recent_ms, waiting_ms, depth, steps_back, frames_since_step } = &**known;
+        let is_bounded =
+            recent_ms.len() <= DEPTH_MAX && waiting_ms.len() <= 2 * DEPTH_MAX && *depth <= DEPTH_MAX;
+        StateError::unless(is_bounded, PART, "it remembers too much")?;
+        let is_count = (*steps_back).max(*frames_since_step) <= COUNT_MAX;
+        StateError::unless(is_count, PART, "a count is too high")?;
+        let is_time = |ms: &i64| (-max_ms..=max_ms).contains(ms);
+        let are_times = recent_ms.iter().chain(waiting_ms).all(is_time);
+        StateError::unless(are_times && waiting_ms.is_sorted(), PART, "a time is none")
     }
 
     /// Moves all that is remembered by so many milliseconds.

@@ -1,9 +1,13 @@
 //! One media message as its publisher sent it.
 
+mod state;
+
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+pub use state::FrameState;
 
 /// The track of a frame. FLV tags and RTMP messages use the same numbers (FLV v10.1 E.4.1, RTMP 1.0 section 7.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Track {
     /// Message and tag type 8.
     Audio,

@@ -1,8 +1,11 @@
 //! The last GOPs of a stream, so that playback starts at once.
 
+mod state;
+
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::stream::{batch::Batch, headers::SharedHeaders, tracks::Tracks};
+pub use state::GopCacheState;
 
 /// Limits of a stream's GOP cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,20 +4,22 @@
 //! E-RTMP v2, "Enhanced Video" and "Enhanced Audio": colour information, channel layouts, and the sequence headers of
 //! further tracks.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     flv::video::skip_mod_ex,
     stream::frame::{Frame, Track},
 };
 
 /// The identity of a header. One that comes later replaces an earlier one of the same key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderKey {
     track: Track,
     kind: Kind,
     part: Part,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Kind {
     SequenceStart,
     /// High dynamic range and the like, which the codec's own header need not have.
@@ -27,7 +29,7 @@ enum Kind {
 }
 
 /// The part of a track that a tag is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Part {
     /// The track that players without multitrack know.
     Main,

@@ -1,5 +1,7 @@
 //! The headers that a decoder must have before its first frame: metadata and sequence headers.
 
+mod state;
+
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -21,6 +23,7 @@ use crate::{
         wire_format::{Encodings, WireFormat},
     },
 };
+pub use state::{HeaderSetState, HeadersState};
 
 /// The longest metadata or sequence header, in bytes. Each is kept, parsed, and sent to every viewer who joins.
 pub const HEADER_MAX_BYTES: usize = 64 * 1024;

@@ -3,6 +3,11 @@
 //! An encoder that reconnects is shown from its next keyframe on. If it is back just before that one, viewers wait for
 //! little more than it takes to reconnect; if it is back just after, they wait for a whole GOP more.
 
+mod state;
+
+use serde::{Deserialize, Serialize};
+pub use state::KeyframeRhythmState;
+
 /// Intervals that the mean is taken of: enough to even out arrival times, few enough to follow an encoder that changes.
 const INTERVALS: usize = 4;
 
@@ -35,7 +40,7 @@ pub struct KeyframeRhythm {
     interval_messages: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Keyframe {
     time_ms: i64,
     /// Messages up to and with it.

@@ -1,10 +1,13 @@
 //! The first frames of a publisher, held until it is known which tracks come.
 
+mod state;
+
 use crate::stream::{
     frame::{Frame, Track},
     headers::HeaderSet,
     tracks::Tracks,
 };
+pub use state::OpeningState;
 
 /// The most media that is held, in milliseconds, for a track that is announced and does not come: encoders send one track
 /// up to that far ahead of the other. The owner has a shorter timer of the wall clock as well, as nothing more may come at all.

@@ -1,11 +1,14 @@
 //! Goes on with a publication that is pulled from another node when the connection broke: the new connection begins at a
 //! keyframe of the cache there, and what came over the last one is not taken twice.
 
+mod state;
+
 use crate::stream::{
     frame::{Frame, Track},
     frame_class::FrameClass,
     headers::EXTRAS_MAX,
 };
+pub use state::PublicationResumeState;
 
 /// A time that is further back than this, in milliseconds, is no repetition: the timeline of the other node started over.
 const REPEATED_MAX_MS: i32 = 1 << 30;

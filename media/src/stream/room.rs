@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The longest room name, in bytes.
@@ -14,7 +15,8 @@ pub const ROOM_NAME_MAX_BYTES: usize = 128;
 /// A valid room name: 1 to 128 of `A-Z a-z 0-9 _ - .`, and neither `.` nor `..`.
 ///
 /// Such a name is safe as it stands in a URL's path, a file name, a Redis key and a log line. Cloning is cheap.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct RoomName(Arc<str>);
 
 /// The reason a text is not a room name.
@@ -32,6 +34,20 @@ pub enum RoomNameError {
     /// `.` or `..`, which mean something else in a path.
     #[error("the room name cannot be \".\" or \"..\"")]
     Dots,
+}
+
+impl TryFrom<String> for RoomName {
+    type Error = RoomNameError;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::new(&name)
+    }
+}
+
+impl From<RoomName> for String {
+    fn from(RoomName(name): RoomName) -> Self {
+        name.as_ref().to_owned()
+    }
 }
 
 impl RoomName {

@@ -1,9 +1,14 @@
 //! One timeline per stream: publishers' timestamps wrap and start over, what viewers see never goes back.
 
+mod state;
+
+use serde::{Deserialize, Serialize};
+
 use crate::stream::{
     decode_order::{DecodeOrder, DecodeTime},
     frame::Track,
 };
+pub use state::TimelineState;
 
 /// A step back by more than this is a new start of the publisher's clock; less is how tracks are interleaved.
 pub const STEP_BACK_MAX_MS: i64 = 1_000;
@@ -54,7 +59,7 @@ pub struct Placed {
 }
 
 /// A track's clock, as its publisher runs it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct TrackClock {
     reading: Option<Reading>,
     /// The time given to the track's last frame.
@@ -63,7 +68,7 @@ struct TrackClock {
     is_steady: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Reading {
     wrapped_ms: u32,
     unwrapped_ms: i64,

@@ -1,11 +1,15 @@
 //! A watch over a track's frames, by the time of the other track.
 
+use serde::{Deserialize, Serialize};
+
+use crate::upgrade::{StateError, check_media_time};
+
 /// A track that has had no frame for so long, in milliseconds of the other track, has paused. Audio that is suppressed
 /// while it is silent (Opus DTX, 400 ms) and video of one frame a second have not.
 pub const PAUSE_MIN_MS: i64 = 3_000;
 
 /// The state of a track of the current publisher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum TrackState {
     /// No frame of it has come, whatever was announced.
     #[default]
@@ -29,7 +33,7 @@ pub enum Appearance {
 
 /// Watches one track. It is measured against the other track, because the clock of a stream only goes on while frames
 /// come, and because one track may be sent seconds before the other.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TrackWatch {
     state: TrackState,
     last_ms: i64,
@@ -71,6 +75,15 @@ impl TrackWatch {
             self.state = TrackState::Paused;
         }
         pauses
+    }
+
+    /// Refuses one whose times are not those of a stream.
+    pub(crate) fn check(&self) -> Result<(), StateError> {
+        const PART: &str = "a track watch";
+        check_media_time(self.last_ms, PART)?;
+        check_media_time(self.other_since_ms.unwrap_or(0), PART)?;
+        // It is negative where the timeline started over.
+        check_media_time(self.step_ms.saturating_abs(), PART)
     }
 
     /// Returns whether its frames come.

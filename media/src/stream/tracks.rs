@@ -1,9 +1,11 @@
 //! Sets of audio and video.
 
+use serde::{Deserialize, Serialize};
+
 use crate::stream::frame::Track;
 
 /// A set of audio and video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tracks {
     /// Audio is in it.
     pub audio: bool,

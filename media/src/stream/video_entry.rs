@@ -1,5 +1,9 @@
 //! The places where viewers may begin with a stream's video.
 
+use serde::{Deserialize, Serialize};
+
+use crate::upgrade::{StateError, check_media_time};
+
 /// Without keyframes, decoding may as well begin anywhere; so often, in milliseconds, the stream offers it.
 pub const ENTRY_INTERVAL_MS: i64 = 1_000;
 
@@ -26,7 +30,7 @@ pub enum Entry {
 }
 
 /// The course of a stream's keyframes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VideoEntry {
     /// The publisher's first one has yet to come. Encoders that reconnect go on in the middle of a GOP.
     Waiting {
@@ -69,7 +73,7 @@ impl Default for EntryLimits {
 }
 
 /// A change that is worth a line in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EntryChange {
     /// The first keyframe came, behind this many frames that were left out.
     FirstKeyframe {
@@ -158,6 +162,22 @@ impl VideoEntry {
     /// Returns whether a viewer who joins now has to wait for a keyframe that may be long in coming.
     pub fn keeps_waiting(&self) -> bool {
         matches!(self, Self::Waiting { .. } | Self::Keyframes { is_outgrown: true, .. })
+    }
+
+    /// Refuses one that no stream comes to.
+    pub(crate) fn check(&self) -> Result<(), StateError> {
+        const PART: &str = "a video entry";
+        const FRAMES_MAX: u64 = u32::MAX as u64;
+        match *self {
+            Self::Waiting { since_ms, dropped_frames } => {
+                StateError::unless(dropped_frames <= FRAMES_MAX, PART, "a count is too high")?;
+                check_media_time(since_ms.unwrap_or(0), PART)
+            }
+            Self::Joining => Ok(()),
+            Self::Keyframes { last_ms, .. } | Self::Anywhere { last_ms, .. } => {
+                check_media_time(last_ms, PART)
+            }
+        }
     }
 
     fn keyframe(&mut self, time_ms: i64) -> Option<EntryChange> {

@@ -56,6 +56,16 @@ impl VideoFrames {
         Ok(Some(VideoContent { payload: self.with_parameter_sets(header.data_offset, payload), kind }))
     }
 
+    /// The parameter sets that wait for the next frame.
+    pub fn parameter_sets(&self) -> &[u8] {
+        &self.parameter_sets
+    }
+
+    /// Reads the frames behind these parameter sets; `None` if they are more than are kept.
+    pub fn behind_parameter_sets(parameter_sets: Vec<u8>) -> Option<Self> {
+        (parameter_sets.len() <= HEADER_MAX_BYTES).then_some(Self { parameter_sets })
+    }
+
     fn keep_parameter_sets(&mut self, units: NalUnits<'_>) -> Result<(), FrameError> {
         let sets = units.parameter_sets();
         if sets.is_empty() || self.parameter_sets.len() + sets.len() > HEADER_MAX_BYTES {

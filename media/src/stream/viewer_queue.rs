@@ -1,5 +1,7 @@
 //! The media queued for one viewer, and the policy for a viewer that is slower than the stream.
 
+mod state;
+
 use std::{
     collections::VecDeque,
     io::IoSlice,
@@ -7,8 +9,10 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use serde::{Deserialize, Serialize};
 
 use crate::stream::{batch::Batch, gop::JoinPoint, headers::SharedHeaders, wire_format::WireFormat};
+pub use state::ViewerQueueState;
 
 /// Limits for a viewer that falls behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub struct ViewerQueue {
     dropped: Dropped,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Flow {
     /// Nothing was sent; the first media will be a batch that decoding can start at.
     Joining,
@@ -73,7 +77,7 @@ enum Kind {
 }
 
 /// Media that was skipped because a viewer was too slow.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
     /// Tags that were left out.
     pub tags: u64,
@@ -92,6 +96,16 @@ impl ViewerQueue {
             progress: now,
             dropped: Dropped::default(),
         }
+    }
+
+    /// The form in which the viewer gets its media.
+    pub fn format(&self) -> WireFormat {
+        self.format
+    }
+
+    /// Returns whether the viewer has yet to begin: a join point would be of use to it.
+    pub fn is_joining(&self) -> bool {
+        self.flow == Flow::Joining
     }
 
     /// Takes what belongs to the connection, such as the head of a response. It goes out behind all that waits and is

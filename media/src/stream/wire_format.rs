@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     flv::{http_chunk, websocket},
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// The form of media on a viewer's connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WireFormat {
     /// FLV tags (HTTP-FLV whose body ends with the connection).
     Flv,

@@ -28,13 +28,32 @@ pub struct Blobs {
     /// By address and length. The regions are held, so that no other one gets their addresses.
     by_place: HashMap<(usize, usize), BlobId>,
     size_bytes: usize,
+    /// The most bytes that caches may put in, and those that they have reserved.
+    cache_max_bytes: Option<usize>,
+    cache_bytes: usize,
 }
 
 impl Blobs {
+    /// A table that takes so many bytes of caches, such as GOPs and segments, and any number of others. What does not fit stays
+    /// behind: to carry it would take longer than viewers wait without noticing.
+    pub fn with_cache_limit(cache_max_bytes: usize) -> Self {
+        Self { cache_max_bytes: Some(cache_max_bytes), ..Self::default() }
+    }
+
+    /// Reserves memory for a part of a cache. Returns whether there is so much left; if not, nothing is reserved.
+    pub fn reserve_for_cache(&mut self, size_bytes: usize) -> bool {
+        let reserved_bytes = self.cache_bytes.saturating_add(size_bytes);
+        let fits = self.cache_max_bytes.is_none_or(|max_bytes| reserved_bytes <= max_bytes);
+        if fits {
+            self.cache_bytes = reserved_bytes;
+        }
+        fits
+    }
+
     /// A table of these, by their order.
     pub(super) fn of_regions(regions: Vec<Bytes>) -> Self {
         let size_bytes = regions.iter().map(Bytes::len).sum();
-        Self { regions, by_place: HashMap::new(), size_bytes }
+        Self { regions, size_bytes, ..Self::default() }
     }
 
     /// Adds a region, unless it is in the table, and returns its place.
@@ -92,6 +111,15 @@ mod tests {
         let equal = blobs.put(&Bytes::from(vec![7; 100]));
         assert_ne!(equal, whole, "it is other memory");
         assert_eq!(blobs.get(rest).unwrap().as_ptr(), bytes[10..].as_ptr());
+    }
+
+    #[test]
+    fn caches_are_bounded_and_nothing_else() {
+        let mut blobs = Blobs::with_cache_limit(100);
+        blobs.put(&Bytes::from(vec![0; 1000]));
+        assert!(blobs.reserve_for_cache(60) && !blobs.reserve_for_cache(41));
+        assert!(blobs.reserve_for_cache(40) && !blobs.reserve_for_cache(1));
+        assert!(Blobs::default().reserve_for_cache(usize::MAX));
     }
 
     #[test]

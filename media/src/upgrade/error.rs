@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::file::{STATE_MAX_BYTES, VERSION};
+use super::version::{STATE_MAX_BYTES, VERSION};
 
 /// The reason a state cannot be written, read or restored.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

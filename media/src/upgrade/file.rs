@@ -6,19 +6,17 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use super::{blobs::Blobs, error::StateError};
-
-/// The version of the format. Any change of a part's state needs the next one, as the format names no fields.
-pub const VERSION: u32 = 1;
-
-/// The longest state, in bytes. What a node keeps of its media is bounded far below that.
-pub const STATE_MAX_BYTES: u64 = 1 << 30;
+use super::{
+    blobs::Blobs,
+    error::StateError,
+    version::{STATE_MAX_BYTES, VERSION},
+};
 
 const MAGIC: [u8; 8] = *b"synctvup";
 const CHECKSUM_BYTES: usize = 8;
 
 /// Magic, version, the length of the data, its checksum.
-const HEADER_BYTES: usize = MAGIC.len() + size_of::<u32>() + size_of::<u64>() + CHECKSUM_BYTES;
+pub(super) const HEADER_BYTES: usize = MAGIC.len() + size_of::<u32>() + size_of::<u64>() + CHECKSUM_BYTES;
 
 /// A state that is ready to be written. The media is not copied for it.
 #[derive(Debug)]
@@ -101,14 +99,15 @@ fn read(input: &mut impl Read, len_bytes: u64, left_bytes: &mut u64) -> Result<V
     Ok(bytes)
 }
 
-fn header(data: &[u8]) -> Vec<u8> {
+/// The header of this data.
+pub(super) fn header(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     let checksum = Sha256::digest(data);
     [&MAGIC[..], &VERSION.to_le_bytes(), &length, &checksum[..CHECKSUM_BYTES]].concat()
 }
 
 /// Reads a header up to its checksum.
-fn data_bytes(head: &[u8]) -> Result<u64, StateError> {
+pub(super) fn data_bytes(head: &[u8]) -> Result<u64, StateError> {
     let rest = head.strip_prefix(&MAGIC).ok_or(StateError::NotAState)?;
     let (version, rest) = rest.split_first_chunk().ok_or(StateError::Truncated)?;
     let version = u32::from_le_bytes(*version);

@@ -12,8 +12,12 @@ mod blobs;
 mod error;
 mod file;
 mod moment;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod testing;
+mod version;
 
 pub use blobs::{BlobId, Blobs};
 pub use error::StateError;
-pub use file::{STATE_MAX_BYTES, StateFile, VERSION, decode};
-pub use moment::{age_ms, instant_of_age};
+pub use file::{StateFile, decode};
+pub use moment::{age_ms, check_media_time, instant_of_age};
+pub use version::{STATE_MAX_BYTES, VERSION};

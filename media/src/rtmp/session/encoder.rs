@@ -1,10 +1,12 @@
 //! Encoders, as far as they differ when they are to publish elsewhere.
 
+use serde::{Deserialize, Serialize};
+
 /// CapsExMask.Reconnect: the client takes reconnect requests (E-RTMP v2, NetConnection connect).
 pub(super) const CAPS_RECONNECT: u32 = 1;
 
 /// The way in which an encoder comes to publish on another connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum ReconnectHabit {
     /// It publishes on a new connection when it is asked to, while the old one lasts.
     OnRequest,

@@ -49,6 +49,17 @@ impl Output {
         Self { bytes: Vec::new(), chunk_size: ChunkSize::Default }
     }
 
+    /// The bytes that wait, and whether the peer knows of the chunk size.
+    pub fn waiting(&self) -> (&[u8], bool) {
+        (&self.bytes, self.chunk_size == ChunkSize::Announced)
+    }
+
+    /// Output of which these bytes wait.
+    pub fn of_waiting(bytes: Vec<u8>, is_chunk_size_announced: bool) -> Self {
+        let chunk_size = if is_chunk_size_announced { ChunkSize::Announced } else { ChunkSize::Default };
+        Self { bytes, chunk_size }
+    }
+
     pub fn take(&mut self) -> Bytes {
         std::mem::take(&mut self.bytes).into()
     }

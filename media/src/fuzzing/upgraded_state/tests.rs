@@ -1,0 +1,150 @@
+//! A state of each noun.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::*;
+use crate::{
+    rtmp::{
+        amf0::{self, Value},
+        chunk_writer::{MessageHeader, write_message},
+    },
+    stream::{frame::Frame, wire_format::WireFormat},
+    upgrade::{
+        Blobs, VERSION,
+        testing::{split, written},
+    },
+};
+
+/// A state that was written.
+struct Written {
+    data: Vec<u8>,
+    media: Vec<u8>,
+    /// The state alone: the index before it follows the places of the media in memory.
+    state: Vec<u8>,
+}
+
+/// States as the target takes them.
+pub(in crate::fuzzing) fn seeds() -> Vec<Vec<u8>> {
+    let seed = |(noun, Written { data, media, .. }): (usize, Written)| {
+        let length = u16::try_from(data.len()).unwrap().to_le_bytes();
+        [&[noun as u8], &length[..], &data, &media].concat()
+    };
+    states().into_iter().enumerate().map(seed).collect()
+}
+
+/// A state of each noun, in the order of the target's nouns.
+fn states() -> Vec<Written> {
+    let mut batcher = batcher_in_use();
+    let batches = batcher.flush();
+    let _ = batcher.push(samples::inter(160));
+    let mut gops = GopCache::new(GopLimits { gops_max: 2, size_max_bytes: 1 << 20, window_ms: 1_000 });
+    let now = moment();
+    let mut queue = ViewerQueue::new(WireFormat::Flv, now);
+    for batch in &batches {
+        gops.push(batch);
+        queue.push(batch, now);
+    }
+    queue.advance(20, now);
+    vec![
+        parts(|blobs| queue.state(blobs, now)),
+        parts(|blobs| publishing_session().state(blobs)),
+        parts(|blobs| batcher.state(blobs)),
+        parts(|blobs| gops.state(blobs)),
+        parts(|blobs| repeated_publication().state(blobs)),
+        parts(|_| rhythm().state()),
+        parts(|blobs| websocket_reader().state(blobs)),
+    ]
+}
+
+fn parts<T: Serialize>(state: impl FnOnce(&mut Blobs) -> T) -> Written {
+    let mut blobs = Blobs::default();
+    let state = state(&mut blobs);
+    let (data, media) = split(&written(&state, &blobs));
+    Written { data, media, state: postcard::to_stdvec(&state).unwrap() }
+}
+
+fn batcher_in_use() -> Batcher {
+    let mut batcher = Batcher::default();
+    let colour = Frame { payload: b"\x94hvc1\x02"[..].into(), ..samples::video_header() };
+    let headers = [samples::metadata(true, true), samples::video_header(), samples::audio_header(), colour];
+    let media = [
+        samples::keyframe(0),
+        samples::audio(5),
+        samples::inter(120),
+        samples::inter(40),
+        samples::inter(80),
+    ];
+    for frame in headers.into_iter().chain(media) {
+        batcher.push(frame).unwrap();
+    }
+    batcher
+}
+
+/// A publisher half a message in.
+fn publishing_session() -> Session {
+    let command = |name: &str, values: &[Value]| {
+        let mut payload = Vec::new();
+        amf0::write_all(&[Value::text(name), Value::Number(1.0)], &mut payload);
+        amf0::write_all(values, &mut payload);
+        message(20, &payload)
+    };
+    let connect = command("connect", &[Value::object([("app", Value::text("live?key=k"))])]);
+    let publish = command("publish", &[Value::Null, Value::text("room")]);
+    let mut session = Session::new(Arc::default());
+    let bytes =
+        [&[3][..], &[0; 1536], &[7; 1536], &connect, &publish, &message(9, &[0x27; 400])[..200]].concat();
+    session.feed(&bytes).unwrap();
+    // The handshake in it is random.
+    session.take_output();
+    while session.poll_event().is_some() {}
+    session.accept();
+    session
+}
+
+fn message(type_id: u8, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let header = MessageHeader { csid: 4, type_id, stream_id: 1, timestamp_ms: 40 };
+    write_message(&mut out, &header, payload, 128);
+    out
+}
+
+fn repeated_publication() -> PublicationResume {
+    let mut resume = PublicationResume::default();
+    resume.take(vec![samples::keyframe(0), samples::inter(40)]);
+    resume.reconnected();
+    resume.take(vec![samples::video_header(), samples::keyframe(0)]);
+    resume
+}
+
+fn rhythm() -> KeyframeRhythm {
+    let mut rhythm = KeyframeRhythm::default();
+    rhythm.note(0, 100);
+    rhythm.note(1_000, 1_100);
+    rhythm
+}
+
+/// In the middle of a ping.
+fn websocket_reader() -> ClientReader {
+    let mut reader = ClientReader::default();
+    reader.feed(b"\x89\x84mask1", |_| {}).unwrap();
+    reader
+}
+
+#[test]
+fn each_state_is_restored_from_what_is_written() {
+    for (noun, Written { data, media, .. }) in states().iter().enumerate() {
+        assert_eq!(NOUNS[noun](data, media), Ok(()), "{noun}");
+    }
+}
+
+/// A version, and the digest of its states. If that differs, a state has changed: it needs the next version, as a process of
+/// another version would read it as something else.
+const FORMAT: (u32, &str) = (1, "2fd70de58399bcb9");
+
+#[test]
+fn a_format_that_has_changed_has_another_version() {
+    let states: Vec<u8> = states().into_iter().flat_map(|written| written.state).collect();
+    let digest: String = Sha256::digest(&states)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((VERSION, &*digest), FORMAT);
+}
