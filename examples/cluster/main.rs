@@ -60,6 +60,12 @@ struct Args {
     /// Frames from one keyframe of the encoder to the next, at 25 frames a second
     #[arg(long, default_value_t = 50)]
     gop_frames: u32,
+    /// Time that all watch before the first restart, and after each, at the least
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "6s")]
+    watch: Duration,
+    /// Time that a node which restarts keeps its viewers, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 6)]
+    keep_viewers_s: u32,
     /// Drain the first node with many publishers and viewers, and measure when these are disconnected
     #[arg(long, conflicts_with_all = ["kill_after", "rolling_restart"])]
     drain_crowd: bool,
@@ -117,9 +123,9 @@ async fn show(args: &Args, directory: &Path, cluster: &mut Cluster) -> Result<()
     let redis_url = cluster.start(args, directory).await?;
     if args.rolling_restart {
         let progress = Progress::begin([]);
-        let Args { verbose, encoder, gop_frames, .. } = *args;
-        let plan =
-            rolling::Plan { room: ROOM, encoder, gop_frames, redis_url: &redis_url, directory, verbose };
+        let Args { verbose, encoder, gop_frames, watch, keep_viewers_s, .. } = *args;
+        let start = rolling::Start { redis_url: &redis_url, directory, verbose, keep_viewers_s };
+        let plan = rolling::Plan { room: ROOM, encoder, gop_frames, watch, start };
         return rolling::restart_all(&mut cluster.nodes, plan, &progress).await;
     }
     if args.drain_crowd {
@@ -166,7 +172,7 @@ impl Cluster {
         println!("Redis   {shown}");
         // In the end the nodes end together, and there is no other one to send anyone to.
         let drain_timeout_s = match args {
-            Args { rolling_restart: true, .. } => rolling::DRAIN_TIMEOUT_S,
+            Args { rolling_restart: true, keep_viewers_s, .. } => *keep_viewers_s,
             Args { drain_crowd: true, .. } => crowd::DRAIN_TIMEOUT_S,
             _ => 0,
         };

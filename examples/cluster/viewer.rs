@@ -3,7 +3,7 @@
 use std::{collections::HashMap, error::Error, net::SocketAddr, time::Duration};
 
 use synctv_media::{flv::reader::FlvReader, stream::frame::Track};
-use synctv_testkit::http::receive_head;
+use synctv_testkit::{frames, http::receive_head};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -28,6 +28,8 @@ pub struct Viewer {
     /// Of each track.
     last_ms: HashMap<Track, u32>,
     pub frames: u64,
+    /// The number that an encoder of this program gave its last video frame.
+    pub number: Option<u32>,
 }
 
 impl Viewer {
@@ -57,6 +59,7 @@ impl Viewer {
             last_at: Instant::now(),
             last_ms: HashMap::new(),
             frames: 0,
+            number: None,
         }
     }
 
@@ -67,6 +70,7 @@ impl Viewer {
             if let Some(frame) = self.reader.next_frame()? {
                 self.check_time(frame.track, frame.timestamp_ms)?;
                 self.frames += 1;
+                self.number = frames::number(&frame).or(self.number);
                 let now = Instant::now();
                 return Ok(now - std::mem::replace(&mut self.last_at, now));
             }

@@ -149,3 +149,27 @@ fn a_node_that_is_killed_on_the_way_holds_up_nothing_and_its_numbers_are_not_use
         (playlist.sequence > follower.newest()).then_some(())
     });
 }
+
+#[test]
+fn the_numbers_of_a_node_that_dies_with_the_playlist_that_it_took_are_not_used_again() {
+    let redis = Redis::start(&[]);
+    let [n1, n2, n3] = ["n1", "n2", "n3"].map(|id| HlsNode::start_with(id, &redis, &FLAGS));
+    let frames = flv::read_file(media_file(Media::AudioVideo));
+    let mut publisher = publish(&n1, &frames);
+    let mut follower = Follower::new("index.m3u8");
+    poll_until("the playlist", || (n1.get("index.m3u8").status == 200).then_some(()));
+    follower.poll([&n1]);
+    n1.server.signal("TERM");
+    publisher.wait_for_status("NetStream.Failed");
+    let taken = publish(&n2, &frames);
+    follower.poll_for_more(std::slice::from_ref(&n2));
+    assert_eq!(n1.server.wait_for_exit().code(), Some(0), "all that it had was taken over");
+    n2.server.signal("KILL");
+    drop(taken);
+    let _publisher = publish(&n3, &frames);
+    poll_until("the next playlist", || {
+        let answer = n3.get("index.m3u8");
+        let playlist = Playlist::try_parse(&answer.text()).ok().filter(|_| answer.status == 200)?;
+        (playlist.sequence > follower.newest()).then_some(())
+    });
+}

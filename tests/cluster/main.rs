@@ -16,6 +16,7 @@ mod publishers_move_before_their_keyframes;
 mod publishers_move_without_a_gap;
 mod redis_is_shared_with_others;
 mod redis_loses_its_data;
+mod rolling_restarts_go_on;
 mod rooms_are_claimed_once;
 mod rooms_are_kept_for_their_publishers;
 mod rooms_are_pulled_once;

@@ -39,9 +39,13 @@ fn publish_keyframe(server: &TestServer, frame: &Frame) -> RtmpPeer {
 /// Publishes the room at a node that drains then, and waits until the publisher is asked to go: the room is reserved.
 fn asked_to_go(server: &TestServer) -> RtmpPeer {
     let mut publisher = publish_keyframe(server, &frames::keyframe(0, 0));
+    drain(server, &mut publisher);
+    publisher
+}
+
+fn drain(server: &TestServer, publisher: &mut RtmpPeer) {
     server.signal("TERM");
     publisher.wait_for_status("NetConnection.Connect.ReconnectRequest");
-    publisher
 }
 
 fn wait_until_anyone_may_publish(server: &TestServer) {
@@ -87,6 +91,23 @@ fn of_the_old_node_when_its_publisher_does_not_come_back() {
     let _publisher = asked_to_go(&n1);
     n1.signal("KILL");
     wait_until_anyone_may_publish(&n2);
+}
+
+/// The old node has a claim that is lost and a publisher that sends: its viewers see it to the end of the drain.
+#[test]
+fn of_the_heir_before_viewers_see_its_publisher() {
+    let redis = Redis::start(&[]);
+    let [n1, n2, n3] = three_nodes(&redis, &[]);
+    let mut before = publish_keyframe(&n1, &frames::keyframe(0, 0));
+    let mut viewer = FlvViewer::open(&n1, "r");
+    drain(&n1, &mut before);
+    let after = publish(&n2, OWN).expect("the room is kept for it");
+    n2.signal("KILL");
+    drop(after);
+    before.send(&frames::inter(40, 1));
+    viewer.frames_until(&frames::inter(40, 1));
+    wait_until_anyone_may_publish(&n3);
+    assert_eq!(n1.wait_for_exit().code(), Some(0));
 }
 
 #[test]
