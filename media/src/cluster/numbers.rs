@@ -4,6 +4,8 @@
 //! them; the next holder begins above all that were reserved. Without a row, as in a table that has lost its memory,
 //! numbers begin at the table's clock, which gains four a second and is thereby ahead of any playlist in real time.
 
+use serde::{Deserialize, Serialize};
+
 use super::process::Process;
 
 /// 2020-01-01. Counted from here, numbers stay below 2^31 until 2037, beyond which old players do not count.
@@ -31,7 +33,7 @@ pub const KEEP_MS: u64 = 3_600_000;
 pub const HOLDERS_MAX: usize = 4;
 
 /// The two counters of a playlist (RFC 8216, sections 4.3.3.2 and 4.3.3.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HlsNumbers {
     /// The media sequence number of a segment.
     pub sequence: u64,

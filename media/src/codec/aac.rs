@@ -1,5 +1,6 @@
 //! The body of an AAC sequence header: AudioSpecificConfig (ISO/IEC 14496-3, section 1.6.2.1).
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::codec::bits::BitReader;
@@ -54,7 +55,7 @@ pub enum ChannelElement {
 }
 
 /// The reason an AudioSpecificConfig cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum AacConfigError {
     /// The configuration ends before what it announces.
     #[error("the AAC configuration is cut short")]

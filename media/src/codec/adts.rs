@@ -1,5 +1,6 @@
 //! The header that makes an AAC frame stand alone (ADTS, ISO/IEC 14496-3, section 1.A.2.2).
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::codec::aac::{
@@ -18,7 +19,7 @@ pub const AAC_FRAME_SAMPLES: u32 = 1024;
 /// The fields of an ADTS header that describe an AAC stream.
 ///
 /// HE-AAC is described as its core: decoders find the extension in the frames, and ADTS has no place for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdtsConfig {
     profile: u8,
     sampling_index: u8,
@@ -26,7 +27,7 @@ pub struct AdtsConfig {
 }
 
 /// The reason that AAC cannot be carried in ADTS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum AdtsError {
     /// The sequence header cannot be used.
     #[error(transparent)]

@@ -48,8 +48,13 @@ impl AccessUnit {
     }
 
     /// The configuration that it was read with.
-    pub fn config(&self) -> &NalConfig {
+    pub fn config(&self) -> &Arc<NalConfig> {
         &self.config
+    }
+
+    /// The length-prefixed NAL units that it was read from.
+    pub fn nals(&self) -> &Bytes {
+        &self.nals
     }
 
     /// Returns `true` if decoding can start at it.

@@ -1,5 +1,7 @@
 //! The frame size of a stream, from its sequence header.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     codec::{av1, avc::parse_avcc, bits::BitReader, hevc::parse_hvcc, nal::NalConfig},
     flv::video::{VideoCodec, VideoHeader},
@@ -15,7 +17,7 @@ const H264_HIGH_PROFILES: [u32; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128,
 const REFERENCE_FRAMES_MAX: u32 = 255;
 
 /// Width and height in pixels, as they are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameSize {
     /// Pixels in a row.
     pub width: u32,

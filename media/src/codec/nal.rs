@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The most that the parameter sets of one record may weigh, in bytes. They are repeated before every keyframe.
 pub const PARAMETER_SETS_MAX_BYTES: usize = 64 * 1024;
 
 /// Whose NAL unit header is at the front of each unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NalSyntax {
     /// ISO/IEC 14496-10, section 7.3.1: one byte, of which the low five bits are the type.
     H264,
@@ -76,7 +77,7 @@ impl NalSyntax {
 }
 
 /// A decoder configuration record, as far as the access units after it need it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NalConfig {
     /// Whose units they are.
     pub syntax: NalSyntax,
@@ -94,7 +95,7 @@ pub struct ActiveConfig {
 }
 
 /// The reason an access unit cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum AccessUnitError {
     /// A NAL unit's length goes beyond the access unit.
     #[error("a NAL unit is longer than its access unit")]
@@ -102,7 +103,7 @@ pub enum AccessUnitError {
 }
 
 /// The reason a decoder configuration record cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum NalConfigError {
     /// The record ends before what it announces.
     #[error("the decoder configuration record is cut short")]
@@ -145,6 +146,16 @@ impl ActiveConfig {
         Ok(())
     }
 
+    /// Returns whether the sequence has changed since [`take_change`](Self::take_change).
+    pub fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
+    /// The configuration as another process had it.
+    pub fn restored(config: Arc<NalConfig>, has_changed: bool) -> Self {
+        Self { config, has_changed }
+    }
+
     /// Returns `true` once after each change of the sequence.
     pub fn take_change(&mut self) -> bool {
         std::mem::take(&mut self.has_changed)
@@ -152,6 +163,12 @@ impl ActiveConfig {
 }
 
 impl NalConfig {
+    /// Returns whether a sequence header could have brought it.
+    pub fn is_valid(&self) -> bool {
+        let size_bytes: usize = self.parameter_sets.iter().map(|set| set.len()).sum();
+        matches!(self.length_bytes, 1 | 2 | 4) && size_bytes <= PARAMETER_SETS_MAX_BYTES
+    }
+
     fn contains(&self, nal: &[u8]) -> bool {
         self.parameter_sets.iter().any(|set| **set == *nal)
     }

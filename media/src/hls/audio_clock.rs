@@ -1,17 +1,19 @@
 //! The times of audio frames, counted in samples.
 
+use serde::{Deserialize, Serialize};
+
 /// Timestamps that are further from the count than this are believed again, in milliseconds.
 const DRIFT_MAX_MS: i64 = 50;
 
 /// Times audio frames by what was played before them: timestamps in milliseconds put each of them up to a millisecond off
 /// the end of the one before, which some players make audible.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct AudioClock {
     run: Option<AudioTime>,
 }
 
 /// The duration of a frame, as a fraction of a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameSpan {
     /// Samples per channel.
     pub samples: u32,
@@ -20,7 +22,7 @@ pub struct FrameSpan {
 }
 
 /// A moment: so many samples behind a timestamp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct AudioTime {
     pub(super) from_ms: i64,
     pub(super) samples: u64,

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use super::audio_clock::FrameSpan;
@@ -16,10 +17,11 @@ use crate::{
         audio::AudioCodec,
         video::{VideoCodec, VideoHeader},
     },
+    upgrade::{BlobId, Blobs, StateError},
 };
 
 /// The track that decides where segments are cut, and whose frames carry the clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lead {
     /// Cut at keyframes.
     Video,
@@ -37,7 +39,7 @@ pub struct Timed<F> {
 }
 
 /// A codec of either track.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Codec {
     /// One of video.
     Video(VideoCodec),
@@ -46,7 +48,7 @@ pub enum Codec {
 }
 
 /// The reason a container does not take a sequence header or a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum ContainerError {
     /// The container cannot carry this codec at all.
     #[error("the container cannot carry {0}")]
@@ -78,7 +80,7 @@ pub enum ContainerError {
 }
 
 /// A codec that cannot be in segments, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub struct Unsupported {
     /// The codec.
     pub codec: Codec,
@@ -110,6 +112,33 @@ pub struct InitSection {
     pub frame_size: Option<FrameSize>,
     /// Frames of video in a thousand seconds, if that is known.
     pub frame_rate_milli: Option<u32>,
+}
+
+/// An initialisation section as plain data.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct InitSectionState {
+    bytes: BlobId,
+    codecs: String,
+    frame_size: Option<FrameSize>,
+    frame_rate_milli: Option<u32>,
+}
+
+impl InitSection {
+    /// The section as plain data.
+    pub fn state(&self, blobs: &mut Blobs) -> InitSectionState {
+        InitSectionState {
+            bytes: blobs.put(&self.bytes),
+            codecs: self.codecs.clone(),
+            frame_size: self.frame_size,
+            frame_rate_milli: self.frame_rate_milli,
+        }
+    }
+
+    /// The section that gave the state.
+    pub fn restore(state: InitSectionState, blobs: &Blobs) -> Result<Self, StateError> {
+        let InitSectionState { bytes, codecs, frame_size, frame_rate_milli } = state;
+        Ok(Self { bytes: blobs.get(bytes)?, codecs, frame_size, frame_rate_milli })
+    }
 }
 
 /// Frames that are written at once: a segment, or a part of one.
@@ -146,6 +175,9 @@ pub struct WriteReport {
 pub trait Container: fmt::Debug + Default + Send + Unpin + 'static {
     /// A frame that was read. It shares the memory of the tag that it came in.
     type Frame: fmt::Debug + Clone + Send + Unpin + 'static;
+
+    /// The container and frames of it, for the process that goes on after an upgrade.
+    type State: fmt::Debug + Serialize + DeserializeOwned + Send + 'static;
 
     /// The form of its segments.
     const FORMAT: &'static SegmentFormat;
@@ -197,6 +229,12 @@ pub trait Container: fmt::Debug + Default + Send + Unpin + 'static {
 
     /// The next segment does not continue the last one.
     fn discontinuity(&mut self);
+
+    /// The container as plain data, with frames that it has read and that may still be written.
+    fn state(&self, frames: &[&Self::Frame], blobs: &mut Blobs) -> Self::State;
+
+    /// The container that gave the state, and the frames in their order. What it writes of them is the same to the byte.
+    fn restore(state: Self::State, blobs: &Blobs) -> Result<(Self, Vec<Self::Frame>), StateError>;
 }
 
 impl fmt::Display for Unsupported {

@@ -1,5 +1,7 @@
 //! A stream's time without its holes.
 
+use serde::{Deserialize, Serialize};
+
 /// Frames that are further apart than this may have a hole between them, in milliseconds.
 const HOLE_MS: i64 = 1_000;
 
@@ -16,7 +18,7 @@ const LEFT_MS: i64 = 40;
 ///
 /// A segment lasts as long as its frames are apart, and a target duration is not to change. With the hole in it, one segment
 /// would make every later viewer wait; and viewers have seen the hole already, as nothing came.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Continuity {
     latest_ms: Option<i64>,
     usual: Option<UsualStep>,
@@ -24,7 +26,7 @@ pub(super) struct Continuity {
 }
 
 /// The longest step of late.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct UsualStep {
     step_ms: i64,
     at_ms: i64,

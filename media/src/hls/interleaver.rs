@@ -3,7 +3,11 @@
 //! RTMP has each track in order, and nothing says how far one may be sent ahead of the other. MPEG-TS has one clock for
 //! both, and nothing may arrive behind its own time (ISO/IEC 13818-1, section 2.4.2).
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, convert::Infallible};
+
+use serde::{Deserialize, Serialize};
+
+use crate::upgrade::StateError;
 
 /// The most that one track is waited for, in milliseconds: how far apart audio and video may be sent.
 pub const SKEW_MAX_MS: i64 = 3_000;
@@ -23,7 +27,7 @@ pub(super) enum Lane {
 }
 
 /// Holds frames until nothing can come that belongs before them.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Interleaver<T> {
     video: LaneState<T>,
     audio: LaneState<T>,
@@ -43,7 +47,7 @@ pub(super) struct Released<T> {
     pub item: T,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct LaneState<T> {
     queue: VecDeque<Waiting<T>>,
     /// Frames will come, as their sequence header did.
@@ -57,7 +61,7 @@ struct LaneState<T> {
 }
 
 /// The tracks that are not waited for.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Pauses {
     /// Video had frames, and audio goes on without it.
     pub(super) video_has_paused: bool,
@@ -67,7 +71,7 @@ pub(super) struct Pauses {
     pub(super) next_video_ms: Option<i64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Waiting<T> {
     arrival: u64,
     time_ms: i64,
@@ -148,6 +152,37 @@ impl<T> Interleaver<T> {
         self.has_paused(lane) || (state.announced && state.last_ms.is_none() && !state.may_still_begin(other))
     }
 
+    /// The same with other items, for a state that holds plain data in their place.
+    pub(super) fn map<'a, U>(&'a self, mut item: impl FnMut(&'a T) -> U) -> Interleaver<U> {
+        let Ok(mapped) = self.try_map(|before| Ok::<_, Infallible>(item(before)));
+        mapped
+    }
+
+    /// The same with items that may be refused.
+    pub(super) fn try_map<'a, U, E>(
+        &'a self,
+        mut item: impl FnMut(&'a T) -> Result<U, E>,
+    ) -> Result<Interleaver<U>, E> {
+        Ok(Interleaver {
+            video: self.video.try_map(&mut item)?,
+            audio: self.audio.try_map(&mut item)?,
+            arrivals: self.arrivals,
+            released_ms: self.released_ms,
+            kept_bytes: self.kept_bytes,
+        })
+    }
+
+    /// Refuses values that it never has and with which its sums would overflow.
+    pub(super) fn check(&self) -> Result<(), StateError> {
+        let usual = [&self.video, &self.audio].map(|lane| lane.usual_silence_ms);
+        let is_usual = usual.iter().all(|silence_ms| (0..=SKEW_MAX_MS).contains(silence_ms));
+        StateError::unless(
+            is_usual && self.arrivals < u64::MAX / 2,
+            "a segmenter",
+            "its tracks have no such order",
+        )
+    }
+
     /// The next frames have other clocks. Empty it first.
     pub(super) fn reset(&mut self) {
         *self = Self { arrivals: self.arrivals, ..Self::new() };
@@ -202,6 +237,21 @@ impl<T> LaneState<T> {
             other_at_last_ms: None,
             usual_silence_ms: 0,
         }
+    }
+
+    fn try_map<'a, U, E>(&'a self, item: &mut impl FnMut(&'a T) -> Result<U, E>) -> Result<LaneState<U>, E> {
+        let mut waiting = |waiting: &'a Waiting<T>| {
+            let Waiting { arrival, time_ms, item: before } = waiting;
+            Ok(Waiting { arrival: *arrival, time_ms: *time_ms, item: item(before)? })
+        };
+        Ok(LaneState {
+            queue: self.queue.iter().map(&mut waiting).collect::<Result<_, E>>()?,
+            announced: self.announced,
+            first_ms: self.first_ms,
+            last_ms: self.last_ms,
+            other_at_last_ms: self.other_at_last_ms,
+            usual_silence_ms: self.usual_silence_ms,
+        })
     }
 
     fn push(&mut self, waiting: Waiting<T>, other_ms: Option<i64>) {

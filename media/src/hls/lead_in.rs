@@ -1,5 +1,10 @@
 //! The time before the first segment: until a keyframe comes, or until it is clear that there is no video.
 
+use serde::{Deserialize, Serialize};
+
+use super::restored_frames::RestoredFrames;
+use crate::upgrade::StateError;
+
 /// Without a word about video, sound alone for so long means that there is none.
 const UNKNOWN_WAIT_MS: i64 = 1_000;
 
@@ -10,7 +15,7 @@ const VIDEO_WAIT_MS: i64 = 11_000;
 const HELD_MAX: usize = 256;
 
 /// The tracks and headers of a stream before its first segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Expectation {
     /// Nothing has been said.
     Unknown,
@@ -48,9 +53,31 @@ pub(super) struct LeadIn<F> {
     held: Vec<(i64, F)>,
 }
 
+/// The times of what is held before the first segment.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct LeadInState {
+    since_ms: Option<i64>,
+    times_ms: Vec<i64>,
+}
+
 impl<F> LeadIn<F> {
     pub(super) fn new() -> Self {
         Self { since_ms: None, held: Vec::new() }
+    }
+
+    /// The times of what is held, and since when; the frames go to `frames`.
+    pub(super) fn state<'a>(&'a self, frames: &mut Vec<&'a F>) -> LeadInState {
+        frames.extend(self.held.iter().map(|(_, frame)| frame));
+        LeadInState {
+            since_ms: self.since_ms,
+            times_ms: self.held.iter().map(|(time_ms, _)| *time_ms).collect(),
+        }
+    }
+
+    /// The lead-in that gave the state, with the next of `frames`.
+    pub(super) fn restore(state: LeadInState, frames: &mut RestoredFrames<F>) -> Result<Self, StateError> {
+        let held = state.times_ms.into_iter().map(|time_ms| Ok((time_ms, frames.next()?)));
+        Ok(Self { since_ms: state.since_ms, held: held.collect::<Result<_, StateError>>()? })
     }
 
     /// A frame of audio came.

@@ -1,5 +1,7 @@
 //! The header at the front of each frame of MPEG audio (ISO/IEC 11172-3, section 2.4.1.3; ISO/IEC 13818-3, section 2.4.2).
 
+use serde::{Deserialize, Serialize};
+
 use super::audio_clock::FrameSpan;
 
 /// Bytes of the header.
@@ -7,7 +9,7 @@ const HEADER_BYTES: usize = 4;
 
 /// The header of a layer III frame. The fields that all frames of a stream share are read; the bit rate may change from
 /// frame to frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mp3Header {
     version: Version,
     /// The index of the sampling frequency.
@@ -17,7 +19,7 @@ pub struct Mp3Header {
 }
 
 /// A version of MPEG audio. Each further one halves the sampling frequencies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Version {
     Mpeg1,
     Mpeg2,

@@ -4,6 +4,7 @@
 //! until the segment is written in one go into a buffer of the right size.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::{
     buffer_pool::BufferPool,
@@ -12,6 +13,10 @@ use super::{
     segment::{Part, SEGMENT_MAX_BYTES, Segment, SegmentHead, SegmentPart},
 };
 use crate::flv::TAG_OVERHEAD_BYTES;
+
+mod upgrade;
+
+pub(super) use self::upgrade::OpenSegmentState;
 
 /// The largest GOP that is repeated while video has paused.
 const REPEATED_MAX_BYTES: usize = 2 * 1024 * 1024;
@@ -53,7 +58,7 @@ pub(super) struct OpenSegment<F> {
 }
 
 /// The newest GOP of an open segment.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct OpenGop {
     first_index: usize,
     frame_count: usize,

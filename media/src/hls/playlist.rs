@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::{
     entry::{OpenInfo, SegmentInfo},
     part_config::PartConfig,
+    upgrade::PlaylistSnapshot,
     window::{WINDOW_SEGMENTS_MAX, Window, WindowError, WindowSegment},
 };
 use self::{
@@ -27,6 +29,7 @@ mod target_duration;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod text;
+mod upgrade;
 mod window;
 
 /// Segments shorter than the target are listed beyond the window, but no more than so many windows.
@@ -103,19 +106,19 @@ pub struct Playlist {
     parts: Option<PartConfig>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     Live,
     Ended,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct OpenSegment {
     info: OpenInfo,
     parts: Vec<SegmentPart>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Listed {
     info: SegmentInfo,
     parts: Vec<SegmentPart>,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::container::{ContainerError, InitSection, Unsupported};
@@ -36,7 +37,7 @@ pub struct Segment {
 }
 
 /// A part of a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentPart {
     /// Its duration. Those of a segment add up to its duration, unless one frame lasted for longer than a part may.
     pub duration_ms: u64,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     container::{Container, SegmentFormat},
     fmp4::container::Fmp4Container,
@@ -24,7 +26,7 @@ pub struct SegmentName {
 }
 
 /// The resource that has the name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Piece {
     /// All of the segment.
     Whole,

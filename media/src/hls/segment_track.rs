@@ -1,8 +1,10 @@
 //! The segmenter's state of one of the two tracks.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::container::ContainerError;
+use crate::upgrade::{BlobId, Blobs, StateError};
 
 /// Duration of a frame whose own span is unknown.
 const FRAME_FALLBACK_MS: i64 = 40;
@@ -11,7 +13,7 @@ const FRAME_FALLBACK_MS: i64 = 40;
 const FRAME_MAX_MS: i64 = 1_000;
 
 /// The admission of the track's frames to the open segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Gate {
     /// They may.
     Open,
@@ -34,11 +36,48 @@ pub(super) struct SegmentTrack<C> {
 }
 
 /// A sequence header that the container refused.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct HeaderFault {
     reason: ContainerError,
     /// The first frame that lacked it.
     since_ms: Option<i64>,
+}
+
+/// A track as plain data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SegmentTrackState<C> {
+    header: Option<(C, BlobId)>,
+    header_is_new: bool,
+    fault: Option<HeaderFault>,
+    gate: Gate,
+    last_ms: Option<i64>,
+    frame_ms: i64,
+}
+
+impl<C: Copy> SegmentTrack<C> {
+    /// The track as plain data.
+    pub(super) fn state(&self, blobs: &mut Blobs) -> SegmentTrackState<C> {
+        SegmentTrackState {
+            header: self.header.as_ref().map(|(codec, header)| (*codec, blobs.put(header))),
+            header_is_new: self.header_is_new,
+            fault: self.fault,
+            gate: self.gate,
+            last_ms: self.last_ms,
+            frame_ms: self.frame_ms,
+        }
+    }
+
+    /// The track that gave the state.
+    pub(super) fn restore(state: SegmentTrackState<C>, blobs: &Blobs) -> Result<Self, StateError> {
+        let SegmentTrackState { header, header_is_new, fault, gate, last_ms, frame_ms } = state;
+        StateError::unless(
+            (1..=FRAME_MAX_MS).contains(&frame_ms),
+            "a segmenter",
+            "no frame lasts that long",
+        )?;
+        let header = header.map(|(codec, id)| blobs.get(id).map(|header| (codec, header))).transpose()?;
+        Ok(Self { header, header_is_new, fault, gate, last_ms, frame_ms })
+    }
 }
 
 impl<C: Copy + PartialEq> SegmentTrack<C> {

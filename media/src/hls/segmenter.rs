@@ -1,9 +1,10 @@
 //! Turns what a feed sends into segments: reads it, and has the [`Cutter`] decide where one segment ends and the next begins.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
-pub use self::config::SegmenterConfig;
 use self::{arrival::Arrival, cutter::Cutter};
+pub use self::{config::SegmenterConfig, upgrade::SegmenterState};
 use super::{
     buffer_pool::BufferPool,
     container::{Codec, Container, ContainerError, Unsupported},
@@ -24,9 +25,10 @@ mod arrival;
 mod config;
 mod cut;
 mod cutter;
+mod upgrade;
 
 /// The tracks that a stream's metadata announces; at least one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnnouncedTracks {
     /// There will be video.
     pub video: bool,

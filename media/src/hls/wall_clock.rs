@@ -1,5 +1,7 @@
 //! The dates of a stream's media, for EXT-X-PROGRAM-DATE-TIME.
 
+use serde::{Deserialize, Serialize};
+
 /// Dates may be so far off before they are corrected, in milliseconds: media does not arrive evenly.
 const TOLERANCE_MS: i64 = 500;
 
@@ -11,7 +13,7 @@ const LATE_MS: i64 = 3_000;
 ///
 /// The newest media is live when it arrives. Encoders that stand still and go on where they were, that are paused, or that
 /// send faster than real time leave the date that the first frame had.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct WallClock {
     /// The wall clock minus the timeline.
     offset_ms: Option<i64>,
@@ -20,7 +22,7 @@ pub struct WallClock {
 }
 
 /// The delay of recent media.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Watch {
     until_ms: i64,
     least_offset_ms: i64,

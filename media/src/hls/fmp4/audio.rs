@@ -17,6 +17,10 @@ use crate::{
     },
 };
 
+mod upgrade;
+
+pub(super) use self::upgrade::AudioConfigState;
+
 /// An audio track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AudioConfig {
@@ -37,7 +41,34 @@ enum Description {
     /// MPEG-4 audio: the object type (ISO/IEC 14496-1, table 5), the decoder's configuration, the name.
     Esds { object_type: u8, config: Vec<u8>, name: String },
     /// A box of the codec's own in an entry of its own.
-    Own { entry: &'static [u8; 4], kind: &'static [u8; 4], content: Vec<u8>, name: &'static str },
+    Own { own: OwnBox, content: Vec<u8> },
+}
+
+/// The names of a codec that has an entry and a box of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct OwnBox {
+    entry: &'static [u8; 4],
+    kind: &'static [u8; 4],
+    /// In CODECS.
+    name: &'static str,
+}
+
+impl OwnBox {
+    const OPUS: Self = Self { entry: b"Opus", kind: b"dOps", name: "opus" };
+    const FLAC: Self = Self { entry: b"fLaC", kind: b"dfLa", name: "fLaC" };
+    const AC3: Self = Self { entry: b"ac-3", kind: b"dac3", name: "ac-3" };
+    const EAC3: Self = Self { entry: b"ec-3", kind: b"dec3", name: "ec-3" };
+
+    /// The names of a codec, if it has them.
+    fn of(codec: AudioCodec) -> Option<Self> {
+        match codec {
+            AudioCodec::Opus => Some(Self::OPUS),
+            AudioCodec::Flac => Some(Self::FLAC),
+            AudioCodec::Ac3 => Some(Self::AC3),
+            AudioCodec::Eac3 => Some(Self::EAC3),
+            _ => None,
+        }
+    }
 }
 
 impl AudioConfig {
@@ -83,7 +114,7 @@ impl AudioConfig {
     pub fn name(&self) -> &str {
         match &self.description {
             Description::Esds { name, .. } => name,
-            Description::Own { name, .. } => name,
+            Description::Own { own, .. } => own.name,
         }
     }
 
@@ -91,7 +122,7 @@ impl AudioConfig {
     pub fn put_sample_entry(&self, out: &mut Vec<u8>) {
         let entry = match &self.description {
             Description::Esds { .. } => b"mp4a",
-            Description::Own { entry, .. } => entry,
+            Description::Own { own, .. } => own.entry,
         };
         put_box(out, entry, |out| {
             put_zeros(out, 6);
@@ -104,8 +135,8 @@ impl AudioConfig {
             put_u32(out, u16::try_from(self.rate_hz).map_or(0, |rate_hz| u32::from(rate_hz) << 16));
             match &self.description {
                 Description::Esds { object_type, config, .. } => put_esds(out, *object_type, config),
-                Description::Own { kind, content, .. } => {
-                    put_box(out, kind, |out| out.extend_from_slice(content))
+                Description::Own { own, content } => {
+                    put_box(out, own.kind, |out| out.extend_from_slice(content))
                 }
             }
         });
@@ -151,7 +182,7 @@ fn opus(header: &[u8]) -> Option<AudioConfig> {
         channels: head.channels,
         frame_samples: 0,
         silence: None,
-        description: Description::Own { entry: b"Opus", kind: b"dOps", content, name: "opus" },
+        description: Description::Own { own: OwnBox::OPUS, content },
     })
 }
 
@@ -173,7 +204,7 @@ fn flac(header: &[u8]) -> Option<AudioConfig> {
         channels,
         frame_samples: 0,
         silence: None,
-        description: Description::Own { entry: b"fLaC", kind: b"dfLa", content, name: "fLaC" },
+        description: Description::Own { own: OwnBox::FLAC, content },
     })
 }
 
@@ -201,7 +232,7 @@ fn ac3(info: Ac3Info) -> AudioConfig {
         | u32::from(info.has_lfe) << 10
         | u32::from(info.bit_rate) << 5;
     let content = low_three_bytes(bits).to_vec();
-    dolby(AudioCodec::Ac3, &info, Description::Own { entry: b"ac-3", kind: b"dac3", content, name: "ac-3" })
+    dolby(AudioCodec::Ac3, &info, Description::Own { own: OwnBox::AC3, content })
 }
 
 /// Section F.6, with one substream: dependent ones are in the frames all the same.
@@ -213,7 +244,7 @@ fn eac3(info: Ac3Info) -> AudioConfig {
         | u32::from(info.acmod) << 9
         | u32::from(info.has_lfe) << 8;
     let content = [&head.to_be_bytes()[..], &low_three_bytes(substream)].concat();
-    dolby(AudioCodec::Eac3, &info, Description::Own { entry: b"ec-3", kind: b"dec3", content, name: "ec-3" })
+    dolby(AudioCodec::Eac3, &info, Description::Own { own: OwnBox::EAC3, content })
 }
 
 fn dolby(codec: AudioCodec, info: &Ac3Info, description: Description) -> AudioConfig {

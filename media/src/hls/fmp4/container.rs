@@ -8,6 +8,7 @@ use super::{
     audio::AudioConfig,
     fragment::{FRAGMENT_BYTES, SAMPLE_BYTES, Sample, put_fragment},
     frame::{AudioFrame, Fmp4Frame, TICKS_A_MS, VideoFrame, audio_ticks, decoding_ticks, repeated},
+    state::Fmp4State,
     tracks::{SegmentTracks, frame_rate_milli},
     video_track::VideoTrack,
 };
@@ -23,7 +24,10 @@ use crate::{
             Codec, Container, ContainerError, Fragment, InitSection, Lead, SegmentFormat, Timed, WriteReport,
         },
     },
+    upgrade::{Blobs, StateError},
 };
+
+mod upgrade;
 
 /// Sequence headers beyond it are refused: they stay in memory as long as a segment that needs them.
 const SEQUENCE_HEADER_MAX_BYTES: usize = 32 * 1024;
@@ -60,6 +64,8 @@ pub fn carries(codec: Codec) -> bool {
 
 impl Container for Fmp4Container {
     type Frame = Fmp4Frame;
+
+    type State = Fmp4State;
 
     /// Version 6 is for EXT-X-MAP in a playlist that lists more than keyframes.
     const FORMAT: &'static SegmentFormat = &SegmentFormat {
@@ -183,6 +189,14 @@ impl Container for Fmp4Container {
     fn discontinuity(&mut self) {
         self.clock.reset();
         self.frame_ticks = None;
+    }
+
+    fn state(&self, frames: &[&Fmp4Frame], blobs: &mut Blobs) -> Fmp4State {
+        self.plain(frames, blobs)
+    }
+
+    fn restore(state: Fmp4State, blobs: &Blobs) -> Result<(Self, Vec<Fmp4Frame>), StateError> {
+        Self::restored(state, blobs)
     }
 }
 

@@ -9,8 +9,11 @@ pub mod container;
 mod fragment;
 mod frame;
 mod init;
+mod state;
 #[cfg(test)]
 mod tests;
 mod tracks;
 mod video;
 mod video_track;
+
+pub use self::state::Fmp4State;

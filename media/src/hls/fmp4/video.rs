@@ -48,6 +48,11 @@ impl VideoConfig {
         Self { size: Some(size), ..self.clone() }
     }
 
+    /// The sequence header.
+    pub fn record(&self) -> &Bytes {
+        &self.record
+    }
+
     /// VisualSampleEntry (ISO/IEC 14496-12, section 12.1.3).
     pub fn put_sample_entry(&self, out: &mut Vec<u8>) {
         const DPI_72: u32 = 0x0048_0000;

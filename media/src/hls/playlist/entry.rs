@@ -1,7 +1,9 @@
 //! The facts of a segment that its playlist lists.
 
+use serde::{Deserialize, Serialize};
+
 /// A segment, as far as its playlist is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentInfo {
     /// One more than that of the segment before it.
     pub sequence: u64,
@@ -20,7 +22,7 @@ pub struct SegmentInfo {
 }
 
 /// A segment of which parts are listed, as far as it is known before its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenInfo {
     /// As in [`SegmentInfo`].
     pub discontinuity: bool,

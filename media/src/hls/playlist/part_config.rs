@@ -1,9 +1,11 @@
 //! The parts that a playlist lists.
 
+use serde::{Deserialize, Serialize};
+
 use crate::hls::segment::SegmentPart;
 
 /// The settings of parts in a playlist.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartConfig {
     /// The longest part, in milliseconds.
     pub target_ms: u32,

@@ -1,5 +1,7 @@
 //! The target duration.
 
+use serde::{Deserialize, Serialize};
+
 /// The first segment may be this much shorter than later ones before the target duration has to be raised.
 const HEADROOM_MS: u64 = 250;
 
@@ -15,7 +17,7 @@ const CALM_MS: u64 = 60_000;
 /// 6.2.1) forbids to change it and (section 4.3.3.1) forbids longer segments. Should a longer one come later, it is
 /// raised, as players read it anew with every playlist, but refuse or stall on segments beyond it. It is lowered again
 /// when none has needed it for a minute: every viewer who comes meanwhile starts three target durations behind.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct TargetDuration {
     now_s: u64,
     /// As the first segment decided.
@@ -24,7 +26,7 @@ pub(super) struct TargetDuration {
 }
 
 /// The segments since the last one that needed the target duration.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct Calm {
     played_ms: u64,
     longest_s: u64,

@@ -1,7 +1,9 @@
 //! The settings of a segmenter.
 
+use serde::{Deserialize, Serialize};
+
 /// When to cut, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmenterConfig {
     /// The first keyframe at or after this age of a segment begins the next one; without video, or while it has paused, the
     /// first frame.

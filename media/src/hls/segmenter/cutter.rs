@@ -26,6 +26,10 @@ use crate::{
     },
 };
 
+mod upgrade;
+
+pub(super) use self::upgrade::CutterState;
+
 /// A few frames of a part may be a little further apart than they are long.
 const PART_TOLERANCE_MS: i64 = 2;
 

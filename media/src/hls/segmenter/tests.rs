@@ -21,6 +21,7 @@ mod headers;
 mod memory;
 mod order;
 mod pauses;
+mod upgrade;
 
 const WRAP_MS: i64 = (1 << 33) / 90;
 const LEAD_TICKS: u64 = 500 * 90;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
+    audio_config::AudioConfig,
     audio_pack::{AudioPack, PackStart},
     psi::{AudioStream, VideoStream},
+    state::TsState,
     writer::{
         LEAD_MS, TABLES_BYTES, TICKS_A_MS, TICKS_A_SECOND, Ticks, TsWriter, audio_max_bytes, video_max_bytes,
     },
@@ -31,7 +33,10 @@ use crate::{
         mp3::{self, Mp3Header},
         repeated_gop::repeated_times,
     },
+    upgrade::{Blobs, StateError},
 };
+
+mod upgrade;
 
 /// The largest audio frame, in bytes; those of MP3 and AAC are a fraction of it.
 pub const AUDIO_FRAME_MAX_BYTES: usize = 16 * 1024;
@@ -78,13 +83,6 @@ pub struct AudioFrame {
     data: Bytes,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum AudioConfig {
-    Aac(AdtsConfig),
-    /// The header of the last frame that had one.
-    Mp3(Option<Mp3Header>),
-}
-
 /// The segment that is being written, and what is written late or in pieces.
 struct Mux<'a> {
     writer: &'a mut TsWriter,
@@ -96,6 +94,8 @@ struct Mux<'a> {
 
 impl Container for TsContainer {
     type Frame = TsFrame;
+
+    type State = TsState;
 
     /// Version 3 is for durations with a fraction; MPEG-TS asks for none.
     const FORMAT: &'static SegmentFormat = &SegmentFormat {
@@ -123,15 +123,12 @@ impl Container for TsContainer {
 
     fn set_audio(&mut self, codec: AudioCodec, header: &[u8]) -> Result<bool, ContainerError> {
         (self.audio, self.silence) = (None, None);
-        self.audio = Some(match codec {
-            AudioCodec::Aac => {
-                let config = AdtsConfig::parse(header)?;
-                self.silence = config.silence().map(Bytes::from);
-                AudioConfig::Aac(config)
-            }
+        let config = match codec {
+            AudioCodec::Aac => AudioConfig::Aac(AdtsConfig::parse(header)?),
             AudioCodec::Mp3 => AudioConfig::Mp3(None),
             other => return Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
-        });
+        };
+        (self.audio, self.silence) = (Some(config), config.silence());
         Ok(true)
     }
 
@@ -153,9 +150,10 @@ impl Container for TsContainer {
         }
         let sound = match (codec, &mut self.audio) {
             (AudioCodec::Aac, Some(AudioConfig::Aac(config))) => aac_frame(*config, data)?,
-            (AudioCodec::Mp3, Some(AudioConfig::Mp3(header))) => {
-                if let Some(read) = Mp3Header::parse(&data).filter(|read| *header != Some(*read)) {
-                    (*header, self.silence) = (Some(read), Some(read.silence().into()));
+            (AudioCodec::Mp3, Some(config @ AudioConfig::Mp3(_))) => {
+                let read = AudioConfig::Mp3(Mp3Header::parse(&data));
+                if read != AudioConfig::Mp3(None) && *config != read {
+                    (*config, self.silence) = (read, read.silence());
                 }
                 mp3_frame(data)
             }
@@ -223,6 +221,14 @@ impl Container for TsContainer {
     fn discontinuity(&mut self) {
         self.writer.discontinuity();
         self.clock.reset();
+    }
+
+    fn state(&self, frames: &[&TsFrame], blobs: &mut Blobs) -> TsState {
+        self.plain(frames, blobs)
+    }
+
+    fn restore(state: TsState, blobs: &Blobs) -> Result<(Self, Vec<TsFrame>), StateError> {
+        Self::restored(state, blobs)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The tables at the front of a segment that say what is in it: PAT and PMT (ISO/IEC 13818-1, section 2.4.4).
 
+use serde::{Deserialize, Serialize};
+
 use crate::hls::container::Lead;
 
 /// Bytes of a transport stream packet.
@@ -18,7 +20,7 @@ pub const AUDIO_PID: u16 = 0x101;
 const PROGRAM: u8 = 1;
 
 /// A video codec that a transport stream carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VideoStream {
     /// Stream type 0x1B.
     H264,
@@ -27,7 +29,7 @@ pub enum VideoStream {
 }
 
 /// An audio codec that a transport stream carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AudioStream {
     /// AAC in ADTS, stream type 0x0F.
     Aac,
@@ -38,7 +40,7 @@ pub enum AudioStream {
 }
 
 /// The tracks of the program.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracks {
     /// The video track, if there is one.
     pub video: Option<VideoStream>,

@@ -3,6 +3,8 @@
 //! Written here, not with a crate: slicing PES, counters, stuffing and the clock would be ours in any case, and writing
 //! packets straight into the segment's buffer copies each byte once and allocates nothing.
 
+use serde::{Deserialize, Serialize};
+
 use super::psi::{
     AUDIO_PID, AudioStream, PACKET_BYTES, SYNC_BYTE, Tracks, VIDEO_PID, VideoStream, pat_packet, pmt_packet,
 };
@@ -16,7 +18,7 @@ pub const LEAD_MS: i64 = 500;
 pub const CLOCK_INTERVAL_MS: i64 = 90;
 
 /// A time on the stream's timeline in 90 kHz, the unit of the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ticks(i64);
 
 /// The most audio in one PES packet: what its 16-bit length can tell, without its header.
@@ -59,7 +61,7 @@ const fn packets_bytes(pes_bytes: usize) -> usize {
 /// Writes a stream's segments one after the other. The continuity counters live as long as the writer.
 ///
 /// Times are of a timeline of 64 bits; on the wire they wrap at 2^33 (26.5 h).
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TsWriter {
     lead: Lead,
     tracks: Tracks,
@@ -112,6 +114,12 @@ impl TsWriter {
             video_counter: 0,
             audio_counter: 0,
         }
+    }
+
+    /// Returns whether a writer may be in such a state: counters have four bits, versions five.
+    pub fn is_valid(&self) -> bool {
+        let counters = [self.pat_counter, self.pmt_counter, self.video_counter, self.audio_counter];
+        counters.iter().all(|counter| *counter <= 0x0F) && self.pmt_version <= 0x1F
     }
 
     /// Puts the tables at the front of a segment. `lead` is the track whose packets will carry the clock.
