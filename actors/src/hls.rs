@@ -4,6 +4,7 @@
 //! without asking an actor: a playlist is a text behind an `Arc`, a segment is bytes in memory or a file.
 
 mod listing;
+mod parked_segmenter;
 pub mod proxy;
 mod segment_file;
 mod segment_memory;
@@ -13,6 +14,7 @@ mod session_store;
 mod settings;
 mod storage;
 mod stored_segment;
+mod upgrade;
 mod window;
 
 use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
@@ -33,6 +35,7 @@ pub use self::{
     session::{HlsSession, PlaylistState},
     settings::{HlsForm, HlsMode, HlsSettings},
     stored_segment::{SegmentPlace, StoredPiece, StoredSegment},
+    upgrade::{HlsState, ParkedHls},
     window::{SessionWindow, Windows},
 };
 use self::{segmenter::SegmenterActor, session_store::SessionStore};
@@ -243,6 +246,10 @@ fn start_segmenter(
     form: HlsForm,
     session: Option<Arc<HlsSession>>,
 ) {
+    if let Some(parked) = store.take_awaited(stream.room(), Some(form)) {
+        parked.resume(store, &stream);
+        return;
+    }
     match form {
         HlsForm::Ts => drop(SegmenterActor::<TsContainer>::start(store.clone(), stream, form, session)),
         HlsForm::Fmp4 => drop(SegmenterActor::<Fmp4Container>::start(store.clone(), stream, form, session)),

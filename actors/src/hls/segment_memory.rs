@@ -84,6 +84,12 @@ impl SegmentMemory {
         self.trim();
     }
 
+    /// Forgets all segments: others stand for them after an upgrade that was given up.
+    pub fn forget(&self) {
+        self.segments().clear();
+        self.trim();
+    }
+
     /// Lets old segments go if there are too many: at once when they are in files, and not when the next one comes, as
     /// streams whose GOPs are in phase end all their segments at the same time.
     pub fn trim(&self) {

@@ -5,6 +5,7 @@
 
 mod continuation;
 mod held_outputs;
+mod upgrade;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,9 +31,11 @@ use synctv_media::{
         wire_format::WireFormat,
     },
 };
+use tokio::time::Instant;
 
 use self::held_outputs::{DatedOutput, HeldOutputs};
 use super::{
+    parked_segmenter::FormContainer,
     session::HlsSession,
     session_store::SessionStore,
     settings::{HlsForm, HlsMode},
@@ -40,7 +43,7 @@ use super::{
 use crate::{
     clock::unix_ms,
     cluster::registry::numbers::NumberReserve,
-    events::{Arrival, StreamEvent, SubscriberRole, ViewerId},
+    events::{Arrival, StreamEvent, SubscriberId, SubscriberRole, ViewerId},
     stream::StreamHandle,
     subscription::Subscription,
 };
@@ -59,6 +62,8 @@ pub(crate) struct SegmenterActor<C: Container = TsContainer> {
     /// Until another node cuts the room.
     subscription: Option<Subscription>,
     phase: SegmenterPhase,
+    /// It goes on after an upgrade, and the stream has not named its publisher yet.
+    awaits_its_publisher: bool,
     /// Until it is known where the playlist begins.
     held: Option<HeldOutputs>,
     /// Sessions that went on elsewhere before the room came back: their segments stay for a while.
@@ -82,7 +87,7 @@ enum SegmenterPhase {
     Ended(Arc<HlsSession>),
 }
 
-impl<C: Container> SegmenterActor<C> {
+impl<C: FormContainer> SegmenterActor<C> {
     /// Starts to cut `stream`, on its thread; `session` is there already if a viewer asked for it.
     pub(crate) fn start(
         store: SessionStore,
@@ -90,14 +95,22 @@ impl<C: Container> SegmenterActor<C> {
         form: HlsForm,
         session: Option<Arc<HlsSession>>,
     ) -> Recipient<StreamEvent> {
-        let subscription = Subscription::new(stream.clone(), SubscriberRole::Segmenter);
-        let (id, segmenter, of_stream) = (subscription.id(), store.segmenter(C::default()), stream.clone());
-        let address = Self::start_in_arbiter(stream.thread().arbiter(), move |_| Self {
+        let subscription = Subscription::new(stream, SubscriberRole::Segmenter);
+        let segmenter = store.segmenter(C::default());
+        let mut actor = Self::new(store, form, subscription, segmenter);
+        actor.phase = session.map_or(SegmenterPhase::Idle, SegmenterPhase::Cutting);
+        actor.start_on_stream(Self::join_live)
+    }
+
+    /// One that has not begun.
+    fn new(store: SessionStore, form: HlsForm, subscription: Subscription, segmenter: Segmenter<C>) -> Self {
+        Self {
             store,
             form,
-            stream: of_stream,
+            stream: subscription.stream().clone(),
             subscription: Some(subscription),
-            phase: session.map_or(SegmenterPhase::Idle, SegmenterPhase::Cutting),
+            phase: SegmenterPhase::Idle,
+            awaits_its_publisher: false,
             held: None,
             past: Vec::new(),
             segmenter,
@@ -106,13 +119,39 @@ impl<C: Container> SegmenterActor<C> {
             unreadable_frames: 0,
             warned_of_cut: false,
             warned_of_skew: false,
-        });
-        // From here and not from `started`, so that it comes before anyone publishes.
-        stream.join(id, SubscriberRole::Segmenter, VIEWER, address.clone().recipient());
+        }
+    }
+
+    /// Starts it on its stream's thread, and has `join` subscribe it: from here and not from `started`, so that it comes before
+    /// anyone publishes.
+    fn start_on_stream(
+        self,
+        join: impl FnOnce(&StreamHandle, SubscriberId, Recipient<StreamEvent>),
+    ) -> Recipient<StreamEvent> {
+        let (store, stream) = (self.store.clone(), self.stream.clone());
+        let id = self.subscription.as_ref().map(Subscription::id);
+        let address = Self::start_in_arbiter(stream.thread().arbiter(), move |_| self);
+        store.note_segmenter(address.downgrade().recipient());
+        if let Some(id) = id {
+            join(&stream, id, address.clone().recipient());
+        }
         address.recipient()
     }
 
+    /// With the media that the stream has cached.
+    fn join_live(stream: &StreamHandle, id: SubscriberId, segmenter: Recipient<StreamEvent>) {
+        stream.join(id, SubscriberRole::Segmenter, VIEWER, segmenter);
+    }
+
+    /// Without it, as it is in segments already.
+    fn rejoin(stream: &StreamHandle, id: SubscriberId, segmenter: Recipient<StreamEvent>) {
+        stream.rejoin(id, SubscriberRole::Segmenter, segmenter);
+    }
+
     fn publisher_came(&mut self, reserve: NumberReserve, ctx: &mut Context<Self>) {
+        if self.goes_on_with(&reserve) {
+            return;
+        }
         self.settle_numbers(None);
         self.splice();
         self.announced = None;
@@ -148,6 +187,7 @@ impl<C: Container> SegmenterActor<C> {
         if !session.leave_behind() {
             return self.store.remove(&session);
         }
+        session.remove_at(Instant::now() + self.store.keep_ended());
         self.past.push(session.clone());
         ctx.run_later(self.store.keep_ended(), move |segmenter, _| {
             segmenter.past.retain(|past| !Arc::ptr_eq(past, &session));
@@ -328,6 +368,7 @@ impl<C: Container> SegmenterActor<C> {
     /// Keeps the playlist and segments for a while after the end.
     fn stay_ended(&mut self, has_segments: bool, session: Arc<HlsSession>, ctx: &mut Context<Self>) {
         if has_segments {
+            session.remove_at(Instant::now() + self.store.keep_ended());
             self.phase = SegmenterPhase::Ended(session);
             ctx.run_later(self.store.keep_ended(), |_, ctx| ctx.stop());
         } else {
@@ -338,6 +379,7 @@ impl<C: Container> SegmenterActor<C> {
     fn check(&mut self, ctx: &mut Context<Self>) {
         match &self.phase {
             SegmenterPhase::Ended(_) => {}
+            _ if self.store.is_parking() => {}
             _ if !self.stream.is_alive() => self.end(ctx),
             SegmenterPhase::Cutting(session) | SegmenterPhase::Refusing(session)
                 if self.store.is_idle(session) =>
@@ -357,7 +399,7 @@ fn announced_tracks(payload: &[u8]) -> Option<AnnouncedTracks> {
     (announced.video || announced.audio).then_some(announced)
 }
 
-impl<C: Container> Actor for SegmenterActor<C> {
+impl<C: FormContainer> Actor for SegmenterActor<C> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -384,7 +426,7 @@ impl<C: Container> Drop for SegmenterActor<C> {
     }
 }
 
-impl<C: Container> Handler<StreamEvent> for SegmenterActor<C> {
+impl<C: FormContainer> Handler<StreamEvent> for SegmenterActor<C> {
     type Result = ();
 
     fn handle(&mut self, event: StreamEvent, ctx: &mut Self::Context) {
@@ -393,7 +435,10 @@ impl<C: Container> Handler<StreamEvent> for SegmenterActor<C> {
             StreamEvent::Join { point, .. } => self.join(&point),
             StreamEvent::PublisherCame(Arrival::Local(reserve)) => self.publisher_came(reserve, ctx),
             StreamEvent::PublisherCame(Arrival::Remote) => self.hand_over(ctx),
-            StreamEvent::PublisherLeft => self.publisher_left(),
+            StreamEvent::PublisherLeft => {
+                self.awaits_its_publisher = false;
+                self.publisher_left();
+            }
             StreamEvent::LeaveWithin(_) => {}
             StreamEvent::End(_) => self.end(ctx),
         }

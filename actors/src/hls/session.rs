@@ -22,11 +22,14 @@ use synctv_media::{
 };
 use tokio::{
     sync::{Notify, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
-pub(super) use self::state::{Change, SessionShape};
 use self::state::{Numbered, Phase, SessionState};
+pub(super) use self::{
+    state::{Change, SessionShape},
+    upgrade::HlsSessionState,
+};
 use super::{
     listing::Listing,
     settings::HlsForm,
@@ -36,6 +39,7 @@ use crate::cluster::registry::numbers::NumberReserve;
 
 mod state;
 mod succession;
+mod upgrade;
 
 /// The segments and the playlist of one stream: a segmenter fills it and the HTTP port reads it.
 #[derive(Debug)]
@@ -242,9 +246,17 @@ impl HlsSession {
         !state.segments.is_empty()
     }
 
-    /// Wakes all that wait, as it is over. Returns the segments.
+    /// Notes when the session will be removed.
+    pub(super) fn remove_at(&self, at: Instant) {
+        self.state().removed_at = Some(at);
+    }
+
+    /// Wakes all that wait, as it is over. Returns the segments; none of a session that goes on in another program.
     pub(super) fn retire(&self) -> Vec<Arc<StoredSegment>> {
         let mut state = self.state();
+        if state.is_parked {
+            return Vec::new();
+        }
         state.phase = Phase::Gone;
         self.playlist_state.send_replace(PlaylistState::Gone);
         state.open_parts.clear();

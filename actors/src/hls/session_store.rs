@@ -1,12 +1,17 @@
 //! The HLS sessions of this node's rooms, and the memory and files behind them.
 
+mod upgrade;
+
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::AtomicBool,
+    },
     time::Duration,
 };
 
+use actix::WeakRecipient;
 use bytes::Bytes;
 use synctv_media::{
     cluster::numbers::HlsNumbers,
@@ -22,6 +27,7 @@ use synctv_media::{
 use tokio::sync::watch;
 
 use super::{
+    parked_segmenter::{ParkSegmenter, ParkedSegmenter},
     segment_memory::{FetchedMemory, MemoryLimits, SegmentMemory},
     session::{HlsSession, SessionShape},
     settings::{HlsForm, HlsMode, HlsSettings},
@@ -63,6 +69,12 @@ struct Shared {
     metrics: HlsMetrics,
     /// The way to windows of other nodes, if there are any.
     windows: OnceLock<Windows>,
+    /// All segmenters that run, for an upgrade.
+    segmenters: Mutex<Vec<WeakRecipient<ParkSegmenter>>>,
+    /// Segmenters of before an upgrade, until their streams are there.
+    awaited: Mutex<Vec<ParkedSegmenter>>,
+    /// Streams stop, and do not end: they go on in another program.
+    is_parking: AtomicBool,
 }
 
 impl SessionStore {
@@ -83,6 +95,9 @@ impl SessionStore {
             clock: SteadyClock::start(),
             metrics,
             windows: OnceLock::new(),
+            segmenters: Mutex::default(),
+            awaited: Mutex::default(),
+            is_parking: AtomicBool::new(false),
         }))
     }
 

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use synctv_media::hls::{
     container::{Container, SegmentFormat},
     fmp4::container::Fmp4Container,
@@ -12,7 +13,7 @@ use synctv_media::hls::{
 use super::storage;
 
 /// The form of a session's segments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HlsForm {
     /// MPEG-TS.
     Ts,

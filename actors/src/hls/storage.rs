@@ -8,7 +8,7 @@ use std::{
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -18,8 +18,8 @@ use actix_rt::ArbiterHandle;
 use log::{debug, warn};
 use synctv_media::stream::room::RoomName;
 
-pub(super) use self::high_water::first_sequence;
-use self::{directory::Directory, high_water::HighWater, outages::Outages};
+pub(super) use self::{directory::Directory, high_water::first_sequence};
+use self::{high_water::HighWater, outages::Outages};
 use super::{segment_memory::SegmentMemory, stored_segment::StoredSegment};
 use crate::metrics::Counter;
 
@@ -30,6 +30,7 @@ const QUEUE_MAX_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct StorageHandle {
     address: Addr<Storage>,
+    directory: Arc<OnceLock<Directory>>,
     queued_bytes: Arc<AtomicUsize>,
     outages: Arc<Outages>,
 }
@@ -38,8 +39,8 @@ pub(super) struct StorageHandle {
 #[derive(Debug)]
 struct Storage {
     path: PathBuf,
-    /// `None` until it could be opened; that is tried again with each segment.
-    directory: Option<Directory>,
+    /// Empty until it could be opened; that is tried again with each segment.
+    directory: Arc<OnceLock<Directory>>,
     high_water: HighWater,
     memory: Arc<SegmentMemory>,
     queued_bytes: Arc<AtomicUsize>,
@@ -77,6 +78,11 @@ struct Clear;
 #[rtype(result = "io::Result<()>")]
 struct Open;
 
+/// Is answered when all messages before it are done.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush;
+
 impl StorageHandle {
     /// Whatever is in a file may leave `memory`.
     pub fn start(path: PathBuf, memory: Arc<SegmentMemory>) -> Self {
@@ -85,16 +91,16 @@ impl StorageHandle {
 
     fn start_on(arbiter: &ArbiterHandle, path: PathBuf, memory: Arc<SegmentMemory>) -> Self {
         let queued_bytes = Arc::new(AtomicUsize::new(0));
-        let outages = Arc::new(Outages::default());
+        let (outages, directory) = (Arc::new(Outages::default()), Arc::new(OnceLock::new()));
         let storage = Storage {
             high_water: HighWater::new(&path),
             path,
-            directory: None,
+            directory: directory.clone(),
             memory,
             queued_bytes: queued_bytes.clone(),
             outages: outages.clone(),
         };
-        Self { address: Storage::start_in_arbiter(arbiter, |_| storage), queued_bytes, outages }
+        Self { address: Storage::start_in_arbiter(arbiter, |_| storage), directory, queued_bytes, outages }
     }
 
     /// Counts the segments that could not be written.
@@ -142,6 +148,23 @@ impl StorageHandle {
         self.address.do_send(Vacate(room.clone()));
     }
 
+    /// Waits until what was to be written and deleted so far is.
+    pub async fn flush(&self) {
+        // Without the actor there is nothing left to wait for.
+        let _ = self.address.send(Flush).await;
+    }
+
+    /// The directory, once it was opened.
+    pub fn directory(&self) -> Option<&Directory> {
+        self.directory.get()
+    }
+
+    /// Takes over a directory with the files that are in it. To be called before anything is to be written; one that was opened
+    /// already stays.
+    pub fn adopt(&self, directory: Directory) {
+        let _ = self.directory.set(directory);
+    }
+
     /// Everything goes.
     pub async fn clear(&self) {
         // Without the actor there is nothing left to clear.
@@ -150,14 +173,17 @@ impl StorageHandle {
 }
 
 impl Storage {
-    fn open(&mut self) -> io::Result<&Directory> {
-        match &mut self.directory {
+    fn open(&self) -> io::Result<&Directory> {
+        match self.directory.get() {
             Some(directory) => Ok(directory),
-            closed => Ok(closed.insert(Directory::open(&self.path)?)),
+            None => {
+                let opened = Directory::open(&self.path)?;
+                Ok(self.directory.get_or_init(|| opened))
+            }
         }
     }
 
-    fn write(&mut self, room: &RoomName, segment: &StoredSegment) {
+    fn write(&self, room: &RoomName, segment: &StoredSegment) {
         // It may have expired while it waited.
         let Some(bytes) = segment.bytes() else { return };
         let written = self.open().and_then(|directory| directory.write(room, segment.name(), &bytes));
@@ -194,6 +220,12 @@ impl Handler<Open> for Storage {
     }
 }
 
+impl Handler<Flush> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
+}
+
 impl Handler<Write> for Storage {
     type Result = ();
 
@@ -223,7 +255,7 @@ impl Handler<Vacate> for Storage {
     type Result = ();
 
     fn handle(&mut self, Vacate(room): Vacate, _: &mut Self::Context) {
-        if let Some(directory) = &self.directory {
+        if let Some(directory) = self.directory.get() {
             directory.vacate(&room);
         }
         self.outages.forget(&room);
@@ -234,7 +266,7 @@ impl Handler<Clear> for Storage {
     type Result = ();
 
     fn handle(&mut self, _: Clear, _: &mut Self::Context) {
-        if let Some(directory) = &self.directory {
+        if let Some(directory) = self.directory.get() {
             directory.clear();
         }
     }

@@ -1,5 +1,7 @@
 //! One segment of a session, wherever its bytes are.
 
+mod upgrade;
+
 use std::{
     ops::Range,
     path::Path,
@@ -11,6 +13,8 @@ use synctv_media::hls::{
     segment::SegmentPart,
     segment_name::{Piece, SegmentName},
 };
+
+pub(super) use self::upgrade::StoredSegmentState;
 
 /// A segment. Its bytes are in memory until they are in a file and memory is needed for newer ones.
 #[derive(Debug)]

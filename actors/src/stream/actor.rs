@@ -26,7 +26,7 @@ use super::{
     absence::Absence,
     flush_timer::FlushTimer,
     ingest::{Admission, Ingest},
-    messages::{Attach, Detach, GetStats, Join, Leave, Media, Publication, PublishError},
+    messages::{Attach, Detach, GetStats, Join, Leave, Media, Publication, PublishError, Rejoin},
     meters::{IngestTally, StreamMeters},
     stats::{StatsMeter, StreamStats},
     subscribers::Subscribers,
@@ -395,6 +395,15 @@ impl Handler<Join> for StreamActor {
         }
         let point = self.join_point();
         self.subscribers.join(subscriber, role, viewer, recipient, point);
+        self.viewers_changed(ctx);
+    }
+}
+
+impl Handler<Rejoin> for StreamActor {
+    type Result = ();
+
+    fn handle(&mut self, Rejoin { subscriber, role, recipient }: Rejoin, ctx: &mut Context<Self>) {
+        self.subscribers.rejoin(subscriber, role, recipient);
         self.viewers_changed(ctx);
     }
 }

@@ -10,7 +10,7 @@ use super::{
     actor::StreamActor,
     ingest::ORIGIN_WAIT,
     messages::{
-        Attach, Follow, GetStats, Join, Leave, MovePublisher, MoveViewers, Publication, PublishError,
+        Attach, Follow, GetStats, Join, Leave, MovePublisher, MoveViewers, Publication, PublishError, Rejoin,
     },
     meters::StreamMeters,
     stats::{CountedViewer, StreamStats, ViewerCount},
@@ -159,6 +159,16 @@ impl StreamHandle {
         recipient: Recipient<StreamEvent>,
     ) {
         self.address.do_send(Join { subscriber, role, viewer, recipient });
+    }
+
+    /// Subscribes viewers that have been sent media before an upgrade, and go on with what comes next.
+    pub(crate) fn rejoin(
+        &self,
+        subscriber: SubscriberId,
+        role: SubscriberRole,
+        recipient: Recipient<StreamEvent>,
+    ) {
+        self.address.do_send(Rejoin { subscriber, role, recipient });
     }
 
     /// Counts a viewer for as long as the value lives.

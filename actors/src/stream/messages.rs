@@ -65,6 +65,15 @@ pub(crate) struct Join {
     pub recipient: Recipient<StreamEvent>,
 }
 
+/// Viewers that have been sent media before an upgrade get what comes next.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Rejoin {
+    pub subscriber: SubscriberId,
+    pub role: SubscriberRole,
+    pub recipient: Recipient<StreamEvent>,
+}
+
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Leave(pub SubscriberId);

@@ -39,6 +39,16 @@ impl Subscribers {
             // Without it the viewer starts at the next keyframe.
             let _ = recipient.try_send(StreamEvent::Join { viewer, point });
         }
+        self.rejoin(id, role, recipient);
+    }
+
+    /// Takes in a subscriber whose viewers have been sent all media before.
+    pub(super) fn rejoin(
+        &mut self,
+        id: SubscriberId,
+        role: SubscriberRole,
+        recipient: Recipient<StreamEvent>,
+    ) {
         if !self.0.iter().any(|subscriber| subscriber.id == id) {
             self.0.push(Subscriber { id, role, recipient, state: State::Flowing, lost_flushes: 0 });
         }

@@ -1,5 +1,7 @@
 //! HLS numbers on this node: what its claims may use, and what was used.
 
+mod detached;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -16,6 +18,7 @@ use synctv_media::{
 };
 use tokio::time::Instant;
 
+pub(crate) use self::detached::ReserveState;
 use crate::cluster::store::{Claim, UsedClaim};
 
 /// Reports that follow each other faster than this ask for twice as much each time: a file that is pushed as fast as the

@@ -5,7 +5,6 @@
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use log::info;
-use synctv_media::hls::container::Container;
 
 use super::{
     SegmenterActor, SegmenterPhase,
@@ -13,10 +12,13 @@ use super::{
 };
 use crate::{
     cluster::registry::numbers::NumberReserve,
-    hls::window::{FoundWindow, SessionWindow},
+    hls::{
+        parked_segmenter::FormContainer,
+        window::{FoundWindow, SessionWindow},
+    },
 };
 
-impl<C: Container> SegmenterActor<C> {
+impl<C: FormContainer> SegmenterActor<C> {
     /// Begins the playlist of a publisher who came with these numbers, once it is known where.
     pub(super) fn begin_numbers(&mut self, reserve: NumberReserve, ctx: &mut Context<Self>) {
         let epoch = reserve.epoch();

@@ -1,10 +1,11 @@
 //! A segmenter that is sent what a stream would send it, with time under control.
 
 mod continuation;
+mod upgrade;
 
 use synctv_media::{
     cluster::numbers::{HlsNumbers, RESERVE},
-    hls::ts::check::TsChecker,
+    hls::{fmp4::container::Fmp4Container, ts::check::TsChecker},
     samples,
     stream::{batcher::Batcher, frame::Frame, room::RoomName},
 };
@@ -16,7 +17,7 @@ use crate::{
     events::{EndReason, Relocation},
     hls::{HlsMode, HlsSettings, PlaylistAddress, PlaylistState, SegmentPlace},
     stream::Publication,
-    testing::{self, ProbeHandle, hls_settings, node, segment_name, settings, to_play, to_publish},
+    testing::{self, ProbeHandle, hls_settings, node, segment_name, to_play, to_publish},
 };
 
 /// A segmenter and the stream's side of it.
@@ -27,6 +28,10 @@ struct Bench {
     /// The numbers that the next publisher's claim comes with.
     reserve: NumberReserve,
     batcher: Batcher,
+    /// Frames of video.
+    sent: u32,
+    form: HlsForm,
+    settings: HlsSettings,
     _publication: Publication,
     _storage: tempfile::TempDir,
 }
@@ -42,19 +47,27 @@ impl Bench {
 
     async fn start(mode: HlsMode, in_cluster: bool) -> Self {
         let storage = tempfile::tempdir().unwrap();
-        let hls = HlsSessions::start(HlsSettings { in_cluster, ..hls_settings(mode, storage.path()) });
-        let directory = node(settings(), 1);
+        let settings = HlsSettings { in_cluster, ..hls_settings(mode, storage.path()) };
+        Self::with(settings, HlsForm::Ts, storage).await
+    }
+
+    async fn with(settings: HlsSettings, form: HlsForm, storage: tempfile::TempDir) -> Self {
+        let hls = HlsSessions::start(settings.clone());
+        let directory = node(testing::settings(), 1);
         let publication = directory
             .publish(&to_publish(room()), Relocation::AT_ONCE, ProbeHandle::start().events())
             .await
             .unwrap();
         let stream = directory.open(&to_play(room())).await.unwrap();
         Self {
-            segmenter: start_segmenter(&hls, &stream).await,
+            segmenter: start_segmenter(&hls, &stream, form).await,
+            form,
+            settings,
             hls,
             stream,
             reserve: NumberReserve::unmanaged(HlsNumbers::default(), true),
             batcher: Batcher::default(),
+            sent: 0,
             _publication: publication,
             _storage: storage,
         }
@@ -80,6 +93,17 @@ impl Bench {
         self.send((0..count).map(picture).map(readable)).await;
     }
 
+    /// The same behind those that were sent so.
+    async fn pictures_on(&mut self, count: u32) {
+        let first = self.sent;
+        self.sent += count;
+        let picture = |at: u32| match at % 25 {
+            0 => samples::keyframe(at * 40),
+            _ => samples::inter(at * 40),
+        };
+        self.send((first..self.sent).map(picture).map(readable)).await;
+    }
+
     async fn send(&mut self, frames: impl IntoIterator<Item = Frame>) {
         for frame in frames {
             self.batcher.push(frame).unwrap();
@@ -93,8 +117,8 @@ impl Bench {
     }
 
     async fn session(&self) -> Option<Arc<HlsSession>> {
-        let directory = node(settings(), 1);
-        self.hls.open(&directory, &to_play(room()), HlsForm::Ts, 0).await.unwrap()
+        let directory = node(testing::settings(), 1);
+        self.hls.open(&directory, &to_play(room()), self.form, 0).await.unwrap()
     }
 
     async fn playlist(&self) -> String {
@@ -103,9 +127,12 @@ impl Bench {
 }
 
 /// A segmenter that has heard from the bench's stream of its publisher, who left.
-async fn start_segmenter(hls: &HlsSessions, stream: &StreamHandle) -> Recipient<StreamEvent> {
-    let segmenter =
-        SegmenterActor::<TsContainer>::start(hls.store.clone(), stream.clone(), HlsForm::Ts, None);
+async fn start_segmenter(hls: &HlsSessions, stream: &StreamHandle, form: HlsForm) -> Recipient<StreamEvent> {
+    let (store, of_stream) = (hls.store.clone(), stream.clone());
+    let segmenter = match form {
+        HlsForm::Ts => SegmenterActor::<TsContainer>::start(store, of_stream, form, None),
+        HlsForm::Fmp4 => SegmenterActor::<Fmp4Container>::start(store, of_stream, form, None),
+    };
     // When the stream answers, the segmenter has its events.
     stream.stats().await.unwrap();
     segmenter.send(StreamEvent::PublisherLeft).await.unwrap();
@@ -270,7 +297,7 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
     bench.end().await;
     let before = bench.playlist().await;
     let old_sequence = value(&before, "#EXT-X-MEDIA-SEQUENCE:");
-    bench.segmenter = start_segmenter(&bench.hls, &bench.stream).await;
+    bench.segmenter = start_segmenter(&bench.hls, &bench.stream, bench.form).await;
     bench.publisher_comes().await;
     let session = bench.session().await.unwrap();
     assert!(
@@ -427,6 +454,7 @@ async fn a_segmenter_that_panics_leaves_no_playlist_to_wait_for() {
         past: Vec::new(),
         phase: SegmenterPhase::Cutting(session.clone()),
         segmenter: bench.hls.store.segmenter(TsContainer::default()),
+        awaits_its_publisher: false,
         announced: None,
         wall_clock: WallClock::default(),
         warned_of_skew: false,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use synctv_media::{
     cluster::numbers::HlsNumbers,
     hls::{
@@ -29,9 +30,13 @@ pub(super) struct SessionState {
     pub(super) numbered: Option<Numbered>,
     pub(super) phase: Phase,
     /// A segment was cut here.
-    has_begun: bool,
+    pub(super) has_begun: bool,
     /// When another node got the window.
     pub(super) given: Option<Instant>,
+    /// When it is removed, once that is known.
+    pub(super) removed_at: Option<Instant>,
+    /// The session goes on elsewhere: in the program that an upgrade runs. Its files are that one's.
+    pub(super) is_parked: bool,
     pub(super) segments: BTreeMap<u64, Arc<StoredSegment>>,
     /// By the number of the first segment that needs it; as many as segments that are kept need.
     pub(super) inits: BTreeMap<u64, Arc<StoredSegment>>,
@@ -49,7 +54,7 @@ pub(super) struct Numbered {
 }
 
 /// The settings that do not depend on the publisher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::hls) struct SessionShape {
     /// Number of segments in a playlist.
     pub window: usize,
@@ -66,7 +71,7 @@ pub(in crate::hls) struct SessionShape {
 }
 
 /// The stage of a session between its first publisher and its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Phase {
     Live,
     /// The publisher left. It may come back, here or through another node.
@@ -102,6 +107,8 @@ impl SessionState {
             phase: Phase::Live,
             has_begun: false,
             given: None,
+            removed_at: None,
+            is_parked: false,
             segments: BTreeMap::new(),
             inits: BTreeMap::new(),
             init: None,

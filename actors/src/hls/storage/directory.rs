@@ -8,6 +8,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -25,11 +26,12 @@ const PROBE_NAME: &str = "@probe";
 /// Behind the name of a file that is being written.
 const UNFINISHED: &str = ".tmp";
 
+/// The directory of this process.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(in crate::hls) struct Directory {
     path: PathBuf,
     /// Held for as long as the process lives.
-    _lock: File,
+    lock: File,
 }
 
 impl Directory {
@@ -47,6 +49,26 @@ impl Directory {
         Err(io::Error::other(format!("{PROCESSES_MAX} processes use it already")))
     }
 
+    /// Goes on with a directory whose lock another program of this process gave. Nothing is cleared.
+    pub fn taken_over(path: PathBuf, lock: OwnedFd) -> Self {
+        Self { path, lock: lock.into() }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The lock once more, for the next program of this process: it is held until all of its descriptors are closed.
+    pub fn lock(&self) -> io::Result<OwnedFd> {
+        Ok(self.lock.try_clone()?.into())
+    }
+
+    /// The path of a segment's file.
+    pub fn segment_path(&self, room: &RoomName, name: SegmentName) -> PathBuf {
+        self.room(room).join(name.to_string())
+    }
+
     /// `None` if another process has it.
     fn take(path: PathBuf) -> io::Result<Option<Self>> {
         fs::create_dir_all(&path)?;
@@ -59,7 +81,7 @@ impl Directory {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let directory = Self { path, _lock: lock };
+        let directory = Self { path, lock };
         directory.probe()?;
         if was_used {
             directory.clear();
@@ -79,7 +101,7 @@ impl Directory {
 
     /// Writes a segment. It has its name only when it is complete.
     pub fn write(&self, room: &RoomName, name: SegmentName, bytes: &[u8]) -> io::Result<Arc<Path>> {
-        let path = self.room(room).join(name.to_string());
+        let path = self.segment_path(room, name);
         let mut unfinished = path.clone().into_os_string();
         unfinished.push(UNFINISHED);
         let written =
