@@ -35,7 +35,7 @@ pub(super) struct ParkedSegmenter {
     pub notes: SegmenterNotes,
 }
 
-/// What a segmenter knows of its stream beside what it cuts.
+/// Knowledge of a segmenter about its stream, beside the media that it cuts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct SegmenterNotes {
     /// The codec does not fit.

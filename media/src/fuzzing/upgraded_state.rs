@@ -5,11 +5,21 @@ use std::{sync::Arc, time::Duration};
 use super::serve;
 use crate::{
     flv::websocket::ClientReader,
+    hls::{
+        buffer_pool::BufferPool,
+        container::Container,
+        fmp4::container::Fmp4Container,
+        playlist::{Detail, OpenInfo, Playlist, SegmentInfo},
+        segment::SegmentPart,
+        segmenter::Segmenter,
+        ts::container::TsContainer,
+    },
     rtmp::session::Session,
     samples,
     stream::{
         batch::Batch,
         batcher::Batcher,
+        frame::Track,
         gop::{GopCache, GopLimits},
         keyframe_rhythm::KeyframeRhythm,
         publication_resume::PublicationResume,
@@ -26,8 +36,18 @@ use crate::{
 /// Restores one noun from a state and its media, and goes on with it.
 type Restored = fn(&[u8], &[u8]) -> Result<(), StateError>;
 
-const NOUNS: [Restored; 7] =
-    [viewer_queue, session, batcher, gop_cache, publication_resume, keyframe_rhythm, websocket_reader];
+const NOUNS: [Restored; 10] = [
+    viewer_queue,
+    session,
+    batcher,
+    gop_cache,
+    publication_resume,
+    keyframe_rhythm,
+    websocket_reader,
+    hls_segmenter::<TsContainer>,
+    hls_segmenter::<Fmp4Container>,
+    hls_playlist,
+];
 
 /// A state: the noun, the length of its data, the data, its media, which is also what comes next.
 pub fn upgraded_state(data: &[u8]) {
@@ -123,6 +143,57 @@ fn websocket_reader(state: &[u8], media: &[u8]) -> Result<(), StateError> {
     let mut reader = ClientReader::restore(state, &blobs)?;
     let _ = reader.feed(media, |_| {});
     Ok(())
+}
+
+/// Video and audio of this length, and a frame of either that comes much later.
+fn hls_segmenter<C: Container>(state: &[u8], media: &[u8]) -> Result<(), StateError> {
+    let (state, blobs) = read_headed(state, media)?;
+    let mut segmenter = Segmenter::<C>::restore(state, BufferPool::new(1 << 16), &blobs)?;
+    let [audio, inter, keyframe] =
+        [samples::audio, samples::inter, samples::keyframe].map(|frame| frame(0).payload);
+    for at_ms in (0..media.len() as i64 * 10).step_by(40).take(100) {
+        let _ = segmenter.push(Track::Video, at_ms, &inter);
+        let _ = segmenter.push(Track::Audio, at_ms, &audio);
+    }
+    for (track, payload) in [(Track::Audio, audio), (Track::Video, keyframe)] {
+        let _ = segmenter.push(track, i64::MAX / 4, &payload);
+        while segmenter.next_output().is_some() {}
+    }
+    segmenter.discontinuity();
+    segmenter.finish();
+    Ok(())
+}
+
+fn hls_playlist(state: &[u8], media: &[u8]) -> Result<(), StateError> {
+    let (state, _) = read_headed(state, media)?;
+    let mut playlist = Playlist::restore(state, Fmp4Container::FORMAT, 5)?;
+    let part = SegmentPart { duration_ms: 500, size_bytes: media.len(), independent: true };
+    for now_ms in [10, 1 << 40] {
+        playlist.push_part(OPEN, part);
+        let _ = playlist.push(segment_info(playlist.next_sequence()), now_ms);
+        playlist.expired(now_ms);
+        playlist.render("", Detail::Parts);
+        playlist.window();
+    }
+    playlist.end();
+    playlist.render("", Detail::Segments);
+    Ok(())
+}
+
+const OPEN: OpenInfo =
+    OpenInfo { discontinuity: true, independent: true, program_date_time_ms: 1 << 40, init: Some(3) };
+
+fn segment_info(sequence: u64) -> SegmentInfo {
+    let OpenInfo { discontinuity, independent, program_date_time_ms, init } = OPEN;
+    SegmentInfo {
+        sequence,
+        duration_ms: 2_000,
+        discontinuity,
+        independent,
+        program_date_time_ms,
+        size_bytes: 1_000,
+        init,
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::{
     hls::{
         container::{Container, Lead, Timed},
         restored_frames::RestoredFrames,
-        segment::SegmentPart,
+        segment::{SEGMENT_MAX_BYTES, SegmentPart},
     },
     upgrade::{BlobId, Blobs, StateError},
 };
@@ -72,6 +72,9 @@ impl<F> OpenSegment<F> {
         let timed = state.times_ms.into_iter().map(|time_ms| Ok(Timed { time_ms, frame: frames.next()? }));
         let frames: Vec<_> = timed.collect::<Result<_, StateError>>()?;
         let sizes_bytes = frames.iter().map(|timed| C::size_max_bytes(&timed.frame));
+        let size_max_bytes = sizes_bytes.fold(0, usize::saturating_add);
+        let is_cut = size_max_bytes <= 2 * SEGMENT_MAX_BYTES;
+        StateError::unless(is_cut, "an open segment", "it would have been cut before it was so large")?;
         Ok(Self {
             lead: state.lead,
             first_ms: state.first_ms,
@@ -82,7 +85,7 @@ impl<F> OpenSegment<F> {
             video_after_ms: state.video_after_ms,
             held_ms: state.held_ms,
             gop: state.gop.map(OpenGop::checked).transpose()?,
-            size_max_bytes: sizes_bytes.fold(0, usize::saturating_add),
+            size_max_bytes,
             written: WrittenParts::restore(state.written, blobs)?,
             kept_max_bytes: state.kept_max_bytes,
             frames,

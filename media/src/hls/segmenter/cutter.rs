@@ -28,7 +28,7 @@ use crate::{
 
 mod upgrade;
 
-pub(super) use self::upgrade::CutterState;
+pub(super) use self::upgrade::{COUNT_MAX, CutterState};
 
 /// A few frames of a part may be a little further apart than they are long.
 const PART_TOLERANCE_MS: i64 = 2;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Segmenter,
     arrival::Arrival,
-    cutter::{Cutter, CutterState},
+    cutter::{COUNT_MAX, Cutter, CutterState},
 };
 use crate::{
     hls::{
@@ -61,6 +61,7 @@ impl<C: Container> Segmenter<C> {
         blobs: &Blobs,
     ) -> Result<Self, StateError> {
         let SegmenterState { container, interleaver, cutter, refused_frames } = state;
+        StateError::unless(refused_frames <= COUNT_MAX, "a segmenter", "no stream has so many frames")?;
         let (container, frames) = C::restore(container, blobs)?;
         let mut frames = RestoredFrames::new(frames);
         interleaver.check()?;

@@ -26,7 +26,7 @@ impl NumberReserve {
         ReserveState { epoch: self.epoch(), next: self.next(), limit_sequence }
     }
 
-    /// What was left of the numbers. As those of a claim that has ended, no more than was reserved may be used.
+    /// The numbers that were left. As those of a claim that has ended, no more than was reserved may be used.
     pub(crate) fn detached(room: RoomName, state: ReserveState) -> Self {
         let shared = Shared {
             next_sequence: AtomicU64::new(state.next.sequence),

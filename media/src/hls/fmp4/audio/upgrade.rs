@@ -5,6 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::{AudioConfig, Description, OwnBox};
 use crate::{flv::audio::AudioCodec, upgrade::StateError};
 
+const PART: &str = "fragmented MP4";
+
+/// Samples of the shortest frame of a codec that has silence, which is AAC's low delay form.
+const LEAST_SAMPLES: u32 = 480;
+
+/// The highest sampling frequency that a sequence header can name, in Hz: it has 24 bits.
+const MOST_HZ: u32 = (1 << 24) - 1;
+
 /// An audio track as plain data. Its source, a sequence header or a frame, is not kept, but all that was read from it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::hls::fmp4) struct AudioConfigState {
@@ -46,8 +54,10 @@ impl AudioConfig {
     /// The track that gave the state.
     pub fn restore(state: AudioConfigState) -> Result<Self, StateError> {
         let AudioConfigState { codec, rate_hz, channels, frame_samples, silence, description } = state;
-        let no_box =
-            StateError::Invalid { part: "fragmented MP4", reason: "the audio codec has no box of its own" };
+        // Silence is repeated until it has lasted for long enough.
+        let lasts = silence.is_none() || (frame_samples >= LEAST_SAMPLES && rate_hz <= MOST_HZ);
+        StateError::unless(lasts, PART, "a frame of silence is too short")?;
+        let no_box = StateError::Invalid { part: PART, reason: "the audio codec has no box of its own" };
         let description = match description {
             DescriptionState::Esds { object_type, config, name } => {
                 Description::Esds { object_type, config, name }

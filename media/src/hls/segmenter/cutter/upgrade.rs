@@ -22,6 +22,9 @@ use crate::{
     upgrade::{Blobs, StateError},
 };
 
+/// Counts beyond it are not of frames.
+pub(in crate::hls::segmenter) const COUNT_MAX: u64 = 1 << 48;
+
 /// A cutter as plain data, without its frames and its container.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::hls::segmenter) struct CutterState {
@@ -81,6 +84,8 @@ impl<C: Container> Cutter<C> {
         frames: &mut RestoredFrames<C::Frame>,
         blobs: &Blobs,
     ) -> Result<Self, StateError> {
+        let are_counts = state.dropped_frames <= COUNT_MAX && state.late_frames <= COUNT_MAX;
+        StateError::unless(are_counts, "a segmenter", "no stream has so many frames")?;
         Ok(Self {
             config: state.config,
             container,
