@@ -130,8 +130,10 @@ impl AccessArgs {
     }
 
     /// The keys of the node `node`: with the secret that is set, or else one of its own until it learns the cluster's.
-    pub fn node_keys(&self, node: &str) -> Result<NodeKeys, RandomError> {
-        match good(self.cluster_secret.as_ref()) {
+    /// `before` is the one that it had before an upgrade.
+    pub fn node_keys(&self, node: &str, before: Option<&str>) -> Result<NodeKeys, RandomError> {
+        let before = || Secrets::parse(before?).ok();
+        match good(self.cluster_secret.as_ref()).or_else(before) {
             Some(secrets) => Ok(NodeKeys::new(node, secrets)),
             None => NodeKeys::random(node),
         }

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 pub use self::args::{ClusterArgs, RedisSetting};
-use crate::{config::Config, listeners::Listeners, ports::Ports, run_error::RunError};
+use crate::{config::Config, listeners::Listeners, ports::Ports, run_error::RunError, upgrade::Taken};
 
 /// The Redis that is tried if none is set.
 const DEFAULT_REDIS_URL: &str = "redis://localhost:6379";
@@ -44,6 +44,8 @@ pub struct Place {
     pub node_id: String,
     /// `true` if other nodes may publish rooms as well.
     pub in_cluster: bool,
+    /// Distinguishes this process from others of the name; 0 on a node that is alone.
+    pub incarnation: u64,
     /// Its registry.
     pub registry: RegistryHandle,
     /// The access state that it shares with other nodes, if there are any.
@@ -51,37 +53,44 @@ pub struct Place {
 }
 
 /// Starts the node's registry: on the Redis that is set, on the one of this host, or alone.
-pub async fn join(config: &Config, listeners: &Listeners) -> Result<Place, RunError> {
+pub async fn join(config: &Config, listeners: &Listeners, taken: Option<&Taken>) -> Result<Place, RunError> {
+    let incarnation = taken.map(|taken| taken.incarnation).filter(|known| *known != 0);
+    let incarnation = incarnation.unwrap_or_else(new_incarnation);
+    let claims = taken.map(Taken::claims).unwrap_or_default();
     let node_id = config.cluster.node_id(listeners.ports().rtmp);
+    let process = Process { node: node_id.clone(), incarnation };
     let heartbeat = config.cluster.heartbeat();
     let joined = match &config.cluster.redis_url {
-        Some(RedisSetting::At(url)) => Some(join_set(config, listeners, &node_id, url).await?),
+        Some(RedisSetting::At(url)) => Some(join_set(config, listeners, process, url).await?),
         Some(RedisSetting::Off | RedisSetting::Bad(_)) => {
             info!(node = node_id.as_str(); "this node is alone: REDIS_URL is off");
             None
         }
-        None => join_default(config, listeners, &node_id).await?,
+        None => join_default(config, listeners, process).await?,
     };
     let in_cluster = joined.is_some();
     let access = joined.as_ref().map(Joined::access);
     let registry = match joined {
-        Some(joined) => RegistryHandle::start(heartbeat, move || RedisStore::new(&joined)),
+        Some(joined) => RegistryHandle::resume(heartbeat, claims, move || RedisStore::new(&joined)),
         None => {
             let node_id = node_id.clone();
             let first_sequence = config.hls.settings(false).map_or(0, |hls| hls.first_sequence());
-            RegistryHandle::start(heartbeat, move || EmbeddedStore::from_sequence(node_id, first_sequence))
+            RegistryHandle::resume(heartbeat, claims.clone(), move || {
+                EmbeddedStore::resumed(node_id, first_sequence, &claims)
+            })
         }
     };
-    Ok(Place { node_id, in_cluster, registry, access })
+    let incarnation = if in_cluster { incarnation } else { 0 };
+    Ok(Place { node_id, in_cluster, incarnation, registry, access })
 }
 
 async fn join_set(
     config: &Config,
     listeners: &Listeners,
-    node_id: &str,
+    process: Process,
     url: &RedisUrl,
 ) -> Result<Joined, RunError> {
-    try_join(config, listeners, node_id, url, PATIENCE).await?.map_err(|error| match error {
+    try_join(config, listeners, process, url, PATIENCE).await?.map_err(|error| match error {
         JoinError::Unreachable { .. } | JoinError::Unsupported { .. } => RunError::Unreachable(error),
         JoinError::NameInUse { .. } => RunError::NameInUse(error),
     })
@@ -91,14 +100,15 @@ async fn join_set(
 async fn join_default(
     config: &Config,
     listeners: &Listeners,
-    node_id: &str,
+    process: Process,
 ) -> Result<Option<Joined>, RunError> {
+    let node_id = process.node.clone();
     let Ok(url) = RedisUrl::parse(DEFAULT_REDIS_URL) else { return Ok(None) };
-    match try_join(config, listeners, node_id, &url, DEFAULT_PATIENCE).await? {
+    match try_join(config, listeners, process, &url, DEFAULT_PATIENCE).await? {
         Ok(joined) => Ok(Some(joined)),
         Err(error @ JoinError::NameInUse { .. }) => Err(RunError::NameInUse(error)),
         Err(JoinError::Unreachable { reason, .. } | JoinError::Unsupported { reason, .. }) => {
-            info!(node = node_id, reason = reason.as_str();
+            info!(node = node_id.as_str(), reason = reason.as_str();
                 "this node is alone: REDIS_URL is not set, and redis://localhost:6379 cannot be used");
             Ok(None)
         }
@@ -108,7 +118,7 @@ async fn join_default(
 async fn try_join(
     config: &Config,
     listeners: &Listeners,
-    node_id: &str,
+    process: Process,
     url: &RedisUrl,
     patience: Duration,
 ) -> Result<Result<Joined, JoinError>, RunError> {
@@ -128,7 +138,7 @@ async fn try_join(
     let membership = Membership {
         url: url.clone(),
         prefix: config.cluster.redis_prefix.clone(),
-        process: Process { node: node_id.to_owned(), incarnation: incarnation() },
+        process,
         addresses: NodeAddresses { rtmp: at(rtmp), httpflv: at(httpflv), hls: hls.map(at) },
         standing: NodeStanding {
             started_ms: unix_ms(),
@@ -172,6 +182,6 @@ fn unix_ms() -> u64 {
 }
 
 /// A number that no other process of this node has: the standard library seeds its hashers at random.
-fn incarnation() -> u64 {
+fn new_incarnation() -> u64 {
     RandomState::new().hash_one(std::process::id()) | 1
 }

@@ -8,7 +8,7 @@ mod streams;
 pub(crate) mod units;
 mod viewers;
 
-use std::{ffi::OsString, process::ExitCode, sync::Arc};
+use std::{ffi::OsString, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 use synctv_actors::{
@@ -86,6 +86,14 @@ pub struct Config {
     #[command(flatten)]
     pub limits: LimitArgs,
 
+    /// Check the settings and the files that they name, and exit: 0 if the server would start with them
+    #[arg(long)]
+    pub check: bool,
+
+    /// Take the connections of the program that ran in this process before, which wait at stdin.
+    #[arg(long, hide = true)]
+    pub take_handover: bool,
+
     /// A task in place of serving.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -145,6 +153,19 @@ impl Config {
             public_hls: self.addresses.public_hls_url.as_ref(),
         };
         Some(command.run(secrets.first(), &addresses))
+    }
+
+    /// The address of the HLS port, unless HLS is off.
+    pub(crate) fn hls_address(&self) -> Option<SocketAddr> {
+        match self.hls.hls {
+            HlsWhen::Always | HlsWhen::OnDemand => Some(self.addresses.hls_addr),
+            HlsWhen::Off => None,
+        }
+    }
+
+    /// The address of the TLS port for HLS alone, unless that or HLS is off.
+    pub(crate) fn hls_tls_address(&self) -> Option<SocketAddr> {
+        self.hls_address().and(self.tls.hls_address())
     }
 
     /// Settings that all streams share.

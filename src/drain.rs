@@ -54,9 +54,8 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Waits for a signal, sends everyone away, and stops the server. A second signal cuts the waiting short.
-    pub async fn on_signal(self, mut signals: StopSignals, server: ServerHandle) {
-        let signal = signals.first().await;
+    /// Sends everyone away after the first `signal`, and stops the server. A second signal cuts the waiting short.
+    pub async fn run_after(self, signal: &'static str, mut signals: StopSignals, server: ServerHandle) {
         info!(signal = signal, connections = self.permits.held(); "stopping");
         tokio::select! {
             () = self.run() => {}
@@ -120,7 +119,7 @@ impl Drain {
         if self.permits.held() > 0 && !time.is_zero() {
             let length = time / 2 - time / LAST_VIEWERS_DIVISOR;
             let next_node = self.registry.next_node().await;
-            let window = LeaveWindow { begins: leave_from, length, notice, next_node };
+            let window = LeaveWindow { begins: leave_from, length, notice, next_node, only_encrypted: false };
             self.directory.move_viewers(window).await?;
         }
         self.wait_until_empty(leave_from + time / 2, windows_until).await;

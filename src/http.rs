@@ -205,6 +205,9 @@ impl Port {
         framework: &impl Framework,
         is_foreign: impl Fn(u8) -> bool,
     ) {
+        if self.directory.is_restoring() {
+            self.directory.wait_until_restored().await;
+        }
         let mut read = BytesMut::new();
         let mut is_first = true;
         loop {
@@ -253,7 +256,7 @@ impl Port {
         tokio::select! {
             biased;
             came = tokio::time::timeout(IDLE_TIMEOUT, wire.readable()) => came?,
-            () = self.directory.wait_for_drain() => Err(io::ErrorKind::ConnectionAborted.into()),
+            () = self.directory.wait_for_closing() => Err(io::ErrorKind::ConnectionAborted.into()),
         }
     }
 
@@ -308,7 +311,7 @@ impl Port {
     ) -> Option<(Connection, BytesMut)> {
         let Connection { wire, peer, permit } = connection;
         let is_persistent = head.request().is_some_and(|request| request.is_persistent);
-        if !is_persistent || self.directory.is_draining() {
+        if !is_persistent || self.directory.is_closing_connections() {
             self.hand_over(Rewind::of_last(head.into_last(), wire), peer, framework).await;
             return None;
         }

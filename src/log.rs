@@ -12,7 +12,7 @@ use std::{
     io,
     process::ExitCode,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -42,6 +42,9 @@ static LINES: [AtomicU64; LEVELS.len()] = [const { AtomicU64::new(0) }; LEVELS.l
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
 const LEVELS: [Level; 5] = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
+
+/// The queue of this process, once it logs.
+static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
 
 /// The log of this process. Dropping it waits for the last lines to be read, within a limit.
 struct Log(Arc<Queue>);
@@ -83,6 +86,8 @@ impl Log {
                 Ok(())
             })
             .init();
+        // It is started once a process.
+        let _ = QUEUE.set(queue.clone());
         let panics = queue.clone();
         std::panic::set_hook(Box::new(move |panic| {
             PANICS.fetch_add(1, Ordering::Relaxed);
@@ -98,6 +103,13 @@ impl Log {
 impl Drop for Log {
     fn drop(&mut self) {
         self.0.flush(LAST_LINES_TIMEOUT);
+    }
+}
+
+/// Waits for the lines up to now to be written, within a limit.
+pub(crate) fn flush(timeout: Duration) {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(timeout);
     }
 }
 

@@ -20,5 +20,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
+    if config.check {
+        return ExitCode::SUCCESS;
+    }
     log::run_logged("synctv-stream", || run(config))
 }

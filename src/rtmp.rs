@@ -65,7 +65,14 @@ impl RtmpPort {
 
     /// Serves a connection for as long as it lasts.
     pub fn serve(&self, wire: Wire, peer: SocketAddr, admission: Admission) {
-        RtmpConnectionActor::serve(NewConnection { wire, peer, admission }, self.services.clone());
+        let (new, services) = (NewConnection { wire, peer, admission }, self.services.clone());
+        if !services.directory.is_restoring() {
+            return RtmpConnectionActor::serve(new, services);
+        }
+        actix_rt::spawn(async move {
+            services.directory.wait_until_restored().await;
+            RtmpConnectionActor::serve(new, services);
+        });
     }
 
     /// Takes a place for a connection, if there is one.

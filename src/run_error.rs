@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use synctv_actors::{access::RandomError, cluster::redis_store::JoinError};
+use synctv_media::upgrade::StateError;
 use thiserror::Error;
 
 use crate::tls::TlsError;
@@ -20,6 +21,9 @@ pub enum RunError {
         /// The system's error.
         source: io::Error,
     },
+    /// The sockets of the upgraded server are not there.
+    #[error("the upgraded server's sockets cannot be used: {0}")]
+    State(StateError),
     /// The cluster could not be joined.
     #[error("REDIS_URL: {0}")]
     Unreachable(JoinError),

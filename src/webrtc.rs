@@ -78,6 +78,17 @@ impl WebRtcArgs {
         good(self.rtc_ice_servers.as_ref()).unwrap_or_default()
     }
 
+    /// Returns the sockets of before an upgrade, unless WebRTC is off by now; without any, those of a new port.
+    pub(crate) fn keep_or_bind(
+        &self,
+        taken: Option<(UdpSocket, TcpListener)>,
+    ) -> Result<Option<(UdpSocket, TcpListener)>, RunError> {
+        match taken {
+            None => self.bind(),
+            taken => Ok(taken.filter(|_| self.rtc_addr != Some(RtcAddr::Off))),
+        }
+    }
+
     /// Opens the port for UDP and TCP, unless WebRTC is off. Several nodes on one host are no reason not to start: the default
     /// address is for the first of them.
     pub(crate) fn bind(&self) -> Result<Option<(UdpSocket, TcpListener)>, RunError> {

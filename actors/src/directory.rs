@@ -3,6 +3,7 @@
 mod drain;
 mod errors;
 mod messages;
+mod upgrade;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -11,7 +12,9 @@ use log::error;
 use synctv_media::{access::AddressKey, stream::room::RoomName};
 use tokio::{sync::watch, time::Instant};
 
-use self::messages::{AllStreams, AskPhase, Close, Find, FindPublished, ForPull, OpenForPublisher, Streams};
+use self::messages::{
+    AllStreams, AskPhase, Close, Find, FindPublished, ForPull, Notice, OpenForPublisher, Streams,
+};
 pub use self::{
     errors::{DirectoryEnded, OpenError},
     messages::DirectoryPhase,
@@ -58,7 +61,9 @@ pub struct StreamDirectory {
     address: Addr<StreamDirectoryActor>,
     /// Asked by the caller and not by the directory, which never waits.
     registry: RegistryHandle,
-    is_draining: watch::Sender<bool>,
+    notice: watch::Sender<Notice>,
+    /// Streams of before an upgrade are not all there yet.
+    is_restoring: watch::Sender<bool>,
     metrics: Arc<StreamMetrics>,
 }
 
@@ -108,7 +113,13 @@ impl StreamDirectory {
             phase: DirectoryPhase::Open,
             metrics: metrics.clone(),
         };
-        Self { address: directory.start(), registry, metrics, is_draining: watch::Sender::default() }
+        Self {
+            address: directory.start(),
+            registry,
+            metrics,
+            notice: watch::Sender::default(),
+            is_restoring: watch::Sender::default(),
+        }
     }
 
     /// Returns the metrics of all streams.

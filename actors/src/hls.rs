@@ -64,8 +64,17 @@ const HOLD_UNLISTED: Duration = Duration::from_secs(3);
 pub struct HlsSessions {
     store: SessionStore,
     held: Arc<Semaphore>,
-    /// Turns true when requests are held no longer.
-    released: watch::Sender<bool>,
+    /// Changes when requests are to be answered that are held.
+    hold: watch::Sender<Hold>,
+}
+
+/// The answers to requests that are held.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hold {
+    /// They wait no longer, now and later.
+    is_over: bool,
+    /// Those of an earlier round wait no longer.
+    round: u64,
 }
 
 /// A request that waits. One of [`HELD_MAX`].
@@ -83,7 +92,7 @@ impl HlsSessions {
         Self {
             store: SessionStore::start(settings),
             held: Arc::new(Semaphore::new(HELD_MAX)),
-            released: watch::Sender::new(false),
+            hold: watch::Sender::default(),
         }
     }
 
@@ -151,13 +160,19 @@ impl HlsSessions {
 
     /// Lets go of all requests that are held, and of those to come: the process stops, and would wait for them.
     pub fn release_held(&self) {
-        self.released.send_replace(true);
+        self.hold.send_modify(|hold| hold.is_over = true);
+    }
+
+    /// Lets go of the requests that are held now: the process is upgraded, and would wait for them.
+    pub fn answer_held(&self) {
+        self.hold.send_modify(|hold| hold.round += 1);
     }
 
     /// The answer to a request that is held; `None` if it was [let go](Self::release_held) before there was one.
     pub async fn unless_released<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
-        let mut released = self.released.subscribe();
-        let mut is_released = pin!(released.wait_for(|released| *released));
+        let mut hold = self.hold.subscribe();
+        let round = hold.borrow().round;
+        let mut is_released = pin!(hold.wait_for(|hold| hold.is_over || hold.round != round));
         let mut answer = pin!(answer);
         poll_fn(|context| match answer.as_mut().poll(context) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),

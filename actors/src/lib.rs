@@ -22,6 +22,7 @@ mod subscription;
 mod testing;
 mod thread;
 pub mod tls;
+pub mod upgrade;
 mod viewer_session;
 pub mod viewer_socket;
 pub mod viewers;

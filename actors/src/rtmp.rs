@@ -2,6 +2,7 @@
 
 mod admission;
 mod connection;
+mod connections;
 mod conversation;
 mod player;
 mod read_coalescing;
@@ -12,5 +13,7 @@ mod settings;
 pub use self::{
     admission::Admission,
     connection::RtmpConnectionActor,
+    connections::RtmpConnections,
     settings::{NewConnection, RtmpServices, RtmpSettings},
 };
+pub(crate) use self::{connection::PublisherRestorer, player::RtmpPlayer};

@@ -7,6 +7,7 @@ mod handle;
 mod ingest;
 mod messages;
 mod meters;
+mod resumable;
 mod stats;
 mod subscribers;
 mod succession;

@@ -42,6 +42,11 @@ impl Subscription {
         self.stream.join(self.id, self.role, viewer, recipient);
     }
 
+    /// Asks for everything from now on to be sent to `recipient`, whose viewers have been sent all before it.
+    pub fn rejoin(&self, recipient: Recipient<StreamEvent>) {
+        self.stream.rejoin(self.id, self.role, recipient);
+    }
+
     /// The stream.
     pub fn stream(&self) -> &StreamHandle {
         &self.stream

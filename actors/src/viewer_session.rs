@@ -1,5 +1,7 @@
 //! One viewer's stay at a stream, counted and logged the same way for every protocol.
 
+mod upgrade;
+
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use log::Level;
@@ -12,6 +14,8 @@ use crate::{
     metrics::{JoinOutcome, LeaveWhy, PublisherEnd, ViewerProtocol},
     stream::{CountedViewer, StreamHandle, StreamMeters},
 };
+
+pub(crate) use self::upgrade::ParkedStay;
 
 /// The reason a viewer, or an RTMP publisher, is no longer served.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! The sending half of a viewer's socket: straight to the kernel while it takes everything, through the viewer's queue
 //! when it does not.
 
+mod upgrade;
+
 use std::{
     io::{self, IoSlice},
     sync::Arc,
@@ -62,6 +64,11 @@ impl ViewerSocket {
     /// The connection, to read from.
     pub fn wire(&mut self) -> &mut Wire {
         &mut self.wire
+    }
+
+    /// Returns whether the connection is encrypted.
+    pub fn is_tls(&self) -> bool {
+        self.wire.is_tls()
     }
 
     /// Sends the stream's next media, or queues what the socket does not take. An error: the peer is disconnected.

@@ -8,6 +8,7 @@ mod messages;
 mod placement;
 mod player;
 mod pool_state;
+mod restoring;
 mod room_viewers;
 #[cfg(test)]
 mod tests;
@@ -22,4 +23,5 @@ pub use self::{
 pub(crate) use self::{
     messages::NewPlayer,
     player::{Player, PlayerWish},
+    restoring::ViewersRestorer,
 };

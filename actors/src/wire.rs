@@ -3,6 +3,7 @@
 use std::{
     io::{self, IoSlice},
     net::{Shutdown, SocketAddr},
+    os::fd::OwnedFd,
     pin::Pin,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -79,6 +80,21 @@ impl Wire {
                 Ok(Self::Tls(wire))
             }
         }
+    }
+
+    /// Takes the connection off its runtime, without closing it. Fails over TLS, whose keys stay behind.
+    pub(crate) fn into_descriptor(self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Plain(socket) => Ok(socket.into_std()?.into()),
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Makes a plain connection of its descriptor, on the runtime of the current thread.
+    pub(crate) fn from_descriptor(descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = std::net::TcpStream::from(descriptor);
+        socket.set_nonblocking(true)?;
+        Ok(Self::Plain(TcpStream::from_std(socket)?))
     }
 
     /// Makes the socket count as readable only once it holds this much, or has ended or failed. `SO_RCVLOWAT`.

@@ -2,10 +2,12 @@
 
 use std::{io, sync::Arc};
 
+use futures::FutureExt;
 use log::info;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::Notify,
+    task::yield_now,
 };
 
 /// The signals that stop the server, and those that must not.
@@ -45,7 +47,7 @@ impl StopSignals {
     }
 
     /// Waits for a signal to stop, or the order to.
-    pub(super) async fn first(&mut self) -> &'static str {
+    pub(crate) async fn first(&mut self) -> &'static str {
         let order = self.order.clone();
         tokio::select! {
             signal = self.next() => signal,
@@ -53,8 +55,15 @@ impl StopSignals {
         }
     }
 
+    /// Returns a signal to stop that has come already.
+    pub(crate) async fn came(&mut self) -> Option<&'static str> {
+        // The runtime looks for signals when it looks for anything else.
+        yield_now().await;
+        self.first().now_or_never()
+    }
+
     /// Waits for a signal to stop.
-    pub(super) async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return "SIGTERM",

@@ -11,6 +11,7 @@ use super::{
     api_error::ApiError,
     cors,
     credentials::{authorization, peer},
+    path::NodeOrder,
 };
 
 /// The longest that a room can be blocked, in seconds.
@@ -82,11 +83,23 @@ pub(super) async fn reinstate(
     answer(orders.reinstate(&administrator, &decode(token_id)).await)
 }
 
-/// `POST /api/v1/server/drain`: what SIGTERM does. The answer comes before anything has happened.
-pub(super) async fn drain(request: &HttpRequest, api: &Api) -> Result<HttpResponse, ApiError> {
+/// `POST /api/v1/server/drain`, what SIGTERM does, and `POST /api/v1/server/upgrade`, what SIGUSR2 does. The answer comes
+/// before anything has happened.
+pub(super) async fn order_node(
+    request: &HttpRequest,
+    api: &Api,
+    order: NodeOrder,
+) -> Result<HttpResponse, ApiError> {
     admit(request, api.orders(), None).await?;
-    api.drain_order().give();
+    match order {
+        NodeOrder::Drain => api.drain_order().give(),
+        NodeOrder::Upgrade => api.upgrade_order().ok_or_else(cannot_upgrade)?.give(),
+    }
     Ok(HttpResponse::Accepted().insert_header(cors::ANY_ORIGIN).finish())
+}
+
+fn cannot_upgrade() -> ApiError {
+    ApiError::not_found("this server cannot be upgraded in place: it runs within another program")
 }
 
 async fn admit(

@@ -24,7 +24,7 @@ pub(crate) use self::{
     webrtc_state::WebRtcState,
 };
 use super::{api_error::ApiError, cors, credentials, hls::HlsViewers};
-use crate::{config::public_url::PublicUrl, console::Console, drain::DrainOrder};
+use crate::{config::public_url::PublicUrl, console::Console, drain::DrainOrder, upgrade::UpgradeOrder};
 
 /// Maximum age of an answer. Rooms are listed no more often, whatever the number of requests.
 const FRESH_FOR: Duration = Duration::from_millis(500);
@@ -88,6 +88,7 @@ pub struct Api {
     orders: Orders,
     hls_viewers: HlsViewers,
     drain_order: DrainOrder,
+    upgrade_order: Option<UpgradeOrder>,
     console: Option<Console>,
     /// Held while rooms are listed, so that requests that come meanwhile wait for the same answer.
     newest: Mutex<Option<Snapshot>>,
@@ -122,6 +123,7 @@ impl Api {
             orders,
             hls_viewers,
             drain_order,
+            upgrade_order: None,
             newest: Mutex::new(None),
             console: None,
         }
@@ -130,6 +132,11 @@ impl Api {
     /// Answers for the console as well.
     pub fn with_console(self, console: Console) -> Self {
         Self { console: Some(console), ..self }
+    }
+
+    /// Takes orders to upgrade the process, if it can be.
+    pub fn with_upgrade(self, upgrade_order: Option<UpgradeOrder>) -> Self {
+        Self { upgrade_order, ..self }
     }
 
     pub(super) fn orders(&self) -> &Orders {
@@ -142,6 +149,10 @@ impl Api {
 
     pub(super) fn drain_order(&self) -> &DrainOrder {
         &self.drain_order
+    }
+
+    pub(super) fn upgrade_order(&self) -> Option<&UpgradeOrder> {
+        self.upgrade_order.as_ref()
     }
 
     /// `GET /api/v1/streams`: the rooms that the client may see.

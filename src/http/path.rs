@@ -4,6 +4,15 @@ use synctv_media::stream::room::{RoomName, RoomNameError};
 
 use super::flv;
 
+/// An order to the node itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NodeOrder {
+    /// Send everyone to other nodes, and stop.
+    Drain,
+    /// Let another program take over in this process.
+    Upgrade,
+}
+
 /// The target of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target<'a> {
@@ -25,8 +34,8 @@ pub(super) enum Target<'a> {
     Stream(Result<RoomName, RoomNameError>),
     /// A subject of an administrator's order.
     Administered(Administered<'a>),
-    /// The node, to be drained.
-    Drain,
+    /// An order to the node.
+    Order(NodeOrder),
     /// The console.
     Console,
     /// Reports of the cluster's nodes.
@@ -93,7 +102,8 @@ fn api<'a>(path: &'a str, query: &str) -> Option<Target<'a>> {
     match path.strip_prefix("v1/").unwrap_or(path) {
         "openapi.json" => Some(Target::Description),
         "server" => Some(Target::Server),
-        "server/drain" => Some(Target::Drain),
+        "server/drain" => Some(Target::Order(NodeOrder::Drain)),
+        "server/upgrade" => Some(Target::Order(NodeOrder::Upgrade)),
         "nodes" => Some(Target::Nodes),
         "nodes/this" => Some(Target::ThisNode),
         "streams" => Some(Target::Streams(room_in(query))),
@@ -150,7 +160,8 @@ mod tests {
         assert_eq!(target("/readyz?x"), Some(Target::Ready));
         assert_eq!(target("/watch/a.flv"), Some(Target::Watch(room("a.flv"))));
         assert_eq!(target("/assets/players/x.js"), Some(Target::Asset("players/x.js")));
-        assert_eq!(target("/api/v1/server/drain"), Some(Target::Drain));
+        assert_eq!(target("/api/v1/server/drain"), Some(Target::Order(NodeOrder::Drain)));
+        assert_eq!(target("/api/v1/server/upgrade"), Some(Target::Order(NodeOrder::Upgrade)));
         assert_eq!(target("/api/v1/streams"), Some(Target::Streams(None)));
         assert_eq!(target("/api/streams"), Some(Target::Streams(None)));
         assert_eq!(target("/api/v1/streams?room=r"), Some(Target::Streams(Some(room("r")))));

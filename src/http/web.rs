@@ -20,7 +20,7 @@ use super::{
     cors::{READ_METHODS, preflight},
     health::Health,
     page::{self, policy::HlsOrigin},
-    path::{self, Administered, Target},
+    path::{self, Administered, NodeOrder, Target},
     proxies,
     rewind::Rewind,
     settings::HttpSettings,
@@ -34,8 +34,8 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The methods of an administered resource.
 const ADMIN_METHODS: &str = "DELETE, OPTIONS";
 
-/// An order to drain.
-const DRAIN_METHODS: &str = "POST, OPTIONS";
+/// An order to drain or to upgrade.
+const ORDER_METHODS: &str = "POST, OPTIONS";
 
 /// The part that the framework serves.
 pub(super) struct Site {
@@ -106,7 +106,7 @@ async fn respond(request: &HttpRequest, body: web::Payload, site: &Site) -> Resu
     match path::parse(request.path(), request.query_string(), &site.app) {
         None => Err(ApiError::not_found(nothing_at(request.path(), &site.info(request)))),
         Some(Target::Administered(subject)) => administer(request, site, subject).await,
-        Some(Target::Drain) => drain(request, site).await,
+        Some(Target::Order(order)) => order_node(request, site, order).await,
         Some(Target::Whep { room, session }) => {
             let whep = site.whep.as_ref().ok_or_else(whep::off)?;
             whep.answer(request, body, &room?, session).await
@@ -141,7 +141,7 @@ async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<H
         Target::Flv(room) => Err(not_live(request, room?)),
         // Answered before, as the following are.
         Target::Administered(_) | Target::Whep { .. } => Err(ApiError::method_not_allowed(ADMIN_METHODS)),
-        Target::Drain => Err(ApiError::method_not_allowed(DRAIN_METHODS)),
+        Target::Order(_) => Err(ApiError::method_not_allowed(ORDER_METHODS)),
     }
 }
 
@@ -170,14 +170,14 @@ async fn administer(
 }
 
 /// Like [`administer`], for the node itself.
-async fn drain(request: &HttpRequest, site: &Site) -> Result<HttpResponse, ApiError> {
+async fn order_node(request: &HttpRequest, site: &Site, order: NodeOrder) -> Result<HttpResponse, ApiError> {
     if !site.api.gatekeeper().has_administrators() {
         return Err(ApiError::not_found(nothing_at(request.path(), &site.info(request))));
     }
     match *request.method() {
-        Method::OPTIONS => Ok(preflight(DRAIN_METHODS)),
-        Method::POST => admin::drain(request, &site.api).await,
-        _ => Err(ApiError::method_not_allowed(DRAIN_METHODS)),
+        Method::OPTIONS => Ok(preflight(ORDER_METHODS)),
+        Method::POST => admin::order_node(request, &site.api, order).await,
+        _ => Err(ApiError::method_not_allowed(ORDER_METHODS)),
     }
 }
 

@@ -120,7 +120,7 @@ fn run(
     let thread = std::thread::spawn(move || {
         actix_rt::System::new().block_on(async move {
             let registry = RegistryHandle::start(HEARTBEAT, move || store);
-            let place = Place { node_id, in_cluster: true, registry, access: None };
+            let place = Place { node_id, in_cluster: true, incarnation: 1, registry, access: None };
             let server = start(&config, listeners, place).await.expect("the listeners are good");
             started.send(server.handle()).expect("the test waits");
             server.await.expect("the server ends well");

@@ -23,7 +23,12 @@ const LINES_SHOWN: usize = 60;
 
 /// Returns the program under test, with nothing of the tester's environment.
 pub fn program() -> Command {
-    let mut command = Command::new(server_binary());
+    program_at(&server_binary())
+}
+
+/// The same for another path to the program.
+pub fn program_at(path: &Path) -> Command {
+    let mut command = Command::new(path);
     command
         .env_clear()
         .env("RTMP_ADDR", "127.0.0.1:0")

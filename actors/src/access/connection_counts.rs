@@ -45,6 +45,11 @@ impl ConnectionCounts {
         counted
     }
 
+    /// Counts a connection that was counted before an upgrade, whatever the limit is now.
+    pub fn reopen(&mut self, credential: &str) {
+        self.by_credential.entry(credential.to_owned()).or_default().running += 1;
+    }
+
     /// Counts a connection no longer.
     pub fn close(&mut self, credential: &str) {
         if let Entry::Occupied(mut entry) = self.by_credential.entry(credential.to_owned()) {

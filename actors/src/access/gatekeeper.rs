@@ -32,6 +32,7 @@ use super::{
 use crate::{
     clock::{SteadyClock, unix_s},
     metrics::{AccessMetrics, DecisionOutcome},
+    upgrade::states::AccessState,
 };
 
 /// The delay of a refusal to an address that has failed too often.
@@ -127,6 +128,20 @@ impl Gatekeeper {
     /// Decides whether a client may watch.
     pub async fn admit_viewer(&self, request: &AccessRequest<'_>) -> Result<Grant<ToPlay>, Refusal> {
         self.admit(Action::Play, request).await
+    }
+
+    /// Goes on with the access of a connection after an upgrade. `None` if nothing can cut connections any more.
+    pub(crate) fn resume(&self, state: AccessState) -> Option<Session> {
+        Some(self.0.sessions.as_ref()?.resume(state))
+    }
+
+    /// Takes the orders of the last program of this process. Those of another version are left out.
+    pub(crate) fn resume_orders(&self, orders: &[(String, u64)]) {
+        for (text, ends_unix_ms) in orders {
+            if let Some(order) = Order::parse(text) {
+                self.obey(&order, *ends_unix_ms);
+            }
+        }
     }
 
     /// Decides whether a client may have a segment: with the key that playlists name, or as a viewer.
@@ -346,7 +361,7 @@ impl Gatekeeper {
     }
 
     /// The orders in force.
-    pub(super) fn orders(&self) -> Vec<(String, u64)> {
+    pub(crate) fn orders(&self) -> Vec<(String, u64)> {
         let mut orders = self.0.judge.orders();
         orders.sweep(self.0.nodes.unix_ms());
         orders.all()

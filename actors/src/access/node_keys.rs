@@ -60,6 +60,13 @@ impl NodeKeys {
         Ok(Self::new(node, secret))
     }
 
+    /// The secrets as a setting has them, for the next program of this process.
+    pub(crate) fn secret_text(&self) -> Option<String> {
+        let secrets = self.read();
+        let texts = secrets.current.iter().map(|secret| std::str::from_utf8(secret.expose()));
+        Some(texts.collect::<Result<Vec<_>, _>>().ok()?.join(","))
+    }
+
     /// This node's name.
     pub fn node(&self) -> &str {
         &self.node

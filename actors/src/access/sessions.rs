@@ -1,5 +1,7 @@
 //! Connections that were granted access and still run, so that they can be counted, named and cut.
 
+mod upgrade;
+
 use std::{
     collections::HashMap,
     fmt,

@@ -20,7 +20,7 @@ use super::{
     origin::{Origin, PublishedRoom},
     store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
 };
-use crate::clock::unix_ms;
+use crate::{clock::unix_ms, upgrade::states::ClaimState};
 
 /// Claims of one process, gone with it. Cloning gives another handle to the same claims.
 #[derive(Debug, Clone)]
@@ -43,6 +43,21 @@ impl EmbeddedStore {
         let lease = Lease { incarnation: process.incarnation, addresses, standing: NodeStanding::default() };
         table.renew_lease(&process.node, &lease, None, u64::MAX, unix_ms());
         Self { process, table: Rc::new(RefCell::new(table)) }
+    }
+
+    /// The store of a process that is upgraded in place, with its claims.
+    pub fn resumed(node_id: String, first_sequence: u64, claims: &[ClaimState]) -> Self {
+        let store = Self::from_sequence(node_id, first_sequence);
+        for claim in claims {
+            let request = store.try_claim(&claim.room, claim.epoch);
+            store.table.borrow_mut().resume(
+                &request,
+                &claim.numbers.in_use(),
+                claim.since_unix_ms,
+                unix_ms(),
+            );
+        }
+        store
     }
 
     fn take(&self, room: &RoomName) -> Result<Granted, ClaimError> {

@@ -1,6 +1,8 @@
 //! Feeds a stream from the node that publishes its room, and follows the room to wherever it is published next.
 
 mod connection;
+mod park_pull;
+mod upgrade;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -9,9 +11,13 @@ use actix::{
 };
 use log::{debug, error, info};
 use synctv_media::stream::{publication_resume::PublicationResume, room::RoomName};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep, timeout},
+};
 
 use self::connection::{OriginConnection, PullError, Request};
+use self::park_pull::ParkPull;
 use crate::{
     cluster::{
         origin::{Origin, Trace},
@@ -56,6 +62,8 @@ pub(crate) struct PullerActor;
 pub(crate) struct PullerHandle {
     id: PullerId,
     address: Addr<PullerActor>,
+    /// Takes the wish to stop for an upgrade, once.
+    parking: Option<oneshot::Sender<ParkPull>>,
 }
 
 #[derive(Message)]
@@ -73,7 +81,8 @@ pub(crate) struct Pull {
 }
 
 /// A publication on another node, and how far it was taken.
-struct Followed {
+#[derive(Debug)]
+pub(crate) struct Followed {
     origin: Origin,
     resume: PublicationResume,
 }
@@ -81,13 +90,19 @@ struct Followed {
 impl PullerHandle {
     /// Starts a puller on the current thread. `located` is where the room was found, if it was.
     pub(crate) fn start(pull: Pull, located: Option<Origin>) -> Self {
+        Self::follow(pull, located.map(Followed::new))
+    }
+
+    /// Starts a puller that goes on with a publication, if there is one.
+    fn follow(pull: Pull, followed: Option<Followed>) -> Self {
         let id = pull.id;
+        let (parking, asked) = oneshot::channel();
         let address = PullerActor::create(move |ctx| {
-            let run = async move { pull.run(located).await };
-            ctx.spawn(run.into_actor(&PullerActor).map(|_, _, ctx| ctx.stop()));
+            let run = pull.run_until_parked(followed, asked);
+            ctx.spawn(run.into_actor(&PullerActor).map(|(), _, ctx| ctx.stop()));
             PullerActor
         });
-        Self { id, address }
+        Self { id, address, parking: Some(parking) }
     }
 
     pub(crate) fn id(&self) -> PullerId {
@@ -126,14 +141,13 @@ impl Pull {
     }
 
     /// Feeds the stream until it has no use for that any more.
-    async fn run(self, located: Option<Origin>) -> Result<Infallible, Dismissed> {
-        let mut followed = located.map(Followed::new);
+    async fn run(&self, followed: &mut Option<Followed>) -> Result<Infallible, Dismissed> {
         let mut is_located = followed.is_some();
         let mut attempt = 0;
         loop {
-            let is_expected = !is_located && self.look(&mut followed).await?;
+            let is_expected = !is_located && self.look(followed).await?;
             is_located = false;
-            if let Some(followed) = &mut followed
+            if let Some(followed) = followed
                 && self.follow(followed, attempt).await?
             {
                 attempt = 0;

@@ -25,8 +25,8 @@ pub use self::messages::{
 use self::{
     actor::RegistryActor,
     messages::{
-        AnnounceDrain, AskReadiness, ClaimRoom, Leave, ListNodes, ListRooms, Locate, OfferRoom, Ping,
-        ReleaseRoom, TraceRoom,
+        AdoptRoom, AnnounceDrain, AskReadiness, ClaimRoom, Leave, ListNodes, ListRooms, Locate, OfferRoom,
+        ParkClaims, Ping, ReleaseParked, ReleaseRoom, TraceRoom,
     },
     metered_store::MeteredStore,
 };
@@ -36,6 +36,7 @@ use crate::{
         store::{Claim, ClaimError, Store, StoreError},
     },
     metrics::RegistryMetrics,
+    upgrade::states::ClaimState,
 };
 
 /// Time for the registry to name another node. A drain does not wait longer for an address that is a convenience.
@@ -54,17 +55,53 @@ impl RegistryHandle {
         Self::start_on(&Arbiter::new().handle(), heartbeat, store)
     }
 
+    /// Like [`start`](Self::start), of a node that is upgraded in place: `parked` are the claims that go on.
+    pub fn resume<S: Store>(
+        heartbeat: Duration,
+        parked: Vec<ClaimState>,
+        store: impl FnOnce() -> S + Send + 'static,
+    ) -> Self {
+        Self::resume_on(&Arbiter::new().handle(), heartbeat, parked, store)
+    }
+
     pub(crate) fn start_on<S: Store>(
         arbiter: &ArbiterHandle,
         heartbeat: Duration,
         store: impl FnOnce() -> S + Send + 'static,
     ) -> Self {
+        Self::resume_on(arbiter, heartbeat, Vec::new(), store)
+    }
+
+    pub(crate) fn resume_on<S: Store>(
+        arbiter: &ArbiterHandle,
+        heartbeat: Duration,
+        parked: Vec<ClaimState>,
+        store: impl FnOnce() -> S + Send + 'static,
+    ) -> Self {
         let metrics = RegistryMetrics::default();
         let of_actor = metrics.clone();
         let address = Supervisor::start_in_arbiter(arbiter, move |_| {
-            RegistryActor::new(MeteredStore::new(store(), of_actor.clone()), heartbeat, of_actor.clone())
+            let store = MeteredStore::new(store(), of_actor.clone());
+            let mut registry = RegistryActor::new(store, heartbeat, of_actor.clone());
+            registry.take_over(parked);
+            registry
         });
         Self { address, metrics }
+    }
+
+    /// Keeps the claims of all streams, which end without giving them back, and returns them.
+    pub(crate) async fn park(&self) -> Result<Vec<ClaimState>, StoreError> {
+        self.address.send(ParkClaims).await.map_err(|gone| StoreError(gone.to_string()))
+    }
+
+    /// Gives a claim that was parked to the stream that goes on with it. `None` if it was lost.
+    pub(crate) async fn adopt(&self, claim: Claim, owner: Recipient<ClaimLost>) -> Option<Claimed> {
+        self.address.send(AdoptRoom { claim, owner }).await.ok().flatten()
+    }
+
+    /// Gives back the claims that no stream has asked for after an upgrade.
+    pub(crate) fn release_parked(&self) {
+        self.address.do_send(ReleaseParked);
     }
 
     /// Returns the metrics of the registry.

@@ -8,7 +8,7 @@ use synctv_media::cluster::standing::NodeUrl;
 use super::{
     StreamDirectory,
     errors::DirectoryEnded,
-    messages::{AllStreams, Close},
+    messages::{AllStreams, Close, Notice},
 };
 use crate::{events::LeaveWindow, stream::StreamHandle};
 
@@ -16,18 +16,23 @@ impl StreamDirectory {
     /// Says that the node is about to drain: health checks fail, and HTTP connections are closed after each answer.
     /// Newcomers are let in until [`close`](Self::close).
     pub fn announce_drain(&self) {
-        self.is_draining.send_replace(true);
+        self.notice.send_replace(Notice::Drain);
     }
 
     /// Returns whether the node drains, or is about to.
     pub fn is_draining(&self) -> bool {
-        *self.is_draining.borrow()
+        *self.notice.borrow() == Notice::Drain
     }
 
-    /// Waits until the node drains, or is about to.
-    pub async fn wait_for_drain(&self) {
+    /// Returns whether HTTP connections are to be closed behind their next answer.
+    pub fn is_closing_connections(&self) -> bool {
+        *self.notice.borrow() != Notice::None
+    }
+
+    /// Waits until HTTP connections that wait for a request are to be closed.
+    pub async fn wait_for_closing(&self) {
         // It fails without a sender, and this is one.
-        let _ = self.is_draining.subscribe().wait_for(|is_draining| *is_draining).await;
+        let _ = self.notice.subscribe().wait_for(|notice| *notice != Notice::None).await;
     }
 
     /// Refuses everyone from now on.
@@ -62,7 +67,7 @@ impl StreamDirectory {
     }
 
     /// All streams, also those that have had no media yet.
-    async fn all_streams(&self) -> Result<Vec<StreamHandle>, DirectoryEnded> {
+    pub(super) async fn all_streams(&self) -> Result<Vec<StreamHandle>, DirectoryEnded> {
         self.address.send(AllStreams).await.map_err(|_| DirectoryEnded)
     }
 }

@@ -8,7 +8,20 @@ use crate::{
     cluster::origin::Origin,
     stream::{PublishError, StreamHandle},
     thread::ActorThread,
+    upgrade::{error::RestoreError, lot::Parked, states::ParkedStreamState},
 };
+
+/// An announcement of what is about to happen to the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Notice {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is upgraded in place: connections that cannot be handed over are closed behind the answer that they get.
+    Upgrade,
+    /// It drains.
+    Drain,
+}
 
 /// The node's readiness for new publishers and viewers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,3 +73,12 @@ pub(super) struct FindPublished(pub RoomName);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Close;
+
+/// A stream of before an upgrade goes on, on `thread`.
+#[derive(Message)]
+#[rtype(result = "Result<StreamHandle, RestoreError>")]
+pub(super) struct RestoreStream {
+    pub stream: ParkedStreamState,
+    pub parked: Parked,
+    pub thread: ActorThread,
+}

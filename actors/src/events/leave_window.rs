@@ -23,6 +23,8 @@ pub struct LeaveWindow {
     pub notice: Duration,
     /// The address of the node for RTMP players that take reconnect requests; without one, their own leads there.
     pub next_node: Option<NodeUrl>,
+    /// Only those leave whose connections cannot be handed to another program: encrypted ones.
+    pub only_encrypted: bool,
 }
 
 impl LeaveWindow {
@@ -50,6 +52,7 @@ mod tests {
             length: Duration::from_secs(14),
             notice: Duration::ZERO,
             next_node: None,
+            only_encrypted: false,
         };
         for (first, viewers) in [(0, 2_000), (12_345, 2_000), (7, 100)] {
             let mut moments: Vec<_> = (first..first + viewers).map(|index| window.moment(index)).collect();

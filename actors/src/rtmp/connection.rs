@@ -5,6 +5,7 @@ mod limits;
 mod play;
 mod publish;
 mod role;
+mod upgrade;
 
 use std::{
     future::Future,
@@ -24,8 +25,10 @@ use synctv_media::{
 };
 use tokio::time::Instant;
 
+pub(crate) use self::upgrade::PublisherRestorer;
 use self::{applicant::Applicant, role::Role};
 use super::{
+    connections::Parking,
     conversation::Conversation,
     read_coalescing::{ReadCoalescing, Readiness},
     read_loop::{self, ReadFlow, ReadLoop, ReadSide},
@@ -50,6 +53,8 @@ struct Connection {
     /// An event that waits for the frames before it to be taken.
     next_event: Option<Event>,
     role: Role,
+    /// The node is upgraded, and waits for the connection to stop.
+    parking: Option<Parking>,
 }
 
 /// The future of a connection whose play has ended.
@@ -94,6 +99,7 @@ impl RtmpConnectionActor {
             read_coalescing: ReadCoalescing::Each,
             next_event: None,
             role,
+            parking: None,
         };
         Self { connection: Some(connection) }.start();
     }
@@ -138,6 +144,7 @@ impl Connection {
     fn go_on(&mut self, ctx: &mut ConnectionContext) {
         self.read_flow.resume();
         self.proceed(ctx);
+        self.park_if_asked(ctx);
     }
 
     /// Lets events take effect, up to one that has to be waited for.

@@ -1,5 +1,7 @@
 //! The protocol's side of a connection, which stays the same whichever actor owns the socket.
 
+mod upgrade;
+
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use log::warn;

@@ -1,6 +1,6 @@
 //! An RTMP player, whose socket the viewers of a room have.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use log::debug;
 use synctv_media::{cluster::standing::NodeUrl, rtmp::session::Event};
@@ -9,8 +9,15 @@ use super::{
     connection::{AfterPlay, RtmpConnectionActor},
     conversation::Conversation,
     read_coalescing::Readiness,
+    settings::RtmpServices,
 };
 use crate::{
+    connection_limit::ConnectionLimit,
+    upgrade::{
+        error::RestoreError,
+        lot::{Parked, ParkingLot},
+        states::ConversationState,
+    },
     viewer_session::LeaveReason,
     viewer_socket::ViewerSocket,
     viewers::{Player, PlayerWish},
@@ -18,8 +25,20 @@ use crate::{
 
 /// The protocol's side of a player.
 #[derive(Debug)]
-pub(super) struct RtmpPlayer {
-    pub conversation: Conversation,
+pub(crate) struct RtmpPlayer {
+    pub(super) conversation: Conversation,
+}
+
+impl RtmpPlayer {
+    /// Goes on with a player of before an upgrade.
+    pub(crate) fn restore(
+        state: ConversationState,
+        parked: &Parked,
+        permits: &ConnectionLimit,
+        services: Arc<RtmpServices>,
+    ) -> Result<Self, RestoreError> {
+        Ok(Self { conversation: Conversation::restore(state, parked, permits, services)? })
+    }
 }
 
 impl Player for RtmpPlayer {
@@ -49,6 +68,10 @@ impl Player for RtmpPlayer {
         let takes_requests = self.conversation.request_reconnect(socket.wire(), to);
         // An error shows at the next write.
         takes_requests && self.conversation.send_replies(socket).is_ok()
+    }
+
+    fn park(self: Box<Self>, lot: &ParkingLot) -> ConversationState {
+        self.conversation.park(lot)
     }
 
     fn release(self: Box<Self>, mut socket: ViewerSocket, reason: &LeaveReason) {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use synctv_media::rtmp::session::SessionConfig;
 
-use super::admission::Admission;
+use super::{admission::Admission, connections::RtmpConnections};
 use crate::{access::Gatekeeper, directory::StreamDirectory, viewers::ViewerPool, wire::Wire};
 
 /// Settings that all RTMP connections share.
@@ -31,6 +31,8 @@ pub struct RtmpServices {
     pub gatekeeper: Gatekeeper,
     /// Serves players.
     pub viewer_pool: ViewerPool,
+    /// The publishers among them.
+    pub connections: RtmpConnections,
     /// Their settings.
     pub settings: Arc<RtmpSettings>,
 }

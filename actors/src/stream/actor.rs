@@ -5,6 +5,7 @@ mod edge;
 mod flush;
 mod moving;
 mod notes;
+mod upgrade;
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,13 +29,17 @@ use super::{
     ingest::{Admission, Ingest},
     messages::{Attach, Detach, GetStats, Join, Leave, Media, Publication, PublishError, Rejoin},
     meters::{IngestTally, StreamMeters},
+    resumable::Resumable,
     stats::{StatsMeter, StreamStats},
     subscribers::Subscribers,
     succession::Succession,
 };
 use crate::{
     clock::SteadyClock,
-    cluster::registry::{ClaimLost, Claimed, RegistryHandle, numbers::NumberReserve},
+    cluster::{
+        puller::Followed,
+        registry::{ClaimLost, Claimed, RegistryHandle, numbers::NumberReserve},
+    },
     events::{
         Arrival, EndReason, Evicted, PublisherEvent, PublisherId, PublisherProfile, Source, StreamEnded,
         StreamEvent, StreamId, StreamSettings, StreamState, SubscriberRole,
@@ -78,6 +83,12 @@ pub struct StreamActor {
     /// When the newest frame was read.
     received: Instant,
     absence: Absence,
+    /// The node is upgraded: all that the stream had is with the next program.
+    is_parked: bool,
+    /// The publisher of before an upgrade, until its connection is there again.
+    resumable: Option<Box<Resumable>>,
+    /// The publication on another node that was pulled before an upgrade, until the viewers are there again.
+    resumable_pull: Option<Followed>,
 }
 
 impl StreamActor {
@@ -116,6 +127,9 @@ impl StreamActor {
             tally: IngestTally::default(),
             received: Instant::now(),
             absence: Absence::default(),
+            is_parked: false,
+            resumable: None,
+            resumable_pull: None,
             settings,
         }
     }
@@ -307,11 +321,15 @@ impl Actor for StreamActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.start_timers(ctx);
         self.end_when_due(ctx);
     }
 
     /// Runs after a panic as well: neither the room nor its viewers wait for a stream that has ended.
     fn stopped(&mut self, _: &mut Self::Context) {
+        if self.is_parked {
+            return;
+        }
         let vacant = Ingest::vacant(Duration::ZERO);
         if let Ingest::Published { claim, events, .. } = std::mem::replace(&mut self.ingest, vacant) {
             events.do_send(PublisherEvent::Evicted(Evicted::StreamGone));
@@ -331,6 +349,7 @@ impl Handler<Attach> for StreamActor {
 
     fn handle(&mut self, attach: Attach, ctx: &mut Self::Context) -> Self::Result {
         match (&self.ingest, self.admission) {
+            _ if self.is_parked => Box::pin(fut::ready(Err(PublishError::Ended))),
             (_, Admission::Asked { .. }) | (Ingest::Published { .. }, _) => {
                 Box::pin(fut::ready(Err(PublishError::Busy)))
             }

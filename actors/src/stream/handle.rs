@@ -10,7 +10,8 @@ use super::{
     actor::StreamActor,
     ingest::ORIGIN_WAIT,
     messages::{
-        Attach, Follow, GetStats, Join, Leave, MovePublisher, MoveViewers, Publication, PublishError, Rejoin,
+        Attach, EndRestoring, Follow, GetStats, Join, Leave, MovePublisher, MoveViewers, ParkStream,
+        Publication, PublishError, Rejoin, ResumePublisher,
     },
     meters::StreamMeters,
     stats::{CountedViewer, StreamStats, ViewerCount},
@@ -18,10 +19,15 @@ use super::{
 use crate::{
     cluster::{origin::Origin, registry::RegistryHandle},
     events::{
-        LeaveWindow, PublisherEvent, PublisherProfile, Source, StreamEnded, StreamEvent, StreamId,
-        StreamSettings, StreamState, SubscriberId, SubscriberRole, ViewerId,
+        LeaveWindow, PublisherEvent, PublisherId, PublisherProfile, Source, StreamEnded, StreamEvent,
+        StreamId, StreamSettings, StreamState, SubscriberId, SubscriberRole, ViewerId,
     },
     thread::ActorThread,
+    upgrade::{
+        error::RestoreError,
+        lot::{Parked, ParkingLot},
+        states::ParkedStreamState,
+    },
 };
 
 /// Talks to a `StreamActor`.
@@ -64,6 +70,44 @@ impl StreamHandle {
         });
         let thread = thread.clone();
         Self { id, room, thread, address, state, viewers: ViewerCount::default(), meters }
+    }
+
+    /// Goes on with a stream that another program parked, on `thread`.
+    pub(crate) fn restore(
+        thread: &ActorThread,
+        settings: Arc<StreamSettings>,
+        registry: RegistryHandle,
+        directory: Recipient<StreamEnded>,
+        meters: StreamMeters,
+        parked: (ParkedStreamState, &Parked),
+    ) -> Result<Self, RestoreError> {
+        let id = StreamId::unique();
+        let room = parked.0.room.clone();
+        let (stage_of, state) = watch::channel(StreamState::Starting);
+        let actor =
+            StreamActor::restore(id, settings, registry, directory, stage_of, meters.clone(), parked)?;
+        let address = StreamActor::start_in_arbiter(thread.arbiter(), move |_| actor);
+        let thread = thread.clone();
+        Ok(Self { id, room, thread, address, state, viewers: ViewerCount::default(), meters })
+    }
+
+    /// Stops the stream where it is, for an upgrade. `None` if it has ended.
+    pub(crate) async fn park(&self, lot: &ParkingLot) -> Option<ParkedStreamState> {
+        self.address.send(ParkStream(lot.clone())).await.ok().flatten()
+    }
+
+    /// Makes the caller the stream's publisher of before an upgrade. `None` if the room was lost.
+    pub(crate) async fn resume_publisher(
+        &self,
+        publisher: PublisherId,
+        events: Recipient<PublisherEvent>,
+    ) -> Option<Publication> {
+        self.address.send(ResumePublisher { publisher, events }).await.ok().flatten()
+    }
+
+    /// All viewers of before an upgrade are there, and the publisher if it will ever be.
+    pub(crate) fn end_restoring(&self) {
+        self.address.do_send(EndRestoring);
     }
 
     /// The stream's id.

@@ -15,6 +15,7 @@ use crate::{
         SubscriberRole, ViewerId,
     },
     metrics::PublishOutcome,
+    upgrade::{lot::ParkingLot, states::ParkedStreamState},
 };
 
 #[derive(Message)]
@@ -73,6 +74,26 @@ pub(crate) struct Rejoin {
     pub role: SubscriberRole,
     pub recipient: Recipient<StreamEvent>,
 }
+
+/// The node is upgraded in place: the stream stops where it is, and keeps its claim. To be sent when its publisher has
+/// parked, and before its viewers do.
+#[derive(Message)]
+#[rtype(result = "Option<ParkedStreamState>")]
+pub(crate) struct ParkStream(pub ParkingLot);
+
+/// The publisher of before the upgrade goes on, if it still has the room.
+#[derive(Message)]
+#[rtype(result = "Option<Publication>")]
+pub(crate) struct ResumePublisher {
+    pub publisher: PublisherId,
+    pub events: Recipient<PublisherEvent>,
+}
+
+/// All viewers of before the upgrade are there, and the publisher if it will ever be: media that comes from here on reaches
+/// them.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct EndRestoring;
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -150,14 +171,21 @@ pub enum Refused {
 #[derive(Debug)]
 pub struct Publication {
     media: Recipient<Media>,
-    detach: Recipient<Detach>,
+    /// None once the right was parked.
+    detach: Option<Recipient<Detach>>,
     publisher: PublisherId,
 }
 
 impl Publication {
     /// Makes the right of `publisher` to feed the stream at `media` and `detach`.
     pub(crate) fn new(media: Recipient<Media>, detach: Recipient<Detach>, publisher: PublisherId) -> Self {
-        Self { media, detach, publisher }
+        Self { media, detach: Some(detach), publisher }
+    }
+
+    /// Keeps the publisher's place for the next program of this process, in which it goes on under the same number.
+    pub(crate) fn park(mut self) -> PublisherId {
+        self.detach = None;
+        self.publisher
     }
 
     /// Feeds the stream with frames that were read at `received`, if it follows.
@@ -188,6 +216,8 @@ impl Publication {
 
 impl Drop for Publication {
     fn drop(&mut self) {
-        self.detach.do_send(Detach(self.publisher));
+        if let Some(detach) = &self.detach {
+            detach.do_send(Detach(self.publisher));
+        }
     }
 }

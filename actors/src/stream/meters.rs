@@ -1,5 +1,7 @@
 //! The counts of one stream, which go into those of its node as well.
 
+mod upgrade;
+
 use std::{
     mem,
     sync::{

@@ -1,5 +1,7 @@
 //! Statistics of a stream, for the API.
 
+mod upgrade;
+
 use std::{
     net::SocketAddr,
     sync::{

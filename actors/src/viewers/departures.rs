@@ -68,7 +68,13 @@ mod tests {
     #[test]
     fn each_viewer_leaves_once_and_is_given_notice_before_if_it_wants_it() {
         let (begins, notice) = (Instant::now() + Duration::from_secs(60), Duration::from_secs(3));
-        let window = LeaveWindow { begins, length: Duration::from_secs(10), notice, next_node: None };
+        let window = LeaveWindow {
+            begins,
+            length: Duration::from_secs(10),
+            notice,
+            next_node: None,
+            only_encrypted: false,
+        };
         let viewers = (0..100).map(|id| (ViewerId(id), id % 2 == 0));
         let mut departures = Departures::new(viewers, &window);
         assert_eq!(departures.next_due(begins - notice - Duration::from_millis(1)), None);
@@ -91,7 +97,8 @@ mod tests {
     fn a_viewer_that_may_stay_longer_leaves_in_its_turn() {
         let begins = Instant::now();
         let length = Duration::from_secs(10);
-        let window = LeaveWindow { begins, length, notice: Duration::ZERO, next_node: None };
+        let window =
+            LeaveWindow { begins, length, notice: Duration::ZERO, next_node: None, only_encrypted: false };
         let mut departures = Departures::new((0..10).map(|id| (ViewerId(id), false)), &window);
         let first = departures.next_due(departures.next_moment().unwrap()).unwrap();
         let again_at = first.at + Duration::from_secs(5);

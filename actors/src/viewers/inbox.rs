@@ -1,6 +1,8 @@
 //! The receiving side of a viewer's connection: nothing is expected over HTTP, pings and a close over a WebSocket, commands
 //! over RTMP.
 
+mod upgrade;
+
 use std::{io, time::Instant};
 
 use synctv_media::{

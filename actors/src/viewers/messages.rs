@@ -9,8 +9,14 @@ use tokio::time::Instant;
 
 use super::{inbox::Inbox, kind::ViewerKind, player::Player};
 use crate::{
-    access::Session as AccessSession, connection_limit::ConnectionPermit, events::ViewerId,
-    metrics::ViewerProtocol, stream::CountedViewer, viewer_socket::ViewerSocket, wire::Wire,
+    access::Session as AccessSession,
+    connection_limit::ConnectionPermit,
+    events::ViewerId,
+    metrics::ViewerProtocol,
+    stream::CountedViewer,
+    upgrade::{lot::ParkingLot, states::ShareState},
+    viewer_socket::ViewerSocket,
+    wire::Wire,
 };
 
 /// A viewer who asked for a stream over HTTP, with the request already read off the socket.
@@ -115,6 +121,13 @@ pub(super) struct Admit {
     pub guard: ViewerGuard,
     /// Another thread accepted it.
     pub is_from_elsewhere: bool,
+}
+
+/// The node is upgraded in place: the viewers stop where they are.
+#[derive(Message)]
+#[rtype(result = "ShareState")]
+pub(super) struct Park {
+    pub lot: ParkingLot,
 }
 
 /// A socket that took no more may take more now.

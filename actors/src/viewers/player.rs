@@ -4,7 +4,11 @@ use std::{fmt, time::Instant};
 
 use synctv_media::cluster::standing::NodeUrl;
 
-use crate::{viewer_session::LeaveReason, viewer_socket::ViewerSocket};
+use crate::{
+    upgrade::{lot::ParkingLot, states::ConversationState},
+    viewer_session::LeaveReason,
+    viewer_socket::ViewerSocket,
+};
 
 /// The protocol's side of a player. The socket is with the room's viewers for as long as the play lasts: media is written to
 /// it without a message to each player.
@@ -17,6 +21,9 @@ pub(crate) trait Player: fmt::Debug + Send {
 
     /// Asks the player to play on another connection, to that node if one is given. Returns whether it takes such requests.
     fn request_reconnect(&mut self, socket: &mut ViewerSocket, to: Option<&NodeUrl>, now: Instant) -> bool;
+
+    /// The protocol's side of it, for the next program of this process.
+    fn park(self: Box<Self>, lot: &ParkingLot) -> ConversationState;
 
     /// Gives the connection back, with what waits for the socket. The play has ended for `reason`.
     fn release(self: Box<Self>, socket: ViewerSocket, reason: &LeaveReason);

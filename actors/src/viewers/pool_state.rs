@@ -12,7 +12,7 @@ use std::{
 use actix::Recipient;
 
 use super::{
-    messages::Admit,
+    messages::{Admit, Park},
     placement::{Load, place},
 };
 use crate::{
@@ -46,6 +46,7 @@ pub(super) struct ThreadShare {
     pub id: ShareId,
     pub viewers: ViewerCount,
     pub address: Recipient<Admit>,
+    pub parking: Recipient<Park>,
 }
 
 /// The identity of a share: successive shares of a stream on one thread have different ones.
@@ -101,19 +102,27 @@ impl PoolState {
 
     /// Returns the worker for the stream's next viewer: the current thread, `here`, unless another one is known.
     pub fn worker_for(&self, stream: &StreamHandle, here: &ActorThread) -> Arc<Worker> {
-        let loads: Vec<Load> = self.workers.iter().map(|worker| self.load(worker, stream)).collect();
-        let chosen = place(&loads).and_then(|at| self.workers.get(at));
-        chosen.cloned().unwrap_or_else(|| Worker::new(here.clone(), 0))
+        self.worker_with(stream, here, |worker| {
+            let share = self.shares.get(&(stream.id(), worker.thread.id()));
+            share.map_or(0, |share| share.viewers.get())
+        })
     }
 
-    fn load(&self, worker: &Worker, stream: &StreamHandle) -> Load {
-        let thread = worker.thread.id();
-        let share = self.shares.get(&(stream.id(), thread));
-        Load {
-            of_room: share.map_or(0, |share| share.viewers.get()),
+    /// The same, with `of_room` viewers of the stream on each thread.
+    pub fn worker_with(
+        &self,
+        stream: &StreamHandle,
+        here: &ActorThread,
+        of_room: impl Fn(&Worker) -> u64,
+    ) -> Arc<Worker> {
+        let load = |worker: &Arc<Worker>| Load {
+            of_room: of_room(worker),
             total: worker.viewers.get(),
-            has_stream: stream.thread().id() == thread,
-        }
+            has_stream: stream.thread().id() == worker.thread.id(),
+        };
+        let loads: Vec<Load> = self.workers.iter().map(load).collect();
+        let chosen = place(&loads).and_then(|at| self.workers.get(at));
+        chosen.cloned().unwrap_or_else(|| Worker::new(here.clone(), 0))
     }
 }
 

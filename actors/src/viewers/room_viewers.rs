@@ -1,5 +1,8 @@
 //! The viewers of one room on one worker thread: one actor writes to all their sockets.
 
+mod upgrade;
+
+pub(super) use self::upgrade::{ParkedViewers, PlayerMaker};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -113,7 +116,8 @@ impl RoomViewersActor {
 
     /// Lets the viewers go within the window. Other nodes stay for as long as the room is published here.
     fn leave_within(&mut self, window: LeaveWindow, ctx: &mut Context<Self>) {
-        let leaving = self.viewers.iter().filter(|viewer| !viewer.is_node());
+        let is_meant = |viewer: &&Viewer| !window.only_encrypted || viewer.socket.is_tls();
+        let leaving = self.viewers.iter().filter(|viewer| !viewer.is_node()).filter(is_meant);
         let wants_notice = |viewer: &Viewer| (viewer.id, viewer.details.wants_notice);
         self.departures = Departures::new(leaving.map(wants_notice), &window);
         self.next_node = window.next_node;
@@ -242,6 +246,9 @@ impl Actor for RoomViewersActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         Subscription::prepare(ctx);
         ctx.run_interval(STALL_CHECK_INTERVAL, Self::check);
+        if !self.viewers.is_empty() {
+            self.resume_restored(ctx);
+        }
     }
 }
 

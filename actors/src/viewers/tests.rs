@@ -27,6 +27,7 @@ use crate::{
     events::Relocation,
     stream::{Publication, StreamHandle},
     testing::{PATIENCE, ProbeHandle, node, opening, poll_until, room, settings, to_play, to_publish},
+    upgrade::{lot::ParkingLot, states::ConversationState},
     viewer_session::LeaveReason,
     viewer_socket::ViewerSocket,
 };
@@ -234,6 +235,10 @@ struct ScriptedPlayer {
 }
 
 impl Player for ScriptedPlayer {
+    fn park(self: Box<Self>, _: &ParkingLot) -> ConversationState {
+        unreachable!("it plays in no upgrade")
+    }
+
     fn receive(&mut self, socket: &mut ViewerSocket, _: Instant) -> Result<(), LeaveReason> {
         socket.read_announced().try_read(&mut [0; 64])?;
         self.wishes.append(&mut self.script);

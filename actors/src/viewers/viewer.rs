@@ -1,5 +1,7 @@
 //! One viewer among those that a thread serves of a room.
 
+mod upgrade;
+
 use std::{
     io,
     time::{Duration, Instant},
@@ -24,6 +26,8 @@ use crate::{
 
 /// Time for a player that was asked to reconnect to play on its new connection.
 const RECONNECT_WAIT: Duration = Duration::from_secs(3);
+
+pub(super) use self::upgrade::ViewerRights;
 
 #[derive(Debug)]
 pub(super) struct Viewer {

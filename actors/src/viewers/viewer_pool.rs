@@ -1,13 +1,13 @@
 //! All HTTP-FLV viewers and RTMP players of this node, and which worker thread serves them.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use actix::Actor;
 use synctv_media::stream::viewer_queue::LagLimits;
 
 use super::{
     messages::{Admit, NewPlayer, NewViewer, Newcomer, ViewerGuard},
-    pool_state::{PoolKey, ShareId, SharedPool, ThreadShare, Worker},
+    pool_state::{PoolKey, PoolState, ShareId, SharedPool, ThreadShare, Worker},
     room_viewers::RoomViewersActor,
 };
 use crate::{
@@ -61,6 +61,21 @@ impl ViewerPool {
         viewers.do_send(admit);
     }
 
+    /// The limits of viewers that are too slow.
+    pub(super) fn limits(&self) -> Arc<LagLimits> {
+        self.limits.clone()
+    }
+
+    /// The state that all entries share.
+    pub(super) fn shared(&self) -> SharedPool {
+        self.state.clone()
+    }
+
+    /// The same, locked.
+    pub(super) fn lock(&self) -> MutexGuard<'_, PoolState> {
+        self.state.lock()
+    }
+
     /// Starts the actor of a share. It lives until the last viewer leaves.
     fn start_share(&self, stream: &StreamHandle, worker: &Worker) -> ThreadShare {
         let id = ShareId::unique();
@@ -71,7 +86,12 @@ impl ViewerPool {
             let key = PoolKey { pool: pool.state, stream: stream.id(), thread, id };
             RoomViewersActor::new(stream, key, limits)
         });
-        ThreadShare { id, viewers: ViewerCount::default(), address: address.recipient() }
+        ThreadShare {
+            id,
+            viewers: ViewerCount::default(),
+            address: address.clone().recipient(),
+            parking: address.recipient(),
+        }
     }
 }
 

@@ -220,6 +220,13 @@ impl ClaimTable {
         answer
     }
 
+    /// Puts in a claim that another table of this process granted at `since_ms`, and the numbers that are used under it.
+    pub fn resume(&mut self, request: &ClaimRequest, used: &NumberUse, since_ms: u64, now_ms: u64) {
+        self.last_epoch = self.last_epoch.max(request.epoch);
+        self.put(request, since_ms);
+        self.reserve(request, used, now_ms);
+    }
+
     /// Reserves the HLS numbers that are used under the claim that `bid` won, which may have ended. Says whether they may
     /// be used.
     pub fn reserve(&mut self, request: &ClaimRequest, used: &NumberUse, now_ms: u64) -> bool {

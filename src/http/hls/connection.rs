@@ -8,7 +8,7 @@ use std::{future::poll_fn, io, task::Poll};
 use actix_web::{HttpResponse, http::StatusCode};
 use bytes::BytesMut;
 use log::debug;
-use synctv_actors::wire::Wire;
+use synctv_actors::{directory::StreamDirectory, wire::Wire};
 use tokio::time::timeout;
 
 use super::{
@@ -42,9 +42,13 @@ impl HlsWorker {
 
     /// Serves a connection to its end.
     pub async fn serve(&self, mut connection: Connection) {
+        let directory = self.site.directory();
+        if directory.is_restoring() {
+            directory.wait_until_restored().await;
+        }
         let (mut read, mut is_first) = (BytesMut::new(), true);
         loop {
-            if read.is_empty() && !is_first && !is_continued(&connection.wire).await {
+            if read.is_empty() && !is_first && !is_continued(&connection.wire, directory).await {
                 return;
             }
             let reading = RequestHead::read(&mut connection.wire, std::mem::take(&mut read));
@@ -74,7 +78,7 @@ impl HlsWorker {
         let response = unless_broken(&connection.wire, Box::pin(answer(&request, &self.site))).await?;
         drop(request);
         // The player's next request goes to another node.
-        framing.is_last |= self.site.is_draining();
+        framing.is_last |= self.site.directory().is_closing_connections();
         let stall_timeout = self.settings.stall_timeout;
         if let Err(error) = response::write(&mut connection.wire, response, framing, stall_timeout).await {
             debug!(peer:% = connection.peer, reason:% = error; "HLS connection ended");
@@ -116,9 +120,13 @@ struct Exchange {
     behind: BytesMut,
 }
 
-/// Waits for a further request. Returns whether there may be one.
-async fn is_continued(wire: &Wire) -> bool {
-    matches!(timeout(IDLE_TIMEOUT, wire.readable()).await, Ok(Ok(())))
+/// Waits for a further request. Returns whether there may be one: not once connections are to be closed.
+async fn is_continued(wire: &Wire, directory: &StreamDirectory) -> bool {
+    tokio::select! {
+        biased;
+        came = timeout(IDLE_TIMEOUT, wire.readable()) => matches!(came, Ok(Ok(()))),
+        () = directory.wait_for_closing() => false,
+    }
 }
 
 /// Returns the answer, unless the connection breaks before. A client that says nothing more may still read: its end is no

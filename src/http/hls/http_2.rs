@@ -85,7 +85,7 @@ impl Exchanges {
                     None => return Ok(()),
                 },
                 Some(_) = self.running.join_next() => {}
-                () = worker.site.wait_for_drain(), if !is_ending => {
+                () = worker.site.wait_for_closing(), if !is_ending => {
                     connection.graceful_shutdown();
                     is_ending = true;
                 }

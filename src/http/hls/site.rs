@@ -61,14 +61,14 @@ impl Site {
         !matches!(target::parse(path, &self.app), Err(TargetError::Unknown))
     }
 
-    /// Returns whether further requests belong on another node.
-    pub fn is_draining(&self) -> bool {
-        self.sources.directory.is_draining()
+    /// The rooms.
+    pub fn directory(&self) -> &StreamDirectory {
+        &self.sources.directory
     }
 
-    /// Waits until they do.
-    pub async fn wait_for_drain(&self) {
-        self.sources.directory.wait_for_drain().await;
+    /// Waits until connections are to be closed.
+    pub async fn wait_for_closing(&self) {
+        self.sources.directory.wait_for_closing().await;
     }
 }
 

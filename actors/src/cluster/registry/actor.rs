@@ -3,6 +3,7 @@
 mod audit;
 mod lease;
 mod questions;
+mod upgrade;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
@@ -56,7 +57,31 @@ pub(super) struct RegistryActor {
 
 struct Held {
     claim: Claim,
-    owner: Recipient<ClaimLost>,
+    owner: Owner,
+}
+
+/// The stream that a claim is for.
+enum Owner {
+    Stream(Recipient<ClaimLost>),
+    /// It is parked for an upgrade, and asks for its claim again.
+    Parked,
+}
+
+impl Owner {
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Stream(stream) => stream.connected(),
+            Self::Parked => true,
+        }
+    }
+
+    fn notify_lost(&self, epoch: u64) {
+        match self {
+            Self::Stream(stream) => stream.do_send(ClaimLost { epoch }),
+            // It finds no claim when it asks.
+            Self::Parked => {}
+        }
+    }
 }
 
 /// Opens when its other half is dropped.
@@ -135,7 +160,7 @@ impl RegistryActor {
         if let Some(held) = self.take_held(claim) {
             self.metrics.claims_lost.inc();
             warn!(room = claim.room.as_str(), epoch = claim.epoch; "the claim on a room was lost");
-            held.owner.do_send(ClaimLost { epoch: claim.epoch });
+            held.owner.notify_lost(claim.epoch);
         }
     }
 
@@ -154,7 +179,7 @@ impl RegistryActor {
 
     /// Releases the claims of owners that have ended and can no longer release them.
     fn release_orphans(&mut self, ctx: &mut Context<Self>) {
-        let orphans = self.claims.values().filter(|held| !held.owner.connected());
+        let orphans = self.claims.values().filter(|held| !held.owner.is_there());
         let orphans: Vec<Claim> = orphans.map(|held| held.claim.clone()).collect();
         for claim in orphans {
             self.release(claim, ctx);
@@ -167,7 +192,7 @@ impl RegistryActor {
         }
         // A stream that panicked gave nothing back.
         let held = self.claims.get(&request.room);
-        if let Some(orphan) = held.filter(|held| !held.owner.connected()).map(|held| held.claim.clone()) {
+        if let Some(orphan) = held.filter(|held| !held.owner.is_there()).map(|held| held.claim.clone()) {
             self.release(orphan, ctx);
         }
         if let Some(gate) = self.busy.get(&request.room) {
@@ -220,7 +245,7 @@ impl RegistryActor {
         // If the lease was gone meanwhile, the claim may have been granted by a table that was emptied since.
         let is_certain = self.lease_generation == returns_before;
         let is_wanted = is_certain && !self.is_leaving && owner.connected();
-        self.claims.insert(claim.room.clone(), Held { claim: claim.clone(), owner });
+        self.claims.insert(claim.room.clone(), Held { claim: claim.clone(), owner: Owner::Stream(owner) });
         self.note_claims();
         let reserve = NumberReserve::new(claim.clone(), numbers, Some(ctx.address().recipient()));
         self.numbers.granted(&reserve, numbers);
@@ -338,7 +363,7 @@ impl Drop for RegistryActor {
         }
         error!(claims = self.claims.len(); "the registry has failed");
         for (_, held) in self.claims.drain() {
-            held.owner.do_send(ClaimLost { epoch: held.claim.epoch });
+            held.owner.notify_lost(held.claim.epoch);
         }
     }
 }

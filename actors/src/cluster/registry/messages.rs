@@ -6,9 +6,12 @@ use actix::{Message, Recipient};
 use synctv_media::{access::PublisherProof, stream::room::RoomName};
 
 use super::numbers::NumberReserve;
-use crate::cluster::{
-    origin::{LiveNode, Origin, PublishedRoom, Trace},
-    store::{Claim, ClaimError, StoreError},
+use crate::{
+    cluster::{
+        origin::{LiveNode, Origin, PublishedRoom, Trace},
+        store::{Claim, ClaimError, StoreError},
+    },
+    upgrade::states::ClaimState,
 };
 
 /// Time that a claim may take before it counts as refused. Publishers wait for it.
@@ -67,6 +70,24 @@ pub(super) struct ClaimRoom {
     pub proof: Option<PublisherProof>,
     pub owner: Recipient<ClaimLost>,
 }
+
+/// The node is upgraded in place: its claims stay, and the streams that hold them end without giving them back.
+#[derive(Message)]
+#[rtype(result = "Vec<ClaimState>")]
+pub(super) struct ParkClaims;
+
+/// A stream goes on after an upgrade, with its claim if that was not lost meanwhile.
+#[derive(Message)]
+#[rtype(result = "Option<Claimed>")]
+pub(super) struct AdoptRoom {
+    pub claim: Claim,
+    pub owner: Recipient<ClaimLost>,
+}
+
+/// The upgrade is over: claims that no stream has asked for are given back.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct ReleaseParked;
 
 #[derive(Message)]
 #[rtype(result = "Result<bool, StoreError>")]

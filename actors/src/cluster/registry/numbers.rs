@@ -1,6 +1,7 @@
 //! HLS numbers on this node: what its claims may use, and what was used.
 
 mod detached;
+mod upgrade;
 
 use std::{
     collections::HashMap,
@@ -45,7 +46,7 @@ pub struct NumberReserve {
 
 /// The state that the registry shares with the users of the numbers.
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     next_sequence: AtomicU64,
     next_discontinuity: AtomicU64,
     /// Sequence numbers below it are reserved.
@@ -69,6 +70,7 @@ pub(super) struct NumberKeeper(HashMap<RoomName, Used>);
 struct Used {
     epoch: u64,
     first_sequence: u64,
+    continues: bool,
     next: HlsNumbers,
     limit: HlsNumbers,
     shared: Arc<Shared>,
@@ -153,6 +155,7 @@ impl NumberKeeper {
         let used = Used {
             epoch: claim.epoch,
             first_sequence: grant.first.sequence,
+            continues: grant.continues,
             next: grant.first,
             limit: grant.limit,
             shared: shared.clone(),

@@ -6,7 +6,7 @@ use actix::AsyncContext;
 use log::{info, warn};
 use synctv_media::{
     rtmp::session::{ReconnectHabit, StreamRequest},
-    stream::frame::Frame,
+    stream::{frame::Frame, room::RoomName},
 };
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     access::Session as AccessSession,
     events::{Evicted, Relocation},
+    rtmp::connections::ConnectionEntry,
     stream::{Publication, PublishError, Refused},
     viewer_session::LeaveReason,
 };
@@ -67,6 +68,7 @@ impl Connection {
             return self.read_flow.resume();
         }
         info!(room = request.room.as_str(), peer:% = self.conversation.peer; "publisher connected");
+        let entry = self.enter(&request.room, ctx);
         let (since, bytes_before) = (Instant::now(), self.conversation.received_bytes);
         self.role = Role::Publishing(Publishing {
             room: request.room,
@@ -75,12 +77,18 @@ impl Connection {
             since,
             bytes_before,
             pinged: false,
+            _entry: entry,
         });
         self.conversation.last_received = since;
         self.confirm(ctx);
         self.conversation.session.accept();
         self.send_replies(ctx);
         self.go_on(ctx);
+    }
+
+    /// Takes a place among the node's publishers.
+    pub(super) fn enter(&self, room: &RoomName, ctx: &ConnectionContext) -> ConnectionEntry {
+        self.conversation.services.connections.enter(room.clone(), ctx.address().recipient())
     }
 
     /// Asks whether the room is still this connection's: the notice of its loss may have come before that of its gain.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     access::{Cut, Session as AccessSession},
+    rtmp::connections::ConnectionEntry,
     stream::Publication,
     viewer_session::LeaveReason,
 };
@@ -56,6 +57,8 @@ pub(super) struct Publishing {
     pub bytes_before: u64,
     /// The publisher was asked whether it is there, and has not answered.
     pub pinged: bool,
+    /// Its place among the node's publishers.
+    pub _entry: ConnectionEntry,
 }
 
 impl Publishing {

@@ -19,7 +19,7 @@ impl StreamActor {
     /// While the stream waits, looks for a node that publishes the room if someone would watch it.
     pub(super) fn seek_if_watched(&mut self, ctx: &mut Context<Self>) {
         let puller = match (&self.ingest, self.subscribers.are_watching()) {
-            _ if self.state() != StreamState::Waiting => return,
+            _ if self.state() != StreamState::Waiting || self.resumable_pull.is_some() => return,
             (Ingest::Vacant { seeker: None, .. }, true) => Some(PullerHandle::start(self.pull(ctx), None)),
             (Ingest::Vacant { seeker: Some(_), .. }, false) => None,
             _ => return,
@@ -35,6 +35,9 @@ impl StreamActor {
 
     /// Updates the pull after a change of subscribers.
     pub(super) fn viewers_changed(&mut self, ctx: &mut Context<Self>) {
+        if self.is_parked {
+            return;
+        }
         let is_watched = self.subscribers.are_watching();
         if is_watched != self.unwatched_since.is_none() {
             self.unwatched_since = (!is_watched).then(Instant::now);
@@ -44,7 +47,7 @@ impl StreamActor {
         self.seek_if_watched(ctx);
     }
 
-    fn pull(&self, ctx: &mut Context<Self>) -> Pull {
+    pub(super) fn pull(&self, ctx: &mut Context<Self>) -> Pull {
         let stream = ctx.address().recipient();
         let (settings, registry) = (self.settings.clone(), self.registry.clone());
         Pull::new(self.room.clone(), settings, registry, stream, self.meters.clone())

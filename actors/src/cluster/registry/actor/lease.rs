@@ -8,7 +8,7 @@ use synctv_media::cluster::{claims::LeaseAnswer, leases::LeaseChange};
 
 use super::{RegistryActor, Renewal};
 use crate::cluster::{
-    registry::{lease_keeper::Next, messages::ClaimLost},
+    registry::lease_keeper::Next,
     store::{Claim, LeaseRenewal, StoreError},
 };
 
@@ -97,11 +97,9 @@ impl RegistryActor {
             LeaseAnswer::Kept | LeaseAnswer::Taken => "",
         };
         error!(claims = self.claims.len(), usurper = usurper; "another process runs under this node's NODE_ID");
-        let owners: Vec<_> =
-            self.claims.values().map(|held| (held.claim.clone(), held.owner.clone())).collect();
-        for (claim, owner) in owners {
-            owner.do_send(ClaimLost { epoch: claim.epoch });
-            let claim: Claim = claim;
+        self.claims.values().for_each(|held| held.owner.notify_lost(held.claim.epoch));
+        let claims: Vec<Claim> = self.claims.values().map(|held| held.claim.clone()).collect();
+        for claim in claims {
             self.release(claim, ctx);
         }
     }

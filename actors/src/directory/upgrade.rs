@@ -1,0 +1,125 @@
+//! The directory of a node that is upgraded in place.
+
+use std::net::SocketAddr;
+
+use actix::{AsyncContext, Context, Handler};
+use futures::future::join_all;
+use synctv_media::access::AddressKey;
+
+use super::{
+    Entry, Purpose, StreamDirectory, StreamDirectoryActor,
+    errors::DirectoryEnded,
+    messages::{Notice, RestoreStream},
+};
+use crate::{
+    events::StreamId,
+    stream::{StreamHandle, StreamMeters},
+    thread::ActorThread,
+    upgrade::{
+        error::RestoreError,
+        lot::{Parked, ParkingLot},
+        states::{FeedState, ParkedStreamState},
+    },
+};
+
+impl StreamDirectory {
+    /// Has HTTP connections closed that wait for a request, and others behind their answer. A drain that was announced
+    /// stays announced.
+    pub fn announce_upgrade(&self) {
+        self.change_notice(Notice::None, Notice::Upgrade);
+    }
+
+    /// Takes [`announce_upgrade`](Self::announce_upgrade) back.
+    pub fn withdraw_upgrade(&self) {
+        self.change_notice(Notice::Upgrade, Notice::None);
+    }
+
+    fn change_notice(&self, from: Notice, to: Notice) {
+        self.notice.send_if_modified(|notice| {
+            let changes = *notice == from;
+            if changes {
+                *notice = to;
+            }
+            changes
+        });
+    }
+
+    /// Lets newcomers wait until [`end_restoring`](Self::end_restoring), because the rooms of before an upgrade are not
+    /// there yet.
+    pub fn begin_restoring(&self) {
+        self.is_restoring.send_replace(true);
+    }
+
+    /// All rooms are there that will be.
+    pub fn end_restoring(&self) {
+        self.is_restoring.send_replace(false);
+    }
+
+    /// Returns whether newcomers are to wait for the rooms of before an upgrade.
+    pub fn is_restoring(&self) -> bool {
+        *self.is_restoring.borrow()
+    }
+
+    /// Waits for the rooms of before an upgrade.
+    pub async fn wait_until_restored(&self) {
+        // It fails without a sender, and this is one.
+        let _ = self.is_restoring.subscribe().wait_for(|is_restoring| !is_restoring).await;
+    }
+
+    /// Stops all streams where they are that viewers may have.
+    pub(crate) async fn park(
+        &self,
+        lot: &ParkingLot,
+    ) -> Result<Vec<(StreamId, ParkedStreamState)>, DirectoryEnded> {
+        let streams = self.all_streams().await?;
+        let parked = streams.iter().filter(|stream| stream.is_watchable());
+        let parked = parked.map(async |stream| Some((stream.id(), lot.wait(stream.park(lot)).await??)));
+        Ok(join_all(parked).await.into_iter().flatten().collect())
+    }
+
+    /// Goes on with a stream of before an upgrade.
+    pub(crate) async fn restore(
+        &self,
+        stream: ParkedStreamState,
+        parked: Parked,
+        thread: ActorThread,
+    ) -> Result<StreamHandle, RestoreError> {
+        let restored = self.address.send(RestoreStream { stream, parked, thread }).await;
+        restored.unwrap_or(Err(RestoreError::ThreadEnded))
+    }
+}
+
+impl Handler<RestoreStream> for StreamDirectoryActor {
+    type Result = Result<StreamHandle, RestoreError>;
+
+    fn handle(
+        &mut self,
+        RestoreStream { stream, parked, thread }: RestoreStream,
+        ctx: &mut Context<Self>,
+    ) -> Self::Result {
+        let room = stream.room.clone();
+        let (is_published, peer) = match &stream.feed {
+            FeedState::Published { peer, .. } => (true, *peer),
+            FeedState::Vacant { .. } | FeedState::Pulled(_) => (false, None),
+        };
+        let restored = StreamHandle::restore(
+            &thread,
+            self.settings.clone(),
+            self.registry.clone(),
+            ctx.address().recipient(),
+            StreamMeters::new(self.metrics.clone()),
+            (stream, &parked),
+        )?;
+        let entry = Entry {
+            stream: restored.clone(),
+            purpose: if is_published { Purpose::Publish } else { Purpose::Pull },
+            is_observed: is_published,
+            publisher: peer.as_ref().map(SocketAddr::ip).map(AddressKey::from),
+        };
+        if let Some(observe) = self.on_published.as_ref().filter(|_| is_published) {
+            observe(&restored);
+        }
+        self.streams.insert(room, entry);
+        Ok(restored)
+    }
+}

@@ -1,0 +1,35 @@
+//! The state of a node: that of its parts.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    lot::DescriptorId,
+    states::{ClaimState, ParkedStreamState, PublisherState, ViewerState},
+};
+use crate::hls::HlsState;
+
+/// A node.
+#[derive(Default, Serialize, Deserialize)]
+pub struct NodeState {
+    /// The secret that its signatures are made with, unless it is set or shared.
+    pub secret: Option<String>,
+    /// Administrators' orders, each with the time of its end in milliseconds since 1970.
+    pub orders: Vec<(String, u64)>,
+    /// The rooms that it has claimed.
+    pub claims: Vec<ClaimState>,
+    /// Its streams, each with its connections.
+    pub rooms: Vec<RoomState>,
+    /// Its HLS sessions, and the lock of the directory that their files are in.
+    pub hls: Option<(HlsState, Option<DescriptorId>)>,
+}
+
+/// A stream and its connections.
+#[derive(Serialize, Deserialize)]
+pub struct RoomState {
+    /// The stream.
+    pub stream: ParkedStreamState,
+    /// Its publisher, if that is one of this node.
+    pub publisher: Option<PublisherState>,
+    /// Its viewers over HTTP-FLV and RTMP.
+    pub viewers: Vec<ViewerState>,
+}

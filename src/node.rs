@@ -1,0 +1,408 @@
+//! A node: the actors behind the ports, and the ports.
+
+use std::{
+    io,
+    net::{TcpListener, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_server::{Server, ServerBuilder};
+use synctv_actors::{
+    access::{Gatekeeper, Orders},
+    connection_limit::ConnectionLimit,
+    directory::StreamDirectory,
+    hls::{HlsSessions, proxy::HlsProxy},
+    rtmp::{RtmpConnections, RtmpServices, RtmpSettings},
+    tls::Handshaker,
+    upgrade::UpgradeParts,
+    viewers::ViewerPool,
+    webrtc::WebRtc,
+};
+
+use crate::{
+    cluster::Place,
+    config::Config,
+    console::Console,
+    drain::{Drain, DrainOrder},
+    http::{
+        self, ConnectionGate, HttpSources,
+        api::Api,
+        health::Health,
+        hls::{HlsRequests, HlsSources, HlsViewers},
+        whep::Whep,
+    },
+    line_limit::LineLimit,
+    listeners::Listeners,
+    metrics::{self, NodeMetrics, NodeSources, WorkerLag},
+    ports::Ports,
+    refusal_log::RefusalLog,
+    rtmp::{self, RtmpPort},
+    run_error::RunError,
+    tls::{self, Handshakers, HlsTlsPort, TlsElsewhere, TlsMeters, TlsOnPlainPort, TlsPort},
+    upgrade::{Taken, UpgradeOrder},
+};
+
+/// Time that requests that are being answered may take when the server stops, in seconds. Live media does not end by
+/// itself and is not waited for.
+const SHUTDOWN_TIMEOUT_S: u64 = 3;
+
+/// Time limit to open the segments' directory, and to clear it of files that a dead process left there.
+const STORAGE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Orders that the API gives to the process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NodeOrders {
+    /// To stop.
+    pub drain: DrainOrder,
+    /// To upgrade, if it can.
+    pub upgrade: Option<UpgradeOrder>,
+}
+
+/// The actors behind the ports.
+pub(crate) struct Node {
+    pub place: Place,
+    pub orders: Orders,
+    pub directory: StreamDirectory,
+    pub hls: Option<HlsSessions>,
+    proxy: Option<HlsProxy>,
+    pub permits: ConnectionLimit,
+    pub ports: PortLimits,
+    hls_viewers: HlsViewers,
+    hls_requests: HlsRequests,
+    worker_lag: WorkerLag,
+    node_orders: NodeOrders,
+    tls: TlsMeters,
+}
+
+/// The limit of connections, for each port.
+pub(crate) struct PortLimits {
+    rtmp: ConnectionLimit,
+    httpflv: ConnectionLimit,
+    hls: ConnectionLimit,
+    pub tls: ConnectionLimit,
+    hls_tls: ConnectionLimit,
+}
+
+impl Node {
+    /// Starts the actors. `taken` is the handover of the program that ran in this process before.
+    pub fn start(
+        config: &Config,
+        place: Place,
+        node_orders: NodeOrders,
+        taken: Option<&Taken>,
+    ) -> Result<Self, RunError> {
+        let secret = taken.and_then(Taken::secret);
+        let nodes = config.access.node_keys(&place.node_id, secret)?;
+        let gatekeeper = Gatekeeper::new(config.access.settings(), nodes.clone());
+        let has_fixed_secret = config.access.cluster_secret.is_some();
+        let orders = Orders::new(gatekeeper, place.access.clone(), has_fixed_secret);
+        let hls = config.hls.settings(place.in_cluster).map(HlsSessions::start);
+        let streams = config.stream_settings(&nodes);
+        let directory = StreamDirectory::start(
+            streams,
+            place.registry.clone(),
+            config.limits.max_rooms,
+            hls.as_ref().and_then(HlsSessions::observer),
+        );
+        let proxy = hls.as_ref().map(|hls| {
+            let settings = config.hls_proxy_settings(&nodes);
+            HlsProxy::start(place.registry.clone(), settings, hls.fetched_memory())
+        });
+        if let (Some(hls), Some(proxy), true) = (&hls, &proxy, place.in_cluster) {
+            hls.set_windows(proxy.windows());
+        }
+        let permits = ConnectionLimit::new(config.limits.max_connections);
+        let ports = PortLimits {
+            rtmp: permits.for_port(),
+            httpflv: permits.for_port(),
+            hls: permits.for_port(),
+            tls: permits.for_port(),
+            hls_tls: permits.for_port(),
+        };
+        Ok(Self {
+            place,
+            orders,
+            directory,
+            hls,
+            proxy,
+            permits,
+            ports,
+            hls_viewers: HlsViewers::default(),
+            hls_requests: HlsRequests::default(),
+            worker_lag: WorkerLag::default(),
+            node_orders,
+            tls: TlsMeters::default(),
+        })
+    }
+
+    fn gatekeeper(&self) -> &Gatekeeper {
+        self.orders.gatekeeper()
+    }
+
+    /// A directory that cannot be used ends the start; a disk that fails later costs the files only.
+    pub async fn open_storage(&self, config: &Config) -> Result<(), RunError> {
+        let Some(hls) = &self.hls else { return Ok(()) };
+        let opened = tokio::time::timeout(STORAGE_TIMEOUT, hls.open_storage()).await;
+        let opened = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        opened.map_err(|source| RunError::Storage { path: config.hls.hls_storage.clone(), source })
+    }
+
+    /// Starts the ports. Returns with them what is handed over in an upgrade.
+    pub fn listen(
+        &self,
+        config: &Config,
+        listeners: Listeners,
+    ) -> Result<(ServerBuilder, UpgradeParts), RunError> {
+        let ports = listeners.ports();
+        if let Some(listener) = listeners.metrics {
+            metrics::serve(self.metrics(config), config.metrics.token(), listener)
+                .map_err(RunError::Server)?;
+        }
+        let viewer_pool = ViewerPool::new(Arc::new(config.viewers.lag_limits()));
+        let server = Server::build()
+            .workers(config.limits.workers)
+            // The limit is MAX_CONNECTIONS. A thread at one of its own would leave others unanswered, probes among them.
+            .max_concurrent_connections(usize::MAX)
+            .disable_signals()
+            .shutdown_timeout(SHUTDOWN_TIMEOUT_S);
+        let tls = TlsElsewhere(ports.tls);
+        let rtmp = self.rtmp_services(config.rtmp_settings(tls), viewer_pool.clone());
+        let whep = self.whep(config, listeners.webrtc).map_err(RunError::Server)?;
+        let http = self.http_sources(config, viewer_pool, ports, whep);
+        let server = self.listen_tls(server, config, &rtmp, &http, (listeners.tls, listeners.hls_tls))?;
+        let hls = self.hls_sources().zip(listeners.hls);
+        let parts = self.upgrade_parts(rtmp.clone());
+        let server = self
+            .listen_rtmp(server, rtmp, listeners.rtmp)
+            .and_then(|server| self.listen_httpflv(server, http, tls, listeners.httpflv))
+            .and_then(|server| match hls {
+                Some((sources, listener)) => self.listen_hls(server, config, sources, tls, listener),
+                None => Ok(server),
+            })
+            .map_err(RunError::Server)?;
+        Ok((server, parts))
+    }
+
+    fn upgrade_parts(&self, rtmp: RtmpServices) -> UpgradeParts {
+        UpgradeParts {
+            rtmp,
+            registry: self.place.registry.clone(),
+            rtmp_permits: self.ports.rtmp.clone(),
+            httpflv_permits: self.ports.httpflv.clone(),
+            hls: self.hls.clone(),
+        }
+    }
+
+    fn whep(&self, config: &Config, sockets: Option<(UdpSocket, TcpListener)>) -> io::Result<Option<Whep>> {
+        let Some((socket, listener)) = sockets else { return Ok(None) };
+        let webrtc = WebRtc::start(config.webrtc.settings(), socket, listener)?;
+        let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper().clone());
+        let ice_servers = config.webrtc.ice_servers();
+        let (node, registry) = (self.place.node_id.clone(), self.place.registry.clone());
+        Ok(Some(Whep { webrtc, directory, gatekeeper, ice_servers, node, registry }))
+    }
+
+    fn rtmp_services(&self, settings: RtmpSettings, viewer_pool: ViewerPool) -> RtmpServices {
+        let (directory, gatekeeper) = (self.directory.clone(), self.gatekeeper().clone());
+        let (settings, connections) = (Arc::new(settings), RtmpConnections::default());
+        RtmpServices { directory, gatekeeper, viewer_pool, connections, settings }
+    }
+
+    fn http_sources(
+        &self,
+        config: &Config,
+        viewer_pool: ViewerPool,
+        ports: Ports,
+        whep: Option<Whep>,
+    ) -> HttpSources {
+        HttpSources {
+            api: Arc::new(self.api(config)),
+            info: config.server_info(&self.place.node_id, ports),
+            health: self.health(),
+            settings: config.http_settings(),
+            viewer_pool,
+            directory: self.directory.clone(),
+            // Behind a proxy, there is one address for the page and its HLS.
+            hls: config.addresses.trust_proxy.is_on().then(|| self.hls_sources()).flatten(),
+            whep,
+        }
+    }
+
+    fn hls_sources(&self) -> Option<HlsSources> {
+        Some(HlsSources {
+            hls: self.hls.clone()?,
+            directory: self.directory.clone(),
+            proxy: self.proxy.clone()?,
+            gatekeeper: self.gatekeeper().clone(),
+            viewers: self.hls_viewers.clone(),
+            requests: self.hls_requests.clone(),
+        })
+    }
+
+    fn listen_rtmp(
+        &self,
+        server: ServerBuilder,
+        services: RtmpServices,
+        listener: TcpListener,
+    ) -> io::Result<ServerBuilder> {
+        let (services, permits) = (Arc::new(services), self.ports.rtmp.clone());
+        let worker_lag = self.worker_lag.clone();
+        // Called on each thread that serves.
+        server.listen("rtmp", listener, move || {
+            worker_lag.watch_thread();
+            rtmp::service(services.clone(), permits.clone())
+        })
+    }
+
+    fn listen_httpflv(
+        &self,
+        server: ServerBuilder,
+        sources: HttpSources,
+        tls: TlsElsewhere,
+        listener: TcpListener,
+    ) -> io::Result<ServerBuilder> {
+        let (permits, tls) = (self.ports.httpflv.clone(), TlsOnPlainPort::new("httpflv", tls));
+        server
+            .listen("httpflv", listener, move || http::service(sources.clone(), permits.clone(), tls.clone()))
+    }
+
+    fn listen_hls(
+        &self,
+        server: ServerBuilder,
+        config: &Config,
+        sources: HlsSources,
+        tls: TlsElsewhere,
+        listener: TcpListener,
+    ) -> io::Result<ServerBuilder> {
+        let (port, permits) = (config.http_settings(), self.ports.hls.clone());
+        let tls = TlsOnPlainPort::new("hls", tls);
+        server.listen("hls", listener, move || {
+            http::hls::service(sources.clone(), port.clone(), permits.clone(), tls.clone())
+        })
+    }
+
+    /// The ports over TLS: one for what all others have, and one for HLS alone.
+    fn listen_tls(
+        &self,
+        server: ServerBuilder,
+        config: &Config,
+        rtmp: &RtmpServices,
+        http: &HttpSources,
+        listeners: (Option<TcpListener>, Option<TcpListener>),
+    ) -> Result<ServerBuilder, RunError> {
+        if let (None, None) = listeners {
+            return Ok(server);
+        }
+        let (workers, begin_timeout) = (config.limits.workers, rtmp.settings.handshake_timeout);
+        let handshakers = tls::handshakers(&config.tls, workers, begin_timeout, &self.tls)?;
+        let Handshakers { everything, hls } = handshakers;
+        let server = match listeners.0 {
+            Some(listener) => self.listen_everything_tls(server, rtmp, http, everything, listener),
+            None => Ok(server),
+        };
+        let server = server.map_err(RunError::Server)?;
+        let listening = match self.hls_sources().zip(listeners.1) {
+            Some((sources, listener)) => self.listen_hls_tls(server, config, sources, hls, listener),
+            None => Ok(server),
+        };
+        listening.map_err(RunError::Server)
+    }
+
+    fn listen_hls_tls(
+        &self,
+        server: ServerBuilder,
+        config: &Config,
+        sources: HlsSources,
+        handshaker: Handshaker,
+        listener: TcpListener,
+    ) -> io::Result<ServerBuilder> {
+        let (settings, failures) = (config.http_settings(), LineLimit::default());
+        let gate = ConnectionGate::new("hls_tls", self.ports.hls_tls.clone());
+        let port = HlsTlsPort { handshaker, sources, settings, gate, failures };
+        server.listen("hls_tls", listener, move || tls::hls_service(port.clone()))
+    }
+
+    fn listen_everything_tls(
+        &self,
+        server: ServerBuilder,
+        rtmp: &RtmpServices,
+        http: &HttpSources,
+        handshaker: Handshaker,
+        listener: TcpListener,
+    ) -> io::Result<ServerBuilder> {
+        let begin_timeout = rtmp.settings.handshake_timeout;
+        let of_plain = Arc::new(tls::refusing(&rtmp.settings));
+        let of_plain = Arc::new(RtmpServices { settings: of_plain, ..rtmp.clone() });
+        let (rtmp, permits) = (Arc::new(rtmp.clone()), self.ports.tls.clone());
+        let http = HttpSources { hls: self.hls_sources(), info: http.info.over_tls(), ..http.clone() };
+        let (refusals, failures) = (RefusalLog::default(), LineLimit::default());
+        server.listen("tls", listener, move || {
+            let rtmp_port = |services: &Arc<RtmpServices>| RtmpPort::new(services.clone(), permits.clone());
+            tls::service(TlsPort {
+                handshaker: handshaker.clone(),
+                rtmp: rtmp_port(&rtmp),
+                plain_rtmp: rtmp_port(&of_plain),
+                http: http.clone(),
+                begin_timeout,
+                refusals: refusals.clone(),
+                failures: failures.clone(),
+            })
+        })
+    }
+
+    fn api(&self, config: &Config) -> Api {
+        let console = Console::start(self.sources(config), self.gatekeeper().nodes().clone());
+        let api = Api::new(
+            self.place.node_id.clone(),
+            self.directory.clone(),
+            self.place.registry.clone(),
+            self.orders.clone(),
+            self.hls_viewers.clone(),
+            self.node_orders.drain.clone(),
+        );
+        api.with_console(console).with_upgrade(self.node_orders.upgrade.clone())
+    }
+
+    fn health(&self) -> Health {
+        Health::new(self.directory.clone(), self.place.registry.clone(), self.proxy.clone())
+    }
+
+    fn sources(&self, config: &Config) -> NodeSources {
+        let PortLimits { rtmp, httpflv, hls, tls, hls_tls } = &self.ports;
+        let hls_tls = self.hls.as_ref().and(config.tls.hls_address()).map(|_| ("hls_tls", hls_tls));
+        let hls = self.hls.as_ref().map(|_| ("hls", hls));
+        let tls = config.tls.address().map(|_| ("tls", tls));
+        let ports =
+            [Some(("rtmp", rtmp)), Some(("httpflv", httpflv)), hls, tls, hls_tls].into_iter().flatten();
+        NodeSources {
+            node: self.place.node_id.clone(),
+            directory: self.directory.clone(),
+            registry: self.place.registry.clone(),
+            gatekeeper: self.gatekeeper().clone(),
+            hls: self.hls.clone(),
+            hls_viewers: self.hls_viewers.clone(),
+            hls_requests: self.hls_requests.clone(),
+            health: self.health(),
+            ports: ports.map(|(name, limit)| (name, limit.clone())).collect(),
+            worker_lag: self.worker_lag.clone(),
+            tls: self.tls.clone(),
+            rooms_max: config.limits.max_rooms,
+        }
+    }
+
+    fn metrics(&self, config: &Config) -> NodeMetrics {
+        NodeMetrics::new(self.sources(config), config.metrics.metrics_rooms.into())
+    }
+
+    /// The drain of the node, which is still to be run.
+    pub fn drain(&self, config: &Config) -> Drain {
+        Drain {
+            directory: self.directory.clone(),
+            registry: self.place.registry.clone(),
+            permits: self.permits.clone(),
+            hls: self.hls.clone(),
+            times: config.drain.times(self.place.in_cluster),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The signal and the request that upgrade the server, and signals on the way from one program to the next.
+
+use std::{io, sync::Arc};
+
+use log::warn;
+use nix::sys::signal::{SigSet, Signal as Number};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+};
+
+/// Makes the server upgrade itself, as SIGUSR2 does. Clones give the same order. One that is given while an upgrade is under
+/// way is another one behind it, if that fails.
+#[derive(Debug, Clone, Default)]
+pub struct UpgradeOrder(Arc<Notify>);
+
+/// The orders to upgrade.
+#[derive(Debug)]
+pub(crate) struct UpgradeOrders {
+    signal: Signal,
+    order: UpgradeOrder,
+}
+
+impl UpgradeOrder {
+    /// Gives the order.
+    pub fn give(&self) {
+        self.0.notify_one();
+    }
+}
+
+impl UpgradeOrders {
+    /// From here on, the signal is heard.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self { signal: signal(SignalKind::user_defined2())?, order: UpgradeOrder::default() })
+    }
+
+    /// The order that counts like the signal.
+    pub fn order(&self) -> UpgradeOrder {
+        self.order.clone()
+    }
+
+    /// Waits for the next order.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.signal.recv() => "SIGUSR2",
+            () = self.order.0.notified() => "POST /api/v1/server/upgrade",
+        }
+    }
+}
+
+/// Lets signals wait that are for the next program, or would end it before it hears them. Those that wait over `execve` are
+/// not lost, and a mask is kept as well.
+pub(super) fn hold_signals() {
+    if let Err(reason) = signals().thread_block() {
+        warn!(reason:% = reason; "signals cannot be held back");
+    }
+}
+
+/// Lets signals come again. To be called once they are heard.
+pub(crate) fn release_signals() {
+    if let Err(reason) = signals().thread_unblock() {
+        warn!(reason:% = reason; "signals are held back");
+    }
+}
+
+fn signals() -> SigSet {
+    [Number::SIGTERM, Number::SIGINT, Number::SIGHUP, Number::SIGUSR2].into_iter().collect()
+}

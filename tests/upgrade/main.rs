@@ -1,0 +1,11 @@
+//! Another program takes over in the server's process, and no one who is connected notices.
+
+mod claims_stay;
+mod installed;
+mod orders_to_stop_win;
+mod peers_notice_nothing;
+mod playlists_go_on;
+mod pulled_rooms_go_on;
+mod real_encoders_notice_nothing;
+mod unfit_programs_change_nothing;
+mod without_a_handover_the_server_starts_anew;
