@@ -59,6 +59,9 @@ pub struct Args {
     /// Watch over HLS, at this address
     #[arg(long)]
     pub hls: Option<SocketAddr>,
+    /// Over HLS: watch the playlist with parts, of 500 ms
+    #[arg(long, requires = "hls")]
+    pub parts: bool,
     /// Watch over RTMP, with --floor and --compare as well
     #[arg(long, conflicts_with_all = ["tls", "tls_ca", "hls", "hls_compare"])]
     pub play: bool,
@@ -96,6 +99,12 @@ pub struct Args {
     /// commas
     #[arg(long, default_value = hls::part_case::PART_CASES, value_delimiter = ',')]
     pub hls_ll_cases: Vec<hls::part_case::PartCase>,
+    /// Start this server and nginx, which must be installed, in turn, at each of the cases, and print a table for HLS
+    #[arg(long, value_name = "SERVER")]
+    pub hls_nginx: Option<PathBuf>,
+    /// Cases to compare with nginx, as of --hls-ll-cases
+    #[arg(long, default_value = hls::part_case::NGINX_CASES, value_delimiter = ',')]
+    pub hls_nginx_cases: Vec<hls::part_case::PartCase>,
     /// With --floor and --compare: watch over TLS, with a certificate that is made for this run
     #[arg(long)]
     pub tls: bool,

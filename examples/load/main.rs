@@ -15,6 +15,7 @@
 //! cargo run --release --example load -- --hls-compare target/release/synctv-stream --gop 60    # its table
 //! cargo run --release --example load -- --rtc-compare target/release/synctv-stream        # its table for WebRTC
 //! cargo run --release --example load -- --hls-ll target/release/synctv-stream --gop 60 --kbps 900    # Low-Latency HLS
+//! cargo run --release --example load -- --hls-nginx target/release/synctv-stream --gop 60 --runs 3    # both beside nginx
 //! ```
 //!
 //! Frames carry their number and the time at which they were sent, so that the viewers can tell what is missing and
@@ -50,6 +51,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use args::Args;
 use clap::Parser;
+use hls::part_case::PartCase;
 use report::Report;
 use stage::Stage;
 use steps::{block_on, join, measure, start_publishers};
@@ -69,6 +71,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     if args.rtc {
         args.opus = true;
         block_on(rtc::load(args))?.print();
+    } else if args.parts {
+        let case = PartCase::of_parts(args.viewers);
+        block_on(hls::part_compare::load(args, &case))?.print();
     } else if args.hls.is_some() {
         block_on(hls::load(args))?.print();
     } else {
@@ -103,8 +108,12 @@ fn compare(args: &Args) -> Option<Result<(), Box<dyn Error>>> {
     if let Some(server) = &args.rtc_compare {
         return Some(rtc::compare::run(server, args));
     }
+    let of_parts = |args: Args, case: &PartCase| block_on(hls::part_compare::load(args, case));
+    if let Some(server) = &args.hls_nginx {
+        return Some(hls::nginx_compare::run(server, args, of_parts));
+    }
     let server = args.hls_ll.as_ref()?;
-    Some(hls::part_compare::run(server, args, |args, case| block_on(hls::part_compare::load(args, case))))
+    Some(hls::part_compare::run(server, args, of_parts))
 }
 
 async fn load(mut args: Args) -> Result<Report, Box<dyn Error>> {

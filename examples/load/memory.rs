@@ -141,7 +141,7 @@ async fn watch_many(
                     hls::viewer::watch(Place { server, room }, stages).await;
                 }
                 (Protocol::LowLatencyHls, Some(server)) => {
-                    part_viewer::watch(Place { server, room }, stages, ends, true).await;
+                    part_viewer::watch(Place { server, room }, stages, ends, true, None).await;
                 }
                 _ => viewer::watch(http, tls, room, stages, report).await,
             }

@@ -12,8 +12,18 @@ pub struct PartCase {
     pub viewers: usize,
 }
 
+impl PartCase {
+    /// The viewers of a server that runs already.
+    pub fn of_parts(viewers: usize) -> Self {
+        Self { kind: "parts-500".to_owned(), part_ms: Some(500), fetches: true, viewers }
+    }
+}
+
 /// The cases that are measured by default. The others are compared with the first row.
 pub const PART_CASES: &str = "classic:300,parts-500:300,parts-200:300,waiters-500:1000";
+
+/// The cases that are compared with nginx by default.
+pub const NGINX_CASES: &str = "classic:300,classic:1000,parts-500:300,parts-500:1000";
 
 impl FromStr for PartCase {
     type Err = String;

@@ -56,7 +56,7 @@ pub async fn load(args: Args, case: &PartCase) -> Result<PartReport, Box<dyn Err
     let (ends, count) = (PartEnds::default(), Cell::new(0));
     let watch = |room| {
         let fetches = case.fetches || count.replace(count.get() + 1) == 0;
-        part_viewer::watch(Place { server, room }, stages.clone(), ends.clone(), fetches)
+        part_viewer::watch(Place { server, room }, stages.clone(), ends.clone(), fetches, None)
     };
     let viewers = join(&args, watch).await;
     let mut report = PartReport::new(measure(&args, &stage).await?, args.measure_s);

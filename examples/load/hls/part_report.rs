@@ -49,14 +49,42 @@ impl PartReport {
         &self.faults
     }
 
+    /// For all of them, in percent of a core.
+    pub fn cpu_percent(&self) -> Option<f64> {
+        Some(self.usage.as_ref()?.cpu_percent)
+    }
+
     /// For each viewer, in percent of a core.
     pub fn cpu_percent_each(&self) -> Option<f64> {
-        Some(self.usage.as_ref()?.cpu_percent / self.viewers as f64).filter(|_| self.viewers > 0)
+        Some(self.cpu_percent()? / self.viewers as f64).filter(|_| self.viewers > 0)
+    }
+
+    /// The number of viewers.
+    pub fn viewers(&self) -> usize {
+        self.viewers
+    }
+
+    /// For each viewer.
+    pub fn requests_per_s(&self) -> f64 {
+        self.requests as f64 / self.viewers.max(1) as f64 / self.measure_s
+    }
+
+    /// All that was seen, in words.
+    pub fn print(&mut self) {
+        println!("viewers          {} ({} stalled)", self.viewers, self.stalled);
+        println!("requests         {}", self.requests);
+        println!("playlist lag ms  {}", shares_ms(&mut self.playlist_lags_us, &[0.5, 0.99]));
+        println!("part lag ms      {}", shares_ms(&mut self.part_lags_us, &[0.5, 0.99]));
+        println!("errors           {}", self.faults.count());
+        print!("{}", self.faults);
+        if let Some(each) = self.cpu_percent_each() {
+            println!("CPU              {each:.4} % each");
+        }
     }
 
     /// The rest of a row.
     pub fn row(&mut self, classic_each: Option<f64>) -> String {
-        let rate = self.requests as f64 / self.viewers.max(1) as f64 / self.measure_s;
+        let rate = self.requests_per_s();
         let playlists = shares_ms(&mut self.playlist_lags_us, &[0.5, 0.99]);
         let parts = shares_ms(&mut self.part_lags_us, &[0.5, 0.99]);
         let wrong = format!("{} / {}", self.faults.count(), self.stalled);

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     faults::Faults,
@@ -55,18 +55,30 @@ pub struct PartsWatched {
     pub faults: Faults,
 }
 
-/// Watches a room until the load is over. One that does not fetch only waits for playlists.
+/// Watches a room until the load is over. One that does not fetch only waits for playlists. With a pace, it asks so often
+/// for a playlist that is not held.
 pub async fn watch(
     place: Place,
     mut stages: watch::Receiver<Stage>,
     ends: PartEnds,
     fetches: bool,
+    pace: Option<Duration>,
 ) -> PartsWatched {
     let client = Client::new(place.server);
     let stage = stages.clone();
     let (last, watched) = (None, PartsWatched::default());
-    let mut viewer =
-        PartViewer { place, client, stage, ends, fetches, next: None, last, last_us: now_us(), watched };
+    let mut viewer = PartViewer {
+        place,
+        client,
+        stage,
+        ends,
+        fetches,
+        pace,
+        next: None,
+        last,
+        last_us: now_us(),
+        watched,
+    };
     tokio::select! {
         () = viewer.go_on() => {}
         _ = stages.wait_for(|stage| *stage == Stage::Over) => {}
@@ -80,6 +92,7 @@ struct PartViewer {
     stage: watch::Receiver<Stage>,
     ends: PartEnds,
     fetches: bool,
+    pace: Option<Duration>,
     next: Option<PartNumber>,
     last: Option<PartNumber>,
     last_us: u64,
@@ -88,7 +101,12 @@ struct PartViewer {
 
 impl PartViewer {
     async fn go_on(&mut self) {
+        let mut paced = Instant::now();
         loop {
+            if let Some(pace) = self.pace {
+                paced += pace;
+                tokio::time::sleep_until(paced).await;
+            }
             if let Err(fault) = self.look().await {
                 self.next = None;
                 self.watched.faults.add(fault);
