@@ -1,5 +1,6 @@
 //! Another program takes over in the server's process, and no one who is connected notices.
 
+mod bytes_on_the_way_are_kept;
 mod claims_stay;
 mod installed;
 mod orders_to_stop_win;
