@@ -67,10 +67,7 @@ impl<K: Eq + Hash, V> BoundedCache<K, V> {
             self.entries.insert(key, value);
         }
     }
-}
 
-#[cfg(test)]
-impl<K, V> BoundedCache<K, V> {
     /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -16,8 +16,9 @@ pub(super) const HEAD_MAX_BYTES: usize = 32 * 1024;
 /// The most headers: the framework takes one more, which may be added to those of the client.
 pub(super) const HEADERS_MAX: usize = 95;
 
-/// The least room that a read gets: enough for the head of most requests.
-const READ_BYTES: usize = 2048;
+/// The least room that a read gets: enough for the head of most requests, and of those sizes that the allocator keeps for the
+/// thread.
+const READ_BYTES: usize = 1024;
 
 /// The header that is added to a request after which the connection is closed.
 const CLOSE: &[u8] = b"Connection: close\r\n";

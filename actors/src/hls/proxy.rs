@@ -14,7 +14,14 @@ mod settings;
 mod upstream;
 mod windows;
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use actix::{
     Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture,
@@ -50,7 +57,15 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Talks to the [`HlsProxyActor`].
 #[derive(Debug, Clone)]
-pub struct HlsProxy(Addr<HlsProxyActor>);
+pub struct HlsProxy {
+    actor: Addr<HlsProxyActor>,
+    known: KnownElsewhere,
+}
+
+/// The number of answers and places of other nodes that are remembered. Clones share it. Each request for a playlist of this
+/// node's own has those of its room forgotten, and is to wake no other thread while there are none.
+#[derive(Debug, Clone, Default)]
+struct KnownElsewhere(Arc<AtomicUsize>);
 
 /// Fetches from other nodes, once for all who ask.
 pub struct HlsProxyActor {
@@ -61,6 +76,7 @@ pub struct HlsProxyActor {
     response_cache: ResponseCache,
     segments: SegmentCache,
     origins: Origins,
+    known: KnownElsewhere,
 }
 
 #[derive(Message)]
@@ -87,29 +103,35 @@ impl HlsProxy {
         settings: HlsProxySettings,
         memory: FetchedMemory,
     ) -> Self {
-        Self(HlsProxyActor::start_in_arbiter(arbiter, move |_| HlsProxyActor {
+        let known = KnownElsewhere::default();
+        let of_actor = known.clone();
+        let actor = HlsProxyActor::start_in_arbiter(arbiter, move |_| HlsProxyActor {
             segments: SegmentCache::new(memory),
             upstream: Rc::new(Upstream::new(registry, settings)),
             in_flight: SingleFlight::default(),
             waiters: Rc::default(),
             response_cache: ResponseCache::default(),
             origins: Origins::default(),
-        }))
+            known: of_actor,
+        });
+        Self { actor, known }
     }
 
     /// The asset is here now: what other nodes had of it is past.
     pub fn forget(&self, resource: HlsResource) {
-        self.0.do_send(RemoveResource(resource));
+        if self.known.0.load(Ordering::Relaxed) > 0 {
+            self.actor.do_send(RemoveResource(resource));
+        }
     }
 
     /// Returns true if the actor answers.
     pub async fn is_alive(&self) -> bool {
-        self.0.send(Ping).await.is_ok()
+        self.actor.send(Ping).await.is_ok()
     }
 
     /// Returns the answer of the node that publishes the room. Each wait in it is bounded.
     pub async fn fetch(&self, resource: HlsResource) -> Outcome {
-        self.0.send(Fetch(resource)).await.unwrap_or(Err(HlsProxyError::Stopped))
+        self.actor.send(Fetch(resource)).await.unwrap_or(Err(HlsProxyError::Stopped))
     }
 }
 
@@ -122,11 +144,17 @@ impl Actor for HlsProxyActor {
             proxy.response_cache.sweep(now);
             proxy.origins.sweep(now);
             proxy.segments.trim();
+            proxy.count_known();
         });
     }
 }
 
 impl HlsProxyActor {
+    fn count_known(&self) {
+        let known = self.origins.count() + self.response_cache.count();
+        self.known.0.store(known, Ordering::Relaxed);
+    }
+
     fn remembered(&self, resource: &HlsResource) -> Option<Outcome> {
         match resource {
             HlsResource::Segment { room, name } => {
@@ -170,7 +198,9 @@ impl HlsProxyActor {
             self.note_reachability(&origin.node, &outcome);
             self.origins.note(resource, &origin, &outcome, now);
         }
-        self.remember(resource, outcome, now)
+        let outcome = self.remember(resource, outcome, now);
+        self.count_known();
+        outcome
     }
 
     fn remember(&mut self, resource: &HlsResource, outcome: Outcome, now: Instant) -> Outcome {
@@ -219,6 +249,7 @@ impl Handler<RemoveResource> for HlsProxyActor {
     fn handle(&mut self, RemoveResource(resource): RemoveResource, _: &mut Context<Self>) {
         self.origins.forget(resource.room());
         self.response_cache.forget(&resource);
+        self.count_known();
     }
 }
 

@@ -59,6 +59,11 @@ impl Origins {
         }
     }
 
+    /// The number of rooms whose last node is remembered.
+    pub fn count(&self) -> usize {
+        self.last.len()
+    }
+
     /// The room is on this node now.
     pub fn forget(&mut self, room: &RoomName) {
         self.last.remove(room);

@@ -92,6 +92,11 @@ impl ResponseCache {
         outcome
     }
 
+    /// The number of answers that are remembered.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Nothing that was answered counts any more.
     pub fn forget(&mut self, resource: &HlsResource) {
         self.0.remove(resource);

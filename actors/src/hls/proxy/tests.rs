@@ -338,6 +338,19 @@ async fn what_another_node_had_is_past_once_the_room_is_here() {
 }
 
 #[actix_rt::test]
+async fn a_room_of_this_node_is_forgotten_once_and_then_costs_no_message() {
+    tokio::time::pause();
+    let (_node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());
+    let known = || proxy.known.0.load(Ordering::Relaxed);
+    assert_eq!(known(), 0);
+    proxy.fetch(playlist()).await.unwrap();
+    assert!(known() > 0);
+    proxy.forget(playlist());
+    assert!(proxy.is_alive().await);
+    assert_eq!(known(), 0);
+}
+
+#[actix_rt::test]
 async fn a_node_without_hls_is_named_and_a_room_that_is_nowhere_is_not_and_neither_costs_a_request() {
     tokio::time::pause();
     let (node, proxy) = (Node::start(ok(PLAYLIST)).await, proxy());

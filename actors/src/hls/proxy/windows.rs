@@ -26,7 +26,7 @@ const WINDOW_MAX_BYTES: usize = 1024 * 1024;
 impl HlsProxy {
     /// Returns the way to windows of other nodes.
     pub fn windows(&self) -> Windows {
-        Windows { windows: self.0.clone().recipient(), pieces: self.0.clone().recipient() }
+        Windows { windows: self.actor.clone().recipient(), pieces: self.actor.clone().recipient() }
     }
 }
 
