@@ -25,6 +25,8 @@ fn also_for_those_who_stayed_when_a_publisher_returns_within_a_gop() {
     let mut second = RtmpPeer::publish(&server, "r");
     second.send_all(&frames::headers());
     second.send_all(&[frames::inter(5_000, 2), frames::audio(5_000, 3), frames::inter(5_040, 4)]);
+    // The server has them, so that there is something to begin with.
+    stayed.frames_until(&frames::audio(5_000, 3));
     let mut joined = FlvViewer::open(&server, "r");
     joined.next_frame().expect("it begins with what is there");
     let key = frames::keyframe(5_080, 5);
