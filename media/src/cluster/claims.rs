@@ -204,12 +204,14 @@ impl ClaimTable {
         self.rooms.insert(request.room.clone(), RoomRow { holder, since_ms });
     }
 
-    /// Keeps the claim that `bid` won, and the numbers that are used under it. A later claim counts more, and an earlier
-    /// one less: such a one was put back by a table that lost what came after it.
+    /// Keeps the claim that `bid` won, and the numbers that are used under it. A later claim counts more, also one that has
+    /// ended and left the room reserved, and an earlier one less: such a one was put back by a table that lost what came
+    /// after it.
     pub fn renew(&mut self, request: &ClaimRequest, used: &NumberUse, now_ms: u64) -> RenewAnswer {
         let answer = match self.holder(&request.room) {
             Some(holder) if holder.is(&request.process, request.epoch) => RenewAnswer::Kept,
             Some(holder) if holder.epoch >= request.epoch => return RenewAnswer::Lost,
+            _ if self.is_reserved_later(request, now_ms) => return RenewAnswer::Lost,
             _ if now_ms > request.valid_until_ms => return RenewAnswer::Late,
             _ => RenewAnswer::Reasserted,
         };
@@ -218,6 +220,11 @@ impl ClaimTable {
         }
         self.reserve(request, used, now_ms);
         answer
+    }
+
+    /// Returns whether a claim behind this one has reserved the room for its publisher.
+    fn is_reserved_later(&self, request: &ClaimRequest, now_ms: u64) -> bool {
+        self.offer_of(&request.room, now_ms).is_some_and(|offer| offer.by.epoch > request.epoch)
     }
 
     /// Puts in a claim that another table of this process granted at `since_ms`, and the numbers that are used under it.

@@ -193,6 +193,7 @@ if is_own then
     return {'kept', shown}
 end
 if held and tonumber(held[3]) >= tonumber(epoch) then return {'lost', ''} end
+if offer and (tonumber(offer[4]) or 0) > now and tonumber(offer[3]) > tonumber(epoch) then return {'lost', ''} end
 if now > tonumber(ARGV[6]) then return {'late', ''} end
 local since = math.min(now, tonumber(epoch))
 put(since)

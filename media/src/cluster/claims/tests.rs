@@ -93,6 +93,26 @@ fn a_room_that_is_offered_is_its_own_publishers_and_free_when_the_offer_lapses()
     assert!(matches!(back, ClaimAnswer::Granted(_)) && table.offer_of(&room(), 99).is_none(), "{back:?}");
 }
 
+/// A publisher that moves twice in a short time, while the first node has not noticed that it left.
+#[test]
+fn an_earlier_claim_does_not_come_back_while_a_later_one_keeps_the_room_reserved() {
+    let (n1, n2) = (process("n1", 1), process("n2", 2));
+    let own = PublisherProof::from_text("own");
+    let mut table = ClaimTable::default();
+    live(&mut table, &n1, 0);
+    live(&mut table, &n2, 0);
+    for (process, epoch) in [(&n1, 1), (&n2, 2)] {
+        let answer = table.try_claim(&request(process, epoch), Some(&own), 0);
+        assert!(matches!(answer, ClaimAnswer::Granted(_)), "{answer:?}");
+        let by = Holder { process: process.clone(), epoch };
+        assert!(table.offer(&room(), Offer { by, proof: own.clone(), until_ms: 100 }, 0));
+    }
+    assert!(table.release(&room(), &n2, 2, 0));
+    assert_eq!(table.renew(&request(&n1, 1), &NO_NUMBERS, 99), RenewAnswer::Lost);
+    assert!(table.offer_of(&room(), 99).is_some(), "it is still its publisher's");
+    assert_eq!(table.renew(&request(&n1, 1), &NO_NUMBERS, 100), RenewAnswer::Reasserted, "it has lapsed");
+}
+
 #[test]
 fn an_epoch_is_above_all_that_the_node_knows_of() {
     let mut table = ClaimTable::default();
