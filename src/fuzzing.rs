@@ -3,7 +3,7 @@
 //!
 //! Each of [`TARGETS`] has a file of its name in `fuzz/fuzz_targets`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use synctv_actors::cluster::redis_store::RedisUrl;
 use synctv_media::{
@@ -11,7 +11,7 @@ use synctv_media::{
     webrtc::{
         framing::{PACKET_MAX_BYTES, PacketReader},
         packetizer::{MediaProfile, VideoProfile},
-        peer::{Peer, PeerAddress, PeerSettings, Transport, ufrag},
+        peer::{Peer, PeerAddress, PeerSettings, Transport, WallClock, ufrag},
     },
 };
 
@@ -71,7 +71,7 @@ pub fn webrtc_datagram(data: &[u8]) {
     for transport in [Transport::Udp, Transport::Tcp] {
         let from = PeerAddress { transport, remote: REMOTE.into() };
         let _ = peer.receive(data, from, SERVER.into(), now());
-        let _ = peer.wake(now(), |_, _| {});
+        let _ = peer.wake(now(), &mut |_: PeerAddress, _: &[u8]| {});
     }
 }
 
@@ -100,6 +100,7 @@ fn answer(offer: &str) -> Option<Peer> {
         udp: vec![SocketAddr::from(SERVER)],
         tcp: vec![SocketAddr::from(SERVER)],
         rtx_packets: 16,
+        clock: WallClock { at: now(), since_1970: Duration::ZERO },
     };
     Peer::answer(offer, profile, &settings, now()).ok().map(|(peer, _)| peer)
 }

@@ -27,7 +27,12 @@ impl SteadyClock {
 
 /// Returns milliseconds since 1970.
 pub(crate) fn unix_ms() -> u64 {
-    whole_ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    whole_ms(since_1970())
+}
+
+/// Returns the time since the beginning of 1970.
+pub(crate) fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Returns seconds since 1970, as tokens count.

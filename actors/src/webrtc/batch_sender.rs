@@ -47,13 +47,20 @@ impl BatchSender {
         &self.socket
     }
 
-    /// Takes a datagram. Earlier ones that do not go with it are sent. [`flush`](Self::flush) has to follow.
-    pub fn send(&self, remote: SocketAddr, local: Option<IpAddr>, datagram: &[u8]) -> Sent {
+    /// Takes a datagram of a size, which `write` fills in unless it returns `false`. Earlier ones that do not go with it are sent.
+    /// [`flush`](Self::flush) has to follow.
+    pub fn put(
+        &self,
+        remote: SocketAddr,
+        local: Option<IpAddr>,
+        size: usize,
+        write: impl FnOnce(&mut [u8]) -> bool,
+    ) -> Sent {
         let mut batch = self.batch.take();
         let to = (remote, local);
-        let fits = batch.takes(to, datagram.len()) && batch.count < self.socket.segments_max();
+        let fits = batch.takes(to, size) && batch.count < self.socket.segments_max();
         let sent = if fits { Sent::default() } else { batch.send(&self.socket) };
-        batch.push(to, datagram);
+        batch.push(to, size, write);
         self.batch.set(batch);
         sent
     }
@@ -77,11 +84,20 @@ impl Batch {
             && self.contents.len() + size_bytes <= BATCH_MAX_BYTES
     }
 
-    fn push(&mut self, to: (SocketAddr, Option<IpAddr>), datagram: &[u8]) {
-        if self.count == 0 {
-            (self.to, self.segment_bytes) = (Some(to), datagram.len());
+    fn push(
+        &mut self,
+        to: (SocketAddr, Option<IpAddr>),
+        size_bytes: usize,
+        write: impl FnOnce(&mut [u8]) -> bool,
+    ) {
+        let from = self.contents.len();
+        self.contents.resize(from + size_bytes, 0);
+        if !self.contents.get_mut(from..).is_some_and(write) {
+            return self.contents.truncate(from);
         }
-        self.contents.extend_from_slice(datagram);
+        if self.count == 0 {
+            (self.to, self.segment_bytes) = (Some(to), size_bytes);
+        }
         self.count += 1;
     }
 
@@ -117,7 +133,17 @@ mod tests {
         let many = [(1, 1000); 70];
         for (at, (peer, size)) in sizes.into_iter().chain(many).enumerate() {
             let datagram = vec![at as u8; size];
-            count(sender.send(peers[peer].local_addr().unwrap(), None, &datagram));
+            let remote = peers[peer].local_addr().unwrap();
+            let fill = |is_there: bool| {
+                let datagram = &datagram;
+                move |place: &mut [u8]| {
+                    place.copy_from_slice(datagram);
+                    is_there
+                }
+            };
+            count(sender.put(remote, None, size, fill(true)));
+            // One that cannot be written leaves no trace.
+            count(sender.put(remote, None, size, fill(false)));
             expected[peer].push(datagram);
         }
         count(sender.flush());

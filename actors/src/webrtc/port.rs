@@ -16,7 +16,7 @@ use synctv_media::{
     stream::room::RoomName,
     webrtc::{
         audio::rate::OpusRate,
-        peer::{PeerSettings, is_check, ufrag},
+        peer::{PeerSettings, WallClock, is_check, ufrag},
     },
 };
 use tokio::{sync::oneshot, time::timeout};
@@ -33,7 +33,7 @@ use super::{
     tcp_port::{ConnectionPort, accept_on},
     viewers::{Port, WebRtcViewersActor},
 };
-use crate::{connection_limit::ConnectionLimit, events::StreamId, stream::StreamHandle};
+use crate::{clock::since_1970, connection_limit::ConnectionLimit, events::StreamId, stream::StreamHandle};
 
 /// Time that a viewer's request waits for the stream's first media.
 const MEDIA_WAIT: Duration = Duration::from_secs(5);
@@ -82,7 +82,9 @@ impl WebRtcPortActor {
 
     fn new(settings: WebRtcSettings, socket: WebRtcSocket, listener: TcpListener) -> Self {
         let udp = settings.hosts.addresses(socket.bound());
-        let peers = Arc::new(PeerSettings { tcp: udp.clone(), udp, rtx_packets: settings.rtx_packets });
+        let clock = WallClock { at: tokio::time::Instant::now().into_std(), since_1970: since_1970() };
+        let peers =
+            Arc::new(PeerSettings { tcp: udp.clone(), udp, rtx_packets: settings.rtx_packets, clock });
         log_addresses(&peers);
         Self {
             viewers: ConnectionLimit::new(settings.viewers_max),

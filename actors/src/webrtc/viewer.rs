@@ -10,7 +10,7 @@ use synctv_media::webrtc::{
     audio::unit::AudioUnit,
     gop::RtpGop,
     packetizer::{MediaProfile, VideoUnit},
-    peer::{Peer, PeerAddress, PeerNews, Transport, is_check},
+    peer::{DatagramSink, Peer, PeerAddress, PeerNews, Transport, is_check},
     video_feed::VideoFeed,
 };
 
@@ -128,17 +128,18 @@ impl Viewer {
     }
 
     /// Sends the next frame of video, or lets it wait for its turn. [`wake`](Self::wake) has to follow.
-    pub fn push_video(&mut self, unit: &std::sync::Arc<VideoUnit>, now: Instant) {
+    pub fn push_video(&mut self, unit: &std::sync::Arc<VideoUnit>, room: &Room<'_>) {
         if let Stage::Watching(_) = self.stage {
-            let peer = &mut self.peer;
-            self.feed.push(unit, |packet| peer.write_video(packet, now));
+            let (peer, feed, mut path) = self.path(room);
+            feed.push(unit, |packet| peer.write_video(packet, room.now, &mut path));
         }
     }
 
     /// Sends the next packet of audio. [`wake`](Self::wake) has to follow.
-    pub fn push_audio(&mut self, unit: &AudioUnit, now: Instant) {
+    pub fn push_audio(&mut self, unit: &AudioUnit, room: &Room<'_>) {
         if let Stage::Watching(_) = self.stage {
-            self.peer.write_audio(unit, now);
+            let (peer, _, mut path) = self.path(room);
+            peer.write_audio(unit, room.now, &mut path);
         }
     }
 
@@ -157,11 +158,11 @@ impl Viewer {
         if !self.feed.is_replaying() && self.peer.wake_at() > room.now {
             return Ok(());
         }
-        self.send_due(room.now);
+        self.send_due(room);
         self.wake(room)
     }
 
-    /// Sends what was written.
+    /// Sends what was written, and what is due.
     pub fn wake(&mut self, room: &Room<'_>) -> Result<(), LeaveReason> {
         let news = self.transmit(room)?;
         if news.is_connected {
@@ -170,7 +171,7 @@ impl Viewer {
         }
         let restarts = news.wants_keyframe && self.feed.restart(room.gop, room.now);
         if news.is_connected || restarts {
-            self.send_due(room.now);
+            self.send_due(room);
             self.transmit(room)?;
             self.count();
         }
@@ -245,22 +246,46 @@ impl Viewer {
         self.places.joining = None;
     }
 
-    fn send_due(&mut self, now: Instant) {
-        let peer = &mut self.peer;
-        self.feed.send_due(now, |packet| peer.write_video(packet, now));
+    fn send_due(&mut self, room: &Room<'_>) {
+        let (peer, feed, mut path) = self.path(room);
+        feed.send_due(room.now, |packet| peer.write_video(packet, room.now, &mut path));
     }
 
     fn transmit(&mut self, room: &Room<'_>) -> Result<PeerNews, LeaveReason> {
-        let Self { peer, local, connections, delivered, .. } = self;
-        let woken = peer.wake(room.now, |PeerAddress { transport, remote }, bytes| {
-            let sent = match transport {
-                Transport::Udp => room.sender.send(remote, *local, bytes),
-                Transport::Tcp => send_on(connections, remote, bytes),
-            };
-            note(delivered, sent);
-        });
-        note(delivered, room.sender.flush());
+        let (peer, _, mut path) = self.path(room);
+        let woken = peer.wake(room.now, &mut path);
+        note(&mut self.delivered, room.sender.flush());
         woken.map_err(failed)
+    }
+
+    /// Returns the peer, its feed, and the way of its datagrams.
+    fn path<'a>(&'a mut self, room: &'a Room<'_>) -> (&'a mut Peer, &'a mut VideoFeed, ViewerPath<'a>) {
+        let Self { peer, feed, local, connections, delivered, .. } = self;
+        (peer, feed, ViewerPath { sender: room.sender, local: *local, connections, delivered })
+    }
+}
+
+/// The way of a viewer's datagrams, and the count of them.
+struct ViewerPath<'a> {
+    sender: &'a BatchSender,
+    local: Option<IpAddr>,
+    connections: &'a mut [TcpWriter],
+    delivered: &'a mut Delivered,
+}
+
+impl DatagramSink for ViewerPath<'_> {
+    fn put(&mut self, to: PeerAddress, size: usize, write: impl FnOnce(&mut [u8]) -> bool) {
+        let sent = match to.transport {
+            Transport::Udp => self.sender.put(to.remote, self.local, size, write),
+            Transport::Tcp => {
+                let mut packet = vec![0; size];
+                if !write(&mut packet) {
+                    return;
+                }
+                send_on(self.connections, to.remote, &packet)
+            }
+        };
+        note(self.delivered, sent);
     }
 }
 

@@ -144,8 +144,8 @@ impl WebRtcViewersActor {
         self.each_viewer(|viewer, room| {
             for unit in &units {
                 match unit {
-                    Unit::Video(unit) => viewer.push_video(unit, room.now),
-                    Unit::Audio(unit) => viewer.push_audio(unit, room.now),
+                    Unit::Video(unit) => viewer.push_video(unit, room),
+                    Unit::Audio(unit) => viewer.push_audio(unit, room),
                 }
             }
             viewer.wake(room)

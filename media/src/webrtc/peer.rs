@@ -1,33 +1,54 @@
 //! One viewer's connection: ICE, DTLS, SRTP and RTCP. The only module that names str0m, whose releases break its interface
 //! every few weeks: an offer goes in and an answer comes out, units go in and datagrams come out, datagrams go in and events
 //! come out.
+//!
+//! The library negotiates, connects and shakes hands. RTP and RTCP are ours, from the keys of the handshake on: the library's
+//! way of a packet, through a queue, a pacer, a cache and a copy, takes most of the CPU of a viewer.
 
+mod address;
 mod codecs;
+mod datagram_sink;
 mod dtls;
+mod replay_window;
+mod rtcp;
+mod rtp_stream;
+mod srtp;
+mod srtp_keys;
+mod terms;
+mod wall_clock;
 
 use std::{
     fmt,
     net::SocketAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use str0m::{
     Candidate, Event, Input, Output, Rtc,
     change::SdpOffer,
-    format::Codec,
+    crypto::CryptoProvider,
     ice::StunMessage,
-    media::{Direction, MediaKind, Mid, Pt},
     net::{Protocol, Receive, TcpType},
-    rtp::RtpWrite,
 };
 use thiserror::Error;
 
-use self::codecs::{codec_of, config};
+pub use self::{
+    address::{PeerAddress, Transport},
+    datagram_sink::DatagramSink,
+    wall_clock::WallClock,
+};
+use self::{
+    codecs::config,
+    datagram_sink::put,
+    rtcp::{Feedback, read_feedback, write_reports},
+    rtp_stream::{Packet, Path, RtpStream},
+    srtp::{SrtcpReceiver, SrtpSender},
+    srtp_keys::SrtpKeys,
+};
 use crate::webrtc::{
     audio::unit::{AudioUnit, OPUS_TICKS_PER_MS},
     offer::{OfferError, with_one_stream, without_candidates},
-    packetizer::{MediaProfile, VIDEO_TICKS_PER_MS, VideoProfile},
+    packetizer::{MediaProfile, VIDEO_TICKS_PER_MS},
     video_feed::VideoPacket,
 };
 
@@ -43,54 +64,36 @@ pub struct PeerSettings {
     pub tcp: Vec<SocketAddr>,
     /// Packets of video that are kept for retransmission.
     pub rtx_packets: usize,
+    /// The clock of sender reports.
+    pub clock: WallClock,
 }
 
 /// A viewer's connection.
 pub struct Peer {
+    /// ICE and DTLS. Media goes past it.
     rtc: Rtc,
     ufrag: String,
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
-    video: Option<Sender>,
-    audio: Option<Sender>,
+    video: Option<RtpStream>,
+    audio: Option<RtpStream>,
+    /// Since the handshake.
+    encryption: Option<Encryption>,
+    /// The destination of media, as ICE has it.
+    to: Option<PeerAddress>,
     /// A moment, and the time of the media that came then, in milliseconds of the timeline.
     clock: Option<(Instant, i64)>,
+    wall_clock: WallClock,
+    /// The library has taken something since its last turn.
+    is_due: bool,
     /// When the library next has something to do.
     wake_at: Instant,
+    wants_keyframe: bool,
 }
 
-/// The protocol that carries a peer's packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// Datagrams.
-    Udp,
-    /// A connection of the viewer's (RFC 6544).
-    Tcp,
-}
-
-/// The viewer's side of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerAddress {
-    /// The protocol.
-    pub transport: Transport,
-    /// The address.
-    pub remote: SocketAddr,
-}
-
-impl From<Transport> for Protocol {
-    fn from(transport: Transport) -> Self {
-        match transport {
-            Transport::Udp => Self::Udp,
-            Transport::Tcp => Self::Tcp,
-        }
-    }
-}
-
-impl From<Protocol> for Transport {
-    /// There are candidates of these two alone.
-    fn from(protocol: Protocol) -> Self {
-        if protocol == Protocol::Tcp { Self::Tcp } else { Self::Udp }
-    }
+struct Encryption {
+    sender: SrtpSender,
+    receiver: SrtcpReceiver,
 }
 
 /// The result of a peer's turn.
@@ -109,14 +112,6 @@ pub struct PeerNews {
 #[error("{0}")]
 pub struct PeerError(String);
 
-/// The destination of an RTP stream.
-#[derive(Debug)]
-struct Sender {
-    mid: Mid,
-    payload_type: Pt,
-    next_number: u64,
-}
-
 impl Peer {
     /// Answers an offer for a stream of this profile. The answer is complete: no candidates follow.
     pub fn answer(
@@ -127,7 +122,7 @@ impl Peer {
     ) -> Result<(Self, String), OfferError> {
         let offer = without_candidates(offer)?;
         let offer = SdpOffer::from_sdp_string(&offer).map_err(malformed)?;
-        let mut rtc = config(profile, settings.rtx_packets).set_crypto_provider(dtls::crypto()).build(now);
+        let mut rtc = config(profile).set_crypto_provider(dtls::crypto()).build(now);
         for address in &settings.udp {
             let candidate = Candidate::host(*address, Protocol::Udp).map_err(malformed)?;
             rtc.add_local_candidate(candidate);
@@ -138,10 +133,23 @@ impl Peer {
         }
         let answer = rtc.sdp_api().accept_offer(offer).map_err(malformed)?;
         let ufrag = rtc.direct_api().local_ice_credentials().ufrag;
-        let (udp, tcp) = (settings.udp.clone(), settings.tcp.clone());
-        let mut peer = Self { rtc, ufrag, udp, tcp, video: None, audio: None, clock: None, wake_at: now };
         let answer = with_one_stream(&answer.to_sdp_string());
-        peer.find_senders(&answer, profile)?;
+        let terms = terms::find(&mut rtc, &answer, profile)?;
+        let peer = Self {
+            rtc,
+            ufrag,
+            udp: settings.udp.clone(),
+            tcp: settings.tcp.clone(),
+            video: terms.video.map(|terms| RtpStream::new(terms, settings.rtx_packets)),
+            audio: terms.audio.map(|terms| RtpStream::new(terms, 0)),
+            encryption: None,
+            to: None,
+            clock: None,
+            wall_clock: settings.clock,
+            is_due: true,
+            wake_at: now,
+            wants_keyframe: false,
+        };
         Ok((peer, answer))
     }
 
@@ -164,61 +172,148 @@ impl Peer {
         local: SocketAddr,
         now: Instant,
     ) -> Result<(), PeerError> {
-        let local = self.candidate_for(from, local);
-        match Receive::new(from.transport.into(), from.remote, local, datagram) {
-            Ok(received) => self.rtc.handle_input(Input::Receive(now, received)).map_err(failed),
-            Err(_) => Ok(()),
+        if is_media(datagram) {
+            self.receive_feedback(datagram);
+            return Ok(());
         }
+        let local = self.candidate_for(from, local);
+        let Ok(received) = Receive::new(from.transport.into(), from.remote, local, datagram) else {
+            return Ok(());
+        };
+        self.is_due = true;
+        let taken = self.rtc.handle_input(Input::Receive(now, received));
+        self.keep_keys();
+        taken.map_err(failed)
     }
 
-    /// Queues a packet of video; [`wake`](Self::wake) sends it. To be called once the peer is connected.
-    pub fn write_video(&mut self, packet: VideoPacket<'_>, now: Instant) {
-        let at = self.wall_clock(packet.ticks / VIDEO_TICKS_PER_MS, now);
-        let Some(video) = &mut self.video else { return };
-        video.write(&mut self.rtc, packet.ticks, at, packet.payload, packet.is_last);
+    /// Sends a packet of video. Before the peer is connected, it is dropped.
+    pub fn write_video(&mut self, packet: VideoPacket<'_>, now: Instant, sink: &mut impl DatagramSink) {
+        let at = self.media_clock(packet.ticks / VIDEO_TICKS_PER_MS, now);
+        let (Some(video), Some(encryption), Some(to)) = (&mut self.video, &mut self.encryption, self.to)
+        else {
+            return;
+        };
+        // RTP times wrap (RFC 3550, section 5.1).
+        let (time, payload) = (packet.ticks as u32, packet.payload.clone());
+        let packet = Packet { time, is_last: packet.is_last, payload };
+        video.send(packet, at, &mut Path { to, srtp: &mut encryption.sender, sink });
     }
 
-    /// Queues a packet of audio; [`wake`](Self::wake) sends it. To be called once the peer is connected.
-    pub fn write_audio(&mut self, unit: &AudioUnit, now: Instant) {
-        let at = self.wall_clock(unit.ticks / OPUS_TICKS_PER_MS, now);
-        let Some(audio) = &mut self.audio else { return };
-        audio.write(&mut self.rtc, unit.ticks, at, &unit.payload, false);
+    /// Sends a packet of audio. Before the peer is connected, it is dropped.
+    pub fn write_audio(&mut self, unit: &AudioUnit, now: Instant, sink: &mut impl DatagramSink) {
+        let at = self.media_clock(unit.ticks / OPUS_TICKS_PER_MS, now);
+        let (Some(audio), Some(encryption), Some(to)) = (&mut self.audio, &mut self.encryption, self.to)
+        else {
+            return;
+        };
+        let packet = Packet { time: unit.ticks as u32, is_last: false, payload: unit.payload.clone() };
+        audio.send(packet, at, &mut Path { to, srtp: &mut encryption.sender, sink });
     }
 
-    /// Lets time pass, and hands out the datagrams that are to be sent, with their destinations.
-    pub fn wake(
+    /// Lets time pass, and sends what is due besides media: answers, reports and retransmissions.
+    pub fn wake(&mut self, now: Instant, sink: &mut impl DatagramSink) -> Result<PeerNews, PeerError> {
+        let mut news = PeerNews::default();
+        if self.is_due || self.wake_at <= now {
+            self.turn(now, sink, &mut news)?;
+        }
+        if let (Some(video), Some(encryption), Some(to)) = (&mut self.video, &mut self.encryption, self.to) {
+            video.resend(&mut Path { to, srtp: &mut encryption.sender, sink });
+        }
+        news.wants_keyframe = std::mem::take(&mut self.wants_keyframe);
+        Ok(news)
+    }
+
+    /// Has the library do what is due. Its sender reports, of streams to which it sent nothing, are replaced by those of the
+    /// peer; they say where ICE sends media now.
+    fn turn(
         &mut self,
         now: Instant,
-        mut send: impl FnMut(PeerAddress, &[u8]),
-    ) -> Result<PeerNews, PeerError> {
-        let mut news = PeerNews::default();
+        sink: &mut impl DatagramSink,
+        news: &mut PeerNews,
+    ) -> Result<(), PeerError> {
         self.rtc.handle_input(Input::Timeout(now)).map_err(failed)?;
+        self.is_due = false;
+        let mut are_reports_due = false;
         loop {
-            match self.rtc.poll_output().map_err(failed)? {
+            let output = self.rtc.poll_output();
+            self.keep_keys();
+            match output.map_err(failed)? {
                 Output::Timeout(at) => {
                     self.wake_at = at;
                     break;
                 }
                 Output::Transmit(datagram) => {
-                    let transport = datagram.proto.into();
-                    send(PeerAddress { transport, remote: datagram.destination }, &datagram.contents);
+                    let to = PeerAddress { transport: datagram.proto.into(), remote: datagram.destination };
+                    let is_media = is_media(&datagram.contents);
+                    are_reports_due |= is_media;
+                    if !is_check(&datagram.contents) {
+                        self.to = Some(to);
+                    }
+                    if !is_media {
+                        put(sink, to, &datagram.contents);
+                    }
                 }
                 Output::Event(event) => news.note(&event),
             }
         }
+        if are_reports_due {
+            self.send_reports(now, sink);
+        }
         news.is_closed |= !self.rtc.is_alive();
-        Ok(news)
+        Ok(())
+    }
+
+    fn send_reports(&mut self, now: Instant, sink: &mut impl DatagramSink) {
+        let ntp = self.wall_clock.ntp(now);
+        let streams = [&self.video, &self.audio].into_iter().flatten();
+        let reports: Vec<_> = streams.filter_map(|stream| stream.report(now, ntp)).collect();
+        let (Some(encryption), Some(to)) = (&mut self.encryption, self.to) else { return };
+        if reports.is_empty() {
+            return;
+        }
+        if let Some(sealed) = encryption.sender.protect_rtcp(&write_reports(&reports)) {
+            put(sink, to, &sealed);
+        }
+    }
+
+    /// Takes what the viewer reports. What is not its own is left out.
+    fn receive_feedback(&mut self, datagram: &[u8]) {
+        let opened = self.encryption.as_mut().and_then(|encryption| encryption.receiver.open(datagram));
+        let Self { video, audio, wants_keyframe, .. } = self;
+        read_feedback(&opened.unwrap_or_default(), |feedback| match feedback {
+            Feedback::Received { ssrc } => {
+                let streams = [&mut *video, &mut *audio].into_iter().flatten();
+                streams.filter(|stream| stream.ssrc() == ssrc).for_each(RtpStream::note_received);
+            }
+            Feedback::Lost { ssrc, number } => {
+                video
+                    .iter_mut()
+                    .filter(|video| video.ssrc() == ssrc)
+                    .for_each(|video| video.note_lost(number));
+            }
+            Feedback::WantsKeyframe { ssrc } => {
+                *wants_keyframe |= video.as_ref().is_some_and(|video| video.ssrc() == ssrc);
+            }
+        });
+    }
+
+    /// Keeps the keys that the library's last call has brought.
+    fn keep_keys(&mut self) {
+        if let Some(keys) = dtls::take_keys() {
+            self.encryption = Encryption::new(&keys, &dtls::crypto());
+        }
     }
 
     /// Reports to the viewer that the session is over; [`wake`](Self::wake) sends it.
     pub fn close(&mut self) {
+        self.is_due = true;
         // It is dropped next, whatever comes of this.
         let _ = self.rtc.close();
     }
 
     /// Media can be sent.
     pub fn is_connected(&self) -> bool {
-        self.rtc.is_connected()
+        self.rtc.is_connected() && self.encryption.is_some()
     }
 
     /// Returns whether the viewer receives audio.
@@ -226,48 +321,9 @@ impl Peer {
         self.audio.is_some()
     }
 
-    /// Finds what can be sent. The library accepts offers of which it rejects everything.
-    fn find_senders(&mut self, answer: &str, profile: MediaProfile) -> Result<(), OfferError> {
-        for mid in answer.lines().filter_map(|line| line.strip_prefix("a=mid:")).map(Mid::from) {
-            let Some(media) = self.rtc.media(mid) else { continue };
-            let kind = media.kind();
-            if !matches!(media.direction(), Direction::SendOnly | Direction::SendRecv) {
-                continue;
-            }
-            let Some(payload_type) = self.payload_type(mid, kind, profile) else { continue };
-            let sender = Sender { mid, payload_type, next_number: 1 };
-            match kind {
-                MediaKind::Video if self.video.is_none() => self.video = Some(sender),
-                MediaKind::Audio if self.audio.is_none() => self.audio = Some(sender),
-                _ => {}
-            }
-        }
-        match profile.video {
-            Some(video) if self.video.is_none() => Err(OfferError::NoCodec(video.name())),
-            None if self.audio.is_none() => Err(OfferError::NoCodec("Opus")),
-            _ => Ok(()),
-        }
-    }
-
-    /// Chooses among the payload types that were agreed on: that of the stream's profile, or else any. Browsers decode High
-    /// profile though they do not offer it.
-    fn payload_type(&self, mid: Mid, kind: MediaKind, profile: MediaProfile) -> Option<Pt> {
-        let agreed = self.rtc.media(mid)?.remote_pts();
-        let params = self.rtc.codec_config().params();
-        let of_kind = |codec: Codec| match kind {
-            MediaKind::Video => profile.video.is_some_and(|video| codec == codec_of(video)),
-            MediaKind::Audio => codec == Codec::Opus,
-        };
-        let mut usable =
-            params.iter().filter(|param| of_kind(param.spec().codec) && agreed.contains(&param.pt()));
-        let is_same = |id: u32| profile.video == Some(VideoProfile::H264((id >> 16) as u8));
-        let same = usable.clone().find(|param| param.spec().format.profile_level_id.is_some_and(is_same));
-        same.or_else(|| usable.next()).map(|param| param.pt())
-    }
-
-    /// Maps a media time to the clock, so that sender reports say how audio and video belong together. A time ahead of the
-    /// clock would make the library's reports useless.
-    fn wall_clock(&mut self, media_ms: i64, now: Instant) -> Instant {
+    /// Maps a media time to the clock, so that sender reports say how audio and video belong together. None is ahead of the
+    /// clock: reports count on from it.
+    fn media_clock(&mut self, media_ms: i64, now: Instant) -> Instant {
         let (base, base_ms) = *self.clock.get_or_insert((now, media_ms));
         let since = Duration::from_millis(media_ms.abs_diff(base_ms));
         let at = if media_ms >= base_ms { base.checked_add(since) } else { base.checked_sub(since) };
@@ -292,15 +348,11 @@ impl Peer {
     }
 }
 
-impl Sender {
-    fn write(&mut self, rtc: &mut Rtc, ticks: i64, at: Instant, payload: &Arc<[u8]>, is_last: bool) {
-        let mut api = rtc.direct_api();
-        let Some(stream) = api.stream_tx_by_mid(self.mid, None) else { return };
-        // RTP times wrap (RFC 3550, section 5.1).
-        let time = ticks as u32;
-        let packet = RtpWrite::new(self.payload_type, self.next_number.into(), time, at, payload.clone());
-        stream.write_rtp(packet.marker(is_last).nackable(true));
-        self.next_number += 1;
+impl Encryption {
+    fn new(keys: &SrtpKeys, crypto: &CryptoProvider) -> Option<Self> {
+        let sender = SrtpSender::new(keys.profile, &keys.outgoing()?, crypto)?;
+        let receiver = SrtcpReceiver::new(keys.profile, &keys.incoming()?, crypto)?;
+        Some(Self { sender, receiver })
     }
 }
 
@@ -308,7 +360,6 @@ impl PeerNews {
     fn note(&mut self, event: &Event) {
         match event {
             Event::Connected => self.is_connected = true,
-            Event::KeyframeRequest(_) => self.wants_keyframe = true,
             Event::Closed => self.is_closed = true,
             _ => {}
         }
@@ -331,6 +382,11 @@ pub fn ufrag(datagram: &[u8]) -> Option<String> {
 /// Returns whether a datagram is a connectivity check (RFC 7983, section 7).
 pub fn is_check(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| *first < 4)
+}
+
+/// Returns whether a datagram is of RTP or RTCP (RFC 7983, section 7).
+fn is_media(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| (128..192).contains(first))
 }
 
 fn malformed(error: impl fmt::Display) -> OfferError {

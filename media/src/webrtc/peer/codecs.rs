@@ -11,8 +11,8 @@ use str0m::{
 
 use crate::webrtc::packetizer::{MediaProfile, VideoProfile};
 
-/// Interval of sender reports. Players keep audio and video together by them, and the library's 5 s left them a fifth
-/// of a second apart for that long.
+/// Interval of sender reports: the peer sends its own when the library's are due. Players keep audio and video together by them,
+/// and the library's 5 s left them a fifth of a second apart for that long.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The profiles of H.264 that browsers offer with packetization mode 1, with payload types for each and its
@@ -29,7 +29,7 @@ const H264_FORMATS: [(u8, u8, u32); 5] = [
 const LEVEL_MAX: u8 = 186;
 
 /// Returns the library's settings for a stream of this profile: its own codecs alone.
-pub(super) fn config(profile: MediaProfile, rtx_packets: usize) -> RtcConfig {
+pub(super) fn config(profile: MediaProfile) -> RtcConfig {
     let mut extensions = ExtensionMap::empty();
     // Without the others receivers send less feedback, of which nothing would be made.
     extensions.set(1, Extension::RtpMid);
@@ -40,8 +40,7 @@ pub(super) fn config(profile: MediaProfile, rtx_packets: usize) -> RtcConfig {
         .enable_opus(profile.has_opus, false)
         .set_extension_map(extensions)
         .set_rtcp_report_interval_audio(REPORT_INTERVAL)
-        .set_rtcp_report_interval_video(REPORT_INTERVAL)
-        .set_send_buffer_video(rtx_packets);
+        .set_rtcp_report_interval_video(REPORT_INTERVAL);
     if let Some(video) = profile.video {
         add_video(config.codec_config(), video);
     }

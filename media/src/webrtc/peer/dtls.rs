@@ -2,6 +2,7 @@
 //! key exchanges in every group and several signatures, a quarter of the CPU of a join.
 
 use std::{
+    cell::Cell,
     sync::{Arc, OnceLock},
     time::Instant,
 };
@@ -12,6 +13,19 @@ use str0m::crypto::{
     dtls::{DtlsInstance, DtlsProvider, DtlsVersion},
     from_feature_flags,
 };
+
+use super::srtp_keys::SrtpKeys;
+
+thread_local! {
+    /// The keys of the handshake that ended last on this thread. The library keeps them to itself, and its instances of DTLS
+    /// cannot be asked for them; the peer takes them in the same call in which they come.
+    static KEYS: Cell<Option<SrtpKeys>> = const { Cell::new(None) };
+}
+
+/// Takes the keys of a handshake that ended in the call to the library before this one, on the same thread.
+pub(super) fn take_keys() -> Option<SrtpKeys> {
+    KEYS.take()
+}
 
 /// Returns the library's cryptography with this DTLS.
 pub(super) fn crypto() -> Arc<CryptoProvider> {
@@ -74,7 +88,12 @@ impl DtlsInstance for Instance {
     }
 
     fn poll_output<'a>(&mut self, buffer: &'a mut [u8]) -> Output<'a> {
-        self.0.poll_output(buffer)
+        let output = self.0.poll_output(buffer);
+        if let Output::KeyingMaterial(material, profile) = &output {
+            let (profile, material) = (*profile, material.to_vec());
+            KEYS.set(Some(SrtpKeys { profile, material, is_client: self.0.is_active() }));
+        }
+        output
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {

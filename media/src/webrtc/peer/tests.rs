@@ -1,9 +1,17 @@
 //! A peer and the library as its viewer, with datagrams handed from one to the other.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
-use str0m::{RtcConfig, change::SdpPendingOffer, rtp::RtpPacket};
+use str0m::{
+    RtcConfig,
+    change::SdpPendingOffer,
+    media::{Direction, MediaKind},
+    rtp::RtpPacket,
+};
 
 use super::*;
+use crate::webrtc::packetizer::VideoProfile;
 
 const SERVER: &str = "192.0.2.1:8189";
 const VIEWER: &str = "192.0.2.2:5000";
@@ -24,7 +32,8 @@ fn viewer_address() -> PeerAddress {
 }
 
 fn settings() -> PeerSettings {
-    PeerSettings { udp: vec![at(SERVER)], tcp: vec![at(SERVER)], rtx_packets: 256 }
+    let clock = WallClock { at: begin(), since_1970: Duration::from_secs(1_800_000_000) };
+    PeerSettings { udp: vec![at(SERVER)], tcp: vec![at(SERVER)], rtx_packets: 256, clock }
 }
 
 /// The viewer's side.
@@ -72,12 +81,25 @@ impl Viewer {
     }
 }
 
-fn wake(peer: &mut Peer, now: Instant) -> (PeerNews, Vec<Vec<u8>>) {
-    let mut sent = Vec::new();
-    let news = peer.wake(now, |PeerAddress { remote, .. }, bytes| {
+fn collect(sent: &mut Vec<Vec<u8>>) -> impl FnMut(PeerAddress, &[u8]) {
+    |PeerAddress { remote, .. }, bytes| {
         assert_eq!(remote, at(VIEWER));
         sent.push(bytes.to_vec());
-    });
+    }
+}
+
+/// Writes a frame of one packet, and what is said with it, at a time of the stream.
+fn write(peer: &mut Peer, media_ms: i64, now: Instant, sent: &mut Vec<Vec<u8>>) {
+    let payload: Arc<[u8]> = b"\x65frame".as_slice().into();
+    let packet = VideoPacket { ticks: media_ms * 90, is_last: true, payload: &payload };
+    peer.write_video(packet, now, &mut collect(sent));
+    let audio = AudioUnit { ticks: media_ms * 48, payload: b"sound".as_slice().into() };
+    peer.write_audio(&audio, now, &mut collect(sent));
+}
+
+fn wake(peer: &mut Peer, now: Instant) -> (PeerNews, Vec<Vec<u8>>) {
+    let mut sent = Vec::new();
+    let news = peer.wake(now, &mut collect(&mut sent));
     (news.unwrap(), sent)
 }
 
@@ -133,10 +155,8 @@ fn each_codec_is_agreed_on_with_those_who_offer_it() {
 #[test]
 fn a_viewer_connects_and_gets_video_and_audio() {
     let (mut peer, mut viewer, now) = connected();
-    let payload: Arc<[u8]> = b"\x65frame".as_slice().into();
-    peer.write_video(VideoPacket { ticks: 9000, is_last: true, payload: &payload }, now);
-    peer.write_audio(&AudioUnit { ticks: 4800, payload: b"sound".as_slice().into() }, now);
-    let (_, sent) = wake(&mut peer, now);
+    let mut sent = Vec::new();
+    write(&mut peer, 100, now, &mut sent);
     viewer.turn(sent, now);
     viewer.received.sort_by_key(|packet| packet.header.timestamp);
     let [audio, video] = &viewer.received[..] else { panic!("{:?}", viewer.received) };
@@ -190,6 +210,74 @@ fn a_check_names_the_session_it_is_for() {
     assert_eq!(ufrag(&checks[0]).as_deref(), Some(peer.ufrag()));
 }
 
+/// Sends so many frames, one every 10 ms, of which some are lost, and returns the numbers of the packets that came.
+fn numbers_of_frames(first: u64, count: i64, is_lost: impl Fn(i64) -> bool) -> Vec<u64> {
+    let (mut peer, mut viewer, begin) = connected();
+    peer.video.as_mut().unwrap().skip_to(first);
+    let payload: Arc<[u8]> = b"\x65frame".as_slice().into();
+    for at in 0..count {
+        let now = begin + Duration::from_millis(at as u64 * 10);
+        let mut sent = Vec::new();
+        let packet = VideoPacket { ticks: 900 * at, is_last: true, payload: &payload };
+        peer.write_video(packet, now, &mut collect(&mut sent));
+        if is_lost(at) {
+            sent.clear();
+        }
+        peer.wake(now, &mut collect(&mut sent)).unwrap();
+        for datagram in viewer.turn(sent, now) {
+            peer.receive(&datagram, viewer_address(), self::at(SERVER), now).unwrap();
+        }
+    }
+    let mut numbers: Vec<_> = viewer.received.iter().map(|packet| *packet.seq_no).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[test]
+fn what_a_viewer_asks_for_is_sent_again() {
+    // The last frames are too young to be missed.
+    let numbers = numbers_of_frames(1, 200, |at| at % 20 == 7 && at < 150);
+    assert_eq!(numbers, (1..201).collect::<Vec<_>>());
+}
+
+#[test]
+fn numbers_go_on_beyond_sixteen_bits() {
+    let (first, count) = (65_500, 100);
+    let numbers = numbers_of_frames(first, count, |at| at == 30 || at == 50);
+    assert_eq!(numbers, (first..first + count as u64).collect::<Vec<_>>());
+}
+
+/// Players keep audio and video together by the reports.
+#[test]
+fn reports_map_both_tracks_to_one_clock_each_second() {
+    let (mut peer, mut viewer, begin) = connected();
+    let mut reports = Vec::new();
+    for ms in (0..3000).step_by(20) {
+        let now = begin + Duration::from_millis(ms);
+        let mut sent = Vec::new();
+        write(&mut peer, ms as i64, now, &mut sent);
+        peer.wake(now, &mut collect(&mut sent)).unwrap();
+        for datagram in viewer.turn(sent, now) {
+            peer.receive(&datagram, viewer_address(), at(SERVER), now).unwrap();
+        }
+        for packet in viewer.received.drain(..) {
+            let clock_hz = i64::from(packet.time.frequency().get());
+            let Some(info) = packet.last_sender_info else { continue };
+            let unix_ms = info.ntp_time.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+            let report = (clock_hz, unix_ms, info.rtp_time.numer() as i64 * 1000 / clock_hz);
+            if !reports.contains(&report) {
+                reports.push(report);
+            }
+        }
+    }
+    let [video, audio] = [90_000, 48_000].map(|hz| reports.iter().filter(|report| report.0 == hz).count());
+    assert!(video >= 2 && audio >= 2, "{reports:?}");
+    let apart_ms = |(_, unix_ms, media_ms): &(i64, i64, i64)| unix_ms - media_ms;
+    // A millisecond is rounded away.
+    let is_same = |report: &(i64, i64, i64)| apart_ms(report).abs_diff(apart_ms(&reports[0])) <= 1;
+    assert!(reports.iter().all(is_same) && reports[0].1 / 1000 >= 1_800_000_000, "{reports:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
@@ -214,7 +302,7 @@ proptest! {
                 return Ok(());
             }
         }
-        let _ = peer.wake(now, |_, _| {});
+        let _ = peer.wake(now, &mut |_: PeerAddress, _: &[u8]| {});
     }
 
     /// Packets of a connected viewer get further than random bytes.
@@ -226,11 +314,14 @@ proptest! {
         let payload: Arc<[u8]> = b"\x65frame".as_slice().into();
         for at in 0..40 {
             let now = now + Duration::from_millis(at * 100);
-            peer.write_video(VideoPacket { ticks: 9000 * at as i64, is_last: true, payload: &payload }, now);
             let mut arrived = Vec::new();
+            let packet = VideoPacket { ticks: 9000 * at as i64, is_last: true, payload: &payload };
+            peer.write_video(packet, now, &mut collect(&mut arrived));
             // Every third frame is lost, for which the viewer asks.
-            let woken = peer.wake(now, |_, bytes| if at % 3 != 0 { arrived.push(bytes.to_vec()) });
-            if woken.is_err() {
+            if at % 3 == 0 {
+                arrived.clear();
+            }
+            if peer.wake(now, &mut collect(&mut arrived)).is_err() {
                 return Ok(());
             }
             for mut datagram in viewer.turn(arrived, now) {
