@@ -19,6 +19,9 @@ const COMPLEXITY: u8 = 2;
 /// The encoder of one stream.
 pub struct OpusEncoder {
     encoder: Encoder,
+    /// The samples of a packet, as the encoder computes with them. It would convert them itself, one by one, in a function of
+    /// the mathematical library, and look at those of the larger type once more.
+    samples: Vec<i16>,
     packet: Box<[u8; PACKET_MAX_BYTES]>,
 }
 
@@ -32,7 +35,7 @@ impl OpusEncoder {
             .complexity(COMPLEXITY)
             .build()
             .map_err(|error| NoAudio::Encoder(error.to_string()))?;
-        Ok(Self { encoder, packet: Box::new([0; PACKET_MAX_BYTES]) })
+        Ok(Self { encoder, samples: Vec::new(), packet: Box::new([0; PACKET_MAX_BYTES]) })
     }
 
     /// Returns how many samples later than its packet a decoder puts out what was encoded.
@@ -42,10 +45,18 @@ impl OpusEncoder {
 
     /// Encodes a packet of [`PACKET_SAMPLES`] samples, of which each has all channels.
     pub fn encode(&mut self, samples: &[f32]) -> Result<Arc<[u8]>, NoAudio> {
-        let length = self.encoder.encode_float(samples, &mut self.packet[..]);
+        self.samples.clear();
+        self.samples.extend(samples.iter().map(|sample| to_i16(*sample)));
+        let length = self.encoder.encode(&self.samples, &mut self.packet[..]);
         let length = length.map_err(|error| NoAudio::Encoder(error.to_string()))?;
         Ok(self.packet.get(..length).unwrap_or_default().into())
     }
+}
+
+/// Converts a sample of -1 to 1 to the nearest of 16 bits. What is beyond is cut off; what is no number is silence.
+fn to_i16(sample: f32) -> i16 {
+    let scaled = sample * 32_768.0;
+    (scaled + 0.5_f32.copysign(scaled)) as i16
 }
 
 #[cfg(test)]
@@ -70,6 +81,17 @@ pub mod tests {
             }
         }
         decoded
+    }
+
+    #[test]
+    fn samples_are_rounded_and_cut_off() {
+        let expected =
+            [(0.0, 0), (0.5, 16_384), (-1.0, -32_768), (1.0, 32_767), (9.0, 32_767), (-9.0, -32_768)];
+        for (sample, rounded) in
+            expected.into_iter().chain([(f32::NAN, 0), (0.6 / 32_768.0, 1), (-0.4 / 32_768.0, 0)])
+        {
+            assert_eq!(to_i16(sample), rounded, "{sample}");
+        }
     }
 
     #[test]

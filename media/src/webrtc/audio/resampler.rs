@@ -8,27 +8,58 @@ pub const OUTPUT_RATE_HZ: u32 = 48_000;
 /// The most phases: those of 11,025 Hz, the oddest of AAC's rates. Other rates would need a table each of any size.
 const PHASES_MAX: u32 = 640;
 
-/// Input samples that an output sample is made of. A multiple of [`LANES`].
-const TAPS: usize = 64;
-
-/// Input samples of those before the time of the output.
-const TAPS_BEFORE: usize = TAPS / 2 - 1;
-
 /// Sums that are formed side by side, so that the compiler uses vectors.
 const LANES: usize = 8;
 
-/// The middle of the transition, in cycles per input sample. With [`KAISER_BETA`] and [`TAPS`] it passes 44.1 kHz up to
-/// 18.7 kHz, and what mirrors above 22.3 kHz is 80 dB down.
-const CUTOFF: f64 = 0.465;
+/// A windowed sinc.
+#[derive(Debug, Clone, Copy)]
+struct Filter {
+    /// Input samples that an output sample is made of. A multiple of [`LANES`].
+    taps: usize,
+    /// The middle of the transition, in cycles per input sample.
+    cutoff: f64,
+    /// Of Kaiser's window.
+    beta: f64,
+}
 
-const KAISER_BETA: f64 = 7.86;
+impl Filter {
+    /// For 44.1 kHz: it passes up to 19.5 kHz, and what mirrors above 24.6 kHz is 60 dB down. What mirrors between them is above the
+    /// 20 kHz that Opus carries.
+    const OF_44100: Self = Self { taps: 32, cutoff: 0.5, beta: 5.65 };
+
+    /// For all others, of which Opus carries the mirrors: it passes up to 0.43 of the rate, and what mirrors above 0.5 of it
+    /// is 80 dB down.
+    const OF_OTHERS: Self = Self { taps: 64, cutoff: 0.465, beta: 7.86 };
+
+    fn of(rate_hz: u32) -> Self {
+        if rate_hz == 44_100 { Self::OF_44100 } else { Self::OF_OTHERS }
+    }
+
+    /// Input samples of those before the time of the output.
+    fn taps_before(self) -> usize {
+        self.taps / 2 - 1
+    }
+
+    /// Returns the weights of a phase. They sum up to 1, so that no phase is louder than the others.
+    fn weights(self, phase: usize, phases: usize) -> impl Iterator<Item = f32> {
+        let between = phase as f64 / phases as f64;
+        let weight = |tap: usize| {
+            let distance = tap as f64 - self.taps_before() as f64 - between;
+            sinc(2.0 * self.cutoff * distance) * kaiser(distance / (self.taps as f64 / 2.0), self.beta)
+        };
+        let weights: Vec<f64> = (0..self.taps).map(weight).collect();
+        let sum: f64 = weights.iter().sum();
+        weights.into_iter().map(move |weight| (weight / sum) as f32)
+    }
+}
 
 /// The resampler of one stream.
 pub struct Resampler {
     /// Output samples for every `step` input samples; 1 for a rate that is that of the output.
     phases: usize,
     step: usize,
-    /// [`TAPS`] weights for each phase.
+    filter: Filter,
+    /// Those of one phase after those of the other.
     weights: Vec<f32>,
     /// Input of each channel that is still needed.
     input: Vec<Vec<f32>>,
@@ -45,9 +76,10 @@ impl Resampler {
             return None;
         }
         let (phases, step) = (phases as usize, step as usize);
-        let weights =
-            if phases == 1 { Vec::new() } else { (0..phases).flat_map(|at| weights(at, phases)).collect() };
-        let mut resampler = Self { phases, step, weights, input: vec![Vec::new(); channel_count], phase: 0 };
+        let filter = Filter::of(rate_hz);
+        let weights = (0..phases).flat_map(|at| filter.weights(at, phases)).collect();
+        let mut resampler =
+            Self { phases, step, filter, weights, input: vec![Vec::new(); channel_count], phase: 0 };
         resampler.reset();
         Some(resampler)
     }
@@ -57,7 +89,7 @@ impl Resampler {
         self.phase = 0;
         for input in &mut self.input {
             input.clear();
-            input.resize(TAPS_BEFORE, 0.0);
+            input.resize(self.filter.taps_before(), 0.0);
         }
     }
 
@@ -72,9 +104,10 @@ impl Resampler {
         for (input, samples) in self.input.iter_mut().zip(samples) {
             input.extend_from_slice(samples);
         }
-        let mut first = 0;
-        while self.input.iter().all(|input| input.len() >= first + TAPS) {
-            let weights = self.weights.get(self.phase * TAPS..).unwrap_or_default();
+        let (taps, mut first) = (self.filter.taps, 0);
+        while self.input.iter().all(|input| input.len() >= first + taps) {
+            let weights = self.weights.get(self.phase * taps..).and_then(|rest| rest.get(..taps));
+            let weights = weights.unwrap_or_default();
             output
                 .extend(self.input.iter().map(|input| dot(weights, input.get(first..).unwrap_or_default())));
             self.phase += self.step;
@@ -87,11 +120,10 @@ impl Resampler {
     }
 }
 
-/// Multiplies and sums up the first [`TAPS`] of both.
+/// Multiplies the weights with as many samples, and sums up.
 fn dot(weights: &[f32], samples: &[f32]) -> f32 {
     let mut sums = [0.0; LANES];
-    let pairs = weights.chunks_exact(LANES).zip(samples.chunks_exact(LANES)).take(TAPS / LANES);
-    for (weights, samples) in pairs {
+    for (weights, samples) in weights.chunks_exact(LANES).zip(samples.chunks_exact(LANES)) {
         for ((sum, weight), sample) in sums.iter_mut().zip(weights).zip(samples) {
             *sum += weight * sample;
         }
@@ -99,24 +131,13 @@ fn dot(weights: &[f32], samples: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
-/// Returns the weights of a phase. They sum up to 1, so that no phase is louder than the others.
-fn weights(phase: usize, phases: usize) -> impl Iterator<Item = f32> {
-    let between = phase as f64 / phases as f64;
-    let weights: [f64; TAPS] = std::array::from_fn(|tap| {
-        let distance = tap as f64 - TAPS_BEFORE as f64 - between;
-        sinc(2.0 * CUTOFF * distance) * kaiser(distance / (TAPS as f64 / 2.0))
-    });
-    let sum: f64 = weights.iter().sum();
-    weights.into_iter().map(move |weight| (weight / sum) as f32)
-}
-
 fn sinc(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) }
 }
 
 /// Kaiser's window, for -1 to 1.
-fn kaiser(x: f64) -> f64 {
-    bessel(KAISER_BETA * (1.0 - x * x).max(0.0).sqrt())
+fn kaiser(x: f64, beta: f64) -> f64 {
+    bessel(beta * (1.0 - x * x).max(0.0).sqrt())
 }
 
 /// The modified Bessel function of order 0, by its series.
@@ -136,6 +157,8 @@ fn greatest_common_divisor(a: u32, b: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TAPS_MAX: usize = 64;
 
     /// A sine of so many seconds, at a rate.
     fn sine(frequency_hz: f64, rate_hz: u32, seconds: f64) -> Vec<f32> {
@@ -161,7 +184,7 @@ mod tests {
         {
             let output = resample(rate_hz, &[sine(frequency_hz, rate_hz, 0.5)], 1024);
             let expected = sine(frequency_hz, OUTPUT_RATE_HZ, 0.5);
-            let settled = TAPS * 48_000 / rate_hz as usize..output.len();
+            let settled = TAPS_MAX * 48_000 / rate_hz as usize..output.len();
             let error = output[settled.clone()]
                 .iter()
                 .zip(&expected[settled])
@@ -171,12 +194,41 @@ mod tests {
         }
     }
 
+    /// The level of a frequency in samples, of a sine at full scale. The samples are windowed, so that others do not leak into it.
+    fn level_db(samples: &[f32], frequency_hz: f64) -> f64 {
+        let (mut real, mut imaginary, mut sum) = (0.0, 0.0, 0.0);
+        for (at, sample) in samples.iter().enumerate() {
+            let window = kaiser(2.0 * at as f64 / samples.len() as f64 - 1.0, 12.0);
+            let angle = 2.0 * PI * frequency_hz * at as f64 / f64::from(OUTPUT_RATE_HZ);
+            real += f64::from(*sample) * window * angle.cos();
+            imaginary += f64::from(*sample) * window * angle.sin();
+            sum += window / 2.0;
+        }
+        20.0 * (real.hypot(imaginary) / sum).log10()
+    }
+
+    /// Opus carries up to 20 kHz.
+    #[test]
+    fn what_can_be_heard_of_44100_passes_and_its_mirrors_do_not() {
+        for frequency_hz in [100.0, 5000.0, 12_000.0, 16_000.0, 19_000.0, 19_500.0] {
+            let output = resample(44_100, &[sine(frequency_hz, 44_100, 0.5)], 1024);
+            let level = level_db(&output[1000..21_000], frequency_hz);
+            assert!(level.abs() < 0.1, "{frequency_hz} Hz has {level} dB");
+            // It mirrors at the rate of the input, and what is above the half of the output's folds back.
+            let mirror_hz = 48_000.0 - (44_100.0 - frequency_hz);
+            if (frequency_hz - mirror_hz).abs() > 100.0 && mirror_hz < 20_000.0 {
+                let level = level_db(&output[1000..21_000], mirror_hz);
+                assert!(level < -58.0, "the mirror of {frequency_hz} Hz has {level} dB");
+            }
+        }
+    }
+
     #[test]
     fn the_length_is_exact_over_any_time_and_channels_stay_apart() {
         let silence = vec![0.0; 441_000];
         let output = resample(44_100, &[sine(440.0, 44_100, 10.0), silence], 1024);
         let missing = 480_000 - output.len() / 2;
-        assert!(missing <= TAPS, "{missing} samples wait for their neighbours");
+        assert!(missing <= TAPS_MAX, "{missing} samples wait for their neighbours");
         assert!(output.iter().skip(1).step_by(2).all(|sample| *sample == 0.0));
     }
 
