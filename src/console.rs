@@ -12,7 +12,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use synctv_actors::{
     access::NodeKeys,
-    cluster::{origin::LiveNode, registry::RegistryHandle},
+    cluster::{
+        origin::LiveNode,
+        registry::{Freshness, RegistryHandle},
+    },
     directory::DirectoryEnded,
     metrics::ViewerProtocol,
 };
@@ -90,7 +93,7 @@ impl Console {
     /// Returns the reports of this node and of all others that answer.
     pub async fn cluster(&self) -> Result<ClusterReport, DirectoryEnded> {
         let own = serde_json::value::to_raw_value(&self.node().await?).ok();
-        let others = timeout(REGISTRY_TIMEOUT, self.registry().nodes()).await;
+        let others = timeout(REGISTRY_TIMEOUT, self.registry().nodes(Freshness::Known)).await;
         let others = others.ok().and_then(Result::ok);
         let complete = others.is_some();
         let others = others.unwrap_or_default();

@@ -3,12 +3,14 @@
 mod aiortc_decodes_both_tracks;
 mod audio_that_never_plays_holds_no_viewer_back;
 mod connections_name_their_session;
+mod h265_reaches_players;
 mod ice_servers_are_named;
 mod offers_are_answered;
 mod refusals_are_counted;
 mod rooms_say_what_webrtc_carries;
 mod settings_are_checked;
 mod tokens_open_sessions;
+mod viewer;
 mod viewers_who_do_not_connect_are_reported;
 
 use synctv_testkit::{

@@ -153,21 +153,17 @@ impl RegistryHandle {
         self.address.send(ListRooms).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
-    /// The other nodes that are alive. The answer may be a second old.
-    pub async fn nodes(&self) -> Result<Vec<LiveNode>, StoreError> {
-        self.list_nodes(Freshness::Known).await
+    /// The other nodes that are alive.
+    pub async fn nodes(&self, freshness: Freshness) -> Result<Vec<LiveNode>, StoreError> {
+        let asked = self.address.send(ListNodes(freshness)).await;
+        asked.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
     /// The address of the node to which this one sends publishers and players when it drains; `None` if no other node
     /// has one, or the registry cannot say within [`NEXT_NODE_TIMEOUT`].
     pub async fn next_node(&self) -> Option<NodeUrl> {
-        let nodes = timeout(NEXT_NODE_TIMEOUT, self.list_nodes(Freshness::Anew)).await.ok()?.ok()?;
+        let nodes = timeout(NEXT_NODE_TIMEOUT, self.nodes(Freshness::Anew)).await.ok()?.ok()?;
         NodeStanding::next_url(nodes.iter().map(|node| &node.standing)).cloned()
-    }
-
-    async fn list_nodes(&self, freshness: Freshness) -> Result<Vec<LiveNode>, StoreError> {
-        let asked = self.address.send(ListNodes(freshness)).await;
-        asked.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
     }
 
     /// Makes this node's lease say that it drains, so that no other node sends its publishers here. New rooms are still

@@ -125,11 +125,16 @@ impl AacConfig {
     }
 }
 
-/// Returns whether a configuration names an extension, spectral band replication or parametric stereo (HE-AAC). An encoder
-/// may leave that to the frames.
+/// Returns whether a configuration names an extension, spectral band replication or parametric stereo (HE-AAC): in front of
+/// its core, or behind it, where decoders of the core alone do not look (section 1.6.5). An encoder may leave that to the
+/// frames.
 pub fn has_extension(config: &[u8]) -> bool {
-    let object_type = config.first().map(|first| u32::from(first >> 3));
-    matches!(object_type, Some(OBJECT_TYPE_SBR | OBJECT_TYPE_PS))
+    let mut reader = ConfigReader(BitReader::new(config));
+    match reader.object_type() {
+        Ok(OBJECT_TYPE_SBR | OBJECT_TYPE_PS) => true,
+        Ok(_) => reader.extension_behind_core().unwrap_or(false),
+        Err(_) => false,
+    }
 }
 
 /// A frame (raw_data_block, section 4.4.2.1) in which no element has any spectral data: silence at any sampling frequency.
@@ -221,13 +226,33 @@ impl ConfigReader<'_> {
         }
     }
 
-    /// Reads the rest of a GASpecificConfig (section 4.4.1) up to the elements of its program.
-    fn program_behind_frame_length(&mut self) -> Result<ProgramConfig, AacConfigError> {
-        if self.flag()? {
-            const CORE_CODER_DELAY_BITS: usize = 14;
-            self.read(CORE_CODER_DELAY_BITS)?;
+    /// Reads what follows the object type of a core. Returns whether spectral band replication is named behind it. A core with a
+    /// program of its own is not looked behind.
+    fn extension_behind_core(&mut self) -> Result<bool, AacConfigError> {
+        const SYNC_EXTENSION: u32 = 0x2B7;
+        self.sample_rate_hz()?;
+        let configuration = self.read(4)?;
+        if configuration == 0 {
+            return Ok(false);
         }
         self.flag()?;
+        self.skip_core_coder()?;
+        let is_named = self.read(11)? == SYNC_EXTENSION && self.object_type()? == OBJECT_TYPE_SBR;
+        Ok(is_named && self.flag()?)
+    }
+
+    /// Reads the middle of a GASpecificConfig (section 4.4.1), behind the frame length.
+    fn skip_core_coder(&mut self) -> Result<(), AacConfigError> {
+        const CORE_CODER_DELAY_BITS: usize = 14;
+        if self.flag()? {
+            self.read(CORE_CODER_DELAY_BITS)?;
+        }
+        self.flag().map(drop)
+    }
+
+    /// Reads the rest of a GASpecificConfig (section 4.4.1) up to the elements of its program.
+    fn program_behind_frame_length(&mut self) -> Result<ProgramConfig, AacConfigError> {
+        self.skip_core_coder()?;
         self.program_config()
     }
 
@@ -286,6 +311,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_extension_is_found_in_front_of_the_core_and_behind_it() {
+        // Behind AAC-LC of 24 kHz: the sync word, object type 5, the flag, and the rate.
+        let behind = [0x13, 0x10, 0x56, 0xE5, 0x98];
+        assert!(has_extension(&behind) && has_extension(&[0x2B, 0x92, 0x08, 0x00]));
+        assert_eq!(AacConfig::parse(&behind).unwrap().sample_rate_hz, 24_000);
+        let without_flag = [0x13, 0x10, 0x56, 0xE5, 0x18];
+        for config in [&without_flag[..], &behind[..4], &behind[..3], &[0x13, 0x10], &[0x13], &[]] {
+            assert!(!has_extension(config), "{config:?}");
+        }
+    }
+
     /// Configurations of FFmpeg's encoder with `-aac_pce 1`, for stereo and for 7.1.
     #[test]
     fn a_program_config_element_is_read() {
@@ -327,7 +364,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_parsed_or_refused(config in proptest::collection::vec(any::<u8>(), 0..32)) {
-            let _ = AacConfig::parse(&config);
+            let _ = (AacConfig::parse(&config), has_extension(&config));
         }
     }
 }

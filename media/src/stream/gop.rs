@@ -29,6 +29,9 @@ pub struct JoinPoint {
     pub batches: Vec<Arc<Batch>>,
 }
 
+/// The most batches of a group that is not kept which are there to be examined: enough to see in which order frames come.
+const SAMPLE_BATCHES_MAX: usize = 8;
+
 /// The fate of a batch that was offered to the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
@@ -46,6 +49,8 @@ pub struct GopCache {
     limits: GopLimits,
     gops: VecDeque<Gop>,
     size_bytes: usize,
+    /// The beginning of the newest group, while nothing is kept.
+    sample: Vec<Arc<Batch>>,
 }
 
 #[derive(Debug)]
@@ -61,11 +66,21 @@ struct Gop {
 impl GopCache {
     /// An empty cache.
     pub fn new(limits: GopLimits) -> Self {
-        Self { limits, gops: VecDeque::new(), size_bytes: 0 }
+        Self { limits, gops: VecDeque::new(), size_bytes: 0, sample: Vec::new() }
     }
 
     /// Takes the stream's next batch, and lets the oldest groups go that are over a limit.
     pub fn push(&mut self, batch: &Arc<Batch>) -> Kept {
+        let kept = self.keep(batch);
+        if kept == Kept::Yes {
+            self.sample.clear();
+        } else {
+            self.take_sample(batch);
+        }
+        kept
+    }
+
+    fn keep(&mut self, batch: &Arc<Batch>) -> Kept {
         if self.limits.gops_max == 0 {
             return Kept::No;
         }
@@ -103,14 +118,26 @@ impl GopCache {
         })
     }
 
-    /// The batches of the newest group.
+    fn take_sample(&mut self, batch: &Arc<Batch>) {
+        if batch.start.is_some() {
+            self.sample.clear();
+        } else if self.sample.is_empty() {
+            return;
+        }
+        if self.sample.len() < SAMPLE_BATCHES_MAX {
+            self.sample.push(batch.clone());
+        }
+    }
+
+    /// The batches of the newest group, or its first ones if it is not kept.
     pub fn newest(&self) -> impl Iterator<Item = &Arc<Batch>> {
-        self.gops.back().into_iter().flat_map(|gop| &gop.batches)
+        self.gops.back().map_or(&self.sample, |gop| &gop.batches).iter()
     }
 
     /// Drops all groups, as when the publisher is disconnected and its media is past.
     pub fn clear(&mut self) {
         self.gops.clear();
+        self.sample.clear();
         self.size_bytes = 0;
     }
 
@@ -190,6 +217,28 @@ mod tests {
         assert_eq!(joined_ms(&mut cache), None);
         assert_eq!(cache.push(&batch(33, true)), Kept::Yes);
         assert_eq!(joined_ms(&mut cache), Some(vec![33]));
+    }
+
+    #[test]
+    fn the_beginning_of_a_group_is_there_to_be_examined_also_where_nothing_is_kept() {
+        let newest = |cache: &GopCache| cache.newest().map(|batch| batch.first_ms).collect::<Vec<_>>();
+        for size_max_bytes in [0, 1000] {
+            let mut cache = cache(usize::from(size_max_bytes == 0), size_max_bytes, WINDOW_MS);
+            cache.push(&batch(10, false));
+            assert!(newest(&cache).is_empty());
+            for at in 0..20 {
+                cache.push(&batch(100 + at, at == 0));
+            }
+            assert_eq!(newest(&cache), [100, 101, 102, 103, 104, 105, 106, 107]);
+            assert_eq!((cache.size_bytes(), joined_ms(&mut cache)), (0, None));
+            cache.push(&batch(1000, true));
+            assert_eq!(newest(&cache), [1000]);
+            cache.clear();
+            assert!(newest(&cache).is_empty());
+        }
+        let mut cache = cache(1, 1000, WINDOW_MS);
+        cache.push(&batch(0, true));
+        assert_eq!((newest(&cache), cache.sample.len()), (vec![0], 0));
     }
 
     #[test]

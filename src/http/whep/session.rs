@@ -8,7 +8,10 @@ use actix_web::{
     web::Payload,
 };
 use log::debug;
-use synctv_actors::cluster::origin::PULL_HEADER;
+use synctv_actors::cluster::{
+    origin::{LiveNode, PULL_HEADER},
+    registry::Freshness,
+};
 use synctv_media::{
     access::{NodeRequest, Refusal},
     stream::room::RoomName,
@@ -113,14 +116,23 @@ impl Whep {
         passed_back(answer)
     }
 
-    /// Returns the web port of another node. The sessions of a node that has left ended with it.
+    /// Returns the web port of another node. The sessions of a node that has left ended with it; one that is not in the list has
+    /// perhaps just come.
     async fn address_of(&self, node: &str) -> Result<String, ApiError> {
+        for freshness in [Freshness::Known, Freshness::Fresh] {
+            let nodes = self.nodes(freshness).await?;
+            if let Some(found) = nodes.into_iter().find(|other| other.name == node) {
+                return Ok(found.addresses.httpflv);
+            }
+        }
+        Err(no_session())
+    }
+
+    async fn nodes(&self, freshness: Freshness) -> Result<Vec<LiveNode>, ApiError> {
         let unavailable = |error: String| ApiError::registry_unavailable(error);
-        let nodes = tokio::time::timeout(REGISTRY_TIMEOUT, self.registry.nodes()).await;
+        let nodes = tokio::time::timeout(REGISTRY_TIMEOUT, self.registry.nodes(freshness)).await;
         let nodes = nodes.map_err(|_| unavailable("the registry does not answer".to_owned()))?;
-        let nodes = nodes.map_err(|error| unavailable(error.to_string()))?;
-        let found = nodes.into_iter().find(|other| other.name == node);
-        found.map(|other| other.addresses.httpflv).ok_or_else(no_session)
+        nodes.map_err(|error| unavailable(error.to_string()))
     }
 }
 

@@ -45,10 +45,10 @@ pub enum PlayerError {
 }
 
 impl Player {
-    /// Offers to receive H.264 and Opus at an address to which the server can send.
+    /// Offers to receive H.264 or H.265, and Opus, at an address to which the server can send.
     pub fn offer(local: SocketAddr, now: Instant) -> Result<(Self, String), PlayerError> {
         let config = RtcConfig::new().set_rtp_mode(true).clear_codecs().enable_opus(true, false);
-        let mut rtc = config.enable_h264(true).build(now);
+        let mut rtc = config.enable_h264(true).enable_h265(true).build(now);
         rtc.add_local_candidate(Candidate::host(local, Protocol::Udp).map_err(RtcError::from)?);
         let mut api = rtc.sdp_api();
         for kind in [MediaKind::Video, MediaKind::Audio] {

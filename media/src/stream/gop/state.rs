@@ -46,7 +46,7 @@ impl GopCache {
         let gops = state.gops.into_iter().map(|gop| Gop::restore(gop, blobs));
         let gops = gops.collect::<Result<VecDeque<_>, _>>()?;
         let size_bytes = gops.iter().map(|gop| gop.size_bytes).sum();
-        let mut cache = Self { limits, gops, size_bytes };
+        let mut cache = Self { gops, size_bytes, ..Self::new(limits) };
         while cache.gops.len() > limits.gops_max || cache.is_too_large() {
             cache.drop_oldest();
         }

@@ -8,6 +8,10 @@ use crate::{codec::aac::AacChannels, webrtc::audio::opus::tests::decode};
 /// FFmpeg's sine of 440 Hz.
 const MONO_48000: &[u8] = include_bytes!("sine-mono-48000.aac");
 
+/// FFmpeg's sine of 750 Hz at a rate that the core of HE-AAC has, without its beginning, which is uneven. Each frame has whole
+/// periods.
+const MONO_24000: &[u8] = include_bytes!("sine-mono-24000.aac");
+
 /// FFmpeg's sines of 440 Hz on the left and 1000 Hz on the right.
 const STEREO_44100: &[u8] = include_bytes!("sines-stereo-44100.aac");
 
@@ -161,14 +165,17 @@ fn the_extension_of_he_aac_is_left_out() {
         bytes.push(frame[frame.len() - 1] << 1);
         bytes
     };
-    let mut transcoder = Transcoder::new(&config(48_000, 1), OpusRate::default()).unwrap();
-    let frames: Vec<_> = frames(MONO_48000).iter().map(extended).collect();
-    let units: Vec<_> = frames
-        .iter()
-        .enumerate()
-        .flat_map(|(at, frame)| transcode(&mut transcoder, time_ms(at, 48_000), frame))
-        .collect();
-    assert_is_sine(&decode(&payloads(&units), 1)[0], 440.0, 48_000);
+    // The usual rate of a core with an extension is the half of 48 kHz.
+    for (adts, rate_hz, frequency_hz) in [(MONO_48000, 48_000, 440.0), (MONO_24000, 24_000, 750.0)] {
+        let mut transcoder = Transcoder::new(&config(rate_hz, 1), OpusRate::default()).unwrap();
+        let frames = frames(adts).iter().map(extended).collect::<Vec<_>>();
+        let transcoded = frames
+            .iter()
+            .enumerate()
+            .flat_map(|(at, frame)| transcode(&mut transcoder, time_ms(at, rate_hz as usize), frame));
+        let units: Vec<_> = transcoded.collect();
+        assert_is_sine(&decode(&payloads(&units), 1)[0], frequency_hz, rate_hz);
+    }
 }
 
 #[test]
