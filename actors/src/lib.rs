@@ -14,6 +14,7 @@ pub mod events;
 pub mod gzip;
 pub mod hls;
 pub mod metrics;
+mod placement;
 pub mod rtmp;
 mod single_flight;
 pub mod stream;

@@ -1,13 +1,8 @@
 //! Placement: the worker thread that serves a viewer.
 
-/// Number of a room's viewers that one thread serves before another one helps, and the margin by which a thread may be
-/// busier than the least busy one for the sake of its rooms. One thread costs less than two up to about here; with more
-/// viewers the last of them waits longer for each frame, and nothing is saved.
-pub(super) const THREAD_VIEWERS_MAX: u64 = 400;
-
 /// The load of a worker thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Load {
+pub(crate) struct Load {
     /// The viewers of the room in question that it serves.
     pub of_room: u64,
     /// The viewers of all rooms.
@@ -17,11 +12,12 @@ pub(super) struct Load {
 }
 
 /// The worker that serves a room's next viewer; `None` if there are no workers. It is the stream's own, or else one that
-/// serves the room already, for as long as one has space, and then the one with the fewest of the room's viewers.
-pub(super) fn place(loads: &[Load]) -> Option<usize> {
+/// serves the room already, for as long as one has space, and then the one with the fewest of the room's viewers. `max` is the
+/// most of a room's viewers on one thread before another one helps.
+pub(crate) fn place(loads: &[Load], max: u64) -> Option<usize> {
     let least = loads.iter().map(|load| load.total).min()?;
     let workers = || loads.iter().enumerate();
-    let with_space = workers().filter(|(_, load)| load.has_space(least));
+    let with_space = workers().filter(|(_, load)| load.has_space(least, max));
     // The fullest, so that a large room that becomes small comes together again.
     let home = with_space.max_by_key(|(_, load)| (load.has_stream, load.of_room));
     let next = || workers().min_by_key(|(_, load)| (load.of_room, load.total));
@@ -30,15 +26,17 @@ pub(super) fn place(loads: &[Load]) -> Option<usize> {
 
 impl Load {
     /// Returns `true` if the worker serves the room and takes one more, the least busy one serving `least` viewers.
-    fn has_space(self, least: u64) -> bool {
+    fn has_space(self, least: u64, max: u64) -> bool {
         let is_of_room = self.has_stream || self.of_room > 0;
-        is_of_room && self.of_room < THREAD_VIEWERS_MAX && self.total < least + THREAD_VIEWERS_MAX
+        is_of_room && self.of_room < max && self.total < least + max
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FULL: u64 = 400;
 
     /// Of the room, and of all rooms. The stream is on the first of them.
     fn loads(all: &[(u64, u64)]) -> Vec<Load> {
@@ -48,7 +46,6 @@ mod tests {
 
     #[test]
     fn a_viewer_is_served_where_its_room_is_until_that_is_full() {
-        const FULL: u64 = THREAD_VIEWERS_MAX;
         let cases = [
             ("the first, where the stream is", vec![(0, 9), (0, 4)], 0),
             ("the second, there too", vec![(1, 9), (0, 4)], 0),
@@ -62,16 +59,16 @@ mod tests {
             ("when all are full, where the fewest are", vec![(FULL + 1, FULL + 1), (FULL, FULL + 9)], 1),
         ];
         for (what, all, expected) in cases {
-            assert_eq!(place(&loads(&all)), Some(expected), "{what}");
+            assert_eq!(place(&loads(&all), FULL), Some(expected), "{what}");
         }
     }
 
     #[test]
     fn a_stream_may_be_on_a_thread_without_viewers() {
         let load = |of_room, total| Load { of_room, total, has_stream: false };
-        assert_eq!(place(&[load(0, 9), load(0, 4)]), Some(1));
-        assert_eq!(place(&[load(1, 9), load(0, 4)]), Some(0));
-        assert_eq!(place(&[]), None);
+        assert_eq!(place(&[load(0, 9), load(0, 4)], FULL), Some(1));
+        assert_eq!(place(&[load(1, 9), load(0, 4)], FULL), Some(0));
+        assert_eq!(place(&[], FULL), None);
     }
 
     /// Admits so many viewers to rooms in turn, whose streams are on the workers in turn: how many of each room each
@@ -85,7 +82,7 @@ mod tests {
                 total: served.iter().map(|room| room[worker]).sum(),
                 has_stream: room % workers == worker,
             });
-            let at = place(&loads.collect::<Vec<_>>()).unwrap();
+            let at = place(&loads.collect::<Vec<_>>(), FULL).unwrap();
             served[room][at] += 1;
         }
         served

@@ -5,7 +5,6 @@ mod departures;
 mod inbox;
 mod kind;
 mod messages;
-mod placement;
 mod player;
 mod pool_state;
 mod restoring;

@@ -1,8 +1,12 @@
 //! WebRTC viewers: the UDP port that all of them share, and the actors that send to them.
 
 mod batch_sender;
+mod joining;
+mod joins;
+mod link;
 mod messages;
 mod port;
+mod rooms;
 mod routes;
 mod session_id;
 mod settings;
@@ -30,7 +34,7 @@ pub use self::{
     session_id::SessionId,
     settings::{Hosts, WebRtcSettings},
 };
-use crate::stream::StreamHandle;
+use crate::{stream::StreamHandle, thread::ActorThread};
 
 /// Talks to the WebRTC port of this node.
 #[derive(Debug, Clone)]
@@ -44,9 +48,10 @@ impl WebRtc {
         Ok(Self(WebRtcPortActor::start(settings, socket, listener)))
     }
 
-    /// Answers a viewer's offer. The viewer connects to the addresses in the answer, or is forgotten.
+    /// Answers a viewer's offer. The viewer connects to the addresses in the answer, or is forgotten. Panics on a thread that is
+    /// none of the actor system's.
     pub async fn watch(&self, stream: &StreamHandle, viewer: NewViewer) -> Result<Watching, WatchError> {
-        let watch = Watch { stream: stream.clone(), viewer };
+        let watch = Watch { stream: stream.clone(), viewer, thread: ActorThread::current() };
         self.0.send(watch).await.unwrap_or(Err(WatchError::Stopped))
     }
 

@@ -54,3 +54,17 @@ fn whether_it_plays_and_what_is_missing() {
     let refused = post(server.http, "/refused/whep", &[SDP], OFFER);
     assert_eq!((refused.status, &refused.json()["message"]), (422, &state["reasons"][0]["message"]));
 }
+
+#[test]
+fn also_where_no_gop_is_kept() {
+    let server = start(&["--enable-gop-cache", "false"]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    publisher.send_all(&frames::video_headers());
+    let ahead = frame(Track::Video, 40, b"\x27\x01\0\0\x50\0\0\0\x02\x41p");
+    let reference = frame(Track::Video, 80, b"\x27\x01\0\0\0\0\0\0\x02\x41b");
+    publisher.send_all(&[frames::keyframe(0, 0), ahead, reference, frames::inter(200, 1)]);
+    poll_until("the verdict", || {
+        let room = request(server.http, "GET", "/api/v1/streams/r").json();
+        (room["details"]["webrtc"]["state"] == "refused").then_some(())
+    });
+}

@@ -11,15 +11,18 @@ use std::{
 
 use actix::Recipient;
 
-use super::{
-    messages::{Admit, Park},
-    placement::{Load, place},
-};
+use super::messages::{Admit, Park};
 use crate::{
     events::StreamId,
+    placement::{Load, place},
     stream::{StreamHandle, ViewerCount},
     thread::ActorThread,
 };
+
+/// Number of a room's viewers that one thread serves before another one helps, and the margin by which a thread may be
+/// busier than the least busy one for the sake of its rooms. One thread costs less than two up to about here; with more
+/// viewers the last of them waits longer for each frame, and nothing is saved.
+const THREAD_VIEWERS_MAX: u64 = 400;
 
 /// The state that all entries of a pool share.
 #[derive(Debug, Clone, Default)]
@@ -121,7 +124,7 @@ impl PoolState {
             has_stream: stream.thread().id() == worker.thread.id(),
         };
         let loads: Vec<Load> = self.workers.iter().map(load).collect();
-        let chosen = place(&loads).and_then(|at| self.workers.get(at));
+        let chosen = place(&loads, THREAD_VIEWERS_MAX).and_then(|at| self.workers.get(at));
         chosen.cloned().unwrap_or_else(|| Worker::new(here.clone(), 0))
     }
 }

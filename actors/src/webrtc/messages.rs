@@ -1,19 +1,22 @@
 //! The messages of the WebRTC port and of the viewers of a room.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, thread::ThreadId};
 
 use actix::{Message, Recipient};
 use synctv_media::{
     stream::room::RoomName,
-    webrtc::{offer::OfferError, packetizer::Unplayable, peer::PeerSettings},
+    webrtc::{
+        offer::OfferError,
+        packetizer::{MediaProfile, Unplayable},
+    },
 };
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use super::{session_id::SessionId, socket::Datagram};
+use super::{joining::JoiningViewer, session_id::SessionId, socket::Datagram};
 use crate::{
-    access::Session as AccessSession, connection_limit::ConnectionPermit, events::StreamId,
-    metrics::JoinOutcome, stream::StreamHandle,
+    access::Session as AccessSession, events::StreamId, metrics::JoinOutcome, stream::StreamHandle,
+    thread::ActorThread,
 };
 
 /// A viewer who wants to watch a stream.
@@ -87,6 +90,8 @@ impl WatchError {
 pub(super) struct Watch {
     pub stream: StreamHandle,
     pub viewer: NewViewer,
+    /// The thread that the request came to, which may serve viewers.
+    pub thread: ActorThread,
 }
 
 /// To the port: whether there is a session.
@@ -115,34 +120,19 @@ pub(super) struct SessionEnded(pub SessionId);
 #[rtype(result = "()")]
 pub(super) struct ViewersIdle {
     pub stream: StreamId,
+    pub thread: ThreadId,
     pub viewers: Recipient<StopIfIdle>,
 }
 
-/// To the viewers of a room: another one.
+/// To the viewers of a room: what is to be decoded, once that is known.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Admit {
-    pub id: SessionId,
-    pub viewer: NewViewer,
-    pub places: Places,
-    pub settings: Arc<PeerSettings>,
-    pub answer: oneshot::Sender<Result<Accepted, WatchError>>,
-}
+pub(super) struct GetProfile(pub oneshot::Sender<Result<MediaProfile, WatchError>>);
 
-/// The counters of a viewer.
-#[derive(Debug)]
-pub(super) struct Places {
-    pub _viewer: ConnectionPermit,
-    /// Until it has connected.
-    pub joining: Option<ConnectionPermit>,
-}
-
-/// An offer was accepted.
-#[derive(Debug)]
-pub(super) struct Accepted {
-    pub ufrag: String,
-    pub answer: String,
-}
+/// To the viewers of a room: another one, which has connected.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Admit(pub Box<JoiningViewer>);
 
 /// To the viewers of a room: what some of them sent.
 #[derive(Message)]

@@ -1,45 +1,54 @@
-//! The UDP port of all WebRTC viewers: reads their datagrams, knows their sessions, and starts the actors that serve them.
+//! The UDP port of all WebRTC viewers: reads their datagrams, answers their offers, shakes hands with them, and starts the
+//! actors that serve those who have connected.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, TcpListener},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, net::TcpListener, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, ResponseActFuture,
-    WrapFuture, fut,
+    SpawnHandle, WrapFuture, fut,
 };
-use log::{debug, error, info, warn};
+use log::{debug, error};
 use synctv_media::{
     stream::room::RoomName,
     webrtc::{
         audio::rate::OpusRate,
-        peer::{PeerSettings, WallClock, is_check, ufrag},
+        packetizer::MediaProfile,
+        peer::{Peer, PeerSettings, WallClock, is_check, ufrag},
     },
 };
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
+    batch_sender::BatchSender,
+    joining::{JoiningViewer, Places},
+    joins::{Joins, Turn},
+    link::ViewerLink,
     messages::{
-        Accepted, Admit, AdmitConnection, CloseSession, ConnectionClosed, Datagrams, EndSession, FindSession,
-        FromConnection, Places, SessionEnded, StopIfIdle, ViewersIdle, Watch, WatchError, Watching,
+        Admit, AdmitConnection, CloseSession, ConnectionClosed, Datagrams, EndSession, FindSession,
+        FromConnection, GetProfile, NewViewer, SessionEnded, StopIfIdle, ViewersIdle, Watch, WatchError,
+        Watching,
     },
+    rooms::{RoomKey, Rooms},
     routes::Routes,
     session_id::SessionId,
-    settings::WebRtcSettings,
+    settings::{WebRtcSettings, log_addresses},
     socket::{Datagram, WebRtcSocket},
     tcp_port::{ConnectionPort, accept_on},
     viewers::{Port, WebRtcViewersActor},
 };
-use crate::{clock::since_1970, connection_limit::ConnectionLimit, events::StreamId, stream::StreamHandle};
+use crate::{
+    clock::since_1970, connection_limit::ConnectionLimit, stream::StreamHandle, thread::ActorThread,
+    viewer_session::LeaveReason,
+};
 
 /// Time that a viewer's request waits for the stream's first media.
 const MEDIA_WAIT: Duration = Duration::from_secs(5);
 
 /// Interval at which the addresses in answers are looked up.
 const ADDRESSES_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Interval at which parts of handshakes are sent again, while there are any.
+const JOINS_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Interval of the check for sessions whose actor ended in a panic.
 const ORPHANS_INTERVAL: Duration = Duration::from_secs(10);
@@ -57,13 +66,18 @@ pub(super) struct WebRtcPortActor {
     viewers: ConnectionLimit,
     joining: ConnectionLimit,
     routes: Routes,
+    joins: Joins,
+    /// The timer of joins, while there are any.
+    ticks: Option<SpawnHandle>,
+    /// Of viewers that have connected.
     sessions: HashMap<SessionId, Session>,
-    rooms: HashMap<StreamId, Addr<WebRtcViewersActor>>,
+    rooms: Rooms,
 }
 
 struct Session {
     room: RoomName,
     viewers: Addr<WebRtcViewersActor>,
+    actor: RoomKey,
 }
 
 /// The datagrams of one read that are for one room's viewers.
@@ -82,10 +96,11 @@ impl WebRtcPortActor {
 
     fn new(settings: WebRtcSettings, socket: WebRtcSocket, listener: TcpListener) -> Self {
         let udp = settings.hosts.addresses(socket.bound());
-        let clock = WallClock { at: tokio::time::Instant::now().into_std(), since_1970: since_1970() };
+        let clock = WallClock { at: now(), since_1970: since_1970() };
         let peers =
             Arc::new(PeerSettings { tcp: udp.clone(), udp, rtx_packets: settings.rtx_packets, clock });
         log_addresses(&peers);
+        let joins = Joins::new(BatchSender::new(socket.clone()));
         Self {
             viewers: ConnectionLimit::new(settings.viewers_max),
             joining: ConnectionLimit::new(settings.joining_max),
@@ -94,8 +109,10 @@ impl WebRtcPortActor {
             listener: Some(listener),
             peers,
             routes: Routes::default(),
+            joins,
+            ticks: None,
             sessions: HashMap::new(),
-            rooms: HashMap::new(),
+            rooms: Rooms::default(),
         }
     }
 
@@ -146,38 +163,83 @@ impl WebRtcPortActor {
     }
 
     fn places(&self) -> Result<Places, WatchError> {
-        let _viewer =
+        let viewer =
             self.viewers.take().ok_or(WatchError::TooManyViewers { max: self.settings.viewers_max })?;
-        let joining =
+        let _joining =
             self.joining.take().ok_or(WatchError::TooManyJoining { max: self.settings.joining_max })?;
-        Ok(Places { _viewer, joining: Some(joining) })
+        Ok(Places { viewer, _joining })
     }
 
-    fn room(&mut self, stream: &StreamHandle, ctx: &Context<Self>) -> Addr<WebRtcViewersActor> {
-        self.rooms.retain(|_, viewers| viewers.connected());
+    /// Starts the viewers of a stream on a thread.
+    fn starter(
+        &self,
+        stream: &StreamHandle,
+        ctx: &Context<Self>,
+    ) -> impl FnOnce(&ActorThread) -> Addr<WebRtcViewersActor> + use<> {
         let port = Port { ended: ctx.address().recipient(), idle: ctx.address().recipient() };
-        let rate = OpusRate(self.settings.audio_kbps);
-        let start = || WebRtcViewersActor::start(stream, self.socket.clone(), port, rate);
-        self.rooms.entry(stream.id()).or_insert_with(start).clone()
+        let (stream, socket, rate) =
+            (stream.clone(), self.socket.clone(), OpusRate(self.settings.audio_kbps));
+        move |thread| WebRtcViewersActor::start(&stream, thread, socket, port, rate)
     }
 
-    /// Takes the answer to an offer. The session may have ended before it came.
-    fn admitted(
+    /// Answers an offer, as it is known what the stream has to be decoded as.
+    fn answer(
         &mut self,
-        id: SessionId,
-        accepted: Result<Accepted, WatchError>,
+        stream: StreamHandle,
+        viewer: NewViewer,
+        places: Places,
+        profile: MediaProfile,
+        ctx: &mut Context<Self>,
     ) -> Result<Watching, WatchError> {
-        let Accepted { ufrag, answer } = accepted.inspect_err(|_| self.remove(id))?;
-        if !self.sessions.contains_key(&id) {
-            return Err(WatchError::Ended);
+        let (id, now) = (SessionId::random().ok_or(WatchError::Stopped)?, now());
+        let (peer, answer) = Peer::answer(&viewer.offer, profile, &self.peers, now)?;
+        self.routes.add(id, peer.ufrag().to_owned());
+        let (link, NewViewer { peer: address, access, .. }) = (ViewerLink::new(peer), viewer);
+        self.joins.add(JoiningViewer { id, profile, link, address, access, places, since: now }, stream);
+        if self.ticks.is_none() {
+            self.ticks = Some(ctx.run_interval(JOINS_INTERVAL, Self::tick));
         }
-        self.routes.add(id, ufrag);
         Ok(Watching { id, answer })
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        let (peers, mut turns) = (self.peers.clone(), Vec::new());
+        self.joins.tick(&peers.udp, now(), |id, turn| turns.push((id, turn)));
+        turns.into_iter().for_each(|(id, turn)| self.turned(id, turn, ctx));
+        if self.joins.is_empty()
+            && let Some(ticks) = self.ticks.take()
+        {
+            ctx.cancel_future(ticks);
+        }
+    }
+
+    /// Hands a viewer that has connected to the actor that serves it, and forgets one that has left.
+    fn turned(&mut self, id: SessionId, turn: Turn, ctx: &Context<Self>) {
+        match turn {
+            Turn::Joining => {}
+            Turn::Left => self.routes.remove(id),
+            Turn::Connected(join) => {
+                let start = self.starter(&join.stream, ctx);
+                let (actor, viewers) = self.rooms.admit(&join.stream, start);
+                let room = join.stream.room().clone();
+                viewers.do_send(Admit(Box::new(join.viewer)));
+                self.sessions.insert(id, Session { room, viewers, actor });
+            }
+        }
+    }
+
+    /// Takes a datagram of a viewer that joins. `false` if it is none of those.
+    fn receive_joining(&mut self, id: SessionId, datagram: &Datagram, ctx: &Context<Self>) -> bool {
+        let peers = self.peers.clone();
+        let turn = self.joins.receive(id, datagram, &peers.udp, now());
+        turn.map(|turn| self.turned(id, turn, ctx)).is_some()
     }
 
     fn remove(&mut self, id: SessionId) {
         self.routes.remove(id);
-        self.sessions.remove(&id);
+        if let Some(session) = self.sessions.remove(&id) {
+            self.rooms.leave(session.actor);
+        }
     }
 
     /// Removes sessions of actors that ended in a panic, without a word of their viewers.
@@ -199,20 +261,9 @@ impl WebRtcPortActor {
     }
 }
 
-fn log_addresses(peers: &PeerSettings) {
-    info!(addresses:? = peers.udp; "WebRTC addresses");
-    if peers.udp.is_empty() {
-        warn!("no viewer can connect over WebRTC: this host has no address, set RTC_HOSTS");
-    } else if peers.udp.iter().all(|address| is_private(address.ip())) {
-        warn!(addresses:? = peers.udp; "WebRTC offers private addresses only: set RTC_HOSTS to those that viewers reach");
-    }
-}
-
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
-    }
+/// The clock of the tests, which can be paused.
+fn now() -> std::time::Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 impl Actor for WebRtcPortActor {
@@ -229,26 +280,26 @@ impl Actor for WebRtcPortActor {
 impl Handler<Watch> for WebRtcPortActor {
     type Result = ResponseActFuture<Self, Result<Watching, WatchError>>;
 
-    fn handle(&mut self, Watch { stream, viewer }: Watch, ctx: &mut Self::Context) -> Self::Result {
-        let refused = |error| Box::pin(fut::ready(Err(error)));
+    fn handle(&mut self, watch: Watch, ctx: &mut Self::Context) -> Self::Result {
+        let Watch { stream, viewer, thread } = watch;
         let places = match self.places() {
             Ok(places) => places,
-            Err(error) => return refused(error),
+            Err(error) => return Box::pin(fut::ready(Err(error))),
         };
-        let Some(id) = SessionId::random() else { return refused(WatchError::Stopped) };
-        let (answer, answered) = oneshot::channel();
-        let viewers = self.room(&stream, ctx);
-        viewers.do_send(Admit { id, viewer, places, settings: self.peers.clone(), answer });
-        // Before the answer: the viewer may have left again when it comes.
-        self.sessions.insert(id, Session { room: stream.room().clone(), viewers });
-        let answered = async move {
-            match timeout(MEDIA_WAIT, answered).await {
-                Ok(Ok(accepted)) => accepted,
+        self.rooms.add_thread(thread);
+        let start = self.starter(&stream, ctx);
+        let (answer, profile) = oneshot::channel();
+        self.rooms.home(&stream, start).do_send(GetProfile(answer));
+        let profile = async move {
+            match timeout(MEDIA_WAIT, profile).await {
+                Ok(Ok(profile)) => profile,
                 Ok(Err(_)) => Err(WatchError::Ended),
                 Err(_) => Err(WatchError::NoMedia),
             }
         };
-        Box::pin(answered.into_actor(self).map(move |accepted, port, _| port.admitted(id, accepted)))
+        Box::pin(profile.into_actor(self).map(move |profile, port, ctx| {
+            profile.and_then(|profile| port.answer(stream, viewer, places, profile, ctx))
+        }))
     }
 }
 
@@ -256,7 +307,7 @@ impl Handler<FindSession> for WebRtcPortActor {
     type Result = bool;
 
     fn handle(&mut self, FindSession { room, id }: FindSession, _: &mut Self::Context) -> bool {
-        self.session(&room, id).is_some()
+        self.session(&room, id).is_some() || self.joins.has(&room, id)
     }
 }
 
@@ -264,6 +315,11 @@ impl Handler<EndSession> for WebRtcPortActor {
     type Result = bool;
 
     fn handle(&mut self, EndSession { room, id }: EndSession, _: &mut Self::Context) -> bool {
+        if self.joins.has(&room, id) {
+            self.joins.end(id, &LeaveReason::Stopped, &self.peers.udp, now());
+            self.routes.remove(id);
+            return true;
+        }
         let session = self.session(&room, id);
         session.inspect(|session| session.viewers.do_send(CloseSession(id))).is_some()
     }
@@ -280,12 +336,12 @@ impl Handler<SessionEnded> for WebRtcPortActor {
 impl Handler<ViewersIdle> for WebRtcPortActor {
     type Result = ();
 
-    /// A viewer who was sent there before is there when the actor looks whether it may stop.
-    fn handle(&mut self, ViewersIdle { stream, viewers }: ViewersIdle, _: &mut Self::Context) {
-        if self.rooms.get(&stream).is_some_and(|known| known.clone().recipient() == viewers) {
-            self.rooms.remove(&stream);
+    /// A request that was sent there before is there when the actor looks whether it may stop.
+    fn handle(&mut self, idle: ViewersIdle, _: &mut Self::Context) {
+        let ViewersIdle { stream, thread, viewers } = idle;
+        if self.rooms.remove_idle((stream, thread)) {
+            viewers.do_send(StopIfIdle);
         }
-        viewers.do_send(StopIfIdle);
     }
 }
 
@@ -300,7 +356,11 @@ impl Handler<AdmitConnection> for WebRtcPortActor {
 impl Handler<FromConnection> for WebRtcPortActor {
     type Result = bool;
 
-    fn handle(&mut self, FromConnection { id, datagram }: FromConnection, _: &mut Self::Context) -> bool {
+    fn handle(&mut self, message: FromConnection, ctx: &mut Self::Context) -> bool {
+        let FromConnection { id, datagram } = message;
+        if self.receive_joining(id, &datagram, ctx) {
+            return true;
+        }
         let Some(session) = self.sessions.get(&id) else { return false };
         // As with datagrams.
         let _ = session.viewers.try_send(Datagrams(vec![(id, datagram)]));
@@ -319,10 +379,13 @@ impl Handler<ConnectionClosed> for WebRtcPortActor {
 impl Handler<Received> for WebRtcPortActor {
     type Result = ();
 
-    fn handle(&mut self, Received(datagrams): Received, _: &mut Self::Context) {
+    fn handle(&mut self, Received(datagrams): Received, ctx: &mut Self::Context) {
         let mut by_room: Vec<OfRoom> = Vec::new();
         for datagram in datagrams {
             let Some(id) = self.route(&datagram) else { continue };
+            if self.receive_joining(id, &datagram, ctx) {
+                continue;
+            }
             let Some(session) = self.sessions.get(&id) else { continue };
             match by_room.iter_mut().find(|(viewers, _)| *viewers == session.viewers) {
                 Some((_, datagrams)) => datagrams.push((id, datagram)),

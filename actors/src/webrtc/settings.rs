@@ -5,7 +5,9 @@ use std::{
     str::FromStr,
 };
 
+use log::{info, warn};
 use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
+use synctv_media::webrtc::peer::PeerSettings;
 
 /// The most addresses that an answer offers. Each costs the viewer a check.
 const ADDRESSES_MAX: usize = 16;
@@ -103,6 +105,23 @@ fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// Writes down what is offered, and what keeps viewers from connecting.
+pub(super) fn log_addresses(peers: &PeerSettings) {
+    info!(addresses:? = peers.udp; "WebRTC addresses");
+    if peers.udp.is_empty() {
+        warn!("no viewer can connect over WebRTC: this host has no address, set RTC_HOSTS");
+    } else if peers.udp.iter().all(|address| is_private(address.ip())) {
+        warn!(addresses:? = peers.udp; "WebRTC offers private addresses only: set RTC_HOSTS to those that viewers reach");
+    }
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
     }
 }
 

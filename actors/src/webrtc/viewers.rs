@@ -1,8 +1,8 @@
-//! The WebRTC viewers of one stream: one actor packetizes the media once and sends it to all of them.
+//! The WebRTC viewers of one stream that one thread serves: one actor packetizes the media once and sends it to all of them.
 //!
-//! It is on the stream's own thread, like the segmenter: media that stays on its thread wakes no other.
+//! The first is on the stream's own thread, like the segmenter: media that stays on its thread wakes no other.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Recipient};
 use log::warn;
@@ -11,24 +11,27 @@ use synctv_media::{
     webrtc::{
         audio::rate::OpusRate,
         gop::RtpGop,
-        packetizer::{MediaProfile, Packetizer, Unit, VideoProfile},
-        peer::Peer,
+        packetizer::{MediaProfile, Packetizer, Unit},
         playability::Limit,
     },
 };
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     batch_sender::BatchSender,
-    messages::{Accepted, Admit, CloseSession, Datagrams, SessionEnded, StopIfIdle, ViewersIdle, WatchError},
+    joining::JoiningViewer,
+    messages::{
+        Admit, CloseSession, Datagrams, GetProfile, SessionEnded, StopIfIdle, ViewersIdle, WatchError,
+    },
     session_id::SessionId,
     socket::WebRtcSocket,
     viewer::{Room, Viewer},
 };
 use crate::{
-    events::{EndReason, StreamEvent, SubscriberRole, ViewerId},
+    events::{EndReason, LeaveWindow, StreamEvent, SubscriberRole, ViewerId},
     stream::StreamHandle,
     subscription::Subscription,
+    thread::ActorThread,
     viewer_session::LeaveReason,
 };
 
@@ -64,9 +67,9 @@ pub(super) struct WebRtcViewersActor {
     has_media: bool,
     viewers: HashMap<SessionId, Viewer>,
     /// Viewers that wait until the codecs are known. The limit on joining viewers bounds them.
-    waiting: Vec<Admit>,
-    /// The addresses that were offered last.
-    offered: Vec<SocketAddr>,
+    waiting: Vec<oneshot::Sender<Result<MediaProfile, WatchError>>>,
+    /// When viewers leave, once the node drains.
+    leave_window: Option<LeaveWindow>,
     idle_since: Option<Instant>,
     warned: Warned,
 }
@@ -79,10 +82,16 @@ struct Warned {
 }
 
 impl WebRtcViewersActor {
-    /// Starts it on the stream's thread.
-    pub fn start(stream: &StreamHandle, socket: WebRtcSocket, port: Port, rate: OpusRate) -> Addr<Self> {
+    /// Starts it on a thread.
+    pub fn start(
+        stream: &StreamHandle,
+        thread: &ActorThread,
+        socket: WebRtcSocket,
+        port: Port,
+        rate: OpusRate,
+    ) -> Addr<Self> {
         let subscription = Subscription::new(stream.clone(), SubscriberRole::Viewers);
-        Self::start_in_arbiter(stream.thread().arbiter(), move |_| Self {
+        Self::start_in_arbiter(thread.arbiter(), move |_| Self {
             subscription,
             sender: BatchSender::new(socket),
             port,
@@ -92,7 +101,7 @@ impl WebRtcViewersActor {
             has_media: false,
             viewers: HashMap::new(),
             waiting: Vec::new(),
-            offered: Vec::new(),
+            leave_window: None,
             idle_since: None,
             warned: Warned::default(),
         })
@@ -156,8 +165,8 @@ impl WebRtcViewersActor {
 
     /// Does something with each viewer, and lets go of those with whom it fails.
     fn each_viewer(&mut self, mut turn: impl FnMut(&mut Viewer, &Room<'_>) -> Result<(), LeaveReason>) {
-        let (stream, sender, gop) = (self.subscription.stream(), &self.sender, &self.gop);
-        let room = Room { stream, sender, gop, now: now() };
+        let (sender, gop) = (&self.sender, &self.gop);
+        let room = Room { sender, gop, now: now() };
         let mut left = Vec::new();
         for (id, viewer) in &mut self.viewers {
             if let Err(reason) = turn(viewer, &room) {
@@ -171,8 +180,8 @@ impl WebRtcViewersActor {
 
     fn leave(&mut self, id: SessionId, reason: &LeaveReason) {
         let Some(viewer) = self.viewers.remove(&id) else { return };
-        let (stream, sender, gop) = (self.subscription.stream(), &self.sender, &self.gop);
-        viewer.leave(reason, &Room { stream, sender, gop, now: now() }, &self.offered);
+        let (sender, gop) = (&self.sender, &self.gop);
+        viewer.leave(reason, &Room { sender, gop, now: now() });
         self.port.ended.do_send(SessionEnded(id));
     }
 
@@ -184,39 +193,41 @@ impl WebRtcViewersActor {
     /// Answers the waiting viewers, as the codecs are known, and ends sessions that cannot decode the new ones.
     fn media_came(&mut self) {
         self.has_media = true;
-        match self.packetizer.profile() {
-            Ok(profile) => {
-                let outdated = |viewer: &Viewer| !is_playable(viewer.profile, profile);
-                let outdated: Vec<_> =
-                    self.viewers.values().filter(|viewer| outdated(viewer)).map(|viewer| viewer.id).collect();
-                for id in outdated {
-                    self.leave(id, &LeaveReason::Closed("the stream has another codec".to_owned()));
-                }
-            }
-            Err(unplayable) => self.leave_all(|| LeaveReason::Closed(unplayable.to_string())),
-        }
-        for admit in std::mem::take(&mut self.waiting) {
-            self.accept(admit);
+        let outdated = |viewer: &Viewer| Some((viewer.id, self.outdated(viewer.profile)?));
+        let outdated: Vec<_> = self.viewers.values().filter_map(outdated).collect();
+        outdated.iter().for_each(|(id, reason)| self.leave(*id, reason));
+        for answer in std::mem::take(&mut self.waiting) {
+            self.answer(answer);
         }
         self.warn_once();
     }
 
-    fn accept(&mut self, admit: Admit) {
-        let Admit { id, viewer, places, settings, answer } = admit;
-        let now = now();
-        let accepted = self.packetizer.profile().map_err(WatchError::from).and_then(|profile| {
-            let (peer, text) = Peer::answer(&viewer.offer, profile, &settings, now)?;
-            Ok((profile, peer, text))
-        });
-        let reply = accepted.map(|(profile, peer, text)| {
-            let accepted = Accepted { ufrag: peer.ufrag().to_owned(), answer: text };
-            self.offered.clone_from(&settings.udp);
-            self.viewers.insert(id, Viewer::new(id, peer, profile, viewer, places, now));
-            accepted
-        });
-        if answer.send(reply).is_err() {
-            // The port gave up waiting.
-            self.viewers.remove(&id);
+    /// Returns why a viewer cannot go on whose offer was answered for a profile, if it cannot.
+    fn outdated(&self, agreed: MediaProfile) -> Option<LeaveReason> {
+        match self.packetizer.profile() {
+            Ok(now) if agreed.covers(now) => None,
+            Ok(_) => Some(LeaveReason::Closed("the stream has another codec".to_owned())),
+            Err(unplayable) => Some(LeaveReason::Closed(unplayable.to_string())),
+        }
+    }
+
+    fn answer(&self, answer: oneshot::Sender<Result<MediaProfile, WatchError>>) {
+        // The port may have given up waiting.
+        let _ = answer.send(self.packetizer.profile().map_err(WatchError::from));
+    }
+
+    fn admit(&mut self, joined: JoiningViewer) {
+        let (id, profile) = (joined.id, joined.profile);
+        let mut viewer = Viewer::new(joined, self.subscription.stream());
+        if let Some(window) = &self.leave_window {
+            viewer.leave_at(window.next_moment().into_std());
+        }
+        let started = viewer.start(&Room { sender: &self.sender, gop: &self.gop, now: now() });
+        self.viewers.insert(id, viewer);
+        // The codecs may have changed since its offer was answered.
+        let outdated = self.has_media.then(|| self.outdated(profile)).flatten();
+        if let Some(reason) = outdated.or(started.err()) {
+            self.leave(id, &reason);
         }
     }
 
@@ -254,9 +265,9 @@ impl WebRtcViewersActor {
 
     fn end(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
         self.leave_all(|| LeaveReason::Ended(reason));
-        for admit in self.waiting.drain(..) {
-            // Its requester may have given up.
-            let _ = admit.answer.send(Err(WatchError::Ended));
+        for answer in self.waiting.drain(..) {
+            // The port may have given up waiting.
+            let _ = answer.send(Err(WatchError::Ended));
         }
         ctx.stop();
     }
@@ -270,7 +281,7 @@ impl WebRtcViewersActor {
         if !self.stream().is_alive() {
             return self.end(EndReason::PublisherLeft, ctx);
         }
-        self.waiting.retain(|admit| !admit.answer.is_closed());
+        self.waiting.retain(|answer| !answer.is_closed());
         self.each_viewer(|viewer, room| {
             viewer.count();
             viewer.leave_reason(room.now).map_or(Ok(()), Err)
@@ -284,21 +295,13 @@ impl WebRtcViewersActor {
 
     fn report_idle(&self, ctx: &Context<Self>) {
         let viewers = ctx.address().recipient();
-        self.port.idle.do_send(ViewersIdle { stream: self.stream().id(), viewers });
+        let (stream, thread) = (self.stream().id(), std::thread::current().id());
+        self.port.idle.do_send(ViewersIdle { stream, thread, viewers });
     }
 
     fn is_idle(&self) -> bool {
         self.viewers.is_empty() && self.waiting.is_empty()
     }
-}
-
-/// Returns `true` if a viewer whose offer was answered for one profile can decode another.
-fn is_playable(agreed: MediaProfile, now: MediaProfile) -> bool {
-    let has_same_video = match (agreed.video, now.video) {
-        (Some(VideoProfile::H264(_)), Some(VideoProfile::H264(_))) => true,
-        (agreed, now) => agreed == now,
-    };
-    has_same_video && (agreed.has_opus || !now.has_opus)
 }
 
 /// The clock of the tests, which can be paused.
@@ -333,8 +336,21 @@ impl Handler<StreamEvent> for WebRtcViewersActor {
             StreamEvent::PublisherCame(_) | StreamEvent::PublisherLeft => self.publisher_changed(),
             StreamEvent::LeaveWithin(window) => {
                 self.viewers.values_mut().for_each(|viewer| viewer.leave_at(window.next_moment().into_std()));
+                self.leave_window = Some(window);
             }
             StreamEvent::End(reason) => self.end(reason, ctx),
+        }
+    }
+}
+
+impl Handler<GetProfile> for WebRtcViewersActor {
+    type Result = ();
+
+    fn handle(&mut self, GetProfile(answer): GetProfile, _: &mut Self::Context) {
+        if self.has_media {
+            self.answer(answer);
+        } else {
+            self.waiting.push(answer);
         }
     }
 }
@@ -342,12 +358,8 @@ impl Handler<StreamEvent> for WebRtcViewersActor {
 impl Handler<Admit> for WebRtcViewersActor {
     type Result = ();
 
-    fn handle(&mut self, admit: Admit, _: &mut Self::Context) {
-        if self.has_media {
-            self.accept(admit);
-        } else {
-            self.waiting.push(admit);
-        }
+    fn handle(&mut self, Admit(joined): Admit, _: &mut Self::Context) {
+        self.admit(*joined);
     }
 }
 
@@ -356,9 +368,9 @@ impl Handler<Datagrams> for WebRtcViewersActor {
 
     fn handle(&mut self, Datagrams(datagrams): Datagrams, _: &mut Self::Context) {
         for (id, datagram) in datagrams {
-            let (stream, sender, gop) = (self.subscription.stream(), &self.sender, &self.gop);
+            let (sender, gop) = (&self.sender, &self.gop);
             let Some(viewer) = self.viewers.get_mut(&id) else { continue };
-            let room = Room { stream, sender, gop, now: now() };
+            let room = Room { sender, gop, now: now() };
             if let Err(reason) = viewer.receive(&datagram, &room) {
                 self.leave(id, &reason);
             }

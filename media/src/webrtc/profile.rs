@@ -31,6 +31,18 @@ pub enum VideoProfile {
     Av1(u8),
 }
 
+impl MediaProfile {
+    /// Returns whether a viewer whose offer was answered for this profile can decode another. Browsers decode any profile of
+    /// H.264.
+    pub fn covers(self, other: Self) -> bool {
+        let has_same_video = match (self.video, other.video) {
+            (Some(VideoProfile::H264(_)), Some(VideoProfile::H264(_))) => true,
+            (agreed, other) => agreed == other,
+        };
+        has_same_video && (self.has_opus || !other.has_opus)
+    }
+}
+
 impl VideoProfile {
     /// The codec's name.
     pub fn name(self) -> &'static str {
@@ -61,4 +73,21 @@ pub enum Unplayable {
         "{0} cannot be watched over WebRTC: publish H.264, H.265, VP9 or AV1, or watch over HTTP-FLV or HLS"
     )]
     Codec(VideoCodec),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_viewer_of_one_profile_of_h264_decodes_the_others_and_no_other_codec() {
+        let of = |video, has_opus| MediaProfile { video, has_opus };
+        let (main, high) = (Some(VideoProfile::H264(77)), Some(VideoProfile::H264(100)));
+        assert!(of(main, true).covers(of(high, true)) && of(main, true).covers(of(high, false)));
+        assert!(!of(main, false).covers(of(main, true)));
+        for other in [None, Some(VideoProfile::Vp9(0))] {
+            assert!(!of(main, true).covers(of(other, true)) && !of(other, true).covers(of(main, true)));
+        }
+        assert!(!of(Some(VideoProfile::Vp9(0)), true).covers(of(Some(VideoProfile::Vp9(2)), true)));
+    }
 }

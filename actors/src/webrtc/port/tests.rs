@@ -5,11 +5,13 @@ use synctv_media::samples::WEBRTC_OFFER;
 use super::*;
 use crate::{
     directory::StreamDirectory,
-    events::{EndReason, Relocation, StreamEvent},
+    events::Relocation,
     stream::Publication,
     testing::{ProbeHandle, node, opening, poll_until, room, settings, to_play, to_publish},
-    webrtc::{Hosts, NewViewer},
+    webrtc::{Hosts, NewViewer, rooms::THREAD_VIEWERS_MAX},
 };
+
+const JOINING_MAX: usize = 3;
 
 /// A port that does not run, and a stream on the test's thread.
 struct Live {
@@ -34,7 +36,7 @@ impl Live {
         let settings = WebRtcSettings {
             hosts: Hosts::Interfaces,
             viewers_max: 10,
-            joining_max: 10,
+            joining_max: JOINING_MAX,
             rtx_packets: 16,
             audio_kbps: 96,
         };
@@ -47,85 +49,87 @@ impl Live {
     }
 }
 
-/// Takes the reports of viewers' actors, and does nothing with them.
-struct Deaf;
-
-impl Actor for Deaf {
-    type Context = Context<Self>;
-}
-
-impl Handler<SessionEnded> for Deaf {
-    type Result = ();
-
-    fn handle(&mut self, _: SessionEnded, _: &mut Self::Context) {}
-}
-
-impl Handler<ViewersIdle> for Deaf {
-    type Result = ();
-
-    fn handle(&mut self, _: ViewersIdle, _: &mut Self::Context) {}
-}
-
-/// An actor of a stream whose reports are lost, as those of one that panics may be.
-fn viewers_of(port: &WebRtcPortActor, stream: &StreamHandle) -> Addr<WebRtcViewersActor> {
-    let deaf = Deaf.start();
-    let reports = Port { ended: deaf.clone().recipient(), idle: deaf.recipient() };
-    WebRtcViewersActor::start(stream, port.socket.clone(), reports, OpusRate::default())
-}
-
-/// Asks for the numbers of sessions and of their names.
+/// Asks for the numbers of viewers that join, and of their names.
 #[derive(Message)]
 #[rtype(result = "(usize, usize)")]
-struct Kept;
+struct GetJoining;
 
-impl Handler<Kept> for WebRtcPortActor {
-    type Result = actix::MessageResult<Kept>;
+impl Handler<GetJoining> for WebRtcPortActor {
+    type Result = actix::MessageResult<GetJoining>;
 
-    fn handle(&mut self, _: Kept, _: &mut Self::Context) -> Self::Result {
-        actix::MessageResult((self.sessions.len(), self.routes.len()))
+    fn handle(&mut self, _: GetJoining, _: &mut Self::Context) -> Self::Result {
+        actix::MessageResult((self.joins.len(), self.routes.len()))
     }
 }
 
-fn accepted() -> Accepted {
-    Accepted { ufrag: "name".to_owned(), answer: String::new() }
-}
-
-#[actix_rt::test]
-async fn a_session_that_ends_before_its_answer_comes_is_not_routed() {
-    let mut live = Live::start().await;
-    let (port, stream) = (&mut live.port, &live.stream);
-    let viewers = viewers_of(port, stream);
-    let id = SessionId::random().unwrap();
-    port.sessions.insert(id, Session { room: room("r"), viewers });
-    port.remove(id);
-    assert_eq!(port.admitted(id, Ok(accepted())), Err(WatchError::Ended));
-    assert_eq!((port.sessions.len(), port.routes.len()), (0, 0));
-}
-
-#[actix_rt::test]
-async fn a_session_of_an_actor_that_ended_without_a_word_is_removed() {
-    let mut live = Live::start().await;
-    let (port, stream) = (&mut live.port, &live.stream);
-    let viewers = viewers_of(port, stream);
-    let id = SessionId::random().unwrap();
-    port.sessions.insert(id, Session { room: room("r"), viewers: viewers.clone() });
-    assert!(port.admitted(id, Ok(accepted())).is_ok());
-    port.remove_orphans();
-    assert_eq!((port.sessions.len(), port.routes.len()), (1, 1), "it is no orphan yet");
-    viewers.do_send(StreamEvent::End(EndReason::PublisherLeft));
-    poll_until(async || !viewers.connected()).await;
-    port.remove_orphans();
-    assert_eq!((port.sessions.len(), port.routes.len()), (0, 0));
+fn watch(stream: &StreamHandle) -> Watch {
+    Watch { stream: stream.clone(), viewer: Live::viewer(), thread: ActorThread::current() }
 }
 
 #[actix_rt::test]
 async fn the_tables_are_empty_when_the_stream_has_ended() {
     let Live { port, stream, _publication, _directory, _publisher } = Live::start().await;
     let port = Actor::start(port);
-    let watch = || Watch { stream: stream.clone(), viewer: Live::viewer() };
-    let (first, second) = futures::join!(port.send(watch()), port.send(watch()));
+    let (first, second) = futures::join!(port.send(watch(&stream)), port.send(watch(&stream)));
     assert!(first.unwrap().is_ok() && second.unwrap().is_ok());
-    assert_eq!(port.send(Kept).await.unwrap(), (2, 2));
+    assert_eq!(port.send(GetJoining).await.unwrap(), (2, 2));
     _directory.close().await.unwrap();
-    poll_until(async || port.send(Kept).await.unwrap() == (0, 0)).await;
+    poll_until(async || port.send(GetJoining).await.unwrap() == (0, 0)).await;
+}
+
+#[actix_rt::test]
+async fn a_viewer_that_joins_can_leave_and_only_of_its_room() {
+    let live = Live::start().await;
+    let (port, stream) = (Actor::start(live.port), live.stream);
+    let Watching { id, .. } = port.send(watch(&stream)).await.unwrap().unwrap();
+    let find = async |name| port.send(FindSession { room: room(name), id }).await.unwrap();
+    let end = async |name| port.send(EndSession { room: room(name), id }).await.unwrap();
+    assert!(find("r").await && !find("other").await && !end("other").await);
+    assert!(end("r").await && !find("r").await && !end("r").await);
+    assert_eq!(port.send(GetJoining).await.unwrap(), (0, 0));
+}
+
+#[actix_rt::test]
+async fn a_viewer_that_does_not_connect_is_forgotten_and_its_place_is_free() {
+    let live = Live::start().await;
+    let (port, stream) = (Actor::start(live.port), live.stream);
+    tokio::time::pause();
+    for _ in 0..JOINING_MAX {
+        assert!(port.send(watch(&stream)).await.unwrap().is_ok());
+    }
+    let refused = port.send(watch(&stream)).await.unwrap();
+    assert_eq!(refused, Err(WatchError::TooManyJoining { max: JOINING_MAX }));
+    poll_until(async || port.send(GetJoining).await.unwrap() == (0, 0)).await;
+    assert!(port.send(watch(&stream)).await.unwrap().is_ok());
+}
+
+#[actix_rt::test]
+async fn a_second_thread_serves_those_who_are_too_many_for_the_first() {
+    let Live { port, stream, _publication, _directory, _publisher } = Live::start().await;
+    let (socket, port) = (port.socket.clone(), Actor::start(port));
+    let reports = Port { ended: port.clone().recipient(), idle: port.recipient() };
+    let (send, other) = oneshot::channel();
+    let arbiter = Arbiter::new();
+    arbiter.spawn_fn(move || send.send(ActorThread::current()).unwrap());
+    let (other, mut rooms) = (other.await.unwrap(), Rooms::default());
+    rooms.add_thread(other.clone());
+    let admit = |rooms: &mut Rooms| {
+        let start = |thread: &ActorThread| {
+            let (socket, reports) = (socket.clone(), reports.clone());
+            WebRtcViewersActor::start(&stream, thread, socket, reports, OpusRate::default())
+        };
+        rooms.admit(&stream, start).0
+    };
+    let home = (stream.id(), stream.thread().id());
+    assert!((0..THREAD_VIEWERS_MAX).all(|_| admit(&mut rooms) == home));
+    let away = (stream.id(), other.id());
+    assert_eq!([admit(&mut rooms), admit(&mut rooms)], [away, away]);
+    // A large room that becomes small comes together again.
+    rooms.leave(home);
+    assert_eq!(admit(&mut rooms), home);
+    rooms.leave(away);
+    assert!(!rooms.remove_idle(away));
+    rooms.leave(away);
+    assert!(rooms.remove_idle(away) && !rooms.remove_idle(home));
+    arbiter.stop();
 }
