@@ -247,31 +247,6 @@ fn numbers_go_on_beyond_sixteen_bits() {
     assert_eq!(numbers, (first..first + count as u64).collect::<Vec<_>>());
 }
 
-/// Address translation may give a viewer another address at any time.
-#[test]
-fn a_viewer_whose_address_changes_is_followed() {
-    let (mut peer, mut viewer, begin) = connected();
-    let moved = at("192.0.2.2:6000");
-    let mut destinations = Vec::new();
-    for ms in (0..10_000).step_by(20) {
-        let now = begin + Duration::from_millis(ms);
-        let mut sent = Vec::new();
-        let mut sink = |to: PeerAddress, bytes: &[u8]| {
-            destinations.extend(is_media(bytes).then_some(to.remote));
-            sent.push(bytes.to_vec());
-        };
-        let payload: Arc<[u8]> = b"\x65frame".as_slice().into();
-        let packet = VideoPacket { ticks: ms as i64 * 90, is_last: true, payload: &payload };
-        peer.write_video(packet, now, &mut sink);
-        peer.wake(now, &mut sink).unwrap();
-        for datagram in viewer.turn(sent, now) {
-            let from = PeerAddress { transport: Transport::Udp, remote: moved };
-            peer.receive(&datagram, from, at(SERVER), now).unwrap();
-        }
-    }
-    assert_eq!((destinations.first(), destinations.last()), (Some(&at(VIEWER)), Some(&moved)));
-}
-
 /// Players keep audio and video together by the reports.
 #[test]
 fn reports_map_both_tracks_to_one_clock_each_second() {
