@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(storm) = args.storm_joiners {
         return storm::join(storm, &args);
     }
-    if let Some(compared) = compare(&args) {
+    if let Some(compared) = comparison(&args) {
         return compared;
     }
     if args.rtc {
@@ -83,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Starts servers and measures them, if that is asked for.
-fn compare(args: &Args) -> Option<Result<(), Box<dyn Error>>> {
+fn comparison(args: &Args) -> Option<Result<(), Box<dyn Error>>> {
     if let Some(server) = &args.compare_publishers {
         return Some(ingest::compare_tls(server, args));
     }
