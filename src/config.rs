@@ -296,15 +296,18 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_readme_lists_every_setting_with_its_default_and_help() {
-        let readme = include_str!("../README.md");
+    fn the_documents_list_the_settings_with_their_defaults_and_help() {
+        let (all, readme) = (include_str!("../docs/settings.md"), include_str!("../README.md"));
         for arg in Config::command().get_arguments().filter(|arg| arg.get_env().is_some()) {
-            let row = readme_row(arg);
-            assert!(readme.contains(&row), "README.md lacks this row:\n{row}");
+            let row = documented_row(arg);
+            assert!(all.contains(&row), "docs/settings.md lacks this row:\n{row}");
+            let begin = row.split(" | ").next().unwrap_or_default();
+            let is_repeated = readme.contains(&format!("\n{begin} |"));
+            assert!(!is_repeated || readme.contains(&row), "README.md has another row than this:\n{row}");
         }
     }
 
-    fn readme_row(arg: &clap::Arg) -> String {
+    fn documented_row(arg: &clap::Arg) -> String {
         let name = arg.get_env().unwrap_or_default().to_string_lossy();
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         let (help, named_default) = match help.split_once(" [default: ") {
