@@ -64,16 +64,16 @@ const HOLD_UNLISTED: Duration = Duration::from_secs(3);
 pub struct HlsSessions {
     store: SessionStore,
     held: Arc<Semaphore>,
-    /// Changes when requests are to be answered that are held.
+    /// Changes when held requests are to be answered.
     hold: watch::Sender<Hold>,
 }
 
-/// The answers to requests that are held.
+/// The end of the wait for held requests.
 #[derive(Debug, Clone, Copy, Default)]
 struct Hold {
-    /// They wait no longer, now and later.
+    /// No request waits, now or later.
     is_over: bool,
-    /// Those of an earlier round wait no longer.
+    /// Requests of an earlier round wait no longer.
     round: u64,
 }
 

@@ -141,7 +141,7 @@ pub struct Args {
     /// The address for publishers of the node that a storm kills
     #[arg(long, hide = true)]
     pub doomed_rtmp: Option<SocketAddr>,
-    /// That node's process
+    /// The process of the node that a storm kills
     #[arg(long, hide = true)]
     pub doomed_pid: Option<u32>,
     /// The authority of --tls.

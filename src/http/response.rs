@@ -118,7 +118,7 @@ async fn write_all(wire: &mut Wire, mut parts: [&[u8]; 2], stall_timeout: Durati
             Err(error) => return Err(error),
         }
     }
-    // What TLS has accepted is not all sent.
+    // TLS may have accepted bytes that are not sent yet.
     while !wire.flush()? {
         timeout(stall_timeout, wire.writable()).await??;
     }
@@ -162,7 +162,7 @@ mod tests {
         (listener.accept().await.unwrap().0.into(), peer)
     }
 
-    /// What a peer gets, without the date.
+    /// The bytes that a peer receives, without the date.
     async fn written(response: HttpResponse, framing: Framing) -> String {
         let (mut wire, mut peer) = connection().await;
         write(&mut wire, response, framing, PATIENCE).await.unwrap();

@@ -30,7 +30,7 @@ pub struct LiveNode {
     pub name: String,
     /// The addresses of its ports.
     pub addresses: NodeAddresses,
-    /// What it says of itself.
+    /// The standing of its process, as its lease reports it.
     pub standing: NodeStanding,
 }
 

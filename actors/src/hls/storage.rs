@@ -148,7 +148,7 @@ impl StorageHandle {
         self.address.do_send(Vacate(room.clone()));
     }
 
-    /// Waits until what was to be written and deleted so far is.
+    /// Waits until all writes and deletions that were asked for before are done.
     pub async fn flush(&self) {
         // Without the actor there is nothing left to wait for.
         let _ = self.address.send(Flush).await;

@@ -47,7 +47,7 @@ pub(super) struct RoomViewersActor {
     awaits_media: bool,
     phase: ViewersPhase,
     departures: Departures,
-    /// The node that players are sent to which take requests.
+    /// The node to which players that take reconnect requests are sent.
     next_node: Option<NodeUrl>,
 }
 

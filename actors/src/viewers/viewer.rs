@@ -181,7 +181,7 @@ impl Viewer {
     }
 
     /// Lets the viewer go, as its node drains: now, or after the returned time, in which it may connect elsewhere first.
-    /// One that takes requests is asked to go to that node.
+    /// A player that takes reconnect requests is asked to go to that node.
     pub fn depart(&mut self, to: Option<&NodeUrl>, now: Instant) -> Option<Duration> {
         if let (Inbox::Player(player), LeavePhase::Stays) =
             (&mut self.details.inbox, self.details.leave_phase)

@@ -124,7 +124,7 @@ pub(super) struct ViewersIdle {
     pub viewers: Recipient<StopIfIdle>,
 }
 
-/// To the viewers of a room: what is to be decoded, once that is known.
+/// Asks the viewers of a room for the codecs of its stream, once they are known.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct GetProfile(pub oneshot::Sender<Result<MediaProfile, WatchError>>);

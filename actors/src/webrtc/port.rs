@@ -182,7 +182,7 @@ impl WebRtcPortActor {
         move |thread| WebRtcViewersActor::start(&stream, thread, socket, port, rate)
     }
 
-    /// Answers an offer, as it is known what the stream has to be decoded as.
+    /// Answers an offer, once the stream's codecs are known.
     fn answer(
         &mut self,
         stream: StreamHandle,

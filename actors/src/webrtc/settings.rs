@@ -108,7 +108,7 @@ fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// Writes down what is offered, and what keeps viewers from connecting.
+/// Logs the addresses that are offered, and warns of those that keep viewers from connecting.
 pub(super) fn log_addresses(peers: &PeerSettings) {
     info!(addresses:? = peers.udp; "WebRTC addresses");
     if peers.udp.is_empty() {

@@ -202,7 +202,7 @@ impl WebRtcViewersActor {
         self.warn_once();
     }
 
-    /// Returns why a viewer cannot go on whose offer was answered for a profile, if it cannot.
+    /// Returns the reason why a viewer whose offer was answered for this profile cannot go on, if there is one.
     fn outdated(&self, agreed: MediaProfile) -> Option<LeaveReason> {
         match self.packetizer.profile() {
             Ok(now) if agreed.covers(now) => None,

@@ -32,7 +32,7 @@ pub struct Lease {
     pub incarnation: u64,
     /// The addresses of the process.
     pub addresses: NodeAddresses,
-    /// What others go by when they send publishers and players on.
+    /// The facts by which others choose where to send publishers and players.
     pub standing: NodeStanding,
 }
 

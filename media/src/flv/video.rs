@@ -97,14 +97,14 @@ fn parse_classic(first: u8, body: &[u8]) -> Result<VideoHeader, VideoError> {
     if let VideoCodec::Id(_) = codec {
         return Ok(VideoHeader {
             codec,
-            kind: picture_kind(frame_type),
+            kind: frame_kind(frame_type),
             composition_time_ms: 0,
             data_offset: 1,
         });
     }
     let kind = match byte_at(body, 1)? {
         0 => VideoKind::SequenceHeader,
-        1 => picture_kind(frame_type),
+        1 => frame_kind(frame_type),
         _ => VideoKind::Other,
     };
     Ok(VideoHeader { codec, kind, composition_time_ms: signed_24_at(body, 2)?, data_offset: 5 })
@@ -124,13 +124,13 @@ fn parse_enhanced(first: u8, body: &[u8]) -> Result<VideoHeader, VideoError> {
     match packet_type {
         packet_type::SEQUENCE_START => Ok(VideoHeader { kind: VideoKind::SequenceHeader, ..other }),
         packet_type::CODED_FRAMES if codec.has_composition_time() => Ok(VideoHeader {
-            kind: picture_kind(frame_type),
+            kind: frame_kind(frame_type),
             composition_time_ms: signed_24_at(body, at + 4)?,
             data_offset: at + 7,
             ..other
         }),
         packet_type::CODED_FRAMES | packet_type::CODED_FRAMES_X => {
-            Ok(VideoHeader { kind: picture_kind(frame_type), ..other })
+            Ok(VideoHeader { kind: frame_kind(frame_type), ..other })
         }
         // Its tracks have sequence headers of their own, which one stream of one track has no place for.
         packet_type::MULTITRACK => Ok(VideoHeader { data_offset: body.len(), ..other }),
@@ -202,7 +202,7 @@ impl fmt::Display for VideoCodec {
     }
 }
 
-fn picture_kind(frame_type: u8) -> VideoKind {
+fn frame_kind(frame_type: u8) -> VideoKind {
     if frame_type == FRAME_TYPE_KEY { VideoKind::Keyframe } else { VideoKind::Inter }
 }
 

@@ -233,7 +233,7 @@ pub trait Container: fmt::Debug + Default + Send + Unpin + 'static {
     /// The container as plain data, with frames that it has read and that may still be written.
     fn state(&self, frames: &[&Self::Frame], blobs: &mut Blobs) -> Self::State;
 
-    /// The container that gave the state, and the frames in their order. What it writes of them is the same to the byte.
+    /// The container that gave the state, and the frames in their order. It writes them with the same bytes.
     fn restore(state: Self::State, blobs: &Blobs) -> Result<(Self, Vec<Self::Frame>), StateError>;
 }
 

@@ -29,7 +29,7 @@ pub struct JoinPoint {
     pub batches: Vec<Arc<Batch>>,
 }
 
-/// The most batches of a group that is not kept which are there to be examined: enough to see in which order frames come.
+/// The most batches that are kept for examination of a group that is not cached: enough to find the order of its frames.
 const SAMPLE_BATCHES_MAX: usize = 8;
 
 /// The fate of a batch that was offered to the cache.

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_an_older_picture_are_not_taken_in_the_place_of_newer_ones() {
+    fn headers_of_an_older_frame_are_not_taken_in_the_place_of_newer_ones() {
         let level = |level: u8| {
             let mut payload = samples::video_header().payload.to_vec();
             payload[8] = level;

@@ -305,7 +305,7 @@ mod tests {
         let begin_ms = 433 + SPLICE_STEP_MS;
         assert_eq!(timeline.place(Track::Video, 80), begin_ms);
         assert_eq!(timeline.place(Track::Audio, 0), begin_ms, "not before the first publisher's last");
-        assert_eq!(timeline.place(Track::Audio, 100), begin_ms + 20, "in step with the pictures");
+        assert_eq!(timeline.place(Track::Audio, 100), begin_ms + 20, "in step with the video");
         assert_eq!(times(&mut timeline, &[113]), [begin_ms + 33]);
     }
 

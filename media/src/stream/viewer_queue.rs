@@ -784,7 +784,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_viewer_gets_whole_tags_in_order_and_pictures_only_behind_their_keyframe(
+        fn every_viewer_gets_whole_tags_in_order_and_video_only_behind_its_keyframe(
             pattern in "[Kpp]{1,120}",
             rooms in proptest::collection::vec(0_usize..150, 120),
             queue_max_bytes in 50_usize..600,

@@ -276,7 +276,7 @@ impl Peer {
         }
     }
 
-    /// Takes what the viewer reports. What is not its own is left out.
+    /// Takes the viewer's reports. Those about other streams are left out.
     fn receive_feedback(&mut self, datagram: &[u8]) {
         let opened = self.encryption.as_mut().and_then(|encryption| encryption.receiver.open(datagram));
         let Self { video, audio, wants_keyframe, .. } = self;

@@ -1,10 +1,10 @@
-//! The wish that a puller stops for an upgrade in place.
+//! The request to a puller to stop for an upgrade in place.
 
 use tokio::sync::oneshot;
 
 use crate::upgrade::{lot::ParkingLot, states::PullState};
 
-/// The wish that a puller stops, and says how far it is.
+/// The request to a puller to stop and to report its position.
 #[derive(Debug)]
 pub(super) struct ParkPull {
     pub lot: ParkingLot,

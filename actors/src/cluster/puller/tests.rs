@@ -138,7 +138,7 @@ impl Bench {
         while times.len() < 2 {
             times.extend(all_video(&mut viewer, 0).await);
         }
-        assert_eq!(times, [0, 0], "the header and the picture");
+        assert_eq!(times, [0, 0], "the header and the frame");
         (viewer, stream, pulled)
     }
 }
@@ -303,7 +303,7 @@ async fn media_of_a_pull_that_broke_unwatched_is_not_shown_twice() {
     let mut late = ProbeHandle::start();
     late.join(&stream, 0);
     let _pulled = bench.port.serve(opening(0)).await;
-    assert_eq!(all_video(&mut late, 33).await, [0, 33], "headers, then the picture, once");
+    assert_eq!(all_video(&mut late, 33).await, [0, 33], "headers, then the keyframe, once");
 }
 
 #[actix_rt::test]
@@ -312,7 +312,7 @@ async fn media_that_was_missed_is_a_splice() {
     let (mut viewer, _stream, pulled) = bench.watched().await;
     drop(pulled);
     let _pulled = bench.port.serve(opening(8_000)).await;
-    assert_eq!(all_video(&mut viewer, 33).await, [0, 33], "headers, then the picture");
+    assert_eq!(all_video(&mut viewer, 33).await, [0, 33], "headers, then the keyframe");
 }
 
 #[actix_rt::test]

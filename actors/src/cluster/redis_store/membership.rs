@@ -21,7 +21,7 @@ pub struct Membership {
     pub process: Process,
     /// The addresses at which others reach it.
     pub addresses: NodeAddresses,
-    /// What others go by when they send publishers and players on.
+    /// The facts by which others choose where to send publishers and players.
     pub standing: NodeStanding,
     /// The lifetime of the node's lease.
     pub lease_ttl: Duration,

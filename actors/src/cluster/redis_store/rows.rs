@@ -27,8 +27,8 @@ pub(super) struct RoomRow {
     pub since_unix_ms: u64,
 }
 
-/// A lease: `INCARNATION UNTIL RTMP HTTPFLV HLS`. The standing of its process is in a row of its own, as nodes of earlier
-/// versions take no lease of more words for one.
+/// A lease: `INCARNATION UNTIL RTMP HTTPFLV HLS`. The standing of its process is in a row of its own, because nodes of
+/// earlier versions refuse a lease with more words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ListedLease {
     pub lease: Lease,

@@ -28,7 +28,7 @@ pub(super) enum Next {
     Unset,
     /// At a timer.
     Timer(SpawnHandle),
-    /// One is under way. It says what was to be said when it was sent.
+    /// One is under way, with the standing of the moment it was sent.
     UnderWay { again: bool },
 }
 

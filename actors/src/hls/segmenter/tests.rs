@@ -85,23 +85,23 @@ impl Bench {
     }
 
     /// Video at 25 frames a second, a keyframe each second.
-    async fn pictures(&mut self, count: u32) {
-        let picture = |at: u32| match at % 25 {
+    async fn frames(&mut self, count: u32) {
+        let frame = |at: u32| match at % 25 {
             0 => samples::keyframe(at * 40),
             _ => samples::inter(at * 40),
         };
-        self.send((0..count).map(picture).map(readable)).await;
+        self.send((0..count).map(frame).map(readable)).await;
     }
 
     /// The same behind those that were sent so.
-    async fn pictures_on(&mut self, count: u32) {
+    async fn more_frames(&mut self, count: u32) {
         let first = self.sent;
         self.sent += count;
-        let picture = |at: u32| match at % 25 {
+        let frame = |at: u32| match at % 25 {
             0 => samples::keyframe(at * 40),
             _ => samples::inter(at * 40),
         };
-        self.send((first..self.sent).map(picture).map(readable)).await;
+        self.send((first..self.sent).map(frame).map(readable)).await;
     }
 
     async fn send(&mut self, frames: impl IntoIterator<Item = Frame>) {
@@ -172,7 +172,7 @@ async fn the_first_segment_is_one_gop_and_the_rest_reach_the_target() {
     bench.publisher_comes().await;
     let session = bench.session().await.unwrap();
     assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Pending));
-    bench.pictures(25 * 5 + 1).await;
+    bench.frames(25 * 5 + 1).await;
     let playlist = bench.playlist().await;
     assert_eq!(durations(&playlist), ["1.000,", "2.000,", "2.000,"]);
     assert_eq!(value(&playlist, "#EXT-X-TARGETDURATION:"), 2);
@@ -194,7 +194,7 @@ async fn a_request_that_waits_is_answered_by_the_first_segment() {
     bench.publisher_comes().await;
     let session = bench.session().await.unwrap();
     let waiting = actix_rt::spawn(async move { session.playlist_state(Duration::from_secs(10)).await });
-    bench.pictures(26).await;
+    bench.frames(26).await;
     assert!(matches!(waiting.await.unwrap(), PlaylistState::Ready(_)));
 }
 
@@ -202,12 +202,12 @@ async fn a_request_that_waits_is_answered_by_the_first_segment() {
 async fn a_publisher_who_comes_back_is_a_discontinuity_of_the_same_playlist() {
     let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
-    bench.pictures(60).await;
+    bench.frames(60).await;
     bench.tell(StreamEvent::PublisherLeft).await;
     let before = bench.playlist().await;
     assert_eq!(durations(&before), ["1.000,", "1.400,"], "what came is not held back");
     bench.publisher_comes().await;
-    bench.pictures(51).await;
+    bench.frames(51).await;
     let after = bench.playlist().await;
     assert!(after.starts_with(&before));
     assert_eq!(after.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
@@ -223,7 +223,7 @@ async fn a_playlist_whose_publisher_left_may_be_continued_elsewhere() {
         bench.tell(StreamEvent::PublisherLeft).await;
         assert!(!bench.session().await.unwrap().is_published());
     }
-    bench.pictures(26).await;
+    bench.frames(26).await;
     bench.end().await;
     assert!(!bench.session().await.unwrap().is_published());
 }
@@ -233,7 +233,7 @@ async fn in_a_cluster_the_first_segment_follows_one_of_another_node() {
     for (in_cluster, discontinuities) in [(false, 0), (true, 1)] {
         let mut bench = Bench::start(HlsMode::Always, in_cluster).await;
         bench.publisher_comes().await;
-        bench.pictures(76).await;
+        bench.frames(76).await;
         let playlist = bench.playlist().await;
         assert_eq!(playlist.matches("#EXTINF").count(), 2);
         assert_eq!(playlist.matches("#EXT-X-DISCONTINUITY\n").count(), discontinuities);
@@ -257,7 +257,7 @@ fn only_metadata_announces_what_there_is() {
 async fn batches_that_were_lost_are_a_discontinuity() {
     let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
-    bench.pictures(60).await;
+    bench.frames(60).await;
     bench.batcher.push(readable(samples::keyframe(4_000))).unwrap();
     let (batches, after_gap) = (bench.batcher.flush().into(), true);
     bench.tell(StreamEvent::Media { batches, after_gap, received: Instant::now() }).await;
@@ -272,7 +272,7 @@ async fn an_ended_playlist_says_so_and_goes_after_half_a_minute() {
     pause();
     let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
-    bench.pictures(60).await;
+    bench.frames(60).await;
     bench.end().await;
     let playlist = bench.playlist().await;
     assert!(playlist.ends_with("#EXT-X-ENDLIST\n"));
@@ -293,7 +293,7 @@ async fn an_ended_playlist_says_so_and_goes_after_half_a_minute() {
 async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
     let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
-    bench.pictures(60).await;
+    bench.frames(60).await;
     bench.end().await;
     let before = bench.playlist().await;
     let old_sequence = value(&before, "#EXT-X-MEDIA-SEQUENCE:");
@@ -304,7 +304,7 @@ async fn a_room_that_is_published_again_goes_on_above_what_it_had() {
         matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Pending),
         "the old one is not shown"
     );
-    bench.pictures(51).await;
+    bench.frames(51).await;
     let after = bench.playlist().await;
     assert!(value(&after, "#EXT-X-MEDIA-SEQUENCE:") >= old_sequence + 2);
     let number = "#EXT-X-DISCONTINUITY-SEQUENCE:";
@@ -321,13 +321,13 @@ async fn a_room_that_goes_to_another_node_ends_here_and_begins_anew_when_it_is_b
     pause();
     let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
-    bench.pictures(60).await;
+    bench.frames(60).await;
     let session = bench.session().await.unwrap();
     bench.tell(StreamEvent::PublisherCame(Arrival::Remote)).await;
     let before = text(&session).await;
     assert_eq!(durations(&before), ["1.000,", "1.400,"], "what came is not held back");
     assert!(!before.contains("#EXT-X-ENDLIST"), "it goes on elsewhere");
-    bench.pictures(100).await;
+    bench.frames(100).await;
     assert_eq!(text(&session).await, before, "another node's media is not cut");
 
     // The stream of the bench is published on this node, as its next segmenter learns.
@@ -348,14 +348,14 @@ async fn a_room_that_was_elsewhere_without_viewers_here_goes_on_above_what_was_u
     pause();
     let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
-    bench.pictures(60).await;
+    bench.frames(60).await;
     bench.tell(StreamEvent::PublisherLeft).await;
     let old = bench.session().await.unwrap();
     let first_sequence = value(&text(&old).await, "#EXT-X-MEDIA-SEQUENCE:");
     let elsewhere = old.next_numbers().plus(500);
     bench.reserve = NumberReserve::unmanaged(elsewhere, false);
     bench.publisher_comes().await;
-    bench.pictures(60).await;
+    bench.frames(60).await;
     let after = bench.playlist().await;
     assert_eq!(value(&after, "#EXT-X-MEDIA-SEQUENCE:"), elsewhere.sequence);
     assert!(value(&after, "#EXT-X-DISCONTINUITY-SEQUENCE:") >= elsewhere.discontinuity);
@@ -376,7 +376,7 @@ async fn what_is_left_over_when_the_claim_has_ended_gets_no_number_that_was_not_
     bench.reserve = NumberReserve::unmanaged(first, true);
     bench.reserve.end_for_test();
     bench.publisher_comes().await;
-    bench.pictures(25 * 100).await;
+    bench.frames(25 * 100).await;
     let next = bench.session().await.unwrap().next_numbers();
     assert_eq!(next.sequence, first.sequence + RESERVE);
 }
@@ -385,7 +385,7 @@ async fn what_is_left_over_when_the_claim_has_ended_gets_no_number_that_was_not_
 async fn a_codec_that_does_not_fit_is_named_until_another_publisher_comes() {
     let mut bench = Bench::new(HlsMode::Always).await;
     bench.publisher_comes().await;
-    bench.pictures(60).await;
+    bench.frames(60).await;
     let av1 = Frame { payload: Bytes::from_static(b"\x90av01x"), ..samples::video_header() };
     bench.send([av1, samples::keyframe(3_000)]).await;
     let session = bench.session().await.unwrap();
@@ -395,7 +395,7 @@ async fn a_codec_that_does_not_fit_is_named_until_another_publisher_comes() {
     assert_eq!(unsupported.codec.to_string(), "av1");
     assert_eq!(unsupported.to_string(), "HLS segments cannot carry av1");
     bench.publisher_comes().await;
-    bench.pictures(51).await;
+    bench.frames(51).await;
     assert_eq!(durations(&bench.playlist().await).len(), 3);
 }
 
@@ -420,7 +420,7 @@ async fn a_header_that_does_not_fit_is_refused_with_the_reason_until_a_segment_c
         "HLS segments cannot carry this aac: ADTS has no channel configuration for the layout in the program config element"
     );
     bench.send([samples::video_header()]).await;
-    bench.pictures(26).await;
+    bench.frames(26).await;
     assert_eq!(durations(&bench.playlist().await), ["1.000,"]);
 }
 
@@ -429,7 +429,7 @@ async fn an_unwatched_stream_is_not_cut_on_demand() {
     pause();
     let mut bench = Bench::new(HlsMode::OnDemand).await;
     bench.publisher_comes().await;
-    bench.pictures(60).await;
+    bench.frames(60).await;
     let session = bench.session().await.unwrap();
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_secs(50)).await;

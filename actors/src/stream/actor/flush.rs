@@ -21,14 +21,14 @@ pub(super) const AUDIO_WAIT: Duration = Duration::from_millis(100);
 
 /// Video frames do not arrive to the millisecond: one that comes in the last tenth of an interval ends it, up to this
 /// long before.
-const EARLY_PICTURE_MAX: Duration = Duration::from_millis(10);
+const EARLY_FRAME_MAX: Duration = Duration::from_millis(10);
 
 /// Time that a publisher's first frames wait for a track that was announced. Most encoders send all tracks within 100
 /// ms, and some send one of them up to 1.5 s late. A microphone that is off never sends anything.
 const OPENING_WAIT: Duration = Duration::from_secs(2);
 
 /// Time after its end at which an interval is closed without the video frame that might have closed it.
-const LATE_PICTURE: Duration = Duration::from_millis(5);
+const LATE_FRAME: Duration = Duration::from_millis(5);
 
 impl StreamActor {
     /// Sends what waits if it is time to. `is_flush_point` if frames came that a flush is best made with.
@@ -56,14 +56,14 @@ impl StreamActor {
     fn flush_at_interval(&mut self, interval: Duration, is_flush_point: bool, ctx: &mut Context<Self>) {
         let now = Instant::now();
         let end = self.last_flush.map_or(now, |last| last + interval);
-        let early = EARLY_PICTURE_MAX.min(interval / 10);
+        let early = EARLY_FRAME_MAX.min(interval / 10);
         match self.ingest {
             // Another node has merged it; what comes in pieces belongs together.
-            Ingest::Pulled(_) => self.arm_flush(end.max(now) + LATE_PICTURE, ctx),
+            Ingest::Pulled(_) => self.arm_flush(end.max(now) + LATE_FRAME, ctx),
             _ if is_flush_point && now + early >= end => self.flush(),
             // After a silence, what comes first waits for something to go out with.
             _ if now >= end => self.arm_flush(now + interval, ctx),
-            _ => self.arm_flush(end + LATE_PICTURE, ctx),
+            _ => self.arm_flush(end + LATE_FRAME, ctx),
         }
     }
 

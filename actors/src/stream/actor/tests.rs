@@ -81,7 +81,7 @@ async fn one_subscription_serves_all_viewers_of_a_thread() {
 }
 
 #[actix_rt::test]
-async fn sound_rides_along_with_the_next_picture_and_waits_no_longer_than_the_limit() {
+async fn audio_is_sent_with_the_next_video_frame_and_waits_no_longer_than_the_limit() {
     let live = live().await;
     live.publication.send(opening(0)).await.unwrap();
     let mut viewer = ProbeHandle::start();
@@ -115,7 +115,7 @@ async fn merged() -> (Live, ProbeHandle) {
 }
 
 #[actix_rt::test]
-async fn an_interval_ends_with_the_picture_that_completes_it() {
+async fn an_interval_ends_with_the_video_frame_that_completes_it() {
     let (live, mut viewer) = merged().await;
     let start = Instant::now();
     let mut flushes = Vec::new();
@@ -139,9 +139,9 @@ async fn a_short_interval_is_kept_as_well() {
     viewer.join(&live.stream, 0);
     let mut flushes = 0;
     let start = Instant::now();
-    for picture in 0..60 {
-        tokio::time::sleep_until(start + Duration::from_secs(picture) / 60).await;
-        live.publication.send(vec![video(picture as u32 * 16)]).await.unwrap();
+    for at in 0..60 {
+        tokio::time::sleep_until(start + Duration::from_secs(at) / 60).await;
+        live.publication.send(vec![video(at as u32 * 16)]).await.unwrap();
         while viewer.try_next().is_some() {
             flushes += 1;
         }
@@ -164,7 +164,7 @@ async fn headers_alone_begin_no_interval() {
 }
 
 #[actix_rt::test]
-async fn nothing_waits_long_past_its_interval_for_a_picture() {
+async fn nothing_waits_long_past_its_interval_for_a_video_frame() {
     let (live, mut viewer) = merged().await;
     live.publication.send(vec![video(0)]).await.unwrap();
     assert_eq!(viewer.next().await, media(&[(V, 0)]));

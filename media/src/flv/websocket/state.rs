@@ -19,7 +19,7 @@ pub struct ClientReaderState {
 }
 
 impl ClientReader {
-    /// Gives its state. What has arrived of a frame goes into `blobs`.
+    /// Gives its state. An incomplete frame goes into `blobs`.
     pub fn state(&self, blobs: &mut Blobs) -> ClientReaderState {
         let pending = blobs.put(&Bytes::copy_from_slice(&self.pending));
         ClientReaderState { pending, skip_bytes: self.skip_bytes }

@@ -65,7 +65,7 @@ impl Source {
         let mut media = Vec::new();
         if let Some(gop_ms) = self.gop_ms {
             media.extend(
-                (0..self.length_ms).step_by(40).map(|at_ms| self.picture(at_ms, at_ms % gop_ms < 40)),
+                (0..self.length_ms).step_by(40).map(|at_ms| self.video_frame(at_ms, at_ms % gop_ms < 40)),
             );
         }
         if let Some(rate_hz) = self.sample_rate_hz {
@@ -80,7 +80,7 @@ impl Source {
         [self.headers(), self.media()].concat()
     }
 
-    fn picture(self, at_ms: i64, keyframe: bool) -> Message {
+    fn video_frame(self, at_ms: i64, keyframe: bool) -> Message {
         let [_, high, mid, low] = self.composition_time_ms[at_ms as usize / 40 % 4].to_be_bytes();
         let (first, nal_type, size) = if keyframe { (0x17, 0x65, 9_000) } else { (0x27, 0x41, 700) };
         let mut body = vec![first, 1, high, mid, low];
@@ -154,14 +154,14 @@ fn of_track(messages: &[Message], track: Track) -> Vec<&Message> {
 /// Every frame of `media` is in the segments, in order, at its time.
 fn assert_holds(segments: &[Segment], media: &[Message]) {
     let checked = checked(segments);
-    let pictures: Vec<_> = checked.iter().flat_map(|segment| &segment.video).collect();
+    let frames: Vec<_> = checked.iter().flat_map(|segment| &segment.video).collect();
     let sent = of_track(media, Track::Video);
-    assert_eq!(pictures.len(), sent.len());
-    for (picture, (_, time_ms, body)) in pictures.iter().zip(&sent) {
+    assert_eq!(frames.len(), sent.len());
+    for (frame, (_, time_ms, body)) in frames.iter().zip(&sent) {
         let composition_time_ms = i64::from(i32::from_be_bytes([0, body[2], body[3], body[4]]));
-        assert_eq!((picture.dts, picture.pts), (ticks(*time_ms), ticks(time_ms + composition_time_ms)));
-        assert!(picture.payload.starts_with(b"\0\0\0\x01\x09\xF0\0\0\0\x01"));
-        assert!(picture.payload.ends_with(&body[9..]));
+        assert_eq!((frame.dts, frame.pts), (ticks(*time_ms), ticks(time_ms + composition_time_ms)));
+        assert!(frame.payload.starts_with(b"\0\0\0\x01\x09\xF0\0\0\0\x01"));
+        assert!(frame.payload.ends_with(&body[9..]));
     }
     let packets: Vec<_> = checked.iter().flat_map(|segment| &segment.audio).collect();
     let mut sounds = of_track(media, Track::Audio).into_iter();
@@ -178,14 +178,14 @@ fn assert_holds(segments: &[Segment], media: &[Message]) {
 /// The same, though GOPs are repeated in between. Returns the number of repeated video frames.
 fn assert_holds_and_repeats(segments: &[Segment], media: &[Message]) -> usize {
     let checked = checked(segments);
-    let mut pictures = checked.iter().flat_map(|segment| &segment.video);
+    let mut frames = checked.iter().flat_map(|segment| &segment.video);
     let sent = of_track(media, Track::Video);
     for (_, time_ms, body) in &sent {
-        let is_it = |picture: &&Pes| picture.dts == ticks(*time_ms) && picture.payload.ends_with(&body[9..]);
-        assert!(pictures.by_ref().any(|picture| is_it(&picture)), "{time_ms}");
+        let is_it = |frame: &&Pes| frame.dts == ticks(*time_ms) && frame.payload.ends_with(&body[9..]);
+        assert!(frames.by_ref().any(|frame| is_it(&frame)), "{time_ms}");
     }
     let count: usize = checked.iter().map(|segment| segment.video.len()).sum();
-    let dts = checked.iter().flat_map(|segment| &segment.video).map(|picture| picture.dts);
+    let dts = checked.iter().flat_map(|segment| &segment.video).map(|frame| frame.dts);
     assert!(
         dts.collect::<Vec<_>>().is_sorted_by(|one, next| one < next),
         "players want each at a time of its own"
@@ -200,7 +200,7 @@ fn assert_adjacent(segments: &[Segment]) {
 }
 
 /// An eighth of what a segment may have.
-fn large_picture() -> Bytes {
+fn large_frame() -> Bytes {
     let size_bytes = SEGMENT_MAX_BYTES / 8;
     let mut body = vec![0x27, 1, 0, 0, 0];
     body.extend_from_slice(&(size_bytes as u32).to_be_bytes());

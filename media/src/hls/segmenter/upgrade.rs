@@ -29,7 +29,7 @@ pub struct SegmenterState<S> {
     refused_frames: u64,
 }
 
-/// What is known of a frame that waits for its turn.
+/// The facts about a frame that waits for its turn, without its bytes.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct ArrivalState {
     keyframe: bool,

@@ -165,9 +165,9 @@ impl Container for TsContainer {
     }
 
     fn repeat_gop(gop: &[Timed<TsFrame>], time_ms: i64) -> Vec<Timed<TsFrame>> {
-        let pictures: Vec<_> = gop.iter().filter_map(|timed| timed.frame.video(timed.time_ms)).collect();
-        match pictures.first() {
-            Some((_, first)) if first.unit.refreshes() => repeated(&pictures, time_ms),
+        let frames: Vec<_> = gop.iter().filter_map(|timed| timed.frame.video(timed.time_ms)).collect();
+        match frames.first() {
+            Some((_, first)) if first.unit.refreshes() => repeated(&frames, time_ms),
             _ => Vec::new(),
         }
     }
@@ -187,14 +187,14 @@ impl Container for TsContainer {
 
     fn is_keyframe(frame: &TsFrame) -> Option<bool> {
         match frame {
-            TsFrame::Video(picture) => Some(picture.unit.is_keyframe()),
+            TsFrame::Video(video) => Some(video.unit.is_keyframe()),
             TsFrame::Audio(_) => None,
         }
     }
 
     fn size_max_bytes(frame: &TsFrame) -> usize {
         match frame {
-            TsFrame::Video(picture) => video_max_bytes(picture.unit.size_max_bytes()),
+            TsFrame::Video(video) => video_max_bytes(video.unit.size_max_bytes()),
             TsFrame::Audio(sound) => audio_max_bytes(ADTS_HEADER_BYTES + sound.data.len()),
         }
     }
@@ -206,7 +206,7 @@ impl Container for TsContainer {
         let mut mux = Mux { writer: &mut self.writer, clock: &mut self.clock, out, pack, annex_b };
         for Timed { time_ms, frame } in fragment.frames {
             match frame {
-                TsFrame::Video(picture) => mux.video(*time_ms, picture),
+                TsFrame::Video(video) => mux.video(*time_ms, video),
                 TsFrame::Audio(sound) => mux.audio(*time_ms, sound),
             }
         }
@@ -236,9 +236,9 @@ impl TsFrame {
     /// A frame of video, and when it is presented.
     fn video(&self, time_ms: i64) -> Option<(Ticks, &VideoFrame)> {
         match self {
-            TsFrame::Video(picture) => {
-                let shift_ticks = picture.delay_ticks.saturating_add(picture.composition_ticks);
-                Some((Ticks::from_ms(time_ms).plus(shift_ticks), picture))
+            TsFrame::Video(video) => {
+                let shift_ticks = video.delay_ticks.saturating_add(video.composition_ticks);
+                Some((Ticks::from_ms(time_ms).plus(shift_ticks), video))
             }
             TsFrame::Audio(_) => None,
         }
@@ -246,24 +246,24 @@ impl TsFrame {
 }
 
 /// Frames so close to each other that only the last one is seen.
-fn repeated(pictures: &[(Ticks, &VideoFrame)], time_ms: i64) -> Vec<Timed<TsFrame>> {
-    let presented: Vec<_> = pictures.iter().map(|(presented, _)| *presented).collect();
-    pictures
+fn repeated(frames: &[(Ticks, &VideoFrame)], time_ms: i64) -> Vec<Timed<TsFrame>> {
+    let presented: Vec<_> = frames.iter().map(|(presented, _)| *presented).collect();
+    frames
         .iter()
         .zip(repeated_times(&presented))
-        .map(|((_, picture), time)| VideoFrame {
+        .map(|((_, frame), time)| VideoFrame {
             begins_sequence: false,
             delay_ticks: time.delay * REPEAT_STEP_TICKS,
             composition_ticks: time.composition * REPEAT_STEP_TICKS,
-            unit: picture.unit.clone(),
+            unit: frame.unit.clone(),
         })
-        .map(|picture| Timed { time_ms, frame: TsFrame::Video(picture) })
+        .map(|frame| Timed { time_ms, frame: TsFrame::Video(frame) })
         .collect()
 }
 
 impl Mux<'_> {
-    fn video(&mut self, dts_ms: i64, picture: &VideoFrame) {
-        let VideoFrame { unit, delay_ticks, composition_ticks, .. } = picture;
+    fn video(&mut self, dts_ms: i64, frame: &VideoFrame) {
+        let VideoFrame { unit, delay_ticks, composition_ticks, .. } = frame;
         let dts = Ticks::from_ms(dts_ms).plus(*delay_ticks);
         let pts = dts.plus(*composition_ticks);
         if self.pack.is_old(dts_ms) {
@@ -338,7 +338,7 @@ mod tests {
         container
     }
 
-    fn picture(container: &mut TsContainer, time_ms: i64, size_bytes: usize) -> Timed<TsFrame> {
+    fn video_frame(container: &mut TsContainer, time_ms: i64, size_bytes: usize) -> Timed<TsFrame> {
         let kind = if size_bytes.is_multiple_of(7) { VideoKind::Keyframe } else { VideoKind::Inter };
         let header = VideoHeader {
             codec: VideoCodec::H264,
@@ -382,7 +382,7 @@ mod tests {
         ) {
             let mut container = container();
             let frame = |(at, (is_video, size_bytes)): (usize, (bool, usize))| match is_video {
-                true => picture(&mut container, at as i64 * step_ms, size_bytes),
+                true => video_frame(&mut container, at as i64 * step_ms, size_bytes),
                 false => sound(&mut container, at as i64 * step_ms, size_bytes),
             };
             let frames: Vec<_> = sizes.into_iter().enumerate().map(frame).collect();

@@ -383,9 +383,9 @@ mod tests {
     #[test]
     fn slow_video_s_clock_goes_on_beside_the_audio() {
         let bytes = segment(&mut TsWriter::new(), Lead::Video, |writer, out| {
-            writer.video(out, VideoStream::H264, ms(0), ms(0), true, b"picture");
+            writer.video(out, VideoStream::H264, ms(0), ms(0), true, b"a frame");
             (0..5).for_each(|at| writer.audio(out, AudioStream::Mpeg1, ms(at * 93), b"sound"));
-            writer.video(out, VideoStream::H264, ms(350), ms(350), false, b"picture");
+            writer.video(out, VideoStream::H264, ms(350), ms(350), false, b"a frame");
         });
         assert_eq!(checked(&bytes).clocks, [0, 93, 186, 279, 372, 372].map(|clock_ms| clock_ms * 90));
     }
@@ -395,7 +395,7 @@ mod tests {
         let mut writer = TsWriter::new();
         let mut out = Vec::new();
         writer.begin_segment(&mut out, Lead::Video);
-        writer.video(&mut out, VideoStream::H265, ms(0), ms(0), true, b"picture");
+        writer.video(&mut out, VideoStream::H265, ms(0), ms(0), true, b"a frame");
         assert!(!writer.end_segment(&mut out));
         assert_eq!(checked(&out).audio_type, None);
         out.clear();
@@ -475,7 +475,7 @@ mod tests {
         #[test]
         fn any_times_are_written(dts_ms: i64, pts_ms: i64, other_ms: i64) {
             let bytes = segment(&mut TsWriter::new(), Lead::Video, |writer, out| {
-                writer.video(out, VideoStream::H264, ms(dts_ms), ms(pts_ms), true, b"picture");
+                writer.video(out, VideoStream::H264, ms(dts_ms), ms(pts_ms), true, b"a frame");
                 writer.audio(out, AudioStream::Aac, ms(other_ms), b"sound");
             });
             prop_assert_eq!(bytes.len() % PACKET_BYTES, 0);

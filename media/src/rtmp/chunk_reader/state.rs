@@ -37,7 +37,7 @@ struct ChunkStreamState {
 }
 
 impl ChunkReader {
-    /// Gives its state. What has arrived of messages goes into `blobs`.
+    /// Gives its state. Incomplete messages go into `blobs`.
     pub fn state(&self, blobs: &mut Blobs) -> ChunkReaderState {
         ChunkReaderState {
             chunk_size_bytes: self.chunk_size_bytes,

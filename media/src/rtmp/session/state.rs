@@ -25,8 +25,7 @@ use crate::{
 
 const PART: &str = "an RTMP session";
 
-/// The state of a [`Session`]. It has the query of the app, which may be a
-/// credential.
+/// The state of a [`Session`]. It has the query of the app, which may be a credential.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct SessionState {
     phase: Phase,
@@ -68,7 +67,7 @@ impl Session {
         is_settled(self.phase)
     }
 
-    /// Gives its state. What has arrived of messages, and frames that wait as events, go into `blobs`.
+    /// Gives its state. Incomplete messages, and frames that wait as events, go into `blobs`.
     pub fn state(&self, blobs: &mut Blobs) -> SessionState {
         let (output, is_chunk_size_announced) = self.output.waiting();
         SessionState {

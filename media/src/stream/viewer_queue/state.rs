@@ -43,7 +43,7 @@ enum KindState {
 }
 
 impl ViewerQueue {
-    /// Gives its state. What waits goes into `blobs`.
+    /// Gives its state. The queued media goes into `blobs`.
     pub fn state(&self, blobs: &mut Blobs, now: Instant) -> ViewerQueueState {
         ViewerQueueState {
             format: self.format,

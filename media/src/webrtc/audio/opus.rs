@@ -53,7 +53,7 @@ impl OpusEncoder {
     }
 }
 
-/// Converts a sample of -1 to 1 to the nearest of 16 bits. What is beyond is cut off; what is no number is silence.
+/// Converts a sample of -1 to 1 to the nearest of 16 bits. Values beyond are clipped, and NaN is silence.
 fn to_i16(sample: f32) -> i16 {
     let scaled = sample * 32_768.0;
     (scaled + 0.5_f32.copysign(scaled)) as i16

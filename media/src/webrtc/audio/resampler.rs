@@ -23,12 +23,12 @@ struct Filter {
 }
 
 impl Filter {
-    /// For 44.1 kHz: it passes up to 19.5 kHz, and what mirrors above 24.6 kHz is 60 dB down. What mirrors between them is above the
+    /// For 44.1 kHz. It passes up to 19.5 kHz, and images above 24.6 kHz are 60 dB down. Images between the two are above the
     /// 20 kHz that Opus carries.
     const OF_44100: Self = Self { taps: 32, cutoff: 0.5, beta: 5.65 };
 
-    /// For all others, of which Opus carries the mirrors: it passes up to 0.43 of the rate, and what mirrors above 0.5 of it
-    /// is 80 dB down.
+    /// For all other rates, whose images Opus would carry. It passes up to 0.43 of the rate, and images above
+    /// 0.5 of it are 80 dB down.
     const OF_OTHERS: Self = Self { taps: 64, cutoff: 0.465, beta: 7.86 };
 
     fn of(rate_hz: u32) -> Self {

@@ -147,7 +147,7 @@ mod tests {
             Feedback::WantsKeyframe { ssrc: 2 },
         ];
         assert_eq!(read(&packet), expected);
-        // What is cut short is left out, and what stands before it counts.
+        // A packet that is cut short is left out, and those before it count.
         assert_eq!(read(&packet[..packet.len() - 1]), expected[..5]);
     }
 

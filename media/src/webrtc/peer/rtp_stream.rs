@@ -64,7 +64,7 @@ pub(super) struct RtpStream {
     kept_max: usize,
     /// Numbers of packets that the viewer lacks.
     lost: Vec<u64>,
-    /// What may be sent again now.
+    /// Retransmissions that are allowed now, in bytes.
     allowance_bytes: usize,
     packets: u32,
     bytes: u32,

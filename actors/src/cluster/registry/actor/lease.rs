@@ -34,7 +34,7 @@ impl RegistryActor {
         ctx.spawn(renewed.map(move |answer, registry, ctx| registry.lease_renewed(answer, sent_ms, ctx)));
     }
 
-    /// Renews the lease with what it is to say now; once more afterwards, if a renewal is under way.
+    /// Renews the lease with the present addresses and standing. If a renewal is under way, another one follows it.
     pub(super) fn renew_lease_again(&mut self, ctx: &mut Context<Self>) {
         match self.lease.as_mut().map(|lease| &mut lease.next) {
             Some(Next::UnderWay { again }) => *again = true,

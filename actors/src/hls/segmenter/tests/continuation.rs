@@ -47,10 +47,10 @@ fn bytes(hls: &HlsSessions, room: &RoomName, name: SegmentName) -> Option<Bytes>
 }
 
 /// The former node of a room, whose publisher sent this much and left, and the node that takes the room over.
-async fn moved(pictures: u32) -> (Bench, Bench, watch::Sender<bool>) {
+async fn moved(frame_count: u32) -> (Bench, Bench, watch::Sender<bool>) {
     let mut before = Bench::start(HlsMode::Always, true).await;
     before.publisher_comes().await;
-    before.pictures(pictures).await;
+    before.frames(frame_count).await;
     before.tell(StreamEvent::PublisherLeft).await;
     let mut after = Bench::start(HlsMode::Always, true).await;
     after.reserve = NumberReserve::unmanaged_at(2, GRANTED, false);
@@ -71,7 +71,7 @@ async fn its_playlist_goes_on_and_nothing_is_listed_before_it_is_known_where() {
     let (before, mut after, answers) = moved(60).await;
     let old = before.playlist().await;
     after.publisher_comes().await;
-    after.pictures(60).await;
+    after.frames(60).await;
     let session = after.session().await.unwrap();
     assert!(matches!(session.playlist_state(Duration::ZERO).await, PlaylistState::Pending));
     answers.send(true).unwrap();
@@ -101,7 +101,7 @@ async fn the_node_that_had_it_lists_nothing_more_and_gives_its_window_to_no_earl
     let old = before.playlist().await;
     before.reserve = NumberReserve::unmanaged_at(3, GRANTED.plus(RESERVE), false);
     before.publisher_comes().await;
-    before.pictures(60).await;
+    before.frames(60).await;
     let new = before.playlist().await;
     assert!(value(&new, "#EXT-X-MEDIA-SEQUENCE:") > value(&old, "#EXT-X-MEDIA-SEQUENCE:") + RESERVE);
     assert_eq!(before.hls.give_window(&grant, HlsForm::Ts, 2).await, None, "a claim that came too late");
@@ -112,7 +112,7 @@ async fn without_an_answer_it_begins_above_the_reserve() {
     let (before, mut after, answers) = moved(0).await;
     answers.send(true).unwrap();
     after.publisher_comes().await;
-    after.pictures(60).await;
+    after.frames(60).await;
     let playlist = first_playlist(&after).await;
     assert_eq!(value(&playlist, "#EXT-X-MEDIA-SEQUENCE:"), GRANTED.sequence);
     drop(before);

@@ -102,10 +102,10 @@ async fn playlists_segments_and_parts_go_on_as_if_nothing_had_happened() {
     for form in [HlsForm::Ts, HlsForm::Fmp4] {
         let (mut one, mut other) = (bench(form).await, bench(form).await);
         let firsts = [one.begin().await, other.begin().await];
-        for pictures in [3, 40, 13, 30, 25, 1, 90, 130] {
-            one.pictures_on(pictures).await;
-            other.pictures_on(pictures).await;
-            if pictures != 30 {
+        for count in [3, 40, 13, 30, 25, 1, 90, 130] {
+            one.more_frames(count).await;
+            other.more_frames(count).await;
+            if count != 30 {
                 other.hls.prepare_upgrade().await;
             }
             other.upgrade().await;
@@ -130,12 +130,12 @@ async fn files_stay_where_they_are_and_later_ones_are_put_beside_them() {
     let mut bench = bench(HlsForm::Ts).await;
     bench.hls.open_storage().await.unwrap();
     let first = bench.begin().await;
-    bench.pictures_on(60).await;
+    bench.more_frames(60).await;
     bench.hls.prepare_upgrade().await;
     bench.upgrade().await;
     bench.hls.open_storage().await.unwrap();
     bench.publisher_is_back().await;
-    bench.pictures_on(60).await;
+    bench.more_frames(60).await;
     bench.hls.prepare_upgrade().await;
     let directory = bench.settings.storage.join("room");
     for at in 0..2 {
@@ -153,11 +153,11 @@ async fn files_stay_where_they_are_and_later_ones_are_put_beside_them() {
 async fn another_publisher_after_the_upgrade_is_a_discontinuity_of_the_same_playlist() {
     let mut bench = bench(HlsForm::Ts).await;
     let first = bench.begin().await;
-    bench.pictures_on(60).await;
+    bench.more_frames(60).await;
     bench.upgrade().await;
     bench.reserve = NumberReserve::unmanaged_at(2, first, true);
     bench.publisher_comes().await;
-    bench.pictures(60).await;
+    bench.frames(60).await;
     let playlist = bench.playlist().await;
     assert_eq!(durations(&playlist), ["1.000,", "1.400,", "2.000,"]);
     assert_eq!(playlist.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
@@ -168,7 +168,7 @@ async fn a_stream_that_does_not_come_back_ends_its_playlist() {
     pause();
     let mut bench = bench(HlsForm::Ts).await;
     bench.publisher_comes().await;
-    bench.pictures_on(60).await;
+    bench.more_frames(60).await;
     bench.hand_over().await;
     let session = bench.session().await.unwrap();
     assert!(!text(&session).await.contains("#EXT-X-ENDLIST"));
@@ -183,7 +183,7 @@ async fn an_ended_playlist_stays_for_the_rest_of_its_time() {
     pause();
     let mut bench = bench(HlsForm::Ts).await;
     bench.publisher_comes().await;
-    bench.pictures_on(60).await;
+    bench.more_frames(60).await;
     bench.end().await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     bench.hand_over().await;
@@ -216,7 +216,7 @@ async fn a_refused_codec_stays_refused() {
 async fn an_upgrade_that_is_given_up_changes_nothing() {
     let mut bench = bench(HlsForm::Fmp4).await;
     bench.publisher_comes().await;
-    bench.pictures_on(110).await;
+    bench.more_frames(110).await;
     bench.hls.prepare_upgrade().await;
     let before = bench.low_latency().await.unwrap();
     let pieces = bench.pieces(&before);
@@ -229,7 +229,7 @@ async fn an_upgrade_that_is_given_up_changes_nothing() {
     bench.segmenter = segmenter.resume(&bench.hls.store, &bench.stream);
     bench.publisher_is_back().await;
     assert_eq!((bench.low_latency().await, bench.pieces(&before)), (Some(before), pieces));
-    bench.pictures_on(60).await;
+    bench.more_frames(60).await;
     let after = bench.playlist().await;
     assert_eq!(after.matches("#EXTINF").count(), 3);
     assert!(!after.contains("#EXT-X-DISCONTINUITY\n"));

@@ -58,8 +58,8 @@ proptest! {
     ) {
         let source = Source { start_ms, length_ms: 0, sample_rate_hz: None, ..SOURCE };
         let keyframes = gop_frames.iter().flat_map(|frames| (0..*frames).map(|at| at == 0));
-        let pictures = keyframes.enumerate().map(|(at, keyframe)| source.picture(at as i64 * 40, keyframe));
-        let media: Vec<_> = pictures.collect();
+        let video = keyframes.enumerate().map(|(at, keyframe)| source.video_frame(at as i64 * 40, keyframe));
+        let media: Vec<_> = video.collect();
         let segments = cut(&[source.headers(), media.clone()].concat());
         assert_adjacent(&segments);
         assert_holds(&segments, &media);

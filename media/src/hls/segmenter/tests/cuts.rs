@@ -27,7 +27,7 @@ fn rounded_timestamps_do_not_double_a_segment() {
 }
 
 #[test]
-fn pictures_keep_both_their_times() {
+fn video_frames_keep_both_their_times() {
     let source = Source { composition_time_ms: [80, 200, 80, 0], ..SOURCE };
     assert_holds(&cut(&source.all()), &source.media());
 }
@@ -35,8 +35,8 @@ fn pictures_keep_both_their_times() {
 #[test]
 fn every_keyframe_has_its_parameter_sets() {
     for segment in checked(&cut(&Source { gop_ms: Some(1_000), ..SOURCE }.all())) {
-        for picture in segment.video.iter().filter(|picture| picture.random_access) {
-            assert!(picture.payload.starts_with(
+        for frame in segment.video.iter().filter(|frame| frame.random_access) {
+            assert!(frame.payload.starts_with(
                 b"\0\0\0\x01\x09\xF0\0\0\0\x01\x67\x64\x00\x1F\0\0\0\x01\x68\xEB\xE3\0\0\0\x01\x65"
             ));
         }

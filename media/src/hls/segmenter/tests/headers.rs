@@ -37,9 +37,9 @@ fn parameter_sets_that_change_in_band_are_a_discontinuity() {
     let discontinuities: Vec<_> = segments.iter().map(|segment| segment.discontinuity).collect();
     assert_eq!(discontinuities, [false, false, true, false]);
     for segment in &checked(&segments)[2..] {
-        let keyframes = segment.video.iter().filter(|picture| picture.random_access);
+        let keyframes = segment.video.iter().filter(|frame| frame.random_access);
         assert!(
-            keyframes.into_iter().all(|picture| picture.payload[13] == 0x28),
+            keyframes.into_iter().all(|frame| frame.payload[13] == 0x28),
             "later keyframes get them as well"
         );
     }
@@ -72,9 +72,9 @@ fn a_header_counts_only_for_the_frames_behind_it() {
     let (_, changed) = with_header_within((Track::Video, OTHER_AVCC));
     let keyframes: Vec<_> = checked(&changed)
         .into_iter()
-        .map(|segment| segment.video.into_iter().filter(|picture| picture.random_access).collect::<Vec<_>>())
+        .map(|segment| segment.video.into_iter().filter(|frame| frame.random_access).collect::<Vec<_>>())
         .collect();
-    let levels = |at: usize| keyframes[at].iter().map(|picture| picture.payload[13]).collect::<Vec<_>>();
+    let levels = |at: usize| keyframes[at].iter().map(|frame| frame.payload[13]).collect::<Vec<_>>();
     assert_eq!((levels(0), levels(1)), (vec![0x1F, 0x1F], vec![0x28, 0x28]));
 
     let (same, changed) = with_header_within((Track::Audio, AAC_48000));

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_segment_that_is_too_large_is_cut_without_a_keyframe() {
-    let large = large_picture();
+    let large = large_frame();
     let mut messages = Source { length_ms: 40, sample_rate_hz: None, ..SOURCE }.all();
     messages.extend((1..12).map(|at| (Track::Video, at * 40, large.clone())));
     let segments = cut(&messages);
@@ -14,7 +14,7 @@ fn a_segment_that_is_too_large_is_cut_without_a_keyframe() {
 
 #[test]
 fn what_is_left_out_counts_as_frames_beside_it_may_keep_it_in_memory() {
-    let large = large_picture();
+    let large = large_frame();
     let mut messages = Source { length_ms: 40, ..SOURCE }.all();
     messages.push((Track::Video, 40, Bytes::from_static(OTHER_AVCC)));
     for at in 1..12 {

@@ -36,23 +36,21 @@ fn what_is_repeated_keeps_the_order_in_which_it_is_shown() {
     let messages = with_pause(source, Track::Video, 3_480, i64::MAX);
     let segments = cut(&messages);
     assert!(assert_holds_and_repeats(&segments, &messages[2..]) > 0);
-    let shown = |pictures: &[Pes]| {
-        let mut shown: Vec<_> =
-            pictures.iter().map(|picture| (picture.pts, picture.payload.clone())).collect();
+    let shown = |frames: &[Pes]| {
+        let mut shown: Vec<_> = frames.iter().map(|frame| (frame.pts, frame.payload.clone())).collect();
         shown.sort();
         shown.into_iter().map(|(_, payload)| payload).collect::<Vec<_>>()
     };
     let checked = checked(&segments);
-    let gop: Vec<_> =
-        checked[1].video.iter().filter(|picture| picture.dts >= ticks(3_000)).cloned().collect();
+    let gop: Vec<_> = checked[1].video.iter().filter(|frame| frame.dts >= ticks(3_000)).cloned().collect();
     let repeated = &checked[2].video[..12];
-    assert!(repeated.iter().all(|picture| picture.pts >= picture.dts));
+    assert!(repeated.iter().all(|frame| frame.pts >= frame.dts));
     assert_eq!(shown(repeated), shown(&gop[..12]));
 }
 
 #[test]
 fn of_a_gop_that_is_too_large_the_keyframe_is_repeated() {
-    let large = large_picture();
+    let large = large_frame();
     let source = Source { gop_ms: Some(4_000), length_ms: 14_000, ..SOURCE };
     let mut messages = with_pause(source, Track::Video, 5_000, 10_000);
     messages.iter_mut().filter(|message| message.1 == 4_960).for_each(|message| message.2 = large.clone());
@@ -176,7 +174,7 @@ fn another_header_while_audio_pauses_counts_from_the_next_segment_on() {
 }
 
 #[test]
-fn a_picture_every_fifteen_seconds_does_not_hold_audio_up() {
+fn a_video_frame_every_fifteen_seconds_does_not_hold_audio_up() {
     let source = Source { gop_ms: Some(15_000), length_ms: 60_000, ..SOURCE };
     let mut messages = source.all();
     messages.retain(|message| message.0 == Track::Audio || message.1 % 15_000 == 0);
@@ -197,7 +195,7 @@ fn a_hole_of_eight_seconds_takes_no_time_of_a_segment() {
         assert!(checked(&segments).iter().all(|segment| segment.starts_with_keyframe));
         let after = segments.iter().find(|segment| segment.first_ms >= 19_480).unwrap();
         assert_eq!(after.first_ms, 20_000, "on the stream's own timeline");
-        let pictures: usize = checked(&segments).iter().map(|segment| segment.video.len()).sum();
-        assert_eq!(pictures, of_track(&messages[1..], Track::Video).len());
+        let count: usize = checked(&segments).iter().map(|segment| segment.video.len()).sum();
+        assert_eq!(count, of_track(&messages[1..], Track::Video).len());
     }
 }

@@ -31,7 +31,7 @@ enum Event {
     Announce(AnnouncedTracks),
 }
 
-/// What comes of an event.
+/// The results of one event.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     read: Result<(), SegmentError>,
@@ -233,7 +233,7 @@ impl Stretch {
                 Bytes::from_static(if is_other { OTHER_AVCC } else { AVCC }),
             ));
             let times_ms = (0..self.length_ms).step_by(frame_ms as usize);
-            media.extend(times_ms.map(|at_ms| (at_ms, source.picture(at_ms, at_ms % gop_ms < frame_ms))));
+            media.extend(times_ms.map(|at_ms| (at_ms, source.video_frame(at_ms, at_ms % gop_ms < frame_ms))));
         }
         if let Some(audio) = self.audio {
             headers.extend(audio.header().map(|header| (Track::Audio, start_ms, Bytes::from_static(header))));

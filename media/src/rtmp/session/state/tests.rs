@@ -87,7 +87,8 @@ fn restored(session: &Session, config: Arc<SessionConfig>) -> Result<Session, St
     Session::restore(state, config, &blobs)
 }
 
-/// What a session's owner sees after a read; it accepts every request. It may leave events and output for later.
+/// Feeds a session and returns all that its owner sees. The owner accepts every request. Unless it drains, it leaves events
+/// and output for later.
 fn fed(session: &mut Session, bytes: &[u8], drains: bool) -> (bool, Vec<Event>, Vec<u8>, Phase) {
     let goes_on = session.feed(bytes).is_ok();
     let (mut events, mut output) = (Vec::new(), Vec::new());
