@@ -30,7 +30,7 @@ const STREAMS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Time that another node may take to fetch a playlist's window, after the last moment at which a publisher may be
 /// back.
-const WINDOWS_TIMEOUT: Duration = Duration::from_secs(2);
+const WINDOWS_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The last viewer leaves so much of the time before its end that what is queued for it can still be sent.
 const LAST_VIEWERS_DIVISOR: u32 = 20;

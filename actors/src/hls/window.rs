@@ -23,7 +23,7 @@ use synctv_media::{
 use super::settings::HlsForm;
 
 /// Time limit for the node that had the room to give its window. Segments that are cut meanwhile are not listed yet.
-pub(super) const WINDOW_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const WINDOW_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Maximum bytes of segments that are taken over with a window, newest first.
 const TAKEN_MAX_BYTES: usize = 64 * 1024 * 1024;
