@@ -3,6 +3,7 @@
 //! [`Upgrader::run`] has the order. Up to the moment at which everything stops, nothing is lost if something fails; from
 //! there on, the same state is restored here that the next program would have been given.
 
+mod acceptor;
 mod handover;
 mod order;
 mod program;
@@ -31,7 +32,7 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 
 pub use self::order::UpgradeOrder;
-use self::{handover::Handover, order::hold_signals, program::Unfit};
+use self::{acceptor::Acceptor, handover::Handover, order::hold_signals, program::Unfit};
 pub(crate) use self::{
     order::{UpgradeOrders, release_signals},
     program::Program,
@@ -42,6 +43,12 @@ pub(crate) use synctv_actors::upgrade::restore_hls;
 
 /// Time for connections that cannot be handed over to get their answers, while others are let in, and once none is.
 const ANSWERS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Time for requests that are held to get what they wait for, before they are let go without it.
+const HELD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Time for the accept loop to stop, and for the threads to take the connections that it gave them.
+const ACCEPTED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The interval at which it is checked whether they have.
 const CHECK_INTERVAL: Duration = Duration::from_millis(5);
@@ -152,21 +159,42 @@ impl Upgrader {
     }
 
     /// Closes what cannot be handed over: encrypted connections and WebRTC within their time, then connections that wait for a
-    /// request, and those that are answered behind their answer. Newcomers wait from here on.
+    /// request, and those that are answered behind their answer. Requests that are held have time to get what they wait for.
+    /// Newcomers wait from here on.
     async fn quiet(&self) -> Result<(), NotUpgraded> {
         let directory = &self.parts.rtmp.directory;
         if self.has_encrypted() {
             self.close_encrypted(self.leave_time).await?;
         }
         directory.announce_upgrade();
-        self.wait_for_answers().await;
-        self.server.pause().await;
+        self.wait_for_answers(HELD_TIMEOUT).await;
+        self.stop_accepting().await;
         if self.has_encrypted() {
             // Those that came back meanwhile.
             self.close_encrypted(Duration::ZERO).await?;
         }
-        self.wait_for_answers().await;
+        self.wait_for_answers(HELD_TIMEOUT).await;
+        if let Some(hls) = &self.hls {
+            hls.answer_held();
+        }
+        self.wait_for_answers(ANSWERS_TIMEOUT).await;
         Ok(())
+    }
+
+    /// Returns once each connection that was accepted is counted: one that still waits for its thread would be closed by
+    /// `execve`. The framework's [`pause`](ServerHandle::pause) waits neither for its accept loop nor for its threads.
+    async fn stop_accepting(&self) {
+        self.server.pause().await;
+        let stopped = async {
+            let acceptor = Acceptor::find();
+            while acceptor.as_ref().is_some_and(Acceptor::is_running) {
+                sleep(CHECK_INTERVAL).await;
+            }
+            self.parts.reach_threads().await;
+        };
+        if timeout(ACCEPTED_TIMEOUT, stopped).await.is_err() {
+            warn!("threads are late: connections that came last may be closed");
+        }
     }
 
     fn has_encrypted(&self) -> bool {
@@ -192,12 +220,9 @@ impl Upgrader {
     }
 
     /// Waits until all connections that are left can be handed over, but not for long: a client may be slow, or say nothing.
-    async fn wait_for_answers(&self) {
-        if let Some(hls) = &self.hls {
-            hls.answer_held();
-        }
+    async fn wait_for_answers(&self, time: Duration) {
         let begun = Instant::now();
-        while self.permits.held() > self.parts.connections() && begun.elapsed() < ANSWERS_TIMEOUT {
+        while self.permits.held() > self.parts.connections() && begun.elapsed() < time {
             sleep(CHECK_INTERVAL).await;
         }
     }

@@ -8,8 +8,11 @@ use std::{
 use synctv_media::stream::frame::Frame;
 use synctv_testkit::{
     hls::{HlsClient, PartPlaylist, PartedSegment},
+    http::{read_response, send_get},
+    metrics::Scrape,
     rtmp::RtmpPeer,
     server::TestServer,
+    socket::{dial, read_to_close},
     tools::Encoded,
     wait::poll_until,
 };
@@ -112,6 +115,36 @@ fn playlists_segments_and_parts_are_those_of_a_server_that_was_not_upgraded() {
     let (expected, segments) = (segments_at_the_end(&other.hls()), segments_at_the_end(&hls));
     assert!(expected.len() >= 12, "{}", expected.len());
     assert!(segments == expected, "not a byte differs, and no discontinuity is new");
+    installed.server.assert_unhurt();
+}
+
+#[test]
+fn requests_that_are_held_get_the_next_part() {
+    let storage = tempfile::tempdir().expect("a directory for segments");
+    let path = storage.path().to_str().expect("its path is text");
+    let flags = [&FLAGS[..], &["--metrics-addr", "127.0.0.1:0"]].concat();
+    let mut installed = Installed::start(&flags, &[("HLS", "always"), ("HLS_STORAGE", path)]);
+    let (hls, pieces) = (installed.server.hls(), pieces());
+    let mut publisher = RtmpPeer::publish(&installed.server, "r");
+    publisher.send_all(&pieces[0]);
+    let next = listed(&hls).edge().0 + 1;
+    let awaited = format!("/live/r/ll.m3u8?_HLS_msn={next}&_HLS_part=0");
+    let held = thread::spawn(move || hls.get(&awaited));
+    Scrape::when(installed.server.metrics(), "synctv_hls_held_requests", 1.0);
+    let mut waiting = dial(installed.server.http);
+    send_get(&mut waiting, "/healthz");
+    assert_eq!(read_response(&mut waiting, &mut Vec::new(), false).status, 200);
+    let upgrade = thread::scope(|scope| {
+        let upgrade = scope.spawn(|| installed.upgrade());
+        // The server closes connections that wait for a request once it waits for the answers to others.
+        assert_eq!(read_to_close(&mut waiting), b"");
+        publisher.send_all(&pieces[1]);
+        let answer = held.join().expect("the request is answered");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(PartPlaylist::parse(&answer.text()).edge() > (next, 0));
+        upgrade.join().expect("the server is upgraded")
+    });
+    assert_eq!(upgrade.number("publishers"), 1, "{upgrade:?}");
     installed.server.assert_unhurt();
 }
 

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use futures::future::join_all;
 use log::{error, warn};
 use synctv_media::stream::room::RoomName;
+use tokio::sync::oneshot;
 
 use super::{
     error::RestoreError,
@@ -22,6 +23,10 @@ use crate::{
     thread::ActorThread,
     viewers::ViewersRestorer,
 };
+
+/// Rounds through the threads: the second comes behind the tasks of the first, the others are for threads with more
+/// connections to take than the runtime does at a time.
+const REACH_ROUNDS: usize = 4;
 
 /// The parts of a node that park and are restored.
 #[derive(Clone)]
@@ -113,6 +118,26 @@ impl UpgradeParts {
     /// The connections that can be handed over: those of publishers, and of viewers over HTTP-FLV and RTMP.
     pub fn connections(&self) -> usize {
         self.rtmp.connections.count() + self.rtmp.viewer_pool.count()
+    }
+
+    /// Waits until each thread that serves connections has begun what it had to do by now: it has taken the connections that
+    /// were accepted for it. A thread's queues are first come, first served, but it takes turns: one round puts a connection's
+    /// task in line, and the next comes behind that task.
+    pub async fn reach_threads(&self) {
+        for _ in 0..REACH_ROUNDS {
+            let reached = self.rtmp.viewer_pool.threads().into_iter().map(async |thread| {
+                let (answer, answered) = oneshot::channel();
+                let is_there = thread.arbiter().spawn_fn(move || {
+                    // The upgrade may have stopped waiting.
+                    let _ = answer.send(());
+                });
+                // A thread that has ended has no connections.
+                if is_there {
+                    let _ = answered.await;
+                }
+            });
+            join_all(reached).await;
+        }
     }
 
     /// Lets everything go on that was parked, and gives back the rooms that were lost on the way. The claims are with the
