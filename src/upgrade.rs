@@ -44,6 +44,9 @@ pub(crate) use synctv_actors::upgrade::restore_hls;
 /// Time for connections that cannot be handed over to get their answers, while others are let in, and once none is.
 const ANSWERS_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Time for encrypted connections to take leave of their peers once they are to end.
+const ENCRYPTED_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Time for requests that are held to get what they wait for, before they are let go without it.
 const HELD_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -170,8 +173,9 @@ impl Upgrader {
         self.wait_for_answers(HELD_TIMEOUT).await;
         self.stop_accepting().await;
         if self.has_encrypted() {
-            // Those that came back meanwhile.
+            // Those that came back meanwhile, or are still about to take leave.
             self.close_encrypted(Duration::ZERO).await?;
+            self.wait_for_encrypted(ENCRYPTED_TIMEOUT).await;
         }
         self.wait_for_answers(HELD_TIMEOUT).await;
         if let Some(hls) = &self.hls {
@@ -212,11 +216,17 @@ impl Upgrader {
             only_encrypted: true,
         };
         directory.move_viewers(window).await?;
-        while self.has_encrypted() && begins.elapsed() < time {
-            sleep(CHECK_INTERVAL).await;
-        }
+        self.wait_for_encrypted(time).await;
         self.parts.rtmp.connections.close_encrypted();
         Ok(())
+    }
+
+    /// Waits until no encrypted connection is left.
+    async fn wait_for_encrypted(&self, time: Duration) {
+        let begun = Instant::now();
+        while self.has_encrypted() && begun.elapsed() < time {
+            sleep(CHECK_INTERVAL).await;
+        }
     }
 
     /// Waits until all connections that are left can be handed over, but not for long: a client may be slow, or say nothing.

@@ -2,6 +2,7 @@
 
 mod bytes_on_the_way_are_kept;
 mod claims_stay;
+mod encrypted_connections_end_in_order;
 mod hls_goes_on_to_the_byte;
 mod installed;
 mod orders_to_stop_win;

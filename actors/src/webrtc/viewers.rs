@@ -335,7 +335,11 @@ impl Handler<StreamEvent> for WebRtcViewersActor {
             StreamEvent::Join { point, .. } => self.join(&point),
             StreamEvent::PublisherCame(_) | StreamEvent::PublisherLeft => self.publisher_changed(),
             StreamEvent::LeaveWithin(window) => {
-                self.viewers.values_mut().for_each(|viewer| viewer.leave_at(window.next_moment().into_std()));
+                // At once if the window has no length: the program may be replaced next.
+                self.each_viewer(|viewer, room| {
+                    viewer.leave_at(window.next_moment().into_std());
+                    viewer.leave_reason(room.now).map_or(Ok(()), Err)
+                });
                 self.leave_window = Some(window);
             }
             StreamEvent::End(reason) => self.end(reason, ctx),
