@@ -47,7 +47,8 @@ const ANSWERS_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for encrypted connections to take leave of their peers once they are to end.
 const ENCRYPTED_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Time for requests that are held to get what they wait for, before they are let go without it.
+/// Time for requests that are held to get what they wait for, while others are let in, and again once none is. Then they are let go
+/// without it.
 const HELD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time for the accept loop to stop, and for the threads to take the connections that it gave them.
