@@ -82,7 +82,7 @@ fn a_publisher_finds_a_way_back_over_the_limit() {
 fn the_reserve_for_publishers() {
     /// More than the reserve of two worker threads.
     const MANY: usize = 100;
-    let server = TestServer::start(&["--max-connections", "1", "--handshake-timeout-s", "1"]);
+    let server = TestServer::start(&["--max-connections", "1", "--handshake-timeout-s", "3"]);
     let _publisher = RtmpPeer::publish(&server, "r");
     let mut silent: Vec<_> = (0..MANY).map(|_| dial(server.rtmp)).collect();
     assert_refused(&server, "rtmp", 1);
