@@ -1,5 +1,8 @@
 //! A node: the actors behind the ports, and the ports.
 
+mod listen;
+mod port_limits;
+
 use std::{
     io,
     net::{TcpListener, UdpSocket},
@@ -14,32 +17,29 @@ use synctv_actors::{
     directory::StreamDirectory,
     hls::{HlsSessions, proxy::HlsProxy},
     rtmp::{RtmpConnections, RtmpServices, RtmpSettings},
-    tls::Handshaker,
     upgrade::UpgradeParts,
     viewers::ViewerPool,
     webrtc::WebRtc,
 };
 
+use self::port_limits::PortLimits;
 use crate::{
     cluster::Place,
     config::Config,
     console::Console,
     drain::{Drain, DrainOrder},
     http::{
-        self, ConnectionGate, HttpSources,
+        HttpSources,
         api::Api,
         health::Health,
         hls::{HlsRequests, HlsSources, HlsViewers},
         whep::Whep,
     },
-    line_limit::LineLimit,
     listeners::Listeners,
     metrics::{self, NodeMetrics, NodeSources, WorkerLag},
     ports::Ports,
-    refusal_log::RefusalLog,
-    rtmp::{self, RtmpPort},
     run_error::RunError,
-    tls::{self, Handshakers, HlsTlsPort, TlsElsewhere, TlsMeters, TlsOnPlainPort, TlsPort},
+    tls::{TlsElsewhere, TlsMeters},
     upgrade::{Taken, UpgradeOrder},
 };
 
@@ -73,15 +73,6 @@ pub(crate) struct Node {
     worker_lag: WorkerLag,
     node_orders: NodeOrders,
     tls: TlsMeters,
-}
-
-/// The limit of connections, for each port.
-pub(crate) struct PortLimits {
-    rtmp: ConnectionLimit,
-    httpflv: ConnectionLimit,
-    hls: ConnectionLimit,
-    pub tls: ConnectionLimit,
-    hls_tls: ConnectionLimit,
 }
 
 impl Node {
@@ -237,117 +228,6 @@ impl Node {
             gatekeeper: self.gatekeeper().clone(),
             viewers: self.hls_viewers.clone(),
             requests: self.hls_requests.clone(),
-        })
-    }
-
-    fn listen_rtmp(
-        &self,
-        server: ServerBuilder,
-        services: RtmpServices,
-        listener: TcpListener,
-    ) -> io::Result<ServerBuilder> {
-        let (services, permits) = (Arc::new(services), self.ports.rtmp.clone());
-        let worker_lag = self.worker_lag.clone();
-        // Called on each thread that serves.
-        server.listen("rtmp", listener, move || {
-            worker_lag.watch_thread();
-            rtmp::service(services.clone(), permits.clone())
-        })
-    }
-
-    fn listen_httpflv(
-        &self,
-        server: ServerBuilder,
-        sources: HttpSources,
-        tls: TlsElsewhere,
-        listener: TcpListener,
-    ) -> io::Result<ServerBuilder> {
-        let (permits, tls) = (self.ports.httpflv.clone(), TlsOnPlainPort::new("httpflv", tls));
-        server
-            .listen("httpflv", listener, move || http::service(sources.clone(), permits.clone(), tls.clone()))
-    }
-
-    fn listen_hls(
-        &self,
-        server: ServerBuilder,
-        config: &Config,
-        sources: HlsSources,
-        tls: TlsElsewhere,
-        listener: TcpListener,
-    ) -> io::Result<ServerBuilder> {
-        let (port, permits) = (config.http_settings(), self.ports.hls.clone());
-        let tls = TlsOnPlainPort::new("hls", tls);
-        server.listen("hls", listener, move || {
-            http::hls::service(sources.clone(), port.clone(), permits.clone(), tls.clone())
-        })
-    }
-
-    /// The ports over TLS: one for what all others have, and one for HLS alone.
-    fn listen_tls(
-        &self,
-        server: ServerBuilder,
-        config: &Config,
-        rtmp: &RtmpServices,
-        http: &HttpSources,
-        listeners: (Option<TcpListener>, Option<TcpListener>),
-    ) -> Result<ServerBuilder, RunError> {
-        if let (None, None) = listeners {
-            return Ok(server);
-        }
-        let (workers, begin_timeout) = (config.limits.workers, rtmp.settings.handshake_timeout);
-        let handshakers = tls::handshakers(&config.tls, workers, begin_timeout, &self.tls)?;
-        let Handshakers { everything, hls } = handshakers;
-        let server = match listeners.0 {
-            Some(listener) => self.listen_everything_tls(server, rtmp, http, everything, listener),
-            None => Ok(server),
-        };
-        let server = server.map_err(RunError::Server)?;
-        let listening = match self.hls_sources().zip(listeners.1) {
-            Some((sources, listener)) => self.listen_hls_tls(server, config, sources, hls, listener),
-            None => Ok(server),
-        };
-        listening.map_err(RunError::Server)
-    }
-
-    fn listen_hls_tls(
-        &self,
-        server: ServerBuilder,
-        config: &Config,
-        sources: HlsSources,
-        handshaker: Handshaker,
-        listener: TcpListener,
-    ) -> io::Result<ServerBuilder> {
-        let (settings, failures) = (config.http_settings(), LineLimit::default());
-        let gate = ConnectionGate::new("hls_tls", self.ports.hls_tls.clone());
-        let port = HlsTlsPort { handshaker, sources, settings, gate, failures };
-        server.listen("hls_tls", listener, move || tls::hls_service(port.clone()))
-    }
-
-    fn listen_everything_tls(
-        &self,
-        server: ServerBuilder,
-        rtmp: &RtmpServices,
-        http: &HttpSources,
-        handshaker: Handshaker,
-        listener: TcpListener,
-    ) -> io::Result<ServerBuilder> {
-        let begin_timeout = rtmp.settings.handshake_timeout;
-        let of_plain = Arc::new(tls::refusing(&rtmp.settings));
-        let of_plain = Arc::new(RtmpServices { settings: of_plain, ..rtmp.clone() });
-        let (rtmp, permits) = (Arc::new(rtmp.clone()), self.ports.tls.clone());
-        let http = HttpSources { hls: self.hls_sources(), info: http.info.over_tls(), ..http.clone() };
-        let (refusals, failures) = (RefusalLog::default(), LineLimit::default());
-        server.listen("tls", listener, move || {
-            let rtmp_port = |services: &Arc<RtmpServices>| RtmpPort::new(services.clone(), permits.clone());
-            tls::service(TlsPort {
-                handshaker: handshaker.clone(),
-                rtmp: rtmp_port(&rtmp),
-                plain_rtmp: rtmp_port(&of_plain),
-                http: http.clone(),
-                begin_timeout,
-                refusals: refusals.clone(),
-                failures: failures.clone(),
-            })
         })
     }
 

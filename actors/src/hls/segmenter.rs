@@ -4,32 +4,21 @@
 //! Mbit/s take less than half a millisecond. Waking another thread for every frame would cost more, also to the stream.
 
 mod continuation;
+mod feed;
 mod held_outputs;
 mod upgrade;
 
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
-use bytes::Bytes;
-use log::{debug, error, info, warn};
-use synctv_media::{
-    flv,
-    hls::{
-        container::{Container, ContainerError, Unsupported},
-        interleaver::SKEW_MAX_MS,
-        segment::{Output, SegmentError},
-        segmenter::{AnnouncedTracks, Segmenter},
-        ts::container::TsContainer,
-        wall_clock::WallClock,
-    },
-    stream::{
-        batch::Batch,
-        frame::Track,
-        gop::JoinPoint,
-        headers::SharedHeaders,
-        metadata::{Metadata, is_metadata},
-        wire_format::WireFormat,
-    },
+use log::{error, info, warn};
+use synctv_media::hls::{
+    container::{Container, Unsupported},
+    interleaver::SKEW_MAX_MS,
+    segment::Output,
+    segmenter::{AnnouncedTracks, Segmenter},
+    ts::container::TsContainer,
+    wall_clock::WallClock,
 };
 use tokio::time::Instant;
 
@@ -41,7 +30,6 @@ use super::{
     settings::{HlsForm, HlsMode},
 };
 use crate::{
-    clock::unix_ms,
     cluster::registry::numbers::NumberReserve,
     events::{Arrival, StreamEvent, SubscriberId, SubscriberRole, ViewerId},
     stream::StreamHandle,
@@ -217,74 +205,6 @@ impl<C: FormContainer> SegmenterActor<C> {
         self.stay_ended(session.leave_behind(), session, ctx);
     }
 
-    fn media(&mut self, batches: &[Arc<Batch>], after_gap: bool) {
-        if after_gap {
-            self.splice();
-            self.set_announced(self.announced);
-            self.headers(batches.first().and_then(|batch| batch.start.as_ref()));
-        }
-        self.date(batches);
-        batches.iter().for_each(|batch| self.batch(batch));
-    }
-
-    fn join(&mut self, point: &JoinPoint) {
-        self.headers(Some(&point.headers));
-        self.date(&point.batches);
-        point.batches.iter().for_each(|batch| self.batch(batch));
-    }
-
-    fn batch(&mut self, batch: &Batch) {
-        self.feed(batch.flv(), batch.first_ms);
-    }
-
-    /// The newest media is live now.
-    fn date(&mut self, batches: &[Arc<Batch>]) {
-        if let Some(newest) = batches.last() {
-            self.wall_clock.note(newest.last_ms, unix_ms().cast_signed());
-        }
-    }
-
-    /// Headers have no time of their own that would matter.
-    fn headers(&mut self, headers: Option<&SharedHeaders>) {
-        if let Some(headers) = headers {
-            self.feed(&headers.bytes(WireFormat::Flv), 0);
-        }
-    }
-
-    fn feed(&mut self, run: &Bytes, first_ms: i64) {
-        for (track, time_ms, payload) in flv::frames(run, first_ms) {
-            if !matches!(self.phase, SegmenterPhase::Cutting(_)) {
-                return;
-            }
-            if track == Track::Data {
-                self.data(&payload);
-            }
-            self.frame(track, time_ms, &payload);
-        }
-    }
-
-    fn data(&mut self, payload: &[u8]) {
-        self.set_announced(announced_tracks(payload));
-    }
-
-    fn set_announced(&mut self, announced: Option<AnnouncedTracks>) {
-        if let Some(announced) = announced {
-            self.announced = Some(announced);
-            self.segmenter.set_tracks(announced);
-        }
-    }
-
-    fn frame(&mut self, track: Track, time_ms: i64, payload: &Bytes) {
-        match self.segmenter.push(track, time_ms, payload) {
-            Ok(()) => self.publish_finished(),
-            Err(SegmentError::Container(reason @ ContainerError::UnsupportedCodec(codec))) => {
-                self.refuse(Unsupported { codec, reason });
-            }
-            Err(SegmentError::Unsupported(unsupported)) => self.refuse_for_now(unsupported),
-            Err(error) => self.note_unreadable(&error),
-        }
-    }
-
     /// Ends the segment: the media that follows does not continue it.
     fn splice(&mut self) {
         self.segmenter.discontinuity();
@@ -344,14 +264,6 @@ impl<C: FormContainer> SegmenterActor<C> {
         }
     }
 
-    fn note_unreadable(&mut self, error: &SegmentError) {
-        self.unreadable_frames += 1;
-        if self.unreadable_frames == 1 {
-            warn!(room = self.stream.room().as_str(), reason:% = error; "HLS: frames that cannot be read are left out");
-        }
-        debug!(room = self.stream.room().as_str(), frames = self.unreadable_frames; "HLS: unreadable frame");
-    }
-
     fn end(&mut self, ctx: &mut Context<Self>) {
         self.settle_numbers(None);
         self.segmenter.finish();
@@ -389,14 +301,6 @@ impl<C: FormContainer> SegmenterActor<C> {
             SegmenterPhase::Idle | SegmenterPhase::Cutting(_) | SegmenterPhase::Refusing(_) => {}
         }
     }
-}
-
-/// The tracks that a data message announces, if any. Only onMetaData is read, whose size is limited: others may be as large
-/// as a frame, and their values take many times that.
-fn announced_tracks(payload: &[u8]) -> Option<AnnouncedTracks> {
-    let metadata = Metadata::parse(Some(payload).filter(|payload| is_metadata(payload))?);
-    let announced = AnnouncedTracks { video: metadata.announces_video, audio: metadata.announces_audio };
-    (announced.video || announced.audio).then_some(announced)
 }
 
 impl<C: FormContainer> Actor for SegmenterActor<C> {

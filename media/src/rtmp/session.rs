@@ -5,195 +5,38 @@
 //! publisher sends meanwhile waits behind it as events.
 
 mod commands;
+mod config;
 mod encoder;
+mod error;
+mod event;
 mod media;
+mod phase;
 mod reply;
 mod request;
 mod state;
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::{
     MESSAGE_STREAM_ID,
-    chunk_reader::{ChunkError, ChunkLimits, ChunkReader, Message},
-    command::CommandError,
+    chunk_reader::{ChunkReader, Message},
     control,
-    handshake::{Handshake, HandshakeError},
+    handshake::Handshake,
     rtmp_crate::{RTMP_EVENT_PING, msg_type_id},
 };
-use crate::{
-    access::Confidential,
-    cluster::standing::NodeUrl,
-    stream::{frame::Frame, room::RoomNameError},
-};
+use crate::{access::Confidential, cluster::standing::NodeUrl, stream::frame::Frame};
+pub use config::{COMMANDS_MAX, SessionConfig};
 pub use encoder::ReconnectHabit;
+pub use error::SessionError;
+pub use event::{Event, Refusal};
+pub use phase::Phase;
 use reply::Output;
 use request::App;
 pub use request::StreamRequest;
 pub use state::SessionState;
-
-/// Maximum commands of a peer before its publish or play is accepted. Encoders send fewer than ten.
-pub const COMMANDS_MAX: u32 = 1000;
-
-/// Settings of a session.
-#[derive(Debug, Clone)]
-pub struct SessionConfig {
-    /// The only app that is served.
-    pub app: String,
-    /// The window that is asked of the peer and, until it names its own, used for it, in bytes.
-    pub window_ack_size_bytes: u32,
-    /// The longest media message, in bytes. Twice that may be in partial messages.
-    pub message_limit_bytes: usize,
-    /// The longest command, in bytes.
-    pub command_limit_bytes: usize,
-    /// Refuses every connect, with this description.
-    pub refuses_connect: Option<String>,
-}
-
-impl Default for SessionConfig {
-    fn default() -> Self {
-        let ChunkLimits { message_limit_bytes, command_limit_bytes, .. } = ChunkLimits::default();
-        let app = "live".to_owned();
-        Self {
-            app,
-            window_ack_size_bytes: 2_500_000,
-            message_limit_bytes,
-            command_limit_bytes,
-            refuses_connect: None,
-        }
-    }
-}
-
-/// The phase of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Phase {
-    /// C0, C1 and C2 are expected.
-    Handshake,
-    /// The connect command is expected.
-    Connecting,
-    /// Connected; neither publishing nor playing.
-    Idle,
-    /// Asked to publish; not answered.
-    PublishPending,
-    /// Publishing.
-    Publishing,
-    /// Asked to play; not answered.
-    PlayPending,
-    /// Playing.
-    Playing,
-    /// Playing, but no media is wanted for now.
-    Paused,
-    /// Refused or failed: what is left is to send the output and close.
-    Closed,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Phase::Handshake => "in the handshake",
-            Phase::Connecting => "not connected",
-            Phase::Idle => "idle",
-            Phase::PublishPending => "about to publish",
-            Phase::Publishing => "publishing",
-            Phase::PlayPending => "about to play",
-            Phase::Playing => "playing",
-            Phase::Paused => "paused",
-            Phase::Closed => "closed",
-        })
-    }
-}
-
-/// Events of the peer, for the owner of the session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// It asks to publish.
-    Publish(StreamRequest),
-    /// It asks to play.
-    Play(StreamRequest),
-    /// It sent media. Comes only after [`Event::Publish`], perhaps before that is answered.
-    Frame(Frame),
-    /// It ended its publish, or took back its request to.
-    Unpublish,
-    /// It ended its play, or took back its request to.
-    Stop,
-    /// It wants no media for now.
-    Pause,
-    /// It wants media again, from where the stream is.
-    Resume,
-    /// It sent a command that cannot be read, or not to its end. Reported once a connection.
-    Unreadable(CommandError),
-}
-
-/// The reason a publish or play is not allowed. The description is shown to the peer's user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// Someone else publishes this room.
-    BadName {
-        /// In a sentence.
-        description: String,
-    },
-    /// Not allowed, or not possible now.
-    Denied {
-        /// In a sentence.
-        description: String,
-    },
-    /// The room to play has no publisher.
-    StreamNotFound {
-        /// In a sentence.
-        description: String,
-    },
-}
-
-/// The reason the connection has to be closed.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SessionError {
-    /// No RTMP.
-    #[error(transparent)]
-    Handshake(#[from] HandshakeError),
-    /// The chunks cannot be followed.
-    #[error(transparent)]
-    Chunk(#[from] ChunkError),
-    /// No connect is accepted here.
-    #[error("{0}")]
-    ConnectRefused(String),
-    /// Another app than the one that is served.
-    #[error("the app {app:?} is not served here, only {served:?}: rtmp://HOST/{served}/ROOM")]
-    App {
-        /// The requested stream name, without its query, and cut if it is long.
-        app: String,
-        /// The app of this server.
-        served: String,
-    },
-    /// The stream name is no room name.
-    #[error("the stream name {stream_name:?} is no room: {reason}")]
-    Room {
-        /// The requested stream name, without its query, and cut if it is long.
-        stream_name: String,
-        /// The rule that it breaks.
-        reason: RoomNameError,
-    },
-    /// A command that makes no sense now.
-    #[error("{command} came while the connection was {phase}")]
-    OutOfOrder {
-        /// Its name.
-        command: &'static str,
-        /// When it came.
-        phase: Phase,
-    },
-    /// More than [`COMMANDS_MAX`].
-    #[error("more than {COMMANDS_MAX} commands came without a publish or play")]
-    TooManyCommands,
-    /// The replies pile up.
-    #[error("the peer does not read its replies")]
-    OutputFull,
-    /// Fed after an error or a refusal.
-    #[error("the connection is closed")]
-    Closed,
-}
 
 /// The bytes received, and those acknowledged to the peer (RTMP 1.0 sections 5.4.3 and 5.4.4).
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -232,16 +75,6 @@ pub struct Session {
     has_noted_unreadable: bool,
     events: VecDeque<Event>,
     output: Output,
-}
-
-impl SessionConfig {
-    fn chunk_limits(&self) -> ChunkLimits {
-        ChunkLimits {
-            message_limit_bytes: self.message_limit_bytes,
-            command_limit_bytes: self.command_limit_bytes,
-            in_flight_limit_bytes: self.message_limit_bytes.saturating_mul(2),
-        }
-    }
 }
 
 impl Session {

@@ -1,5 +1,6 @@
 //! Makes batches of a stream's frames: places them on the timeline, keeps the headers, cuts where viewers can begin.
 
+mod pending_tag;
 mod state;
 
 use std::sync::Arc;
@@ -7,12 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use self::pending_tag::{PendingTag, TagKind, encode};
 pub use crate::stream::frame_class::FrameError;
 use crate::{
     flv::{
-        TAG_OVERHEAD_BYTES,
         audio::AudioHeader,
-        http_chunk, put_tag,
         video::{VideoHeader, with_composition_time},
     },
     stream::{
@@ -81,23 +81,6 @@ enum Phase {
     /// It is not known yet which tracks come.
     Opening(Opening),
     Open,
-}
-
-#[derive(Debug)]
-struct PendingTag {
-    track: Track,
-    time_ms: i64,
-    payload: Bytes,
-    kind: TagKind,
-    start: Option<SharedHeaders>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum TagKind {
-    Coded,
-    /// Is at 0 always: FFmpeg takes it for a text track at any other time.
-    Metadata,
-    Other,
 }
 
 impl Default for Phase {
@@ -407,24 +390,6 @@ impl Batcher {
             self.notes.push(StreamNote::Apart(behind_ms));
         }
     }
-}
-
-fn encode(tags: &[PendingTag]) -> Batch {
-    let size_bytes = tags.iter().map(|tag| TAG_OVERHEAD_BYTES + tag.payload.len()).sum();
-    let mut flv = http_chunk::begin(size_bytes);
-    let (mut first_ms, mut last_ms) = (i64::MAX, i64::MIN);
-    let mut tracks = Tracks::default();
-    for tag in tags {
-        let stamp_ms = if tag.kind == TagKind::Metadata { 0 } else { tag.time_ms };
-        put_tag(&mut flv, tag.track, stamp_ms, &tag.payload);
-        first_ms = first_ms.min(tag.time_ms);
-        last_ms = last_ms.max(tag.time_ms);
-        if tag.kind == TagKind::Coded {
-            tracks.insert(tag.track);
-        }
-    }
-    let start = tags.first().and_then(|tag| tag.start.clone());
-    Batch::new(http_chunk::end(flv), start, first_ms, last_ms, tags.len() as u32, tracks)
 }
 
 #[cfg(test)]

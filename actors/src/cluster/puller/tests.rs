@@ -1,6 +1,10 @@
 //! A stream that is pulled from an origin which the test plays, over a socket. All of it is on one thread and over
 //! loopback, where what was sent is there at once, so that the clock can be paused.
 
+mod failures;
+mod hls;
+mod local_publisher;
+
 use std::{cell::RefCell, rc::Rc};
 
 use futures::{FutureExt, future::join_all};
@@ -193,7 +197,7 @@ async fn what_another_node_merged_is_one_flush_here_too() {
 }
 
 #[actix_rt::test]
-async fn the_origin_is_told_that_a_node_asks() {
+async fn the_origin_learns_that_a_node_asks() {
     let bench = Bench::new().await;
     let ((_, head), _) = tokio::join!(bench.port.request(), async {
         let _ = bench.watch().now_or_never();
@@ -216,39 +220,6 @@ async fn however_many_come_at_once_the_origin_is_asked_once() {
     assert!(bench.watch().await.is_ok());
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(bench.port.0.accept().now_or_never().is_none(), "no second connection");
-}
-
-#[actix_rt::test]
-async fn a_room_that_is_gone_when_its_node_is_asked_is_not_live() {
-    let bench = Bench::new().await;
-    let refused = async {
-        bench.port.refuse("404 Not Found").await;
-        bench.store.locate_at(Ok(None));
-    };
-    let (opened, ()) = tokio::join!(bench.watch(), refused);
-    assert_eq!(opened.unwrap_err(), OpenError::NotLive(room("r")));
-}
-
-#[actix_rt::test]
-async fn a_node_that_cannot_be_reached_is_named_after_a_few_seconds() {
-    let bench = Bench::new().await;
-    let origin = bench.port.origin("n2", 7);
-    drop(bench.port);
-    bench.store.locate_at(Ok(Some(origin)));
-    let began = Instant::now();
-    let opened = bench.directory.open(&to_play(room("r"))).await;
-    assert_eq!(opened.unwrap_err(), OpenError::OriginSilent { node: "n2".to_owned() });
-    assert!(began.elapsed() <= Duration::from_secs(6));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(bench.directory.find(room("r")).await.unwrap().is_none());
-}
-
-#[actix_rt::test]
-async fn a_registry_that_does_not_answer_is_no_missing_room() {
-    let bench = Bench::new().await;
-    bench.store.locate_at(Err(StoreError("down".to_owned())));
-    let opened = bench.watch().await;
-    assert_eq!(opened.unwrap_err(), OpenError::Registry(StoreError("down".to_owned())));
 }
 
 #[actix_rt::test]
@@ -377,128 +348,6 @@ async fn a_pull_for_viewers_who_never_join_ends_too() {
 }
 
 #[actix_rt::test]
-async fn a_publisher_of_this_node_takes_over_from_a_pull_and_viewers_stay() {
-    let bench = Bench::new().await;
-    let (mut viewer, stream, mut pulled) = bench.watched().await;
-    let publisher = ProbeHandle::start();
-    let publication = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events())
-        .await
-        .unwrap();
-    publication.send(vec![samples::video_header(), samples::inter(0)]).await.unwrap();
-    pulled.send(vec![samples::inter(33)]).await;
-    assert_eq!(all_video(&mut viewer, 33).await, [33], "up to the first keyframe of the new publisher");
-    publication.send(opening(40)).await.unwrap();
-    pulled.send(vec![samples::inter(66)]).await;
-    assert_eq!(all_video(&mut viewer, 66).await, [66], "which waits for what is on its way");
-    assert!(!stream.is_published_here(), "other nodes would get what they have");
-    assert_eq!(all_video(&mut viewer, 99).await, [66, 99], "headers, then the keyframe");
-    assert!(stream.is_published_here());
-    assert!(pulled.is_closed().await);
-}
-
-#[actix_rt::test]
-async fn a_publisher_of_this_node_takes_over_at_once_when_the_pull_ends() {
-    let bench = Bench::new().await;
-    let (mut viewer, stream, pulled) = bench.watched().await;
-    let publisher = ProbeHandle::start();
-    let publication = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events())
-        .await
-        .unwrap();
-    drop(pulled);
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    assert!(stream.is_published_here());
-    publication.send(opening(0)).await.unwrap();
-    assert_eq!(all_video(&mut viewer, 33).await, [0, 33]);
-}
-
-#[actix_rt::test]
-async fn only_what_is_published_here_is_cut_for_hls() {
-    is_cut_once_it_is_published_here(HlsMode::Always).await;
-}
-
-#[actix_rt::test]
-async fn only_what_is_published_here_is_cut_on_demand() {
-    is_cut_once_it_is_published_here(HlsMode::OnDemand).await;
-}
-
-async fn is_cut_once_it_is_published_here(mode: HlsMode) {
-    let storage = tempfile::tempdir().unwrap();
-    let hls = HlsSessions::start(hls_settings(mode, storage.path()));
-    let bench = Bench::with(settings(), Some(hls.clone())).await;
-    let (_viewer, _stream, _pulled) = bench.watched().await;
-    assert!(hls.open(&bench.directory, &to_play(room("r")), HlsForm::Ts, 0).await.unwrap().is_none());
-    let publication = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, ProbeHandle::start().events())
-        .await
-        .unwrap();
-    publication.send(opening(0)).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(hls.open(&bench.directory, &to_play(room("r")), HlsForm::Ts, 0).await.unwrap().is_some());
-}
-
-#[actix_rt::test]
-async fn a_room_that_waits_for_its_publisher_is_not_cut_on_demand() {
-    let storage = tempfile::tempdir().unwrap();
-    let hls = HlsSessions::start(hls_settings(HlsMode::OnDemand, storage.path()));
-    let bench = Bench::with(settings(), Some(hls.clone())).await;
-    let publication = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, ProbeHandle::start().events())
-        .await
-        .unwrap();
-    publication.send(opening(0)).await.unwrap();
-    drop(publication);
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    assert!(bench.directory.find(room("r")).await.unwrap().is_some(), "it waits");
-    assert!(
-        hls.open(&bench.directory, &to_play(room("r")), HlsForm::Ts, 0).await.unwrap().is_none(),
-        "another node may have it by now"
-    );
-}
-
-#[actix_rt::test]
-async fn a_publisher_who_is_refused_leaves_the_pull_as_it_is() {
-    let bench = Bench::new().await;
-    let (mut viewer, _stream, mut pulled) = bench.watched().await;
-    bench.store.claim_as(Err(ClaimError::Taken { node: "n2".to_owned() }));
-    let refused = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, ProbeHandle::start().events())
-        .await;
-    assert_eq!(refused.unwrap_err(), PublishError::Busy);
-    pulled.send(vec![samples::inter(33)]).await;
-    assert_eq!(all_video(&mut viewer, 33).await, [33]);
-}
-
-#[actix_rt::test]
-async fn viewers_of_a_publisher_who_went_to_another_node_follow() {
-    let bench = Bench::new().await;
-    bench.store.locate_at(Ok(None));
-    let publisher = ProbeHandle::start();
-    let publication = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events())
-        .await
-        .unwrap();
-    let stream = bench.watch().await.unwrap();
-    let mut viewer = ProbeHandle::start();
-    viewer.join(&stream, 0);
-    publication.send(opening(1_000)).await.unwrap();
-    all_video(&mut viewer, 1_000).await;
-    drop(publication);
-    tokio::time::sleep(GRACE / 2).await;
-    bench.store.locate_at(Ok(Some(bench.port.origin("n2", 2))));
-    let _pulled = bench.port.serve(opening(0)).await;
-    assert_eq!(all_video(&mut viewer, 1_033).await, [1_000, 1_033]);
-    assert_eq!(stream.state(), StreamState::Live(Source::Remote));
-}
-
-#[actix_rt::test]
 async fn an_unwatched_room_is_not_looked_up() {
     let bench = Bench::new().await;
     let publication = bench
@@ -511,94 +360,4 @@ async fn an_unwatched_room_is_not_looked_up() {
     tokio::time::sleep(2 * GRACE).await;
     assert_eq!(bench.store.lookups(), 0);
     assert!(bench.directory.find(room("r")).await.unwrap().is_none());
-}
-
-#[actix_rt::test]
-async fn without_a_registry_a_pull_goes_on_and_a_broken_one_tries_its_last_origin() {
-    let bench = Bench::new().await;
-    let (mut viewer, _stream, mut pulled) = bench.watched().await;
-    bench.store.locate_at(Err(StoreError("down".to_owned())));
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    pulled.send(vec![samples::inter(33)]).await;
-    assert_eq!(all_video(&mut viewer, 33).await, [33]);
-    drop(pulled);
-    let mut frames = opening(0);
-    frames.extend([samples::inter(33), samples::inter(66)]);
-    let _pulled = bench.port.serve(frames).await;
-    assert_eq!(all_video(&mut viewer, 66).await, [66]);
-}
-
-#[actix_rt::test]
-async fn a_silent_origin_is_left_when_another_node_has_the_room() {
-    let bench = Bench::new().await;
-    let (mut viewer, _stream, mut silent) = bench.watched().await;
-    tokio::time::sleep(2 * SILENCE).await;
-    let next = Port::open().await;
-    bench.store.locate_at(Ok(Some(next.origin("n3", 8))));
-    let _pulled = next.serve(opening(0)).await;
-    assert_eq!(all_video(&mut viewer, 33).await, [0, 33]);
-    assert!(silent.is_closed().await);
-}
-
-#[actix_rt::test]
-async fn a_silent_line_to_the_same_publication_is_made_anew() {
-    let bench = Bench::new().await;
-    let (mut viewer, _stream, _silent) = bench.watched().await;
-    let began = Instant::now();
-    let mut frames = opening(0);
-    frames.push(samples::inter(33));
-    let _pulled = bench.port.serve(frames).await;
-    assert!(began.elapsed() >= 3 * SILENCE, "a pause of the encoder's is waited for");
-    assert_eq!(all_video(&mut viewer, 33).await, [33]);
-}
-
-#[actix_rt::test]
-async fn an_origin_that_sends_something_else_is_not_asked_all_the_time() {
-    let bench = Bench::new().await;
-    let asked = Rc::new(RefCell::new(0));
-    let count = asked.clone();
-    let port = bench.port;
-    actix_rt::spawn(async move {
-        loop {
-            let (mut socket, _) = port.request().await;
-            *count.borrow_mut() += 1;
-            let _ = socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n<html>").await;
-        }
-    });
-    let stream = bench.directory.open(&to_play(room("r"))).await.unwrap();
-    ProbeHandle::start().join(&stream, 0);
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    assert!((15..30).contains(&*asked.borrow()), "{}", asked.borrow());
-}
-
-/// A stream's side of a puller.
-struct Fed(tokio::sync::mpsc::UnboundedSender<Update>);
-
-impl Actor for Fed {
-    type Context = Context<Self>;
-}
-
-impl Handler<FromOrigin> for Fed {
-    type Result = Result<(), Dismissed>;
-
-    fn handle(&mut self, FromOrigin { update, .. }: FromOrigin, _: &mut Self::Context) -> Self::Result {
-        let _ = self.0.send(update);
-        Ok(())
-    }
-}
-
-#[actix_rt::test]
-async fn a_puller_that_panics_is_a_broken_connection_to_its_stream() {
-    let (sender, mut updates) = tokio::sync::mpsc::unbounded_channel();
-    let registry =
-        RegistryHandle::start_on(&actix_rt::Arbiter::current(), Duration::from_secs(60), FakeStore::new);
-    let stream = Fed(sender).start().recipient();
-    let pull =
-        Pull::new(room("r"), Arc::new(settings()), registry, stream, StreamMeters::new(Arc::default()));
-    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
-        let _pull = pull;
-        panic!("for a test");
-    }));
-    assert!(panicked.is_err());
-    assert!(matches!(updates.recv().await, Some(Update::Broken)));
 }

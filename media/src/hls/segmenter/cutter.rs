@@ -15,34 +15,26 @@ use crate::{
     hls::{
         audio_clock::AudioTime,
         buffer_pool::BufferPool,
-        container::{Container, Lead, Timed},
+        container::{Container, Lead},
         continuity::Continuity,
         interleaver::{Lane, Pauses, Released},
         lead_in::{Expectation, LeadIn, LeadInStep},
-        open_segment::{OpenSegment, PartEnd},
-        playlist::PartConfig,
-        segment::{Output, Segment},
+        open_segment::OpenSegment,
+        segment::Output,
         segment_track::{Gate, SegmentTrack},
     },
 };
 
+mod beginning;
+mod parts;
+mod turns;
 mod upgrade;
 
+use self::beginning::Beginning;
 pub(super) use self::upgrade::{COUNT_MAX, CutterState};
-
-/// A few frames of a part may be a little further apart than they are long.
-const PART_TOLERANCE_MS: i64 = 2;
 
 /// Timestamps that leap further are a discontinuity.
 const LEAP_MAX_MS: i64 = 10_000;
-
-/// The beginning of a segment.
-#[derive(Debug, Clone, Copy)]
-struct Beginning {
-    lead: Lead,
-    first_ms: i64,
-    independent: bool,
-}
 
 /// Puts frames into segments and parts. It and its reader share the tracks, whose sequence headers decide as well.
 #[derive(Debug)]
@@ -268,62 +260,6 @@ impl<C: Container> Cutter<C> {
         self.hold(time_ms, frame);
     }
 
-    /// Ends the open part if the next frame would make it too long. That frame's own length is foreseen by the one before it
-    /// in the leading track. A part that would be too short is not ended on that ground: audio may end it, or the frame is
-    /// shorter than the last one was.
-    fn end_part_before(&mut self, lane: Lane, time_ms: i64) {
-        self.end_late_part(lane, time_ms);
-        let (Some(limit_ms), State::Open(open)) = (self.part_limit_ms(), &self.state) else { return };
-        let frame_ms = match (lane, open.lead) {
-            (Lane::Video, Lead::Video) => self.video.frame_ms(),
-            (Lane::Audio, Lead::Audio) => self.audio.frame_ms(),
-            _ => return,
-        };
-        let is_over = |age_ms: i64| age_ms >= self.part_least_ms() && age_ms + frame_ms > limit_ms;
-        if open.part_age_ms(time_ms).is_some_and(is_over) {
-            self.end_part(PartEnd::here(lane, time_ms));
-        }
-    }
-
-    /// Ends a part that is too long up to `time_ms` in front of its last frame: the leading track stands still, or its frames
-    /// are further apart than they were. A part with one frame cannot be shorter.
-    fn end_late_part(&mut self, lane: Lane, time_ms: i64) {
-        let (Some(limit_ms), State::Open(open)) = (self.part_limit_ms(), &self.state) else { return };
-        if open.part_age_ms(time_ms).is_some_and(|age_ms| age_ms > limit_ms) {
-            self.end_part(open.last_boundary::<C>().unwrap_or(PartEnd::here(lane, time_ms)));
-        }
-    }
-
-    fn end_part(&mut self, end: PartEnd) {
-        let (expects_audio, limit_ms) = (self.expects_audio(), self.part_limit_ms());
-        let next_video_ms = self.next_video_ms.filter(|_| self.video.gate == Gate::Open);
-        let hold_video_ms = self.hold_video_ms();
-        let State::Open(open) = &mut self.state else { return };
-        let end = end.no_longer_than(limit_ms).with_video(next_video_ms, hold_video_ms);
-        let part = open.end_part(&mut self.container, &self.buffers, end, expects_audio);
-        self.dropped_frames += part.left_out;
-        self.finished.push_back(Output::Part(part.part));
-    }
-
-    /// Up to when video's last frame is shown in the open segment while no other comes: players stand still in front of a hole,
-    /// and what is written by then cannot be longer later. If video comes back before that, its frame is shown from its own time.
-    fn hold_video_ms(&self) -> Option<i64> {
-        let State::Open(open) = &self.state else { return None };
-        let is_absent = self.pauses.video_has_paused || self.video.gate == Gate::Keyframe;
-        (is_absent && open.lead == Lead::Video).then(|| open.fill_ms(self.config.target_ms))
-    }
-
-    fn part_limit_ms(&self) -> Option<i64> {
-        let part_ms = self.config.part_ms.filter(|_| C::HAS_PARTS)?;
-        Some(i64::from(part_ms) + PART_TOLERANCE_MS)
-    }
-
-    /// The shortest that a part may be which is not the last of its segment.
-    fn part_least_ms(&self) -> i64 {
-        let least_ms = self.config.part_ms.map_or(0, |part_ms| PartConfig::new(part_ms, None).least_ms());
-        i64::try_from(least_ms).unwrap_or(i64::MAX)
-    }
-
     /// Returns whether audio may come beside video, though there may be none in the part.
     fn expects_audio(&self) -> bool {
         self.audio.is_known() && (!self.pauses.audio_is_missing || self.container.silence().is_some())
@@ -357,100 +293,6 @@ impl<C: Container> Cutter<C> {
             has_new_audio: self.audio.gate == Gate::NextSegment,
             video_has_paused: self.pauses.video_has_paused,
         })
-    }
-
-    /// Ends the open segment and begins the next one without a keyframe. Frames that go on need all of their GOP.
-    fn turn_while_video_goes_on(&mut self, cut: Cut, first_ms: i64) {
-        let State::Open(open) = &self.state else { return };
-        if open.is_gop_repeatable() {
-            self.turn_within_gop(cut, first_ms);
-        } else {
-            self.turn(cut, Beginning { lead: Lead::Video, first_ms, independent: false });
-        }
-    }
-
-    /// Ends the open segment and begins the next one with the GOP so far, as a viewer who joins gets it. If a part of it has
-    /// to do, what comes next of it cannot be decoded.
-    fn turn_within_gop(&mut self, cut: Cut, first_ms: i64) {
-        let State::Open(open) = &mut self.state else { return };
-        let gop = open.gop_before::<C>(first_ms);
-        if !gop.is_empty() && !open.is_gop_repeatable() && self.video.gate == Gate::Open {
-            self.video.gate = Gate::Keyframe;
-        }
-        open.repeats = true;
-        open.video_after_ms = gop.first().map(|timed| timed.time_ms);
-        // Parts that end here come before the repeated frames.
-        let next_video_ms = open.video_after_ms.or(self.next_video_ms);
-        let next_video_ms = std::mem::replace(&mut self.next_video_ms, next_video_ms);
-        self.turn(cut, Beginning { lead: Lead::Video, first_ms, independent: !gop.is_empty() });
-        self.next_video_ms = next_video_ms;
-        let State::Open(open) = &mut self.state else { return };
-        open.repeats = !gop.is_empty();
-        for (at, Timed { time_ms, frame }) in gop.into_iter().enumerate() {
-            open.hold_video::<C>(time_ms, frame, at == 0);
-        }
-    }
-
-    /// Ends the open segment, if there is one, and begins the next one.
-    fn turn(&mut self, cut: Cut, next: Beginning) {
-        if let State::Open(open) = &mut self.state
-            && open.repeats
-        {
-            open.fill_to::<C>(next.first_ms);
-        }
-        self.close(Some(next.first_ms), cut);
-        self.open(next);
-    }
-
-    fn open(&mut self, Beginning { lead, first_ms, independent }: Beginning) {
-        let has_new_video = lead == Lead::Video && independent && self.video.gate == Gate::NextSegment;
-        let has_new_audio = self.audio.gate == Gate::NextSegment;
-        let discontinuity = std::mem::take(&mut self.spliced) || has_new_video || has_new_audio;
-        if discontinuity {
-            self.container.discontinuity();
-        }
-        self.audio.gate = Gate::Open;
-        let mut open = OpenSegment::new(lead, first_ms, self.continuity.original_ms(first_ms));
-        open.discontinuity = discontinuity && self.has_produced;
-        open.independent = independent;
-        self.state = State::Open(open);
-    }
-
-    /// Ends the open segment, if there is one, where the next one begins, or else where its own last frame does.
-    fn close(&mut self, next_first_ms: Option<i64>, cut: Cut) {
-        let own_end_ms = match &self.state {
-            State::Open(open) => Some(self.own_end_ms(open)),
-            State::Waiting(_) => None,
-        };
-        if let Some(end_ms) = next_first_ms.or(own_end_ms) {
-            self.end_late_part(Lane::Video, end_ms);
-        }
-        let state = std::mem::replace(&mut self.state, State::Waiting(LeadIn::new()));
-        let open = match state {
-            State::Open(open) => open,
-            State::Waiting(mut lead_in) => {
-                self.dropped_frames += lead_in.drop_held();
-                return;
-            }
-        };
-        let end_ms = next_first_ms.unwrap_or_else(|| self.own_end_ms(&open));
-        let end = PartEnd::here(Lane::Video, end_ms).no_longer_than(self.part_limit_ms());
-        let expects_audio = self.expects_audio();
-        let written = open.finish(&mut self.container, &self.buffers, end, expects_audio);
-        self.dropped_frames += written.left_out;
-        self.finished
-            .push_back(Output::Segment(Segment { forced_cut: cut == Cut::Forced, ..written.segment }));
-        self.has_produced = true;
-    }
-
-    fn own_end_ms(&self, open: &OpenSegment<C::Frame>) -> i64 {
-        let (video, audio) = (self.video.end_ms(open.first_ms), self.audio.end_ms(open.first_ms));
-        let end_ms = match open.lead {
-            Lead::Video if self.pauses.video_has_paused => audio.or(video),
-            Lead::Video => video.or(audio),
-            Lead::Audio => audio.or(video),
-        };
-        end_ms.unwrap_or(open.first_ms)
     }
 
     /// A leap within the feed is a splice, else one segment would be as long as the leap. A track that comes back after a
