@@ -87,13 +87,13 @@ impl Bench {
 /// Numbers counted from the first one, and no dates: both are of the clock.
 fn relative(text: &str, first: HlsNumbers) -> String {
     let (number, date) = ("#EXT-X-DISCONTINUITY-SEQUENCE:", "#EXT-X-PROGRAM-DATE-TIME:");
-    let discontinuity = format!("{number}{}", first.discontinuity);
-    let lines = text.lines().filter(|line| !line.starts_with(date)).map(|line| match line {
-        line if line == discontinuity => number.to_owned(),
-        line => (0..32).fold(line.to_owned(), |line, at| {
-            line.replace(&(first.sequence + at).to_string(), &format!("+{at}"))
-        }),
-    });
+    let lines =
+        text.lines().filter(|line| !line.starts_with(date)).map(|line| match line.strip_prefix(number) {
+            Some(value) => format!("{number}{}", value.parse::<i64>().unwrap() - first.discontinuity as i64),
+            None => (0..32).fold(line.to_owned(), |line, at| {
+                line.replace(&(first.sequence + at).to_string(), &format!("+{at}"))
+            }),
+        });
     lines.collect::<Vec<_>>().join("\n")
 }
 
