@@ -75,6 +75,8 @@ pub async fn measure(args: &Args, stage: &watch::Sender<Stage>) -> Result<Option
     let meter = Meter::start(args.server_pid, args.floor);
     stage.send(Stage::Measuring)?;
     tokio::time::sleep(Duration::from_secs_f64(args.measure_s)).await;
+    // Before the end, at which the thread of a floor is not there any more.
+    let usage = meter.and_then(Meter::stop);
     stage.send(Stage::Over)?;
-    Ok(meter.and_then(Meter::stop))
+    Ok(usage)
 }

@@ -32,8 +32,8 @@ struct Lot {
     missing: usize,
 }
 
-/// What a parking lot had in it, for the parts that restore themselves. Clones share it; what none of them takes is closed
-/// with the last one.
+/// The contents of a parking lot, for the parts that restore themselves. Clones share them. Dropping the last clone closes
+/// the descriptors that no part has taken.
 #[derive(Debug, Clone)]
 pub struct Parked(Arc<Contents>);
 
@@ -95,7 +95,7 @@ impl ParkingLot {
         (blobs, descriptors)
     }
 
-    /// Returns whether it is too late to park: the upgrade goes on without those who come now, or was given up.
+    /// Returns `true` once it is too late to park: the upgrade has moved on, or was given up.
     pub fn is_closed(&self) -> bool {
         self.lock().is_closed
     }

@@ -68,7 +68,7 @@ impl UpgradeParts {
     /// Stops everything where it is, publishers first: what they have sent reaches their streams, and what those have goes to
     /// their viewers. Connections that are in neither role end with the program.
     ///
-    /// What has not stopped by the lot's deadline goes on as before.
+    /// A part that has not stopped by the lot's deadline is left out, and keeps running.
     pub async fn park(&self, lot: &ParkingLot) -> NodeState {
         let claims = lot.wait(self.registry.park()).await.unwrap_or_else(|| Ok(Vec::new()));
         let claims =

@@ -118,7 +118,7 @@ pub struct PullState {
     pub httpflv: String,
     /// That of its HLS port.
     pub hls: Option<String>,
-    /// How far it was taken.
+    /// The position behind the last frame that was taken.
     pub resume: PublicationResumeState,
 }
 

@@ -66,7 +66,7 @@ impl Joins {
         Some(self.finish(id, turned, offered, now))
     }
 
-    /// Lets time pass for all of them. Hands out those who are no longer one of these.
+    /// Runs the timers of all joining viewers. Passes each that has connected or failed to `put`.
     pub fn tick(&mut self, offered: &[SocketAddr], now: Instant, mut put: impl FnMut(SessionId, Turn)) {
         let ids: Vec<_> = self.viewers.keys().copied().collect();
         for id in ids {

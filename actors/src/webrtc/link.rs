@@ -15,7 +15,7 @@ use super::{
 };
 use crate::viewer_session::{Delivered, LeaveReason};
 
-/// The connection. It moves from the thread that shakes hands to the one that sends media.
+/// A viewer's connection. The port's thread makes the handshake and then hands it to the thread that sends media.
 pub(super) struct ViewerLink {
     peer: Peer,
     /// The host's address at which its datagrams arrive, and from which it expects answers.

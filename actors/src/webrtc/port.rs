@@ -1,5 +1,5 @@
-//! The UDP port of all WebRTC viewers: reads their datagrams, answers their offers, shakes hands with them, and starts the
-//! actors that serve those who have connected.
+//! The UDP port of all WebRTC viewers: reads their datagrams, answers their offers, makes their handshakes, and
+//! starts the actors that serve connected viewers.
 
 use std::{collections::HashMap, net::TcpListener, sync::Arc, time::Duration};
 

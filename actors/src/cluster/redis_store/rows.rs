@@ -153,7 +153,7 @@ pub(super) fn lease_of(incarnation: &str, rtmp: &str, httpflv: &str, hls: &str) 
     Lease { incarnation: number(incarnation), addresses, standing: NodeStanding::default() }
 }
 
-/// Adds what a row says of the process, `INCARNATION STARTED STATE URL`, if it is about the one that has the lease.
+/// Adds the standing in a row, `INCARNATION STARTED STATE URL`. A row of another process than the lease's is ignored.
 pub(super) fn with_standing(lease: Lease, words: &[&str]) -> Lease {
     let [incarnation, started_ms, state, url] = words else { return lease };
     if number(incarnation) != lease.incarnation {

@@ -198,5 +198,5 @@ async fn a_node_that_leaves_takes_nothing_more() {
     assert!(matches!(registry.readiness().await, Readiness::NotReady { .. }));
     assert!(matches!(registry.claim(room("s"), None, owner).await, Err(ClaimError::Unavailable { .. })));
     assert_eq!(registry.rooms().await.unwrap(), []);
-    assert!(losses.try_recv().is_err(), "owners learn nothing of it");
+    assert!(losses.try_recv().is_err(), "owners are not notified");
 }

@@ -89,7 +89,7 @@ impl Viewer {
         Ok(Self { id, socket, details: Box::new(details) })
     }
 
-    /// Returns whether the viewer was sent nothing of the stream yet, or wants it anew.
+    /// Returns `true` if the viewer waits for its first frame, at the beginning or behind a pause.
     pub fn is_joining(&self) -> bool {
         self.socket.is_joining()
     }
