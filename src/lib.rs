@@ -21,6 +21,7 @@ mod refusal_log;
 pub mod rtmp;
 mod run_error;
 mod serve;
+mod signals;
 pub mod tls;
 pub mod upgrade;
 pub mod webrtc;
@@ -33,6 +34,7 @@ use crate::{
     listeners::Listeners,
     node::{Node, NodeOrders},
     serve::{raise_open_files_limit, serve},
+    signals::SignalThread,
     upgrade::{Program, Taken},
 };
 
@@ -47,6 +49,7 @@ pub async fn start(config: &Config, listeners: Listeners, place: Place) -> Resul
 
 /// Serves until a signal to stop.
 pub fn run(config: Config) -> Result<(), RunError> {
+    let signal_thread = SignalThread::start().map_err(RunError::Server)?;
     raise_open_files_limit(config.limits.max_connections);
     let taken = if config.take_handover { Taken::from_stdin() } else { None };
     let state = taken.as_ref().and_then(|taken| taken.state.as_ref());
@@ -55,7 +58,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
         None => Listeners::bind(&config)?,
     };
     let program = Program::of_this_process().map_err(RunError::Server)?;
-    actix_rt::System::new().block_on(serve(config, listeners, Some(program), taken))
+    actix_rt::System::new().block_on(serve(config, listeners, Some((program, signal_thread)), taken))
 }
 
 /// Like [`run`], on listeners that are bound already. Such a server cannot be upgraded in place: another program would not

@@ -27,6 +27,7 @@ use log::{
 use serde_json::Value as Json;
 
 use self::queue::Queue;
+use crate::signals::block_signals;
 
 /// The filter unless RUST_LOG is set. The libraries' own lines are of no use to an operator.
 const DEFAULT_FILTER: &str = "info,actix_server=warn,rtmp=error,xflv=error,bytesio=error";
@@ -73,9 +74,11 @@ impl Log {
     fn start() -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let writer = queue.clone();
-        thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(move || writer.serve(io::stderr(), report_dropped))?;
+        thread::Builder::new().name("log".to_owned()).spawn(move || {
+            // It is started before any other thread, and one that blocks no signals would take them.
+            let _ = block_signals();
+            writer.serve(io::stderr(), report_dropped);
+        })?;
         let lines = queue.clone();
         env_logger::Builder::from_env(Env::default().default_filter_or(DEFAULT_FILTER))
             // The format function hands lines to the queue, as only it knows their level: nothing is left to write.

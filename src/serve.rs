@@ -19,7 +19,8 @@ use crate::{
     log,
     node::{Node, NodeOrders},
     run_error::RunError,
-    upgrade::{self, Program, Taken, UpgradeOrders, Upgrader, release_signals},
+    signals::SignalThread,
+    upgrade::{self, Program, Taken, UpgradeOrders, Upgrader},
 };
 
 /// Time limit for deleting the segments when the server stops.
@@ -28,31 +29,43 @@ const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
 /// The signals and requests that the process obeys.
 struct Controls {
     signals: StopSignals,
-    /// Orders to upgrade, and the program that takes over; none if the process cannot be upgraded.
-    upgrades: Option<(Program, UpgradeOrders)>,
+    /// The orders to upgrade; none if the process cannot be upgraded.
+    upgrades: Option<Upgrades>,
+}
+
+/// The orders to upgrade, the program that takes over, and the thread that takes signals until then.
+struct Upgrades {
+    orders: UpgradeOrders,
+    program: Program,
+    signal_thread: SignalThread,
+}
+
+impl Upgrades {
+    /// Signals that wait are heard from here on. Those to stop have to be heard already.
+    fn listen((program, signal_thread): (Program, SignalThread)) -> io::Result<Self> {
+        let orders = UpgradeOrders::listen()?;
+        signal_thread.release()?;
+        Ok(Self { orders, program, signal_thread })
+    }
 }
 
 impl Controls {
     fn node_orders(&self) -> NodeOrders {
-        let upgrade = self.upgrades.as_ref().map(|(_, orders)| orders.order());
+        let upgrade = self.upgrades.as_ref().map(|upgrades| upgrades.orders.order());
         NodeOrders { drain: self.signals.order(), upgrade }
     }
 }
 
-/// Serves at the node's place in its cluster. `program` is what an upgrade runs, `taken` the handover of the program that
-/// ran in this process before.
+/// Serves at the node's place in its cluster. `upgradable` is the program that an upgrade runs, and the thread that takes signals;
+/// `taken` is the handover of the program that ran in this process before.
 pub(crate) async fn serve(
     config: Config,
     listeners: Listeners,
-    program: Option<Program>,
+    upgradable: Option<(Program, SignalThread)>,
     taken: Option<Taken>,
 ) -> Result<(), RunError> {
     let signals = StopSignals::listen().map_err(RunError::Server)?;
-    let upgrades = program.map(|program| Ok((program, UpgradeOrders::listen()?))).transpose();
-    let upgrades = upgrades.map_err(RunError::Server)?;
-    if config.take_handover {
-        release_signals();
-    }
+    let upgrades = upgradable.map(Upgrades::listen).transpose().map_err(RunError::Server)?;
     let place = cluster::join(&config, &listeners, taken.as_ref()).await?;
     let registry = place.registry.clone();
     let served = serve_at(place, &config, listeners, Controls { signals, upgrades }, taken).await;
@@ -88,8 +101,11 @@ async fn serve_at(
     let kept = kept.map_err(RunError::Server)?;
     let (server, parts) = node.listen(config, listeners)?;
     let server = server.run();
-    let upgrade = upgrades.zip(kept).map(|((program, orders), listeners)| {
-        (upgrader(&node, config, program, listeners, parts.clone(), server.handle()), orders)
+    // Signals have to be taken until the process ends, also once it cannot be upgraded any more.
+    let _signal_thread = upgrades.as_ref().map(|upgrades| upgrades.signal_thread.clone());
+    let upgrade = upgrades.zip(kept).map(|(Upgrades { orders, program, signal_thread }, listeners)| {
+        let parts = parts.clone();
+        (upgrader(&node, config, (program, signal_thread), listeners, parts, server.handle()), orders)
     });
     let (drain, handle) = (node.drain(config), server.handle());
     let directory = node.directory.clone();
@@ -170,7 +186,7 @@ fn say(text: String) {
 fn upgrader(
     node: &Node,
     config: &Config,
-    program: Program,
+    (program, signal_thread): (Program, SignalThread),
     listeners: Listeners,
     parts: UpgradeParts,
     server: ServerHandle,
@@ -187,6 +203,7 @@ fn upgrader(
         hls: node.hls.clone(),
         leave_time: config.drain.times(node.place.in_cluster).viewers,
         server,
+        signal_thread,
     }
 }
 

@@ -32,13 +32,13 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 
 pub use self::order::UpgradeOrder;
-use self::{acceptor::Acceptor, handover::Handover, order::hold_signals, program::Unfit};
+use self::{acceptor::Acceptor, handover::Handover, program::Unfit};
 pub(crate) use self::{
-    order::{UpgradeOrders, release_signals},
+    order::UpgradeOrders,
     program::Program,
     taken::{ProcessState, Taken},
 };
-use crate::{drain::StopSignals, listeners::Listeners, log::flush};
+use crate::{drain::StopSignals, listeners::Listeners, log::flush, signals::SignalThread};
 pub(crate) use synctv_actors::upgrade::restore_hls;
 
 /// Time for connections that cannot be handed over to get their answers, while others are let in, and once none is.
@@ -90,6 +90,8 @@ pub(crate) struct Upgrader {
     pub leave_time: Duration,
     /// Accepts connections.
     pub server: ServerHandle,
+    /// Takes the process's signals.
+    pub signal_thread: SignalThread,
 }
 
 /// The reason an upgrade was given up. Everything goes on as before.
@@ -110,6 +112,9 @@ enum NotUpgraded {
     /// A thread hangs.
     #[error("not everything stopped within {} s", PARK_TIMEOUT.as_secs())]
     Incomplete,
+    /// A signal could be lost.
+    #[error("signals cannot be held back: {0}")]
+    Signals(std::io::Error),
     /// The state cannot be written.
     #[error(transparent)]
     State(#[from] StateError),
@@ -239,15 +244,17 @@ impl Upgrader {
     }
 
     /// Stops everything and replaces the program. If that fails, everything goes on here. Returns a signal to stop that came
-    /// meanwhile.
+    /// meanwhile. Signals that come after the last look for one wait for the next program.
     async fn replace(&self, mut handover: Handover, signals: &mut StopSignals) -> Option<&'static str> {
         let (parked_unix_ms, begun) = (unix_ms(), Instant::now());
         let lot = ParkingLot::new(begun + PARK_TIMEOUT);
         let node = self.parts.park(&lot).await;
         let listeners = self.listeners.park(&lot);
         let (blobs, descriptors) = lot.take();
+        let held = self.signal_thread.hold().map_err(NotUpgraded::Signals);
         let stop = signals.came().await;
-        let mut failure = (!lot.is_complete()).then_some(NotUpgraded::Incomplete);
+        let incomplete = (!lot.is_complete()).then_some(NotUpgraded::Incomplete);
+        let mut failure = held.err().or(incomplete);
         let mut node = match listeners {
             Ok(listeners) => {
                 let state = ProcessState { node_id: self.node_id.clone(), parked_unix_ms, listeners, node };
@@ -262,6 +269,9 @@ impl Upgrader {
             }
         };
         drop(handover);
+        if let Err(reason) = self.signal_thread.release() {
+            warn!(reason:% = reason; "signals are held back");
+        }
         if let Some(reason) = failure {
             error!(reason:% = reason; "upgrade given up: the server goes on as before");
         }
@@ -294,10 +304,7 @@ impl Upgrader {
         }
         info!(connections = descriptors.len(), state_bytes = file.size_bytes(); "program replaced");
         flush(LOG_TIMEOUT);
-        hold_signals();
-        let reason = self.program.replace_this(handover.stdin());
-        release_signals();
-        NotUpgraded::Replace(reason)
+        NotUpgraded::Replace(self.program.replace_this(handover.stdin()))
     }
 }
 

@@ -1,9 +1,7 @@
-//! The signal and the request that upgrade the server, and signals on the way from one program to the next.
+//! The signal and the request that upgrade the server.
 
 use std::{io, sync::Arc};
 
-use log::warn;
-use nix::sys::signal::{SigSet, Signal as Number};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::Notify,
@@ -46,23 +44,4 @@ impl UpgradeOrders {
             () = self.order.0.notified() => "POST /api/v1/server/upgrade",
         }
     }
-}
-
-/// Lets signals wait that are for the next program, or would end it before it hears them. Those that wait over `execve` are
-/// not lost, and a mask is kept as well.
-pub(super) fn hold_signals() {
-    if let Err(reason) = signals().thread_block() {
-        warn!(reason:% = reason; "signals cannot be held back");
-    }
-}
-
-/// Lets signals come again. To be called once they are heard.
-pub(crate) fn release_signals() {
-    if let Err(reason) = signals().thread_unblock() {
-        warn!(reason:% = reason; "signals are held back");
-    }
-}
-
-fn signals() -> SigSet {
-    [Number::SIGTERM, Number::SIGINT, Number::SIGHUP, Number::SIGUSR2].into_iter().collect()
 }
