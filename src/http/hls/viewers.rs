@@ -20,6 +20,10 @@ const WATCHES_FOR: Duration = Duration::from_secs(10);
 /// The most viewers that are counted. More are served and not counted.
 const VIEWERS_MAX: usize = 20_000;
 
+/// The interval at which viewers who have left make room for others, once there are too many. The search
+/// visits every viewer, and each request may bring another token.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The viewers of all rooms: addresses and tokens that asked for a room's playlist in the last 10 s. Clones share them.
 ///
 /// Several viewers behind one address without tokens count as one, and a viewer who changes its address as two for a
@@ -30,7 +34,26 @@ pub struct HlsViewers(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     hasher: RandomState,
-    seen: Mutex<HashMap<(RoomName, u64), Instant>>,
+    seen: Mutex<Seen>,
+}
+
+/// The last request of each viewer.
+#[derive(Debug, Default)]
+struct Seen {
+    last: HashMap<(RoomName, u64), Instant>,
+    swept: Option<Instant>,
+}
+
+impl Seen {
+    /// Returns whether another viewer can be counted.
+    fn has_room(&mut self, now: Instant) -> bool {
+        let is_swept = self.swept.is_some_and(|swept| now.duration_since(swept) < SWEEP_INTERVAL);
+        if self.last.len() >= VIEWERS_MAX && !is_swept {
+            self.swept = Some(now);
+            self.last.retain(|_, last| now.duration_since(*last) < WATCHES_FOR);
+        }
+        self.last.len() < VIEWERS_MAX
+    }
 }
 
 impl HlsViewers {
@@ -46,19 +69,16 @@ impl HlsViewers {
 
     fn note_at(&self, room: &RoomName, viewer: u64, now: Instant) -> bool {
         let mut seen = self.seen();
-        if let Some(last) = seen.get_mut(&(room.clone(), viewer)) {
+        if let Some(last) = seen.last.get_mut(&(room.clone(), viewer)) {
             let is_back = now.duration_since(*last) >= WATCHES_FOR;
             *last = now;
             return is_back;
         }
-        if seen.len() >= VIEWERS_MAX {
-            seen.retain(|_, last| now.duration_since(*last) < WATCHES_FOR);
+        let is_counted = seen.has_room(now);
+        if is_counted {
+            seen.last.insert((room.clone(), viewer), now);
         }
-        if seen.len() >= VIEWERS_MAX {
-            return false;
-        }
-        seen.insert((room.clone(), viewer), now);
-        true
+        is_counted
     }
 
     /// Returns how many watch each room.
@@ -69,7 +89,7 @@ impl HlsViewers {
     fn by_room_at(&self, now: Instant) -> HashMap<RoomName, u64> {
         let mut counts = HashMap::new();
         let mut seen = self.seen();
-        seen.retain(|(room, _), last| {
+        seen.last.retain(|(room, _), last| {
             let watches = now.duration_since(*last) < WATCHES_FOR;
             if watches {
                 *counts.entry(room.clone()).or_default() += 1;
@@ -79,7 +99,7 @@ impl HlsViewers {
         counts
     }
 
-    fn seen(&self) -> MutexGuard<'_, HashMap<(RoomName, u64), Instant>> {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,5 +138,17 @@ mod tests {
         assert_eq!(viewers.by_room_at(start)[&room("a")], VIEWERS_MAX as u64);
         assert!(!viewers.note_at(&room("a"), u64::MAX, start));
         assert!(viewers.note_at(&room("a"), u64::MAX, start + WATCHES_FOR));
+    }
+
+    #[test]
+    fn the_full_list_is_not_searched_for_each_request() {
+        let (viewers, start) = (HlsViewers::default(), Instant::now());
+        for viewer in 0..VIEWERS_MAX as u64 {
+            viewers.note_at(&room("a"), viewer, start);
+        }
+        let late = start + WATCHES_FOR - SWEEP_INTERVAL / 2;
+        assert!(!viewers.note_at(&room("a"), u64::MAX, late), "it is searched, and all still watch");
+        assert!(!viewers.note_at(&room("a"), u64::MAX, start + WATCHES_FOR), "it was searched just now");
+        assert!(viewers.note_at(&room("a"), u64::MAX, late + SWEEP_INTERVAL));
     }
 }
