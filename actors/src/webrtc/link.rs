@@ -15,13 +15,19 @@ use super::{
 };
 use crate::viewer_session::{Delivered, LeaveReason};
 
+/// The most addresses that a viewer's checks may come from. A browser has a few, and another one each time that its network
+/// changes; the library keeps and sorts all that it has seen.
+const REMOTES_MAX: usize = 32;
+
 /// A viewer's connection. The port's thread makes the handshake and then hands it to the thread that sends media.
 pub(super) struct ViewerLink {
     peer: Peer,
     /// The host's address at which its datagrams arrive, and from which it expects answers.
     local: Option<IpAddr>,
-    /// Its TCP connections; the port limits their number.
+    /// Its TCP connections. The port limits the number of those that are read; others are closed with the next check.
     connections: Vec<TcpWriter>,
+    /// The addresses that its checks came from.
+    remotes: Vec<SocketAddr>,
     /// Its last connectivity check.
     checked: Option<Instant>,
     delivered: Delivered,
@@ -37,7 +43,14 @@ pub(super) struct Outlet<'a> {
 
 impl ViewerLink {
     pub fn new(peer: Peer) -> Self {
-        Self { peer, local: None, connections: Vec::new(), checked: None, delivered: Delivered::default() }
+        Self {
+            peer,
+            local: None,
+            connections: Vec::new(),
+            remotes: Vec::new(),
+            checked: None,
+            delivered: Delivered::default(),
+        }
     }
 
     /// Takes what the viewer sent. [`transmit`](Self::transmit) has to follow.
@@ -47,9 +60,14 @@ impl ViewerLink {
         sender: &BatchSender,
         now: Instant,
     ) -> Result<(), LeaveReason> {
+        let is_check = is_check(&datagram.bytes);
+        if is_check && !self.admit_remote(datagram.remote) {
+            return Ok(());
+        }
         let transport = self.transport(datagram);
-        if is_check(&datagram.bytes) {
+        if is_check {
             self.checked = Some(now);
+            self.connections.retain(TcpWriter::is_read);
             if transport == Transport::Udp {
                 self.local = datagram.local;
             }
@@ -58,6 +76,16 @@ impl ViewerLink {
         let local = SocketAddr::new(datagram.local.unwrap_or(bound.ip()), bound.port());
         let from = PeerAddress { transport, remote: datagram.remote };
         self.peer.receive(&datagram.bytes, from, local, now).map_err(failed)
+    }
+
+    /// Notes an address that a check came from. Returns `false` for one too many.
+    fn admit_remote(&mut self, remote: SocketAddr) -> bool {
+        let is_known = self.remotes.contains(&remote);
+        if !is_known && self.remotes.len() < REMOTES_MAX {
+            self.remotes.push(remote);
+            return true;
+        }
+        is_known
     }
 
     /// Keeps the connection that a packet came on, for what is sent there.

@@ -28,6 +28,11 @@ impl TcpWriter {
         Arc::ptr_eq(&self.stream, stream)
     }
 
+    /// Returns whether the connection is still read. Its reader has the other handle, and so has each packet on its way here.
+    pub fn is_read(&self) -> bool {
+        Arc::strong_count(&self.stream) > 1
+    }
+
     /// Sends a packet whole, or not at all. The rest of one that was sent in part is kept: gaps break the framing.
     pub fn send(&mut self, packet: &[u8]) -> io::Result<()> {
         let length = length_of(packet).ok_or(io::ErrorKind::InvalidInput)?;

@@ -5,7 +5,14 @@ use std::fmt::Write;
 use thiserror::Error;
 
 /// The size of the longest offer, in bytes. Browsers' are below 10 KiB.
-pub const OFFER_MAX_BYTES: usize = 64 * 1024;
+pub const OFFER_MAX_BYTES: usize = 32 * 1024;
+
+/// The size of the longest line of an offer, in bytes. Browsers' longest, a codec's parameters, are a tenth of it.
+const LINE_MAX_BYTES: usize = 2 * 1024;
+
+/// Lines that are left out: candidates, because the server learns addresses from the client's checks, and layers of video, which
+/// only a sender has and the library takes a time for that grows with the square of their number.
+const LEFT_OUT: [&str; 4] = ["a=candidate:", "a=end-of-candidates", "a=simulcast:", "a=rid:"];
 
 /// The most media sections of an offer.
 const MEDIA_MAX: usize = 8;
@@ -16,7 +23,13 @@ pub enum OfferError {
     /// Over [`MEDIA_MAX`].
     #[error("the offer has more than {MEDIA_MAX} media sections")]
     TooManyMedia,
-    /// It cannot be read, or lacks what a session needs.
+    /// Over [`LINE_MAX_BYTES`].
+    #[error("the offer has a line of more than {LINE_MAX_BYTES} bytes")]
+    LongLine,
+    /// It cannot be read. The library's reason has addresses of its memory.
+    #[error("the offer is no SDP")]
+    NoSdp,
+    /// It lacks what a session needs.
     #[error("the offer is no SDP that can be answered: {0}")]
     Malformed(String),
     /// It has none of the codecs of the stream, or does not want to receive.
@@ -24,13 +37,16 @@ pub enum OfferError {
     NoCodec(&'static str),
 }
 
-/// Leaves the candidates out of an offer. The server waits for the client's checks, and learns its addresses from them.
-pub(super) fn without_candidates(offer: &str) -> Result<String, OfferError> {
+/// Reduces an offer to what the server answers, within the limits.
+pub(super) fn reduced(offer: &str) -> Result<String, OfferError> {
     let lines = || offer.lines().map(str::trim_end).filter(|line| !line.is_empty());
     if lines().filter(|line| line.starts_with("m=")).count() > MEDIA_MAX {
         return Err(OfferError::TooManyMedia);
     }
-    let is_kept = |line: &&str| !line.starts_with("a=candidate:") && !line.starts_with("a=end-of-candidates");
+    let is_kept = |line: &&str| !LEFT_OUT.iter().any(|start| line.starts_with(start));
+    if lines().filter(is_kept).any(|line| line.len() > LINE_MAX_BYTES) {
+        return Err(OfferError::LongLine);
+    }
     Ok(lines().filter(is_kept).fold(String::with_capacity(offer.len()), |mut text, line| {
         let _ = write!(text, "{line}\r\n");
         text
@@ -63,15 +79,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn candidates_are_left_out_and_line_ends_are_as_they_should_be() {
+    fn candidates_and_layers_are_left_out_and_line_ends_are_as_they_should_be() {
         let offer = "v=0\na=candidate:1 1 UDP 1 1.2.3.4 5 typ host\r\nm=video 9\n\na=end-of-candidates\n";
-        assert_eq!(without_candidates(offer), Ok("v=0\r\nm=video 9\r\n".to_owned()));
+        assert_eq!(reduced(offer), Ok("v=0\r\nm=video 9\r\n".to_owned()));
+        let layers =
+            format!("m=video 9\r\na=rid:a recv\r\na=simulcast:recv a{}\r\n", ";a".repeat(LINE_MAX_BYTES));
+        assert_eq!(reduced(&layers), Ok("m=video 9\r\n".to_owned()));
+    }
+
+    #[test]
+    fn lines_have_a_limit() {
+        let longest = "a".repeat(LINE_MAX_BYTES);
+        assert_eq!(reduced(&longest), Ok(format!("{longest}\r\n")));
+        assert_eq!(reduced(&format!("{longest}a")), Err(OfferError::LongLine));
     }
 
     #[test]
     fn media_sections_have_a_limit() {
         let offer = "m=video 9\r\n".repeat(MEDIA_MAX + 1);
-        assert_eq!(without_candidates(&offer), Err(OfferError::TooManyMedia));
+        assert_eq!(reduced(&offer), Err(OfferError::TooManyMedia));
     }
 
     #[test]

@@ -47,7 +47,7 @@ use self::{
 };
 use crate::webrtc::{
     audio::unit::{AudioUnit, OPUS_TICKS_PER_MS},
-    offer::{OfferError, with_one_stream, without_candidates},
+    offer::{OfferError, reduced, with_one_stream},
     packetizer::{MediaProfile, VIDEO_TICKS_PER_MS},
     video_feed::VideoPacket,
 };
@@ -120,8 +120,7 @@ impl Peer {
         settings: &PeerSettings,
         now: Instant,
     ) -> Result<(Self, String), OfferError> {
-        let offer = without_candidates(offer)?;
-        let offer = SdpOffer::from_sdp_string(&offer).map_err(malformed)?;
+        let offer = SdpOffer::from_sdp_string(&reduced(offer)?).map_err(|_| OfferError::NoSdp)?;
         let mut rtc = config(profile).set_crypto_provider(dtls::crypto()).build(now);
         for address in &settings.udp {
             let candidate = Candidate::host(*address, Protocol::Udp).map_err(malformed)?;

@@ -21,6 +21,9 @@ const SRTCP_INDEX_BYTES: usize = 4;
 /// The flag in front of the index of an SRTCP packet: it is encrypted (RFC 3711, section 3.4).
 const ENCRYPTED: u32 = 1 << 31;
 
+/// The most sources of RTCP that a viewer may have. Browsers use one or two.
+const SOURCES_MAX: usize = 8;
+
 /// The labels of key derivation (RFC 3711, section 4.3.2): key, authentication key, salt.
 const RTP_LABELS: [u8; 3] = [0, 1, 2];
 const RTCP_LABELS: [u8; 3] = [3, 4, 5];
@@ -53,7 +56,8 @@ pub(super) struct SrtpSender {
 /// The decryption of the RTCP that a peer receives. It receives no RTP.
 pub(super) struct SrtcpReceiver {
     cipher: Cipher,
-    seen: ReplayWindow,
+    /// The packets of each SSRC: every source counts its own (RFC 3711, section 3.2.3).
+    seen: Vec<(u32, ReplayWindow)>,
 }
 
 impl Cipher {
@@ -236,13 +240,25 @@ impl SrtcpReceiver {
     /// Starts with the keys of the receiving direction. `None` for a profile that is not known.
     pub fn new(profile: SrtpProfile, key: &MasterKey<'_>, crypto: &CryptoProvider) -> Option<Self> {
         let cipher = Cipher::new(profile, key, RTCP_LABELS, crypto)?;
-        Some(Self { cipher, seen: ReplayWindow::default() })
+        Some(Self { cipher, seen: Vec::new() })
     }
 
-    /// Decrypts a compound RTCP packet. `None` if it is not the viewer's, or came before.
+    /// Decrypts a compound RTCP packet. `None` if it is not the viewer's, came before, or is of one source too many.
     pub fn open(&mut self, sealed: &[u8]) -> Option<Vec<u8>> {
         let (packet, index) = self.cipher.unprotect_rtcp(sealed)?;
-        self.seen.note(index).then_some(packet)
+        self.window(ssrc_of(&packet)?)?.note(index).then_some(packet)
+    }
+
+    fn window(&mut self, ssrc: u32) -> Option<&mut ReplayWindow> {
+        let at = match self.seen.iter().position(|(source, _)| *source == ssrc) {
+            Some(at) => at,
+            None if self.seen.len() < SOURCES_MAX => {
+                self.seen.push((ssrc, ReplayWindow::default()));
+                self.seen.len() - 1
+            }
+            None => return None,
+        };
+        self.seen.get_mut(at).map(|(_, window)| window)
     }
 }
 
@@ -292,6 +308,33 @@ mod tests {
                 assert_eq!(receiver.open(&sealed), Some(report()), "{profile:?}");
                 assert_eq!(receiver.open(&sealed), None, "a replay");
             }
+        }
+    }
+
+    #[test]
+    fn each_source_of_rtcp_counts_its_packets_itself() {
+        for profile in PROFILES {
+            let (mut audio, mut receiver) = pair(profile);
+            let (mut video, _) = pair(profile);
+            let video_report = [&report()[..7], &[9], &report()[8..]].concat();
+            for _ in 0..3 {
+                let sealed =
+                    [audio.protect_rtcp(&report()).unwrap(), video.protect_rtcp(&video_report).unwrap()];
+                assert_eq!(receiver.open(&sealed[0]), Some(report()), "{profile:?}");
+                assert_eq!(receiver.open(&sealed[1]), Some(video_report.clone()), "{profile:?}");
+                assert_eq!((receiver.open(&sealed[0]), receiver.open(&sealed[1])), (None, None));
+            }
+        }
+    }
+
+    #[test]
+    fn sources_of_rtcp_are_bounded() {
+        let (_, mut receiver) = pair(PROFILES[1]);
+        for source in 0..SOURCES_MAX as u8 + 2 {
+            let (mut sender, _) = pair(PROFILES[1]);
+            let packet = [&report()[..7], &[source], &report()[8..]].concat();
+            let opened = receiver.open(&sender.protect_rtcp(&packet).unwrap());
+            assert_eq!(opened.is_some(), usize::from(source) < SOURCES_MAX, "source {source}");
         }
     }
 
