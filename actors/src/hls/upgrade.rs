@@ -112,9 +112,10 @@ impl ParkedHls {
             (parked.room.as_str().to_owned(), session, parked.plain(blobs))
         });
         let segmenters: Vec<_> = segmenters.collect();
-        let directory = self.hls.store.storage().map(|(path, _)| path.as_os_str().as_bytes().to_vec());
         let left_bytes = MEDIA_MAX_BYTES.saturating_sub(blobs.size_bytes());
         let sessions = self.hls.store.sessions_state(&self.sessions, left_bytes, blobs);
+        // After the sessions: the storage's thread may open the directory, and write a segment to it, at any time before.
+        let directory = self.hls.store.storage().map(|(path, _)| path.as_os_str().as_bytes().to_vec());
         HlsState { directory, sessions, segmenters }
     }
 
