@@ -61,6 +61,11 @@ impl JoiningViewer {
         if self.link.wake_at() > now { Ok(false) } else { self.turn(sender, now) }
     }
 
+    /// Returns whether nothing has come of the viewer since its request.
+    pub fn is_silent(&self) -> bool {
+        self.link.checked().is_none()
+    }
+
     fn turn(&mut self, sender: &BatchSender, now: Instant) -> Result<bool, LeaveReason> {
         let news = self.link.transmit(sender, now)?;
         if news.is_closed { Err(LeaveReason::Stopped) } else { Ok(news.is_connected) }

@@ -1,11 +1,19 @@
 //! The viewers that are about to connect.
 
-use std::{collections::HashMap, net::SocketAddr, time::Instant};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use synctv_media::stream::room::RoomName;
 
 use super::{batch_sender::BatchSender, joining::JoiningViewer, session_id::SessionId, socket::Datagram};
 use crate::{events::EndReason, stream::StreamHandle, viewer_session::LeaveReason};
+
+/// Time that a viewer certainly has for its first connectivity check. Later, it gives its place to another one if there is none
+/// left: somebody who only asks could otherwise keep all others out.
+const FIRST_CHECK_TIME: Duration = Duration::from_secs(1);
 
 /// The viewers, and the socket that they are answered on.
 pub(super) struct Joins {
@@ -88,6 +96,16 @@ impl Joins {
         if let Some(Join { viewer, stream }) = self.viewers.remove(&id) {
             viewer.leave(reason, stream.room(), offered, &self.sender, now);
         }
+    }
+
+    /// Ends the oldest attempt of which nothing has come, and returns it. `None` if there is no such attempt, or all of them are
+    /// too young to know.
+    pub fn displace(&mut self, offered: &[SocketAddr], now: Instant) -> Option<SessionId> {
+        let silent = self.viewers.values().map(|join| &join.viewer).filter(|viewer| viewer.is_silent());
+        let oldest = silent.min_by_key(|viewer| viewer.since)?;
+        let (id, age) = (oldest.id, now.duration_since(oldest.since));
+        (age >= FIRST_CHECK_TIME).then(|| self.end(id, &LeaveReason::Stalled(age), offered, now))?;
+        Some(id)
     }
 
     fn finish(

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, thread::ThreadId};
 
 use actix::{Message, Recipient};
+use bytes::Bytes;
 use synctv_media::{
     stream::room::RoomName,
     webrtc::{
@@ -144,7 +145,8 @@ pub(super) struct Datagrams(pub Vec<(SessionId, Datagram)>);
 #[derive(Message)]
 #[rtype(result = "Option<SessionId>")]
 pub(super) struct AdmitConnection {
-    pub ufrag: String,
+    /// Its first packet.
+    pub first: Bytes,
 }
 
 /// To the port: a packet of a connection that was admitted. The answer is whether its session goes on.

@@ -13,7 +13,7 @@ use synctv_media::{
     webrtc::{
         audio::rate::OpusRate,
         packetizer::MediaProfile,
-        peer::{Peer, PeerSettings, WallClock, is_check, ufrag},
+        peer::{Peer, PeerSettings, WallClock, is_check},
     },
 };
 use tokio::{sync::oneshot, time::timeout};
@@ -162,12 +162,21 @@ impl WebRtcPortActor {
         }));
     }
 
-    fn places(&self) -> Result<Places, WatchError> {
+    fn places(&mut self) -> Result<Places, WatchError> {
         let viewer =
             self.viewers.take().ok_or(WatchError::TooManyViewers { max: self.settings.viewers_max })?;
-        let _joining =
-            self.joining.take().ok_or(WatchError::TooManyJoining { max: self.settings.joining_max })?;
+        let _joining = self
+            .joining
+            .take()
+            .or_else(|| self.displace().then(|| self.joining.take()).flatten())
+            .ok_or(WatchError::TooManyJoining { max: self.settings.joining_max })?;
         Ok(Places { viewer, _joining })
+    }
+
+    /// Ends a join that leads to nothing, for another one in its place. Returns whether there was one.
+    fn displace(&mut self) -> bool {
+        let ended = self.joins.displace(&self.peers.udp, now());
+        ended.inspect(|id| self.routes.remove(*id)).is_some()
     }
 
     /// Starts the viewers of a stream on a thread.
@@ -193,7 +202,7 @@ impl WebRtcPortActor {
     ) -> Result<Watching, WatchError> {
         let (id, now) = (SessionId::random().ok_or(WatchError::Stopped)?, now());
         let (peer, answer) = Peer::answer(&viewer.offer, profile, &self.peers, now)?;
-        self.routes.add(id, peer.ufrag().to_owned());
+        self.routes.add(id, peer.check_key().clone());
         let (link, NewViewer { peer: address, access, .. }) = (ViewerLink::new(peer), viewer);
         self.joins.add(JoiningViewer { id, profile, link, address, access, places, since: now }, stream);
         if self.ticks.is_none() {
@@ -255,7 +264,7 @@ impl WebRtcPortActor {
 
     fn route(&mut self, datagram: &Datagram) -> Option<SessionId> {
         if is_check(&datagram.bytes) {
-            return self.routes.of_check(&ufrag(&datagram.bytes)?, datagram.remote);
+            return self.routes.of_check(&datagram.bytes, datagram.remote);
         }
         self.routes.of_remote(datagram.remote)
     }
@@ -348,8 +357,8 @@ impl Handler<ViewersIdle> for WebRtcPortActor {
 impl Handler<AdmitConnection> for WebRtcPortActor {
     type Result = Option<SessionId>;
 
-    fn handle(&mut self, AdmitConnection { ufrag }: AdmitConnection, _: &mut Self::Context) -> Self::Result {
-        self.routes.admit_connection(&ufrag)
+    fn handle(&mut self, AdmitConnection { first }: AdmitConnection, _: &mut Self::Context) -> Self::Result {
+        self.routes.admit_connection(&first)
     }
 }
 

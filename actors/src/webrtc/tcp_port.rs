@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use actix::Recipient;
 use bytes::Bytes;
 use log::debug;
-use synctv_media::webrtc::{framing::PacketReader, peer::ufrag};
+use synctv_media::webrtc::framing::PacketReader;
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
@@ -70,8 +70,8 @@ pub(super) async fn accept_on(listener: TcpListener, port: ConnectionPort) {
 async fn serve(stream: TcpStream, remote: SocketAddr, port: ConnectionPort, permit: OwnedSemaphorePermit) {
     let Ok(mut connection) = Connection::new(stream, remote) else { return };
     let Some(first) = connection.read(FIRST_PACKET_TIMEOUT).await else { return };
-    let Some(ufrag) = ufrag(&first) else { return };
-    let Ok(Some(id)) = port.admit.send(AdmitConnection { ufrag }).await else { return };
+    let admit = AdmitConnection { first: first.clone() };
+    let Ok(Some(id)) = port.admit.send(admit).await else { return };
     drop(permit);
     let mut next = Some(first);
     while let Some(packet) = next {

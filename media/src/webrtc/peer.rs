@@ -6,6 +6,7 @@
 //! way of a packet, through a queue, a pacer, a cache and a copy, takes most of the CPU of a viewer.
 
 mod address;
+mod check;
 mod codecs;
 mod datagram_sink;
 mod dtls;
@@ -27,13 +28,13 @@ use str0m::{
     Candidate, Event, Input, Output, Rtc,
     change::SdpOffer,
     crypto::CryptoProvider,
-    ice::StunMessage,
     net::{Protocol, Receive, TcpType},
 };
 use thiserror::Error;
 
 pub use self::{
     address::{PeerAddress, Transport},
+    check::{CheckKey, is_check, ufrag},
     datagram_sink::DatagramSink,
     wall_clock::WallClock,
 };
@@ -72,7 +73,7 @@ pub struct PeerSettings {
 pub struct Peer {
     /// ICE and DTLS. Media goes past it.
     rtc: Rtc,
-    ufrag: String,
+    check_key: CheckKey,
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
     video: Option<RtpStream>,
@@ -131,12 +132,12 @@ impl Peer {
             rtc.add_local_candidate(candidate.map_err(malformed)?);
         }
         let answer = rtc.sdp_api().accept_offer(offer).map_err(malformed)?;
-        let ufrag = rtc.direct_api().local_ice_credentials().ufrag;
+        let credentials = rtc.direct_api().local_ice_credentials();
         let answer = with_one_stream(&answer.to_sdp_string());
         let terms = terms::find(&mut rtc, &answer, profile)?;
         let peer = Self {
             rtc,
-            ufrag,
+            check_key: CheckKey::new(credentials.ufrag, credentials.pass),
             udp: settings.udp.clone(),
             tcp: settings.tcp.clone(),
             video: terms.video.map(|terms| RtpStream::new(terms, settings.rtx_packets)),
@@ -152,9 +153,9 @@ impl Peer {
         Ok((peer, answer))
     }
 
-    /// Returns the name by which the viewer's first datagrams are known; see [`ufrag`].
-    pub fn ufrag(&self) -> &str {
-        &self.ufrag
+    /// Returns the credentials by which the viewer's checks are known.
+    pub fn check_key(&self) -> &CheckKey {
+        &self.check_key
     }
 
     /// Returns when the peer next wants [`wake`](Self::wake).
@@ -367,20 +368,8 @@ impl PeerNews {
 
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peer").field("ufrag", &self.ufrag).finish_non_exhaustive()
+        f.debug_struct("Peer").field("check_key", &self.check_key).finish_non_exhaustive()
     }
-}
-
-/// Returns the name of the peer that a datagram is for, if it is a check that says it (RFC 8445, section 7.2.2).
-pub fn ufrag(datagram: &[u8]) -> Option<String> {
-    let message = StunMessage::parse(datagram).ok()?;
-    let (ours, _) = message.is_binding_request().then(|| message.split_username())??;
-    Some(ours.to_owned())
-}
-
-/// Returns whether a datagram is a connectivity check (RFC 7983, section 7).
-pub fn is_check(datagram: &[u8]) -> bool {
-    datagram.first().is_some_and(|first| *first < 4)
 }
 
 /// Returns whether a datagram is of RTP or RTCP (RFC 7983, section 7).

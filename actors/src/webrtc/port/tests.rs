@@ -104,6 +104,23 @@ async fn a_viewer_that_does_not_connect_is_forgotten_and_its_place_is_free() {
 }
 
 #[actix_rt::test]
+async fn a_join_that_nothing_comes_of_gives_its_place_to_another() {
+    let live = Live::start().await;
+    let (port, stream) = (Actor::start(live.port), live.stream);
+    tokio::time::pause();
+    let mut sessions = Vec::new();
+    for _ in 0..JOINING_MAX {
+        sessions.push(port.send(watch(&stream)).await.unwrap().unwrap().id);
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(port.send(watch(&stream)).await.unwrap().is_ok());
+    assert_eq!(port.send(GetJoining).await.unwrap(), (JOINING_MAX, JOINING_MAX));
+    let find = async |id| port.send(FindSession { room: room("r"), id }).await.unwrap();
+    assert!(!find(sessions[0]).await && find(sessions[1]).await, "the oldest");
+}
+
+#[actix_rt::test]
 async fn a_second_thread_serves_those_who_are_too_many_for_the_first() {
     let Live { port, stream, _publication, _directory, _publisher } = Live::start().await;
     let (socket, port) = (port.socket.clone(), Actor::start(port));

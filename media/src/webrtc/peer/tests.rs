@@ -172,7 +172,7 @@ fn the_answer_is_complete_and_of_one_stream() {
     let (_, offer, _) = Viewer::offering(begin(), true);
     let (peer, answer) = Peer::answer(&offer, H264_AND_OPUS, &settings(), begin()).unwrap();
     assert!(answer.contains("a=ice-lite") && answer.contains("192.0.2.1 8189 typ host"), "{answer}");
-    assert!(answer.contains(peer.ufrag()));
+    assert!(answer.contains(peer.check_key().ufrag()));
     let streams = answer.lines().filter(|line| line.starts_with("a=msid:"));
     assert!(streams.clone().count() == 2 && streams.clone().all(|line| line.starts_with("a=msid:synctv ")));
     assert!(!answer.contains("transport-cc-extensions"));
@@ -207,7 +207,8 @@ fn a_check_names_the_session_it_is_for() {
     let checks: Vec<_> =
         (0..20).flat_map(|at| viewer.turn(Vec::new(), now + Duration::from_millis(at * 50))).collect();
     assert!(is_check(&checks[0]));
-    assert_eq!(ufrag(&checks[0]).as_deref(), Some(peer.ufrag()));
+    assert_eq!(ufrag(&checks[0]).as_deref(), Some(peer.check_key().ufrag()));
+    assert!(peer.check_key().verifies(&checks[0]));
 }
 
 /// Sends so many frames, one every 10 ms, of which some are lost, and returns the numbers of the packets that came.
