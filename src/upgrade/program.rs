@@ -13,7 +13,11 @@ use std::{
 use nix::{errno::Errno, unistd};
 use rustix::stdio;
 use thiserror::Error;
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    io::AsyncReadExt,
+    process::{ChildStderr, Command},
+    time::timeout,
+};
 
 /// Has a program check its settings and exit.
 pub(crate) const CHECK_FLAG: &str = "--check";
@@ -76,15 +80,15 @@ impl Program {
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).arg(CHECK_FLAG).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let child = command.spawn().map_err(Unfit::Start)?;
-        let ended = timeout(CHECK_TIMEOUT, child.wait_with_output()).await.map_err(|_| Unfit::Slow)?;
-        let ended = ended.map_err(Unfit::Start)?;
-        if ended.status.success() {
+        let mut child = command.spawn().map_err(Unfit::Start)?;
+        let words = last_words(child.stderr.take());
+        let ended = async { futures::join!(child.wait(), words) };
+        let (status, words) = timeout(CHECK_TIMEOUT, ended).await.map_err(|_| Unfit::Slow)?;
+        let status = status.map_err(Unfit::Start)?;
+        if status.success() {
             return Ok(());
         }
-        let from = ended.stderr.len().saturating_sub(REASON_MAX_BYTES);
-        let words = String::from_utf8_lossy(ended.stderr.get(from..).unwrap_or_default());
-        Err(Unfit::Failed { status: ended.status, reason: words.trim().to_owned() })
+        Err(Unfit::Failed { status, reason: String::from_utf8_lossy(&words).trim().to_owned() })
     }
 
     /// Replaces this program with the one in the file, which gets `handover` as its stdin. Returns only the reason for
@@ -110,6 +114,18 @@ impl Program {
         stdio::dup2_stdin(handover)?;
         unistd::execv(&path, &all).map_err(|error: Errno| error.into())
     }
+}
+
+/// Reads what a program writes, and returns the end of it.
+async fn last_words(stderr: Option<ChildStderr>) -> Vec<u8> {
+    let (mut words, mut bytes) = (Vec::new(), [0; 4096]);
+    let Some(mut stderr) = stderr else { return words };
+    // An error is an end as well.
+    while let Ok(read_bytes @ 1..) = stderr.read(&mut bytes).await {
+        words.extend_from_slice(bytes.get(..read_bytes).unwrap_or_default());
+        words.drain(..words.len().saturating_sub(REASON_MAX_BYTES));
+    }
+    words
 }
 
 /// Leaves nothing of a handover at stdin.
@@ -165,6 +181,10 @@ mod tests {
         assert!(unfit.contains("exit status: 2") && unfit.ends_with("no such certificate"), "{unfit}");
         let killed = script(directory.path(), "kill -9 $$").check().await.unwrap_err().to_string();
         assert!(killed.contains("signal: 9"), "{killed}");
+        let many_words = script(directory.path(), "seq 100000 >&2; exit 1").check().await.unwrap_err();
+        assert!(
+            matches!(many_words, Unfit::Failed { reason, .. } if reason.ends_with("100000") && reason.len() <= REASON_MAX_BYTES)
+        );
         let garbage = directory.path().join("garbage");
         fs::write(&garbage, "no program").unwrap();
         let garbage = Program { path: garbage, arguments: Vec::new() };
