@@ -40,6 +40,11 @@ fn parse(text: &str, size_bytes: usize) -> Part {
     let Some((first, last)) = bounds.map(|(first, last)| (first.trim(), last.trim())) else {
         return Part::Whole;
     };
+    // The number's parser takes a sign.
+    let is_number = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if ![first, last].iter().all(is_number) {
+        return Part::Whole;
+    }
     let range = match (first.parse::<usize>(), last.parse::<usize>()) {
         (Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(size_bytes),
         (Ok(first), Err(_)) if last.is_empty() => first..size_bytes,
@@ -72,6 +77,9 @@ mod tests {
             ("bytes=0-1,3-4", Part::Whole),
             ("bytes=-", Part::Whole),
             ("bytes=x-3", Part::Whole),
+            ("bytes=+1-3", Part::Whole),
+            ("bytes=1-+3", Part::Whole),
+            ("bytes=99999999999999999999-", Part::Whole),
             ("lines=0-3", Part::Whole),
             ("", Part::Whole),
         ] {

@@ -274,7 +274,9 @@ impl<'h> Headers<'h> {
         match (self.has("transfer-encoding"), lengths.next(), lengths.next()) {
             (false, None, _) => Body::None,
             (false, Some(length), None) => {
-                let length = std::str::from_utf8(length).ok().and_then(|length| length.trim().parse().ok());
+                // Digits alone, and no sign, which the number's parser takes.
+                let digits = Some(length.trim_ascii()).filter(|text| text.iter().all(u8::is_ascii_digit));
+                let length = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
                 length.map_or(
                     Body::Unknown,
                     |length| if length == 0 { Body::None } else { Body::Sized(length) },
@@ -295,7 +297,8 @@ impl<'h> Headers<'h> {
 /// Path and query of a target, which may be a whole URL as it is sent to proxies (RFC 9112, section 3.2.2).
 fn origin_form(target: &str) -> &str {
     let Some(behind_scheme) = target.strip_prefix("http://") else { return target };
-    behind_scheme.find('/').and_then(|at| behind_scheme.get(at..)).unwrap_or("/")
+    let end_of_host = behind_scheme.find(['/', '?']).and_then(|at| behind_scheme.get(at..));
+    end_of_host.filter(|rest| rest.starts_with('/')).unwrap_or("/")
 }
 
 #[cfg(test)]
@@ -336,6 +339,7 @@ mod tests {
             ("/room.flv?x=http://b/c", "/room.flv?x=http://b/c"),
             ("http://host:8080/room.flv?x=1", "/room.flv?x=1"),
             ("http://host", "/"),
+            ("http://host?x=/room.flv", "/"),
             ("*", "*"),
         ] {
             assert_eq!(origin_form(target), path);
@@ -376,6 +380,9 @@ mod tests {
             ("1.1", "Connection: close\r\n", false),
             ("1.1", "Connection: TE, Close\r\n", false),
             ("1.1", "Content-Length: 3\r\n", false),
+            ("1.1", "Content-Length: +0\r\n", false),
+            ("1.1", "Content-Length: \r\n", false),
+            ("1.1", "Content-Length: 0\r\nContent-Length: 0\r\n", false),
             ("1.1", "Transfer-Encoding: chunked\r\n", false),
             ("1.1", "Connection: Upgrade\r\nUpgrade: h2c\r\n", false),
             ("1.1", "Expect: 100-continue\r\n", false),

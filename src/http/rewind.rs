@@ -5,15 +5,20 @@
 
 use std::{
     cell::RefCell,
+    future::Future,
     io,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
 use synctv_actors::wire::Wire;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 use super::request_head::Last;
 
@@ -34,9 +39,13 @@ pub(crate) struct Rewind {
 enum Scope {
     /// The front is all there is to read, and the connection outlives it.
     Request(Returned),
-    /// So much may be read behind the front, and then the connection ends.
-    Last { left_bytes: u64 },
+    /// So much may be read behind the front until `late`, and then the connection ends.
+    Last { left_bytes: u64, late: Option<Pin<Box<Sleep>>> },
 }
+
+/// Time limit for the body of a last request: longer than any answer waits for one. The framework waits for the end of a body also
+/// behind its answer, and a chunked one may have none.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most that is read at once behind the front, in bytes.
 const READ_MAX_BYTES: usize = 4096;
@@ -52,7 +61,8 @@ impl Rewind {
     /// Gives `wire` away for its last request.
     pub(super) fn of_last(last: Last, wire: Wire) -> Self {
         let Last { front, left_bytes } = last;
-        Self { front, wire: Some(wire), scope: Scope::Last { left_bytes } }
+        let late = (left_bytes > 0).then(|| Box::pin(sleep(BODY_TIMEOUT)));
+        Self { front, wire: Some(wire), scope: Scope::Last { left_bytes, late } }
     }
 
     fn wire(&mut self) -> io::Result<Pin<&mut Wire>> {
@@ -62,7 +72,10 @@ impl Rewind {
 
 impl Rewind {
     fn poll_read_behind(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Scope::Last { left_bytes } = &self.scope else { return Poll::Ready(Ok(())) };
+        let Scope::Last { left_bytes, late } = &mut self.scope else { return Poll::Ready(Ok(())) };
+        if late.as_mut().is_some_and(|late| late.as_mut().poll(cx).is_ready()) {
+            (*left_bytes, *late) = (0, None);
+        }
         let mut bytes = [0; READ_MAX_BYTES];
         let room = out.remaining().min(usize::try_from(*left_bytes).unwrap_or(usize::MAX)).min(bytes.len());
         let mut read = ReadBuf::new(&mut bytes[..room]);
@@ -70,7 +83,7 @@ impl Rewind {
             ready!(self.wire()?.poll_read(cx, &mut read))?;
         }
         out.put_slice(read.filled());
-        if let Scope::Last { left_bytes } = &mut self.scope {
+        if let Scope::Last { left_bytes, .. } = &mut self.scope {
             *left_bytes -= read.filled().len() as u64;
         }
         Poll::Ready(Ok(()))
@@ -170,5 +183,17 @@ mod tests {
             rewind.shutdown().await.unwrap();
             assert_eq!(peer.read(&mut [0; 1]).await.unwrap(), 0);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_without_an_end_ends_in_time() {
+        let (socket, mut peer) = connection().await;
+        peer.write_all(b"body").await.unwrap();
+        let last = Last { front: Bytes::from_static(b"head"), left_bytes: u64::MAX };
+        let (mut rewind, mut read) = (Rewind::of_last(last, socket), Vec::new());
+        let begun = tokio::time::Instant::now();
+        rewind.read_to_end(&mut read).await.unwrap();
+        assert_eq!(begun.elapsed().as_secs(), BODY_TIMEOUT.as_secs());
+        assert!(read.starts_with(b"head"));
     }
 }
