@@ -21,13 +21,11 @@ use synctv_actors::{
 };
 use tokio::time::timeout;
 
+pub(crate) use self::history::{History, HistoryState};
 #[cfg(test)]
 pub(crate) use self::peers::PATH as REPORT_PATH;
 pub use self::report::NodeReport;
-use self::{
-    history::History,
-    report::{Charts, RoomReport},
-};
+use self::report::{Charts, RoomReport};
 use crate::metrics::NodeSources;
 
 /// Time limit for the registry to list the nodes.
@@ -58,8 +56,7 @@ pub struct ClusterReport {
 
 impl Console {
     /// Starts to keep the history of a node, on the current thread.
-    pub fn start(sources: NodeSources, keys: NodeKeys) -> Self {
-        let history = History::default();
+    pub(crate) fn start(sources: NodeSources, keys: NodeKeys, history: History) -> Self {
         history.keep(sources.directory.clone(), sources.hls_viewers.clone());
         Self(Arc::new(Inner { sources, keys, history }))
     }

@@ -25,6 +25,7 @@ use log::{
     kv::{self, Key, Value, VisitSource},
 };
 use serde_json::Value as Json;
+use synctv_actors::metrics::MetricSet;
 
 use self::queue::Queue;
 use crate::signals::block_signals;
@@ -124,6 +125,25 @@ pub(crate) fn lines() -> impl Iterator<Item = (Level, u64)> {
 /// Returns how often a thread of this process has panicked.
 pub(crate) fn panics() -> u64 {
     PANICS.load(Ordering::Relaxed)
+}
+
+/// Has the counts of lines and panics carried over an upgrade in place: the process is the same one.
+pub(crate) fn carry_counts(metrics: &mut MetricSet) {
+    for (level, lines) in LEVELS.into_iter().zip(&LINES) {
+        metrics.carry("log_lines", &[("level", label(level))], lines);
+    }
+    metrics.carry("panics", &[], &PANICS);
+}
+
+/// Returns the name of a level, as metrics have it.
+pub(crate) fn label(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
 }
 
 fn report_dropped(lines: u64) {

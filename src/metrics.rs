@@ -9,11 +9,16 @@ mod node;
 mod port;
 mod process;
 mod rooms;
+mod scrape_turns;
+mod upgrade;
 mod worker_lag;
 
+pub(crate) use self::upgrade::MetricsState;
 pub use self::{
     args::{MetricsAddr, MetricsArgs},
     node::{NodeMetrics, NodeSources},
     port::serve,
+    rooms::RoomSeries,
+    scrape_turns::ScrapeTurns,
     worker_lag::WorkerLag,
 };

@@ -26,7 +26,7 @@ use self::port_limits::PortLimits;
 use crate::{
     cluster::Place,
     config::Config,
-    console::Console,
+    console::{Console, History},
     drain::{Drain, DrainOrder},
     http::{
         HttpSources,
@@ -36,7 +36,7 @@ use crate::{
         whep::Whep,
     },
     listeners::Listeners,
-    metrics::{self, NodeMetrics, NodeSources, WorkerLag},
+    metrics::{self, NodeMetrics, NodeSources, RoomSeries, ScrapeTurns, WorkerLag},
     ports::Ports,
     run_error::RunError,
     tls::{TlsElsewhere, TlsMeters},
@@ -71,6 +71,9 @@ pub(crate) struct Node {
     hls_viewers: HlsViewers,
     hls_requests: HlsRequests,
     worker_lag: WorkerLag,
+    rooms: RoomSeries,
+    scrape_turns: ScrapeTurns,
+    pub history: History,
     node_orders: NodeOrders,
     tls: TlsMeters,
 }
@@ -122,6 +125,9 @@ impl Node {
             hls_viewers: HlsViewers::default(),
             hls_requests: HlsRequests::default(),
             worker_lag: WorkerLag::default(),
+            rooms: RoomSeries::new(config.metrics.metrics_rooms.into()),
+            scrape_turns: ScrapeTurns::default(),
+            history: History::default(),
             node_orders,
             tls: TlsMeters::default(),
         })
@@ -232,7 +238,8 @@ impl Node {
     }
 
     fn api(&self, config: &Config) -> Api {
-        let console = Console::start(self.sources(config), self.gatekeeper().nodes().clone());
+        let keys = self.gatekeeper().nodes().clone();
+        let console = Console::start(self.sources(config), keys, self.history.clone());
         let api = Api::new(
             self.place.node_id.clone(),
             self.directory.clone(),
@@ -248,7 +255,8 @@ impl Node {
         Health::new(self.directory.clone(), self.place.registry.clone(), self.proxy.clone())
     }
 
-    fn sources(&self, config: &Config) -> NodeSources {
+    /// The parts that count.
+    pub fn sources(&self, config: &Config) -> NodeSources {
         let PortLimits { rtmp, httpflv, hls, tls, hls_tls } = &self.ports;
         let hls_tls = self.hls.as_ref().and(config.tls.hls_address()).map(|_| ("hls_tls", hls_tls));
         let hls = self.hls.as_ref().map(|_| ("hls", hls));
@@ -268,11 +276,13 @@ impl Node {
             worker_lag: self.worker_lag.clone(),
             tls: self.tls.clone(),
             rooms_max: config.limits.max_rooms,
+            rooms: self.rooms.clone(),
+            scrape_turns: self.scrape_turns.clone(),
         }
     }
 
     fn metrics(&self, config: &Config) -> NodeMetrics {
-        NodeMetrics::new(self.sources(config), config.metrics.metrics_rooms.into())
+        NodeMetrics::new(self.sources(config))
     }
 
     /// The drain of the node, which is still to be run.

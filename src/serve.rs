@@ -88,6 +88,8 @@ async fn serve_at(
     let mut restoring = taken.and_then(|taken| taken.state);
     if let Some((state, parked)) = &mut restoring {
         node.directory.begin_restoring();
+        node.sources(config).resume_metrics(std::mem::take(&mut state.metrics));
+        node.history.resume(std::mem::take(&mut state.history));
         if let Some(hls) = &node.hls {
             upgrade::restore_hls(hls, &mut state.node, parked, true);
         }
@@ -97,6 +99,11 @@ async fn serve_at(
     config.hls.warn_of_parts(config.streams.flush_interval);
     node.open_storage(config).await?;
     announce(config, &listeners, &node.place.node_id, restoring.is_some());
+    // A scrape shows the rooms of before an upgrade, or waits for them.
+    let turn = match restoring {
+        Some(_) => Some(node.sources(config).scrape_turns.turn().await),
+        None => None,
+    };
     let kept = upgrades.is_some().then(|| listeners.try_clone()).transpose();
     let kept = kept.map_err(RunError::Server)?;
     let (server, parts) = node.listen(config, listeners)?;
@@ -114,6 +121,7 @@ async fn serve_at(
         if let Some((state, parked)) = restoring {
             let restored = parts.restore(state.node, parked).await;
             directory.end_restoring();
+            drop(turn);
             upgrade::log_upgraded(restored, state.parked_unix_ms);
         }
         obey(signals, upgrade, drain, handle).await;
@@ -201,6 +209,8 @@ fn upgrader(
         permits: node.permits.clone(),
         tls_permits: node.ports.tls.clone(),
         hls: node.hls.clone(),
+        sources: node.sources(config),
+        history: node.history.clone(),
         leave_time: config.drain.times(node.place.in_cluster).viewers,
         server,
         signal_thread,

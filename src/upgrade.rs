@@ -38,7 +38,10 @@ pub(crate) use self::{
     program::Program,
     taken::{ProcessState, Taken},
 };
-use crate::{drain::StopSignals, listeners::Listeners, log::flush, signals::SignalThread};
+use crate::{
+    console::History, drain::StopSignals, listeners::Listeners, log::flush, metrics::NodeSources,
+    signals::SignalThread,
+};
 pub(crate) use synctv_actors::upgrade::restore_hls;
 
 /// Time for connections that cannot be handed over to get their answers, while others are let in, and once none is.
@@ -92,6 +95,10 @@ pub(crate) struct Upgrader {
     pub server: ServerHandle,
     /// Takes the process's signals.
     pub signal_thread: SignalThread,
+    /// The parts that count.
+    pub sources: NodeSources,
+    /// The console's charts.
+    pub history: History,
 }
 
 /// The reason an upgrade was given up. Everything goes on as before.
@@ -246,6 +253,8 @@ impl Upgrader {
     /// Stops everything and replaces the program. If that fails, everything goes on here. Returns a signal to stop that came
     /// meanwhile. Signals that come after the last look for one wait for the next program.
     async fn replace(&self, mut handover: Handover, signals: &mut StopSignals) -> Option<&'static str> {
+        // A scrape that takes longer may show what is not carried.
+        let _turn = timeout(PARK_TIMEOUT, self.sources.scrape_turns.turn()).await.ok();
         let (parked_unix_ms, begun) = (unix_ms(), Instant::now());
         let lot = ParkingLot::new(begun + PARK_TIMEOUT);
         let node = self.parts.park(&lot).await;
@@ -257,7 +266,9 @@ impl Upgrader {
         let mut failure = held.err().or(incomplete);
         let mut node = match listeners {
             Ok(listeners) => {
-                let state = ProcessState { node_id: self.node_id.clone(), parked_unix_ms, listeners, node };
+                let (metrics, history) = (self.sources.metrics_state(), self.history.state());
+                let node_id = self.node_id.clone();
+                let state = ProcessState { node_id, parked_unix_ms, listeners, node, metrics, history };
                 if failure.is_none() && stop.is_none() {
                     failure = Some(self.hand_over(&mut handover, &state, &blobs, &descriptors));
                 }

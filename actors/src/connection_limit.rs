@@ -2,10 +2,12 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::metrics::Counter;
 
 /// A limit on connections that are held at once, over all threads.
 #[derive(Debug, Clone)]
@@ -26,8 +28,8 @@ pub struct ConnectionPermit {
 #[derive(Debug, Default)]
 struct PortCounts {
     held: AtomicUsize,
-    refused: AtomicU64,
-    refused_plain: AtomicU64,
+    refused: Counter,
+    refused_plain: Counter,
 }
 
 impl ConnectionLimit {
@@ -56,22 +58,22 @@ impl ConnectionLimit {
 
     /// Counts a connection that the port refused because the limit is reached.
     pub fn note_refused(&self) {
-        self.port.refused.fetch_add(1, Ordering::Relaxed);
+        self.port.refused.inc();
     }
 
     /// The connections that the port refused.
-    pub fn refused_by_port(&self) -> u64 {
-        self.port.refused.load(Ordering::Relaxed)
+    pub fn refused_by_port(&self) -> &Counter {
+        &self.port.refused
     }
 
     /// Counts a connection without TLS that the port refused because only TLS is spoken there.
     pub fn note_refused_plain(&self) {
-        self.port.refused_plain.fetch_add(1, Ordering::Relaxed);
+        self.port.refused_plain.inc();
     }
 
     /// The connections that the port refused for that.
-    pub fn refused_plain_by_port(&self) -> u64 {
-        self.port.refused_plain.load(Ordering::Relaxed)
+    pub fn refused_plain_by_port(&self) -> &Counter {
+        &self.port.refused_plain
     }
 
     /// The limit.

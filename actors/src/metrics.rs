@@ -7,26 +7,29 @@
 
 mod access;
 mod age;
+mod carried;
 mod histogram;
 mod hls;
 mod label;
 mod labelled;
+mod metric_set;
 mod registry;
+mod series_state;
 mod streams;
 
-pub use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge},
-    registry::Registry,
-};
+pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 
 pub use self::{
     access::{AccessMetrics, CallbackOutcome, DecisionOutcome},
     age::Age,
+    carried::Carried,
     histogram::Histogram,
     hls::{HeldMark, HlsMetrics},
     label::{Label, label},
     labelled::Labelled,
+    metric_set::MetricSet,
     registry::{RegistryMetrics, RegistryOperation, RegistryOutcome},
+    series_state::{CountState, Labels, SeriesState},
     streams::{
         FrameTrack, JoinOutcome, LeaveWhy, MoveHow, MoveOutcome, PublishOutcome, PublisherEnd, PullOutcome,
         StreamMetrics, ViewerProtocol,

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use synctv_actors::{
     directory::StreamDirectory,
     events::StreamId,
@@ -26,12 +27,21 @@ const ROOMS_MAX: usize = 1000;
 
 /// The history. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct History(Arc<Mutex<Rings>>);
+pub(crate) struct History(Arc<Mutex<Rings>>);
 
 #[derive(Debug, Default)]
 struct Rings {
     node: Ring<NodeSample>,
     rooms: HashMap<StreamId, RoomRing>,
+    /// Those of before an upgrade, whose streams have other ids now, until the first sample.
+    rooms_before: HashMap<RoomName, Ring<RoomSample>>,
+}
+
+/// The history over an upgrade in place: 20 bytes for a sample, of a node and at most [`ROOMS_MAX`] rooms.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct HistoryState {
+    node: VecDeque<NodeSample>,
+    rooms: Vec<(RoomName, VecDeque<RoomSample>)>,
 }
 
 #[derive(Debug)]
@@ -44,6 +54,12 @@ impl<T> Default for Ring<T> {
 }
 
 impl<T> Ring<T> {
+    /// The newest of these samples.
+    fn of(mut samples: VecDeque<T>) -> Self {
+        samples.drain(..samples.len().saturating_sub(SAMPLES_MAX));
+        Self(samples)
+    }
+
     fn push(&mut self, sample: T) {
         if self.0.len() == SAMPLES_MAX {
             self.0.pop_front();
@@ -52,7 +68,7 @@ impl<T> Ring<T> {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct NodeSample {
     ingest_kbps: u32,
     sent_kbps: u32,
@@ -61,13 +77,14 @@ struct NodeSample {
     publish_to_send_ms: Option<f32>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct RoomRing {
+    room: RoomName,
     last: StreamCounts,
     samples: Ring<RoomSample>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct RoomSample {
     kbps: u32,
     sent_kbps: u32,
@@ -86,7 +103,7 @@ struct Last {
 
 impl History {
     /// Takes samples on the current thread, for as long as the directory lives.
-    pub fn keep(&self, directory: StreamDirectory, hls_viewers: HlsViewers) {
+    pub(super) fn keep(&self, directory: StreamDirectory, hls_viewers: HlsViewers) {
         let history = self.clone();
         actix_rt::spawn(async move {
             let mut last = Last::of(directory.metrics());
@@ -122,7 +139,7 @@ impl History {
     }
 
     /// Returns the charts of the node.
-    pub fn node(&self) -> Charts {
+    pub(super) fn node(&self) -> Charts {
         let rings = self.rings();
         let samples = || rings.node.0.iter();
         Charts {
@@ -134,7 +151,7 @@ impl History {
     }
 
     /// Returns the charts of a room.
-    pub fn room(&self, id: StreamId) -> RoomCharts {
+    pub(super) fn room(&self, id: StreamId) -> RoomCharts {
         let rings = self.rings();
         let samples = || rings.rooms.get(&id).into_iter().flat_map(|room| room.samples.0.iter());
         RoomCharts {
@@ -143,6 +160,20 @@ impl History {
             viewers: samples().map(|sample| sample.viewers).collect(),
             frame_rate: samples().map(|sample| sample.frames_per_s).collect(),
         }
+    }
+
+    /// The history for the next program.
+    pub fn state(&self) -> HistoryState {
+        let rings = self.rings();
+        let rooms = rings.rooms.values().map(|ring| (ring.room.clone(), ring.samples.0.clone()));
+        HistoryState { node: rings.node.0.clone(), rooms: rooms.collect() }
+    }
+
+    /// Goes on with the history of the last program.
+    pub fn resume(&self, HistoryState { node, rooms }: HistoryState) {
+        let mut rings = self.rings();
+        rings.node = Ring::of(node);
+        rings.rooms_before = rooms.into_iter().map(|(room, samples)| (room, Ring::of(samples))).collect();
     }
 
     fn rings(&self) -> MutexGuard<'_, Rings> {
@@ -155,6 +186,7 @@ impl Rings {
         let ids: HashMap<StreamId, &StreamHandle> =
             streams.iter().map(|stream| (stream.id(), stream)).collect();
         self.rooms.retain(|id, _| ids.contains_key(id));
+        let mut before = std::mem::take(&mut self.rooms_before);
         for (id, stream) in ids {
             let counts = stream.meters().counts();
             let over_hls = over_hls.get(stream.room()).copied().unwrap_or_default();
@@ -164,7 +196,9 @@ impl Rings {
                     room.get_mut().take(counts, stream.viewers() + over_hls, elapsed)
                 }
                 Entry::Vacant(place) if has_room => {
-                    place.insert(RoomRing { last: counts, samples: Ring::default() });
+                    let room = stream.room().clone();
+                    let samples = before.remove(&room).unwrap_or_default();
+                    place.insert(RoomRing { room, last: counts, samples });
                 }
                 Entry::Vacant(_) => {}
             }
@@ -239,9 +273,23 @@ mod tests {
         assert!(publish_to_send_ms.iter().all(|ms| *ms == Some(5.0)));
     }
 
+    #[actix_rt::test]
+    async fn a_nodes_samples_go_on_over_an_upgrade() {
+        let (before, after, metrics) = (History::default(), History::default(), StreamMetrics::default());
+        let mut last = Last::of(&metrics);
+        metrics.ingest_bytes.inc_by(1_000_000);
+        (0..SAMPLES_MAX).for_each(|_| before.take(&metrics, &mut last, &HashMap::new(), &[]));
+        after.resume(before.state());
+        assert_eq!(after.node().ingest_kbps, before.node().ingest_kbps);
+        after.take(&metrics, &mut last, &HashMap::new(), &[]);
+        let charts = after.node().ingest_kbps;
+        assert_eq!((charts.len(), charts[0], charts[SAMPLES_MAX - 1]), (SAMPLES_MAX, 0, 0));
+    }
+
     #[test]
     fn a_rooms_frames_and_bytes_are_counted_per_second() {
-        let mut room = RoomRing::default();
+        let room = RoomName::new("r").unwrap();
+        let mut room = RoomRing { room, last: StreamCounts::default(), samples: Ring::default() };
         let counts = |video_frames, media_bytes, sent_bytes| StreamCounts {
             video_frames,
             media_bytes,

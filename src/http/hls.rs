@@ -22,6 +22,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 pub use self::args::{HlsArgs, HlsWhen};
 pub(crate) use self::connection::HlsWorker;
+pub(crate) use self::viewers::HlsViewersState;
 pub use self::{requests::HlsRequests, site::HlsSources, viewers::HlsViewers};
 use super::{
     connection_gate::{Connection, ConnectionGate},

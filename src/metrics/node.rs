@@ -13,7 +13,7 @@ use synctv_actors::{
     directory::{DirectoryEnded, StreamDirectory},
     events::{Source, StreamState},
     hls::HlsSessions,
-    metrics::ViewerProtocol,
+    metrics::{Counter, MetricSet, ViewerProtocol},
     stream::StreamHandle,
 };
 
@@ -21,6 +21,7 @@ use super::{
     constant::{Labels, Values, labels},
     process,
     rooms::{RoomSeries, RoomState},
+    scrape_turns::ScrapeTurns,
     worker_lag::WorkerLag,
 };
 use crate::{
@@ -65,14 +66,17 @@ pub struct NodeSources {
     pub tls: TlsMeters,
     /// The most rooms published on this node.
     pub rooms_max: usize,
+    /// The series of single rooms.
+    pub rooms: RoomSeries,
+    /// Keeps scrapes from showing what is not carried over an upgrade.
+    pub scrape_turns: ScrapeTurns,
 }
 
 /// The metrics of a node, ready to be scraped.
 #[derive(Debug)]
 pub struct NodeMetrics {
     sources: NodeSources,
-    counted: Registry,
-    rooms: RoomSeries,
+    counted: MetricSet,
 }
 
 /// The format of a scrape.
@@ -85,23 +89,15 @@ pub(super) enum Format {
 }
 
 impl NodeMetrics {
-    /// Registers what `sources` count. `metrics_rooms` rooms have series of their own.
-    pub fn new(sources: NodeSources, metrics_rooms: usize) -> Self {
-        let mut counted = Registry::with_prefix(PREFIX);
-        sources.directory.metrics().register(&mut counted);
-        sources.registry.metrics().register(&mut counted);
-        sources.gatekeeper.metrics().register(&mut counted, sources.gatekeeper.has_callback());
-        if let Some(hls) = &sources.hls {
-            hls.metrics().register(&mut counted);
-            sources.hls_requests.register(&mut counted);
-        }
-        sources.tls.register(&mut counted);
-        sources.worker_lag.register(&mut counted);
-        Self { sources, counted, rooms: RoomSeries::new(metrics_rooms) }
+    /// Registers what `sources` count.
+    pub fn new(sources: NodeSources) -> Self {
+        let counted = sources.counted();
+        Self { sources, counted }
     }
 
     /// Returns all metrics as they are now.
     pub(super) async fn scrape(&self, format: Format) -> Result<String, ScrapeError> {
+        let _turn = self.sources.scrape_turns.turn().await;
         let streams = self.sources.directory.streams().await?;
         let standing = self.sources.health.standing().await;
         let mut known = Registry::with_prefix(PREFIX);
@@ -112,15 +108,36 @@ impl NodeMetrics {
         let over_hls = self.sources.hls_viewers.by_room();
         self.sources.add_streams(values, &streams, over_hls.values().sum());
         let rooms = streams.iter().map(|stream| (stream.id(), RoomState::of(stream))).collect();
-        self.rooms.add(values, rooms, &over_hls);
+        self.sources.rooms.add(values, rooms, &over_hls);
         add_log(values);
         let mut of_process = Registry::default();
         process::add(&mut Values(&mut of_process));
-        Ok(encode(&[&known, &self.counted, &of_process], format)?)
+        Ok(encode(&[&known, self.counted.registry(), &of_process], format)?)
     }
 }
 
 impl NodeSources {
+    /// Everything that only grows and is scraped.
+    pub(super) fn counted(&self) -> MetricSet {
+        let mut counted = MetricSet::with_prefix(PREFIX);
+        self.directory.metrics().register(&mut counted);
+        self.registry.metrics().register(&mut counted);
+        self.gatekeeper.metrics().register(&mut counted, self.gatekeeper.has_callback());
+        if let Some(hls) = &self.hls {
+            hls.metrics().register(&mut counted);
+            self.hls_requests.register(&mut counted);
+        }
+        self.tls.register(&mut counted);
+        self.worker_lag.register(&mut counted);
+        for (name, port) in &self.ports {
+            let refused = |reason| [("port", *name), ("reason", reason)];
+            counted.carry("connections_refused", &refused("limit"), port.refused_by_port().clone());
+            counted.carry("connections_refused", &refused("plain"), port.refused_plain_by_port().clone());
+        }
+        log::carry_counts(&mut counted);
+        counted
+    }
+
     fn add_standing(&self, values: &mut Values<'_>, standing: &Standing) {
         let build = vec![("version", env!("CARGO_PKG_VERSION").to_owned()), ("node", self.node.clone())];
         values.gauges("build_info", "Version and name of the node", [(build, 1.0)]);
@@ -142,8 +159,8 @@ impl NodeSources {
         };
         let refused = self.ports.iter().flat_map(|(name, port)| {
             let plain =
-                TLS_PORTS.contains(name).then(|| refused(name, "plain", port.refused_plain_by_port()));
-            [Some(refused(name, "limit", port.refused_by_port())), plain].into_iter().flatten()
+                TLS_PORTS.contains(name).then(|| refused(name, "plain", port.refused_plain_by_port().get()));
+            [Some(refused(name, "limit", port.refused_by_port().get())), plain].into_iter().flatten()
         });
         values.counters("connections_refused", "Connections refused before they asked for anything", refused);
     }
@@ -156,7 +173,8 @@ impl NodeSources {
         if !self.has_tls() {
             return;
         }
-        let by_outcome = |(outcome, count): (&str, u64)| (labels("outcome", outcome), count as f64);
+        let by_outcome =
+            |(outcome, count): (&str, &Counter)| (labels("outcome", outcome), count.get() as f64);
         values.counters("tls_handshakes", "TLS handshakes that ended", self.tls.handshakes().map(by_outcome));
         values.counters(
             "tls_reloads",
@@ -199,8 +217,7 @@ impl NodeSources {
 }
 
 fn add_log(values: &mut Values<'_>) {
-    let lines =
-        log::lines().map(|(level, lines)| (labels("level", level.as_str().to_lowercase()), lines as f64));
+    let lines = log::lines().map(|(level, lines)| (labels("level", log::label(level)), lines as f64));
     values.counters("log_lines", "Lines logged", lines);
     values.counter("panics", "Panics", log::panics() as f64);
 }

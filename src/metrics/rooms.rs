@@ -2,9 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use serde::{Deserialize, Serialize};
 use synctv_actors::{
     events::StreamId,
     stream::{StreamCounts, StreamHandle},
@@ -16,11 +17,11 @@ use super::constant::{Labels, Values, labels};
 /// The label of all rooms that have no series of their own.
 const OTHER: &str = "other";
 
-/// The series of rooms: of the first that come their own, of the rest one together.
-#[derive(Debug)]
-pub(super) struct RoomSeries {
+/// The series of rooms: of the first that come their own, of the rest one together. Clones share them.
+#[derive(Debug, Clone)]
+pub struct RoomSeries {
     rooms_max: usize,
-    others: Mutex<Others>,
+    others: Arc<Mutex<Others>>,
 }
 
 /// The rooms without series of their own. Their sum must not fall when one of them ends, as a scraper takes that for a
@@ -29,7 +30,31 @@ pub(super) struct RoomSeries {
 struct Others {
     sum: StreamCounts,
     /// At the last scrape; at most as many as there are streams.
-    seen: HashMap<StreamId, StreamCounts>,
+    seen: HashMap<StreamId, (RoomName, StreamCounts)>,
+    /// Those of before an upgrade, whose streams have other ids now, until the first scrape.
+    seen_before: HashMap<RoomName, CountsSeen>,
+}
+
+/// Counts of a room, or of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct CountsSeen {
+    ingest_bytes: u64,
+    sent_bytes: u64,
+    skips: u64,
+}
+
+/// The rooms without series of their own over an upgrade in place.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct OtherRoomsState {
+    sum: CountsSeen,
+    seen: Vec<(RoomName, CountsSeen)>,
+}
+
+impl CountsSeen {
+    fn of(counts: &StreamCounts) -> Self {
+        let StreamCounts { ingest_bytes, sent_bytes, skips, .. } = *counts;
+        Self { ingest_bytes, sent_bytes, skips }
+    }
 }
 
 /// A room at a scrape.
@@ -63,12 +88,12 @@ impl RoomState {
 impl RoomSeries {
     /// Series of at most `rooms_max` rooms. None, also not of the rest, if that is 0.
     pub fn new(rooms_max: usize) -> Self {
-        Self { rooms_max, others: Mutex::default() }
+        Self { rooms_max, others: Arc::default() }
     }
 
     /// Adds the series of the rooms that there are. `over_hls` are the viewers over HLS, also of rooms without a stream on
     /// this node, whose segments come from another one.
-    pub fn add(
+    pub(super) fn add(
         &self,
         values: &mut Values<'_>,
         mut rooms: Vec<(StreamId, RoomState)>,
@@ -118,15 +143,36 @@ impl RoomSeries {
     }
 
     fn sum(&self, rooms: &[(StreamId, RoomState)]) -> StreamCounts {
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = self.others();
+        let seen_before = std::mem::take(&mut others.seen_before);
         for (id, room) in rooms {
-            let before = others.seen.get(id).copied().unwrap_or_default();
+            let before = others.seen.get(id).map(|(_, counts)| CountsSeen::of(counts));
+            let before = before.or_else(|| seen_before.get(&room.room).copied()).unwrap_or_default();
             others.sum.ingest_bytes += room.counts.ingest_bytes.saturating_sub(before.ingest_bytes);
             others.sum.sent_bytes += room.counts.sent_bytes.saturating_sub(before.sent_bytes);
             others.sum.skips += room.counts.skips.saturating_sub(before.skips);
         }
-        others.seen = rooms.iter().map(|(id, room)| (*id, room.counts)).collect();
+        others.seen = rooms.iter().map(|(id, room)| (*id, (room.room.clone(), room.counts))).collect();
         others.sum
+    }
+
+    fn others(&self) -> MutexGuard<'_, Others> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state for the next program. It does not grow with the rooms that there were, but with those that there are.
+    pub(super) fn state(&self) -> OtherRoomsState {
+        let others = self.others();
+        let seen = others.seen.values().map(|(room, counts)| (room.clone(), CountsSeen::of(counts)));
+        OtherRoomsState { sum: CountsSeen::of(&others.sum), seen: seen.collect() }
+    }
+
+    /// Goes on with the sum of the last program.
+    pub(super) fn resume(&self, OtherRoomsState { sum, seen }: OtherRoomsState) {
+        let CountsSeen { ingest_bytes, sent_bytes, skips } = sum;
+        let mut others = self.others();
+        others.sum = StreamCounts { ingest_bytes, sent_bytes, skips, ..StreamCounts::default() };
+        others.seen_before = seen.into_iter().collect();
     }
 }
 
@@ -206,6 +252,23 @@ mod tests {
             named(&[("a", 1), ("other", 55)])
         );
         assert_eq!(ingest(&series, vec![room(b, "b", 30)]), named(&[("b", 30), ("other", 55)]));
+    }
+
+    #[test]
+    fn the_sum_goes_on_over_an_upgrade() {
+        let before = RoomSeries::new(1);
+        let [a, b, c] = [(); 3].map(|()| StreamId::unique());
+        ingest(&before, vec![room(a, "a", 1), room(b, "b", 20), room(c, "c", 30)]);
+        // One has ended, and the other one has counted since it was scraped.
+        let state = before.state();
+        let after = RoomSeries::new(1);
+        after.resume(state);
+        let [a, b] = [(); 2].map(|()| StreamId::unique());
+        let values = ingest(&after, vec![room(a, "a", 2), room(b, "b", 25)]);
+        assert_eq!(values, named(&[("a", 2), ("other", 55)]));
+        // A room of the same name is another stream.
+        let values = ingest(&after, vec![room(a, "a", 2), room(StreamId::unique(), "b", 5)]);
+        assert_eq!(values, named(&[("a", 2), ("other", 60)]));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synctv_actors::metrics::{Histogram, Registry};
+use synctv_actors::metrics::{Histogram, MetricSet};
 use tokio::time::{Instant, sleep_until};
 
 /// Interval at which a thread is measured.
@@ -35,7 +35,7 @@ impl WorkerLag {
     }
 
     /// Registers it under its name.
-    pub fn register(&self, registry: &mut Registry) {
+    pub fn register(&self, registry: &mut MetricSet) {
         let help = "Delay of a timer of 1 s on each thread that serves";
         registry.register("worker_lag_seconds", help, self.0.clone());
     }

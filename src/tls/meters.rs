@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use synctv_actors::{metrics::Registry, tls::HandshakeCounts};
+use synctv_actors::{
+    metrics::{Counter, MetricSet},
+    tls::HandshakeCounts,
+};
 
 use super::validity::Validity;
 
@@ -19,15 +22,21 @@ pub struct TlsMeters {
 
 #[derive(Debug, Default)]
 struct CertificateMeters {
-    reloads: AtomicU64,
-    failed_reloads: AtomicU64,
+    reloads: Counter,
+    failed_reloads: Counter,
     /// The end of the certificate in use, in seconds since 1970; 0 if it is not known.
     not_after_unix_s: AtomicU64,
 }
 
 impl TlsMeters {
-    /// Registers the durations of handshakes under their name. All else is asked for at a scrape.
-    pub fn register(&self, registry: &mut Registry) {
+    /// Registers the durations of handshakes under their name. All else is asked for at a scrape, and carried over an upgrade.
+    pub fn register(&self, registry: &mut MetricSet) {
+        for (outcome, count) in self.handshakes() {
+            registry.carry("tls_handshakes", &[("outcome", outcome)], count.clone());
+        }
+        for (outcome, count) in self.reloads() {
+            registry.carry("tls_reloads", &[("outcome", outcome)], count.clone());
+        }
         let seconds = self.handshakes.seconds.clone();
         registry.register(
             "tls_handshake_seconds",
@@ -45,21 +54,19 @@ impl TlsMeters {
     /// Counts a change of the files, and whether it is in use.
     pub(super) fn note_reload(&self, is_good: bool) {
         let count = if is_good { &self.certificate.reloads } else { &self.certificate.failed_reloads };
-        count.fetch_add(1, Ordering::Relaxed);
+        count.inc();
     }
 
     /// Returns how often new files were used, and how often they were not good.
-    pub fn reloads(&self) -> [(&'static str, u64); 2] {
+    pub fn reloads(&self) -> [(&'static str, &Counter); 2] {
         let CertificateMeters { reloads, failed_reloads, .. } = &*self.certificate;
         [("reloaded", reloads), ("failed", failed_reloads)]
-            .map(|(outcome, count)| (outcome, count.load(Ordering::Relaxed)))
     }
 
     /// Returns how many handshakes ended in which way.
-    pub fn handshakes(&self) -> [(&'static str, u64); 3] {
+    pub fn handshakes(&self) -> [(&'static str, &Counter); 3] {
         let HandshakeCounts { completed, failed, timed_out, .. } = &*self.handshakes;
         [("completed", completed), ("failed", failed), ("timed_out", timed_out)]
-            .map(|(outcome, count)| (outcome, count.load(Ordering::Relaxed)))
     }
 
     /// Returns the end of the certificate in use, if there is one whose end is known, in seconds since 1970.

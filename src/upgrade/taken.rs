@@ -6,7 +6,7 @@ use synctv_actors::upgrade::{NodeState, lot::Parked, states::ClaimState};
 use synctv_media::upgrade::{StateError, decode};
 
 use super::{handover::Received, program::close_stdin};
-use crate::listeners::ListenersState;
+use crate::{console::HistoryState, listeners::ListenersState, metrics::MetricsState};
 
 /// The state of the process.
 #[derive(Serialize, Deserialize)]
@@ -19,6 +19,10 @@ pub(crate) struct ProcessState {
     pub listeners: ListenersState,
     /// Its rooms.
     pub node: NodeState,
+    /// What it has counted.
+    pub metrics: MetricsState,
+    /// The console's charts.
+    pub history: HistoryState,
 }
 
 /// A handover from the program that ran in this process before.

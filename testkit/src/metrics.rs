@@ -39,6 +39,11 @@ impl Scrape {
         self.0.get(sample).copied()
     }
 
+    /// Returns all samples.
+    pub fn all(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(sample, value)| (&**sample, *value))
+    }
+
     /// Returns the value of a sample that has to be there.
     pub fn value(&self, sample: &str) -> f64 {
         self.get(sample).unwrap_or_else(|| panic!("{sample} is missing"))

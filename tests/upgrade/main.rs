@@ -3,6 +3,7 @@
 mod altered_handover;
 mod bytes_on_the_way_are_kept;
 mod claims_stay;
+mod counters_do_not_go_back;
 mod encrypted_connections_end_in_order;
 mod hls_goes_on_to_the_byte;
 mod installed;

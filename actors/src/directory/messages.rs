@@ -6,6 +6,7 @@ use synctv_media::{access::AddressKey, stream::room::RoomName};
 use super::errors::OpenError;
 use crate::{
     cluster::origin::Origin,
+    events::StreamId,
     stream::{PublishError, StreamHandle},
     thread::ActorThread,
     upgrade::{error::RestoreError, lot::Parked, states::ParkedStreamState},
@@ -78,6 +79,7 @@ pub(super) struct Close;
 #[derive(Message)]
 #[rtype(result = "Result<StreamHandle, RestoreError>")]
 pub(super) struct RestoreStream {
+    pub id: StreamId,
     pub stream: ParkedStreamState,
     pub parked: Parked,
     pub thread: ActorThread,

@@ -71,20 +71,23 @@ impl StreamDirectory {
         &self,
         lot: &ParkingLot,
     ) -> Result<Vec<(StreamId, ParkedStreamState)>, DirectoryEnded> {
-        let streams = self.all_streams().await?;
+        let mut streams = self.all_streams().await?;
+        // Those that came first keep their series of metrics, and go by their ids.
+        streams.sort_by_key(StreamHandle::id);
         let parked = streams.iter().filter(|stream| stream.is_watchable());
         let parked = parked.map(async |stream| Some((stream.id(), lot.wait(stream.park(lot)).await??)));
         Ok(join_all(parked).await.into_iter().flatten().collect())
     }
 
-    /// Goes on with a stream of before an upgrade.
+    /// Goes on with a stream of before an upgrade. Its id is above those for which this was called before.
     pub(crate) async fn restore(
         &self,
         stream: ParkedStreamState,
         parked: Parked,
         thread: ActorThread,
     ) -> Result<StreamHandle, RestoreError> {
-        let restored = self.address.send(RestoreStream { stream, parked, thread }).await;
+        let id = StreamId::unique();
+        let restored = self.address.send(RestoreStream { id, stream, parked, thread }).await;
         restored.unwrap_or(Err(RestoreError::ThreadEnded))
     }
 }
@@ -94,15 +97,18 @@ impl Handler<RestoreStream> for StreamDirectoryActor {
 
     fn handle(
         &mut self,
-        RestoreStream { stream, parked, thread }: RestoreStream,
+        RestoreStream { id, stream, parked, thread }: RestoreStream,
         ctx: &mut Context<Self>,
     ) -> Self::Result {
         let room = stream.room.clone();
+        // While it waits for its next publisher, it is still seen: a second look would have it cut into segments twice.
+        let was_published = stream.publishers > 0;
         let (is_published, peer) = match &stream.feed {
             FeedState::Published { peer, .. } => (true, *peer),
             FeedState::Vacant { .. } | FeedState::Pulled(_) => (false, None),
         };
         let restored = StreamHandle::restore(
+            id,
             &thread,
             self.settings.clone(),
             self.registry.clone(),
@@ -113,7 +119,7 @@ impl Handler<RestoreStream> for StreamDirectoryActor {
         let entry = Entry {
             stream: restored.clone(),
             purpose: if is_published { Purpose::Publish } else { Purpose::Pull },
-            is_observed: is_published,
+            is_observed: was_published,
             publisher: peer.as_ref().map(SocketAddr::ip).map(AddressKey::from),
         };
         if let Some(observe) = self.on_published.as_ref().filter(|_| is_published) {

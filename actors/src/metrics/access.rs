@@ -1,6 +1,6 @@
 //! Decisions of the gatekeeper.
 
-use prometheus_client::{metrics::counter::Counter, registry::Registry};
+use prometheus_client::metrics::counter::Counter;
 use synctv_media::access::{Action, Refusal};
 
 use super::{
@@ -8,6 +8,7 @@ use super::{
     histogram::Histogram,
     label::{Label, label},
     labelled::Labelled,
+    metric_set::MetricSet,
 };
 
 /// The bounds of a callback's answer, in seconds.
@@ -103,7 +104,7 @@ impl AccessMetrics {
     }
 
     /// Registers them under their names, those of `AUTH_URL` if it is set.
-    pub fn register(&self, registry: &mut Registry, has_callback: bool) {
+    pub fn register(&self, registry: &mut MetricSet, has_callback: bool) {
         registry.register("auth_decisions", "Decisions on access", self.decisions.clone());
         if !has_callback {
             return;

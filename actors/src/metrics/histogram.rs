@@ -14,6 +14,8 @@ use prometheus_client::{
     metrics::MetricType,
 };
 
+use super::series_state::CountState;
+
 /// Counts durations in buckets. Clones share what they count.
 ///
 /// The library's own histogram takes a lock, which the threads that send media would contend for; this one is atomics. A
@@ -56,6 +58,29 @@ impl Histogram {
     /// Returns how many durations there are in each bucket; the last one has no upper bound.
     pub fn counts(&self) -> Vec<u64> {
         self.0.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    /// The state for the next program, unless nothing was counted.
+    pub(super) fn state(&self) -> Option<CountState> {
+        let counts = self.counts();
+        let is_used = counts.iter().any(|count| *count > 0);
+        let Inner { bounds_s, sum_ns, .. } = &*self.0;
+        let (bounds_s, sum_ns) = (bounds_s.to_vec(), sum_ns.load(Ordering::Relaxed));
+        is_used.then_some(CountState::Histogram { bounds_s, counts, sum_ns })
+    }
+
+    /// Adds what another program has counted, if the bounds are the same. Returns whether they are.
+    pub(super) fn resume(&self, state: &CountState) -> bool {
+        let CountState::Histogram { bounds_s, counts, sum_ns } = state else { return false };
+        let inner = &*self.0;
+        if bounds_s != inner.bounds_s || counts.len() != inner.counts.len() {
+            return false;
+        }
+        for (count, more) in inner.counts.iter().zip(counts) {
+            count.fetch_add(*more, Ordering::Relaxed);
+        }
+        inner.sum_ns.fetch_add(*sum_ns, Ordering::Relaxed);
+        true
     }
 
     /// Returns the bucket bound, in seconds, that a share of the durations does not exceed, of those counted between two

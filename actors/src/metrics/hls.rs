@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge},
-    registry::Registry,
-};
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 
-use super::histogram::Histogram;
+use super::{histogram::Histogram, metric_set::MetricSet};
 
 /// The bounds of a segment's duration, in seconds.
 const SEGMENT_BOUNDS_S: &[f64] = &[0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 20.0];
@@ -64,7 +61,7 @@ impl HlsMetrics {
     }
 
     /// Registers them under their names.
-    pub fn register(&self, registry: &mut Registry) {
+    pub fn register(&self, registry: &mut MetricSet) {
         registry.register("hls_segments", "Segments that were finished", self.segments.clone());
         registry.register("hls_segment_seconds", "Durations of finished segments", self.segment.clone());
         registry.register("hls_segment_bytes", "Bytes of finished segments", self.segment_bytes.clone());

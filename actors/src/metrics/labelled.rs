@@ -54,6 +54,11 @@ impl<L: Label, M> Labelled<L, M> {
         Self { rare, ..self }
     }
 
+    /// Returns the metrics of all values, in their order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &M> {
+        self.metrics.iter()
+    }
+
     /// Returns the metric of a value.
     pub fn get(&self, value: L) -> &M {
         &self.metrics[value.index()]

@@ -1,11 +1,8 @@
 //! The registry's requests to its store.
 
-use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge},
-    registry::Registry,
-};
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 
-use super::{age::Age, histogram::Histogram, label::label, labelled::Labelled};
+use super::{age::Age, histogram::Histogram, label::label, labelled::Labelled, metric_set::MetricSet};
 
 /// The bounds of a store's answer, in seconds.
 const BOUNDS_S: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0];
@@ -69,7 +66,7 @@ impl Default for RegistryMetrics {
 
 impl RegistryMetrics {
     /// Registers them under their names.
-    pub fn register(&self, registry: &mut Registry) {
+    pub fn register(&self, registry: &mut MetricSet) {
         registry.register("registry_requests", "Requests to the store of claims", self.requests.clone());
         registry.register("registry_seconds", "Answer times of the store of claims", self.request.clone());
         registry.register("claims", "Rooms that this node has claimed", self.claims.clone());

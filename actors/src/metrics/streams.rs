@@ -1,11 +1,8 @@
 //! Publishers, viewers, and the media between them.
 
-use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge},
-    registry::Registry,
-};
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 
-use super::{histogram::Histogram, label::label, labelled::Labelled};
+use super::{histogram::Histogram, label::label, labelled::Labelled, metric_set::MetricSet};
 
 /// The bounds of the time to the first media, in seconds.
 const FIRST_FRAME_BOUNDS_S: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
@@ -253,7 +250,7 @@ impl Default for StreamMetrics {
 
 impl StreamMetrics {
     /// Registers them under their names.
-    pub fn register(&self, registry: &mut Registry) {
+    pub fn register(&self, registry: &mut MetricSet) {
         self.register_publishers(registry);
         self.register_viewers(registry);
         let opens = "Attempts to fetch rooms from other nodes";
@@ -261,7 +258,7 @@ impl StreamMetrics {
         registry.register("pull_open_seconds", "Time that origins took to answer", self.pull_open.clone());
     }
 
-    fn register_publishers(&self, registry: &mut Registry) {
+    fn register_publishers(&self, registry: &mut MetricSet) {
         registry.register("publishes", "Requests to publish", self.publishes.clone());
         registry.register("publisher_ends", "Publishers that left", self.publisher_ends.clone());
         registry.register("ingest_bytes", "Bytes of frames taken from publishers", self.ingest_bytes.clone());
@@ -277,7 +274,7 @@ impl StreamMetrics {
         registry.register("move_gap_seconds", gap, self.move_gap.clone());
     }
 
-    fn register_viewers(&self, registry: &mut Registry) {
+    fn register_viewers(&self, registry: &mut MetricSet) {
         let joins = self.joins.clone().with_rare(&[PULL]);
         registry.register("viewer_joins", "Requests to watch", joins);
         let leaves = self.leaves.clone().with_rare(&[PULL, HLS]);

@@ -74,6 +74,7 @@ impl StreamHandle {
 
     /// Goes on with a stream that another program parked, on `thread`.
     pub(crate) fn restore(
+        id: StreamId,
         thread: &ActorThread,
         settings: Arc<StreamSettings>,
         registry: RegistryHandle,
@@ -81,7 +82,6 @@ impl StreamHandle {
         meters: StreamMeters,
         parked: (ParkedStreamState, &Parked),
     ) -> Result<Self, RestoreError> {
-        let id = StreamId::unique();
         let room = parked.0.room.clone();
         let (stage_of, state) = watch::channel(StreamState::Starting);
         let actor =

@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::wire::TlsWire;
-use crate::metrics::Histogram;
+use crate::metrics::{Counter, Histogram};
 
 /// Maximum handshakes of one thread under way. A peer that does not go on with its own holds a place until it times out, so
 /// there are about as many as a thread can make in a second: fewer, and some hundred such peers would keep all others waiting.
@@ -50,11 +50,11 @@ struct HandshakeThread {
 #[derive(Debug)]
 pub struct HandshakeCounts {
     /// Connections that were opened.
-    pub completed: AtomicU64,
+    pub completed: Counter,
     /// Handshakes that the client or the server broke off.
-    pub failed: AtomicU64,
+    pub failed: Counter,
     /// Handshakes that took too long.
-    pub timed_out: AtomicU64,
+    pub timed_out: Counter,
     /// Durations of those that opened a connection, from its first byte on: the wait for a place, round trips and signature.
     pub seconds: Histogram,
 }
@@ -115,7 +115,7 @@ impl Handshaker {
             Err(HandshakeError::TimedOut(_)) => &self.counts.timed_out,
             Err(HandshakeError::Failed(_) | HandshakeError::Stopped) => &self.counts.failed,
         };
-        count.fetch_add(1, Ordering::Relaxed);
+        count.inc();
         accepted
     }
 

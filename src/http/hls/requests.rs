@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use synctv_actors::{
     hls::proxy::HlsResource,
-    metrics::{Counter, Labelled, Registry, label},
+    metrics::{Counter, Labelled, MetricSet, label},
 };
 use synctv_media::hls::segment_name::Piece;
 
@@ -53,7 +53,7 @@ pub struct HlsRequests(Labelled<(HlsRequestKind, (HlsRequestSource, HlsRequestCo
 
 impl HlsRequests {
     /// Registers them under their name.
-    pub fn register(&self, registry: &mut Registry) {
+    pub fn register(&self, registry: &mut MetricSet) {
         let requests = self.0.clone().with_rare(&[("source", "relayed")]);
         registry.register("hls_requests", "Requests answered", requests);
     }

@@ -2,12 +2,16 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use actix_http::Request;
+use serde::{Deserialize, Serialize};
 use synctv_media::stream::room::RoomName;
 use tokio::time::Instant;
 
@@ -31,9 +35,10 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Default)]
 pub struct HlsViewers(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    hasher: RandomState,
+    /// Is hashed with each viewer: an address must not be found by its hash. It outlives the program, as do the hashes.
+    secret: [AtomicU64; 2],
     seen: Mutex<Seen>,
 }
 
@@ -64,7 +69,7 @@ impl HlsViewers {
             token(request.query_string()),
             credentials::authorization(request),
         );
-        self.note_at(room, self.0.hasher.hash_one(identity), Instant::now())
+        self.note_at(room, self.hash(identity), Instant::now())
     }
 
     fn note_at(&self, room: &RoomName, viewer: u64, now: Instant) -> bool {
@@ -79,6 +84,42 @@ impl HlsViewers {
             seen.last.insert((room.clone(), viewer), now);
         }
         is_counted
+    }
+
+    /// Hashes a viewer. Programs that were built with another standard library may have another hash: then viewers are counted
+    /// anew behind an upgrade.
+    fn hash(&self, identity: impl Hash) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.secret().hash(&mut hasher);
+        identity.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn secret(&self) -> [u64; 2] {
+        self.0.secret.each_ref().map(|half| half.load(Ordering::Relaxed))
+    }
+
+    /// Returns those who watch, for the next program.
+    pub(crate) fn state(&self) -> HlsViewersState {
+        let now = Instant::now();
+        let seen = self.seen();
+        let seen = seen.last.iter().map(|((room, viewer), last)| {
+            let ago_ms = u64::try_from(now.duration_since(*last).as_millis()).unwrap_or(u64::MAX);
+            (room.clone(), *viewer, ago_ms)
+        });
+        HlsViewersState { secret: self.secret(), seen: seen.collect() }
+    }
+
+    /// Goes on with those who watched before an upgrade: they are not counted as new ones.
+    pub(crate) fn resume(&self, HlsViewersState { secret, seen }: HlsViewersState) {
+        let now = Instant::now();
+        for (half, of_state) in self.0.secret.iter().zip(secret) {
+            half.store(of_state, Ordering::Relaxed);
+        }
+        let seen = seen.into_iter().filter_map(|(room, viewer, ago_ms)| {
+            Some(((room, viewer), now.checked_sub(Duration::from_millis(ago_ms))?))
+        });
+        self.seen().last = seen.take(VIEWERS_MAX).collect();
     }
 
     /// Returns how many watch each room.
@@ -104,6 +145,21 @@ impl HlsViewers {
     }
 }
 
+impl Default for Shared {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self { secret: [0, 1].map(|half: u64| random.hash_one(half).into()), seen: Mutex::default() }
+    }
+}
+
+/// The viewers over an upgrade in place: at most [`VIEWERS_MAX`], about 25 bytes each.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct HlsViewersState {
+    secret: [u64; 2],
+    /// A room, a viewer's hash, and the time since its last request.
+    seen: Vec<(RoomName, u64, u64)>,
+}
+
 /// Of a query, only the credential: players add what keeps caches away.
 fn token(query: &str) -> Option<&str> {
     query.split('&').find(|pair| pair.starts_with("token=") || pair.starts_with("key="))
@@ -127,6 +183,17 @@ mod tests {
         assert_eq!(viewers.by_room_at(at(18)), HashMap::from([(room("a"), 2), (room("b"), 1)]));
         assert_eq!(viewers.by_room_at(at(19)), HashMap::new());
         assert!(viewers.note_at(&room("a"), 1, at(20)), "it begins again");
+    }
+
+    #[test]
+    fn a_viewer_is_the_same_one_behind_an_upgrade() {
+        let (before, after) = (HlsViewers::default(), HlsViewers::default());
+        let viewer = before.hash("viewer");
+        assert_ne!(after.hash("viewer"), viewer);
+        before.note_at(&room("a"), viewer, Instant::now());
+        after.resume(before.state());
+        assert_eq!(after.by_room()[&room("a")], 1);
+        assert!(!after.note_at(&room("a"), after.hash("viewer"), Instant::now()));
     }
 
     #[test]

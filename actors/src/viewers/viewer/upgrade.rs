@@ -2,13 +2,11 @@
 
 use std::time::Instant;
 
-use log::debug;
-
 use super::{LeavePhase, Viewer, ViewerDetails};
 use crate::{
     access::Session as AccessSession,
     connection_limit::ConnectionPermit,
-    events::ViewerId,
+    events::{EndReason, ViewerId},
     metrics::ViewerProtocol,
     stream::StreamHandle,
     upgrade::{
@@ -16,7 +14,7 @@ use crate::{
         lot::{Parked, ParkingLot},
         states::{ConversationState, InboxState, ViewerState},
     },
-    viewer_session::{ParkedStay, ViewerSession},
+    viewer_session::{LeaveReason, ParkedStay, ViewerSession},
     viewer_socket::ViewerSocket,
     viewers::{inbox::Inbox, kind::ViewerKind, messages::ViewerGuard, player::Player},
 };
@@ -31,19 +29,25 @@ pub(in crate::viewers) struct ViewerRights {
 }
 
 impl Viewer {
-    /// Stops where the viewer is. `None` if it is about to leave, or cannot be handed over: then its connection ends.
+    /// Stops where the viewer is. `None` if it is about to leave, or cannot be handed over: then its connection ends, and its stay
+    /// is counted, logged and reported as over.
     pub fn park(self, lot: &ParkingLot, now: Instant) -> Option<ViewerState> {
         let delivered = self.socket.delivered();
-        let ViewerDetails { session, inbox, wants_notice, leave_phase, .. } = *self.details;
-        let stay = session.park(delivered, now.into());
+        let ViewerDetails { mut session, inbox, wants_notice, leave_phase, .. } = *self.details;
         if leave_phase == LeavePhase::Leaves {
+            session.end(&LeaveReason::Ended(EndReason::NodeDraining), delivered);
             return None;
         }
-        let socket = self.socket.park(lot, now);
-        let socket =
-            socket.inspect_err(|error| debug!(peer:% = stay.peer, reason:% = error; "viewer not parked"));
+        let socket = match self.socket.park(lot, now) {
+            Ok(socket) => socket,
+            Err(error) => {
+                session.end(&LeaveReason::Disconnected(error), delivered);
+                return None;
+            }
+        };
+        let stay = session.park(delivered, now.into());
         Some(ViewerState {
-            socket: socket.ok()?,
+            socket,
             peer: stay.peer,
             inbox: inbox.park(lot, now),
             wants_notice,
