@@ -2,7 +2,7 @@
 
 use log::error;
 use serde::{Deserialize, Serialize};
-use synctv_actors::upgrade::{NodeState, lot::Parked, states::ClaimState};
+use synctv_actors::upgrade::{NodeState, lot::Parked, states::ClaimsState};
 use synctv_media::upgrade::{StateError, decode};
 
 use super::{handover::Received, program::close_stdin};
@@ -53,7 +53,7 @@ impl Taken {
     }
 
     /// The claims that go on.
-    pub fn claims(&self) -> Vec<ClaimState> {
+    pub fn claims(&self) -> ClaimsState {
         self.state.as_ref().map(|(state, _)| state.node.claims.clone()).unwrap_or_default()
     }
 

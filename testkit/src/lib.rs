@@ -23,6 +23,7 @@ pub mod redis;
 pub mod room_history;
 pub mod rtmp;
 pub mod server;
+pub mod service;
 pub mod socket;
 pub mod stand_in;
 pub mod tls;

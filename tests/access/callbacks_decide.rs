@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use serde_json::json;
-use synctv_testkit::{frames, http::request, metrics::Scrape, server::TestServer};
+use synctv_testkit::{frames, http::request, metrics::Scrape, server::TestServer, service::Service};
 
-use crate::{SECRET, publish, service::Service, token, unix_s};
+use crate::{SECRET, publish, token, unix_s};
 
 /// A server with a callback.
 fn server(callback: &Service, flags: &[&str]) -> TestServer {

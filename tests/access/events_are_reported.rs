@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use synctv_testkit::{flv::FlvViewer, frames, server::TestServer, wait::poll_until};
+use synctv_testkit::{flv::FlvViewer, frames, server::TestServer, service::Service, wait::poll_until};
 
-use crate::{publish, service::Service};
+use crate::publish;
 
 #[test]
 fn beginnings_and_ends_are_reported_in_order() {

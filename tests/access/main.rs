@@ -10,7 +10,6 @@ mod nodes_share_a_secret;
 mod providers_keys_verify;
 mod proxies_name_their_clients;
 mod secrets_are_not_shown;
-mod service;
 mod settings_are_checked;
 mod tokens_open_rooms;
 

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
-use synctv_testkit::{metrics::Scrape, server::TestServer, wait::poll_until};
+use synctv_testkit::{metrics::Scrape, server::TestServer, service::Service, wait::poll_until};
 
-use crate::{publish, service::Service, unix_s};
+use crate::{publish, unix_s};
 
 /// Made for tests, and used nowhere else.
 const PRIVATE: &[u8] = include_bytes!("../../actors/src/access/tokens/test_keys/p256.der");

@@ -6,10 +6,11 @@ use serde_json::json;
 use synctv_testkit::{
     http::{request_with, send_get_with},
     server::TestServer,
+    service::Service,
     socket::dial,
 };
 
-use crate::{closed, publish, service::Service, token};
+use crate::{closed, publish, token};
 
 const TRUSTING: [&str; 2] = ["--trust-proxy", "127.0.0.1,10.0.0.0/8"];
 

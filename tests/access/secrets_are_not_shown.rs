@@ -6,9 +6,10 @@ use synctv_testkit::{
     http::{request, request_with},
     process::run_to_end,
     server::{TestServer, program},
+    service::Service,
 };
 
-use crate::{ADMIN_TOKEN, SECRET, administer, key, publish, service::Service, token};
+use crate::{ADMIN_TOKEN, SECRET, administer, key, publish, token};
 
 const CLUSTER: &str = "the cluster of the tests which has 32 bytes or more";
 

@@ -13,6 +13,7 @@ mod peers_notice_nothing;
 mod playlists_go_on;
 mod pulled_rooms_go_on;
 mod real_encoders_notice_nothing;
+mod reports_are_not_lost;
 mod unfit_programs_change_nothing;
 mod unreadable_states_are_a_restart;
 mod without_a_handover_the_server_starts_anew;

@@ -54,3 +54,28 @@ fn go_on(flags: &[&str]) {
     hls.stream("r", after);
     installed.server.assert_unhurt();
 }
+
+#[test]
+fn of_a_room_that_is_vacant_meanwhile() {
+    let storage = tempfile::tempdir().expect("a directory for segments");
+    let path = storage.path().to_str().expect("its path is text");
+    let flags = ["--publisher-grace-s", "60"];
+    let mut installed = Installed::start(&flags, &[("HLS", "always"), ("HLS_STORAGE", path)]);
+    let hls = installed.server.hls();
+    let publish = |installed: &Installed, numbers: std::ops::Range<u32>| {
+        let mut publisher = RtmpPeer::publish(&installed.server, "r");
+        publisher.send_all(&frames::video_headers());
+        publisher.send_all(&numbers.map(frame).collect::<Vec<_>>());
+        publisher
+    };
+    publish(&installed, 0..4 * RATE + 7).unpublish();
+    installed.server.wait_for_publisher_leaving("r");
+    // The last one ends with the publication.
+    let before = hls.playlist_when("r", |playlist| playlist.segments.len() >= 3);
+    installed.upgrade();
+    let _publisher = publish(&installed, 0..5 * RATE + 1);
+    let after = hls.playlist_when("r", |playlist| playlist.segments.len() >= before.segments.len() + 2);
+    assert_eq!(after.segments[..before.segments.len()], before.segments, "{after:?}");
+    assert_eq!((after.sequence, after.discontinuities()), (before.sequence, before.discontinuities() + 1));
+    installed.server.assert_unhurt();
+}

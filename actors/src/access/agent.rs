@@ -23,7 +23,7 @@ use super::{
     service_url::ServiceUrl,
     tokens::KeySet,
 };
-use crate::metrics::Age;
+use crate::{metrics::Age, upgrade::states::EventsState};
 
 /// Questions that are asked at once. Further ones wait for their turn.
 const QUESTIONS_MAX: usize = 64;
@@ -98,6 +98,16 @@ struct Ask(Question);
 #[rtype(result = "()")]
 struct Report(Event);
 
+/// The node is upgraded in place: reports wait for the next program.
+#[derive(Message)]
+#[rtype(result = "Option<EventsState>")]
+struct ParkEvents;
+
+/// The reports of before an upgrade go on.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ResumeEvents(Option<EventsState>);
+
 impl AgentHandle {
     /// Starts the agent on a thread of its own.
     pub fn start(settings: AgentSettings) -> Self {
@@ -118,6 +128,16 @@ impl AgentHandle {
     /// Queues a report. It is dropped if too many wait.
     pub fn report(&self, event: Event) {
         self.0.do_send(Report(event));
+    }
+
+    /// Keeps reports from being sent, and returns those that were not, all that were made so far among them.
+    pub async fn park_events(&self) -> Option<EventsState> {
+        self.0.send(ParkEvents).await.ok().flatten()
+    }
+
+    /// Sends reports again, those of before an upgrade first.
+    pub fn resume_events(&self, state: Option<EventsState>) {
+        self.0.do_send(ResumeEvents(state));
     }
 }
 
@@ -206,6 +226,26 @@ impl Handler<Report> for AccessAgent {
     fn handle(&mut self, Report(event): Report, ctx: &mut Self::Context) {
         let Some(events) = &mut self.events else { return };
         if events.push(event) {
+            self.send_next(ctx);
+        }
+    }
+}
+
+impl Handler<ParkEvents> for AccessAgent {
+    type Result = Option<EventsState>;
+
+    fn handle(&mut self, _: ParkEvents, _: &mut Self::Context) -> Self::Result {
+        self.events.as_mut().map(EventQueue::park)
+    }
+}
+
+impl Handler<ResumeEvents> for AccessAgent {
+    type Result = ();
+
+    fn handle(&mut self, ResumeEvents(state): ResumeEvents, ctx: &mut Self::Context) {
+        let Some(events) = &mut self.events else { return };
+        events.resume(state);
+        if events.is_idle() {
             self.send_next(ctx);
         }
     }

@@ -1,5 +1,7 @@
 //! The decision.
 
+mod upgrade;
+
 use std::{
     fmt,
     net::SocketAddr,
@@ -32,7 +34,6 @@ use super::{
 use crate::{
     clock::{SteadyClock, unix_s},
     metrics::{AccessMetrics, DecisionOutcome},
-    upgrade::states::AccessState,
 };
 
 /// The delay of a refusal to an address that has failed too often.
@@ -45,6 +46,8 @@ pub struct Gatekeeper(Arc<Inner>);
 struct Inner {
     judge: Judge,
     callback: Option<Callback>,
+    /// Talks to services, if any are set.
+    agent: Option<AgentHandle>,
     has_administrators: bool,
     nodes: NodeKeys,
     failures: Mutex<FailureBuckets>,
@@ -76,7 +79,8 @@ impl Gatekeeper {
             judge,
             callback: of_callback.map(|agent| Callback::new(agent, nodes.node(), metrics.clone())),
             has_administrators,
-            sessions: has_sessions.then(|| Sessions::new(agent.filter(|_| has_events))),
+            sessions: has_sessions.then(|| Sessions::new(agent.clone().filter(|_| has_events))),
+            agent,
             nodes,
             failures: Mutex::default(),
             clock: SteadyClock::start(),
@@ -128,20 +132,6 @@ impl Gatekeeper {
     /// Decides whether a client may watch.
     pub async fn admit_viewer(&self, request: &AccessRequest<'_>) -> Result<Grant<ToPlay>, Refusal> {
         self.admit(Action::Play, request).await
-    }
-
-    /// Goes on with the access of a connection after an upgrade. `None` if nothing can cut connections any more.
-    pub(crate) fn resume(&self, state: AccessState) -> Option<Session> {
-        Some(self.0.sessions.as_ref()?.resume(state))
-    }
-
-    /// Takes the orders of the last program of this process. Those of another version are left out.
-    pub(crate) fn resume_orders(&self, orders: &[(String, u64)]) {
-        for (text, ends_unix_ms) in orders {
-            if let Some(order) = Order::parse(text) {
-                self.obey(&order, *ends_unix_ms);
-            }
-        }
     }
 
     /// Decides whether a client may have a segment: with the key that playlists name, or as a viewer.
@@ -358,13 +348,6 @@ impl Gatekeeper {
     /// The end of the last order in force that `lifting` would lift.
     pub(super) fn end_of_lifted(&self, lifting: &Command) -> Option<u64> {
         self.0.judge.orders().end_of_lifted(lifting, self.0.nodes.unix_ms())
-    }
-
-    /// The orders in force.
-    pub(crate) fn orders(&self) -> Vec<(String, u64)> {
-        let mut orders = self.0.judge.orders();
-        orders.sweep(self.0.nodes.unix_ms());
-        orders.all()
     }
 }
 

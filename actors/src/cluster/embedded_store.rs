@@ -20,7 +20,7 @@ use super::{
     origin::{Origin, PublishedRoom},
     store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
 };
-use crate::{clock::unix_ms, upgrade::states::ClaimState};
+use crate::{clock::unix_ms, upgrade::states::ClaimsState};
 
 /// Claims of one process, gone with it. Cloning gives another handle to the same claims.
 #[derive(Debug, Clone)]
@@ -45,10 +45,14 @@ impl EmbeddedStore {
         Self { process, table: Rc::new(RefCell::new(table)) }
     }
 
-    /// The store of a process that is upgraded in place, with its claims.
-    pub fn resumed(node_id: String, first_sequence: u64, claims: &[ClaimState]) -> Self {
+    /// The store of a process that is upgraded in place, with its claims and the numbers of rooms that were given back.
+    pub fn resumed(node_id: String, first_sequence: u64, claims: &ClaimsState) -> Self {
         let store = Self::from_sequence(node_id, first_sequence);
-        for claim in claims {
+        for claim in claims.released.iter().map(|released| &released.claim) {
+            let request = store.try_claim(&claim.room, claim.epoch);
+            store.table.borrow_mut().resume_released(&request, &claim.numbers.in_use(), unix_ms());
+        }
+        for claim in &claims.held {
             let request = store.try_claim(&claim.room, claim.epoch);
             store.table.borrow_mut().resume(
                 &request,
@@ -131,5 +135,36 @@ impl Store for EmbeddedStore {
             since_unix_ms,
         });
         ready(Ok(published.collect())).boxed_local()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use synctv_media::cluster::numbers::RESERVE;
+
+    use super::*;
+    use crate::{
+        testing::room,
+        upgrade::states::{ClaimState, NumbersState, ReleasedState},
+    };
+
+    #[test]
+    fn numbers_of_a_room_that_was_given_back_go_on_behind_an_upgrade() {
+        let numbers = NumbersState {
+            first_sequence: 100,
+            limit_sequence: 150,
+            limit_discontinuity: 20,
+            ..NumbersState::default()
+        };
+        let claim = ClaimState { room: room("r"), epoch: 5, since_unix_ms: 0, numbers };
+        let released = vec![ReleasedState { claim, released_ago_ms: 1_000 }];
+        let state = ClaimsState { held: Vec::new(), released };
+        let store = EmbeddedStore::resumed("n".to_owned(), 0, &state);
+        assert!(store.rooms().now_or_never().unwrap().unwrap().is_empty(), "the room is free");
+        let granted = store.take(&room("r")).unwrap();
+        assert!(granted.claim.epoch > 5, "the epoch that the playlist knows is another publisher's");
+        let first = granted.numbers.first;
+        assert_eq!((first.sequence, first.discontinuity, granted.numbers.continues), (150, 20, true));
+        assert!(granted.numbers.limit.sequence <= 150 + RESERVE);
     }
 }

@@ -36,7 +36,7 @@ use crate::{
         store::{Claim, ClaimError, Store, StoreError},
     },
     metrics::RegistryMetrics,
-    upgrade::states::ClaimState,
+    upgrade::states::ClaimsState,
 };
 
 /// Time for the registry to name another node. A drain does not wait longer for an address that is a convenience.
@@ -58,7 +58,7 @@ impl RegistryHandle {
     /// Like [`start`](Self::start), of a node that is upgraded in place: `parked` are the claims that go on.
     pub fn resume<S: Store>(
         heartbeat: Duration,
-        parked: Vec<ClaimState>,
+        parked: ClaimsState,
         store: impl FnOnce() -> S + Send + 'static,
     ) -> Self {
         Self::resume_on(&Arbiter::new().handle(), heartbeat, parked, store)
@@ -69,13 +69,13 @@ impl RegistryHandle {
         heartbeat: Duration,
         store: impl FnOnce() -> S + Send + 'static,
     ) -> Self {
-        Self::resume_on(arbiter, heartbeat, Vec::new(), store)
+        Self::resume_on(arbiter, heartbeat, ClaimsState::default(), store)
     }
 
     pub(crate) fn resume_on<S: Store>(
         arbiter: &ArbiterHandle,
         heartbeat: Duration,
-        parked: Vec<ClaimState>,
+        parked: ClaimsState,
         store: impl FnOnce() -> S + Send + 'static,
     ) -> Self {
         let metrics = RegistryMetrics::default();
@@ -90,7 +90,7 @@ impl RegistryHandle {
     }
 
     /// Keeps the claims of all streams, which end without giving them back, and returns them.
-    pub(crate) async fn park(&self) -> Result<Vec<ClaimState>, StoreError> {
+    pub(crate) async fn park(&self) -> Result<ClaimsState, StoreError> {
         self.address.send(ParkClaims).await.map_err(|gone| StoreError(gone.to_string()))
     }
 

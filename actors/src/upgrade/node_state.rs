@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     lot::DescriptorId,
-    states::{ClaimState, ParkedStreamState, PublisherState, ViewerState},
+    states::{ClaimsState, EventsState, ParkedStreamState, PublisherState, ViewerState},
 };
 use crate::hls::HlsState;
 
@@ -16,7 +16,9 @@ pub struct NodeState {
     /// Administrators' orders, each with the time of its end in milliseconds since 1970.
     pub orders: Vec<(String, u64)>,
     /// The rooms that it has claimed.
-    pub claims: Vec<ClaimState>,
+    pub claims: ClaimsState,
+    /// Reports that were not delivered, if they are wanted.
+    pub events: Option<EventsState>,
     /// Its streams, each with its connections.
     pub rooms: Vec<RoomState>,
     /// Its HLS sessions, and the lock of the directory that their files are in.

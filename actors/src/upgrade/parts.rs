@@ -11,7 +11,7 @@ use super::{
     error::RestoreError,
     lot::{DescriptorId, Parked, ParkingLot},
     node_state::{NodeState, RoomState},
-    states::{ClaimState, PublisherState, ViewerState},
+    states::{ClaimsState, PublisherState, ViewerState},
 };
 use crate::{
     cluster::registry::RegistryHandle,
@@ -70,7 +70,7 @@ impl UpgradeParts {
     ///
     /// A part that has not stopped by the lot's deadline is left out, and keeps running.
     pub async fn park(&self, lot: &ParkingLot) -> NodeState {
-        let claims = lot.wait(self.registry.park()).await.unwrap_or_else(|| Ok(Vec::new()));
+        let claims = lot.wait(self.registry.park()).await.unwrap_or_else(|| Ok(ClaimsState::default()));
         let claims =
             claims.inspect_err(|error| error!(reason:% = error; "claims are not parked")).unwrap_or_default();
         let publishers = self.rtmp.connections.park(lot).await;
@@ -89,10 +89,13 @@ impl UpgradeParts {
             stream,
         });
         let rooms: Vec<RoomState> = rooms.collect();
+        // Behind all who may still report something.
+        let events = lot.wait(self.rtmp.gatekeeper.park_events()).await.flatten();
         NodeState {
             secret: self.rtmp.gatekeeper.nodes().secret_text(),
             orders: self.rtmp.gatekeeper.orders(),
             claims: dated(claims, &rooms),
+            events,
             rooms,
             hls,
         }
@@ -144,6 +147,7 @@ impl UpgradeParts {
     /// registry already.
     pub async fn restore(&self, state: NodeState, parked: Parked) -> Restored {
         self.rtmp.gatekeeper.resume_orders(&state.orders);
+        self.rtmp.gatekeeper.resume_events(state.events);
         let threads = self.rtmp.viewer_pool.threads();
         let rooms = state.rooms.into_iter().enumerate().map(async |(place, room)| {
             let name = room.stream.room.clone();
@@ -221,10 +225,10 @@ pub fn restore_hls(hls: &HlsSessions, state: &mut NodeState, parked: &Parked, is
 }
 
 /// The claims with the time since which their rooms are live: the registry does not keep it.
-fn dated(mut claims: Vec<ClaimState>, rooms: &[RoomState]) -> Vec<ClaimState> {
+fn dated(mut claims: ClaimsState, rooms: &[RoomState]) -> ClaimsState {
     let since = |room: &RoomState| (room.stream.room.clone(), room.stream.stats.since_unix_ms);
     let since: HashMap<RoomName, Option<u64>> = rooms.iter().map(since).collect();
-    for claim in &mut claims {
+    for claim in &mut claims.held {
         claim.since_unix_ms = since.get(&claim.room).copied().flatten().unwrap_or_default();
     }
     claims

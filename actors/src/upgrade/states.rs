@@ -260,6 +260,76 @@ pub struct ClaimState {
     pub numbers: NumbersState,
 }
 
+/// Reports for `EVENTS_URL` that were not delivered, oldest first. One that was under way is among them: it may arrive twice, under
+/// the same id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsState {
+    /// The process, as the reports' ids have it.
+    pub process: u64,
+    /// The number of the next report.
+    pub next_number: u64,
+    /// Reports that were dropped because too many waited, and not logged yet.
+    pub dropped: u64,
+    /// Those that wait.
+    pub waiting: Vec<EventState>,
+}
+
+/// A report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventState {
+    /// Its number within the process.
+    pub number: u64,
+    /// A publisher's, and not a viewer's.
+    pub is_publisher: bool,
+    /// The end of its stay, and not the beginning.
+    pub is_end: bool,
+    /// The room.
+    pub room: String,
+    /// The protocol.
+    pub protocol: ProtocolState,
+    /// The client's address.
+    pub peer: String,
+    /// The subject of its token.
+    pub subject: Option<String>,
+    /// The id of its token.
+    pub token_id: Option<String>,
+    /// When it happened, in milliseconds since 1970.
+    pub at_unix_ms: u64,
+}
+
+/// A protocol of publishers and viewers that are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProtocolState {
+    /// RTMP.
+    Rtmp,
+    /// HTTP-FLV.
+    HttpFlv,
+    /// HLS.
+    Hls,
+    /// WebRTC.
+    WebRtc,
+    /// The API.
+    Api,
+}
+
+/// The claims of a node, and the numbers of rooms that it has given back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ClaimsState {
+    /// The rooms that it has claimed.
+    pub held: Vec<ClaimState>,
+    /// Rooms that it had claimed: when a publisher comes back, its playlist goes on.
+    pub released: Vec<ReleasedState>,
+}
+
+/// A room that this node had claimed, and whose numbers it knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasedState {
+    /// The claim, as it was.
+    pub claim: ClaimState,
+    /// The time since it was given back.
+    pub released_ago_ms: u64,
+}
+
 /// The HLS numbers that come with a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NumbersState {

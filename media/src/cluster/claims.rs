@@ -234,6 +234,15 @@ impl ClaimTable {
         self.reserve(request, used, now_ms);
     }
 
+    /// Puts in the numbers of a claim that another table of this process granted, and that was given back.
+    pub fn resume_released(&mut self, request: &ClaimRequest, used: &NumberUse, now_ms: u64) {
+        self.last_epoch = self.last_epoch.max(request.epoch);
+        self.reserve(request, used, now_ms);
+        if let Some(row) = self.numbers.get_mut(&request.room) {
+            row.value.leave(&request.process, now_ms);
+        }
+    }
+
     /// Reserves the HLS numbers that are used under the claim that `bid` won, which may have ended. Says whether they may
     /// be used.
     pub fn reserve(&mut self, request: &ClaimRequest, used: &NumberUse, now_ms: u64) -> bool {

@@ -13,7 +13,10 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use super::client::ServiceClient;
-use crate::access::{events::Event, service_url::ServiceUrl};
+use crate::{
+    access::{events::Event, service_url::ServiceUrl},
+    upgrade::states::EventsState,
+};
 
 /// Events that wait. Further ones are dropped.
 const EVENTS_MAX: usize = 1_000;
@@ -33,7 +36,10 @@ pub(super) struct EventQueue {
     /// Distinguishes this process from an earlier one of the same node, whose numbers began at 1 as well.
     process: u64,
     waiting: VecDeque<Event>,
-    is_sending: bool,
+    /// The one that is under way.
+    sending: Option<Event>,
+    /// None is sent: the next program sends them, unless the upgrade fails.
+    is_parked: bool,
     dropped: u64,
     is_failing: bool,
 }
@@ -53,7 +59,8 @@ impl EventQueue {
             node: node.into(),
             process: RandomState::new().hash_one(std::process::id()),
             waiting: VecDeque::new(),
-            is_sending: false,
+            sending: None,
+            is_parked: false,
             dropped: 0,
             is_failing: false,
         }
@@ -69,7 +76,7 @@ impl EventQueue {
             return false;
         }
         self.waiting.push_back(event);
-        !self.is_sending
+        self.sending.is_none()
     }
 
     /// The delivery of the next event; it returns why that failed, if it did.
@@ -77,9 +84,8 @@ impl EventQueue {
         &mut self,
         client: &Rc<ServiceClient>,
     ) -> Option<impl Future<Output = Result<(), String>> + use<>> {
-        let event = self.waiting.pop_front();
-        self.is_sending = event.is_some();
-        let (event, client, url) = (event?, client.clone(), self.url.clone());
+        self.sending = if self.is_parked { None } else { self.waiting.pop_front() };
+        let (event, client, url) = (self.sending.clone()?, client.clone(), self.url.clone());
         let (node, id) = (self.node.clone(), format!("{:x}-{}", self.process, event.number));
         Some(async move {
             let body = Body { id, node: &node, event: &event };
@@ -97,6 +103,7 @@ impl EventQueue {
 
     /// An event was delivered, or given up.
     pub fn sent(&mut self, sent: Result<(), String>) {
+        self.sending = None;
         let was_failing = std::mem::replace(&mut self.is_failing, sent.is_err());
         match sent {
             Err(reason) if !was_failing => {
@@ -107,6 +114,37 @@ impl EventQueue {
             }
             _ => {}
         }
+    }
+}
+
+impl EventQueue {
+    /// Stops sending, and returns what is not known to be delivered. An event under way is not waited for: its receiver may take
+    /// seconds to answer, in which nothing else would move.
+    pub fn park(&mut self) -> EventsState {
+        self.is_parked = true;
+        let waiting = self.sending.iter().chain(&self.waiting).map(Event::state).collect();
+        EventsState {
+            process: self.process,
+            next_number: Event::next_number(),
+            dropped: self.dropped,
+            waiting,
+        }
+    }
+
+    /// Sends the events of before an upgrade, in front of all others. After one that failed, they are here already.
+    pub fn resume(&mut self, state: Option<EventsState>) {
+        let has_all = std::mem::take(&mut self.is_parked);
+        let Some(state) = state.filter(|_| !has_all) else { return };
+        self.process = state.process;
+        self.dropped += state.dropped;
+        let before = state.waiting.into_iter().map(Event::restore);
+        let since = std::mem::take(&mut self.waiting);
+        self.waiting = before.chain(since).take(EVENTS_MAX + 1).collect();
+    }
+
+    /// Returns whether none is under way.
+    pub fn is_idle(&self) -> bool {
+        self.sending.is_none()
     }
 }
 

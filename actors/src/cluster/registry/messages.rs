@@ -11,7 +11,7 @@ use crate::{
         origin::{LiveNode, Origin, PublishedRoom, Trace},
         store::{Claim, ClaimError, StoreError},
     },
-    upgrade::states::ClaimState,
+    upgrade::states::ClaimsState,
 };
 
 /// Time that a claim may take before it counts as refused. Publishers wait for it.
@@ -73,7 +73,7 @@ pub(super) struct ClaimRoom {
 
 /// The node is upgraded in place: its claims stay, and the streams that hold them end without giving them back.
 #[derive(Message)]
-#[rtype(result = "Vec<ClaimState>")]
+#[rtype(result = "ClaimsState")]
 pub(super) struct ParkClaims;
 
 /// A stream goes on after an upgrade, with its claim if that was not lost meanwhile.

@@ -13,14 +13,17 @@ use crate::{
         },
         store::Claim,
     },
-    upgrade::states::ClaimState,
+    upgrade::states::ClaimsState,
 };
 
 impl RegistryActor {
     /// Takes over the claims of the program that ran in this process before, whose lease this one has. To be called before
     /// the store is asked for anything: what it has and this node does not know is given back.
-    pub fn take_over(&mut self, parked: Vec<ClaimState>) {
-        for state in parked {
+    pub fn take_over(&mut self, parked: ClaimsState) {
+        for state in &parked.released {
+            self.numbers.resume_released(state, Instant::now());
+        }
+        for state in parked.held {
             let claim = Claim { room: state.room.clone(), epoch: state.epoch };
             self.numbers.resume(&state);
             self.claims.insert(state.room, Held { claim, owner: Owner::Parked });
@@ -36,7 +39,8 @@ impl Handler<ParkClaims> for RegistryActor {
         for held in self.claims.values_mut() {
             held.owner = Owner::Parked;
         }
-        MessageResult(self.claims.values().map(|held| self.numbers.parked(&held.claim)).collect())
+        let held = self.claims.values().map(|held| self.numbers.parked(&held.claim)).collect();
+        MessageResult(ClaimsState { held, released: self.numbers.parked_released(Instant::now()) })
     }
 }
 

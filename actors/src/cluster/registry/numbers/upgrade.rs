@@ -7,11 +7,15 @@ use std::sync::{
 
 use actix::Recipient;
 use synctv_media::cluster::numbers::{HlsNumbers, RESERVE};
+use tokio::time::Instant;
 
 use super::{NumberKeeper, NumberReserve, Shared, UseNumbers, Used};
 use crate::{
     cluster::store::Claim,
-    upgrade::states::{ClaimState, NumbersState},
+    upgrade::{
+        moment::{age_ms, instant_of_age},
+        states::{ClaimState, NumbersState, ReleasedState},
+    },
 };
 
 impl NumberKeeper {
@@ -20,6 +24,29 @@ impl NumberKeeper {
         let used = self.0.get(&claim.room).filter(|used| used.epoch == claim.epoch);
         let numbers = used.map(Used::state).unwrap_or_default();
         ClaimState { room: claim.room.clone(), epoch: claim.epoch, since_unix_ms: 0, numbers }
+    }
+
+    /// The numbers of rooms that were given back.
+    pub fn parked_released(&self, now: Instant) -> Vec<ReleasedState> {
+        let released = self.0.iter().filter_map(|(room, used)| {
+            let claim = Claim { room: room.clone(), epoch: used.epoch };
+            Some(ReleasedState { claim: self.parked(&claim), released_ago_ms: age_ms(used.released?, now) })
+        });
+        released.collect()
+    }
+
+    /// Goes on with the numbers of a room that was given back: no more than was reserved may be used of them.
+    pub fn resume_released(
+        &mut self,
+        ReleasedState { claim, released_ago_ms }: &ReleasedState,
+        now: Instant,
+    ) {
+        let used = Used {
+            released: Some(instant_of_age(*released_ago_ms, now)),
+            ..Used::of_state(claim.epoch, &claim.numbers)
+        };
+        used.shared.has_ended.store(true, Ordering::Release);
+        self.0.insert(claim.room.clone(), used);
     }
 
     /// Goes on with the numbers of a claim.
@@ -92,7 +119,7 @@ mod tests {
     use synctv_media::cluster::numbers::NumberGrant;
 
     use super::*;
-    use crate::testing::room;
+    use crate::{cluster::registry::numbers::KEEP_RELEASED, testing::room};
 
     #[test]
     fn numbers_go_on_where_the_playlist_is_and_what_was_reserved_stays_so() {
@@ -112,5 +139,24 @@ mod tests {
         assert!(!resumed.has_reserved(first.sequence + RESERVE));
         assert_eq!(after.use_of(&claim).first_sequence, first.sequence);
         assert!(after.shared(&Claim { epoch: 6, ..claim }).is_none());
+    }
+
+    #[test]
+    fn the_numbers_of_a_room_that_was_given_back_stay_used() {
+        let first = HlsNumbers { sequence: 1_000, discontinuity: 10 };
+        let claim = Claim { room: room("r"), epoch: 5 };
+        let grant = NumberGrant { first, limit: first.plus(RESERVE), continues: true };
+        let reserve = NumberReserve::new(claim.clone(), grant, None);
+        let mut before = NumberKeeper::default();
+        before.granted(&reserve, grant);
+        before.released(&claim, Instant::now());
+        let now = Instant::now();
+        let released = before.parked_released(now);
+        assert_eq!(released.len(), 1);
+        let mut after = NumberKeeper::default();
+        after.resume_released(&released[0], now);
+        assert_eq!(after.used_before(), before.used_before());
+        after.sweep(now + KEEP_RELEASED);
+        assert_eq!(after.used_before(), []);
     }
 }

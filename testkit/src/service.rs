@@ -3,14 +3,17 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use serde_json::Value;
-use synctv_testkit::stand_in::{self, Request};
+
+use crate::stand_in::{self, Request};
 
 /// A service on this host. Its thread ends with the test's process.
+#[derive(Debug)]
 pub struct Service {
+    /// Its address.
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Value>>>,
 }
@@ -23,13 +26,14 @@ impl Service {
         Self { address: stand_in::serve(move |socket| serve(socket, &noted, &answer)), asked }
     }
 
+    /// Returns a URL of it, which has a path and a query.
     pub fn url(&self) -> String {
         format!("http://{}/a/path?with=a-query", self.address)
     }
 
-    /// The bodies of all requests so far; null for one without a body.
+    /// Returns the bodies of all requests so far; null for one without a body.
     pub fn asked(&self) -> Vec<Value> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -41,7 +45,7 @@ fn serve(
     let mut read = Vec::new();
     while let Some(request) = Request::read(&mut socket, &mut read) {
         let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-        noted.lock().unwrap().push(body.clone());
+        noted.lock().unwrap_or_else(PoisonError::into_inner).push(body.clone());
         let Some((status, text)) = answer(&body) else {
             // Held open until the other side gives up.
             let _ = socket.read(&mut [0]);
