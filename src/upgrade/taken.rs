@@ -62,3 +62,22 @@ impl Taken {
         self.state.as_ref()?.0.node.secret.as_deref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use synctv_media::upgrade::format::{check_format, format_of};
+
+    use super::*;
+
+    /// Beside the format of a node's state, which has a file of its own.
+    #[test]
+    fn a_format_that_has_changed_has_another_version() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/upgrade/format.txt");
+        let of_node = format_of::<NodeState>().unwrap();
+        let mut lines = format_of::<ProcessState>().unwrap();
+        lines.retain(|line| !of_node.contains(line));
+        check_format(&lines, &file).unwrap_or_else(|change| panic!("{change}"));
+    }
+}

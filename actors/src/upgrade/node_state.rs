@@ -35,3 +35,19 @@ pub struct RoomState {
     /// Its viewers over HTTP-FLV and RTMP.
     pub viewers: Vec<ViewerState>,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use synctv_media::upgrade::format::{check_format, format_of};
+
+    use super::NodeState;
+
+    #[test]
+    fn a_format_that_has_changed_has_another_version() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/upgrade/format.txt");
+        let lines = format_of::<NodeState>().unwrap();
+        check_format(&lines, &file).unwrap_or_else(|change| panic!("{change}"));
+    }
+}

@@ -11,6 +11,8 @@
 mod blobs;
 mod error;
 mod file;
+#[cfg(any(test, feature = "testing"))]
+pub mod format;
 mod moment;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod testing;
