@@ -14,7 +14,7 @@ use std::{error::Error, path::Path};
 use self::{
     kind::{Kind, Storm},
     outcome::Outcome,
-    round::rounds,
+    round::{Rounds, rounds},
     scene::Scene,
 };
 use crate::{args::Args, steps::block_on};
@@ -22,15 +22,16 @@ use crate::{args::Args, steps::block_on};
 /// Prints a table with a row for each storm.
 pub fn run(server: &Path, args: &Args) -> Result<(), Box<dyn Error>> {
     println!(
-        "| storm | viewers | p50 / p99 ms before | during | after | first ms, p50 / p99 | refused | MB before | at most | after |"
+        "| storm | viewers | p50 / p99 ms before | during | after | first ms, p50 / p99 | refused | MB before | at most | after | 10 s after |"
     );
-    println!("{}|", "| --- ".repeat(10));
+    println!("{}|", "| --- ".repeat(11));
     for storm in &args.storms {
         let scene = Scene::start(server, *storm, args)?;
-        let [before, during, after] = block_on(rounds(&scene, *storm))?;
+        let rounds = block_on(rounds(&scene, *storm))?;
+        let Rounds { before, during, after, nginx, .. } = &rounds;
         let outcome = during.outcome.as_ref().ok_or("the storm has no outcome")?;
         println!(
-            "| {storm} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {storm} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             args.viewers,
             before.latency(),
             during.latency(),
@@ -40,7 +41,17 @@ pub fn run(server: &Path, args: &Args) -> Result<(), Box<dyn Error>> {
             before.megabytes(),
             during.peak_megabytes(),
             after.megabytes(),
+            rounds.rested_megabytes(),
         );
+        if let Some((nginx, outcome)) =
+            nginx.as_ref().and_then(|nginx| Some((nginx, nginx.outcome.as_ref()?)))
+        {
+            let (latency, first) = (nginx.latency(), outcome.first_ms());
+            println!(
+                "| {storm}, from nginx | {} |  | {latency} |  | {first} | {} | | | | |",
+                args.viewers, outcome.refused
+            );
+        }
     }
     Ok(())
 }

@@ -24,13 +24,24 @@ pub struct Nginx {
 
 impl Nginx {
     pub async fn start() -> Result<Self, Box<dyn Error>> {
+        Self::start_by(Command::new("nginx")).await
+    }
+
+    /// Starts one with this niceness.
+    pub async fn start_nice(niceness: &str) -> Result<Self, Box<dyn Error>> {
+        let mut nice = Command::new("nice");
+        nice.args(["-n", niceness, "nginx"]);
+        Self::start_by(nice).await
+    }
+
+    async fn start_by(mut command: Command) -> Result<Self, Box<dyn Error>> {
         let directory = tempfile::tempdir()?;
         fs::create_dir(directory.path().join("www"))?;
         // A port that was free a moment ago.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let settings = directory.path().join("nginx.conf");
         fs::write(&settings, configuration(directory.path(), address))?;
-        let process = Command::new("nginx").arg("-c").arg(&settings).stderr(Stdio::null()).spawn()?;
+        let process = command.arg("-c").arg(&settings).stderr(Stdio::null()).spawn()?;
         let nginx = Self { process, address, directory };
         for _ in 0..LOOKS {
             if TcpStream::connect(address).await.is_ok() {

@@ -4,14 +4,17 @@ use std::{env, error::Error, process::Stdio};
 
 use tokio::process::Command;
 
-use super::{kind::Storm, outcome::Outcome, scene::Scene};
+use super::{kind::Storm, outcome::Outcome};
+use crate::{args::Args, server::Server};
 
-/// Runs it to its end.
-pub async fn run(scene: &Scene, storm: Storm) -> Result<Outcome, Box<dyn Error>> {
-    // The server has to be faster than its load, which is given what is left of the machine.
+/// Added to the niceness of this process. The clients of a real storm take no time of the server's cores: these get what it and
+/// those who measure leave, its threads for HLS included.
+const NICENESS: &str = "10";
+
+/// Runs it to its end, on the server of `args`. Some storms kill a node.
+pub async fn run(args: &Args, doomed: Option<&Server>, storm: Storm) -> Result<Outcome, Box<dyn Error>> {
     let mut command = Command::new("nice");
-    command.args(["-n", "5"]).arg(env::current_exe()?).args(["--storm-joiners", &storm.to_string()]);
-    let args = &scene.args;
+    command.args(["-n", NICENESS]).arg(env::current_exe()?).args(["--storm-joiners", &storm.to_string()]);
     command.args(["--rtmp", &args.rtmp.to_string(), "--http", &args.http.to_string()]);
     command.args(["--run-id", &args.run_id.to_string(), "--kbps", &args.kbps.to_string()]);
     if let Some(hls) = args.hls {
@@ -20,7 +23,7 @@ pub async fn run(scene: &Scene, storm: Storm) -> Result<Outcome, Box<dyn Error>>
     if let Some(authority) = &args.authority {
         command.arg("--tls-ca").arg(authority.certificate_of_authority());
     }
-    if let Some(doomed) = &scene.doomed {
+    if let Some(doomed) = doomed {
         let address = doomed.args(args.clone()).rtmp;
         command.args(["--doomed-rtmp", &address.to_string(), "--doomed-pid", &doomed.pid().to_string()]);
     }
