@@ -57,7 +57,7 @@ use self::{
     api_error::ApiError,
     connection_gate::refuse_over_limit,
     health::Health,
-    hls::{HlsSources, HlsWorker},
+    hls::{HlsThreads, HlsWorker},
     live::NotServed,
     path::Target,
     refusal::refuse,
@@ -105,7 +105,7 @@ pub(crate) struct HttpSources {
     /// Serves live FLV.
     pub viewer_pool: ViewerPool,
     /// Serves HLS, on a port that has that too: that of TLS, and the plain one behind a trusted proxy.
-    pub hls: Option<HlsSources>,
+    pub hls: Option<HlsThreads>,
     /// Answers WebRTC players, unless WebRTC is off.
     pub whep: Option<Whep>,
 }
@@ -150,7 +150,6 @@ pub(crate) async fn worker(sources: HttpSources) -> Result<HttpWorker<impl Frame
     let HttpSources { directory, api, info, health, settings, viewer_pool, hls, whep } = sources;
     let gatekeeper = api.gatekeeper().clone();
     let framework = web::service(&settings, web::Site::new(&settings, api, info, health, whep)).await?;
-    let hls = hls.map(|sources| HlsWorker::new(sources, settings.clone()));
     let port = Port { pool_entry: viewer_pool.open_entry(), directory, gatekeeper, settings, hls };
     Ok(HttpWorker { port, framework })
 }
@@ -179,7 +178,7 @@ struct Port {
     directory: StreamDirectory,
     gatekeeper: Gatekeeper,
     settings: HttpSettings,
-    hls: Option<HlsWorker>,
+    hls: Option<HlsThreads>,
 }
 
 impl Port {
@@ -209,9 +208,13 @@ impl Port {
             self.directory.wait_until_restored().await;
         }
         let mut read = BytesMut::new();
-        let mut is_first = true;
+        let (mut is_first, mut given_back) = (true, None);
         loop {
-            let head = match self.read_head(&mut connection, std::mem::take(&mut read), is_first).await {
+            let head = match given_back.take() {
+                Some(head) => Ok(head),
+                None => self.read_head(&mut connection, std::mem::take(&mut read), is_first).await,
+            };
+            let head = match head {
                 Ok(head) => head,
                 Err(error) => return no_request(connection, &error).await,
             };
@@ -219,20 +222,21 @@ impl Port {
                 return;
             }
             let Some((head, rest)) = self.serve_live(head, connection).await else { return };
-            let answered = match self.hls_of(&head) {
-                Some(hls) => hls.respond(head, rest).await,
-                None => self.lend(head, rest, framework).await,
-            };
-            match answered {
+            is_first = false;
+            if let Some(hls) = self.hls_of(&head) {
+                let Some((next, rest)) = serve_hls(hls, head, rest).await else { return };
+                (connection, given_back) = (rest, Some(next));
+                continue;
+            }
+            match self.lend(head, rest, framework).await {
                 Some((rest, behind)) => (connection, read) = (rest, behind),
                 None => return,
             }
-            is_first = false;
         }
     }
 
     /// HLS, if the port has it and a request is for it.
-    fn hls_of(&self, head: &RequestHead) -> Option<&HlsWorker> {
+    fn hls_of(&self, head: &RequestHead) -> Option<&HlsThreads> {
         let request = head.request()?;
         self.hls.as_ref().filter(|hls| hls.has(&request.path))
     }
@@ -336,6 +340,21 @@ impl Port {
         let room = flv::room(&request.path, &self.settings.app)?.ok()?;
         Some((request, room))
     }
+}
+
+/// Lends a connection to a thread of HLS, up to the next request that is not for HLS.
+async fn serve_hls(
+    hls: &HlsThreads,
+    head: RequestHead,
+    connection: Connection,
+) -> Option<(RequestHead, Connection)> {
+    let serve =
+        |worker: Rc<HlsWorker>, connection| async move { worker.serve_hls_only(head, connection).await };
+    let (next, Connection { wire, peer, permit }) = hls.run(connection, serve).await??;
+    let wire = wire
+        .into_current_thread()
+        .inspect_err(|error| debug!(peer:% = peer, reason:% = error; "HTTP connection ended"));
+    Some((next, Connection { wire: wire.ok()?, peer, permit }))
 }
 
 /// A connection ends without a request that can be served.

@@ -32,7 +32,7 @@ use crate::{
         HttpSources,
         api::Api,
         health::Health,
-        hls::{HlsRequests, HlsSources, HlsViewers},
+        hls::{HlsRequests, HlsSources, HlsThreads, HlsViewers},
         whep::Whep,
     },
     listeners::Listeners,
@@ -166,15 +166,17 @@ impl Node {
         let tls = TlsElsewhere(ports.tls);
         let rtmp = self.rtmp_services(config.rtmp_settings(tls), viewer_pool.clone());
         let whep = self.whep(config, listeners.webrtc).map_err(RunError::Server)?;
-        let http = self.http_sources(config, viewer_pool, ports, whep);
-        let server = self.listen_tls(server, config, &rtmp, &http, (listeners.tls, listeners.hls_tls))?;
-        let hls = self.hls_sources().zip(listeners.hls);
+        let hls = self.hls_threads(config)?;
+        let http = self.http_sources(config, viewer_pool, ports, (hls.clone(), whep));
+        let encrypted = (listeners.tls, listeners.hls_tls);
+        let server = self.listen_tls(server, config, &rtmp, &http, hls.as_ref(), encrypted)?;
+        let hls = hls.zip(listeners.hls);
         let parts = self.upgrade_parts(rtmp.clone());
         let server = self
             .listen_rtmp(server, rtmp, listeners.rtmp)
             .and_then(|server| self.listen_httpflv(server, http, tls, listeners.httpflv))
             .and_then(|server| match hls {
-                Some((sources, listener)) => self.listen_hls(server, config, sources, tls, listener),
+                Some((threads, listener)) => self.listen_hls(server, threads, tls, listener),
                 None => Ok(server),
             })
             .map_err(RunError::Server)?;
@@ -211,7 +213,7 @@ impl Node {
         config: &Config,
         viewer_pool: ViewerPool,
         ports: Ports,
-        whep: Option<Whep>,
+        (hls, whep): (Option<HlsThreads>, Option<Whep>),
     ) -> HttpSources {
         HttpSources {
             api: Arc::new(self.api(config)),
@@ -221,20 +223,27 @@ impl Node {
             viewer_pool,
             directory: self.directory.clone(),
             // Behind a proxy, there is one address for the page and its HLS.
-            hls: config.addresses.trust_proxy.is_on().then(|| self.hls_sources()).flatten(),
+            hls: hls.filter(|_| config.addresses.trust_proxy.is_on()),
             whep,
         }
     }
 
-    fn hls_sources(&self) -> Option<HlsSources> {
-        Some(HlsSources {
-            hls: self.hls.clone()?,
+    /// Starts as many threads for HLS as there are others.
+    fn hls_threads(&self, config: &Config) -> Result<Option<HlsThreads>, RunError> {
+        let Some((hls, proxy)) = self.hls.clone().zip(self.proxy.clone()) else { return Ok(None) };
+        let sources = HlsSources {
+            hls,
             directory: self.directory.clone(),
-            proxy: self.proxy.clone()?,
+            proxy,
             gatekeeper: self.gatekeeper().clone(),
             viewers: self.hls_viewers.clone(),
             requests: self.hls_requests.clone(),
-        })
+        };
+        let (workers, settings) = (config.limits.workers, config.http_settings());
+        let worker_lag = self.worker_lag.clone();
+        let begin = move || worker_lag.watch_thread();
+        let threads = HlsThreads::start(workers, &sources, &settings, begin);
+        threads.map(Some).map_err(|error| RunError::Workers { workers, reason: error.to_string() })
     }
 
     fn api(&self, config: &Config) -> Api {

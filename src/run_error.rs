@@ -49,7 +49,7 @@ pub enum RunError {
     Workers {
         /// The number that was asked for.
         workers: usize,
-        /// The framework's panic message.
+        /// The system's error, or the panic message of the framework.
         reason: String,
     },
     /// The threads that serve ended badly.

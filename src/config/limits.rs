@@ -40,7 +40,7 @@ pub struct LimitArgs {
     #[arg(long, env, default_value_t = 10, value_parser = value_parser!(u32).range(1..=3600))]
     pub idle_timeout_s: u32,
 
-    /// Threads that serve connections [default: one per core]
+    /// Threads that serve connections; HLS has as many again, of a lower priority [default: one per core]
     #[arg(long, env, default_value_t = cores(), hide_default_value = true, value_parser = parse_workers)]
     pub workers: usize,
 }

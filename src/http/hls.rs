@@ -11,6 +11,7 @@ mod requests;
 mod segment;
 mod site;
 pub(super) mod target;
+mod threads;
 mod viewers;
 mod window;
 
@@ -21,44 +22,42 @@ use synctv_actors::connection_limit::ConnectionLimit;
 use tokio::{net::TcpStream, time::timeout};
 
 pub use self::args::{HlsArgs, HlsWhen};
-pub(crate) use self::connection::HlsWorker;
-pub(crate) use self::viewers::HlsViewersState;
+pub(crate) use self::{connection::HlsWorker, threads::HlsThreads, viewers::HlsViewersState};
 pub use self::{requests::HlsRequests, site::HlsSources, viewers::HlsViewers};
-use super::{
-    connection_gate::{Connection, ConnectionGate},
-    settings::HttpSettings,
-};
+use super::connection_gate::{Connection, ConnectionGate};
 use crate::tls::TlsOnPlainPort;
 
-/// Returns the service of the port's connections, for each worker thread. `tls` knows connections that belong to
-/// another port.
+/// Returns the service of the port's connections, for each worker thread, which gives them to the threads of HLS. `tls` knows
+/// connections that belong to another port.
 pub(crate) fn service(
-    sources: HlsSources,
-    port: HttpSettings,
+    threads: HlsThreads,
     permits: ConnectionLimit,
     tls: TlsOnPlainPort,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> {
     let gate = ConnectionGate::new("hls", permits);
-    fn_factory(move || worker(sources.clone(), port.clone(), gate.clone(), tls.clone()))
+    fn_factory(move || worker(threads.clone(), gate.clone(), tls.clone()))
 }
 
 async fn worker(
-    sources: HlsSources,
-    port: HttpSettings,
+    threads: HlsThreads,
     gate: ConnectionGate,
     tls: TlsOnPlainPort,
 ) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
-    let head_timeout = port.head_timeout;
-    let worker = Rc::new(HlsWorker::new(sources, port));
     Ok(fn_service(move |socket: TcpStream| {
-        let (worker, gate, tls) = (worker.clone(), gate.clone(), tls.clone());
+        let (threads, gate, tls) = (threads.clone(), gate.clone(), tls.clone());
         async move {
-            let Some((permit, mut wire, peer)) = gate.admit(socket).await else { return Ok(()) };
-            let first = timeout(head_timeout, wire.peek_byte()).await;
-            if first.is_ok_and(|first| !first.is_ok_and(|first| tls.note(first, peer))) {
-                worker.serve(Connection { wire, peer, permit }).await;
+            if let Some((permit, wire, peer)) = gate.admit(socket).await {
+                let connection = Connection { wire, peer, permit };
+                threads.run(connection, |worker, connection| serve(worker, connection, tls)).await;
             }
             Ok(())
         }
     }))
+}
+
+async fn serve(worker: Rc<HlsWorker>, mut connection: Connection, tls: TlsOnPlainPort) {
+    let first = timeout(worker.settings.head_timeout, connection.wire.peek_byte()).await;
+    if first.is_ok_and(|first| !first.is_ok_and(|first| tls.note(first, connection.peer))) {
+        worker.serve(connection).await;
+    }
 }

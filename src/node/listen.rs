@@ -8,7 +8,7 @@ use synctv_actors::{rtmp::RtmpServices, tls::Handshaker};
 use super::Node;
 use crate::{
     config::Config,
-    http::{self, ConnectionGate, HttpSources, hls::HlsSources},
+    http::{self, ConnectionGate, HttpSources, hls::HlsThreads},
     line_limit::LineLimit,
     refusal_log::RefusalLog,
     rtmp::{self, RtmpPort},
@@ -47,15 +47,13 @@ impl Node {
     pub(super) fn listen_hls(
         &self,
         server: ServerBuilder,
-        config: &Config,
-        sources: HlsSources,
+        threads: HlsThreads,
         tls: TlsElsewhere,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
-        let (port, permits) = (config.http_settings(), self.ports.hls.clone());
-        let tls = TlsOnPlainPort::new("hls", tls);
+        let (permits, tls) = (self.ports.hls.clone(), TlsOnPlainPort::new("hls", tls));
         server.listen("hls", listener, move || {
-            http::hls::service(sources.clone(), port.clone(), permits.clone(), tls.clone())
+            http::hls::service(threads.clone(), permits.clone(), tls.clone())
         })
     }
 
@@ -66,6 +64,7 @@ impl Node {
         config: &Config,
         rtmp: &RtmpServices,
         http: &HttpSources,
+        hls_threads: Option<&HlsThreads>,
         listeners: (Option<TcpListener>, Option<TcpListener>),
     ) -> Result<ServerBuilder, RunError> {
         if let (None, None) = listeners {
@@ -75,12 +74,16 @@ impl Node {
         let handshakers = tls::handshakers(&config.tls, workers, begin_timeout, &self.tls)?;
         let Handshakers { everything, hls } = handshakers;
         let server = match listeners.0 {
-            Some(listener) => self.listen_everything_tls(server, rtmp, http, everything, listener),
+            Some(listener) => {
+                let http =
+                    HttpSources { hls: hls_threads.cloned(), info: http.info.over_tls(), ..http.clone() };
+                self.listen_everything_tls(server, rtmp, http, everything, listener)
+            }
             None => Ok(server),
         };
         let server = server.map_err(RunError::Server)?;
-        let listening = match self.hls_sources().zip(listeners.1) {
-            Some((sources, listener)) => self.listen_hls_tls(server, config, sources, hls, listener),
+        let listening = match hls_threads.cloned().zip(listeners.1) {
+            Some((threads, listener)) => self.listen_hls_tls(server, config, threads, hls, listener),
             None => Ok(server),
         };
         listening.map_err(RunError::Server)
@@ -90,13 +93,13 @@ impl Node {
         &self,
         server: ServerBuilder,
         config: &Config,
-        sources: HlsSources,
+        threads: HlsThreads,
         handshaker: Handshaker,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
         let (settings, failures) = (config.http_settings(), LineLimit::default());
         let gate = ConnectionGate::new("hls_tls", self.ports.hls_tls.clone());
-        let port = HlsTlsPort { handshaker, sources, settings, gate, failures };
+        let port = HlsTlsPort { handshaker, threads, settings, gate, failures };
         server.listen("hls_tls", listener, move || tls::hls_service(port.clone()))
     }
 
@@ -104,7 +107,7 @@ impl Node {
         &self,
         server: ServerBuilder,
         rtmp: &RtmpServices,
-        http: &HttpSources,
+        http: HttpSources,
         handshaker: Handshaker,
         listener: TcpListener,
     ) -> io::Result<ServerBuilder> {
@@ -112,7 +115,6 @@ impl Node {
         let of_plain = Arc::new(tls::refusing(&rtmp.settings));
         let of_plain = Arc::new(RtmpServices { settings: of_plain, ..rtmp.clone() });
         let (rtmp, permits) = (Arc::new(rtmp.clone()), self.ports.tls.clone());
-        let http = HttpSources { hls: self.hls_sources(), info: http.info.over_tls(), ..http.clone() };
         let (refusals, failures) = (RefusalLog::default(), LineLimit::default());
         server.listen("tls", listener, move || {
             let rtmp_port = |services: &Arc<RtmpServices>| RtmpPort::new(services.clone(), permits.clone());

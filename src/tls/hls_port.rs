@@ -15,7 +15,7 @@ use super::opening;
 use crate::{
     http::{
         self, Arrival, Connection, ConnectionGate, HttpSettings,
-        hls::{HlsSources, HlsWorker},
+        hls::{HlsThreads, HlsWorker},
     },
     line_limit::LineLimit,
 };
@@ -25,8 +25,8 @@ use crate::{
 pub(crate) struct HlsTlsPort {
     /// Makes the handshakes.
     pub handshaker: Handshaker,
-    /// Answers.
-    pub sources: HlsSources,
+    /// Answer.
+    pub threads: HlsThreads,
     /// Limits of time, and the app.
     pub settings: HttpSettings,
     /// The limit of connections.
@@ -43,19 +43,18 @@ pub(crate) fn service(
 }
 
 async fn worker(port: HlsTlsPort) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
-    let hls = Rc::new(HlsWorker::new(port.sources.clone(), port.settings.clone()));
     let port = Rc::new(port);
     Ok(fn_service(move |socket: TcpStream| {
-        let (port, hls) = (port.clone(), hls.clone());
+        let port = port.clone();
         async move {
-            port.serve(socket, &hls).await;
+            port.serve(socket).await;
             Ok(())
         }
     }))
 }
 
 impl HlsTlsPort {
-    async fn serve(&self, socket: TcpStream, hls: &Rc<HlsWorker>) {
+    async fn serve(&self, socket: TcpStream) {
         // There is no answer to a connection over the limit: it would need a handshake.
         let Some(Arrival::In(permit, mut wire, peer)) = self.gate.look_at(socket) else { return };
         let first = timeout(self.settings.head_timeout, wire.peek_byte()).await;
@@ -72,6 +71,9 @@ impl HlsTlsPort {
         };
         let is_http_2 = tls.is_http_2();
         let connection = Connection { wire: tls.into(), peer, permit };
-        if is_http_2 { hls.serve_http_2(connection).await } else { hls.serve(connection).await }
+        let serve = move |hls: Rc<HlsWorker>, connection| async move {
+            if is_http_2 { hls.serve_http_2(connection).await } else { hls.serve(connection).await }
+        };
+        self.threads.run(connection, serve).await;
     }
 }

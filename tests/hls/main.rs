@@ -6,6 +6,7 @@ mod connections_last;
 mod every_frame_is_in_a_segment;
 mod failing_disks_do_not_end_streams;
 mod first_requests_wait_for_segments;
+mod frames_come_before_segments;
 mod held_requests_end;
 mod http_answers;
 mod other_codecs_are_in_fragmented_mp4;

@@ -59,6 +59,32 @@ fn requests_follow_each_other_up_to_live_media() {
 }
 
 #[test]
+fn hls_comes_in_between_behind_a_proxy() {
+    let server = TestServer::with_hls(&["--trust-proxy", "127.0.0.1"]);
+    let mut publisher = RtmpPeer::publish(&server, "r");
+    publisher.send_all(&frames::headers());
+    publisher.send(&frames::keyframe(0, 0));
+    let mut socket = dial(server.http);
+    let mut read = Vec::new();
+    let hls = "/live/absent/index.m3u8";
+    for (paths, statuses) in [
+        (&[hls][..], &[404][..]),
+        (&[hls], &[404]),
+        (&["/api/v1/streams"], &[200]),
+        (&["/absent.flv", hls, "/api/v1/streams", hls, hls], &[404, 404, 200, 404, 404]),
+    ] {
+        let requests = paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        send(&mut socket, &requests.collect::<String>());
+        for (path, status) in paths.iter().zip(statuses) {
+            let response = read_response(&mut socket, &mut read, false);
+            assert_eq!((response.status, response.header("connection")), (*status, ""), "{path}");
+        }
+    }
+    let mut viewer = FlvViewer::open_on(socket, "/r.flv");
+    viewer.frames_until(&frames::keyframe(0, 0));
+}
+
+#[test]
 fn live_media_comes_behind_other_answers_to_one_write() {
     let (server, _publisher) = live();
     let mut socket = dial(server.http);

@@ -35,42 +35,62 @@ impl HlsWorker {
         Self { site: Site::new(sources, settings.app.clone()), settings }
     }
 
-    /// Returns whether a path is one of HLS, whatever exists at it.
-    pub(in crate::http) fn has(&self, path: &str) -> bool {
-        self.site.has(path)
-    }
-
     /// Serves a connection to its end.
-    pub async fn serve(&self, mut connection: Connection) {
+    pub async fn serve(&self, connection: Connection) {
         let directory = self.site.directory();
         if directory.is_restoring() {
             directory.wait_until_restored().await;
         }
-        let (mut read, mut is_first) = (BytesMut::new(), true);
-        loop {
-            if read.is_empty() && !is_first && !is_continued(&connection.wire, directory).await {
-                return;
+        let mut request = self.read_head(connection, BytesMut::new()).await;
+        while let Some((head, connection)) = request {
+            request = self.respond_and_read_on(head, connection).await;
+        }
+    }
+
+    /// Serves a connection up to its first request that is not for HLS, which it gives back.
+    pub(in crate::http) async fn serve_hls_only(
+        &self,
+        mut head: RequestHead,
+        mut connection: Connection,
+    ) -> Option<(RequestHead, Connection)> {
+        while head.request().is_some_and(|request| self.site.has(&request.path)) {
+            (head, connection) = self.respond_and_read_on(head, connection).await?;
+        }
+        Some((head, connection))
+    }
+
+    /// Answers a request. Returns the next one, unless the connection ends.
+    async fn respond_and_read_on(
+        &self,
+        head: RequestHead,
+        connection: Connection,
+    ) -> Option<(RequestHead, Connection)> {
+        let (connection, behind) = self.respond(head, connection).await?;
+        if behind.is_empty() && !is_continued(&connection.wire, self.site.directory()).await {
+            return None;
+        }
+        self.read_head(connection, behind).await
+    }
+
+    /// Reads the head of a request, of which `read` was read already.
+    async fn read_head(
+        &self,
+        mut connection: Connection,
+        read: BytesMut,
+    ) -> Option<(RequestHead, Connection)> {
+        let reading = RequestHead::read(&mut connection.wire, read);
+        let head = timeout(self.settings.head_timeout, reading).await;
+        match head.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
+            Ok(head) => Some((head, connection)),
+            Err(error) => {
+                no_request(connection, &error).await;
+                None
             }
-            let reading = RequestHead::read(&mut connection.wire, std::mem::take(&mut read));
-            let head = timeout(self.settings.head_timeout, reading).await;
-            let head = match head.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
-                Ok(head) => head,
-                Err(error) => return no_request(connection, &error).await,
-            };
-            match self.respond(head, connection).await {
-                Some((rest, behind)) => (connection, read) = (rest, behind),
-                None => return,
-            }
-            is_first = false;
         }
     }
 
     /// Answers a request. Gives the connection back, with what was read behind the request, if another one may follow.
-    pub(in crate::http) async fn respond(
-        &self,
-        head: RequestHead,
-        mut connection: Connection,
-    ) -> Option<(Connection, BytesMut)> {
+    async fn respond(&self, head: RequestHead, mut connection: Connection) -> Option<(Connection, BytesMut)> {
         let Some(Exchange { request, mut framing, behind }) = self.exchange(head, &connection) else {
             refuse(connection.wire, &not_http()).await;
             return None;

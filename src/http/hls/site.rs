@@ -56,9 +56,14 @@ impl Site {
         Self { sources, app }
     }
 
+    /// Returns whether a path below `app` is one of HLS, whatever exists at it.
+    pub fn is_path(path: &str, app: &str) -> bool {
+        !matches!(target::parse(path, app), Err(TargetError::Unknown))
+    }
+
     /// Returns whether a path is one of HLS, whatever exists at it.
     pub fn has(&self, path: &str) -> bool {
-        !matches!(target::parse(path, &self.app), Err(TargetError::Unknown))
+        Self::is_path(path, &self.app)
     }
 
     /// The rooms.

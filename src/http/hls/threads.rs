@@ -1,0 +1,107 @@
+//! The threads that serve HLS, apart from those of live media.
+//!
+//! The tasks of a thread take turns, and a frame needs three of them from its publisher to its viewers. If a thousand players
+//! fetch a segment at once, each turn comes behind a thousand writes. On threads of a lower priority, the system interrupts
+//! those for a frame.
+
+use std::{
+    io,
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use actix_rt::Arbiter;
+use log::debug;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    super::{connection_gate::Connection, settings::HttpSettings},
+    connection::HlsWorker,
+    site::{HlsSources, Site},
+};
+
+/// Added to the niceness of the process. A thread of live media then has three times the weight of one of HLS where both want
+/// a core, and HLS is not starved.
+const NICENESS: i32 = 5;
+
+/// A connection to be served, with what serves it.
+type Job = Box<dyn FnOnce(Rc<HlsWorker>) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+
+/// The threads. They end with the last clone.
+#[derive(Clone)]
+pub(crate) struct HlsThreads {
+    /// The queues have no limit of their own: each job in them holds a connection's permit.
+    queues: Arc<[mpsc::UnboundedSender<Job>]>,
+    next: Arc<AtomicUsize>,
+    app: Arc<str>,
+}
+
+impl HlsThreads {
+    /// Starts `count` threads, and calls `begin` on each. Fails if the system has no more threads.
+    pub fn start(
+        count: usize,
+        sources: &HlsSources,
+        settings: &HttpSettings,
+        begin: impl Fn() + Clone + Send + 'static,
+    ) -> io::Result<Self> {
+        let queues = (0..count.max(1)).map(|_| {
+            let (queue, jobs) = mpsc::unbounded_channel();
+            let (worker, begin) = (HlsWorker::new(sources.clone(), settings.clone()), begin.clone());
+            Arbiter::try_new()?.spawn_fn(move || {
+                begin();
+                actix_rt::spawn(serve(worker, jobs));
+            });
+            Ok(queue)
+        });
+        let queues = queues.collect::<io::Result<_>>()?;
+        Ok(Self { queues, next: Arc::default(), app: settings.app.as_str().into() })
+    }
+
+    /// Returns whether a path is one of HLS, whatever exists at it.
+    pub fn has(&self, path: &str) -> bool {
+        Site::is_path(path, &self.app)
+    }
+
+    /// Has a connection served on one of the threads, each in its turn. `None` if the connection broke on the way there, or the
+    /// server stops.
+    pub async fn run<T, F>(
+        &self,
+        connection: Connection,
+        serve: impl FnOnce(Rc<HlsWorker>, Connection) -> F + Send + 'static,
+    ) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + 'static,
+    {
+        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.queues.len();
+        let (done, result) = oneshot::channel();
+        let job: Job = Box::new(move |worker| {
+            Box::pin(async move {
+                let Connection { wire, peer, permit } = connection;
+                match wire.into_current_thread() {
+                    // The thread that waits for it may have stopped.
+                    Ok(wire) => drop(done.send(serve(worker, Connection { wire, peer, permit }).await)),
+                    Err(error) => debug!(peer:% = peer, reason:% = error; "HLS connection ended"),
+                }
+            })
+        });
+        self.queues.get(next)?.send(job).ok()?;
+        result.await.ok()
+    }
+}
+
+/// The life of a thread.
+async fn serve(worker: HlsWorker, mut jobs: mpsc::UnboundedReceiver<Job>) {
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        debug!(reason:% = error; "threads of HLS have the priority of all others");
+    }
+    let worker = Rc::new(worker);
+    while let Some(job) = jobs.recv().await {
+        actix_rt::spawn(job(worker.clone()));
+    }
+    Arbiter::current().stop();
+}
