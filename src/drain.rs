@@ -11,7 +11,7 @@ use synctv_actors::{
     cluster::registry::RegistryHandle,
     connection_limit::ConnectionLimit,
     directory::{DirectoryEnded, StreamDirectory},
-    events::{LeaveWindow, MOVE_WAIT_MAX},
+    events::LeaveWindow,
     hls::HlsSessions,
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -98,8 +98,9 @@ impl Drain {
 
     async fn move_publishers(&self) -> Result<(), DirectoryEnded> {
         let next_node = self.registry.next_node().await;
-        let moved = self.directory.move_publishers(self.times.handover, next_node);
-        match timeout(MOVE_WAIT_MAX + STREAMS_TIMEOUT, moved).await {
+        let wait_max = self.times.move_wait_max();
+        let moved = self.directory.move_publishers(self.times.handover, wait_max, next_node);
+        match timeout(wait_max + STREAMS_TIMEOUT, moved).await {
             Ok(moved) => moved,
             Err(_) => {
                 warn!("some streams did not release their publishers in time");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, value_parser};
+use synctv_actors::events::MOVE_WAIT_MAX;
 
 /// The order to stop, and the times that it may take.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -53,6 +54,35 @@ impl DrainArgs {
     }
 }
 
+impl DrainTimes {
+    /// The time that a publisher may be kept for the right moment: no longer than viewers may stay, who see the room from the
+    /// next node only after it.
+    pub(super) fn move_wait_max(&self) -> Duration {
+        MOVE_WAIT_MAX.min(self.viewers)
+    }
+}
+
 fn seconds(seconds: u32) -> Duration {
     Duration::from_secs(seconds.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        drain: DrainArgs,
+    }
+
+    #[test]
+    fn publishers_are_kept_for_ten_seconds_at_most_and_no_longer_than_the_drain_takes() {
+        for (drain_timeout_s, expected_s) in [("3600", 10), ("10", 10), ("4", 4), ("0", 0)] {
+            let Program { drain } = Program::parse_from(["program", "--drain-timeout-s", drain_timeout_s]);
+            assert_eq!(drain.times(true).move_wait_max(), seconds(expected_s), "of {drain_timeout_s} s");
+        }
+    }
 }

@@ -47,16 +47,18 @@ impl StreamDirectory {
         Ok(streams.iter().filter(|stream| stream.is_published_here()).count())
     }
 
-    /// Sends the publishers to other nodes, each at its moment, and reserves their rooms for them for `handover`. Those that
-    /// take requests are asked to go to `next_node`. When this returns, all rooms were released; viewers stay, and follow
-    /// the rooms.
+    /// Sends the publishers to other nodes, each at its moment and after `wait_max` at the latest, and reserves their rooms for
+    /// them for `handover`. Those that take requests are asked to go to `next_node`. When this returns, all rooms were
+    /// released; viewers stay, and follow the rooms.
     pub async fn move_publishers(
         &self,
         handover: Duration,
+        wait_max: Duration,
         next_node: Option<NodeUrl>,
     ) -> Result<(), DirectoryEnded> {
         let streams = self.all_streams().await?;
-        join_all(streams.iter().map(|stream| stream.move_publisher(handover, next_node.clone()))).await;
+        let moves = streams.iter().map(|stream| stream.move_publisher(handover, wait_max, next_node.clone()));
+        join_all(moves).await;
         Ok(())
     }
 

@@ -176,11 +176,16 @@ impl StreamHandle {
         self.address.send(Attach { profile, events }).await.unwrap_or(Err(PublishError::Ended))
     }
 
-    /// Sends the publisher to another node, if there is one, and reserves the room for it for `handover`. When this
-    /// returns, the room was released.
-    pub(crate) async fn move_publisher(&self, handover: Duration, next_node: Option<NodeUrl>) {
+    /// Sends the publisher to another node, if there is one, and reserves the room for it for `handover`. The publisher is kept
+    /// for the right moment for at most `wait_max`. When this returns, the room was released.
+    pub(crate) async fn move_publisher(
+        &self,
+        handover: Duration,
+        wait_max: Duration,
+        next_node: Option<NodeUrl>,
+    ) {
         // A stream that has ended has no publisher.
-        let _ = self.address.send(MovePublisher { handover, next_node }).await;
+        let _ = self.address.send(MovePublisher { handover, wait_max, next_node }).await;
     }
 
     /// Sends the viewers to other nodes.

@@ -15,7 +15,7 @@ use super::StreamActor;
 use crate::{
     clock::whole_ms,
     cluster::store::StoreError,
-    events::{Evicted, MOVE_WAIT_MAX, PublisherEvent, PublisherId, Relocation, StreamEvent},
+    events::{Evicted, PublisherEvent, PublisherId, Relocation, StreamEvent},
     metrics::{MoveHow, MoveOutcome},
     stream::{
         ingest::Ingest,
@@ -132,7 +132,7 @@ impl Handler<MovePublisher> for StreamActor {
 
     fn handle(
         &mut self,
-        MovePublisher { handover, next_node }: MovePublisher,
+        MovePublisher { handover, wait_max, next_node }: MovePublisher,
         ctx: &mut Self::Context,
     ) -> Moved {
         let Ingest::Published { publisher, profile, .. } = &self.ingest else {
@@ -142,7 +142,7 @@ impl Handler<MovePublisher> for StreamActor {
         if handover.is_zero() {
             return self.let_go_in_time(publisher, now, ctx);
         }
-        let deadline = now + MOVE_WAIT_MAX;
+        let deadline = now + wait_max;
         let wait = self.wait_for_moment(profile.relocation, deadline);
         let reserved = self.reserve(wait + handover).into_actor(self);
         Box::pin(reserved.then(move |reserved, stream, ctx| {

@@ -5,6 +5,7 @@ use synctv_media::{access::Confidential, samples};
 use super::*;
 use crate::{
     directory::StreamDirectory,
+    events::MOVE_WAIT_MAX,
     stream::Publication,
     testing::{Answers, FakeStore, Got, ProbeHandle, node_with, opening, room, settings, to_publish},
 };
@@ -16,6 +17,7 @@ struct Live {
     store: FakeStore,
     directory: StreamDirectory,
     publisher: ProbeHandle,
+    wait_max: Duration,
     _publication: Publication,
 }
 
@@ -37,19 +39,19 @@ async fn live(relocation: Relocation, keyframes: u32) -> Live {
         tokio::time::sleep(Duration::from_secs(1)).await;
         publication.send(vec![samples::keyframe(second * 1000)]).await.unwrap();
     }
-    Live { store, directory, publisher, _publication: publication }
+    Live { store, directory, publisher, wait_max: MOVE_WAIT_MAX, _publication: publication }
 }
 
 impl Live {
     /// Sends the publisher away, and gives the time until it was let go.
     async fn move_away(&mut self) -> Duration {
-        let (begin, directory) = (Instant::now(), self.directory.clone());
+        let (begin, directory, wait_max) = (Instant::now(), self.directory.clone(), self.wait_max);
         let ((), moved) = futures::join!(
             async {
                 let let_go = self.publisher.next().await;
                 assert_eq!(let_go, Got::PublisherEvent(PublisherEvent::Evicted(Evicted::Draining)));
             },
-            directory.move_publishers(HANDOVER, None)
+            directory.move_publishers(HANDOVER, wait_max, None)
         );
         moved.unwrap();
         begin.elapsed()
@@ -102,9 +104,9 @@ async fn a_store_that_does_not_answer_keeps_a_publisher_no_longer() {
 #[actix_rt::test]
 async fn a_publisher_that_takes_requests_is_asked_and_keeps_its_room_until_it_leaves() {
     tokio::time::pause();
-    let Live { store, directory, mut publisher, _publication } = live(Relocation::OnRequest, 1).await;
+    let Live { store, directory, mut publisher, _publication, .. } = live(Relocation::OnRequest, 1).await;
     let mover = directory.clone();
-    let moved = actix_rt::spawn(async move { mover.move_publishers(HANDOVER, None).await });
+    let moved = actix_rt::spawn(async move { mover.move_publishers(HANDOVER, MOVE_WAIT_MAX, None).await });
     assert_eq!(publisher.next().await, Got::PublisherEvent(PublisherEvent::Reconnect { to: None }));
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(publisher.is_quiet().await && !moved.is_finished(), "it may take its time");
@@ -120,10 +122,31 @@ async fn a_publisher_that_does_not_do_as_it_is_asked_is_let_go_in_the_end() {
     let mut live = live(Relocation::OnRequest, 1).await;
     let mover = live.directory.clone();
     let begin = Instant::now();
-    let moved = actix_rt::spawn(async move { mover.move_publishers(HANDOVER, None).await });
+    let moved = actix_rt::spawn(async move { mover.move_publishers(HANDOVER, MOVE_WAIT_MAX, None).await });
     assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::Reconnect { to: None }));
     let let_go = live.publisher.next().await;
     assert_eq!(let_go, Got::PublisherEvent(PublisherEvent::Evicted(Evicted::Draining)));
     moved.await.unwrap().unwrap();
     assert!(is_about(begin.elapsed(), MOVE_WAIT_MAX.as_millis() as u64));
+}
+
+#[actix_rt::test]
+async fn a_moment_that_comes_after_the_end_of_the_drain_is_not_waited_for() {
+    tokio::time::pause();
+    let mut live = Live { wait_max: Duration::from_millis(500), ..live(after(150), 3).await };
+    let waited = live.move_away().await;
+    assert!(is_about(waited, 0), "{waited:?}: its moment would come after 850 ms");
+}
+
+#[actix_rt::test]
+async fn a_publisher_that_is_asked_may_stay_no_longer_than_the_drain_takes() {
+    tokio::time::pause();
+    let Live { directory, mut publisher, _publication, .. } = live(Relocation::OnRequest, 1).await;
+    let begin = Instant::now();
+    let wait_max = Duration::from_millis(500);
+    let moved = actix_rt::spawn(async move { directory.move_publishers(HANDOVER, wait_max, None).await });
+    assert_eq!(publisher.next().await, Got::PublisherEvent(PublisherEvent::Reconnect { to: None }));
+    assert_eq!(publisher.next().await, Got::PublisherEvent(PublisherEvent::Evicted(Evicted::Draining)));
+    moved.await.unwrap().unwrap();
+    assert!(is_about(begin.elapsed(), 500), "{:?}", begin.elapsed());
 }
