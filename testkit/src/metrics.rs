@@ -1,8 +1,11 @@
 //! Metrics, as a scraper reads them.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr};
 
-use crate::{http::request, wait::poll_until};
+use crate::{
+    http::request,
+    wait::{poll_for, poll_until},
+};
 
 /// The samples of one scrape, by name and labels as they are written.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,10 +21,25 @@ impl Scrape {
 
     /// Scrapes a server until a sample has this value.
     pub fn when(metrics: SocketAddr, sample: &str, value: f64) -> Self {
-        poll_until(&format!("{sample} is {value}"), || {
+        Self::when_all(metrics, &[(sample, value)])
+    }
+
+    /// Scrapes a server until all samples have these values. An event may be seen, in an answer or in the log, before it is
+    /// counted.
+    pub fn when_all(metrics: SocketAddr, expected: &[(&str, f64)]) -> Self {
+        let differing = RefCell::new(Vec::new());
+        let look = || {
             let scrape = Self::of(metrics);
-            (scrape.get(sample) == Some(value)).then_some(scrape)
-        })
+            let differs = |(sample, value): &(&str, f64)| scrape.get(sample) != Some(*value);
+            *differing.borrow_mut() = expected.iter().copied().filter(differs).collect();
+            differing.borrow().is_empty().then_some(scrape)
+        };
+        poll_for(look).unwrap_or_else(|| panic!("samples that do not come to be: {:?}", differing.borrow()))
+    }
+
+    /// Scrapes a server until it is so.
+    pub fn until(metrics: SocketAddr, what: &str, is_so: impl Fn(&Self) -> bool) -> Self {
+        poll_until(what, || Some(Self::of(metrics)).filter(&is_so))
     }
 
     /// Reads text of either format.

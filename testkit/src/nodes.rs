@@ -85,8 +85,10 @@ impl TestCluster {
     fn start(&self, name: &str, flags: &[&str], storage: Option<TempDir>) -> TestNode {
         let fixed = ["synctv-stream", "--rtmp-addr", "127.0.0.1:0", "--httpflv-addr", "127.0.0.1:0"];
         let own = ["--workers", "2", "--node-id", name, "--cluster-secret", CLUSTER_SECRET];
+        // On a busy machine, a test may not get to its peers for longer than the defaults.
+        let limits = ["--handshake-timeout-s", "60", "--idle-timeout-s", "60", "--publisher-timeout-s", "60"];
         let webrtc: &[&str] = if flags.contains(&"--rtc-addr") { &[] } else { &["--rtc-addr", "off"] };
-        let config = Config::parse_from(fixed.iter().chain(&own).chain(webrtc).chain(flags));
+        let config = Config::parse_from(fixed.iter().chain(&own).chain(&limits).chain(webrtc).chain(flags));
         let listeners = Listeners::bind(&config).expect("ports are free");
         let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let ports = listeners.ports();

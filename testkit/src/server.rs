@@ -18,6 +18,11 @@ use crate::{
 /// Set for a run of the tests, the servers' FLUSH_INTERVAL where a test does not name another.
 const FLUSH_VARIABLE: &str = "TEST_FLUSH_INTERVAL";
 
+/// Times for which a peer may be silent: on a busy machine, a test may not get to its peers for longer than the defaults. Tests of a
+/// limit set their own.
+const SILENCE_LIMITS: [(&str, &str); 3] =
+    [("HANDSHAKE_TIMEOUT_S", "60"), ("IDLE_TIMEOUT_S", "60"), ("PUBLISHER_TIMEOUT_S", "60")];
+
 /// Lines of the log that a failing test shows.
 const LINES_SHOWN: usize = 60;
 
@@ -36,6 +41,7 @@ pub fn program_at(path: &Path) -> Command {
         .env("HLS_ADDR", "127.0.0.1:0")
         // Fewer than a room's peers, so that threads are shared, and more than one, so that they are crossed.
         .env("WORKERS", "2")
+        .envs(SILENCE_LIMITS)
         // All have tests of their own.
         .env("HLS", "off")
         .env("RTC_ADDR", "off")

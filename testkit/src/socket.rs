@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     time::{Duration, Instant},
 };
 
@@ -43,6 +43,35 @@ pub fn dial_with_small_buffer(address: SocketAddr) -> TcpStream {
 /// Enlarges the receive buffer of [`dial_with_small_buffer`], so that the peer can catch up.
 pub fn widen(socket: &TcpStream) {
     socket2::SockRef::from(socket).set_recv_buffer_size(1 << 20).expect("SO_RCVBUF can be set");
+}
+
+/// A port of this host at which nothing listens, nor can while this is kept: a connection has it as its own.
+#[derive(Debug)]
+pub struct RefusingPort {
+    connected: TcpStream,
+    _listener: TcpListener,
+}
+
+impl RefusingPort {
+    /// Takes one.
+    pub fn hold() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("it has an address");
+        Self { connected: dial(address), _listener: listener }
+    }
+
+    /// Returns its address, which refuses connections.
+    pub fn address(&self) -> SocketAddr {
+        self.connected.local_addr().expect("it has an address")
+    }
+}
+
+/// Holds a UDP port, together with other runs of the tests that hold it so; not if another program has it already.
+pub fn hold_udp_port(address: SocketAddr) -> Option<UdpSocket> {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None).expect("a socket");
+    socket.set_reuse_address(true).expect("SO_REUSEADDR can be set");
+    socket.bind(&address.into()).is_ok().then(|| socket.into())
 }
 
 /// Lets reads of `socket` end at `deadline`.

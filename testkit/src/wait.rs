@@ -16,14 +16,21 @@ pub fn now() -> Instant {
 
 /// Looks until `look` finds something. Only for the state of another process, or of the disk, that nothing announces: log
 /// lines, frames and answers can be awaited.
+pub fn poll_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    poll_for(look).unwrap_or_else(|| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// Like [`poll_until`], for a caller that describes what is missing; `None` if nothing was found in time.
 #[allow(clippy::disallowed_methods, reason = "another process does not announce its state")]
-pub fn poll_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn poll_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = now() + PATIENCE;
     loop {
         if let Some(found) = look() {
-            return found;
+            return Some(found);
         }
-        assert!(now() < deadline, "{what}: not within {PATIENCE:?}");
+        if now() >= deadline {
+            return None;
+        }
         std::thread::sleep(POLL_INTERVAL);
     }
 }

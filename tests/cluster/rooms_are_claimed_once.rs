@@ -1,7 +1,7 @@
 //! A room has one publisher in the whole cluster: the first, until it disconnects or the lease of its node lapses.
 
 use synctv_testkit::{
-    redis::{Redis, RedisProxy, free_port},
+    redis::{Redis, RedisProxy},
     rtmp::RtmpPeer,
     server::TestServer,
     wait::{now, poll_until},
@@ -97,18 +97,17 @@ fn a_node_that_is_cut_off_keeps_what_is_live_and_gives_up_what_others_took() {
 #[test]
 fn a_node_that_restarts_under_its_name_takes_its_rooms_at_once() {
     let redis = Redis::start(&[]);
-    let (rtmp, http) = (free_port(), free_port());
-    let (rtmp, http) = (format!("127.0.0.1:{rtmp}"), format!("127.0.0.1:{http}"));
-    let flags = ["--rtmp-addr", &rtmp, "--httpflv-addr", &http, "--lease-ttl-ms", "60000"];
-    let start = || {
-        let common = ["--node-id", "n1", "--redis-url", &redis.url()].map(str::to_owned);
-        let flags: Vec<&str> = common.iter().map(String::as_str).chain(flags).collect();
-        TestServer::start(&flags)
+    let url = redis.url();
+    let start = |rtmp: &str, http: &str| {
+        let flags = ["--rtmp-addr", rtmp, "--httpflv-addr", http, "--lease-ttl-ms", "60000"];
+        TestServer::start(&[&flags[..], &["--node-id", "n1", "--redis-url", &url]].concat())
     };
-    let before = start();
+    let before = start("127.0.0.1:0", "127.0.0.1:0");
     let _first = RtmpPeer::publish(&before, "r");
+    let (rtmp, http) = (before.rtmp.to_string(), before.http.to_string());
     before.signal("KILL");
     drop(before);
-    let after = start();
+    // A node that listens where the one before did proves that the other has ended.
+    let after = start(&rtmp, &http);
     let _second = RtmpPeer::publish(&after, "r");
 }

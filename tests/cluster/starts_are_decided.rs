@@ -2,8 +2,9 @@
 
 use synctv_testkit::{
     process::{Ended, run_to_end},
-    redis::{Redis, free_port},
+    redis::Redis,
     server::{TestServer, program},
+    socket::RefusingPort,
 };
 
 use crate::node;
@@ -23,7 +24,8 @@ fn assert_one_line(ended: &Ended, code: i32, words: &[&str]) {
 
 #[test]
 fn a_redis_that_is_set_and_unreachable_ends_it() {
-    let url = format!("redis://:secret@127.0.0.1:{}/2", free_port());
+    let refusing = RefusingPort::hold();
+    let url = format!("redis://:secret@{}/2", refusing.address());
     let ended = run(&["--redis-url", &url]);
     assert_one_line(&ended, 1, &["REDIS_URL", "127.0.0.1", "refused"]);
     assert!(!ended.stderr.contains("secret"));

@@ -26,10 +26,14 @@ fn of_publishers_and_viewers() {
     viewers.iter_mut().for_each(|viewer| drop(viewer.frames_until(last)));
     player.frames_until(last);
     // The connection that was refused closes when its peer has read why.
-    let now = Scrape::when(server.metrics(), r#"synctv_connections{port="rtmp"}"#, 2.0);
-    assert_eq!(now.value(r#"synctv_viewers{protocol="http-flv"}"#), 3.0, "one of them is the script's");
-    assert_eq!(now.value(r#"synctv_viewers{protocol="rtmp"}"#), 1.0);
-    assert_eq!(now.value(r#"synctv_rooms{state="published"}"#), 1.0);
+    // One of the viewers is the script's.
+    let expected = [
+        (r#"synctv_connections{port="rtmp"}"#, 2.0),
+        (r#"synctv_viewers{protocol="http-flv"}"#, 3.0),
+        (r#"synctv_viewers{protocol="rtmp"}"#, 1.0),
+        (r#"synctv_rooms{state="published"}"#, 1.0),
+    ];
+    Scrape::when_all(server.metrics(), &expected);
     drop(script);
     server.wait_for_publisher_leaving("r");
     let mut again = RtmpPeer::publish(&server, "r");
@@ -41,10 +45,7 @@ fn of_publishers_and_viewers() {
         line.says("viewer disconnected", "r") && line.text("protocol") == "http-flv"
     });
     server.wait_for_viewer_leaving("r", "rtmp");
-    // A viewer counts until a moment after its end was logged.
-    Scrape::when(server.metrics(), r#"synctv_viewers{protocol="http-flv"}"#, 0.0);
-    let end = Scrape::when(server.metrics(), r#"synctv_viewers{protocol="rtmp"}"#, 0.0);
-    for (sample, value) in [
+    let expected = [
         (r#"synctv_publishes_total{outcome="accepted"}"#, 2.0),
         (r#"synctv_publishes_total{outcome="busy"}"#, 1.0),
         (r#"synctv_publisher_ends_total{why="left"}"#, 1.0),
@@ -61,9 +62,8 @@ fn of_publishers_and_viewers() {
         ("synctv_viewer_skips_total", 0.0),
         ("synctv_viewer_queue_bytes", 0.0),
         ("synctv_panics_total", 0.0),
-    ] {
-        assert_eq!(end.value(sample), value, "{sample}");
-    }
+    ];
+    let end = Scrape::when_all(server.metrics(), &expected);
     assert!(end.value(r#"synctv_sent_bytes_total{protocol="http-flv"}"#) > 2.0 * 30.0 * 100.0);
     assert!(end.value("synctv_ingest_bytes_total") > 30.0 * 100.0);
     assert!(end.value("synctv_publish_to_send_seconds_count") >= 30.0);
@@ -80,19 +80,21 @@ fn of_viewers_who_skip() {
     let mut slow = RtmpPeer::start(socket, Client::player("live", "r")).expect("the play is accepted");
     script.steps(256);
     // The thread counts what it skipped within a second.
-    let waits = synctv_testkit::wait::poll_until("a skip is counted", || {
-        let scrape = Scrape::of(server.metrics());
-        (scrape.value("synctv_viewer_skips_total") >= 1.0).then_some(scrape)
+    let waits = Scrape::until(server.metrics(), "a skip is counted", |scrape| {
+        scrape.value("synctv_viewer_skips_total") >= 1.0
     });
     assert!(waits.value("synctv_viewer_dropped_tags_total") > 0.0);
     widen(slow.socket());
     slow.next_frame().expect("the stream goes on");
     drop(slow);
     let left = server.wait_for_viewer_leaving("r", "rtmp");
-    // Nothing waits for one who left, a moment after that was logged.
-    let end = Scrape::when(server.metrics(), "synctv_viewer_queue_bytes", 0.0);
-    assert_eq!(end.value("synctv_viewer_skips_total"), left.number("skips") as f64);
-    assert_eq!(end.value("synctv_viewer_dropped_tags_total"), left.number("dropped_tags") as f64);
+    // Nothing waits for one who left.
+    let expected = [
+        ("synctv_viewer_skips_total", left.number("skips") as f64),
+        ("synctv_viewer_dropped_tags_total", left.number("dropped_tags") as f64),
+        ("synctv_viewer_queue_bytes", 0.0),
+    ];
+    Scrape::when_all(server.metrics(), &expected);
 }
 
 #[test]
@@ -103,7 +105,7 @@ fn of_refused_connections() {
     synctv_testkit::http::read_head(&mut first);
     let refused = synctv_testkit::http::request(server.http, "GET", "/api/v1/streams");
     assert_eq!(refused.status, 503);
-    let scrape = Scrape::of(server.metrics());
-    assert_eq!(scrape.value(r#"synctv_connections_refused_total{port="httpflv",reason="limit"}"#), 1.0);
-    assert_eq!(scrape.value("synctv_connections_max"), 1.0, "the scraper's own does not count");
+    let refused = r#"synctv_connections_refused_total{port="httpflv",reason="limit"}"#;
+    // The scraper's own connection does not count.
+    Scrape::when_all(server.metrics(), &[(refused, 1.0), ("synctv_connections_max", 1.0)]);
 }

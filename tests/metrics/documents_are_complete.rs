@@ -2,25 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use synctv_testkit::metrics::Scrape;
+use synctv_testkit::{metrics::Scrape, wait::poll_for};
 
 use crate::{NOT_ALWAYS, busy_server};
 
 #[test]
 fn with_every_metric_and_label() {
     let (server, _peers) = busy_server();
-    let scrape = Scrape::of(server.metrics());
-    let mut exposed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (name, labels) in scrape.names() {
-        let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
-        let labels = labels.into_iter().filter(|label| *label != "le").map(ToOwned::to_owned);
-        exposed.entry(of_histogram.unwrap_or(name).to_owned()).or_default().extend(labels);
-    }
     let documented = documented();
     let names =
         |metrics: &BTreeMap<String, BTreeSet<String>>| metrics.keys().cloned().collect::<BTreeSet<_>>();
     let mut expected = names(&documented);
     expected.retain(|name| !NOT_ALWAYS.contains(&name.as_str()));
+    let mut exposed = BTreeMap::new();
+    // A histogram is there once something was counted in it, which may be after it was seen.
+    let _ = poll_for(|| {
+        exposed = exposed_by(&Scrape::of(server.metrics()));
+        names(&exposed).is_superset(&expected).then_some(())
+    });
     assert_eq!(names(&exposed), expected);
     for (name, labels) in exposed {
         assert!(
@@ -29,6 +28,17 @@ fn with_every_metric_and_label() {
             documented[&name]
         );
     }
+}
+
+/// Metrics by name, a histogram as one, each with its labels.
+fn exposed_by(scrape: &Scrape) -> BTreeMap<String, BTreeSet<String>> {
+    let mut exposed: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (name, labels) in scrape.names() {
+        let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+        let labels = labels.into_iter().filter(|label| *label != "le").map(ToOwned::to_owned);
+        exposed.entry(of_histogram.unwrap_or(name).to_owned()).or_default().extend(labels);
+    }
+    exposed
 }
 
 /// Metrics by name, each with all labels of its row.

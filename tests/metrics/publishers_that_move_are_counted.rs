@@ -52,21 +52,26 @@ fn moved_by_a_drain() {
     again[0].send(&frames::keyframe(2_000, 1));
     let moved =
         |how: &str, outcome: &str| format!("synctv_moves_total{{how=\"{how}\",outcome=\"{outcome}\"}}");
-    let scrape = poll_until("both are back", || {
-        let scrape = Scrape::of(n1.metrics());
-        let is_moved = |how| scrape.value(&moved(how, "moved")) == 1.0;
-        (is_moved("close") && is_moved("request")).then_some(scrape)
-    });
-    assert_eq!(scrape.value(&moved("close", "unwatched")), 1.0);
+    let [closed_moved, asked_moved, alone] =
+        [moved("close", "moved"), moved("request", "moved"), moved("close", "unwatched")];
+    let here = [
+        (&*closed_moved, 1.0),
+        (&*asked_moved, 1.0),
+        (&*alone, 1.0),
+        ("synctv_move_gap_seconds_count", 2.0),
+        (r#"synctv_publisher_ends_total{why="draining"}"#, 2.0),
+        (r#"synctv_pull_opens_total{outcome="ok"}"#, 2.0),
+        ("synctv_draining", 1.0),
+    ];
+    let scrape = Scrape::when_all(n1.metrics(), &here);
     assert_eq!(scrape.value(&moved("close", "expired")) + scrape.value(&moved("request", "expired")), 0.0);
-    assert_eq!(scrape.value("synctv_move_gap_seconds_count"), 2.0);
-    assert_eq!(scrape.value(r#"synctv_publisher_ends_total{why="draining"}"#), 2.0);
-    assert_eq!(scrape.value(r#"synctv_pull_opens_total{outcome="ok"}"#), 2.0);
-    assert_eq!(scrape.value("synctv_draining"), 1.0);
-    let there = Scrape::of(n2.metrics());
-    assert_eq!(there.value(r#"synctv_publishes_total{outcome="accepted"}"#), 3.0);
-    assert_eq!(there.value(r#"synctv_viewer_joins_total{protocol="pull",outcome="accepted"}"#), 2.0);
-    assert_eq!(there.value(r#"synctv_viewers{protocol="http-flv"}"#), 0.0, "nodes are no viewers");
+    // Nodes are no viewers.
+    let there = [
+        (r#"synctv_publishes_total{outcome="accepted"}"#, 3.0),
+        (r#"synctv_viewer_joins_total{protocol="pull",outcome="accepted"}"#, 2.0),
+        (r#"synctv_viewers{protocol="http-flv"}"#, 0.0),
+    ];
+    Scrape::when_all(n2.metrics(), &there);
     drop((closed, unwatched));
 }
 
@@ -79,10 +84,12 @@ fn taken_over_while_their_node_slept() {
     let _second = poll_until("the room is free", || RtmpPeer::try_publish(&n2, "r").ok());
     n1.signal("CONT");
     n1.wait_for_publisher_leaving("r");
-    let scrape = Scrape::of(n1.metrics());
-    assert_eq!(scrape.value(r#"synctv_publisher_ends_total{why="taken_over"}"#), 1.0);
-    assert_eq!(scrape.value("synctv_claims_lost_total"), 1.0);
-    assert_eq!(scrape.value("synctv_claims"), 0.0);
+    let expected = [
+        (r#"synctv_publisher_ends_total{why="taken_over"}"#, 1.0),
+        ("synctv_claims_lost_total", 1.0),
+        ("synctv_claims", 0.0),
+    ];
+    let scrape = Scrape::when_all(n1.metrics(), &expected);
     assert!(scrape.value("synctv_registry_lease_age_seconds") >= 0.0);
     let busy = Scrape::of(n2.metrics()).value(r#"synctv_publishes_total{outcome="busy"}"#);
     assert!(busy >= 1.0, "the lease lasted for a while");

@@ -12,7 +12,9 @@ const SCRAPE_MAX_BYTES: usize = 64 * 1024;
 #[test]
 fn with_fifteen_hundred_rooms() {
     rlimit::increase_nofile_limit(u64::MAX).expect("the limit of open files is raised");
-    let server = server(&["--metrics-rooms", "100", "--max-rooms", "2000"]);
+    // The first publisher is silent until the last one has come.
+    let patient = ["--publisher-timeout-s", "600"];
+    let server = server(&[&patient[..], &["--metrics-rooms", "100", "--max-rooms", "2000"]].concat());
     let publishers: Vec<_> = (0..ROOMS).map(|at| RtmpPeer::publish(&server, &format!("room-{at}"))).collect();
     let scrape = Scrape::when(server.metrics(), r#"synctv_rooms{state="published"}"#, ROOMS as f64);
     for name in

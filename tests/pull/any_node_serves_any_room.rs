@@ -11,7 +11,8 @@ use synctv_testkit::{
 #[test]
 fn what_ffmpeg_publishes_arrives_unchanged_over_both_protocols() {
     let cluster = TestCluster::default();
-    let (origin, edge) = (cluster.node("n1", &[]), cluster.node("n2", &[]));
+    // On a busy machine FFmpeg takes a while to start, and viewers wait for it.
+    let (origin, edge) = (cluster.node("n1", &["--publisher-grace-s", "60"]), cluster.node("n2", &[]));
     let mut viewers = WaitingViewers::join(origin.publish("r"), || edge.watch("r"), || edge.play("r"));
     let file = media_file(Media::AudioVideo);
     let push = push(ffmpeg(), file, &origin.rtmp_url("r"));

@@ -178,7 +178,8 @@ fn the_server_says_which_it_forwards() {
 #[test]
 fn hevc_and_opus_from_a_new_ffmpeg() {
     let file = enhanced_media_file();
-    let server = TestServer::start(&[]);
+    // On a busy machine FFmpeg takes a while to start, and viewers wait for it.
+    let server = TestServer::start(&["--publisher-grace-s", "60"]);
     let mut viewers = WaitingViewers::of(&server, "r");
     let push = push(new_ffmpeg(), file, &server.rtmp_url("r"));
     server.log.find_nth(2, "FFmpeg publishes", |line| line.says("publisher connected", "r"));

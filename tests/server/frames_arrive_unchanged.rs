@@ -28,7 +28,8 @@ fn flushed_at_an_interval() {
 
 fn passes_unchanged(flush: &str) {
     let file = media_file(Media::AudioVideo);
-    let server = TestServer::start(&["--flush-interval", flush]);
+    // On a busy machine FFmpeg takes a while to start, and viewers wait for it.
+    let server = TestServer::start(&["--flush-interval", flush, "--publisher-grace-s", "60"]);
     let mut viewers = WaitingViewers::of(&server, "r");
     let push = push(ffmpeg(), file, &server.rtmp_url("r"));
     viewers.assert_arrives(&read_file(file));

@@ -1,10 +1,11 @@
 //! Bad settings end the start with a line that names them.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 
 use synctv_testkit::{
     http::request,
     server::{TestServer, program},
+    socket::hold_udp_port,
 };
 
 fn refused(name: &str, value: &str) -> (Option<i32>, String) {
@@ -34,8 +35,7 @@ fn a_bad_server_is_named_without_its_password() {
 
 #[test]
 fn several_servers_start_on_one_host_though_one_has_the_default_port() {
-    // Another program, or the first server, has it.
-    let _taken = UdpSocket::bind("0.0.0.0:8189");
+    let _taken = hold_udp_port(SocketAddr::from(([0, 0, 0, 0], 8189)));
     let mut command = program();
     command.env_remove("RTC_ADDR");
     let server = TestServer::of(command);
