@@ -26,7 +26,7 @@ use crate::{
     directory::{OpenError, StreamDirectory},
     events::{EndReason, Flush, Relocation, Source, StreamSettings, StreamState},
     hls::{HlsForm, HlsMode, HlsSessions},
-    stream::{PublishError, StreamHandle},
+    stream::{Publication, PublishError, StreamHandle},
     testing::{
         FakeStore, GRACE, Got, LINGER, PULL_GRACE, ProbeHandle, hls_settings, node_keys, node_with_hls,
         opening, request_head, room, settings, to_play, to_publish,
@@ -108,6 +108,11 @@ struct Bench {
 }
 
 impl Bench {
+    /// Publishes the room on this node.
+    async fn publish(&self, publisher: &ProbeHandle) -> Result<Publication, PublishError> {
+        self.directory.publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events()).await
+    }
+
     async fn watch(&self) -> Result<StreamHandle, OpenError> {
         self.directory.open(&to_play(room("r"))).await
     }
@@ -350,11 +355,7 @@ async fn a_pull_for_viewers_who_never_join_ends_too() {
 #[actix_rt::test]
 async fn an_unwatched_room_is_not_looked_up() {
     let bench = Bench::new().await;
-    let publication = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, ProbeHandle::start().events())
-        .await
-        .unwrap();
+    let publication = bench.publish(&ProbeHandle::start()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
     drop(publication);
     tokio::time::sleep(2 * GRACE).await;

@@ -3,6 +3,7 @@
 mod audit;
 mod lease;
 mod questions;
+mod renewal;
 mod upgrade;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
@@ -31,7 +32,7 @@ use super::{
 use crate::{
     cluster::{
         origin::{LiveNode, PublishedRoom, Trace},
-        store::{Claim, ClaimError, Granted, Store, StoreError, UsedClaim},
+        store::{Claim, ClaimError, Granted, Store, StoreError},
     },
     metrics::RegistryMetrics,
 };
@@ -115,44 +116,6 @@ impl RegistryActor {
             rooms: Lookups::default(),
             nodes: Lookups::default(),
             metrics,
-        }
-    }
-
-    /// Renews all claims; once more afterwards, if a renewal is under way.
-    fn renew_claims(&mut self, ctx: &mut Context<Self>) {
-        if let Renewal::UnderWay { again, .. } = &mut self.renewal {
-            *again = true;
-            return;
-        }
-        self.release_orphans(ctx);
-        self.numbers.sweep(Instant::now());
-        let used =
-            |held: &Held| UsedClaim { claim: held.claim.clone(), used: self.numbers.use_of(&held.claim) };
-        let claims: Vec<UsedClaim> = self.claims.values().map(used).collect();
-        if claims.is_empty() {
-            self.renewal = Renewal::Idle;
-            return;
-        }
-        let (opener, ended) = gate();
-        self.renewal = Renewal::UnderWay { ended, again: false };
-        let renewed = self.store.renew(claims).into_actor(self).map(|lost, registry, ctx| {
-            registry.claims_renewed(lost, ctx);
-            drop(opener);
-        });
-        ctx.spawn(renewed);
-    }
-
-    fn claims_renewed(&mut self, lost: Result<Vec<Claim>, StoreError>, ctx: &mut Context<Self>) {
-        let renewal = std::mem::replace(&mut self.renewal, Renewal::Idle);
-        match lost {
-            Ok(lost) => lost.iter().for_each(|claim| self.lose(claim)),
-            Err(error) => {
-                warn!(claims = self.claims.len(), reason:% = error; "claims could not be renewed");
-                self.renewal = Renewal::Due;
-            }
-        }
-        if let Renewal::UnderWay { again: true, .. } = renewal {
-            self.renew_claims(ctx);
         }
     }
 
@@ -294,19 +257,6 @@ impl RegistryActor {
             }
             drop(opener);
         }));
-    }
-
-    fn renewal_ended(&self) -> impl Future<Output = ()> + use<> {
-        let ended = match &self.renewal {
-            Renewal::UnderWay { ended, .. } => Some(ended.clone()),
-            Renewal::Idle | Renewal::Due => None,
-        };
-        async move {
-            if let Some(ended) = ended {
-                // The other half is dropped, not used.
-                let _ = ended.await;
-            }
-        }
     }
 
     fn may_claim(&self) -> Result<(), ClaimError> {

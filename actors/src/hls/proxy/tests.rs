@@ -1,27 +1,20 @@
 //! All is on one thread and over loopback, where what was sent is there at once, so that the clock can be paused.
 
-use std::cell::{Cell, RefCell};
+mod node;
 
 use actix_rt::Arbiter;
 use bytes::Bytes;
 use futures::future::join_all;
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
-    sync::watch,
-};
 
+use self::node::{Node, Reply};
 use super::{
     upstream::{PLAYLIST_MAX_BYTES, REFUSAL_MAX_BYTES, REQUESTS_MAX},
     *,
 };
 use crate::{
-    cluster::{
-        origin::{NodeAddresses, Origin},
-        store::StoreError,
-    },
+    cluster::{origin::Origin, store::StoreError},
     hls::{FetchedMemory, SegmentPlace},
-    testing::{Answers, FakeStore, node_keys, request_head, room, segment_name},
+    testing::{Answers, FakeStore, node_keys, room, segment_name},
 };
 
 const PLAYLIST: &str = "#EXTM3U\nseg-7.ts\n";
@@ -35,94 +28,6 @@ thread_local! {
 /// Sets where the store has every room.
 fn locate_at(located: Result<Option<Origin>, StoreError>) {
     STORE.with(|store| store.locate_at(located));
-}
-
-/// The node's reaction to a request.
-#[derive(Clone)]
-enum Reply {
-    Answer(String),
-    /// Closes the connection behind it.
-    BreakOff(String),
-    Silence,
-}
-
-/// A node that publishes whatever it is asked for.
-struct Node {
-    address: String,
-    heads: watch::Receiver<Vec<String>>,
-    reply: Rc<RefCell<Reply>>,
-    connections: Rc<Cell<usize>>,
-    accept: actix_rt::task::JoinHandle<()>,
-}
-
-impl Node {
-    async fn start(reply: Reply) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (note, heads) = watch::channel(Vec::new());
-        let reply = Rc::new(RefCell::new(reply));
-        let (note, of_node) = (Rc::new(note), reply.clone());
-        let connections = Rc::new(Cell::new(0));
-        let count = connections.clone();
-        let accept = actix_rt::spawn(async move {
-            let mut open = Vec::new();
-            while let Ok((socket, _)) = listener.accept().await {
-                count.set(count.get() + 1);
-                open.push(AbortOnDrop(actix_rt::spawn(serve(socket, note.clone(), of_node.clone()))));
-            }
-        });
-        let node = Self { address, heads, reply, connections, accept };
-        node.publish();
-        node
-    }
-
-    fn publish(&self) {
-        self.publish_at(Some(self.address.clone()));
-    }
-
-    fn publish_at(&self, hls: Option<String>) {
-        let unused = "127.0.0.1:1".to_owned();
-        let addresses = NodeAddresses { rtmp: unused.clone(), httpflv: unused, hls };
-        locate_at(Ok(Some(Origin { node: "n2".to_owned(), epoch: 1, addresses })));
-    }
-
-    fn unpublish() {
-        locate_at(Ok(None));
-    }
-
-    fn will(&self, reply: Reply) {
-        *self.reply.borrow_mut() = reply;
-    }
-
-    fn requests(&self) -> usize {
-        self.heads.borrow().len()
-    }
-
-    async fn die(self) {
-        self.accept.abort();
-        let _ = self.accept.await;
-    }
-}
-
-struct AbortOnDrop(actix_rt::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-async fn serve(mut socket: TcpStream, heads: Rc<watch::Sender<Vec<String>>>, reply: Rc<RefCell<Reply>>) {
-    loop {
-        let Some(head) = request_head(&mut socket).await else { return };
-        heads.send_modify(|heads| heads.push(head.to_lowercase()));
-        let now = reply.borrow().clone();
-        match now {
-            Reply::Answer(text) => socket.write_all(text.as_bytes()).await.unwrap(),
-            Reply::BreakOff(text) => return socket.write_all(text.as_bytes()).await.unwrap(),
-            Reply::Silence => std::future::pending().await,
-        }
-    }
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {

@@ -18,11 +18,7 @@ async fn is_cut_once_it_is_published_here(mode: HlsMode) {
     let bench = Bench::with(settings(), Some(hls.clone())).await;
     let (_viewer, _stream, _pulled) = bench.watched().await;
     assert!(hls.open(&bench.directory, &to_play(room("r")), HlsForm::Ts, 0).await.unwrap().is_none());
-    let publication = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, ProbeHandle::start().events())
-        .await
-        .unwrap();
+    let publication = bench.publish(&ProbeHandle::start()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(hls.open(&bench.directory, &to_play(room("r")), HlsForm::Ts, 0).await.unwrap().is_some());
@@ -33,11 +29,7 @@ async fn a_room_that_waits_for_its_publisher_is_not_cut_on_demand() {
     let storage = tempfile::tempdir().unwrap();
     let hls = HlsSessions::start(hls_settings(HlsMode::OnDemand, storage.path()));
     let bench = Bench::with(settings(), Some(hls.clone())).await;
-    let publication = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, ProbeHandle::start().events())
-        .await
-        .unwrap();
+    let publication = bench.publish(&ProbeHandle::start()).await.unwrap();
     publication.send(opening(0)).await.unwrap();
     drop(publication);
     tokio::time::sleep(Duration::from_millis(1)).await;

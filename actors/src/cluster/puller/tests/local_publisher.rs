@@ -7,11 +7,7 @@ async fn a_publisher_of_this_node_takes_over_from_a_pull_and_viewers_stay() {
     let bench = Bench::new().await;
     let (mut viewer, stream, mut pulled) = bench.watched().await;
     let publisher = ProbeHandle::start();
-    let publication = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events())
-        .await
-        .unwrap();
+    let publication = bench.publish(&publisher).await.unwrap();
     publication.send(vec![samples::video_header(), samples::inter(0)]).await.unwrap();
     pulled.send(vec![samples::inter(33)]).await;
     assert_eq!(all_video(&mut viewer, 33).await, [33], "up to the first keyframe of the new publisher");
@@ -29,11 +25,7 @@ async fn a_publisher_of_this_node_takes_over_at_once_when_the_pull_ends() {
     let bench = Bench::new().await;
     let (mut viewer, stream, pulled) = bench.watched().await;
     let publisher = ProbeHandle::start();
-    let publication = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events())
-        .await
-        .unwrap();
+    let publication = bench.publish(&publisher).await.unwrap();
     drop(pulled);
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert!(stream.is_published_here());
@@ -46,10 +38,7 @@ async fn a_publisher_who_is_refused_leaves_the_pull_as_it_is() {
     let bench = Bench::new().await;
     let (mut viewer, _stream, mut pulled) = bench.watched().await;
     bench.store.claim_as(Err(ClaimError::Taken { node: "n2".to_owned() }));
-    let refused = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, ProbeHandle::start().events())
-        .await;
+    let refused = bench.publish(&ProbeHandle::start()).await;
     assert_eq!(refused.unwrap_err(), PublishError::Busy);
     pulled.send(vec![samples::inter(33)]).await;
     assert_eq!(all_video(&mut viewer, 33).await, [33]);
@@ -60,11 +49,7 @@ async fn viewers_of_a_publisher_who_went_to_another_node_follow() {
     let bench = Bench::new().await;
     bench.store.locate_at(Ok(None));
     let publisher = ProbeHandle::start();
-    let publication = bench
-        .directory
-        .publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events())
-        .await
-        .unwrap();
+    let publication = bench.publish(&publisher).await.unwrap();
     let stream = bench.watch().await.unwrap();
     let mut viewer = ProbeHandle::start();
     viewer.join(&stream, 0);
