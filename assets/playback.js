@@ -175,7 +175,7 @@ export class Playback {
   }
 
   /**
-   * Ends it. What was shown last stays in view for as long as the page wants it.
+   * Ends it. The last frame stays in view until the page removes it.
    *
    * @param {EndReport} report
    */

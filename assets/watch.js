@@ -291,7 +291,7 @@ function stop() {
 let wake = () => {};
 const retry = new Retry(() => wake());
 
-/** Asks and acts for as long as the page is there; `wake` makes it ask now. */
+/** Polls and acts until the page is closed; `wake` makes it poll at once. */
 async function run() {
   let asksWhilePlaying = 0;
   for (;;) {

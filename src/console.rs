@@ -102,7 +102,7 @@ impl Console {
         let asked = others.into_iter().map(|LiveNode { name: node, addresses, .. }| async move {
             let report = peers::ask(&addresses.httpflv, &self.0.keys).await;
             report.map_err(|error| {
-                debug!(node = node.as_str(), reason:% = error; "a node gives no report");
+                debug!(node = node.as_str(), reason:% = error; "a node sent no report");
                 node
             })
         });

@@ -86,7 +86,7 @@ impl Drain {
         info!(connections = self.permits.held(); "drain finished");
     }
 
-    /// Refuses newcomers, and lets publishers stay for as long as they may.
+    /// Refuses newcomers, and lets publishers stay until their time is over.
     async fn close(&self) -> Result<(), DirectoryEnded> {
         self.directory.close().await?;
         let deadline = Instant::now() + self.times.publishers;

@@ -359,7 +359,7 @@ async fn serve_hls(
 
 /// A connection ends without a request that can be served.
 async fn no_request(connection: Connection, error: &HeadError) {
-    debug!(peer:% = connection.peer, reason:% = error; "no HTTP request came");
+    debug!(peer:% = connection.peer, reason:% = error; "no HTTP request received");
     if let HeadError::TooLarge = error {
         refuse(connection.wire, &ApiError::head_too_large(error.to_string())).await;
     }

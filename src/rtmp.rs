@@ -63,7 +63,7 @@ impl RtmpPort {
         }
     }
 
-    /// Serves a connection for as long as it lasts.
+    /// Serves a connection until it ends.
     pub fn serve(&self, wire: Wire, peer: SocketAddr, admission: Admission) {
         let (new, services) = (NewConnection { wire, peer, admission }, self.services.clone());
         if !services.directory.is_restoring() {

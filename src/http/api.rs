@@ -217,7 +217,7 @@ impl Api {
         Ok(Rooms::merge(&self.node, published, local?))
     }
 
-    /// The cluster's rooms; `None` if the registry does not tell.
+    /// The cluster's rooms; `None` if the registry does not answer.
     async fn published(&self) -> Option<Vec<PublishedRoom>> {
         match tokio::time::timeout(REGISTRY_TIMEOUT, self.registry.rooms()).await {
             Ok(Ok(rooms)) => Some(rooms),

@@ -22,7 +22,7 @@ impl Default for WorkerLag {
 }
 
 impl WorkerLag {
-    /// Measures the current thread from now on, for as long as its runtime lives.
+    /// Measures the current thread from now on, until its runtime ends.
     pub fn watch_thread(&self) {
         let histogram = self.0.clone();
         actix_rt::spawn(async move {

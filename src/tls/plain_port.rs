@@ -39,7 +39,7 @@ impl TlsOnPlainPort {
         let is_tls = first_byte == Some(TLS_FIRST_BYTE);
         if is_tls && let Some(connections) = self.limit.count() {
             info!(port = self.port, peer:% = peer, connections = connections, why:% = self.elsewhere;
-                "TLS came to a plain port");
+                "TLS on a plain port");
         }
         is_tls
     }

@@ -92,7 +92,7 @@ impl<F: Framework> TlsWorker<F> {
                 http::refuse_plain(wire, self.port.begin_timeout).await;
             }
             (Ok(None), _) => {}
-            (Err(error), _) => debug!(peer:% = peer, reason:% = error; "no TLS came"),
+            (Err(error), _) => debug!(peer:% = peer, reason:% = error; "no TLS handshake received"),
         }
     }
 
@@ -104,7 +104,7 @@ impl<F: Framework> TlsWorker<F> {
             Ok(Some(RTMP_FIRST_BYTE)) => self.port.rtmp.serve(wire, peer, admission),
             Ok(Some(_)) => self.serve_http(wire, peer, admission).await,
             Ok(None) => {}
-            Err(error) => debug!(peer:% = peer, reason:% = error; "no request came over TLS"),
+            Err(error) => debug!(peer:% = peer, reason:% = error; "no request received over TLS"),
         }
     }
 

@@ -45,7 +45,7 @@ impl Reload {
         Ok(Self { files, current, fingerprint: certificate.fingerprint, trouble: None, hangup, meters })
     }
 
-    /// Runs for as long as the process: at an interval, and at SIGHUP.
+    /// Runs until the process ends: at an interval, and at SIGHUP.
     pub async fn run(mut self) {
         let mut interval = interval(INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -76,7 +76,7 @@ fn a_claim_that_its_node_does_not_know_falls_within_a_lease() {
     // Its own time to live is far longer than what is waited for here.
     poll_until("the room is free", || redis.rooms().is_empty().then_some(()));
     let _second = publish_when_free(&n2, "r");
-    n1.log.find_only("the claim that n1 gives back", |line| line.mentions("it is given back"));
+    n1.log.find_only("the claim that n1 gives back", |line| line.mentions("does not know: it is released"));
 }
 
 #[test]

@@ -47,9 +47,7 @@ fn tls_on_a_plain_port_is_in_the_log_with_the_port_that_speaks_it() {
         socket.write_all(TLS_BEGINNING).expect("the server takes it");
         assert!(read_to_close(&mut socket).is_empty());
         server.log.find(port, |line| {
-            line.mentions("TLS came to a plain port")
-                && line.text("port") == port
-                && line.text("why") == elsewhere
+            line.mentions("TLS on a plain port") && line.text("port") == port && line.text("why") == elsewhere
         });
     }
     let mut socket = dial(server.rtmp);

@@ -232,7 +232,7 @@ impl ClusterSync {
     fn note_clock(&self, ahead_ms: i64) {
         let is_apart = ahead_ms.unsigned_abs() > CLOCK_APART_MAX_MS;
         if is_apart && !self.is_clock_apart.swap(true, Ordering::Relaxed) {
-            warn!(redis_ahead_ms = ahead_ms; "this node's clock and Redis's are apart");
+            warn!(redis_ahead_ms = ahead_ms; "this node's clock differs from Redis's");
         } else if !is_apart {
             self.is_clock_apart.store(false, Ordering::Relaxed);
         }

@@ -189,7 +189,7 @@ impl RegistryHandle {
     /// [`LEAVE_TIMEOUT`]. The claims' owners are not notified.
     pub async fn leave(&self) {
         if let Err(ended) = self.address.send(Leave).await {
-            warn!(reason:% = ended; "claims and lease expire instead of being given back");
+            warn!(reason:% = ended; "claims and lease were not released: they expire");
         }
     }
 }

@@ -42,7 +42,7 @@ const VIEWER: ViewerId = ViewerId(0);
 /// Interval of the check for viewers, and for the end of the stream.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The actor. It outlives its stream for as long as the ended playlist is kept.
+/// The actor. It outlives its stream until the ended playlist is removed.
 pub(crate) struct SegmenterActor<C: Container = TsContainer> {
     store: SessionStore,
     form: HlsForm,

@@ -133,7 +133,7 @@ impl SessionStore {
         self.0.memory.used_bytes()
     }
 
-    /// Which streams are cut into segments of a form, if any.
+    /// The streams that are cut into segments of a form, if any.
     pub fn mode(&self, form: HlsForm) -> Option<HlsMode> {
         self.0.settings.mode_of(form)
     }

@@ -36,7 +36,7 @@ impl HlsForm {
     }
 }
 
-/// Which streams are cut.
+/// The streams that are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HlsMode {
     /// All, as long as they last: a viewer never waits for a stream that has been live for a while.
@@ -48,9 +48,9 @@ pub enum HlsMode {
 /// The HLS settings of all rooms.
 #[derive(Debug, Clone)]
 pub struct HlsSettings {
-    /// Which streams are cut into MPEG-TS.
+    /// The streams that are cut into MPEG-TS.
     pub mode: HlsMode,
-    /// Which streams are cut into fragmented MP4, if any.
+    /// The streams that are cut into fragmented MP4, if any.
     pub fmp4: Option<HlsMode>,
     /// The parts of fragmented MP4, if there are any.
     pub parts: Option<PartConfig>,
@@ -71,7 +71,7 @@ pub struct HlsSettings {
 }
 
 impl HlsSettings {
-    /// Which streams are cut into segments of a form, if any.
+    /// The streams that are cut into segments of a form, if any.
     pub fn mode_of(&self, form: HlsForm) -> Option<HlsMode> {
         match form {
             HlsForm::Ts => Some(self.mode),

@@ -24,7 +24,7 @@ pub struct HlsMetrics {
     pub held_requests: Gauge,
 }
 
-/// Counts a request as held for as long as it is kept.
+/// Counts a request as held until it is dropped.
 #[derive(Debug)]
 pub struct HeldMark(Gauge);
 

@@ -1,4 +1,4 @@
-//! One RTMP connection for as long as it negotiates, publishes or closes.
+//! One RTMP connection while it negotiates, publishes or closes.
 
 mod applicant;
 mod limits;

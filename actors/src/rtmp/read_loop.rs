@@ -1,4 +1,4 @@
-//! The receiving half of a connection: one future for as long as it lasts.
+//! The receiving half of a connection: one future from its start to its end.
 
 use std::{
     cell::RefCell,

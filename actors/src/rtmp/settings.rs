@@ -44,6 +44,6 @@ pub struct NewConnection {
     pub wire: Wire,
     /// The peer's address.
     pub peer: SocketAddr,
-    /// Counts it for as long as it lasts.
+    /// Counts the connection until it ends.
     pub admission: Admission,
 }

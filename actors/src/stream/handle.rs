@@ -47,7 +47,7 @@ pub struct StreamHandle {
 pub(crate) enum NotLive {
     /// It is over already.
     Ended,
-    /// Nothing happened for as long as one waits.
+    /// Nothing happened within the time limit.
     TimedOut,
 }
 
@@ -220,7 +220,7 @@ impl StreamHandle {
         self.address.do_send(Rejoin { subscriber, role, recipient });
     }
 
-    /// Counts a viewer for as long as the value lives.
+    /// Counts a viewer until the value is dropped.
     pub(crate) fn count_viewer(&self) -> CountedViewer {
         self.viewers.add()
     }

@@ -28,7 +28,7 @@ pub struct NewViewer {
     pub peer: SocketAddr,
     /// The head of the response, to be sent before the media.
     pub head: Bytes,
-    /// Counts the connection for as long as it lasts.
+    /// Counts the connection until it ends.
     pub permit: ConnectionPermit,
     /// Whom it serves.
     pub kind: ViewerKind,

@@ -10,7 +10,7 @@ use crate::{
     viewer_socket::ViewerSocket,
 };
 
-/// The protocol's side of a player. The socket is with the room's viewers for as long as the play lasts: media is written to
+/// The protocol's side of a player. While it plays, its socket is with the room's viewers: media is written to
 /// it without a message to each player.
 pub(crate) trait Player: fmt::Debug + Send {
     /// Reads once from a socket that may have something to read, and answers. An error is why the player cannot stay.

@@ -48,7 +48,7 @@ struct Connection {
     remote: SocketAddr,
 }
 
-/// Accepts connections for as long as it runs.
+/// Accepts connections until it is aborted.
 pub(super) async fn accept_on(listener: TcpListener, port: ConnectionPort) {
     let unknown = Arc::new(Semaphore::new(UNKNOWN_MAX));
     loop {

@@ -25,7 +25,7 @@ pub struct NodeAddresses {
     pub hls: Option<String>,
 }
 
-/// A node's lease: for as long as it is in the table, its process counts as alive.
+/// A node's lease: while it is in the table, its process counts as alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// Whose it is.
@@ -91,7 +91,7 @@ pub enum LeaseAnswer {
     Lost(Lease),
 }
 
-/// Claims, leases and HLS numbers. A claim counts for as long as its process's lease does. Times are the table's own clock,
+/// Claims, leases and HLS numbers. A claim is valid while its process's lease is. Times are the table's own clock,
 /// in milliseconds.
 #[derive(Debug, Clone, Default)]
 pub struct ClaimTable {

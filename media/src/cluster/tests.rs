@@ -247,7 +247,7 @@ struct Session {
 
 struct World {
     now_ms: u64,
-    /// Which memory the table has.
+    /// The table's memory.
     memory: u64,
     table: ClaimTable,
     saved: ClaimTable,

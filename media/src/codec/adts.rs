@@ -10,7 +10,7 @@ use crate::codec::aac::{
 /// Bytes of a header without a checksum.
 pub const ADTS_HEADER_BYTES: usize = 7;
 
-/// The largest AAC frame that the header's 13 bits can tell.
+/// The largest AAC frame that the header's 13 bits can express, in bytes.
 pub const AAC_FRAME_MAX_BYTES: usize = 0x1FFF - ADTS_HEADER_BYTES;
 
 /// Samples of one AAC frame, at the core's rate.

@@ -17,7 +17,7 @@ pub const TAG_HEADER_BYTES: usize = 11;
 /// Bytes that a tag adds to its body: its header, and the size that follows it.
 pub const TAG_OVERHEAD_BYTES: usize = TAG_HEADER_BYTES + 4;
 
-/// The largest body that a tag's 24-bit size can tell.
+/// The largest body that a tag's 24-bit size can express, in bytes.
 pub const TAG_BODY_MAX_BYTES: usize = 0xFF_FFFF;
 
 /// Bytes of [`file_header`].

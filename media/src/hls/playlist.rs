@@ -65,7 +65,7 @@ pub enum Reload {
     Hold,
 }
 
-/// Which of its two texts a playlist is asked for.
+/// The text of a playlist that is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
     /// Segments.

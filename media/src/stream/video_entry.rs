@@ -62,7 +62,7 @@ pub enum VideoEntry {
 pub struct EntryLimits {
     /// The longest wait for a keyframe before viewers begin without one, in milliseconds.
     pub keyframe_wait_ms: i64,
-    /// GOPs are kept for viewers who join: for as long as the open one is, they begin at its keyframe however old it is.
+    /// GOPs are cached for viewers who join: while the open one is cached, viewers begin at its keyframe, however old it is.
     pub keeps_gops: bool,
 }
 

@@ -43,7 +43,7 @@ pub(super) struct RegistryActor {
     heartbeat: Duration,
     claims: HashMap<RoomName, Held>,
     numbers: NumberKeeper,
-    /// Rooms that are being claimed or given back: who comes next waits.
+    /// Rooms that are being claimed or released: further requests for them wait.
     busy: HashMap<RoomName, Gate>,
     renewal: Renewal,
     lease: Option<LeaseKeeper>,
@@ -397,7 +397,7 @@ impl Handler<Leave> for RegistryActor {
         });
         Box::pin(left.into_actor(self).map(|left, _, _| match left {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(reason:% = error; "claims and lease expire instead of being given back"),
+            Ok(Err(error)) => warn!(reason:% = error; "claims and lease were not released: they expire"),
             Err(_) => warn!("claims and lease expire: the store does not answer"),
         }))
     }

@@ -1,4 +1,4 @@
-//! Which nodes rooms were fetched from, and which of those nodes do not answer.
+//! The nodes that rooms were fetched from, and those of them that do not answer.
 
 use std::{collections::HashSet, time::Duration};
 

@@ -17,7 +17,7 @@ pub enum HlsResource {
     Playlist {
         /// The room.
         room: RoomName,
-        /// Which of its texts.
+        /// The text that is requested.
         address: PlaylistAddress,
         /// The segment or part that it has to list before it is answered.
         request: Option<BlockingRequest>,

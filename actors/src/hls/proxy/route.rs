@@ -1,4 +1,4 @@
-//! Which nodes to ask for a playlist or a segment.
+//! The nodes to ask for a playlist or a segment.
 
 use super::{Answer, HlsProxyError, HlsResource, Outcome};
 use crate::cluster::origin::{Origin, PastOrigin, Trace};

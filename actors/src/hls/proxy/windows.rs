@@ -41,7 +41,7 @@ impl Upstream {
             Ok(window) => window.map(|window| FoundWindow { window, address }),
             Err(reason) => {
                 debug!(room = room.as_str(), node = node.as_str(), reason = reason.as_str();
-                    "HLS: the node that had the room before does not give its window");
+                    "HLS: the room's previous node does not send its window");
                 None
             }
         }

@@ -30,7 +30,7 @@ const UNFINISHED: &str = ".tmp";
 #[derive(Debug)]
 pub(in crate::hls) struct Directory {
     path: PathBuf,
-    /// Held for as long as the process lives.
+    /// Held until the process ends.
     lock: File,
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Header {
     pub extended: Option<u32>,
 }
 
-/// The header at the start of `bytes`, or nothing if more bytes are needed to tell.
+/// The header at the start of `bytes`, or `None` if more bytes are needed.
 pub(super) fn parse_header(bytes: &[u8], streams: &[ChunkStream]) -> Option<Header> {
     let mut rest = bytes;
     let (fmt, csid) = parse_basic_header(&mut rest)?;

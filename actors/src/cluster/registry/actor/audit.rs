@@ -22,7 +22,7 @@ impl RegistryActor {
         let unknown: Vec<Claim> = claims.into_iter().filter(|claim| !self.may_be_held(claim)).collect();
         for claim in unknown {
             warn!(room = claim.room.as_str(), epoch = claim.epoch;
-                "the store has a claim of this node that the node has not: it is given back");
+                "the store has a claim that this node does not know: it is released");
             self.give_back(claim, ctx);
         }
         if is_incomplete {

@@ -79,7 +79,7 @@ impl RegistryActor {
             LeaseChange::Return => {
                 self.lease_generation += 1;
                 warn!(claims = self.claims.len();
-                    "this node's lease was gone, or the store is another one: its claims are renewed");
+                    "lease lost or store replaced: this node's claims are renewed");
                 self.reserve_again(ctx);
                 return self.renew_claims(ctx);
             }
