@@ -38,8 +38,8 @@ pub struct ClusterArgs {
     #[arg(long, env, value_parser = parse_host)]
     pub advertise_host: Option<String>,
 
-    /// Address at which encoders and RTMP players reach this very node, rtmp://HOST[:PORT]/APP; nodes that drain send those
-    /// there that take reconnect requests
+    /// Address at which encoders and RTMP players reach this node itself, rtmp://HOST[:PORT]/APP; draining nodes send
+    /// clients there that take reconnect requests
     /// [default: none, they connect to the address that they have]
     #[allow(rustdoc::broken_intra_doc_links, reason = "the brackets are for the help")]
     #[arg(long, env, value_parser = parse_node_url)]

@@ -27,7 +27,7 @@ pub struct AddressArgs {
     #[arg(long, env, default_value = "live", value_parser = parse_app)]
     pub rtmp_app: String,
 
-    /// Address at which clients reach RTMP, rtmp:// or rtmps://, without the app, where it is not the one listened on
+    /// Address at which clients reach RTMP, rtmp:// or rtmps://, without the app, if it differs from the one listened on
     /// [default: none]
     #[arg(long, env, value_parser = PublicUrl::rtmp)]
     pub public_rtmp_url: Option<PublicUrl>,

@@ -9,7 +9,7 @@ use synctv_actors::events::MOVE_WAIT_MAX;
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Drain")]
 pub struct DrainArgs {
-    /// Time that newcomers are still let in on a stopping node, because balancers learn of it late, in seconds
+    /// Time that a stopping node still accepts newcomers, because balancers notice late, in seconds
     #[arg(long, env, default_value_t = 0, value_parser = value_parser!(u32).range(0..=3600))]
     pub drain_delay_s: u32,
 

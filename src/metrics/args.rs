@@ -26,7 +26,7 @@ pub struct MetricsArgs {
     #[arg(long, env)]
     pub metrics_token_file: Option<PathBuf>,
 
-    /// Rooms with metrics of their own, the first that come; all others together are room="other"
+    /// Maximum rooms with metrics of their own, first come, first served; all others together are room="other"
     #[arg(long, env, default_value_t = 0, value_parser = value_parser!(u16).range(0..=ROOMS_MAX))]
     pub metrics_rooms: u16,
 }

@@ -10,7 +10,7 @@ use super::certificate::CertificateFiles;
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "TLS")]
 pub struct TlsArgs {
-    /// Address for RTMPS and HTTPS, with all that the other ports have, such as 0.0.0.0:443; "off" for none
+    /// Address for RTMPS and HTTPS, serving all that the other ports serve, such as 0.0.0.0:443; "off" for none
     #[arg(long, env, default_value = "off", value_parser = parse_addr)]
     pub tls_addr: TlsAddr,
 
@@ -19,7 +19,7 @@ pub struct TlsArgs {
     #[arg(long, env, default_value = "off", value_parser = parse_addr)]
     pub hls_tls_addr: TlsAddr,
 
-    /// File with the certificate and what it was signed with, PEM, the server's own first; read again when it changes
+    /// File with the certificate chain, PEM, the server's certificate first; read again when it changes
     /// [default: none]
     #[arg(long, env)]
     pub tls_cert: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub struct TlsArgs {
     #[arg(long, env)]
     pub tls_key: Option<PathBuf>,
 
-    /// The oldest version of TLS that clients may speak
+    /// Oldest version of TLS that is accepted
     #[arg(long, env, value_enum, default_value_t = TlsMin::V1_2)]
     pub tls_min: TlsMin,
 }
