@@ -36,6 +36,11 @@ impl Installed {
     /// Upgrades it, and waits until it has.
     pub fn upgrade(&mut self) -> LogLine {
         self.server.signal("USR2");
+        self.wait_until_upgraded()
+    }
+
+    /// Waits for the end of an upgrade that was ordered.
+    pub fn wait_until_upgraded(&mut self) -> LogLine {
         self.upgrades += 1;
         self.server.log.find_nth(self.upgrades, "upgraded", |line| line.text("msg") == "upgraded")
     }

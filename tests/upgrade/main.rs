@@ -7,6 +7,7 @@ mod counters_do_not_go_back;
 mod encrypted_connections_end_in_order;
 mod hls_goes_on_to_the_byte;
 mod installed;
+mod media_stays_behind_oldest_first;
 mod one_upgrade_at_a_time;
 mod orders_to_stop_win;
 mod peers_notice_nothing;

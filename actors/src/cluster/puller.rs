@@ -9,15 +9,15 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, WrapFuture,
 };
-use log::{debug, error, info};
+use log::{debug, error, info, warn};
 use synctv_media::stream::{publication_resume::PublicationResume, room::RoomName};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout},
 };
 
-use self::connection::{OriginConnection, PullError, Request};
-use self::park_pull::ParkPull;
+use self::connection::{OriginConnection, PullError, Request, RestingConnection};
+use self::park_pull::{Asked, Halt, ParkPull, until_asked};
 use crate::{
     cluster::{
         origin::{Origin, Trace},
@@ -85,6 +85,8 @@ pub(crate) struct Pull {
 pub(crate) struct Followed {
     origin: Origin,
     resume: PublicationResume,
+    /// The connection of before an upgrade, until the puller goes on with it.
+    connection: Option<RestingConnection>,
 }
 
 impl PullerHandle {
@@ -140,27 +142,29 @@ impl Pull {
         Self { id: PullerId::unique(), room, settings, registry, stream, meters }
     }
 
-    /// Feeds the stream until it has no use for that any more.
-    async fn run(&self, followed: &mut Option<Followed>) -> Result<Infallible, Dismissed> {
+    /// Feeds the stream until it has no use for that any more, or the puller is asked to park. It is so only where it waits
+    /// for anything but the stream: frames that were taken reach that.
+    async fn run(&self, followed: &mut Option<Followed>, asked: &mut Asked) -> Result<Infallible, Halt> {
         let mut is_located = followed.is_some();
         let mut attempt = 0;
         loop {
-            let is_expected = !is_located && self.look(followed).await?;
+            let is_expected = !is_located && self.look(followed, asked).await?;
             is_located = false;
             if let Some(followed) = followed
-                && self.follow(followed, attempt).await?
+                && self.follow(followed, attempt, asked).await?
             {
                 attempt = 0;
             }
-            sleep(if is_expected { EXPECTED_RETRY } else { retry_delay(attempt) }).await;
+            let pause = if is_expected { EXPECTED_RETRY } else { retry_delay(attempt) };
+            until_asked(asked, sleep(pause)).await?;
             attempt = attempt.saturating_add(1);
         }
     }
 
     /// Asks the registry where the room is. While it does not answer, the last origin is used. Returns whether the
     /// publisher is about to come back somewhere.
-    async fn look(&self, followed: &mut Option<Followed>) -> Result<bool, Dismissed> {
-        let located = self.locate().await;
+    async fn look(&self, followed: &mut Option<Followed>, asked: &mut Asked) -> Result<bool, Halt> {
+        let located = until_asked(asked, self.locate()).await?;
         let is_expected = located.as_ref().is_ok_and(|found| found.current.is_none() && found.is_reserved);
         match (located.map(|found| found.current), followed.as_mut()) {
             (Ok(Some(origin)), Some(same)) if same.is_publication(&origin) => same.origin = origin,
@@ -180,37 +184,69 @@ impl Pull {
     }
 
     /// Takes the origin's media. Returns, when no more comes, whether that worked for a while.
-    async fn follow(&self, followed: &mut Followed, attempt: usize) -> Result<bool, Dismissed> {
+    async fn follow(&self, followed: &mut Followed, attempt: usize, asked: &mut Asked) -> Result<bool, Halt> {
+        let mut connection = match self.resume(followed).await? {
+            Some(connection) => connection,
+            None => match self.open(followed, attempt, asked).await? {
+                Some(connection) => connection,
+                None => return Ok(false),
+            },
+        };
+        let began = Instant::now();
+        let taken = self.take(&mut connection, followed, asked).await;
+        if let Err(Halt::Parked(_)) = taken {
+            followed.connection = connection.rest().inspect_err(log_anew).ok();
+        }
+        let error = taken?;
+        info!(room = self.room.as_str(), node = followed.origin.node.as_str(), reason:% = error,
+            seconds = began.elapsed().as_secs(); "pull broke");
+        self.tell(Update::Broken).await?;
+        Ok(began.elapsed() >= STEADY)
+    }
+
+    /// Goes on with the connection of before an upgrade, if there is one.
+    async fn resume(&self, followed: &mut Followed) -> Result<Option<OriginConnection>, Halt> {
+        let resting = followed.connection.take();
+        let connection = resting.and_then(|resting| resting.resume().inspect_err(log_anew).ok());
+        if connection.is_some() {
+            self.tell(Update::Resumed).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Connects to the origin. `None` if it does not answer, or refuses.
+    async fn open(
+        &self,
+        followed: &mut Followed,
+        attempt: usize,
+        asked: &mut Asked,
+    ) -> Result<Option<OriginConnection>, Halt> {
         let Self { room, settings, .. } = self;
-        let (node, address) = (followed.origin.node.clone(), followed.origin.addresses.httpflv.clone());
-        let asked = Instant::now();
+        let Origin { node, epoch, addresses } = &followed.origin;
+        let address = addresses.httpflv.as_str();
+        let began = Instant::now();
         let opened = OriginConnection::open(Request {
-            address: &address,
+            address,
             room,
             nodes: &settings.pull.nodes,
             frame_limit_bytes: settings.pull.frame_limit_bytes,
         });
-        let opened = opened.await;
-        self.note_opened(asked.elapsed(), &opened);
+        let opened = until_asked(asked, opened).await?;
+        self.note_opened(began.elapsed(), &opened);
         let connection = match opened {
             Ok(connection) => connection,
             Err(error) => {
                 let level = if attempt == 0 { log::Level::Info } else { log::Level::Debug };
-                log::log!(level, room = room.as_str(), node = node.as_str(), address = address.as_str(),
-                    reason:% = error; "pull failed");
-                return Ok(false);
+                log::log!(level, room = room.as_str(), node = node.as_str(), address = address, reason:% = error;
+                    "pull failed");
+                return Ok(None);
             }
         };
-        info!(room = room.as_str(), node = node.as_str(), address = address.as_str(), epoch = followed.origin.epoch;
-            "pull began");
-        let began = Instant::now();
+        info!(room = room.as_str(), node = node.as_str(), address = address, epoch = *epoch; "pull began");
+        let node = node.clone();
         followed.resume.reconnected();
-        self.tell(Update::Connected { node: node.clone() }).await?;
-        let error = self.take(connection, followed).await?;
-        info!(room = room.as_str(), node = node.as_str(), reason:% = error, seconds = began.elapsed().as_secs();
-            "pull broke");
-        self.tell(Update::Broken).await?;
-        Ok(began.elapsed() >= STEADY)
+        self.tell(Update::Connected { node }).await?;
+        Ok(Some(connection))
     }
 
     fn note_opened<T>(&self, took: Duration, opened: &Result<T, PullError>) {
@@ -227,12 +263,13 @@ impl Pull {
     /// Feeds the stream until nothing more comes.
     async fn take(
         &self,
-        mut connection: OriginConnection,
+        connection: &mut OriginConnection,
         followed: &mut Followed,
-    ) -> Result<PullError, Dismissed> {
+        asked: &mut Asked,
+    ) -> Result<PullError, Halt> {
         let mut silences = 0;
         loop {
-            match timeout(SILENCE, connection.read()).await {
+            match until_asked(asked, timeout(SILENCE, connection.read())).await? {
                 Ok(Ok(frames)) => {
                     silences = 0;
                     let taken = followed.resume.take(frames);
@@ -244,7 +281,7 @@ impl Pull {
                 Ok(Err(error)) => return Ok(error),
                 Err(_) => {
                     silences += 1;
-                    if silences == SILENCES_MAX || self.has_moved(followed).await {
+                    if silences == SILENCES_MAX || until_asked(asked, self.has_moved(followed)).await? {
                         return Ok(PullError::Silent);
                     }
                 }
@@ -281,12 +318,17 @@ impl Drop for Pull {
 
 impl Followed {
     fn new(origin: Origin) -> Self {
-        Self { origin, resume: PublicationResume::default() }
+        Self { origin, resume: PublicationResume::default(), connection: None }
     }
 
     fn is_publication(&self, origin: &Origin) -> bool {
         self.origin.node == origin.node && self.origin.epoch == origin.epoch
     }
+}
+
+/// Logs that a connection does not go on over an upgrade. What was missed is in the origin's cache.
+fn log_anew(error: &impl std::fmt::Display) {
+    warn!(reason:% = error; "the connection to the origin is made anew");
 }
 
 fn retry_delay(attempt: usize) -> Duration {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use actix::{AsyncContext, Context, Handler};
 use futures::future::join_all;
-use synctv_media::access::AddressKey;
+use synctv_media::{access::AddressKey, stream::gop::ParkedCache};
 
 use super::{
     Entry, Purpose, StreamDirectory, StreamDirectoryActor,
@@ -76,7 +76,16 @@ impl StreamDirectory {
         streams.sort_by_key(StreamHandle::id);
         let parked = streams.iter().filter(|stream| stream.is_watchable());
         let parked = parked.map(async |stream| Some((stream.id(), lot.wait(stream.park(lot)).await??)));
-        Ok(join_all(parked).await.into_iter().flatten().collect())
+        let (mut states, mut caches) = (Vec::new(), Vec::new());
+        for (id, (state, cache)) in join_all(parked).await.into_iter().flatten() {
+            states.push((id, state));
+            caches.push(cache);
+        }
+        let caches = lot.with_blobs(|blobs| ParkedCache::states(&caches, blobs));
+        for ((_, state), gops) in states.iter_mut().zip(caches) {
+            state.gops = gops;
+        }
+        Ok(states)
     }
 
     /// Goes on with a stream of before an upgrade. Its id is above those for which this was called before.

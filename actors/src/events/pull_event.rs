@@ -17,6 +17,8 @@ pub(crate) struct FromOrigin {
 pub(crate) enum Update {
     /// The origin answered; its media follows.
     Connected { node: String },
+    /// The connection of before an upgrade goes on.
+    Resumed,
     Media {
         frames: Vec<Frame>,
         /// They do not continue what came before.

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Recipient};
-use synctv_media::{cluster::standing::NodeUrl, stream::room::RoomName};
+use synctv_media::{
+    cluster::standing::NodeUrl,
+    stream::{gop::ParkedCache, room::RoomName},
+};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
@@ -91,8 +94,9 @@ impl StreamHandle {
         Ok(Self { id, room, thread, address, state, viewers: ViewerCount::default(), meters })
     }
 
-    /// Stops the stream where it is, for an upgrade. `None` if it has ended.
-    pub(crate) async fn park(&self, lot: &ParkingLot) -> Option<ParkedStreamState> {
+    /// Stops the stream where it is, for an upgrade, and returns its state and its cached media, which is not in the state. `None`
+    /// if it has ended.
+    pub(crate) async fn park(&self, lot: &ParkingLot) -> Option<(ParkedStreamState, ParkedCache)> {
         self.address.send(ParkStream(lot.clone())).await.ok().flatten()
     }
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use actix::{Message, Recipient, prelude::SendError};
-use synctv_media::{cluster::standing::NodeUrl, stream::frame::Frame};
+use synctv_media::{
+    cluster::standing::NodeUrl,
+    stream::{frame::Frame, gop::ParkedCache},
+};
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -77,9 +80,9 @@ pub(crate) struct Rejoin {
 }
 
 /// The node is upgraded in place: the stream stops where it is, and keeps its claim. To be sent when its publisher has
-/// parked, and before its viewers do.
+/// parked, and before its viewers do. The answer's state has no cached media: the directory chooses from all caches.
 #[derive(Message)]
-#[rtype(result = "Option<ParkedStreamState>")]
+#[rtype(result = "Option<(ParkedStreamState, ParkedCache)>")]
 pub(crate) struct ParkStream(pub ParkingLot);
 
 /// The publisher of before the upgrade goes on, if it still has the room.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use synctv_media::{
     cluster::numbers::{HlsNumbers, NumberUse},
-    flv::websocket::ClientReaderState,
+    flv::{reader::FlvReaderState, websocket::ClientReaderState},
     rtmp::session::SessionState,
     stream::{
         batcher::BatcherState, gop::GopCacheState, keyframe_rhythm::KeyframeRhythmState,
@@ -120,6 +120,17 @@ pub struct PullState {
     pub hls: Option<String>,
     /// The position behind the last frame that was taken.
     pub resume: PublicationResumeState,
+    /// The connection to the node, unless it was being made.
+    pub connection: Option<OriginConnectionState>,
+}
+
+/// The connection to a node that a publication is pulled from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OriginConnectionState {
+    /// The connection itself.
+    pub descriptor: DescriptorId,
+    /// The reader of what comes over it.
+    pub reader: FlvReaderState,
 }
 
 /// The way in which a publisher moves to another node. Times are in microseconds.

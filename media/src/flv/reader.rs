@@ -1,5 +1,7 @@
 //! Reads an FLV stream that arrives in pieces.
 
+mod state;
+
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
 
@@ -7,6 +9,7 @@ use crate::{
     flv::{FILE_HEADER_BYTES, TAG_HEADER_BYTES, TAG_OVERHEAD_BYTES, TagHeader},
     stream::frame::{Frame, Track},
 };
+pub use state::FlvReaderState;
 
 /// Takes the bytes of an FLV stream in any pieces and gives its frames.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::serve;
 use crate::{
-    flv::websocket::ClientReader,
+    flv::{reader::FlvReader, websocket::ClientReader},
     hls::{
         buffer_pool::BufferPool,
         container::Container,
@@ -36,7 +36,7 @@ use crate::{
 /// Restores one noun from a state and its media, and goes on with it.
 type Restored = fn(&[u8], &[u8]) -> Result<(), StateError>;
 
-const NOUNS: [Restored; 10] = [
+const NOUNS: [Restored; 11] = [
     viewer_queue,
     session,
     batcher,
@@ -47,6 +47,7 @@ const NOUNS: [Restored; 10] = [
     hls_segmenter::<TsContainer>,
     hls_segmenter::<Fmp4Container>,
     hls_playlist,
+    flv_reader,
 ];
 
 /// A state: the noun, the length of its data, the data, its media, which is also what comes next.
@@ -142,6 +143,14 @@ fn websocket_reader(state: &[u8], media: &[u8]) -> Result<(), StateError> {
     let (state, blobs) = read_headed(state, media)?;
     let mut reader = ClientReader::restore(state, &blobs)?;
     let _ = reader.feed(media, |_| {});
+    Ok(())
+}
+
+fn flv_reader(state: &[u8], media: &[u8]) -> Result<(), StateError> {
+    let (state, blobs) = read_headed(state, media)?;
+    let mut reader = FlvReader::restore(state, 1000, &blobs)?;
+    reader.feed(media);
+    while let Ok(Some(_)) = reader.next_frame() {}
     Ok(())
 }
 

@@ -5,7 +5,7 @@ mod state;
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::stream::{batch::Batch, headers::SharedHeaders, tracks::Tracks};
-pub use state::GopCacheState;
+pub use state::{GopCacheState, ParkedCache};
 
 /// Limits of a stream's GOP cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use synctv_media::{
     access::NodeRequest,
     flv::reader::{FlvError, FlvReader},
     stream::{frame::Frame, room::RoomName},
+    upgrade::StateError,
 };
 use thiserror::Error;
 use tokio::{
@@ -17,7 +18,14 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{access::NodeKeys, cluster::origin::PULL_HEADER};
+use crate::{
+    access::NodeKeys,
+    cluster::origin::PULL_HEADER,
+    upgrade::{
+        lot::{Parked, ParkingLot},
+        states::OriginConnectionState,
+    },
+};
 
 /// Time limit for connecting, and for an answer.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -65,6 +73,13 @@ pub(super) struct Request<'a> {
 #[derive(Debug)]
 pub(super) struct OriginConnection {
     socket: TcpStream,
+    reader: FlvReader,
+}
+
+/// A connection that is with no runtime: it was restored on another thread than that of its stream, or parks.
+#[derive(Debug)]
+pub(super) struct RestingConnection {
+    socket: std::net::TcpStream,
     reader: FlvReader,
 }
 
@@ -117,12 +132,47 @@ impl OriginConnection {
         Ok(Self { socket, reader })
     }
 
+    /// Takes the connection off its runtime, without closing it. Nothing is lost of what was read.
+    pub fn rest(self) -> io::Result<RestingConnection> {
+        Ok(RestingConnection { socket: self.socket.into_std()?, reader: self.reader })
+    }
+
     fn frames(&mut self) -> Result<Vec<Frame>, PullError> {
         let mut frames = Vec::new();
         while let Some(frame) = self.reader.next_frame()? {
             frames.push(frame);
         }
         Ok(frames)
+    }
+}
+
+impl RestingConnection {
+    /// A connection over which an answer's body follows.
+    #[cfg(test)]
+    pub fn of(socket: std::net::TcpStream, frame_limit_bytes: usize) -> Self {
+        Self { socket, reader: FlvReader::new(frame_limit_bytes) }
+    }
+
+    /// Goes on on the runtime of the current thread.
+    pub fn resume(self) -> io::Result<OriginConnection> {
+        self.socket.set_nonblocking(true)?;
+        Ok(OriginConnection { socket: TcpStream::from_std(self.socket)?, reader: self.reader })
+    }
+
+    /// Parks the connection with what was read and is no whole frame yet.
+    pub fn park(self, lot: &ParkingLot) -> OriginConnectionState {
+        let reader = lot.with_blobs(|blobs| self.reader.state(blobs));
+        OriginConnectionState { descriptor: lot.put(self.socket.into()), reader }
+    }
+
+    /// Restores a connection, for frames of up to `frame_limit_bytes`.
+    pub fn restore(
+        state: OriginConnectionState,
+        frame_limit_bytes: usize,
+        parked: &Parked,
+    ) -> Result<Self, StateError> {
+        let socket = parked.take(state.descriptor)?.into();
+        Ok(Self { socket, reader: FlvReader::restore(state.reader, frame_limit_bytes, parked.blobs())? })
     }
 }
 

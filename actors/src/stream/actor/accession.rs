@@ -53,7 +53,7 @@ impl StreamActor {
                 self.take(frames, Instant::now(), ctx);
             }
             Update::Broken | Update::Over => self.accede(ctx),
-            Update::Connected { .. } => {}
+            Update::Connected { .. } | Update::Resumed => {}
         }
         None
     }

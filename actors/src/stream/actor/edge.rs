@@ -54,13 +54,18 @@ impl StreamActor {
     }
 
     fn connected(&mut self, node: String, ctx: &mut Context<Self>) {
+        self.batcher.join_origin();
+        self.stats.publisher_came(Some(node));
+        self.go_live_from_origin(ctx);
+    }
+
+    /// Takes the media of a pull that has its connection.
+    fn go_live_from_origin(&mut self, ctx: &mut Context<Self>) {
         let vacant = std::mem::replace(&mut self.ingest, Ingest::vacant(self.settings.pull.grace));
         self.ingest = match vacant {
             Ingest::Vacant { seeker: Some(puller), .. } => Ingest::Pulled(puller),
             other => other,
         };
-        self.batcher.join_origin();
-        self.stats.publisher_came(Some(node));
         self.set_state(StreamState::Live(Source::Remote));
         self.subscribers.tell(&StreamEvent::PublisherCame(Arrival::Remote));
         self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);
@@ -113,6 +118,7 @@ impl Handler<FromOrigin> for StreamActor {
         let Some(update) = self.take_from_predecessor(update, ctx) else { return Ok(()) };
         match update {
             Update::Connected { node } => self.connected(node, ctx),
+            Update::Resumed => self.go_live_from_origin(ctx),
             Update::Media { frames, after_hole } => {
                 if after_hole {
                     self.end_publication(ctx);

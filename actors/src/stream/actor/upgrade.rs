@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseActFuture, WrapFuture, fut};
 use synctv_media::{
     access::Confidential,
-    stream::{batcher::Batcher, gop::GopCache, keyframe_rhythm::KeyframeRhythm},
+    stream::{
+        batcher::Batcher,
+        gop::{GopCache, GopCacheState, ParkedCache},
+        keyframe_rhythm::KeyframeRhythm,
+    },
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -56,7 +60,7 @@ impl StreamActor {
         let now = Instant::now();
         let mut stream = Self::new(id, parked.room, settings, registry, directory, state, meters);
         stream.batcher = Batcher::restore(parked.batcher, stream.settings.entry, lot.blobs())?;
-        stream.gops = GopCache::restore(parked.gops, stream.settings.gop, lot.blobs())?;
+        stream.restore_cache(parked.gops, lot)?;
         stream.rhythm = KeyframeRhythm::restore(parked.rhythm, parked.clock_ms.cast_signed())?;
         stream.clock = SteadyClock::start();
         stream.stats = StatsMeter::restore(parked.stats);
@@ -69,6 +73,16 @@ impl StreamActor {
         Ok(stream)
     }
 
+    fn restore_cache(&mut self, gops: GopCacheState, lot: &Parked) -> Result<(), RestoreError> {
+        let was_open = gops.was_open();
+        self.gops = GopCache::restore(gops, self.settings.gop, lot.blobs())?;
+        if was_open && self.gops.size_bytes() == 0 {
+            // Its media stayed behind: newcomers get audio at once, and wait for a keyframe no longer than for the first one.
+            self.batcher.gop_outgrown();
+        }
+        Ok(())
+    }
+
     fn resume_feed(&mut self, feed: FeedState, lot: &Parked, now: Instant) -> Result<(), RestoreError> {
         match feed {
             FeedState::Vacant { since_ago_ms, patience_ms } => {
@@ -78,7 +92,9 @@ impl StreamActor {
                 self.set_state(StreamState::Waiting);
             }
             FeedState::Pulled(pull) => {
-                self.resumable_pull = pull.map(|pull| Followed::restore(pull, lot)).transpose()?;
+                let limit_bytes = self.settings.pull.frame_limit_bytes;
+                let followed = pull.map(|pull| Followed::restore(pull, limit_bytes, lot));
+                self.resumable_pull = followed.transpose()?;
                 if self.resumable_pull.is_none() {
                     // The next puller does not know how far the last one was.
                     self.batcher.end_publisher();
@@ -113,30 +129,31 @@ impl StreamActor {
         lot: &ParkingLot,
         pull: Option<PullState>,
         ctx: &mut Context<Self>,
-    ) -> ParkedStreamState {
+    ) -> (ParkedStreamState, ParkedCache) {
         self.flush();
         for timer in [self.end_timer.take(), self.opening_timer.take()].into_iter().flatten() {
             ctx.cancel_future(timer);
         }
         let now = Instant::now();
-        let (batcher, gops) = lot.with_blobs(|blobs| (self.batcher.state(blobs), self.gops.state(blobs)));
+        let received_ago_ms = age_ms(self.received, now);
+        let gops = std::mem::replace(&mut self.gops, GopCache::new(self.settings.gop));
         let parked = ParkedStreamState {
             room: self.room.clone(),
             feed: self.park_feed(pull, now),
             publishers: self.last_publisher,
-            batcher,
+            batcher: lot.with_blobs(|blobs| self.batcher.state(blobs)),
             rhythm: self.rhythm.state(),
             clock_ms: self.clock.now_ms(),
-            gops,
+            gops: GopCacheState::default(),
             stats: self.stats.state(),
             counts: self.meters.state(),
-            received_ago_ms: age_ms(self.received, now),
+            received_ago_ms,
             unreadable_frames: self.unreadable_frames,
             oversized_gops: self.oversized_gops,
         };
         // It stays, as its viewers take a stream that has ended for the end, until no one has its address.
         self.is_parked = true;
-        parked
+        (parked, ParkedCache::new(gops, received_ago_ms))
     }
 
     fn park_feed(&mut self, pull: Option<PullState>, now: Instant) -> FeedState {
@@ -168,7 +185,7 @@ impl StreamActor {
 }
 
 impl Handler<ParkStream> for StreamActor {
-    type Result = ResponseActFuture<Self, Option<ParkedStreamState>>;
+    type Result = ResponseActFuture<Self, Option<(ParkedStreamState, ParkedCache)>>;
 
     /// The puller stops first, and what it has sent until then comes before its answer.
     fn handle(&mut self, ParkStream(lot): ParkStream, ctx: &mut Context<Self>) -> Self::Result {

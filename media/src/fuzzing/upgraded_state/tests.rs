@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::{
+    flv::{file_header, put_tag},
     hls::{
         playlist::{PartConfig, PlaylistConfig},
         segmenter::SegmenterConfig,
@@ -13,7 +14,7 @@ use crate::{
         amf0::{self, Value},
         chunk_writer::{MessageHeader, write_message},
     },
-    stream::{frame::Frame, wire_format::WireFormat},
+    stream::{frame::Frame, gop::ParkedCache, wire_format::WireFormat},
     upgrade::{
         Blobs, VERSION,
         testing::{split, written},
@@ -54,13 +55,14 @@ fn states() -> Vec<Written> {
         parts(|blobs| queue.state(blobs, now)),
         parts(|blobs| publishing_session().state(blobs)),
         parts(|blobs| batcher.state(blobs)),
-        parts(|blobs| gops.state(blobs)),
+        parts(|blobs| ParkedCache::states(&[ParkedCache::new(gops, 0)], blobs).remove(0)),
         parts(|blobs| repeated_publication().state(blobs)),
         parts(|_| rhythm().state()),
         parts(|blobs| websocket_reader().state(blobs)),
         parts(|blobs| segmenter_in_use::<TsContainer>().state(blobs)),
         parts(|blobs| segmenter_in_use::<Fmp4Container>().state(blobs)),
         parts(|_| playlist_in_use().snapshot(1_000)),
+        parts(|blobs| flv_reader().state(blobs)),
     ]
 }
 
@@ -175,6 +177,16 @@ fn websocket_reader() -> ClientReader {
     reader
 }
 
+/// In the middle of a tag.
+fn flv_reader() -> FlvReader {
+    let mut stream = file_header(false, true).to_vec();
+    put_tag(&mut stream, Track::Video, 40, &[0x27; 100]);
+    let mut reader = FlvReader::new(1000);
+    reader.feed(&stream[..60]);
+    assert_eq!(reader.next_frame(), Ok(None));
+    reader
+}
+
 #[test]
 fn each_state_is_restored_from_what_is_written() {
     for (noun, Written { data, media, .. }) in states().iter().enumerate() {
@@ -183,7 +195,7 @@ fn each_state_is_restored_from_what_is_written() {
 }
 
 /// A version, and the digest of its states.
-const FORMAT: (u32, &str) = (2, "c5c70c872f0cd0f8");
+const FORMAT: (u32, &str) = (3, "7ac02f03d9924b82");
 
 #[test]
 fn a_format_that_has_changed_has_another_version() {

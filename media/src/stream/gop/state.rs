@@ -20,6 +20,16 @@ const PART: &str = "a GOP cache";
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GopCacheState {
     gops: Vec<GopState>,
+    /// A group was open, be it among these or not.
+    was_open: bool,
+}
+
+/// A cache on its way to its state.
+#[derive(Debug)]
+pub struct ParkedCache {
+    cache: GopCache,
+    /// Age of its newest frame.
+    newest_ago_ms: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,14 +40,46 @@ struct GopState {
     tracks: Tracks,
 }
 
+impl ParkedCache {
+    /// A cache whose newest frame came so many milliseconds ago.
+    pub fn new(cache: GopCache, newest_ago_ms: u64) -> Self {
+        Self { cache, newest_ago_ms }
+    }
+
+    /// Gives the states of all caches of a node, in their order. The media goes into `blobs`. Groups that do not fit into what the
+    /// table takes of caches stay behind, those first that ended the longest ago: viewers who join miss the open groups most.
+    pub fn states(caches: &[Self], blobs: &mut Blobs) -> Vec<GopCacheState> {
+        let ages =
+            caches.iter().enumerate().flat_map(|(place, cache)| cache.ages_ms().map(move |age| (age, place)));
+        let mut ages: Vec<(u64, usize)> = ages.collect();
+        ages.sort_by_key(|(age_ms, _)| *age_ms);
+        let mut kept = vec![(0, true); caches.len()];
+        for (_, place) in ages {
+            let (count, fits) = &mut kept[place];
+            let gop = caches[place].cache.gops.iter().rev().nth(*count);
+            *fits = *fits && gop.is_some_and(|gop| blobs.reserve_for_cache(gop.size_bytes));
+            *count += usize::from(*fits);
+        }
+        let states = caches.iter().zip(kept).map(|(parked, (count, _))| parked.cache.state(count, blobs));
+        states.collect()
+    }
+
+    /// The time since each group's end, newest group first.
+    fn ages_ms(&self) -> impl Iterator<Item = u64> {
+        let gops = &self.cache.gops;
+        let newest_ms = gops.back().and_then(|open| open.batches.last()).map_or(0, |batch| batch.last_ms);
+        // A group ends with the next one's beginning.
+        let ends_ms = std::iter::once(newest_ms).chain(gops.iter().rev().map(|next| next.first_ms));
+        let ages_ms = ends_ms.take(gops.len()).map(move |end_ms| newest_ms.saturating_sub(end_ms));
+        ages_ms.map(|age_ms| self.newest_ago_ms.saturating_add(age_ms.max(0).cast_unsigned()))
+    }
+}
+
 impl GopCache {
-    /// Gives its state. The media goes into `blobs`, the newest group first; groups that do not fit into what the table takes of
-    /// caches stay behind.
-    pub fn state(&self, blobs: &mut Blobs) -> GopCacheState {
-        let newest = self.gops.iter().rev();
-        let kept = newest.take_while(|gop| blobs.reserve_for_cache(gop.size_bytes)).count();
-        let kept = self.gops.iter().skip(self.gops.len() - kept);
-        GopCacheState { gops: kept.map(|gop| gop.state(blobs)).collect() }
+    /// Gives the state with so many of the newest groups.
+    fn state(&self, kept: usize, blobs: &mut Blobs) -> GopCacheState {
+        let gops = self.gops.iter().skip(self.gops.len().saturating_sub(kept));
+        GopCacheState { gops: gops.map(|gop| gop.state(blobs)).collect(), was_open: !self.gops.is_empty() }
     }
 
     /// Restores the cache under limits that may be others than before. Without a group, the stream's batches are kept from the
@@ -55,10 +97,11 @@ impl GopCache {
 }
 
 impl GopCacheState {
-    /// Returns whether it has a group, the one that is open. If not, the stream's viewers join without one, as when the open
-    /// group has become too large: see [`gop_outgrown`](crate::stream::batcher::Batcher::gop_outgrown).
-    pub fn has_newest(&self) -> bool {
-        !self.gops.is_empty()
+    /// Returns whether a group was open when the cache was parked. If the restored cache has none, it stayed behind, and the
+    /// stream's viewers join as when the open group has become too large: see
+    /// [`gop_outgrown`](crate::stream::batcher::Batcher::gop_outgrown).
+    pub fn was_open(&self) -> bool {
+        self.was_open
     }
 }
 
@@ -130,7 +173,7 @@ mod tests {
             let mut cache = GopCache::new(LIMITS);
             before.iter().for_each(|batch| { cache.push(batch); });
             let mut blobs = Blobs::default();
-            let state = cache.state(&mut blobs);
+            let state = cache.state(usize::MAX, &mut blobs);
             let (state, blobs) = read_again(&state, &blobs);
             let mut restored = GopCache::restore(state, LIMITS, &blobs).unwrap();
             prop_assert_eq!(restored.size_bytes(), cache.size_bytes());
@@ -150,39 +193,78 @@ mod tests {
         cache
     }
 
-    fn restored(cache: &GopCache, size_max_bytes: usize, limits: GopLimits) -> Vec<usize> {
+    fn group_sizes(cache: &GopCache) -> Vec<usize> {
+        cache.gops.iter().map(|gop| gop.batches.len()).collect()
+    }
+
+    fn restored(cache: &GopCache, limits: GopLimits) -> Vec<usize> {
+        let mut blobs = Blobs::default();
+        let state = cache.state(usize::MAX, &mut blobs);
+        group_sizes(&GopCache::restore(state, limits, &blobs).unwrap())
+    }
+
+    /// The groups of caches, given their newest frames' ages, of which so many bytes in all are carried.
+    fn carried(caches: [(GopCache, u64); 2], size_max_bytes: usize) -> [Vec<usize>; 2] {
         let mut blobs = Blobs::with_cache_limit(size_max_bytes);
-        let state = cache.state(&mut blobs);
-        assert_eq!(state.has_newest(), !state.gops.is_empty());
-        let restored = GopCache::restore(state, limits, &blobs).unwrap();
-        restored.gops.iter().map(|gop| gop.batches.len()).collect()
+        let parked = caches.map(|(cache, newest_ago_ms)| ParkedCache::new(cache, newest_ago_ms));
+        let states: [GopCacheState; 2] = ParkedCache::states(&parked, &mut blobs).try_into().unwrap();
+        states.map(|state| {
+            assert!(state.was_open());
+            group_sizes(&GopCache::restore(state, cache("K").limits, &blobs).unwrap())
+        })
     }
 
     #[test]
-    fn the_oldest_groups_stay_behind_where_memory_does_not_suffice() {
-        let cache = cache("KpKppKppp");
-        let sizes: Vec<usize> = cache.gops.iter().map(|gop| gop.size_bytes).collect();
-        let limits = cache.limits;
-        assert_eq!(restored(&cache, sizes.iter().sum(), limits), [2, 3, 4]);
-        assert_eq!(restored(&cache, sizes.iter().sum::<usize>() - 1, limits), [3, 4]);
-        assert_eq!(restored(&cache, sizes[2], limits), [4]);
-        assert!(restored(&cache, sizes[2] - 1, limits).is_empty());
+    fn the_oldest_groups_of_all_caches_stay_behind_where_memory_does_not_suffice() {
+        let sizes: Vec<usize> = cache("KpKppKppp").gops.iter().map(|gop| gop.size_bytes).collect();
+        let all = 2 * sizes.iter().sum::<usize>();
+        // The oldest groups ended 600 ms before the newest frames, those in the middle 300 ms; the second cache's are 100 ms
+        // older.
+        let carried = |size_bytes| carried([(cache("KpKppKppp"), 0), (cache("KpKppKppp"), 100)], size_bytes);
+        assert_eq!(carried(all), [vec![2, 3, 4], vec![2, 3, 4]]);
+        assert_eq!(carried(all - 1), [vec![2, 3, 4], vec![3, 4]]);
+        assert_eq!(carried(all - sizes[0] - 1), [vec![3, 4], vec![3, 4]]);
+        assert_eq!(carried(2 * sizes[2] + sizes[1]), [vec![3, 4], vec![4]]);
+        assert_eq!(carried(2 * sizes[2]), [vec![4], vec![4]]);
+        assert_eq!(carried(sizes[2]), [vec![4], vec![]]);
+        assert_eq!(carried(sizes[2] - 1), [vec![0; 0], vec![]]);
+    }
+
+    #[test]
+    fn a_large_group_does_not_keep_those_of_other_rooms_behind() {
+        let large = cache("Kppppppppppppppppppppppp");
+        let size_bytes = large.size_bytes() - 1;
+        assert_eq!(carried([(large, 0), (cache("KpKpp"), 30)], size_bytes), [vec![], vec![2, 3]]);
+    }
+
+    #[test]
+    fn a_group_that_ended_long_ago_stays_behind_before_the_open_one_of_a_room_whose_frames_stopped() {
+        let (live, stopped) = (cache("KpKppppp"), cache("Kpp"));
+        let size_bytes = live.gops[1].size_bytes + stopped.size_bytes();
+        assert_eq!(carried([(live, 0), (stopped, 50)], size_bytes), [vec![6], vec![3]]);
+    }
+
+    #[test]
+    fn a_cache_without_groups_has_none_that_stays_behind() {
+        let parked = [ParkedCache::new(GopCache::new(LIMITS), 0)];
+        let states = ParkedCache::states(&parked, &mut Blobs::default());
+        assert!(!states[0].was_open());
     }
 
     #[test]
     fn limits_that_became_smaller_hold() {
         let cache = cache("KpKppKppp");
         let limits = cache.limits;
-        assert_eq!(restored(&cache, usize::MAX, GopLimits { gops_max: 1, ..limits }), [4]);
-        assert!(restored(&cache, usize::MAX, GopLimits { gops_max: 0, ..limits }).is_empty());
+        assert_eq!(restored(&cache, GopLimits { gops_max: 1, ..limits }), [4]);
+        assert!(restored(&cache, GopLimits { gops_max: 0, ..limits }).is_empty());
         let size_max_bytes = cache.size_bytes() - 1;
-        assert_eq!(restored(&cache, usize::MAX, GopLimits { size_max_bytes, ..limits }), [3, 4]);
+        assert_eq!(restored(&cache, GopLimits { size_max_bytes, ..limits }), [3, 4]);
     }
 
     #[test]
     fn a_group_that_begins_where_decoding_cannot_is_refused() {
         let mut blobs = Blobs::default();
-        let mut state = cache("Kpp").state(&mut blobs);
+        let mut state = cache("Kpp").state(usize::MAX, &mut blobs);
         state.gops[0].batches.remove(0);
         assert!(GopCache::restore(state.clone(), LIMITS, &blobs).is_err());
         state.gops[0].batches.clear();
