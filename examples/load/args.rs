@@ -6,7 +6,7 @@ use clap::Parser;
 use rustls::ClientConfig;
 use synctv_testkit::tls::{self, TestAuthority};
 
-use crate::{case, hls, rtc, storm};
+use crate::{case, hls, rtc, storm, upgrade::UpgradeArgs};
 
 /// The settings of a client that speaks TLS; none for plain connections.
 pub type TlsClient = Option<Arc<ClientConfig>>;
@@ -144,6 +144,9 @@ pub struct Args {
     /// The process of the node that a storm kills
     #[arg(long, hide = true)]
     pub doomed_pid: Option<u32>,
+    /// The peers of --upgrade.
+    #[command(flatten)]
+    pub upgrades: UpgradeArgs,
     /// The authority of --tls.
     #[arg(skip)]
     pub authority: Option<Arc<TestAuthority>>,

@@ -2,7 +2,7 @@
 
 pub mod case;
 pub mod compare;
-mod faults;
+pub mod faults;
 pub mod http;
 pub mod mirror;
 pub mod nginx;

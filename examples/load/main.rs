@@ -10,6 +10,7 @@
 //! cargo run --release --example load -- --compare-storms target/release/synctv-stream --viewers 300
 //! cargo run --release --example load -- --compare-rooms target/release/synctv-stream --publishers 1000 --kbps 300
 //! cargo run --release --example load -- --memory target/release/synctv-stream
+//! cargo run --release --example load -- --upgrade target/release/synctv-stream --viewers 2000 --publishers 50 --kbps 500
 //! cargo run --release --example load -- --play --compare target/release/synctv-stream      # the same over RTMP
 //! cargo run --release --example load -- --hls 127.0.0.1:8081 --viewers 500     # the same over HLS
 //! cargo run --release --example load -- --hls-compare target/release/synctv-stream --gop 60    # its table
@@ -45,6 +46,7 @@ mod stage;
 mod stamp;
 mod steps;
 mod storm;
+mod upgrade;
 mod viewer;
 
 use std::{error::Error, sync::Arc, time::Duration};
@@ -95,6 +97,9 @@ fn comparison(args: &Args) -> Option<Result<(), Box<dyn Error>>> {
     }
     if let Some(server) = &args.compare_rooms {
         return Some(rooms::run(server, args, load));
+    }
+    if let Some(server) = &args.upgrades.upgrade {
+        return Some(upgrade::run(server, args));
     }
     if let Some(server) = &args.memory {
         return Some(memory::run(server, args));

@@ -17,6 +17,11 @@ impl Faults {
         }
     }
 
+    /// The same, with the kind of viewer that met them.
+    pub fn prefixed(self, kind: &str) -> Self {
+        Self(self.0.into_iter().map(|(fault, count)| (format!("{kind}: {fault}"), count)).collect())
+    }
+
     pub fn count(&self) -> u64 {
         self.0.values().sum()
     }

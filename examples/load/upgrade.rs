@@ -1,0 +1,123 @@
+//! Upgrades in place, one after the other, under load: every viewer compares every byte that it gets.
+//!
+//! Two nodes share a Redis. The first has all publishers, many viewers over HTTP-FLV of one room and one of each other room, RTMP
+//! players and HLS followers; the second pulls the room for viewers of its own. The first is upgraded, then the second.
+
+mod check;
+mod clip;
+mod counters;
+mod findings;
+mod follower;
+mod gaps;
+mod load;
+mod node;
+mod promises;
+mod publisher;
+mod record;
+mod viewer;
+
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args as Flags;
+use tokio::time::sleep;
+
+use self::{
+    load::Load,
+    node::Node,
+    promises::{Promises, claims},
+};
+use crate::{args::Args, process::resident_bytes_of, steps::block_on};
+
+/// Time before the first upgrade, over which gaps and memory are measured for comparison.
+const BEFORE: Duration = Duration::from_secs(5);
+
+/// Time from one upgrade to the next one.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Time behind the last upgrade, until its memory is measured: longer than a segment.
+const AFTER: Duration = Duration::from_secs(4);
+
+/// The peers beside `--viewers` and `--publishers`, and the upgrades.
+#[derive(Debug, Clone, Flags)]
+pub struct UpgradeArgs {
+    /// Start this server and a second node, upgrade them under load, and print which promises were kept; ends with an error if one
+    /// was not
+    #[arg(long, value_name = "SERVER")]
+    pub upgrade: Option<PathBuf>,
+    /// Upgrades of the first node, one after the other
+    #[arg(long, default_value_t = 10)]
+    pub upgrades: usize,
+    /// Upgrades of the second node, which pulls the room
+    #[arg(long, default_value_t = 3)]
+    pub edge_upgrades: usize,
+    /// Of the publishers, those that are FFmpeg, if it is installed
+    #[arg(long, default_value_t = 10)]
+    pub ffmpeg_publishers: usize,
+    /// RTMP players of the room
+    #[arg(long, default_value_t = 20)]
+    pub players: usize,
+    /// Viewers of the room over HTTP-FLV at the second node
+    #[arg(long, default_value_t = 50)]
+    pub edge_viewers: usize,
+    /// Viewers of the room over HLS
+    #[arg(long, default_value_t = 4)]
+    pub followers: usize,
+    /// Longest gap of any viewer that is no broken promise, in milliseconds; not looked at by default
+    #[arg(long)]
+    pub gap_max_ms: Option<u64>,
+}
+
+/// Runs the load and prints what was found.
+pub fn run(binary: &Path, args: &Args) -> Result<(), Box<dyn Error>> {
+    block_on(async {
+        let mut load = Load::start(binary, args).await?;
+        load.join(args).await?;
+        let mut promises = Promises::default();
+        let before = claims(&load.redis);
+        upgrade(&mut load, &args.upgrades, &mut promises).await?;
+        load.end(&args.upgrades, &mut promises).await;
+        let claimed = format!("claims: {} in Redis, with the same owner, epoch and time", before.len());
+        promises.note(&claimed, claims(&load.redis) == before && !before.is_empty());
+        promises.result()
+    })
+}
+
+/// Upgrades both nodes, each for its number of times.
+async fn upgrade(
+    load: &mut Load,
+    flags: &UpgradeArgs,
+    promises: &mut Promises,
+) -> Result<(), Box<dyn Error>> {
+    load.watch.clock.next_period();
+    sleep(BEFORE).await;
+    let (before, before_bytes) = (load.origin.counters().await?, resident_bytes(&load.origin)?);
+    let mut stood_still_ms = Vec::new();
+    for _ in 0..flags.upgrades {
+        load.watch.clock.next_period();
+        stood_still_ms.push(load.origin.upgrade().await?);
+        load.upgrades_over.send_modify(|count| *count += 1);
+        sleep(PAUSE).await;
+    }
+    sleep(AFTER).await;
+    let (after, after_bytes) = (load.origin.counters().await?, resident_bytes(&load.origin)?);
+    let gone_back = after.gone_back(&before);
+    promises.note(&format!("counters: {}, of which {gone_back} went back", before.count()), gone_back == 0);
+    println!("the first node stood still for {stood_still_ms:?} ms");
+    stood_still_ms.clear();
+    for _ in 0..flags.edge_upgrades {
+        load.watch.clock.next_period();
+        stood_still_ms.push(load.edge.upgrade().await?);
+        sleep(PAUSE).await;
+    }
+    println!("the second node stood still for {stood_still_ms:?} ms");
+    promises.note_memory(before_bytes, after_bytes);
+    Ok(())
+}
+
+fn resident_bytes(node: &Node) -> Result<u64, Box<dyn Error>> {
+    Ok(resident_bytes_of(node.pid()).ok_or("the server's memory is not known")?)
+}
