@@ -27,6 +27,9 @@ const MEASURE_S: f64 = 1.2;
 /// Number of measurements of each, in turn: few enough that a minute suffices, and enough for a 99th percentile.
 const ROUNDS: usize = 5;
 
+/// Time limit for the publisher of the round before to leave.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Prints the percentiles of both.
 pub fn compare(args: &Args) -> Result<(), Box<dyn Error>> {
     let args =
@@ -43,7 +46,7 @@ pub fn compare(args: &Args) -> Result<(), Box<dyn Error>> {
 
 async fn load(args: Args, report: Report, has_crowd: bool) -> Result<(), Box<dyn Error>> {
     let (stage, stages) = watch::channel(Stage::Joining);
-    start_publishers(&args, Duration::ZERO, &stages).await?;
+    publish(&args, &stages).await?;
     let watch = |room| viewer::watch(args.http, None, room, stages.clone(), report.clone());
     let viewers = join(&args, watch).await;
     // On a thread of their own, so that their handshakes hold up no viewer whose latency counts.
@@ -61,6 +64,23 @@ async fn load(args: Args, report: Report, has_crowd: bool) -> Result<(), Box<dyn
         Some(Ok(joined)) => Ok(joined?),
         None => Ok(()),
     }
+}
+
+/// Starts the publisher, once the server has seen that of the round before leave: until then the name is taken.
+async fn publish(args: &Args, stages: &watch::Receiver<Stage>) -> Result<(), Box<dyn Error>> {
+    let deadline = tokio::time::Instant::now() + LEAVE_TIMEOUT;
+    loop {
+        match start_publishers(args, Duration::ZERO, stages).await {
+            Err(error) if is_taken(&*error) && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            started => return started,
+        }
+    }
+}
+
+fn is_taken(error: &dyn Error) -> bool {
+    error.to_string().contains("BadName")
 }
 
 async fn crowd(http: SocketAddr, room: String) -> Result<(), Box<dyn Error>> {
