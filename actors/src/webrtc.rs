@@ -13,8 +13,10 @@ mod settings;
 mod socket;
 mod tcp_port;
 mod tcp_writer;
+mod ticker;
 mod viewer;
 mod viewers;
+mod warnings;
 
 use std::{
     io,

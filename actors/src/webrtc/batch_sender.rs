@@ -12,7 +12,7 @@ const BATCH_MAX_BYTES: usize = 65_000;
 
 /// Sends on the one socket for the viewers of one actor.
 ///
-/// The packets of a frame are of one size but for the last. Those to one address are one system call and one walk through the
+/// The packets of a frame are of one size, and one of audio that follows may be smaller. Those to one address are one system call and one walk through the
 /// kernel's network stack (generic segmentation offload), where the kernel has that.
 pub(super) struct BatchSender {
     socket: WebRtcSocket,
@@ -32,7 +32,10 @@ pub(super) struct Sent {
 #[derive(Default)]
 struct Batch {
     to: Option<(SocketAddr, Option<IpAddr>)>,
-    contents: Vec<u8>,
+    /// The buffer, which only grows: filling it anew with zeros for each packet would be a second copy.
+    buffer: Vec<u8>,
+    /// The part of it that is in use, in bytes.
+    used_bytes: usize,
     segment_bytes: usize,
     count: usize,
 }
@@ -77,11 +80,11 @@ impl BatchSender {
 impl Batch {
     /// Returns whether a datagram can be its next one: a shorter one is its last.
     fn takes(&self, to: (SocketAddr, Option<IpAddr>), size_bytes: usize) -> bool {
-        let is_open = self.contents.len() == self.count * self.segment_bytes;
+        let is_open = self.used_bytes == self.count * self.segment_bytes;
         self.to == Some(to)
             && is_open
             && size_bytes <= self.segment_bytes
-            && self.contents.len() + size_bytes <= BATCH_MAX_BYTES
+            && self.used_bytes + size_bytes <= BATCH_MAX_BYTES
     }
 
     fn push(
@@ -90,11 +93,14 @@ impl Batch {
         size_bytes: usize,
         write: impl FnOnce(&mut [u8]) -> bool,
     ) {
-        let from = self.contents.len();
-        self.contents.resize(from + size_bytes, 0);
-        if !self.contents.get_mut(from..).is_some_and(write) {
-            return self.contents.truncate(from);
+        let end = self.used_bytes + size_bytes;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
         }
+        if !self.buffer.get_mut(self.used_bytes..end).is_some_and(write) {
+            return;
+        }
+        self.used_bytes = end;
         if self.count == 0 {
             (self.to, self.segment_bytes) = (Some(to), size_bytes);
         }
@@ -104,10 +110,10 @@ impl Batch {
     fn send(&mut self, socket: &WebRtcSocket) -> Sent {
         let Some((remote, local)) = self.to.take() else { return Sent::default() };
         let segment_bytes = (self.count > 1).then_some(self.segment_bytes);
-        let (bytes, count) = (self.contents.len() as u64, self.count as u64);
-        let sent = socket.send(remote, local, &self.contents, segment_bytes);
-        self.contents.clear();
-        self.count = 0;
+        let (bytes, count) = (self.used_bytes as u64, self.count as u64);
+        let contents = self.buffer.get(..self.used_bytes).unwrap_or_default();
+        let sent = socket.send(remote, local, contents, segment_bytes);
+        (self.used_bytes, self.count) = (0, 0);
         if sent.is_ok() { Sent { bytes, dropped: 0 } } else { Sent { bytes: 0, dropped: count } }
     }
 }

@@ -102,6 +102,11 @@ impl Viewer {
         self.link.has_audio()
     }
 
+    /// Returns whether frames wait for their time to be sent.
+    pub fn is_replaying(&self) -> bool {
+        self.feed.is_replaying()
+    }
+
     /// Leaves video out up to the next keyframe.
     pub fn miss(&mut self) {
         self.feed.miss();

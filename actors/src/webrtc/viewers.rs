@@ -5,14 +5,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Recipient};
-use log::warn;
 use synctv_media::{
     stream::{batch::Batches, gop::JoinPoint},
     webrtc::{
         audio::rate::OpusRate,
         gop::RtpGop,
         packetizer::{MediaProfile, Packetizer, Unit},
-        playability::Limit,
     },
 };
 use tokio::{sync::oneshot, time::Instant};
@@ -25,7 +23,9 @@ use super::{
     },
     session_id::SessionId,
     socket::WebRtcSocket,
+    ticker::Ticker,
     viewer::{Room, Viewer},
+    warnings::Warnings,
 };
 use crate::{
     events::{EndReason, LeaveWindow, StreamEvent, SubscriberRole, ViewerId},
@@ -37,9 +37,6 @@ use crate::{
 
 /// The actor is the only viewer of its subscription: it keeps the newest GOP itself, in RTP.
 const VIEWER: ViewerId = ViewerId(0);
-
-/// Interval at which replays go on, and maximum delay of reports and retransmissions.
-const TICK: Duration = Duration::from_millis(10);
 
 /// Interval of the check for viewers who left.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -71,14 +68,8 @@ pub(super) struct WebRtcViewersActor {
     /// When viewers leave, once the node drains.
     leave_window: Option<LeaveWindow>,
     idle_since: Option<Instant>,
-    warned: Warned,
-}
-
-/// The warnings about this publisher that were logged already.
-#[derive(Default)]
-struct Warned {
-    video: bool,
-    audio: bool,
+    warnings: Warnings,
+    ticker: Ticker,
 }
 
 impl WebRtcViewersActor {
@@ -103,7 +94,8 @@ impl WebRtcViewersActor {
             waiting: Vec::new(),
             leave_window: None,
             idle_since: None,
-            warned: Warned::default(),
+            warnings: Warnings::default(),
+            ticker: Ticker::default(),
         })
     }
 
@@ -142,7 +134,8 @@ impl WebRtcViewersActor {
         }
     }
 
-    /// Sends the units of a flush to all viewers.
+    /// Sends the units of a flush to all viewers: the packets of video, which are larger, and then those of audio, of which the first
+    /// can be the last of the video's call to the kernel.
     fn send_units(&mut self) {
         let units = std::mem::take(&mut self.units);
         for unit in &units {
@@ -152,9 +145,13 @@ impl WebRtcViewersActor {
         }
         self.each_viewer(|viewer, room| {
             for unit in &units {
-                match unit {
-                    Unit::Video(unit) => viewer.push_video(unit, room),
-                    Unit::Audio(unit) => viewer.push_audio(unit, room),
+                if let Unit::Video(unit) = unit {
+                    viewer.push_video(unit, room);
+                }
+            }
+            for unit in &units {
+                if let Unit::Audio(unit) = unit {
+                    viewer.push_audio(unit, room);
                 }
             }
             viewer.wake(room)
@@ -199,7 +196,7 @@ impl WebRtcViewersActor {
         for answer in std::mem::take(&mut self.waiting) {
             self.answer(answer);
         }
-        self.warn_once();
+        self.warnings.log_once(self.subscription.stream().room(), &self.packetizer);
     }
 
     /// Returns the reason why a viewer whose offer was answered for this profile cannot go on, if there is one.
@@ -231,30 +228,10 @@ impl WebRtcViewersActor {
         }
     }
 
-    /// Writes down what viewers miss.
-    fn warn_once(&mut self) {
-        let room = self.stream().room().as_str();
-        if let (false, Some(why)) = (self.warned.audio, self.packetizer.why_no_audio()) {
-            warn!(room = room, why:% = why; "WebRTC viewers get no audio");
-            self.warned.audio = true;
-        }
-        if self.warned.video {
-            return;
-        }
-        let room = self.stream().room().as_str();
-        if let Err(unplayable) = self.packetizer.profile() {
-            warn!(room = room, why:% = unplayable; "stream cannot be watched over WebRTC");
-            self.warned.video = true;
-        } else if self.packetizer.drops_frames() {
-            warn!(room = room, why:% = Limit::FramesDropped; "WebRTC viewers get fewer frames");
-            self.warned.video = true;
-        }
-    }
-
     fn publisher_changed(&mut self) {
         self.packetizer.end_publisher();
         self.has_media = false;
-        self.warned = Warned::default();
+        self.warnings = Warnings::default();
         self.miss();
     }
 
@@ -272,8 +249,17 @@ impl WebRtcViewersActor {
         ctx.stop();
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, ctx: &mut Context<Self>) {
         self.each_viewer(Viewer::tick);
+        let paces = self.viewers.values().any(Viewer::is_replaying);
+        self.ticker.set(paces, ctx, Self::tick);
+    }
+
+    /// Has the timer run at the pace of replays if one has begun for this viewer.
+    fn keep_pace(&mut self, id: SessionId, ctx: &mut Context<Self>) {
+        if !self.ticker.paces() && self.viewers.get(&id).is_some_and(Viewer::is_replaying) {
+            self.ticker.set(true, ctx, Self::tick);
+        }
     }
 
     fn check(&mut self, ctx: &mut Context<Self>) {
@@ -315,7 +301,7 @@ impl Actor for WebRtcViewersActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         Subscription::prepare(ctx);
         self.subscription.join(VIEWER, ctx.address().recipient());
-        ctx.run_interval(TICK, |viewers, _| viewers.tick());
+        self.ticker.set(false, ctx, Self::tick);
         ctx.run_interval(CHECK_INTERVAL, Self::check);
     }
 
@@ -362,15 +348,17 @@ impl Handler<GetProfile> for WebRtcViewersActor {
 impl Handler<Admit> for WebRtcViewersActor {
     type Result = ();
 
-    fn handle(&mut self, Admit(joined): Admit, _: &mut Self::Context) {
+    fn handle(&mut self, Admit(joined): Admit, ctx: &mut Self::Context) {
+        let id = joined.id;
         self.admit(*joined);
+        self.keep_pace(id, ctx);
     }
 }
 
 impl Handler<Datagrams> for WebRtcViewersActor {
     type Result = ();
 
-    fn handle(&mut self, Datagrams(datagrams): Datagrams, _: &mut Self::Context) {
+    fn handle(&mut self, Datagrams(datagrams): Datagrams, ctx: &mut Self::Context) {
         for (id, datagram) in datagrams {
             let (sender, gop) = (&self.sender, &self.gop);
             let Some(viewer) = self.viewers.get_mut(&id) else { continue };
@@ -378,6 +366,7 @@ impl Handler<Datagrams> for WebRtcViewersActor {
             if let Err(reason) = viewer.receive(&datagram, &room) {
                 self.leave(id, &reason);
             }
+            self.keep_pace(id, ctx);
         }
     }
 }

@@ -57,7 +57,12 @@ pub(super) mod tests {
 
     /// A unit of one payload.
     pub fn unit(shown_ms: i64, is_start: bool, size_bytes: usize) -> Arc<VideoUnit> {
-        Arc::new(VideoUnit { shown_ms, is_start, payloads: vec![vec![0; size_bytes].into()] })
+        Arc::new(VideoUnit {
+            shown_ms,
+            is_start,
+            payloads: vec![vec![0; size_bytes].into()],
+            padding_bytes: 0,
+        })
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     },
     webrtc::{
         order::FrameTraits,
-        payload::{PAYLOAD_MAX_BYTES, Payloads},
+        payload::{PAYLOAD_MAX_BYTES, Payloads, piece_bytes},
     },
 };
 
@@ -101,7 +101,7 @@ fn put_parameter_sets(sets: &[Box<[u8]>], payloads: &mut Payloads) {
     payloads.push(payload.into());
 }
 
-/// Puts a NAL unit into one packet, or into pieces of one size and a smaller last one.
+/// Puts a NAL unit into one packet, or into even pieces.
 fn put_nal(nal: &[u8], payloads: &mut Payloads) {
     const START: u8 = 0x80;
     const END: u8 = 0x40;
@@ -110,7 +110,7 @@ fn put_nal(nal: &[u8], payloads: &mut Payloads) {
         return;
     }
     let Some((first, body)) = nal.split_first() else { return };
-    let mut pieces = body.chunks(PAYLOAD_MAX_BYTES - 2).peekable();
+    let mut pieces = body.chunks(piece_bytes(body.len(), PAYLOAD_MAX_BYTES - 2)).peekable();
     let mut edge = START;
     while let Some(piece) = pieces.next() {
         edge |= if pieces.peek().is_none() { END } else { 0 };

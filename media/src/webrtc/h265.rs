@@ -8,7 +8,7 @@ use crate::{
     },
     webrtc::{
         order::FrameTraits,
-        payload::{PAYLOAD_MAX_BYTES, Payloads},
+        payload::{PAYLOAD_MAX_BYTES, Payloads, piece_bytes},
     },
 };
 
@@ -72,7 +72,7 @@ impl H265Packetizer {
     }
 }
 
-/// Puts a NAL unit into one packet, or into pieces of one size and a smaller last one.
+/// Puts a NAL unit into one packet, or into even pieces.
 fn put_nal(nal: &[u8], payloads: &mut Payloads) {
     const START: u8 = 0x80;
     const END: u8 = 0x40;
@@ -82,7 +82,8 @@ fn put_nal(nal: &[u8], payloads: &mut Payloads) {
     }
     let Some(([first, second], body)) = nal.split_first_chunk::<NAL_HEADER_BYTES>() else { return };
     let kind = (first & TYPE_MASK) >> 1;
-    let mut pieces = body.chunks(PAYLOAD_MAX_BYTES - NAL_HEADER_BYTES - 1).peekable();
+    let size_bytes = piece_bytes(body.len(), PAYLOAD_MAX_BYTES - NAL_HEADER_BYTES - 1);
+    let mut pieces = body.chunks(size_bytes).peekable();
     let mut edge = START;
     while let Some(piece) = pieces.next() {
         edge |= if pieces.peek().is_none() { END } else { 0 };

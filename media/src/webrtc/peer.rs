@@ -194,8 +194,9 @@ impl Peer {
             return;
         };
         // RTP times wrap (RFC 3550, section 5.1).
+        let VideoPacket { is_last, padding_bytes, .. } = packet;
         let (time, payload) = (packet.ticks as u32, packet.payload.clone());
-        let packet = Packet { time, is_last: packet.is_last, payload };
+        let packet = Packet { time, is_last, payload, padding_bytes };
         video.send(packet, at, &mut Path { to, srtp: &mut encryption.sender, sink });
     }
 
@@ -206,7 +207,8 @@ impl Peer {
         else {
             return;
         };
-        let packet = Packet { time: unit.ticks as u32, is_last: false, payload: unit.payload.clone() };
+        let (time, payload) = (unit.ticks as u32, unit.payload.clone());
+        let packet = Packet { time, is_last: false, payload, padding_bytes: 0 };
         audio.send(packet, at, &mut Path { to, srtp: &mut encryption.sender, sink });
     }
 

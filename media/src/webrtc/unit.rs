@@ -16,6 +16,8 @@ pub struct VideoUnit {
     pub is_start: bool,
     /// The payloads, of which the last one gets the marker; at least one.
     pub payloads: Payloads,
+    /// The padding at the end of the last payload, in bytes.
+    pub padding_bytes: u8,
 }
 
 /// A piece of media that is ready for RTP.

@@ -39,6 +39,18 @@ pub struct VideoPacket<'a> {
     pub is_last: bool,
     /// The payload.
     pub payload: &'a Arc<[u8]>,
+    /// The padding at its end, in bytes.
+    pub padding_bytes: u8,
+}
+
+impl<'a> VideoPacket<'a> {
+    /// Returns one of a unit's packets, if it has so many.
+    fn of(unit: &'a VideoUnit, at: usize, ticks: i64) -> Option<Self> {
+        let payload = unit.payloads.get(at)?;
+        let is_last = at + 1 == unit.payloads.len();
+        let padding_bytes = if is_last { unit.padding_bytes } else { 0 };
+        Some(Self { ticks, is_last, payload, padding_bytes })
+    }
 }
 
 /// One viewer's place in the video.
@@ -111,7 +123,7 @@ impl VideoFeed {
     }
 
     /// Takes the next live frame. Sends it, unless it has to wait behind others or for a keyframe.
-    pub fn push(&mut self, unit: &Arc<VideoUnit>, mut send: impl FnMut(VideoPacket<'_>)) {
+    pub fn push(&mut self, unit: &Arc<VideoUnit>, send: impl FnMut(VideoPacket<'_>)) {
         let ticks = self.later_than_last(unit.shown_ms * VIDEO_TICKS_PER_MS);
         match &mut self.state {
             FeedState::Waiting if !unit.is_start => return,
@@ -127,10 +139,7 @@ impl VideoFeed {
             FeedState::Live => {}
         }
         self.last_ticks = Some(ticks);
-        let last = unit.payloads.len().saturating_sub(1);
-        for (at, payload) in unit.payloads.iter().enumerate() {
-            send(VideoPacket { ticks, is_last: at == last, payload });
-        }
+        (0..unit.payloads.len()).filter_map(|at| VideoPacket::of(unit, at, ticks)).for_each(send);
     }
 
     /// Sends what the pace of a replay allows by now.
@@ -139,14 +148,10 @@ impl VideoFeed {
         replay.earn(now);
         while replay.allowance_bytes > 0 {
             let Some(Queued { ticks, unit }) = replay.frames.front() else { break };
-            if let Some(payload) = unit.payloads.get(replay.sent_packets) {
+            if let Some(packet) = VideoPacket::of(unit, replay.sent_packets, *ticks) {
                 replay.sent_packets += 1;
-                replay.allowance_bytes -= payload.len() as i64;
-                send(VideoPacket {
-                    ticks: *ticks,
-                    is_last: replay.sent_packets == unit.payloads.len(),
-                    payload,
-                });
+                replay.allowance_bytes -= packet.payload.len() as i64;
+                send(packet);
                 self.last_ticks = Some(*ticks);
             }
             if replay.sent_packets >= unit.payloads.len() {

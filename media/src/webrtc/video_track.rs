@@ -10,6 +10,7 @@ use crate::{
         h264::H264Packetizer,
         h265::H265Packetizer,
         order::{FrameOrder, FrameTraits, OrderWatch, Turn},
+        payload::pad_last,
         profile::{Unplayable, VideoProfile},
         unit::VideoUnit,
         vp9,
@@ -81,14 +82,15 @@ impl VideoTrack {
         if self.order.next(shown_ms, later_ms, traits) == Turn::LeaveOut {
             return None;
         }
-        let payloads = match &mut self.source {
+        let mut payloads = match &mut self.source {
             Source::H264 { packetizer, .. } => packetizer.packetize(data, is_start),
             Source::H265 { packetizer, .. } => packetizer.packetize(data, is_start),
             Source::Vp9 { .. } => vp9::packetize(data, is_keyframe),
             Source::Av1 { packetizer, .. } => packetizer.packetize(data, is_start),
             Source::Unknown | Source::Unsupported(_) => None,
-        };
-        Some(VideoUnit { shown_ms, is_start, payloads: payloads? })
+        }?;
+        let padding_bytes = pad_last(&mut payloads);
+        Some(VideoUnit { shown_ms, is_start, payloads, padding_bytes })
     }
 
     /// Takes the body of a tag, and makes nothing of it.

@@ -1,6 +1,6 @@
 //! VP9 in RTP payloads (RFC 9628).
 
-use crate::webrtc::payload::{PAYLOAD_MAX_BYTES, Payloads};
+use crate::webrtc::payload::{PAYLOAD_MAX_BYTES, Payloads, piece_bytes};
 
 /// Size of the payload descriptor, in bytes: neither a picture ID, which would go back when a frame is sent again, nor
 /// layers, of which streams of RTMP have one.
@@ -15,7 +15,8 @@ const FRAME_END: u8 = 0x04;
 
 /// Packetizes a frame, or a superframe with frames that are not shown. `None` if there is nothing of it.
 pub fn packetize(frame: &[u8], is_keyframe: bool) -> Option<Payloads> {
-    let mut pieces = frame.chunks(PAYLOAD_MAX_BYTES - DESCRIPTOR_BYTES).peekable();
+    let size_bytes = piece_bytes(frame.len(), PAYLOAD_MAX_BYTES - DESCRIPTOR_BYTES);
+    let mut pieces = frame.chunks(size_bytes).peekable();
     let mut descriptor = FRAME_START | if is_keyframe { 0 } else { INTER_PREDICTED };
     let mut payloads = Payloads::new();
     while let Some(piece) = pieces.next() {

@@ -10,6 +10,7 @@ use super::{
 };
 
 const VERSION: u8 = 2 << 6;
+const HAS_PADDING: u8 = 1 << 5;
 const HAS_EXTENSION: u8 = 1 << 4;
 const MARKER: u8 = 1 << 7;
 
@@ -42,6 +43,16 @@ pub(super) struct Packet {
     pub time: u32,
     pub is_last: bool,
     pub payload: Arc<[u8]>,
+    /// The padding at the payload's end, in bytes.
+    pub padding_bytes: u8,
+}
+
+impl Packet {
+    /// Returns the payload without its padding.
+    fn media(&self) -> &[u8] {
+        let media_bytes = self.payload.len().saturating_sub(self.padding_bytes.into());
+        self.payload.get(..media_bytes).unwrap_or_default()
+    }
 }
 
 /// The way to the viewer.
@@ -105,11 +116,12 @@ impl RtpStream {
     pub fn send(&mut self, packet: Packet, at: Instant, path: &mut Path<'_, impl DatagramSink>) {
         let number = self.next_number;
         self.next_number += 1;
-        let head = Head { payload_type: self.terms.payload_type, ssrc: self.terms.ssrc, number };
+        let is_padded = packet.padding_bytes > 0;
+        let head = Head { payload_type: self.terms.payload_type, ssrc: self.terms.ssrc, number, is_padded };
         self.put(head, &packet, &packet.payload, path);
         self.newest = Some((packet.time, at));
         self.packets = self.packets.wrapping_add(1);
-        self.bytes = self.bytes.wrapping_add(packet.payload.len() as u32);
+        self.bytes = self.bytes.wrapping_add(packet.media().len() as u32);
         let allowance = self.allowance_bytes + packet.payload.len() * RESENT_SHARE / RESENT_SHARE_OF;
         self.allowance_bytes = allowance.min(RESENT_BURST_BYTES);
         if self.kept_max > 0 {
@@ -143,9 +155,9 @@ impl RtpStream {
             let Some(packet) = at.and_then(|at| self.kept.get(at)).cloned() else { continue };
             let Some(allowance) = self.allowance_bytes.checked_sub(packet.payload.len()) else { return };
             self.allowance_bytes = allowance;
-            // The payload is the lost packet's, behind its number (RFC 4588, section 4).
-            let payload = [&(number as u16).to_be_bytes(), &*packet.payload].concat();
-            let head = Head { payload_type, ssrc, number: self.next_resent_number };
+            // The payload is the lost packet's without padding, behind its number (RFC 4588, section 4).
+            let payload = [&(number as u16).to_be_bytes(), packet.media()].concat();
+            let head = Head { payload_type, ssrc, number: self.next_resent_number, is_padded: false };
             self.next_resent_number += 1;
             self.put(head, &packet, &payload, path);
         }
@@ -180,6 +192,7 @@ struct Head {
     payload_type: u8,
     ssrc: u32,
     number: u64,
+    is_padded: bool,
 }
 
 impl Head {
@@ -187,7 +200,8 @@ impl Head {
     fn write(self, place: &mut [u8], packet: &Packet, extension: &[u8]) {
         let Some((fixed, rest)) = place.split_first_chunk_mut::<HEAD_BYTES>() else { return };
         let marker = if packet.is_last { MARKER } else { 0 };
-        fixed[0] = VERSION | if extension.is_empty() { 0 } else { HAS_EXTENSION };
+        let padding = if self.is_padded { HAS_PADDING } else { 0 };
+        fixed[0] = VERSION | padding | if extension.is_empty() { 0 } else { HAS_EXTENSION };
         fixed[1] = self.payload_type | marker;
         fixed[2..4].copy_from_slice(&(self.number as u16).to_be_bytes());
         fixed[4..8].copy_from_slice(&packet.time.to_be_bytes());
@@ -236,7 +250,7 @@ mod tests {
     }
 
     fn packet(time: u32) -> Packet {
-        Packet { time, is_last: true, payload: vec![7; PAYLOAD_BYTES].into() }
+        Packet { time, is_last: true, payload: vec![7; PAYLOAD_BYTES].into(), padding_bytes: 0 }
     }
 
     #[allow(clippy::disallowed_methods, reason = "an instant to count from")]
@@ -247,7 +261,11 @@ mod tests {
     /// Does something with a stream's path, and returns the datagrams.
     fn sent(act: impl FnOnce(&mut Path<'_, &mut dyn FnMut(PeerAddress, &[u8])>)) -> Vec<Vec<u8>> {
         let datagrams = RefCell::new(Vec::new());
-        let to = PeerAddress { transport: Transport::Udp, remote: SocketAddr::from(([192, 0, 2, 1], 1)) };
+        let to = PeerAddress {
+            transport: Transport::Udp,
+            remote: SocketAddr::from(([192, 0, 2, 1], 1)),
+            local: None,
+        };
         let mut take = |_: PeerAddress, bytes: &[u8]| datagrams.borrow_mut().push(bytes.to_vec());
         let mut sink: &mut dyn FnMut(PeerAddress, &[u8]) = &mut take;
         act(&mut Path { to, srtp: &mut srtp(), sink: &mut sink });
@@ -293,6 +311,22 @@ mod tests {
         assert_eq!(heads, [(1, 10, 2), (2, 19, 2), (3, 19, 2)]);
         assert!(datagrams.iter().all(|datagram| datagram[1] == 0xE0 | 1));
         assert!(sent(|path| stream.resend(path)).is_empty());
+    }
+
+    #[test]
+    fn padding_is_announced_and_left_out_of_what_is_counted_and_sent_again() {
+        let (mut stream, begin) = (stream(4), now());
+        let datagrams = sent(|path| {
+            stream.note_received();
+            stream.send(Packet { padding_bytes: 3, ..packet(5) }, begin, path);
+            stream.note_lost(1);
+            stream.resend(path);
+        });
+        let [first, again] = &datagrams[..] else { panic!("{}", datagrams.len()) };
+        assert_eq!((first[0], again[0]), (VERSION | HAS_PADDING, VERSION));
+        // The lost packet's number has two bytes.
+        assert_eq!(again.len(), first.len() - 3 + 2);
+        assert_eq!(stream.report(begin, 1).unwrap().bytes, PAYLOAD_BYTES as u32 - 3);
     }
 
     #[test]

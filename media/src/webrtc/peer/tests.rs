@@ -91,7 +91,7 @@ fn collect(sent: &mut Vec<Vec<u8>>) -> impl FnMut(PeerAddress, &[u8]) {
 /// Writes a frame of one packet, and what is said with it, at a time of the stream.
 fn write(peer: &mut Peer, media_ms: i64, now: Instant, sent: &mut Vec<Vec<u8>>) {
     let payload: Arc<[u8]> = b"\x65frame".as_slice().into();
-    let packet = VideoPacket { ticks: media_ms * 90, is_last: true, payload: &payload };
+    let packet = VideoPacket { ticks: media_ms * 90, is_last: true, payload: &payload, padding_bytes: 0 };
     peer.write_video(packet, now, &mut collect(sent));
     let audio = AudioUnit { ticks: media_ms * 48, payload: b"sound".as_slice().into() };
     peer.write_audio(&audio, now, &mut collect(sent));
@@ -168,6 +168,17 @@ fn a_viewer_connects_and_gets_video_and_audio() {
 }
 
 #[test]
+fn padding_does_not_reach_the_viewers_decoder() {
+    let (mut peer, mut viewer, now) = connected();
+    let (mut sent, payload) = (Vec::new(), Arc::from(&b"\x65frame\0\0\x03"[..]));
+    let packet = VideoPacket { ticks: 9000, is_last: true, payload: &payload, padding_bytes: 3 };
+    peer.write_video(packet, now, &mut collect(&mut sent));
+    viewer.turn(sent, now);
+    let [received] = &viewer.received[..] else { panic!("{:?}", viewer.received) };
+    assert_eq!(&*received.payload, b"\x65frame");
+}
+
+#[test]
 fn the_answer_is_complete_and_of_one_stream() {
     let (_, offer, _) = Viewer::offering(begin(), true);
     let (peer, answer) = Peer::answer(&offer, H264_AND_OPUS, &settings(), begin()).unwrap();
@@ -219,7 +230,7 @@ fn numbers_of_frames(first: u64, count: i64, is_lost: impl Fn(i64) -> bool) -> V
     for at in 0..count {
         let now = begin + Duration::from_millis(at as u64 * 10);
         let mut sent = Vec::new();
-        let packet = VideoPacket { ticks: 900 * at, is_last: true, payload: &payload };
+        let packet = VideoPacket { ticks: 900 * at, is_last: true, payload: &payload, padding_bytes: 0 };
         peer.write_video(packet, now, &mut collect(&mut sent));
         if is_lost(at) {
             sent.clear();
@@ -316,7 +327,7 @@ proptest! {
         for at in 0..40 {
             let now = now + Duration::from_millis(at * 100);
             let mut arrived = Vec::new();
-            let packet = VideoPacket { ticks: 9000 * at as i64, is_last: true, payload: &payload };
+            let packet = VideoPacket { ticks: 9000 * at as i64, is_last: true, payload: &payload, padding_bytes: 0 };
             peer.write_video(packet, now, &mut collect(&mut arrived));
             // Every third frame is lost, for which the viewer asks.
             if at % 3 == 0 {
