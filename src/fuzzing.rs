@@ -69,7 +69,7 @@ pub fn webrtc_datagram(data: &[u8]) {
     let _ = ufrag(data);
     let Some(mut peer) = answer(WEBRTC_OFFER) else { return };
     for transport in [Transport::Udp, Transport::Tcp] {
-        let from = PeerAddress { transport, remote: REMOTE.into() };
+        let from = PeerAddress { transport, remote: REMOTE.into(), local: None };
         let _ = peer.receive(data, from, SERVER.into(), now());
         let _ = peer.wake(now(), &mut |_: PeerAddress, _: &[u8]| {});
     }

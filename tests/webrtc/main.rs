@@ -5,6 +5,7 @@ mod audio_that_never_plays_holds_no_viewer_back;
 mod connections_name_their_session;
 mod h265_reaches_players;
 mod ice_servers_are_named;
+mod media_follows_a_viewer_that_moves;
 mod offers_are_answered;
 mod refusals_are_counted;
 mod rooms_say_what_webrtc_carries;

@@ -21,13 +21,17 @@ pub struct Viewer {
 impl Viewer {
     /// Opens a session and answers nothing yet.
     pub fn open(server: &TestServer, room: &str) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let socket = socket();
         let (mut player, offer) = Player::offer(socket.local_addr().unwrap(), now()).unwrap();
         let answer = post(server.http, &format!("/{room}/whep"), &[SDP], &offer);
         assert_eq!(answer.status, 201, "{}", answer.text());
         player.accept(&answer.text()).unwrap();
         Self { socket, player }
+    }
+
+    /// Goes on at another port, of which its player knows nothing: a router between them has given it a new one.
+    pub fn change_port(&mut self) {
+        self.socket = socket();
     }
 
     /// Takes what has come, and returns the packets of video.
@@ -42,6 +46,12 @@ impl Viewer {
         let is_video = |packet: &ReceivedPacket| packet.clock_hz == VIDEO_CLOCK_HZ;
         player.take_packets().into_iter().filter(is_video).collect()
     }
+}
+
+fn socket() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    socket
 }
 
 #[allow(clippy::disallowed_methods, reason = "the player's clock")]

@@ -1,10 +1,6 @@
 //! The connection of one viewer: its peer, and the ways of its datagrams.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-    time::Instant,
-};
+use std::{fmt, net::SocketAddr, time::Instant};
 
 use synctv_media::webrtc::peer::{DatagramSink, Peer, PeerAddress, PeerNews, Transport, is_check};
 
@@ -22,8 +18,6 @@ const REMOTES_MAX: usize = 32;
 /// A viewer's connection. The port's thread makes the handshake and then hands it to the thread that sends media.
 pub(super) struct ViewerLink {
     peer: Peer,
-    /// The host's address at which its datagrams arrive, and from which it expects answers.
-    local: Option<IpAddr>,
     /// Its TCP connections. The port limits the number of those that are read; others are closed with the next check.
     connections: Vec<TcpWriter>,
     /// The addresses that its checks came from.
@@ -36,7 +30,6 @@ pub(super) struct ViewerLink {
 /// The way of a viewer's datagrams, and the count of them.
 pub(super) struct Outlet<'a> {
     sender: &'a BatchSender,
-    local: Option<IpAddr>,
     connections: &'a mut [TcpWriter],
     delivered: &'a mut Delivered,
 }
@@ -45,7 +38,6 @@ impl ViewerLink {
     pub fn new(peer: Peer) -> Self {
         Self {
             peer,
-            local: None,
             connections: Vec::new(),
             remotes: Vec::new(),
             checked: None,
@@ -68,13 +60,10 @@ impl ViewerLink {
         if is_check {
             self.checked = Some(now);
             self.connections.retain(TcpWriter::is_read);
-            if transport == Transport::Udp {
-                self.local = datagram.local;
-            }
         }
         let bound = sender.socket().bound();
         let local = SocketAddr::new(datagram.local.unwrap_or(bound.ip()), bound.port());
-        let from = PeerAddress { transport, remote: datagram.remote };
+        let from = PeerAddress { transport, remote: datagram.remote, local: datagram.local };
         self.peer.receive(&datagram.bytes, from, local, now).map_err(failed)
     }
 
@@ -116,8 +105,8 @@ impl ViewerLink {
 
     /// Returns the peer, and where it writes to.
     pub fn outlet<'a>(&'a mut self, sender: &'a BatchSender) -> (&'a mut Peer, Outlet<'a>) {
-        let Self { peer, local, connections, delivered, .. } = self;
-        (peer, Outlet { sender, local: *local, connections, delivered })
+        let Self { peer, connections, delivered, .. } = self;
+        (peer, Outlet { sender, connections, delivered })
     }
 
     /// Returns whether audio is sent to the viewer.
@@ -144,7 +133,7 @@ impl ViewerLink {
 impl DatagramSink for Outlet<'_> {
     fn put(&mut self, to: PeerAddress, size: usize, write: impl FnOnce(&mut [u8]) -> bool) {
         let sent = match to.transport {
-            Transport::Udp => self.sender.put(to.remote, self.local, size, write),
+            Transport::Udp => self.sender.put(to.remote, to.local, size, write),
             Transport::Tcp => {
                 let mut packet = vec![0; size];
                 if !write(&mut packet) {

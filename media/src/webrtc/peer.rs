@@ -10,6 +10,8 @@ mod check;
 mod codecs;
 mod datagram_sink;
 mod dtls;
+mod encryption;
+mod media_path;
 mod replay_window;
 mod rtcp;
 mod rtp_stream;
@@ -20,14 +22,13 @@ mod wall_clock;
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
 use str0m::{
     Candidate, Event, Input, Output, Rtc,
     change::SdpOffer,
-    crypto::CryptoProvider,
     net::{Protocol, Receive, TcpType},
 };
 use thiserror::Error;
@@ -39,12 +40,13 @@ pub use self::{
     wall_clock::WallClock,
 };
 use self::{
+    check::is_media,
     codecs::config,
     datagram_sink::put,
+    encryption::Encryption,
+    media_path::MediaPath,
     rtcp::{Feedback, read_feedback, write_reports},
     rtp_stream::{Packet, Path, RtpStream},
-    srtp::{SrtcpReceiver, SrtpSender},
-    srtp_keys::SrtpKeys,
 };
 use crate::webrtc::{
     audio::unit::{AudioUnit, OPUS_TICKS_PER_MS},
@@ -55,6 +57,9 @@ use crate::webrtc::{
 
 /// Media that is this much older than the clock says is of a timeline that has jumped.
 const CLOCK_JUMP: Duration = Duration::from_secs(10);
+
+/// Interval of sender reports. Players keep audio and video together by them; 5 s left them a fifth of a second apart for that long.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The addresses and limits that peers of a node have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +85,9 @@ pub struct Peer {
     audio: Option<RtpStream>,
     /// Since the handshake.
     encryption: Option<Encryption>,
-    /// The destination of media, as ICE has it.
-    to: Option<PeerAddress>,
+    path: MediaPath,
+    /// The host's address at which the library's newest datagram arrived. Its answer, which follows at once, goes out from there.
+    local: Option<IpAddr>,
     /// A moment, and the time of the media that came then, in milliseconds of the timeline.
     clock: Option<(Instant, i64)>,
     wall_clock: WallClock,
@@ -89,12 +95,9 @@ pub struct Peer {
     is_due: bool,
     /// When the library next has something to do.
     wake_at: Instant,
+    /// When the next sender reports are due.
+    reports_at: Instant,
     wants_keyframe: bool,
-}
-
-struct Encryption {
-    sender: SrtpSender,
-    receiver: SrtcpReceiver,
 }
 
 /// The result of a peer's turn.
@@ -143,11 +146,13 @@ impl Peer {
             video: terms.video.map(|terms| RtpStream::new(terms, settings.rtx_packets)),
             audio: terms.audio.map(|terms| RtpStream::new(terms, 0)),
             encryption: None,
-            to: None,
+            path: MediaPath::default(),
+            local: None,
             clock: None,
             wall_clock: settings.clock,
             is_due: true,
             wake_at: now,
+            reports_at: now,
             wants_keyframe: false,
         };
         Ok((peer, answer))
@@ -160,7 +165,8 @@ impl Peer {
 
     /// Returns when the peer next wants [`wake`](Self::wake).
     pub fn wake_at(&self) -> Instant {
-        self.wake_at
+        // Before the first media there is nothing to report.
+        self.clock.map_or(self.wake_at, |_| self.wake_at.min(self.reports_at))
     }
 
     /// Takes a datagram, or a packet of a TCP connection. `local` is the address at which it arrived. One that cannot
@@ -176,11 +182,14 @@ impl Peer {
             self.receive_feedback(datagram);
             return Ok(());
         }
+        if let Some(nomination) = self.check_key.nomination(datagram, from) {
+            self.path.nominate(nomination, now);
+        }
         let local = self.candidate_for(from, local);
         let Ok(received) = Receive::new(from.transport.into(), from.remote, local, datagram) else {
             return Ok(());
         };
-        self.is_due = true;
+        (self.is_due, self.local) = (true, from.local);
         let taken = self.rtc.handle_input(Input::Receive(now, received));
         self.keep_keys();
         taken.map_err(failed)
@@ -189,7 +198,8 @@ impl Peer {
     /// Sends a packet of video. Before the peer is connected, it is dropped.
     pub fn write_video(&mut self, packet: VideoPacket<'_>, now: Instant, sink: &mut impl DatagramSink) {
         let at = self.media_clock(packet.ticks / VIDEO_TICKS_PER_MS, now);
-        let (Some(video), Some(encryption), Some(to)) = (&mut self.video, &mut self.encryption, self.to)
+        let (Some(video), Some(encryption), Some(to)) =
+            (&mut self.video, &mut self.encryption, self.path.to())
         else {
             return;
         };
@@ -203,7 +213,8 @@ impl Peer {
     /// Sends a packet of audio. Before the peer is connected, it is dropped.
     pub fn write_audio(&mut self, unit: &AudioUnit, now: Instant, sink: &mut impl DatagramSink) {
         let at = self.media_clock(unit.ticks / OPUS_TICKS_PER_MS, now);
-        let (Some(audio), Some(encryption), Some(to)) = (&mut self.audio, &mut self.encryption, self.to)
+        let (Some(audio), Some(encryption), Some(to)) =
+            (&mut self.audio, &mut self.encryption, self.path.to())
         else {
             return;
         };
@@ -218,15 +229,18 @@ impl Peer {
         if self.is_due || self.wake_at <= now {
             self.turn(now, sink, &mut news)?;
         }
-        if let (Some(video), Some(encryption), Some(to)) = (&mut self.video, &mut self.encryption, self.to) {
+        if self.clock.is_some() && self.reports_at <= now {
+            self.send_reports(now, sink);
+        }
+        let to = self.path.to();
+        if let (Some(video), Some(encryption), Some(to)) = (&mut self.video, &mut self.encryption, to) {
             video.resend(&mut Path { to, srtp: &mut encryption.sender, sink });
         }
         news.wants_keyframe = std::mem::take(&mut self.wants_keyframe);
         Ok(news)
     }
 
-    /// Has the library do what is due. Its sender reports, of streams to which it sent nothing, are replaced by those of the
-    /// peer; they say where ICE sends media now.
+    /// Has the library do what is due. Its sender reports, of streams to which it sent nothing, are left out: the peer sends its own.
     fn turn(
         &mut self,
         now: Instant,
@@ -235,7 +249,6 @@ impl Peer {
     ) -> Result<(), PeerError> {
         self.rtc.handle_input(Input::Timeout(now)).map_err(failed)?;
         self.is_due = false;
-        let mut are_reports_due = false;
         loop {
             let output = self.rtc.poll_output();
             self.keep_keys();
@@ -245,34 +258,37 @@ impl Peer {
                     break;
                 }
                 Output::Transmit(datagram) => {
-                    let to = PeerAddress { transport: datagram.proto.into(), remote: datagram.destination };
-                    let is_media = is_media(&datagram.contents);
-                    are_reports_due |= is_media;
-                    if !is_check(&datagram.contents) {
-                        self.to = Some(to);
-                    }
-                    if !is_media {
-                        put(sink, to, &datagram.contents);
-                    }
+                    let (transport, remote) = (datagram.proto.into(), datagram.destination);
+                    let to = PeerAddress { transport, remote, local: self.local };
+                    self.transmit(to, &datagram.contents, sink);
                 }
                 Output::Event(event) => news.note(&event),
             }
-        }
-        if are_reports_due {
-            self.send_reports(now, sink);
         }
         news.is_closed |= !self.rtc.is_alive();
         Ok(())
     }
 
+    /// Sends a datagram of the library's. Answers to checks go back to where those came from, all others the way of media.
+    fn transmit(&mut self, to: PeerAddress, datagram: &[u8], sink: &mut impl DatagramSink) {
+        if is_check(datagram) {
+            put(sink, to, datagram);
+        } else if !is_media(datagram) {
+            self.path.note_library(to);
+            put(sink, self.path.to().unwrap_or(to), datagram);
+        }
+    }
+
+    /// Sends sender reports.
     fn send_reports(&mut self, now: Instant, sink: &mut impl DatagramSink) {
         let ntp = self.wall_clock.ntp(now);
         let streams = [&self.video, &self.audio].into_iter().flatten();
         let reports: Vec<_> = streams.filter_map(|stream| stream.report(now, ntp)).collect();
-        let (Some(encryption), Some(to)) = (&mut self.encryption, self.to) else { return };
+        let (Some(encryption), Some(to)) = (&mut self.encryption, self.path.to()) else { return };
         if reports.is_empty() {
             return;
         }
+        self.reports_at = now + REPORT_INTERVAL;
         if let Some(sealed) = encryption.sender.protect_rtcp(&write_reports(&reports)) {
             put(sink, to, &sealed);
         }
@@ -350,14 +366,6 @@ impl Peer {
     }
 }
 
-impl Encryption {
-    fn new(keys: &SrtpKeys, crypto: &CryptoProvider) -> Option<Self> {
-        let sender = SrtpSender::new(keys.profile, &keys.outgoing()?, crypto)?;
-        let receiver = SrtcpReceiver::new(keys.profile, &keys.incoming()?, crypto)?;
-        Some(Self { sender, receiver })
-    }
-}
-
 impl PeerNews {
     fn note(&mut self, event: &Event) {
         match event {
@@ -372,11 +380,6 @@ impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peer").field("check_key", &self.check_key).finish_non_exhaustive()
     }
-}
-
-/// Returns whether a datagram is of RTP or RTCP (RFC 7983, section 7).
-fn is_media(datagram: &[u8]) -> bool {
-    datagram.first().is_some_and(|first| (128..192).contains(first))
 }
 
 fn malformed(error: impl fmt::Display) -> OfferError {

@@ -1,6 +1,6 @@
 //! The addresses of viewers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use str0m::net::Protocol;
 
@@ -13,13 +13,15 @@ pub enum Transport {
     Tcp,
 }
 
-/// The viewer's side of a path.
+/// A path to a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddress {
     /// The protocol.
     pub transport: Transport,
-    /// The address.
+    /// The viewer's address.
     pub remote: SocketAddr,
+    /// The host's address at which its datagrams arrive, and from which it expects those to it. `None` leaves the choice to the kernel.
+    pub local: Option<IpAddr>,
 }
 
 impl From<Transport> for Protocol {

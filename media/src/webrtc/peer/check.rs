@@ -1,10 +1,10 @@
-//! Connectivity checks of viewers (RFC 8445, section 7).
+//! Connectivity checks of viewers (RFC 8445, section 7), and the datagrams that are none.
 
 use std::fmt;
 
 use str0m::ice::StunMessage;
 
-use super::dtls;
+use super::{address::PeerAddress, dtls, media_path::Nomination};
 
 /// The credentials that a viewer's checks have, from the answer to its offer.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,6 +34,15 @@ impl CheckKey {
     }
 }
 
+impl CheckKey {
+    /// Returns the nomination that a datagram from there is, if it is a check that was made with these credentials.
+    pub(super) fn nomination(&self, datagram: &[u8], from: PeerAddress) -> Option<Nomination> {
+        let message = is_check(datagram).then(|| StunMessage::parse(datagram).ok())??;
+        let is_nomination = message.use_candidate() && self.verifies(datagram);
+        is_nomination.then(|| Nomination { from, priority: message.prio().unwrap_or_default() })
+    }
+}
+
 /// The password is a secret of the session.
 impl fmt::Debug for CheckKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,6 +60,11 @@ pub fn ufrag(datagram: &[u8]) -> Option<String> {
 /// Returns whether a datagram is of ICE (RFC 7983, section 7).
 pub fn is_check(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| *first < 4)
+}
+
+/// Returns whether a datagram is of RTP or RTCP (RFC 7983, section 7).
+pub(super) fn is_media(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| (128..192).contains(first))
 }
 
 #[cfg(any(test, feature = "testing"))]

@@ -11,9 +11,8 @@ use str0m::{
 
 use crate::webrtc::packetizer::{MediaProfile, VideoProfile};
 
-/// Interval of sender reports: the peer sends its own when the library's are due. Players keep audio and video together by them,
-/// and the library's 5 s left them a fifth of a second apart for that long.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Interval of the library's sender reports: the peer sends its own, and has no use for these.
+const REPORT_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// The profiles of H.264 that browsers offer with packetization mode 1, with payload types for each and its
 /// retransmissions.

@@ -28,7 +28,7 @@ fn at(text: &str) -> SocketAddr {
 }
 
 fn viewer_address() -> PeerAddress {
-    PeerAddress { transport: Transport::Udp, remote: at(VIEWER) }
+    PeerAddress { transport: Transport::Udp, remote: at(VIEWER), local: None }
 }
 
 fn settings() -> PeerSettings {
@@ -257,6 +257,34 @@ fn numbers_go_on_beyond_sixteen_bits() {
     let (first, count) = (65_500, 100);
     let numbers = numbers_of_frames(first, count, |at| at == 30 || at == 50);
     assert_eq!(numbers, (first..first + count as u64).collect::<Vec<_>>());
+}
+
+/// A viewer's router may give it another port at any time.
+#[test]
+fn media_follows_a_viewer_whose_checks_come_from_another_address() {
+    let (mut peer, mut viewer, mut now) = connected();
+    let moved = PeerAddress {
+        transport: Transport::Udp,
+        remote: at("198.51.100.7:40000"),
+        local: Some([192, 0, 2, 9].into()),
+    };
+    let mut checks = Vec::new();
+    while checks.is_empty() {
+        now += Duration::from_millis(50);
+        checks = viewer.turn(Vec::new(), now).into_iter().filter(|datagram| is_check(datagram)).collect();
+    }
+    let mut forged = checks[0].clone();
+    let password_digest = forged.len() - 10;
+    forged[password_digest] ^= 1;
+    for (check, expected) in [(&forged, viewer_address()), (&checks[0], moved)] {
+        peer.receive(check, moved, at(SERVER), now).unwrap();
+        peer.wake(now, &mut |_: PeerAddress, _: &[u8]| {}).unwrap();
+        let payload: Arc<[u8]> = b"\x65frame".as_slice().into();
+        let packet = VideoPacket { ticks: 9000, is_last: true, payload: &payload, padding_bytes: 0 };
+        let mut sent_to = Vec::new();
+        peer.write_video(packet, now, &mut |to: PeerAddress, _: &[u8]| sent_to.push(to));
+        assert_eq!(sent_to, [expected]);
+    }
 }
 
 /// Players keep audio and video together by the reports.

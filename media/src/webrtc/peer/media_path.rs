@@ -1,0 +1,111 @@
+//! The way that media takes to a viewer.
+
+use std::time::{Duration, Instant};
+
+use super::address::PeerAddress;
+
+/// A pair that was not nominated for so long is no longer the viewer's choice. Browsers nominate theirs again with each check, every
+/// 2.5 s at most; a viewer that has moved must not wait much longer than that.
+const NOMINATION_LIFE: Duration = Duration::from_secs(4);
+
+/// A check that nominates its pair (RFC 8445, section 7.3.1.5), of which the key shows that it is the viewer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Nomination {
+    pub from: PeerAddress,
+    /// The priority of the viewer's candidate.
+    pub priority: u32,
+}
+
+/// The destination of media.
+///
+/// This server is ICE-lite and sends no checks: the viewer chooses the pair. The library follows the choice of the highest priority,
+/// and of equal ones the oldest, until that pair had no check for 15 s. Behind a new port of its router, a viewer is
+/// just that: another pair of the same priority, and it would see nothing for 15 s.
+#[derive(Debug, Default)]
+pub(super) struct MediaPath {
+    to: Option<PeerAddress>,
+    nominated: Option<(Nomination, Instant)>,
+}
+
+impl MediaPath {
+    /// Returns the destination, once there is one.
+    pub fn to(&self) -> Option<PeerAddress> {
+        self.to
+    }
+
+    /// Notes where the library sends. That counts until the viewer has nominated a pair.
+    pub fn note_library(&mut self, to: PeerAddress) {
+        if self.nominated.is_none() {
+            self.to = Some(to);
+        }
+    }
+
+    /// Takes a nomination. It replaces one of a lower or the same priority, and any that is outdated: viewers nominate one pair at a
+    /// time, but for those of RFC 5245, which nominate each pair that they check and mean the one of the highest priority.
+    pub fn nominate(&mut self, nomination: Nomination, now: Instant) {
+        let keeps = self.nominated.is_some_and(|(last, at)| {
+            last.from != nomination.from
+                && last.priority > nomination.priority
+                && now.saturating_duration_since(at) < NOMINATION_LIFE
+        });
+        if !keeps {
+            self.to = Some(nomination.from);
+            self.nominated = Some((nomination, now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::webrtc::peer::address::Transport;
+
+    fn at(port: u16) -> PeerAddress {
+        PeerAddress {
+            transport: Transport::Udp,
+            remote: SocketAddr::from(([192, 0, 2, 1], port)),
+            local: None,
+        }
+    }
+
+    fn nomination(port: u16, priority: u32) -> Nomination {
+        Nomination { from: at(port), priority }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "an instant to count from")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn the_librarys_destination_counts_until_a_pair_is_nominated() {
+        let mut path = MediaPath::default();
+        assert_eq!(path.to(), None);
+        path.note_library(at(1));
+        assert_eq!(path.to(), Some(at(1)));
+        path.nominate(nomination(2, 5), now());
+        path.note_library(at(1));
+        assert_eq!(path.to(), Some(at(2)));
+    }
+
+    #[test]
+    fn a_nomination_of_the_same_priority_is_followed_at_once() {
+        let (mut path, now) = (MediaPath::default(), now());
+        path.nominate(nomination(1, 5), now);
+        path.nominate(nomination(2, 5), now);
+        assert_eq!(path.to(), Some(at(2)));
+    }
+
+    #[test]
+    fn one_of_a_lower_priority_is_followed_once_the_other_is_outdated() {
+        let (mut path, begin) = (MediaPath::default(), now());
+        path.nominate(nomination(1, 5), begin);
+        path.nominate(nomination(1, 5), begin + Duration::from_secs(1));
+        path.nominate(nomination(2, 4), begin + NOMINATION_LIFE);
+        assert_eq!(path.to(), Some(at(1)));
+        path.nominate(nomination(2, 4), begin + NOMINATION_LIFE + Duration::from_secs(1));
+        assert_eq!(path.to(), Some(at(2)));
+    }
+}
