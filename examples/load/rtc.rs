@@ -43,7 +43,9 @@ pub async fn load(args: Args) -> Result<Report, Box<dyn Error>> {
     for viewer in viewers {
         report.add_viewer(viewer.await?);
     }
-    report.set_probed(prober.await?);
+    let probed = prober.await?;
+    report.set_traffic(probed.traffic, args.measure_s);
+    report.set_probed(probed);
     Ok(report)
 }
 

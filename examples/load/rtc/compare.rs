@@ -17,10 +17,13 @@ pub fn run(server: &Path, args: &Args) -> Result<(), Box<dyn Error>> {
             let server = Server::start(server, &FLAGS)?;
             block_on(load(server.args(args.clone())))?
         };
-        let mut floor = block_on(load(Args { floor: true, ..args }))?;
+        let mut floor = block_on(load(Args { floor: true, ..args.clone() }))?;
+        // The floor of a server that sends audio as it comes.
+        let mut each = block_on(load(Args { floor: true, floor_interval_ms: 0, ..args }))?;
         let what = format!("| {} | {} |", case.viewers, case.kbps);
         println!("{what} server {}", measured.row(Some(&floor)));
         println!("{what} floor {}", floor.row(None));
+        println!("{what} floor, each packet of audio by itself {}", each.row(Some(&floor)));
         measured.print();
     }
     let server = Server::start(server, &FLAGS)?;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use synctv_testkit::whep::ReceivedPacket;
 use tokio::{sync::watch, time::timeout};
 
-use super::session::Session;
+use super::{report::Traffic, session::Session};
 use crate::{
     clock::now_us,
     stage::Stage,
@@ -29,6 +29,8 @@ pub struct Probed {
     pub latencies_us: Vec<u32>,
     /// Frames that did not come.
     pub missing: u64,
+    /// Datagrams of media, while it was measured.
+    pub traffic: Traffic,
     pub fault: Option<String>,
 }
 
@@ -55,9 +57,14 @@ async fn receive(
         if stage == Stage::Over {
             return Ok(());
         }
-        match timeout(LOOK_INTERVAL, session.turn()).await {
+        let turned = timeout(LOOK_INTERVAL, session.turn()).await;
+        let traffic = session.take_traffic();
+        match turned {
             Ok(turned) => turned?,
             Err(_) => continue,
+        }
+        if stage == Stage::Measuring {
+            probed.traffic.add(traffic);
         }
         let arrived_us = now_us();
         for stamp in session.take_packets().iter().filter_map(stamp) {

@@ -8,6 +8,33 @@ use crate::{
     report::percentiles,
 };
 
+/// Datagrams of media to one viewer, or to several.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Traffic {
+    datagrams: f64,
+    bytes: f64,
+}
+
+impl Traffic {
+    /// Counts a datagram of this size.
+    pub fn note(&mut self, size_bytes: usize) {
+        self.datagrams += 1.0;
+        self.bytes += size_bytes as f64;
+    }
+
+    /// Counts those of another while.
+    pub fn add(&mut self, other: Self) {
+        self.datagrams += other.datagrams;
+        self.bytes += other.bytes;
+    }
+
+    /// Returns the share of one of so many viewers.
+    pub fn shared_by(self, viewers: usize) -> Self {
+        let viewers = viewers.max(1) as f64;
+        Self { datagrams: self.datagrams / viewers, bytes: self.bytes / viewers }
+    }
+}
+
 /// The observations of all of them.
 #[derive(Default)]
 pub struct Report {
@@ -21,11 +48,12 @@ pub struct Report {
     faults: Vec<String>,
     latencies_us: Vec<u32>,
     missing: u64,
+    /// To one viewer, in a second.
+    traffic: Option<Traffic>,
 }
 
 /// The columns of [`Report::row`].
-pub const COLUMNS: &str =
-    "| CPU % each | over floor | KB each | CPU ms per join | latency ms, p50 / p99 | faults |";
+pub const COLUMNS: &str = "| CPU % each | over floor | datagrams/s each | kB/s each | KB each | CPU ms per join | latency ms, p50 / p99 | faults |";
 
 impl Report {
     /// `viewers` are all that the CPU is shared by.
@@ -47,6 +75,12 @@ impl Report {
 
     pub fn set_usage(&mut self, usage: Option<Usage>) {
         self.usage = usage;
+    }
+
+    /// `traffic` is that of one viewer in the time that was measured.
+    pub fn set_traffic(&mut self, traffic: Traffic, measure_s: f64) {
+        let Traffic { datagrams, bytes } = traffic;
+        self.traffic = Some(Traffic { datagrams: datagrams / measure_s, bytes: bytes / measure_s });
     }
 
     pub fn add_viewer(&mut self, watched: Watched) {
@@ -73,11 +107,13 @@ impl Report {
         };
         let each = number(self.cpu_percent_each(), 4);
         let over = number(floor.and_then(|floor| self.over(floor)), 2);
+        let datagrams = number(self.traffic.map(|traffic| traffic.datagrams), 1);
+        let traffic = number(self.traffic.map(|traffic| traffic.bytes / 1e3), 1);
         let memory = number(self.bytes_each().map(|bytes| bytes / 1e3), 0);
         let join = number(self.cpu_ms_per_join, 2);
         let latency = shares(&mut self.latencies_us);
         let faults = self.faults.len() + self.without_media;
-        format!("| {each} | {over} | {memory} | {join} | {latency} | {faults} |")
+        format!("| {each} | {over} | {datagrams} | {traffic} | {memory} | {join} | {latency} | {faults} |")
     }
 
     /// All that was seen, in words.

@@ -17,6 +17,8 @@ use tokio::{
     time::timeout_at,
 };
 
+use super::report::Traffic;
+
 /// Time limit for a session to be connected.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -29,6 +31,8 @@ pub struct Session {
     location: String,
     socket: UdpSocket,
     player: Player,
+    /// The media that turns have read.
+    traffic: Traffic,
 }
 
 impl Session {
@@ -41,7 +45,8 @@ impl Session {
             return Err(format!("the offer was refused: {} {}", answer.status, answer.text()).into());
         }
         player.accept(&answer.text())?;
-        Ok(Self { http, location: answer.header("location").to_owned(), socket, player })
+        let location = answer.header("location").to_owned();
+        Ok(Self { http, location, socket, player, traffic: Traffic::default() })
     }
 
     /// Waits until media can be decrypted.
@@ -58,15 +63,17 @@ impl Session {
 
     /// Waits for a datagram or a timer, and lets the player act.
     pub async fn turn(&mut self) -> Result<(), Box<dyn Error>> {
-        let Self { socket, player, .. } = self;
+        let Self { socket, player, traffic, .. } = self;
         player.wake(now(), |to, bytes| send(socket, to, bytes))?;
         let mut buffer = [0; DATAGRAM_MAX_BYTES];
         match timeout_at(player.wake_at().into(), socket.recv_from(&mut buffer)).await {
             Ok(received) => {
                 let (size, from) = received?;
+                note(traffic, &buffer[..size]);
                 player.receive(&buffer[..size], from, now(), |to, bytes| send(socket, to, bytes))?;
                 // Those that came with it, without a wait for each.
                 while let Ok((size, from)) = socket.try_recv_from(&mut buffer) {
+                    note(traffic, &buffer[..size]);
                     player.receive(&buffer[..size], from, now(), |to, bytes| send(socket, to, bytes))?;
                 }
             }
@@ -96,6 +103,11 @@ impl Session {
         Ok(media)
     }
 
+    /// The media that turns have read since the last call.
+    pub fn take_traffic(&mut self) -> Traffic {
+        std::mem::take(&mut self.traffic)
+    }
+
     /// The packets that were decrypted since the last call.
     pub fn take_packets(&mut self) -> Vec<ReceivedPacket> {
         self.player.take_packets()
@@ -105,6 +117,12 @@ impl Session {
     pub async fn close(self) -> Result<(), Box<dyn Error>> {
         let answer = request(self.http, "DELETE", &self.location, "").await?;
         if answer.status == 200 { Ok(()) } else { Err(format!("not closed: {}", answer.status).into()) }
+    }
+}
+
+fn note(traffic: &mut Traffic, datagram: &[u8]) {
+    if !is_of_connection(datagram) {
+        traffic.note(datagram.len());
     }
 }
 
