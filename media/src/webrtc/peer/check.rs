@@ -81,10 +81,9 @@ impl CheckKey {
         let mut datagram = vec![0; 200];
         let hmac = dtls::crypto().sha1_hmac_provider;
         let password = Some(self.password.as_bytes());
-        let size_bytes = message
-            .to_bytes(password, &mut datagram, |key, parts| hmac.sha1_hmac(key, parts))
-            .expect("it has room");
-        datagram.truncate(size_bytes);
+        let size_bytes = message.to_bytes(password, &mut datagram, |key, parts| hmac.sha1_hmac(key, parts));
+        // It has room: names in tests are short.
+        datagram.truncate(size_bytes.unwrap_or_default());
         datagram
     }
 }
