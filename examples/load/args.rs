@@ -6,7 +6,7 @@ use clap::Parser;
 use rustls::ClientConfig;
 use synctv_testkit::tls::{self, TestAuthority};
 
-use crate::{case, hls, rtc, storm, upgrade::UpgradeArgs};
+use crate::{case, hls, rtc, storm, upgrade::args::UpgradeArgs};
 
 /// The settings of a client that speaks TLS; none for plain connections.
 pub type TlsClient = Option<Arc<ClientConfig>>;

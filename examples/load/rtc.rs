@@ -8,6 +8,7 @@ mod floor;
 mod prober;
 mod report;
 pub mod session;
+mod traffic;
 pub mod viewer;
 
 use std::{error::Error, time::Duration};

@@ -3,6 +3,7 @@
 //! Two nodes share a Redis. The first has all publishers, many viewers over HTTP-FLV of one room and one of each other room, RTMP
 //! players and HLS followers; the second pulls the room for viewers of its own. The first is upgraded, then the second.
 
+pub mod args;
 mod check;
 mod clip;
 mod counters;
@@ -16,16 +17,12 @@ mod publisher;
 mod record;
 mod viewer;
 
-use std::{
-    error::Error,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{error::Error, path::Path, time::Duration};
 
-use clap::Args as Flags;
 use tokio::time::sleep;
 
 use self::{
+    args::UpgradeArgs,
     load::Load,
     node::Node,
     promises::{Promises, claims},
@@ -40,36 +37,6 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Time behind the last upgrade, until its memory is measured: longer than a segment.
 const AFTER: Duration = Duration::from_secs(4);
-
-/// The peers beside `--viewers` and `--publishers`, and the upgrades.
-#[derive(Debug, Clone, Flags)]
-pub struct UpgradeArgs {
-    /// Start this server and a second node, upgrade them under load, and print which promises were kept; ends with an error if one
-    /// was not
-    #[arg(long, value_name = "SERVER")]
-    pub upgrade: Option<PathBuf>,
-    /// Upgrades of the first node, one after the other
-    #[arg(long, default_value_t = 10)]
-    pub upgrades: usize,
-    /// Upgrades of the second node, which pulls the room
-    #[arg(long, default_value_t = 3)]
-    pub edge_upgrades: usize,
-    /// Of the publishers, those that are FFmpeg, if it is installed
-    #[arg(long, default_value_t = 10)]
-    pub ffmpeg_publishers: usize,
-    /// RTMP players of the room
-    #[arg(long, default_value_t = 20)]
-    pub players: usize,
-    /// Viewers of the room over HTTP-FLV at the second node
-    #[arg(long, default_value_t = 50)]
-    pub edge_viewers: usize,
-    /// Viewers of the room over HLS
-    #[arg(long, default_value_t = 4)]
-    pub followers: usize,
-    /// Longest gap of any viewer that is no broken promise, in milliseconds; not looked at by default
-    #[arg(long)]
-    pub gap_max_ms: Option<u64>,
-}
 
 /// Runs the load and prints what was found.
 pub fn run(binary: &Path, args: &Args) -> Result<(), Box<dyn Error>> {

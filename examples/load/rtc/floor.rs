@@ -23,10 +23,7 @@ use rustls::{
 use synctv_media::stream::frame::Track;
 use tokio::sync::watch;
 
-use super::{
-    report::{Report, Traffic},
-    viewer::Watched,
-};
+use super::{report::Report, traffic::Traffic, viewer::Watched};
 use crate::{args::Args, publisher::Source, stage::Stage, steps::measure};
 
 /// The server's payloads (`PAYLOAD_MAX_BYTES` of `media`).

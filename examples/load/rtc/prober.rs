@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use synctv_testkit::whep::ReceivedPacket;
 use tokio::{sync::watch, time::timeout};
 
-use super::{report::Traffic, session::Session};
+use super::{session::Session, traffic::Traffic};
 use crate::{
     clock::now_us,
     stage::Stage,

@@ -17,7 +17,7 @@ use tokio::{
     time::timeout_at,
 };
 
-use super::report::Traffic;
+use super::traffic::Traffic;
 
 /// Time limit for a session to be connected.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    UpgradeArgs,
+    args::UpgradeArgs,
     clip::{self, Clip},
     findings::Findings,
     follower::Follower,
