@@ -1,8 +1,8 @@
-//! The thread that takes the signals to the process.
+//! The thread that receives the process's signals.
 //!
-//! An upgrade replaces the program, and a signal that a thread of the old one has taken is lost with it. One thread takes all
-//! of them, so that it can be stopped before: signals that come then wait, and what waits is kept over `execve`, as
-//! is the mask that makes it wait.
+//! An upgrade replaces the program, and a signal that a thread of the old one has received is lost with it. One thread
+//! receives all of them, and stops before the upgrade. Later signals stay pending, and `execve` keeps pending signals
+//! and the mask that blocks them.
 
 use std::{
     io,
@@ -12,10 +12,10 @@ use std::{
 
 use nix::sys::signal::{SigSet, Signal};
 
-/// The thread's name, as `top -H` has it.
+/// The thread's name, as `top -H` shows it.
 const NAME: &str = "signals";
 
-/// The thread. It ends, and signals wait for good, when the last handle to it is dropped.
+/// A handle to the thread. When the last one is dropped, the thread ends and signals stay pending.
 #[derive(Debug, Clone)]
 pub(crate) struct SignalThread(SyncSender<Request>);
 
@@ -32,7 +32,7 @@ enum Order {
 }
 
 impl SignalThread {
-    /// Starts the thread. Signals wait from here on until they are [released](Self::release). To be called before any thread is
+    /// Starts the thread. Signals stay pending until they are [released](Self::release). Call this before any thread is
     /// started that does not [block](block_signals) them itself.
     pub fn start() -> io::Result<Self> {
         block_signals()?;
@@ -41,12 +41,12 @@ impl SignalThread {
         Ok(Self(requests))
     }
 
-    /// Lets signals wait. Those that came before have been given to the runtime.
+    /// Keeps signals pending. Earlier ones have reached the runtime when this returns.
     pub fn hold(&self) -> io::Result<()> {
         self.request(Order::Hold)
     }
 
-    /// Takes signals, also those that wait. To be called once the runtime hears them: most of them would end the process before.
+    /// Receives signals, including pending ones. Call this once the runtime handles them: until then, most of them end the process.
     pub fn release(&self) -> io::Result<()> {
         self.request(Order::Release)
     }
@@ -69,12 +69,12 @@ fn obey(requests: &Receiver<Request>) {
             Order::Hold => signals().thread_block(),
             Order::Release => signals().thread_unblock(),
         };
-        // It is waited for.
+        // The caller waits for it.
         let _ = done.send(outcome.map_err(io::Error::from));
     }
 }
 
-/// The signals that the server obeys.
+/// The signals that the server handles.
 fn signals() -> SigSet {
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR2].into_iter().collect()
 }

@@ -158,7 +158,7 @@ impl Wire {
         self.socket().poll_write_ready(task)
     }
 
-    /// Reads what is there after [`poll_read_ready`](Self::poll_read_ready). A read that does not fill the buffer has
+    /// Reads the available bytes after [`poll_read_ready`](Self::poll_read_ready). A read that does not fill the buffer has
     /// drained the socket, and the runtime learns it without the call that would find nothing.
     pub fn read_announced(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
@@ -167,7 +167,7 @@ impl Wire {
         }
     }
 
-    /// Reads what is there, whether or not the runtime saw it.
+    /// Reads the available bytes, whether or not the runtime saw any.
     pub fn read_unannounced(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => receive_unannounced(socket, buffer),
@@ -175,7 +175,7 @@ impl Wire {
         }
     }
 
-    /// Reads what is there. Costs a system call only if the runtime saw something.
+    /// Reads the available bytes. Costs a system call only if the runtime saw some.
     pub fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.try_read(buffer),

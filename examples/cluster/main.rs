@@ -223,7 +223,7 @@ async fn first_to_end(redis: &mut Option<Process>, nodes: [&mut Node; 2]) -> Box
     futures::future::select_all(ends).await.0
 }
 
-/// When SIGINT or SIGTERM comes, or the terminal goes.
+/// Completes at SIGINT or SIGTERM, or when the terminal is closed.
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let mut signals = kinds.map(signal).into_iter().collect::<io::Result<Vec<_>>>()?;

@@ -65,7 +65,7 @@ impl Connection {
         }
     }
 
-    /// Reads what is there.
+    /// Reads the available bytes.
     pub fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.try_read(buffer),
@@ -136,7 +136,7 @@ impl TlsConnection {
     }
 }
 
-/// Reads what is there, and writes what the socket takes.
+/// Reads the available bytes, and writes as many as the socket accepts.
 struct Ready<'s>(&'s TcpStream);
 
 impl Write for Ready<'_> {

@@ -19,7 +19,7 @@ use crate::{
 /// The moments at which a floor reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
-    /// When something has come, which the thread is woken for.
+    /// As soon as data arrives, for which the thread is woken.
     AsItComes,
     /// All connections at an interval, which is the server's for publishers without viewers (`COALESCING_TIME` of `actors`).
     Coalesced,
@@ -113,7 +113,7 @@ fn accept(listener: &TcpListener) -> Option<TcpStream> {
     }
 }
 
-/// Reads what is there. The publisher's end is an error.
+/// Reads the available bytes. The publisher's end is an error.
 fn drain(publisher: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
     loop {
         match publisher.read(buffer) {

@@ -135,7 +135,7 @@ impl Source {
         }
     }
 
-    /// When the next frame is due, from the start of the stream.
+    /// The time at which the next frame is due, from the start of the stream.
     pub fn next_at(&self) -> Duration {
         if self.is_silent {
             return NEVER;

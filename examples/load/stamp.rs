@@ -14,7 +14,7 @@ pub const STAMP_BYTES: usize = 16;
 pub struct Stamp {
     /// Counted from 0, the stream's first frame.
     pub number: u64,
-    /// When it was sent, by [`now_us`](crate::clock::now_us).
+    /// The time at which it was sent, by [`now_us`](crate::clock::now_us).
     pub sent_us: u64,
 }
 

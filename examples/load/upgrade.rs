@@ -35,10 +35,10 @@ const BEFORE: Duration = Duration::from_secs(5);
 /// Time from one upgrade to the next one.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Time behind the last upgrade, until its memory is measured: longer than a segment.
+/// Time from the last upgrade until the memory is measured: longer than a segment.
 const AFTER: Duration = Duration::from_secs(4);
 
-/// Runs the load and prints what was found.
+/// Runs the load and prints the findings.
 pub fn run(binary: &Path, args: &Args) -> Result<(), Box<dyn Error>> {
     block_on(async {
         let mut load = Load::start(binary, args).await?;

@@ -32,7 +32,7 @@ pub struct StreamArgs {
     #[arg(long, env, default_value_t = 15, value_parser = value_parser!(u32).range(1..=3600))]
     pub keyframe_wait_s: u32,
 
-    /// When media is sent: "frame" with every video frame, 0 with every tag (lowest delay, most CPU), a number at most
+    /// Times at which media is sent: "frame" with every video frame, 0 with every tag (lowest delay, most CPU), a number at most
     /// once in so many milliseconds (least CPU)
     #[arg(long, env, default_value = "frame", value_parser = parse_flush)]
     pub flush_interval: Flush,

@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 
 use super::node::{Format, NodeMetrics};
 
-/// Scrapes that are answered at once. A third one is a sign that somebody scrapes by mistake.
+/// Scrapes that are answered at once. A third one is probably a mistake.
 const SCRAPES_MAX: usize = 2;
 
 /// Connections at once. They do not count towards `MAX_CONNECTIONS`: a node that is full is the one to look at.

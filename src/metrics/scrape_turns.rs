@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// Makes scrapes and upgrades take turns. Clones are of the same node.
+/// Makes scrapes and upgrades take turns. Clones belong to the same node.
 ///
-/// A scrape waits from the moment at which the first viewer stops to the change of the program: it would show fewer viewers than
+/// A scrape waits from the moment at which the first viewer stops until the program is replaced. It would show fewer viewers than
 /// there are, and counts that the next program does not have.
 #[derive(Debug, Clone, Default)]
 pub struct ScrapeTurns(Arc<Mutex<()>>);

@@ -1,4 +1,4 @@
-//! Counts over an upgrade in place: one that a scrape has shown does not go back.
+//! Counts over an upgrade in place: a count never falls below one that a scrape has shown.
 
 use log::info;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use synctv_actors::metrics::SeriesState;
 use super::{NodeSources, rooms::OtherRoomsState};
 use crate::http::hls::HlsViewersState;
 
-/// The counts of a node, and the HLS viewers whom it has counted.
+/// The counts of a node, and the HLS viewers that are already in them.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct MetricsState {
     series: Vec<SeriesState>,
@@ -25,7 +25,7 @@ impl NodeSources {
         }
     }
 
-    /// Goes on with the counts of the last program. To be called before the first scrape.
+    /// Adds the counts of the last program. Call this before the first scrape.
     pub(crate) fn resume_metrics(&self, MetricsState { series, rooms, hls_viewers }: MetricsState) {
         let unknown = self.counted().resume(&series);
         if unknown > 0 {

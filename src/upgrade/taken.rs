@@ -13,13 +13,13 @@ use crate::{console::HistoryState, listeners::ListenersState, metrics::MetricsSt
 pub(crate) struct ProcessState {
     /// The node's name.
     pub node_id: String,
-    /// When everything stopped, in milliseconds since 1970.
+    /// The time at which everything stopped, in milliseconds since 1970.
     pub parked_unix_ms: u64,
     /// The sockets that it listens on.
     pub listeners: ListenersState,
     /// Its rooms.
     pub node: NodeState,
-    /// What it has counted.
+    /// Its counts.
     pub metrics: MetricsState,
     /// The console's charts.
     pub history: HistoryState,

@@ -86,7 +86,7 @@ pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-/// Reads what is there. A signal to the process is no answer from the peer.
+/// Reads the available bytes. A signal to the process is no answer from the peer.
 pub fn receive(socket: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match socket.read(buffer) {

@@ -69,7 +69,7 @@ pub struct FlashPublisher {
 #[derive(Default)]
 struct Shared {
     has_ended: AtomicBool,
-    /// When a flash's first frame was sent, in milliseconds since 1970.
+    /// The time at which a flash's first frame was sent, in milliseconds since 1970.
     sent_ms: Mutex<Vec<f64>>,
 }
 

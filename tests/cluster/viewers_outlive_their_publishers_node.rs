@@ -1,4 +1,4 @@
-//! When a room moves to another node, or its node is killed, the viewers of all other nodes keep their sockets, and
+//! The viewers of all other nodes keep their sockets when a room moves to another node, or its node is killed, and
 //! their time goes on.
 
 use synctv_testkit::{

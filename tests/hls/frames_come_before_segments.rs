@@ -14,7 +14,7 @@ fn niceness(thread: &Path) -> Option<i32> {
     stat.rsplit_once(") ")?.1.split_whitespace().nth(16)?.parse().ok()
 }
 
-/// How much nicer than the process each of its threads is.
+/// The difference in niceness between each of its threads and the process.
 fn nicer_by(server: &TestServer) -> Vec<i32> {
     let process = PathBuf::from(format!("/proc/{}", server.id()));
     let usual = niceness(&process).expect("it runs");

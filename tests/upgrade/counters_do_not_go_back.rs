@@ -1,10 +1,10 @@
-//! What a scrape has shown goes on counting behind an upgrade, which ends and begins nothing that is counted; gauges show what there is.
+//! Counters go on from the values of the last scrape: an upgrade ends and begins nothing that is counted. Gauges show the present.
 
 use synctv_testkit::{flv::FlvViewer, frames, metrics::Scrape, rtmp::RtmpPeer, tls::TestAuthority};
 
 use crate::installed::Installed;
 
-/// Counts of beginnings and ends: those who stay have neither.
+/// Counts of beginnings and ends: connections that stay have neither.
 const STAYS: [&str; 5] = [
     "synctv_viewer_joins_total",
     "synctv_viewer_leaves_total",

@@ -1,4 +1,4 @@
-//! An order that comes while an upgrade is under way asks for what is being done already.
+//! An order to upgrade that comes during an upgrade starts no second one.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ fn further_orders_meanwhile_are_part_of_it() {
     installed.server.signal("USR2");
     poll_until("the check of the next program", || checks.exists().then_some(()));
     installed.server.signal("USR2");
-    // The server has heard it: signals come before what is asked for later.
+    // The server has handled it: signals come before later requests.
     assert_eq!(request(installed.server.http, "GET", "/readyz").status, 200);
     fs::write(&go, "").expect("the check can go on");
     let upgraded = |line: &LogLine| line.text("msg") == "upgraded";

@@ -32,7 +32,7 @@ pub(super) struct Question {
 /// A yes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Approval {
-    /// When what runs is cut, in seconds since 1970.
+    /// Time at which open connections are cut, in seconds since 1970.
     pub until_unix_s: Option<u64>,
     /// Limit of connections with the same credential on this node.
     pub connections_max: Option<u32>,

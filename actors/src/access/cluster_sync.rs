@@ -80,7 +80,7 @@ struct ClusterSync {
 }
 
 impl Orders {
-    /// Orders for this node, and for all that share its Redis, if it shares one. Follows what is there. To be called on a
+    /// Orders for this node, and for all that share its Redis, if it shares one. Follows the orders that exist. To be called on a
     /// thread of the actor system.
     pub fn new(gatekeeper: Gatekeeper, redis: Option<RedisAccess>, has_fixed_secret: bool) -> Self {
         let cluster = redis.map(|redis| {

@@ -74,6 +74,6 @@ pub struct PublishedRoom {
     pub room: RoomName,
     /// The name of the publisher's node.
     pub node: String,
-    /// When it was claimed, in milliseconds since 1970, UTC.
+    /// Time of the claim, in milliseconds since 1970, UTC.
     pub since_unix_ms: u64,
 }

@@ -39,10 +39,10 @@ const EXPECTED_RETRY: Duration = Duration::from_millis(50);
 /// A connection that lasted for so long worked: when it breaks, the first attempt follows at once.
 const STEADY: Duration = Duration::from_secs(1);
 
-/// When nothing came for so long, the registry is asked whether the room is still published there.
+/// Time without data after which the registry is asked whether the room is still published there.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// After so many silences in a row a connection is made anew: a line that is dead looks like an encoder that pauses.
+/// Silences in a row after which the connection is made anew: a dead line looks like an encoder that pauses.
 const SILENCES_MAX: usize = 4;
 
 /// Time that the registry may take to locate a room.

@@ -96,5 +96,5 @@ async fn an_address_that_leaves_room_after_room_gets_no_other_one() {
     assert!(publish("r7", 1).await.is_ok(), "it comes back");
     assert!(publish("another", 2).await.is_ok(), "others are not to blame");
     tokio::time::sleep(GRACE).await;
-    assert!(publish("one-more", 1).await.is_ok(), "the rooms are gone");
+    assert!(publish("one-more", 1).await.is_ok(), "the rooms have ended");
 }

@@ -13,7 +13,7 @@ pub struct StreamSettings {
     pub gop: GopLimits,
     /// The limits of where viewers begin with its video.
     pub entry: EntryLimits,
-    /// When media goes out.
+    /// The times at which media is sent.
     pub flush: Flush,
     /// Time that viewers are kept without a publisher.
     pub grace: Duration,
@@ -21,7 +21,7 @@ pub struct StreamSettings {
     pub pull: PullSettings,
 }
 
-/// When a stream's media goes to its subscribers.
+/// The times at which a stream's media goes to its subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flush {
     /// As it arrives: the lowest delay, the most writes.

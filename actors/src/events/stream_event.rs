@@ -55,7 +55,7 @@ pub enum StreamEvent {
         batches: Batches,
         /// Media before it did not fit the mailbox. It starts where decoding can.
         after_gap: bool,
-        /// When the newest of it was read from its publisher.
+        /// The time at which the newest of it was read from its publisher.
         received: Instant,
     },
     /// The media that a new viewer starts with; the media after it comes as [`StreamEvent::Media`].

@@ -10,7 +10,7 @@ use std::{
 
 use super::stored_segment::StoredSegment;
 
-/// When no files can be written, memory takes their place up to this many times the usual limit.
+/// Multiple of the usual limit up to which memory takes the place of files that cannot be written.
 const UNWRITTEN_FACTOR: usize = 16;
 
 /// In bytes, over all rooms.

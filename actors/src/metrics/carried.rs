@@ -1,7 +1,7 @@
 //! Counts over an upgrade in place: a scraper sees a counter that goes on, not one that begins anew.
 //!
-//! They are named as in a scrape, and not by their place in this program: the next one may have others. It drops what it does not
-//! know, and what is new there begins at 0. Gauges are not carried, because they show what there is.
+//! Counts have their names in a scrape, not their positions in this program, because the next program may have other metrics. It
+//! drops names that it does not know, and its new metrics begin at 0. Gauges are not carried: they show the present.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,12 +14,12 @@ use super::{
     series_state::{CountState, Labels},
 };
 
-/// A metric whose counts are carried. Series that have counted nothing need not be.
+/// A metric whose counts are carried. Series at 0 may be left out.
 pub trait Carried {
-    /// Returns what each series has counted.
+    /// Returns the count of each series.
     fn counts(&self) -> Vec<(Labels, CountState)>;
 
-    /// Adds what a series of another program has counted to what was counted since. Returns `false` if there is no such series.
+    /// Adds the count of another program's series to the count since the start. Returns `false` if there is no such series.
     fn add(&self, labels: &[(String, String)], count: &CountState) -> bool;
 }
 
@@ -39,7 +39,7 @@ impl Carried for Counter {
     }
 }
 
-/// A count that no registry has, such as that of log lines.
+/// A count outside of any registry, such as that of log lines.
 impl Carried for &'static AtomicU64 {
     fn counts(&self) -> Vec<(Labels, CountState)> {
         of_counter(self.load(Ordering::Relaxed))

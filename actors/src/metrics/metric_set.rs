@@ -1,4 +1,4 @@
-//! Everything that a node counts, to be scraped and to be carried over an upgrade in place.
+//! The metrics of a node, for scrapes and for upgrades in place.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl MetricSet {
         self.registry.register(name, help, metric);
     }
 
-    /// Adds counts that are carried, and that the caller adds to each scrape itself.
+    /// Adds counts that are only carried: the caller writes them into each scrape itself.
     pub fn carry(
         &mut self,
         name: &str,
@@ -53,7 +53,7 @@ impl MetricSet {
         &self.registry
     }
 
-    /// Returns what all series have counted, for the next program.
+    /// Returns the counts of all series, for the next program.
     pub fn counts(&self) -> Vec<SeriesState> {
         let series = self.carried.iter().flat_map(|Entry { name, labels, metric }| {
             metric.counts().into_iter().map(move |(own, count)| SeriesState {
@@ -65,7 +65,7 @@ impl MetricSet {
         series.collect()
     }
 
-    /// Goes on with what the last program has counted. To be called before the first scrape. Returns the number of series that
+    /// Adds the counts of the last program. Call this before the first scrape. Returns the number of series that
     /// this program does not have.
     pub fn resume(&self, series: &[SeriesState]) -> usize {
         let is_unknown = |SeriesState { name, labels, count }: &&SeriesState| {

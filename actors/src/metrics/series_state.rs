@@ -1,18 +1,18 @@
-//! What series have counted, as plain data.
+//! The counts of series, as plain data.
 
 use serde::{Deserialize, Serialize};
 
 /// Names and values of a series' labels, in the order in which they are exposed.
 pub type Labels = Vec<(String, String)>;
 
-/// What one series has counted.
+/// The count of one series.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum CountState {
     /// A counter.
     Counter(u64),
     /// A histogram.
     Histogram {
-        /// The upper bounds of its buckets, in seconds. With others, the durations are of no use.
+        /// The upper bounds of its buckets, in seconds. A histogram with other bounds cannot use the counts.
         bounds_s: Vec<f64>,
         /// Durations in each bucket; the last one has no bound.
         counts: Vec<u64>,
@@ -21,7 +21,7 @@ pub enum CountState {
     },
 }
 
-/// A series, as the next program goes on with it.
+/// A series, for the next program to go on with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeriesState {
     /// The name under which it is registered.

@@ -1,4 +1,4 @@
-//! When a connection is woken for what its peer sent.
+//! The wake-ups of a connection for data that its peer sent.
 //!
 //! A publisher sends some seventy small messages a second. To be woken for each costs more than to handle it, and is worth
 //! it only while someone watches live: segments are cut seconds behind.

@@ -59,7 +59,7 @@ impl ReadFlow {
     }
 }
 
-/// Reads what is there and hands it to `take`. The end of what the peer sends is an error, `UnexpectedEof`.
+/// Reads the available bytes and hands them to `take`. The end of the peer's data is an error, `UnexpectedEof`.
 pub(super) fn receive<T>(
     wire: &mut Wire,
     readiness: Readiness,

@@ -7,7 +7,7 @@ use crate::metrics::{MoveHow, MoveOutcome, StreamMetrics};
 /// The absence of a publisher, from its last frame to the next publication's first one.
 #[derive(Debug, Default)]
 pub(super) struct Absence {
-    /// When the last frame was read, if viewers wait for the next one.
+    /// The time at which the last frame was read, if viewers wait for the next one.
     since: Option<Instant>,
     /// The publisher was moved to another node, and has not appeared there yet.
     moved: Option<MoveHow>,

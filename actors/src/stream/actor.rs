@@ -61,7 +61,7 @@ pub struct StreamActor {
     clock: SteadyClock,
     gops: GopCache,
     subscribers: Subscribers,
-    /// When the last viewer left, if none has come since.
+    /// The time at which the last viewer left, if none has joined since.
     unwatched_since: Option<Instant>,
     end_timer: Option<SpawnHandle>,
     flush_timer: FlushTimer,
@@ -73,7 +73,7 @@ pub struct StreamActor {
     oversized_gops: u64,
     meters: StreamMeters,
     tally: IngestTally,
-    /// When the newest frame was read.
+    /// The time at which the newest frame was read.
     received: Instant,
     absence: Absence,
     /// The node is upgraded: all that the stream had is with the next program.
@@ -148,7 +148,7 @@ impl StreamActor {
         self.log_notes();
     }
 
-    /// When the stream ends if nothing changes.
+    /// Returns the time at which the stream ends if nothing changes.
     fn ends_at(&self) -> Option<Instant> {
         match (&self.ingest, self.admission) {
             (_, Admission::Asked { .. }) | (Ingest::Published { .. }, _) => None,

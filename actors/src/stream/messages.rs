@@ -33,7 +33,7 @@ pub(crate) struct Attach {
 pub(crate) struct Media {
     pub publisher: PublisherId,
     pub frames: Vec<Frame>,
-    /// When the last of them was read.
+    /// The time at which the last of them was read.
     pub received: Instant,
 }
 

@@ -32,7 +32,7 @@ pub struct StreamStats {
     pub origin: Option<String>,
     /// The address of its publisher, while that is one of this node.
     pub publisher: Option<SocketAddr>,
-    /// When its publisher came, in milliseconds since 1970, UTC. `None` while it waits for one.
+    /// The time at which its publisher connected, in milliseconds since 1970, UTC. `None` while it waits for one.
     pub since_unix_ms: Option<u64>,
     /// The codec of its video, if any comes.
     pub video: Option<VideoCodec>,

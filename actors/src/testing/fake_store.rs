@@ -23,7 +23,7 @@ pub(crate) struct FakeStore {
     permits: Arc<Notify>,
 }
 
-/// When answers come.
+/// The timing of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answers {
     AtOnce,

@@ -333,12 +333,12 @@ impl TlsWire {
     }
 }
 
-/// Reads what is there, whether or not the runtime saw it.
+/// Reads the available bytes, whether or not the runtime saw any.
 pub(crate) fn receive_unannounced(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     (&*SockRef::from(socket)).read(buffer)
 }
 
-/// Reads what is there after the runtime saw something. A read that does not fill the buffer has drained the socket, and
+/// Reads the available bytes after the runtime saw some. A read that does not fill the buffer has drained the socket, and
 /// the runtime learns it without the call that would find nothing.
 pub(crate) fn receive_announced(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let mut received = Err(io::ErrorKind::WouldBlock.into());

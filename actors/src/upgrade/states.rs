@@ -51,7 +51,7 @@ pub struct ParkedStreamState {
 pub struct StatsState {
     /// The node that it is pulled from, or was last.
     pub origin: Option<String>,
-    /// When its publisher came, in milliseconds since 1970.
+    /// The time at which its publisher connected, in milliseconds since 1970.
     pub since_unix_ms: Option<u64>,
     /// The time of its last keyframe.
     pub keyframe_ms: Option<i64>,
@@ -265,7 +265,7 @@ pub struct ClaimState {
     pub room: RoomName,
     /// The claim's epoch.
     pub epoch: u64,
-    /// When it was granted, in milliseconds since 1970.
+    /// The time at which it was granted, in milliseconds since 1970.
     pub since_unix_ms: u64,
     /// The numbers that come with it.
     pub numbers: NumbersState,
@@ -304,7 +304,7 @@ pub struct EventState {
     pub subject: Option<String>,
     /// The id of its token.
     pub token_id: Option<String>,
-    /// When it happened, in milliseconds since 1970.
+    /// The time at which it happened, in milliseconds since 1970.
     pub at_unix_ms: u64,
 }
 

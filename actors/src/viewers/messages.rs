@@ -38,7 +38,7 @@ pub struct NewViewer {
     pub format: WireFormat,
     /// The cut-off of its access.
     pub access: Option<AccessSession>,
-    /// When the head of its request was there.
+    /// The time at which the head of its request was complete.
     pub asked: Instant,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct NewPlayer {
     pub player: Box<dyn Player>,
     /// The cut-off of its access.
     pub access: Option<AccessSession>,
-    /// When it asked to play.
+    /// The time of its request to play.
     pub asked: Instant,
 }
 

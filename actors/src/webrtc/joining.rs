@@ -25,7 +25,7 @@ pub(super) struct JoiningViewer {
     pub address: SocketAddr,
     pub access: Option<AccessSession>,
     pub places: Places,
-    /// When it asked.
+    /// The time of its request.
     pub since: Instant,
 }
 

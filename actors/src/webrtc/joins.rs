@@ -11,17 +11,17 @@ use synctv_media::stream::room::RoomName;
 use super::{batch_sender::BatchSender, joining::JoiningViewer, session_id::SessionId, socket::Datagram};
 use crate::{events::EndReason, stream::StreamHandle, viewer_session::LeaveReason};
 
-/// Time that a viewer certainly has for its first connectivity check. Later, it gives its place to another one if there is none
-/// left: somebody who only asks could otherwise keep all others out.
+/// Minimum time that a viewer has for its first connectivity check. After that, a silent viewer loses its place to a new one if no
+/// place is free: otherwise, clients that send offers and no checks could keep all others out.
 const FIRST_CHECK_TIME: Duration = Duration::from_secs(1);
 
-/// The viewers, and the socket that they are answered on.
+/// The joining viewers, and the socket on which they are answered.
 pub(super) struct Joins {
     sender: BatchSender,
     viewers: HashMap<SessionId, Join>,
 }
 
-/// A viewer, and what it is going to watch.
+/// A viewer, and the stream that it is going to watch.
 pub(super) struct Join {
     pub viewer: JoiningViewer,
     pub stream: StreamHandle,
@@ -31,7 +31,7 @@ pub(super) struct Join {
 pub(super) enum Turn {
     /// It goes on.
     Joining,
-    /// It has connected, and is no longer one of these.
+    /// It has connected, and was removed.
     Connected(Box<Join>),
     /// It has left.
     Left,
@@ -61,7 +61,7 @@ impl Joins {
         self.viewers.get(&id).is_some_and(|join| join.stream.room() == room)
     }
 
-    /// Takes what a viewer sent. `None` if it is none of these.
+    /// Takes a viewer's datagram. `None` if the viewer is none of these.
     pub fn receive(
         &mut self,
         id: SessionId,
@@ -98,8 +98,8 @@ impl Joins {
         }
     }
 
-    /// Ends the oldest attempt of which nothing has come, and returns it. `None` if there is no such attempt, or all of them are
-    /// too young to know.
+    /// Ends the oldest attempt whose viewer has sent nothing yet, and returns it. `None` if there is none, or all of them are
+    /// younger than [`FIRST_CHECK_TIME`].
     pub fn displace(&mut self, offered: &[SocketAddr], now: Instant) -> Option<SessionId> {
         let silent = self.viewers.values().map(|join| &join.viewer).filter(|viewer| viewer.is_silent());
         let oldest = silent.min_by_key(|viewer| viewer.since)?;

@@ -18,7 +18,7 @@ pub(super) struct Ticker {
 }
 
 impl Ticker {
-    /// Sets the timer for the next `tick`, which is to call this again. An earlier call that has not come about is replaced.
+    /// Sets the timer for the next `tick`, which has to call this again. A timer that was set before is replaced.
     pub fn set<A: Actor<Context = Context<A>>>(
         &mut self,
         paces: bool,

@@ -41,7 +41,7 @@ pub(super) struct Viewer {
     session: ViewerSession,
     _place: ConnectionPermit,
     since: Instant,
-    /// When it leaves a node that drains.
+    /// The time at which it leaves a node that drains.
     leaves_at: Option<Instant>,
 }
 

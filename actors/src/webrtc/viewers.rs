@@ -65,7 +65,7 @@ pub(super) struct WebRtcViewersActor {
     viewers: HashMap<SessionId, Viewer>,
     /// Viewers that wait until the codecs are known. The limit on joining viewers bounds them.
     waiting: Vec<oneshot::Sender<Result<MediaProfile, WatchError>>>,
-    /// When viewers leave, once the node drains.
+    /// The times at which viewers leave, once the node drains.
     leave_window: Option<LeaveWindow>,
     idle_since: Option<Instant>,
     warnings: Warnings,

@@ -1,4 +1,4 @@
-//! Warnings about what viewers of a stream miss.
+//! Warnings about media that viewers of a stream miss.
 
 use log::warn;
 use synctv_media::{
@@ -14,7 +14,7 @@ pub(super) struct Warnings {
 }
 
 impl Warnings {
-    /// Logs what viewers miss, once for each track.
+    /// Logs the media that viewers miss, once for each track.
     pub fn log_once(&mut self, room: &RoomName, packetizer: &Packetizer) {
         let room = room.as_str();
         if let (false, Some(why)) = (self.audio, packetizer.why_no_audio()) {

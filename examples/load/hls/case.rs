@@ -12,7 +12,7 @@ pub struct Case {
     pub probers: usize,
 }
 
-/// When the publishers begin, and with them their GOPs.
+/// The start of the publishers, and with them of their GOPs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     Together,

@@ -22,7 +22,7 @@ const RETRY: Duration = Duration::from_millis(200);
 /// Without a new part for so long, a screen stands still.
 const STALL: Duration = Duration::from_secs(3);
 
-/// When parts could be listed at the earliest: when the frame behind the last one of each was sent. Clones share it.
+/// The earliest times at which parts could be listed: those of the frame behind the last one of each. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct PartEnds(Rc<RefCell<HashMap<String, u64>>>);
 

@@ -1,4 +1,4 @@
-//! The process of those who come. In the one that measures, they would delay the reads of the others.
+//! The process of the newcomers. In the process that measures, they would delay the reads of the others.
 
 use std::{env, error::Error, process::Stdio};
 

@@ -1,4 +1,4 @@
-//! The kinds of storms, and the number of those who come.
+//! The kinds of storms, and the number of newcomers.
 
 use std::{fmt, str::FromStr};
 
@@ -14,7 +14,7 @@ pub struct Storm {
 pub enum Kind {
     /// HTTP-FLV viewers, within a second.
     Flv,
-    /// The same over TLS, with an RSA key; those who watch do so over TLS as well.
+    /// The same over TLS, with an RSA key; the viewers use TLS as well.
     Tls,
     /// HLS players, all at the same moment.
     Hls,

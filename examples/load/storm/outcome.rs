@@ -1,4 +1,4 @@
-//! The outcome of a storm for those who came.
+//! The outcome of a storm for the newcomers.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,7 +18,7 @@ impl Outcome {
         self.first_us.push(after.as_micros() as u32);
     }
 
-    /// The outcome of those who were served after so long, with no one refused yet.
+    /// The outcome of newcomers who were served after these times, without refusals so far.
     pub fn of(first_us: Vec<u32>) -> Self {
         Self { first_us, ..Self::default() }
     }

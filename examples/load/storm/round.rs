@@ -38,7 +38,7 @@ pub struct Rounds {
     pub after: Round,
     /// The server's memory some time after the storm.
     rested_bytes: Option<u64>,
-    /// HLS players alone: the storm on nginx, which has the same playlist and segments as files, while those who watch stay with
+    /// HLS players alone: the storm on nginx, which has the same playlist and segments as files, while the viewers stay with
     /// the server.
     pub nginx: Option<Round>,
 }
@@ -124,7 +124,7 @@ impl Rounds {
 }
 
 impl Round {
-    /// Returns the latency of those who watched, p50 and p99.
+    /// Returns the latency of the viewers, p50 and p99.
     pub fn latency(&self) -> String {
         format!("{:.1} / {:.1}", self.report.latency_ms(0.5), self.report.latency_ms(0.99))
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args as Flags;
 
-/// The peers beside `--viewers` and `--publishers`, and the upgrades.
+/// Settings of the upgrades, and of peers besides `--viewers` and `--publishers`.
 #[derive(Debug, Clone, Flags)]
 pub struct UpgradeArgs {
     /// Start this server and a second node, upgrade them under load, and print which promises were kept; ends with an error if one

@@ -12,14 +12,14 @@ use crate::{
     stamp::{STAMP_BYTES, STAMP_OFFSET},
 };
 
-/// So much of a tag is needed to know its frame.
+/// The bytes of a tag that identify its frame.
 const LOOK_BYTES: usize = TAG_HEADER_BYTES + STAMP_OFFSET + STAMP_BYTES;
 
 /// The order and the times of the frames of one viewer.
 #[derive(Debug)]
 pub struct Order {
     record: Record,
-    /// The next frame's number, of video and audio, once one came.
+    /// The numbers of the next frames of video and audio, once one came.
     next: [Option<u64>; 2],
     /// The viewer's time of a frame, less the publisher's.
     moved_ms: Option<i64>,
@@ -33,7 +33,7 @@ impl Order {
         Self { record, next: [None; 2], moved_ms: None, frames: 0, faults: Faults::default() }
     }
 
-    /// Takes the beginning of a frame. Returns the payload that it has to have, unless it is none of the publisher's coded ones.
+    /// Takes the beginning of a frame. Returns the payload that was published for it, or `None` if it is no coded frame of the publisher.
     pub fn begin(&mut self, track: Track, timestamp_ms: u32, beginning: &[u8]) -> Option<Bytes> {
         let number = number_of(track, beginning)?;
         let next = &mut self.next[usize::from(track == Track::Audio)];
@@ -63,7 +63,7 @@ impl Order {
         }
     }
 
-    /// Notes that a frame has other bytes than were published.
+    /// Notes that a frame's bytes differ from those that were published.
     pub fn changed(&mut self) {
         self.faults.add("a frame's bytes changed".to_owned());
     }
@@ -108,7 +108,7 @@ impl FlvCheck {
     }
 
     fn beginning<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        // The size is in the tag's header, which is looked at alone first.
+        // The size is in the tag's header, which is read first.
         let wanted = self.tag_bytes().map_or(TAG_HEADER_BYTES, |tag_bytes| tag_bytes.min(LOOK_BYTES));
         let (front, rest) = bytes.split_at((wanted - self.look.len()).min(bytes.len()));
         self.look.extend_from_slice(front);
@@ -128,7 +128,7 @@ impl FlvCheck {
         Some(TAG_OVERHEAD_BYTES + header.size_bytes)
     }
 
-    /// The rest of the body that has to follow what was looked at.
+    /// The rest of the body, as it has to follow.
     fn expected(&mut self, body_bytes: usize) -> Option<Bytes> {
         let (header, body) = self.look.split_at_checked(TAG_HEADER_BYTES)?;
         let header = TagHeader::parse(header.first_chunk()?);
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::publisher::Source;
 
-    /// Frames as they were published, and what a viewer of them has to say to what it gets instead, in pieces of any size.
+    /// Publishes frames, changes them on their way to a viewer, in pieces of any size, and returns the faults that it finds.
     fn faults(change: impl Fn(&mut Vec<Frame>)) -> Vec<String> {
         let (record, mut source) = (Record::default(), Source::new(600, 10));
         let mut frames: Vec<Frame> = (0..60).map(|_| record.publish(source.next_frame())).collect();

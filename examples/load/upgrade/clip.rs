@@ -1,4 +1,4 @@
-//! Rooms that FFmpeg publishes: a clip again and again, and viewers who compare what they get with it.
+//! Rooms in which FFmpeg repeats a clip, and viewers who compare every frame with the clip.
 
 use std::{net::SocketAddr, path::Path, rc::Rc};
 
@@ -23,7 +23,7 @@ use crate::hls::faults::Faults;
 
 const KIND: &str = "viewers of FFmpeg's rooms";
 
-/// The longest step between two frames of a track: at the clip's end, its beginning follows.
+/// The longest step between two frames of a track, which is from the clip's end to its beginning.
 const STEP_MAX_MS: u32 = 100;
 
 const FRAME_LIMIT_BYTES: usize = 1 << 24;
@@ -33,7 +33,7 @@ const FRAME_LIMIT_BYTES: usize = 1 << 24;
 pub struct Clip([Vec<Bytes>; 2]);
 
 impl Clip {
-    /// Reads it.
+    /// Reads the clip's file.
     pub fn read() -> Rc<Self> {
         let all = flv::read_file(Path::new(CLIP));
         let of = |track| flv::coded(&all, track).into_iter().map(|frame| frame.payload).collect();
@@ -58,7 +58,7 @@ struct ClipOrder {
     watch: Watch,
 }
 
-/// The places that the last frame of a track may have in the clip, in which some packets of audio are the same. None before the
+/// The places in the clip that the last frame of a track may have: some packets of audio are the same. None before the
 /// first one, and one after a moment.
 #[derive(Default)]
 struct TrackOrder {

@@ -1,4 +1,4 @@
-//! The server's counters, as a scraper sees them.
+//! The server's counters, as in a scrape.
 
 use std::{collections::BTreeMap, error::Error, net::SocketAddr};
 

@@ -1,10 +1,10 @@
-//! The faults that all peers met, and what they got.
+//! The faults that all peers met, and the numbers of things that they compared.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use crate::hls::faults::Faults;
 
-/// What all peers of a load found. Clones share it.
+/// The findings of all peers of a load. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Findings(Rc<RefCell<Found>>);
 
@@ -28,7 +28,7 @@ impl Findings {
         }
     }
 
-    /// Adds a fault of a peer that goes on.
+    /// Adds a fault of a peer that keeps running.
     pub fn fault(&self, fault: String) {
         self.0.borrow_mut().faults.add(fault);
     }

@@ -21,7 +21,7 @@ use crate::{
 
 const KIND: &str = "HLS followers";
 
-/// Players look each target duration or half of it; this one looks more often, to be there while the server is upgraded.
+/// Interval of requests for the playlist. Players wait for a target duration or half of it; shorter intervals meet the upgrade.
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
 
 /// A viewer of one room.
@@ -30,10 +30,10 @@ pub struct Follower {
     client: Client,
     record: Record,
     checker: TsChecker,
-    /// The segments that the playlist lists and were fetched, by their sequence numbers.
+    /// The segments of the playlist that were fetched, by their sequence numbers.
     fetched: BTreeMap<u64, Vec<u8>>,
     next_sequence: Option<u64>,
-    /// The number of discontinuities, those of the past included, once a playlist was seen.
+    /// The number of discontinuities, including past ones, once a playlist was seen.
     discontinuities: Option<u64>,
     /// The numbers of the next frames, of video and audio.
     next: [Option<u64>; 2],
@@ -59,7 +59,7 @@ impl Follower {
         }
     }
 
-    /// Follows until it is aborted. `upgrades` counts those that are over.
+    /// Follows the playlist until it is aborted. `upgrades` counts finished upgrades.
     pub async fn follow(mut self, upgrades: watch::Receiver<usize>) {
         let mut seen = *upgrades.borrow();
         loop {

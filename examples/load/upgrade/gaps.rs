@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The period that is under way; gaps count for the one in which they end. Clones share it.
+/// The current period. A gap belongs to the period in which it ends. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Rc<Shared>);
 
@@ -33,7 +33,7 @@ impl Clock {
         self.0.period.set(self.0.period.get() + 1);
     }
 
-    /// The longest gap of each viewer in a period, in order, once the viewers have been dropped.
+    /// Returns the longest gap of each viewer in a period, in ascending order, once the viewers have been dropped.
     pub fn longest(&self, period: usize) -> Vec<Duration> {
         let ended = self.0.ended.borrow();
         let mut longest: Vec<Duration> =
@@ -63,7 +63,7 @@ impl Gaps {
 
 impl Drop for Gaps {
     fn drop(&mut self) {
-        // Up to the end, for one who got nothing more.
+        // The last gap lasts up to now.
         self.note();
         self.clock.0.ended.borrow_mut().push(std::mem::take(&mut self.longest));
     }

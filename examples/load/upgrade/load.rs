@@ -35,7 +35,7 @@ const FIRST_MEDIA: Duration = Duration::from_secs(1);
 /// Time until FFmpeg publishes.
 const FFMPEG_START: Duration = Duration::from_secs(4);
 
-/// The load. What it has started ends when this is dropped.
+/// The load. All that it started ends when it is dropped.
 pub struct Load {
     pub redis: Redis,
     /// The node with the publishers.
@@ -43,7 +43,7 @@ pub struct Load {
     /// The node that pulls the room.
     pub edge: Node,
     pub watch: Watch,
-    /// Counts the upgrades that are over.
+    /// Counts finished upgrades.
     pub upgrades_over: watch::Sender<usize>,
     /// The frames of the room with many viewers.
     record: Record,
@@ -78,7 +78,7 @@ impl Load {
         Ok(())
     }
 
-    /// Lets everyone come.
+    /// Starts all peers.
     pub async fn join(&mut self, args: &Args) -> Result<(), Box<dyn Error>> {
         self.join_other_rooms(args).await?;
         let flags = &args.upgrades;
@@ -108,7 +108,7 @@ impl Load {
             sleep_until(next).await;
         }
         self.viewers.extend(viewers);
-        // The last to come are part of the load like all others.
+        // The last peers to connect are part of the load as well.
         sleep(Duration::from_secs(2)).await;
         Ok(())
     }
@@ -142,14 +142,14 @@ impl Load {
         Ok(())
     }
 
-    /// Ends the viewers, and looks at what they found.
+    /// Ends the viewers, and checks their findings.
     pub async fn end(&mut self, flags: &UpgradeArgs, promises: &mut Promises) {
         let peers = self.publishers.len() + self.ffmpeg.len() + self.viewers.len();
         let ended = self.publishers.iter().chain(&self.viewers).filter(|peer| peer.is_finished()).count();
         let ended = ended + self.ffmpeg.iter_mut().filter_map(Process::ended).count();
-        // Before its server, whose end it would complain about.
+        // FFmpeg ends before its server, whose end it would report as an error.
         self.ffmpeg.clear();
-        // All at once, before any of them is waited for: they report how long they have got nothing.
+        // All are aborted before the first is awaited: each reports its last gap up to its end.
         self.viewers.iter().for_each(JoinHandle::abort);
         for viewer in self.viewers.drain(..) {
             // It was aborted.

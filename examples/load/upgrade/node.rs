@@ -21,7 +21,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use super::counters::Counters;
 
-/// Time for an upgrade, on a machine that does other things.
+/// Time limit of an upgrade, on a busy machine.
 const UPGRADE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server; it is killed when this is dropped.
@@ -30,7 +30,7 @@ pub struct Node {
     pub addresses: Addresses,
     /// The lines that end upgrades.
     upgraded: mpsc::UnboundedReceiver<Value>,
-    /// Warnings and errors, as they were logged.
+    /// The logged warnings and errors.
     complaints: Arc<Mutex<Vec<String>>>,
     _storage: tempfile::TempDir,
 }
@@ -112,7 +112,7 @@ impl Node {
     }
 }
 
-/// Reports the end of an upgrade, and keeps what the server complains about. Most lines are looked at no further: there is one
+/// Reports the end of an upgrade, and keeps warnings and errors. Other lines are not parsed: there is one
 /// for each viewer.
 fn note(line: String, report: &mpsc::UnboundedSender<Value>, complaints: &Mutex<Vec<String>>) {
     const ENDS: [&str; 3] = ["upgraded", "upgrade given up", "connections resumed"];

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use synctv_testkit::redis::Redis;
 
-/// Growth of the server's memory over all upgrades that is allowed.
+/// Permitted growth of the server's memory over all upgrades.
 const GROWTH_MAX: f64 = 0.05;
 
-/// The promises that were looked at.
+/// The promises that were checked.
 #[derive(Debug, Default)]
 pub struct Promises {
     broken: usize,
@@ -43,7 +43,7 @@ pub fn claims(redis: &Redis) -> BTreeMap<String, String> {
     rows.filter(|(field, _)| field.starts_with("r:")).collect()
 }
 
-/// The middle and the longest of times that are in order, as text.
+/// The median and the maximum of sorted times, as text.
 pub fn middle_and_longest(times: &[Duration]) -> String {
     let ms = |time: Option<&Duration>| time.map_or(0.0, |time| time.as_secs_f64() * 1e3);
     format!("{:.0} / {:.0} ms", ms(times.get(times.len() / 2)), ms(times.last()))

@@ -1,4 +1,4 @@
-//! The frames that a publisher has sent, which what its viewers get is compared with.
+//! A record of the frames that a publisher sent, for comparison with those that its viewers get.
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
@@ -32,7 +32,7 @@ struct Sent {
 }
 
 impl Record {
-    /// Numbers a frame, makes its bytes differ from those of all others, and keeps it. A frame that has no number, because it
+    /// Numbers a frame, makes its bytes unique, and keeps it. A frame without a number, because it
     /// configures decoders, stays as it is.
     pub fn publish(&self, frame: Frame) -> Frame {
         let mut tracks = self.0.borrow_mut();
@@ -57,7 +57,7 @@ impl Record {
         Frame { payload, ..frame }
     }
 
-    /// The time and the payload of a frame; `None` if there was none of that number, or it is not kept any more.
+    /// Returns the time and the payload of a frame; `None` if there was none of that number, or it is no longer kept.
     pub fn get(&self, track: Track, number: u64) -> Option<(u32, Bytes)> {
         let tracks = self.0.borrow();
         match track {

@@ -1,4 +1,4 @@
-//! Viewers over HTTP-FLV and RTMP players, who compare all that they get.
+//! Viewers over HTTP-FLV and RTMP players, which compare everything they receive.
 
 use std::{io, net::SocketAddr};
 
@@ -20,18 +20,18 @@ use crate::{
     viewer::{BUFFER, READ_BYTES},
 };
 
-/// Statuses by which a player notices that something happened.
+/// Statuses that show a player an interruption.
 const ENDS: [&str; 3] =
     ["NetStream.Play.UnpublishNotify", "NetStream.Play.Stop", "NetConnection.Connect.ReconnectRequest"];
 
-/// The things that all viewers of a load share.
+/// The state that all viewers of a load share.
 #[derive(Debug, Clone)]
 pub struct Watch {
     pub clock: Clock,
     pub findings: Findings,
 }
 
-/// Reports what was found when it is dropped, which is when the load ends its viewers.
+/// Reports its findings when it is dropped: the load ends its viewers.
 struct Watching<C: Compared> {
     kind: &'static str,
     check: C,
@@ -100,7 +100,7 @@ async fn receive(server: SocketAddr, room: &str, watching: &mut Watching<FlvChec
     }
 }
 
-/// Reads what is there, into a buffer that all share. Returns 0 if nothing is there; the end is an error.
+/// Reads available bytes into a shared buffer. Returns 0 if there are none; the end of the connection is an error.
 fn read(socket: &TcpStream, take: impl FnOnce(&[u8])) -> io::Result<usize> {
     BUFFER.with_borrow_mut(|buffer| match socket.try_read(buffer) {
         Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),

@@ -28,7 +28,7 @@ impl From<IpAddr> for AddressKey {
 /// A bucket of allowed failures for each address. A full one is not kept.
 #[derive(Debug, Default)]
 pub struct FailureBuckets {
-    /// When each bucket will be full again, in milliseconds of the caller's clock.
+    /// The time at which each bucket will be full again, in milliseconds of the caller's clock.
     full_at_ms: HashMap<AddressKey, u64>,
     /// The bucket of all addresses that there is no room for.
     shared_full_at_ms: u64,

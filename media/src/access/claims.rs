@@ -14,7 +14,7 @@ pub struct Claims {
     pub expires_unix_s: u64,
     /// From when it is valid.
     pub not_before_unix_s: Option<u64>,
-    /// When what runs is cut.
+    /// The time at which open connections are cut.
     pub ends_unix_s: Option<u64>,
     /// The name of its holder.
     pub subject: Option<String>,

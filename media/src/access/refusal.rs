@@ -88,7 +88,7 @@ impl Refusal {
         }
     }
 
-    /// When to ask again, in seconds, if time may help.
+    /// Time until the next attempt, in seconds, if waiting may help.
     pub fn retry_after_s(&self) -> Option<u32> {
         matches!(self, Self::TooManyConnections(_) | Self::Unavailable).then_some(5)
     }

@@ -70,7 +70,7 @@ pub struct NumberHolder {
     pub epoch: u64,
     /// Its segments have this number or a higher one, up to that of the next holder.
     pub first_sequence: u64,
-    /// When it gave the room back, by the table's clock.
+    /// The time at which it released the room, by the table's clock.
     pub left_ms: Option<u64>,
     /// The address of its HLS port, unless HLS is off there.
     pub hls: Option<String>,
@@ -86,7 +86,7 @@ pub struct RoomNumbers {
 }
 
 impl HlsNumbers {
-    /// The numbers of the clock, for a room of which nothing is known.
+    /// The numbers of the clock, for an unknown room.
     pub fn of_clock(now_ms: u64) -> Self {
         Self {
             sequence: now_ms.saturating_sub(EPOCH_UNIX_MS) / SEQUENCE_STEP_MS,
@@ -127,7 +127,7 @@ impl NumberHolder {
 }
 
 impl RoomNumbers {
-    /// Grants `taker` the numbers of the room that has this row; `clock` are those of a room of which nothing is known. The
+    /// Grants `taker` the numbers of the room that has this row; `clock` are those of an unknown room. The
     /// taker's first sequence number is filled in.
     pub fn grant(
         row: Option<Self>,
@@ -181,7 +181,7 @@ impl RoomNumbers {
         }
     }
 
-    /// When the row is of no use any more.
+    /// Returns the time from which the row is of no use.
     pub fn expires_ms(&self, now_ms: u64) -> u64 {
         let overtaken_ms = self.limit.sequence.saturating_mul(SEQUENCE_STEP_MS).saturating_add(EPOCH_UNIX_MS);
         overtaken_ms.max(now_ms).saturating_add(KEEP_MS)

@@ -16,7 +16,7 @@ pub struct Offer {
     pub by: Holder,
     /// The publisher that may take the room, on any node.
     pub proof: PublisherProof,
-    /// When it lapses, by the table's clock in milliseconds.
+    /// The time at which it lapses, by the table's clock in milliseconds.
     pub until_ms: u64,
 }
 

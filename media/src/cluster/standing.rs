@@ -10,7 +10,7 @@ const URL_MAX_BYTES: usize = 512;
 /// The part of a lease that is about the process rather than its ports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeStanding {
-    /// When the process started, by its own clock in milliseconds since 1970.
+    /// The start of the process, by its own clock in milliseconds since 1970.
     pub started_ms: u64,
     /// The node sends its publishers and viewers to others, and stops then.
     pub is_draining: bool,

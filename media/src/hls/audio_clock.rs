@@ -30,7 +30,7 @@ pub(super) struct AudioTime {
 }
 
 impl AudioClock {
-    /// When the next frame plays, whose timestamp is `time_ms`: at the end of the one before it if the timestamp is near.
+    /// Returns the time at which the next frame plays, whose timestamp is `time_ms`: the end of the one before it if the timestamp is near.
     pub(super) fn place(&mut self, time_ms: i64, span: FrameSpan) -> AudioTime {
         let counted = self.run.filter(|run| run.rate_hz == span.rate_hz && run.is_near(time_ms));
         let time = counted.unwrap_or(AudioTime { from_ms: time_ms, samples: 0, rate_hz: span.rate_hz });

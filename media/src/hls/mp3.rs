@@ -14,7 +14,7 @@ pub struct Mp3Header {
     version: Version,
     /// The index of the sampling frequency.
     rate: u8,
-    /// The last byte: channels, and what is said of rights.
+    /// The last byte: channels, and statements of rights.
     mode: u8,
 }
 

@@ -44,7 +44,7 @@ pub(super) struct OpenSegment<F> {
     pub(super) independent: bool,
     /// It begins with a GOP of the segment before it, and no keyframe has come since.
     pub(super) repeats: bool,
-    /// When video goes on behind the segment, if that is not where the segment ends.
+    /// The time at which video goes on behind the segment, if that is not the segment's end.
     pub(super) video_after_ms: Option<i64>,
     /// Up to when a part that was written shows the last frame of video.
     held_ms: Option<i64>,

@@ -1,6 +1,6 @@
 //! The times of a GOP that is shown once more, all of it in a moment.
 
-/// When a repeated frame is decoded and presented, in steps of the container's choice.
+/// The times at which a repeated frame is decoded and presented, in steps of the container's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RepeatedTime {
     /// Behind the first frame's decoding.

@@ -144,7 +144,7 @@ impl<C: Copy + PartialEq> SegmentTrack<C> {
         self.last_ms
     }
 
-    /// When the last frame stops playing, if it came at `first_ms` or later.
+    /// Returns the time at which the last frame stops playing, if it came at `first_ms` or later.
     pub(super) fn end_ms(&self, first_ms: i64) -> Option<i64> {
         self.last_ms
             .filter(|last_ms| *last_ms >= first_ms)

@@ -43,7 +43,7 @@ struct Reordering {
     frames_since_step: u32,
 }
 
-/// When a frame is decoded.
+/// The time at which a frame is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecodeTime {
     /// At the time of its stamp, as far as that does not go back.

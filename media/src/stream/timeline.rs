@@ -52,7 +52,7 @@ pub struct Timeline {
 /// A frame's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placed {
-    /// When it is decoded.
+    /// Its decoding time.
     pub time_ms: i64,
     /// The delay of its presentation beyond what its header says, if the encoder stamps with presentation times.
     pub presented_later_ms: i64,
@@ -185,7 +185,7 @@ impl Timeline {
         Reading { wrapped_ms: timestamp_ms, unwrapped_ms, offset_ms: begin_ms - unwrapped_ms }
     }
 
-    /// When a frame with this reading is decoded: not before the floor, and not before the track's last frame. Frames
+    /// Returns the time at which a frame with this reading is decoded: not before the floor or the track's last frame. Frames
     /// whose own times go back are kept apart.
     fn decoded(&mut self, track: Track, own: TrackClock, reading: Reading) -> Placed {
         let stamp_ms = reading.stamp_ms().max(self.floor_ms);

@@ -13,13 +13,13 @@ use serde::de::DeserializeOwned;
 use self::tracer::Types;
 use super::version::VERSION;
 
-/// Set, it has the tests write the format of a new version into its file.
+/// Variable with which the tests write the format of a new version into its file.
 const UPDATE_VARIABLE: &str = "UPDATE_STATE_FORMAT";
 
 /// Maximum passes over a type. Each shows other variants of its enums.
 const PASSES_MAX: usize = 4_096;
 
-/// Returns the structures and enums that a state consists of, one a line and in their order, each as it is written.
+/// Returns the structures and enums of a state, one per line, in the order in which they are read.
 pub fn format_of<T: DeserializeOwned>() -> Result<Vec<String>, String> {
     let mut types = Types::default();
     for _ in 0..PASSES_MAX {
@@ -31,8 +31,8 @@ pub fn format_of<T: DeserializeOwned>() -> Result<Vec<String>, String> {
     types.lines()
 }
 
-/// Compares the format of a state with the one in a file, whose first line is the version that it is of. After a new version, and
-/// only then, the file may be written.
+/// Compares the format of a state with the one in a file, whose first line is its version. The file may be written after a new
+/// version, and only then.
 pub fn check_format(lines: &[String], file: &Path) -> Result<(), String> {
     let change = compare(lines, &fs::read_to_string(file).unwrap_or_default());
     let place = file.display();
@@ -73,7 +73,7 @@ fn compare(lines: &[String], written: &str) -> Change {
     }
 }
 
-/// The lines that are in one of both only.
+/// The lines that are in only one of the two.
 fn difference(known: &str, lines: &[String]) -> String {
     let removed =
         known.lines().filter(|line| !lines.iter().any(|now| now == line)).map(|line| format!("- {line}\n"));

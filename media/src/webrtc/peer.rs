@@ -93,9 +93,9 @@ pub struct Peer {
     wall_clock: WallClock,
     /// The library has taken something since its last turn.
     is_due: bool,
-    /// When the library next has something to do.
+    /// The time at which the library next has something to do.
     wake_at: Instant,
-    /// When the next sender reports are due.
+    /// The time at which the next sender reports are due.
     reports_at: Instant,
     wants_keyframe: bool,
 }

@@ -20,7 +20,7 @@ const CONTENT_TYPE: &str = "application/vnd.apple.mpegurl";
 /// Time that a request waits for the first segment.
 const FIRST_SEGMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// When to ask again for a playlist that is not there yet, in seconds.
+/// Time until the next request for a playlist that does not exist yet, in seconds.
 const RETRY_AFTER_S: u32 = 2;
 
 /// The same for a request that was held in vain.

@@ -1,8 +1,8 @@
 //! The threads that serve HLS, apart from those of live media.
 //!
 //! The tasks of a thread take turns, and a frame needs three of them from its publisher to its viewers. If a thousand players
-//! fetch a segment at once, each turn comes behind a thousand writes. On threads of a lower priority, the system interrupts
-//! those for a frame.
+//! fetch a segment at once, each turn comes after a thousand writes. If HLS is on threads of a lower priority, the system interrupts
+//! HLS for a frame.
 
 use std::{
     io,
@@ -25,10 +25,10 @@ use super::{
 };
 
 /// Added to the niceness of the process. A thread of live media then has three times the weight of one of HLS where both want
-/// a core, and HLS is not starved.
+/// a core, and HLS still gets its share.
 const NICENESS: i32 = 5;
 
-/// A connection to be served, with what serves it.
+/// A connection with the function that serves it.
 type Job = Box<dyn FnOnce(Rc<HlsWorker>) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
 /// The threads. They end with the last clone.
@@ -61,12 +61,12 @@ impl HlsThreads {
         Ok(Self { queues, next: Arc::default(), app: settings.app.as_str().into() })
     }
 
-    /// Returns whether a path is one of HLS, whatever exists at it.
+    /// Returns whether a path is one of HLS, even if there is nothing at it.
     pub fn has(&self, path: &str) -> bool {
         Site::is_path(path, &self.app)
     }
 
-    /// Has a connection served on one of the threads, each in its turn. `None` if the connection broke on the way there, or the
+    /// Serves a connection on one of the threads, which take turns. `None` if the connection broke on the way there, or the
     /// server stops.
     pub async fn run<T, F>(
         &self,
@@ -83,7 +83,7 @@ impl HlsThreads {
             Box::pin(async move {
                 let Connection { wire, peer, permit } = connection;
                 match wire.into_current_thread() {
-                    // The thread that waits for it may have stopped.
+                    // The thread that waits for the result may have stopped.
                     Ok(wire) => drop(done.send(serve(worker, Connection { wire, peer, permit }).await)),
                     Err(error) => debug!(peer:% = peer, reason:% = error; "HLS connection ended"),
                 }
@@ -94,7 +94,7 @@ impl HlsThreads {
     }
 }
 
-/// The life of a thread.
+/// Runs a thread: serves connections until the queue is closed.
 async fn serve(worker: HlsWorker, mut jobs: mpsc::UnboundedReceiver<Job>) {
     if let Err(error) = rustix::process::nice(NICENESS) {
         debug!(reason:% = error; "threads of HLS have the priority of all others");

@@ -99,7 +99,7 @@ impl HlsViewers {
         self.0.secret.each_ref().map(|half| half.load(Ordering::Relaxed))
     }
 
-    /// Returns those who watch, for the next program.
+    /// Returns the present viewers, for the next program.
     pub(crate) fn state(&self) -> HlsViewersState {
         let now = Instant::now();
         let seen = self.seen();
@@ -110,7 +110,7 @@ impl HlsViewers {
         HlsViewersState { secret: self.secret(), seen: seen.collect() }
     }
 
-    /// Goes on with those who watched before an upgrade: they are not counted as new ones.
+    /// Goes on with the viewers from before an upgrade: they are not counted as new ones.
     pub(crate) fn resume(&self, HlsViewersState { secret, seen }: HlsViewersState) {
         let now = Instant::now();
         for (half, of_state) in self.0.secret.iter().zip(secret) {

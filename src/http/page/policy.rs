@@ -1,4 +1,4 @@
-//! The page's Content-Security-Policy: nothing but its own files, its own media, and no script of anybody else.
+//! The page's Content-Security-Policy: nothing but its own files, its own media, and no foreign script.
 
 use super::super::api::ServerInfo;
 use crate::config::public_url::PublicUrl;

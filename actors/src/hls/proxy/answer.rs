@@ -44,7 +44,7 @@ pub struct Refusal {
     pub status: u16,
     /// The type of the body.
     pub content_type: String,
-    /// When to ask again, in seconds.
+    /// Time until the next attempt, in seconds.
     pub retry_after: Option<String>,
     /// The body.
     pub body: Bytes,

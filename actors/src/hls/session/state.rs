@@ -31,9 +31,9 @@ pub(super) struct SessionState {
     pub(super) phase: Phase,
     /// A segment was cut here.
     pub(super) has_begun: bool,
-    /// When another node got the window.
+    /// The time at which another node got the window.
     pub(super) given: Option<Instant>,
-    /// When it is removed, once that is known.
+    /// The time of its removal, once that is known.
     pub(super) removed_at: Option<Instant>,
     /// The session goes on elsewhere: in the program that an upgrade runs. Its files are that one's.
     pub(super) is_parked: bool,

@@ -124,7 +124,7 @@ impl HlsSession {
         Ok(session)
     }
 
-    /// When it is removed, if it is over.
+    /// Returns the time of its removal, if it is over.
     pub(in crate::hls) fn removed_at(&self) -> Option<Instant> {
         self.state().removed_at
     }

@@ -1,4 +1,4 @@
-//! When a stream's media goes out.
+//! The flushes of a stream's media.
 
 use std::{sync::Arc, time::Duration};
 

@@ -13,7 +13,7 @@ pub struct SegmentInfo {
     pub discontinuity: bool,
     /// It can be decoded without the segment before it.
     pub independent: bool,
-    /// When its first frame was live: milliseconds since 1970, UTC.
+    /// The time at which its first frame was live: milliseconds since 1970, UTC.
     pub program_date_time_ms: u64,
     /// Its size.
     pub size_bytes: usize,

@@ -169,7 +169,7 @@ impl PartPlaylist {
         assert!(came.is_none_or(|segment| segment.parts[index].uri == *hint), "{hint} was announced");
     }
 
-    /// Segments and parts by their addresses, each with all that is said of it.
+    /// Segments and parts by their addresses, each with all its attributes.
     fn named(&self) -> BTreeMap<&str, (u64, bool, &str)> {
         let mut named = BTreeMap::new();
         for segment in &self.segments {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// When to cut, in milliseconds.
+/// The times at which to cut, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmenterConfig {
     /// The first keyframe at or after this age of a segment begins the next one; without video, or while it has paused, the

@@ -49,7 +49,7 @@ pub(super) struct Cutter<C: Container> {
     pub(super) expectation: Expectation,
     /// As of the frame that is being placed.
     pauses: Pauses,
-    /// When the next frame of video is decoded, if it has come: the one that is being placed, or the one that waits.
+    /// Returns the time at which the next frame of video is decoded, if it has come: the one that is being placed, or the one that waits.
     next_video_ms: Option<i64>,
     /// The end of the silence that stands in for audio.
     silence: Option<AudioTime>,

@@ -12,9 +12,9 @@ const TICKS: u64 = 1 << 33;
 /// One PES packet, put together again. Times are in 90 kHz, modulo 2^33.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pes {
-    /// When it is presented.
+    /// Its presentation time.
     pub pts: u64,
-    /// When it is decoded; the same as `pts` if the packet does not say.
+    /// Its decoding time; the same as `pts` if the packet has none.
     pub dts: u64,
     /// The random access indicator of its first packet.
     pub random_access: bool,

@@ -41,7 +41,7 @@ pub enum SessionError {
     OutOfOrder {
         /// Its name.
         command: &'static str,
-        /// When it came.
+        /// The moment at which it came.
         phase: Phase,
     },
     /// More than [`COMMANDS_MAX`].

@@ -1,4 +1,4 @@
-//! A reader without input: it gives each type what it asks for, and notes what that is.
+//! A reader without input: it gives each type a value of the kind that the type asks for, and notes the kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use serde::{
     },
 };
 
-/// The types that were met.
+/// The types that were read.
 #[derive(Debug, Default)]
 pub(super) struct Types {
     structures: BTreeSet<String>,
@@ -21,7 +21,7 @@ pub(super) struct Types {
 
 #[derive(Debug)]
 struct Variants {
-    /// Each as it is written, once it was met.
+    /// The text of each type, once it was read.
     written: Vec<Option<String>>,
     /// The one that comes next: they take turns.
     next: usize,
@@ -33,7 +33,7 @@ impl Types {
         T::deserialize(Tracer { types: self, text: &mut String::new() }).map(drop)
     }
 
-    /// Returns whether all variants of all enums were met. What is in them was met with them, so that nothing is left then.
+    /// Returns whether all variants of all enums were read. Their contents are read with them, and nothing is left then.
     pub fn is_complete(&self) -> bool {
         self.enums.values().all(|variants| variants.written.iter().all(Option::is_some))
     }
@@ -85,7 +85,7 @@ fn fields(names: &[&str], texts: &[String]) -> String {
     format!("{{ {} }}", fields.join(", "))
 }
 
-/// What all numbers are: it is valid wherever zero is not.
+/// The value of all numbers: one, which is valid wherever zero is not.
 macro_rules! plain {
     ($($method:ident $visit:ident $value:expr, $text:literal;)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

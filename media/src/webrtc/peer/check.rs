@@ -1,4 +1,4 @@
-//! Connectivity checks of viewers (RFC 8445, section 7), and the datagrams that are none.
+//! Connectivity checks of viewers (RFC 8445, section 7), and the recognition of other datagrams.
 
 use std::fmt;
 
@@ -23,8 +23,8 @@ impl CheckKey {
         &self.ufrag
     }
 
-    /// Returns whether a datagram is a check that was made with these credentials. Any other one could be anybody's: it would move
-    /// the media, or keep alive a session whose viewer has left.
+    /// Returns whether a datagram is a check that was made with these credentials. Any other check may be forged, and could redirect
+    /// the media or keep alive a session whose viewer has left.
     pub fn verifies(&self, datagram: &[u8]) -> bool {
         let Ok(message) = StunMessage::parse(datagram) else { return false };
         let hmac = dtls::crypto().sha1_hmac_provider;
@@ -35,7 +35,7 @@ impl CheckKey {
 }
 
 impl CheckKey {
-    /// Returns the nomination that a datagram from there is, if it is a check that was made with these credentials.
+    /// Returns the nomination in a datagram from this address, if it is a check that was made with these credentials.
     pub(super) fn nomination(&self, datagram: &[u8], from: PeerAddress) -> Option<Nomination> {
         let message = is_check(datagram).then(|| StunMessage::parse(datagram).ok())??;
         let is_nomination = message.use_candidate() && self.verifies(datagram);
@@ -50,7 +50,7 @@ impl fmt::Debug for CheckKey {
     }
 }
 
-/// Returns the name of the peer that a datagram is for, if it is a check that says it (RFC 8445, section 7.2.2).
+/// Returns the name of the peer that a check is for (RFC 8445, section 7.2.2). `None` if the datagram is no check or has no name.
 pub fn ufrag(datagram: &[u8]) -> Option<String> {
     let message = StunMessage::parse(datagram).ok()?;
     let (ours, _) = message.is_binding_request().then(|| message.split_username())??;
@@ -82,7 +82,7 @@ impl CheckKey {
         let hmac = dtls::crypto().sha1_hmac_provider;
         let password = Some(self.password.as_bytes());
         let size_bytes = message.to_bytes(password, &mut datagram, |key, parts| hmac.sha1_hmac(key, parts));
-        // It has room: names in tests are short.
+        // The buffer is large enough: names in tests are short.
         datagram.truncate(size_bytes.unwrap_or_default());
         datagram
     }

@@ -30,7 +30,7 @@ const LEVEL_MAX: u8 = 186;
 /// Returns the library's settings for a stream of this profile: its own codecs alone.
 pub(super) fn config(profile: MediaProfile) -> RtcConfig {
     let mut extensions = ExtensionMap::empty();
-    // Without the others receivers send less feedback, of which nothing would be made.
+    // Without the others, receivers send less feedback, which would not be used.
     extensions.set(1, Extension::RtpMid);
     let mut config = RtcConfig::new()
         .set_ice_lite(true)

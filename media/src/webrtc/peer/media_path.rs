@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::address::PeerAddress;
 
-/// A pair that was not nominated for so long is no longer the viewer's choice. Browsers nominate theirs again with each check, every
+/// Time after which a nomination that is not repeated is outdated. Browsers repeat theirs with each check, every
 /// 2.5 s at most; a viewer that has moved must not wait much longer than that.
 const NOMINATION_LIFE: Duration = Duration::from_secs(4);
 
-/// A check that nominates its pair (RFC 8445, section 7.3.1.5), of which the key shows that it is the viewer's.
+/// A verified check of the viewer that nominates its pair (RFC 8445, section 7.3.1.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Nomination {
     pub from: PeerAddress,
@@ -18,9 +18,9 @@ pub(super) struct Nomination {
 
 /// The destination of media.
 ///
-/// This server is ICE-lite and sends no checks: the viewer chooses the pair. The library follows the choice of the highest priority,
-/// and of equal ones the oldest, until that pair had no check for 15 s. Behind a new port of its router, a viewer is
-/// just that: another pair of the same priority, and it would see nothing for 15 s.
+/// This server is ICE-lite and sends no checks: the viewer chooses the pair. The library follows the nomination of the highest priority,
+/// and of equal ones the oldest, until that pair had no check for 15 s. A viewer whose router gives it a new port
+/// nominates another pair of the same priority, and would see nothing for 15 s.
 #[derive(Debug, Default)]
 pub(super) struct MediaPath {
     to: Option<PeerAddress>,
@@ -33,15 +33,15 @@ impl MediaPath {
         self.to
     }
 
-    /// Notes where the library sends. That counts until the viewer has nominated a pair.
+    /// Notes the library's destination, which counts until the viewer has nominated a pair.
     pub fn note_library(&mut self, to: PeerAddress) {
         if self.nominated.is_none() {
             self.to = Some(to);
         }
     }
 
-    /// Takes a nomination. It replaces one of a lower or the same priority, and any that is outdated: viewers nominate one pair at a
-    /// time, but for those of RFC 5245, which nominate each pair that they check and mean the one of the highest priority.
+    /// Takes a nomination. It replaces one of a lower or the same priority, and any that is outdated. Viewers nominate one pair at a
+    /// time, except those of RFC 5245, which nominate each pair that they check and mean the one of the highest priority.
     pub fn nominate(&mut self, nomination: Nomination, now: Instant) {
         let keeps = self.nominated.is_some_and(|(last, at)| {
             last.from != nomination.from
