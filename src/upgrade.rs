@@ -253,7 +253,7 @@ impl Upgrader {
     /// Stops everything and replaces the program. If that fails, everything goes on here. Returns a signal to stop that came
     /// meanwhile. Signals that come after the last look for one wait for the next program.
     async fn replace(&self, mut handover: Handover, signals: &mut StopSignals) -> Option<&'static str> {
-        // A scrape that takes longer may show what is not carried.
+        // A scrape that takes longer may show counts that are not carried.
         let _turn = timeout(PARK_TIMEOUT, self.sources.scrape_turns.turn()).await.ok();
         let (parked_unix_ms, begun) = (unix_ms(), Instant::now());
         let lot = ParkingLot::new(begun + PARK_TIMEOUT);

@@ -27,7 +27,7 @@ pub use self::{requests::HlsRequests, site::HlsSources, viewers::HlsViewers};
 use super::connection_gate::{Connection, ConnectionGate};
 use crate::tls::TlsOnPlainPort;
 
-/// Returns the service of the port's connections, for each worker thread, which gives them to the threads of HLS. `tls` knows
+/// Returns the service of the port's connections, for each worker thread, which passes them to the threads of HLS. `tls` knows
 /// connections that belong to another port.
 pub(crate) fn service(
     threads: HlsThreads,

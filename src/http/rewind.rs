@@ -39,7 +39,7 @@ pub(crate) struct Rewind {
 enum Scope {
     /// The front is all there is to read, and the connection outlives it.
     Request(Returned),
-    /// So much may be read behind the front until `late`, and then the connection ends.
+    /// This many bytes may be read after the front until `late`; then the connection ends.
     Last { left_bytes: u64, late: Option<Pin<Box<Sleep>>> },
 }
 

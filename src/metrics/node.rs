@@ -68,7 +68,7 @@ pub struct NodeSources {
     pub rooms_max: usize,
     /// The series of single rooms.
     pub rooms: RoomSeries,
-    /// Keeps scrapes from showing what is not carried over an upgrade.
+    /// Keeps scrapes from showing counts that are not carried over an upgrade.
     pub scrape_turns: ScrapeTurns,
 }
 

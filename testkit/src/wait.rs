@@ -20,7 +20,7 @@ pub fn poll_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     poll_for(look).unwrap_or_else(|| panic!("{what}: not within {PATIENCE:?}"))
 }
 
-/// Like [`poll_until`], for a caller that describes what is missing; `None` if nothing was found in time.
+/// Like [`poll_until`], for a caller that describes the failure; `None` if nothing was found in time.
 #[allow(clippy::disallowed_methods, reason = "another process does not announce its state")]
 pub fn poll_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = now() + PATIENCE;

@@ -8,7 +8,7 @@ use std::{
 
 use synctv_testkit::{server::TestServer, wait::poll_until};
 
-/// The niceness of a thread: the 19th field of proc_pid_stat(5), counted behind the name, which may hold spaces.
+/// The niceness of a thread: the 19th field of proc_pid_stat(5), counted from the name, which may contain spaces.
 fn niceness(thread: &Path) -> Option<i32> {
     let stat = fs::read_to_string(thread.join("stat")).ok()?;
     stat.rsplit_once(") ")?.1.split_whitespace().nth(16)?.parse().ok()

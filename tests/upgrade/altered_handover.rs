@@ -29,25 +29,25 @@ use crate::installed::Installed;
 /// Names the alteration to a test that is run as the program between.
 const ALTERATION: &str = "TEST_ALTERATION";
 
-/// A place in a state's data, which is behind the head. Media behind that has no checksum.
+/// An offset in a state's data, which follows the head. The media after it has no checksum.
 const DATA_AT: u64 = 64;
 
 /// Descriptors in one message: the kernel's limit, `SCM_MAX_FD`.
 const CHUNK_MAX: usize = 253;
 
-/// The place of the version in a state, behind the magic.
+/// The offset of the version in a state, after the magic.
 const VERSION_AT: u64 = 8;
 
 /// A change of the state on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alteration {
-    /// It is of another version.
+    /// It has another version.
     Version,
-    /// It ends in the middle.
+    /// It is truncated.
     Truncated,
     /// A byte is another one.
     Damaged,
-    /// Its first bytes are something else.
+    /// Its first bytes differ.
     Foreign,
 }
 
@@ -96,7 +96,7 @@ pub fn run_between() {
     panic!("the server cannot be run: {}", server.exec());
 }
 
-/// Moves all messages from stdin into another socket pair, whose end that has them is returned.
+/// Moves all messages from stdin into another socket pair, and returns the end that has them.
 fn take_and_alter(alteration: Alteration) -> OwnedFd {
     let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .expect("a socket pair");

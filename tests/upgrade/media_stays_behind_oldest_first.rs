@@ -1,4 +1,4 @@
-//! Of the cached media, no more goes along than is quickly written: a room whose cache stays behind gives newcomers audio at
+//! The cached media that is handed over is limited: a room whose cache is left behind gives newcomers audio at
 //! once and video from the next keyframe, and rooms whose media is small lose none of it.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use synctv_testkit::{
 
 use crate::installed::Installed;
 
-/// More than goes along of all caches together.
+/// More than is handed over of all caches together.
 const LARGE_FRAMES: u32 = 34;
 const LARGE_FRAME_BYTES: usize = 1024 * 1024;
 
@@ -139,7 +139,7 @@ fn newcomers_hear_the_room_at_once_and_see_it_from_its_next_keyframe() {
         assert!(before.iter().all(|frame| frame.track == Track::Audio), "{before:?}");
         assert!(frames::payloads(before).contains(&heard.payload), "audio came before the keyframe");
     }
-    // Those who were there miss nothing.
+    // Viewers from before the upgrade miss nothing.
     let seen = frames::payloads(&stayed.frames_until(&keyframe));
     assert!(seen.contains(&mid_gop.payload) && seen.contains(&heard.payload));
     installed.server.assert_unhurt();

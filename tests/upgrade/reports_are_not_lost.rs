@@ -42,7 +42,7 @@ fn to_a_receiver_that_does_not_answer_meanwhile() {
     installed.server.assert_unhurt();
 }
 
-/// Lets a viewer come and leave, the `nth` that does.
+/// Connects and disconnects the `nth` viewer.
 fn watch(installed: &Installed, nth: usize) {
     FlvViewer::open(&installed.server, "r").frames_until(&frames::keyframe(0, 0));
     installed.server.log.find_nth(nth, "the viewer leaves", |line| line.says("viewer disconnected", "r"));

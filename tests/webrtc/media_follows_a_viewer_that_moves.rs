@@ -1,4 +1,4 @@
-//! A viewer whose router gives it another port is sent its media there, from its next connectivity check on.
+//! A viewer whose router gives it another port gets its media there from its next connectivity check on.
 
 use synctv_testkit::{frames, wait::poll_until};
 

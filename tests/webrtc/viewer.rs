@@ -29,7 +29,7 @@ impl Viewer {
         Self { socket, player }
     }
 
-    /// Goes on at another port, of which its player knows nothing: a router between them has given it a new one.
+    /// Changes to another port without its player's knowledge, as behind a router that assigns a new one.
     pub fn change_port(&mut self) {
         self.socket = socket();
     }

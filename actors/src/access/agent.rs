@@ -130,12 +130,12 @@ impl AgentHandle {
         self.0.do_send(Report(event));
     }
 
-    /// Keeps reports from being sent, and returns those that were not, all that were made so far among them.
+    /// Stops sending reports, and returns those that were not sent, including the newest.
     pub async fn park_events(&self) -> Option<EventsState> {
         self.0.send(ParkEvents).await.ok().flatten()
     }
 
-    /// Sends reports again, those of before an upgrade first.
+    /// Resumes sending reports, those from before an upgrade first.
     pub fn resume_events(&self, state: Option<EventsState>) {
         self.0.do_send(ResumeEvents(state));
     }

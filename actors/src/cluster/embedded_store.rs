@@ -45,7 +45,7 @@ impl EmbeddedStore {
         Self { process, table: Rc::new(RefCell::new(table)) }
     }
 
-    /// The store of a process that is upgraded in place, with its claims and the numbers of rooms that were given back.
+    /// The store of a process that is upgraded in place, with its claims and the numbers of released rooms.
     pub fn resumed(node_id: String, first_sequence: u64, claims: &ClaimsState) -> Self {
         let store = Self::from_sequence(node_id, first_sequence);
         for claim in claims.released.iter().map(|released| &released.claim) {

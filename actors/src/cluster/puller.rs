@@ -85,7 +85,7 @@ pub(crate) struct Pull {
 pub(crate) struct Followed {
     origin: Origin,
     resume: PublicationResume,
-    /// The connection of before an upgrade, until the puller goes on with it.
+    /// The connection from before an upgrade, until the puller resumes it.
     connection: Option<RestingConnection>,
 }
 
@@ -142,8 +142,8 @@ impl Pull {
         Self { id: PullerId::unique(), room, settings, registry, stream, meters }
     }
 
-    /// Feeds the stream until it has no use for that any more, or the puller is asked to park. It is so only where it waits
-    /// for anything but the stream: frames that were taken reach that.
+    /// Feeds the stream until the stream needs no more, or the puller is asked to park. The puller parks only where it waits
+    /// for something other than the stream: frames that were taken reach the stream.
     async fn run(&self, followed: &mut Option<Followed>, asked: &mut Asked) -> Result<Infallible, Halt> {
         let mut is_located = followed.is_some();
         let mut attempt = 0;
@@ -204,7 +204,7 @@ impl Pull {
         Ok(began.elapsed() >= STEADY)
     }
 
-    /// Goes on with the connection of before an upgrade, if there is one.
+    /// Resumes the connection from before an upgrade, if there is one.
     async fn resume(&self, followed: &mut Followed) -> Result<Option<OriginConnection>, Halt> {
         let resting = followed.connection.take();
         let connection = resting.and_then(|resting| resting.resume().inspect_err(log_anew).ok());
@@ -326,7 +326,7 @@ impl Followed {
     }
 }
 
-/// Logs that a connection does not go on over an upgrade. What was missed is in the origin's cache.
+/// Logs that a connection does not go on over an upgrade. The media that was missed is in the origin's cache.
 fn log_anew(error: &impl std::fmt::Display) {
     warn!(reason:% = error; "the connection to the origin is made anew");
 }

@@ -88,7 +88,7 @@ impl StreamDirectory {
         Ok(states)
     }
 
-    /// Goes on with a stream of before an upgrade. Its id is above those for which this was called before.
+    /// Resumes a stream from before an upgrade. Its id is above those of earlier calls.
     pub(crate) async fn restore(
         &self,
         stream: ParkedStreamState,

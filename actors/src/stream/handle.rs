@@ -94,7 +94,7 @@ impl StreamHandle {
         Ok(Self { id, room, thread, address, state, viewers: ViewerCount::default(), meters })
     }
 
-    /// Stops the stream where it is, for an upgrade, and returns its state and its cached media, which is not in the state. `None`
+    /// Stops the stream for an upgrade, and returns its state and its cached media, which is not in the state. `None`
     /// if it has ended.
     pub(crate) async fn park(&self, lot: &ParkingLot) -> Option<(ParkedStreamState, ParkedCache)> {
         self.address.send(ParkStream(lot.clone())).await.ok().flatten()

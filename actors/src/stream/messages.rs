@@ -47,7 +47,7 @@ pub(crate) struct Detach(pub PublisherId);
 pub(crate) struct Follow(pub Origin);
 
 /// The node drains: its publisher is to publish elsewhere, and the room is kept for it there for `handover`. One that takes
-/// requests is asked to go to `next_node`. The answer comes when the publisher was let go, after `wait_max` at the latest.
+/// requests is asked to go to `next_node`. The answer comes when the publisher was disconnected, after `wait_max` at the latest.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct MovePublisher {

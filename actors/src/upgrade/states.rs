@@ -129,7 +129,7 @@ pub struct PullState {
 pub struct OriginConnectionState {
     /// The connection itself.
     pub descriptor: DescriptorId,
-    /// The reader of what comes over it.
+    /// The reader of its data.
     pub reader: FlvReaderState,
 }
 
@@ -323,7 +323,7 @@ pub enum ProtocolState {
     Api,
 }
 
-/// The claims of a node, and the numbers of rooms that it has given back.
+/// The claims of a node, and the numbers of rooms that it has released.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ClaimsState {
     /// The rooms that it has claimed.
@@ -337,7 +337,7 @@ pub struct ClaimsState {
 pub struct ReleasedState {
     /// The claim, as it was.
     pub claim: ClaimState,
-    /// The time since it was given back.
+    /// The time since its release.
     pub released_ago_ms: u64,
 }
 

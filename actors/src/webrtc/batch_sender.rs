@@ -12,7 +12,7 @@ const BATCH_MAX_BYTES: usize = 65_000;
 
 /// Sends on the one socket for the viewers of one actor.
 ///
-/// The packets of a frame are of one size, and one of audio that follows may be smaller. Those to one address are one system call and one walk through the
+/// The packets of a frame are of one size, and one of audio that follows may be smaller. Packets to one address take one system call and one walk through the
 /// kernel's network stack (generic segmentation offload), where the kernel has that.
 pub(super) struct BatchSender {
     socket: WebRtcSocket,
@@ -32,7 +32,7 @@ pub(super) struct Sent {
 #[derive(Default)]
 struct Batch {
     to: Option<(SocketAddr, Option<IpAddr>)>,
-    /// The buffer, which only grows: filling it anew with zeros for each packet would be a second copy.
+    /// The buffer, which only grows: filling it with zeros again for each packet would be a second copy.
     buffer: Vec<u8>,
     /// The part of it that is in use, in bytes.
     used_bytes: usize,

@@ -61,7 +61,7 @@ impl JoiningViewer {
         if self.link.wake_at() > now { Ok(false) } else { self.turn(sender, now) }
     }
 
-    /// Returns whether nothing has come of the viewer since its request.
+    /// Returns whether the viewer has sent nothing since its request.
     pub fn is_silent(&self) -> bool {
         self.link.checked().is_none()
     }

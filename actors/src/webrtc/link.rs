@@ -11,7 +11,7 @@ use super::{
 };
 use crate::viewer_session::{Delivered, LeaveReason};
 
-/// The most addresses that a viewer's checks may come from. A browser has a few, and another one each time that its network
+/// Maximum addresses that a viewer's checks may come from. A browser has a few, and another one each time that its network
 /// changes; the library keeps and sorts all that it has seen.
 const REMOTES_MAX: usize = 32;
 
@@ -67,7 +67,7 @@ impl ViewerLink {
         self.peer.receive(&datagram.bytes, from, local, now).map_err(failed)
     }
 
-    /// Notes an address that a check came from. Returns `false` for one too many.
+    /// Notes a check's address. Returns `false` if it exceeds the limit.
     fn admit_remote(&mut self, remote: SocketAddr) -> bool {
         let is_known = self.remotes.contains(&remote);
         if !is_known && self.remotes.len() < REMOTES_MAX {

@@ -173,7 +173,7 @@ impl WebRtcPortActor {
         Ok(Places { viewer, _joining })
     }
 
-    /// Ends a join that leads to nothing, for another one in its place. Returns whether there was one.
+    /// Ends a join whose viewer is silent, to free its place. Returns whether there was one.
     fn displace(&mut self) -> bool {
         let ended = self.joins.displace(&self.peers.udp, now());
         ended.inspect(|id| self.routes.remove(*id)).is_some()

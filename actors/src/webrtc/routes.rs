@@ -32,7 +32,7 @@ struct Names {
 }
 
 impl Routes {
-    /// Adds a session by the credentials that its viewer's checks have.
+    /// Adds a session under the credentials of its viewer's checks.
     pub fn add(&mut self, id: SessionId, key: CheckKey) {
         self.by_ufrag.insert(key.ufrag().to_owned(), id);
         self.sessions.insert(id, Names { key, remotes: VecDeque::new(), connections: 0 });
@@ -72,7 +72,7 @@ impl Routes {
         Some(id)
     }
 
-    /// Returns the session of a TCP connection, which begins with a check, unless the session has as many as it may.
+    /// Returns the session of a TCP connection, which begins with a check, unless the session has reached its limit.
     pub fn admit_connection(&mut self, check: &[u8]) -> Option<SessionId> {
         let (id, names) = self.named(check)?;
         if names.connections >= CONNECTIONS_MAX {

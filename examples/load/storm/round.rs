@@ -25,7 +25,7 @@ use crate::{
     viewer,
 };
 
-/// Time behind a storm after which the server's memory is looked at.
+/// Time from the end of a storm until the server's memory is measured.
 const REST: Duration = Duration::from_secs(10);
 
 /// The niceness of nginx: that of the server's threads for HLS.

@@ -81,7 +81,7 @@ pub struct FlvCheck {
 /// A tag whose beginning is known.
 #[derive(Debug)]
 struct Tag {
-    /// The bytes that are yet to come, the size behind the body included.
+    /// The bytes that are still to come, including the size after the body.
     left_bytes: usize,
     /// The rest of the body as it was published.
     expected: Option<Bytes>,

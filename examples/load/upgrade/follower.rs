@@ -1,4 +1,4 @@
-//! HLS viewers who fetch every segment, take it apart, and fetch it once more behind each upgrade.
+//! HLS viewers who fetch every segment, take it apart, and fetch it once more after each upgrade.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -7,10 +7,10 @@ use synctv_media::stream::frame::{Frame, Track};
 
 use crate::stamp::{STAMP_OFFSET, Stamp};
 
-/// Frames of a track that are kept: a minute and more, longer than any viewer may be behind.
+/// Frames kept of each track: more than a minute, longer than any viewer may lag.
 const KEPT: usize = 3_000;
 
-/// The place of the number in a packet of audio: behind the header of its tag.
+/// The offset of the number in a packet of audio: after the header of its tag.
 const AUDIO_NUMBER_OFFSET: usize = 2;
 
 /// The frames that one publisher has sent. Clones share them.

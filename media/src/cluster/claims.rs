@@ -234,7 +234,7 @@ impl ClaimTable {
         self.reserve(request, used, now_ms);
     }
 
-    /// Puts in the numbers of a claim that another table of this process granted, and that was given back.
+    /// Adds the numbers of a released claim that another table of this process granted.
     pub fn resume_released(&mut self, request: &ClaimRequest, used: &NumberUse, now_ms: u64) {
         self.last_epoch = self.last_epoch.max(request.epoch);
         self.reserve(request, used, now_ms);

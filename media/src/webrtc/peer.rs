@@ -240,7 +240,7 @@ impl Peer {
         Ok(news)
     }
 
-    /// Has the library do what is due. Its sender reports, of streams to which it sent nothing, are left out: the peer sends its own.
+    /// Runs the library's timers. Its sender reports, of streams to which it sent nothing, are left out: the peer sends its own.
     fn turn(
         &mut self,
         now: Instant,

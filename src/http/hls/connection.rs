@@ -47,7 +47,7 @@ impl HlsWorker {
         }
     }
 
-    /// Serves a connection up to its first request that is not for HLS, which it gives back.
+    /// Serves a connection up to its first request that is not for HLS, and returns both.
     pub(in crate::http) async fn serve_hls_only(
         &self,
         mut head: RequestHead,
@@ -72,7 +72,7 @@ impl HlsWorker {
         self.read_head(connection, behind).await
     }
 
-    /// Reads the head of a request, of which `read` was read already.
+    /// Reads the head of a request whose first bytes are in `read`.
     async fn read_head(
         &self,
         mut connection: Connection,
@@ -89,7 +89,7 @@ impl HlsWorker {
         }
     }
 
-    /// Answers a request. Gives the connection back, with what was read behind the request, if another one may follow.
+    /// Answers a request. Returns the connection, with the bytes that were read after the request, if another one may follow.
     async fn respond(&self, head: RequestHead, mut connection: Connection) -> Option<(Connection, BytesMut)> {
         let Some(Exchange { request, mut framing, behind }) = self.exchange(head, &connection) else {
             refuse(connection.wire, &not_http()).await;

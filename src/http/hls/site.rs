@@ -56,12 +56,12 @@ impl Site {
         Self { sources, app }
     }
 
-    /// Returns whether a path below `app` is one of HLS, whatever exists at it.
+    /// Returns whether a path below `app` is one of HLS, even if there is nothing at it.
     pub fn is_path(path: &str, app: &str) -> bool {
         !matches!(target::parse(path, app), Err(TargetError::Unknown))
     }
 
-    /// Returns whether a path is one of HLS, whatever exists at it.
+    /// Returns whether a path is one of HLS, even if there is nothing at it.
     pub fn has(&self, path: &str) -> bool {
         Self::is_path(path, &self.app)
     }

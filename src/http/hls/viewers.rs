@@ -24,7 +24,7 @@ const WATCHES_FOR: Duration = Duration::from_secs(10);
 /// The most viewers that are counted. More are served and not counted.
 const VIEWERS_MAX: usize = 20_000;
 
-/// The interval at which viewers who have left make room for others, once there are too many. The search
+/// The interval at which viewers who have left are removed, once the list is full. The search
 /// visits every viewer, and each request may bring another token.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -37,7 +37,7 @@ pub struct HlsViewers(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// Is hashed with each viewer: an address must not be found by its hash. It outlives the program, as do the hashes.
+    /// A key that is hashed with each viewer, so that an address cannot be found by its hash. The next program gets it with the hashes.
     secret: [AtomicU64; 2],
     seen: Mutex<Seen>,
 }
@@ -87,7 +87,7 @@ impl HlsViewers {
     }
 
     /// Hashes a viewer. Programs that were built with another standard library may have another hash: then viewers are counted
-    /// anew behind an upgrade.
+    /// again after an upgrade.
     fn hash(&self, identity: impl Hash) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.secret().hash(&mut hasher);

@@ -38,7 +38,7 @@ pub(super) struct EventQueue {
     waiting: VecDeque<Event>,
     /// The one that is under way.
     sending: Option<Event>,
-    /// None is sent: the next program sends them, unless the upgrade fails.
+    /// Reports are held: the next program sends them, unless the upgrade fails.
     is_parked: bool,
     dropped: u64,
     is_failing: bool,
@@ -118,7 +118,7 @@ impl EventQueue {
 }
 
 impl EventQueue {
-    /// Stops sending, and returns what is not known to be delivered. An event under way is not waited for: its receiver may take
+    /// Stops sending, and returns events that are not known to be delivered. An event under way is not awaited: its receiver may take
     /// seconds to answer, in which nothing else would move.
     pub fn park(&mut self) -> EventsState {
         self.is_parked = true;
@@ -131,7 +131,7 @@ impl EventQueue {
         }
     }
 
-    /// Sends the events of before an upgrade, in front of all others. After one that failed, they are here already.
+    /// Sends the events from before an upgrade first. After an upgrade that failed, they are here already.
     pub fn resume(&mut self, state: Option<EventsState>) {
         let has_all = std::mem::take(&mut self.is_parked);
         let Some(state) = state.filter(|_| !has_all) else { return };

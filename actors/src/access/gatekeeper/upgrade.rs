@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl Gatekeeper {
-    /// Goes on with the access of a connection after an upgrade. `None` if nothing can cut connections any more.
+    /// Resumes the access of a connection after an upgrade. `None` if nothing can cut connections any more.
     pub(crate) fn resume(&self, state: AccessState) -> Option<Session> {
         Some(self.0.sessions.as_ref()?.resume(state))
     }
@@ -17,7 +17,7 @@ impl Gatekeeper {
         self.0.agent.as_ref()?.park_events().await
     }
 
-    /// Goes on with the reports of before an upgrade, if there are any. If none are wanted any more, they are dropped.
+    /// Resumes the reports from before an upgrade, if there are any. They are dropped if reports are switched off now.
     pub(crate) fn resume_events(&self, state: Option<EventsState>) {
         if let Some(state) = &state {
             Event::resume_numbers(state.next_number);

@@ -76,7 +76,7 @@ pub(super) struct OriginConnection {
     reader: FlvReader,
 }
 
-/// A connection that is with no runtime: it was restored on another thread than that of its stream, or parks.
+/// A connection without a runtime: it was restored on another thread than its stream's, or is being parked.
 #[derive(Debug)]
 pub(super) struct RestingConnection {
     socket: std::net::TcpStream,
@@ -132,7 +132,7 @@ impl OriginConnection {
         Ok(Self { socket, reader })
     }
 
-    /// Takes the connection off its runtime, without closing it. Nothing is lost of what was read.
+    /// Takes the connection off its runtime, without closing it. Bytes that were read are kept.
     pub fn rest(self) -> io::Result<RestingConnection> {
         Ok(RestingConnection { socket: self.socket.into_std()?, reader: self.reader })
     }
@@ -153,13 +153,13 @@ impl RestingConnection {
         Self { socket, reader: FlvReader::new(frame_limit_bytes) }
     }
 
-    /// Goes on on the runtime of the current thread.
+    /// Resumes on the current thread's runtime.
     pub fn resume(self) -> io::Result<OriginConnection> {
         self.socket.set_nonblocking(true)?;
         Ok(OriginConnection { socket: TcpStream::from_std(self.socket)?, reader: self.reader })
     }
 
-    /// Parks the connection with what was read and is no whole frame yet.
+    /// Parks the connection with the bytes that were read and are no whole frame yet.
     pub fn park(self, lot: &ParkingLot) -> OriginConnectionState {
         let reader = lot.with_blobs(|blobs| self.reader.state(blobs));
         OriginConnectionState { descriptor: lot.put(self.socket.into()), reader }

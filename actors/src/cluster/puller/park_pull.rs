@@ -35,7 +35,7 @@ impl From<Dismissed> for Halt {
     }
 }
 
-/// Awaits `work` unless the puller is asked to park first. After that, `asked` must not be awaited again.
+/// Awaits `work` unless the puller is asked to park first; then `asked` must not be awaited again.
 pub(super) async fn until_asked<T>(asked: &mut Asked, work: impl Future<Output = T>) -> Result<T, Halt> {
     match select(asked, pin!(work)).await {
         Either::Left((Ok(park), _)) => Err(Halt::Parked(park)),

@@ -60,7 +60,7 @@ impl Followed {
         PullState { node, epoch, rtmp, httpflv, hls, resume, connection }
     }
 
-    /// The publication that another program pulled, and how far it was taken. Its connection is made anew if it cannot go on.
+    /// The publication that another program pulled, and the last frame of it. A connection that cannot go on is made anew.
     pub(crate) fn restore(
         state: PullState,
         frame_limit_bytes: usize,

@@ -77,7 +77,7 @@ impl StreamActor {
         let was_open = gops.was_open();
         self.gops = GopCache::restore(gops, self.settings.gop, lot.blobs())?;
         if was_open && self.gops.size_bytes() == 0 {
-            // Its media stayed behind: newcomers get audio at once, and wait for a keyframe no longer than for the first one.
+            // Its media was left behind: newcomers get audio at once, and wait for a keyframe no longer than for the first one.
             self.batcher.gop_outgrown();
         }
         Ok(())

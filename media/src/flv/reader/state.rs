@@ -1,4 +1,4 @@
-//! The state of an FLV reader, which may be in the middle of a tag.
+//! The state of an FLV reader, which may have read half of a tag.
 
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,12 @@ pub struct FlvReaderState {
 }
 
 impl FlvReader {
-    /// Gives its state. Bytes that are no whole tag yet go into `blobs`.
+    /// Returns its state. Bytes that are no whole tag yet go into `blobs`.
     pub fn state(&self, blobs: &mut Blobs) -> FlvReaderState {
         FlvReaderState { tracks: self.tracks(), buffer: blobs.put(&Bytes::copy_from_slice(&self.buffer)) }
     }
 
-    /// Restores the reader under a limit that may be another than before; it counts from the next tag on.
+    /// Restores the reader under a limit that may differ from the one before; it applies from the next tag on.
     pub fn restore(
         state: FlvReaderState,
         body_limit_bytes: usize,

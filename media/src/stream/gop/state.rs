@@ -20,11 +20,11 @@ const PART: &str = "a GOP cache";
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GopCacheState {
     gops: Vec<GopState>,
-    /// A group was open, be it among these or not.
+    /// A group was open, even if it is not among these.
     was_open: bool,
 }
 
-/// A cache on its way to its state.
+/// A cache that is being parked.
 #[derive(Debug)]
 pub struct ParkedCache {
     cache: GopCache,
@@ -41,13 +41,13 @@ struct GopState {
 }
 
 impl ParkedCache {
-    /// A cache whose newest frame came so many milliseconds ago.
+    /// A cache whose newest frame is this many milliseconds old.
     pub fn new(cache: GopCache, newest_ago_ms: u64) -> Self {
         Self { cache, newest_ago_ms }
     }
 
-    /// Gives the states of all caches of a node, in their order. The media goes into `blobs`. Groups that do not fit into what the
-    /// table takes of caches stay behind, those first that ended the longest ago: viewers who join miss the open groups most.
+    /// Returns the states of all caches of a node, in their order. The media goes into `blobs`. Groups that do not fit into what the
+    /// table takes of caches are left behind, oldest first: viewers who join need the open groups most.
     pub fn states(caches: &[Self], blobs: &mut Blobs) -> Vec<GopCacheState> {
         let ages =
             caches.iter().enumerate().flat_map(|(place, cache)| cache.ages_ms().map(move |age| (age, place)));
@@ -76,7 +76,7 @@ impl ParkedCache {
 }
 
 impl GopCache {
-    /// Gives the state with so many of the newest groups.
+    /// Returns the state with this many of the newest groups.
     fn state(&self, kept: usize, blobs: &mut Blobs) -> GopCacheState {
         let gops = self.gops.iter().skip(self.gops.len().saturating_sub(kept));
         GopCacheState { gops: gops.map(|gop| gop.state(blobs)).collect(), was_open: !self.gops.is_empty() }
@@ -97,7 +97,7 @@ impl GopCache {
 }
 
 impl GopCacheState {
-    /// Returns whether a group was open when the cache was parked. If the restored cache has none, it stayed behind, and the
+    /// Returns whether a group was open when the cache was parked. If the restored cache has none, it was left behind, and the
     /// stream's viewers join as when the open group has become too large: see
     /// [`gop_outgrown`](crate::stream::batcher::Batcher::gop_outgrown).
     pub fn was_open(&self) -> bool {
@@ -203,7 +203,7 @@ mod tests {
         group_sizes(&GopCache::restore(state, limits, &blobs).unwrap())
     }
 
-    /// The groups of caches, given their newest frames' ages, of which so many bytes in all are carried.
+    /// The groups of caches that are carried, given the ages of their newest frames and a limit of bytes for all.
     fn carried(caches: [(GopCache, u64); 2], size_max_bytes: usize) -> [Vec<usize>; 2] {
         let mut blobs = Blobs::with_cache_limit(size_max_bytes);
         let parked = caches.map(|(cache, newest_ago_ms)| ParkedCache::new(cache, newest_ago_ms));

@@ -41,7 +41,7 @@ fn epoch() -> Instant {
     Instant::now()
 }
 
-/// Sends up to `room` bytes and gives them.
+/// Sends up to `room` bytes and returns them.
 fn send(queue: &mut ViewerQueue, room: usize, now: Instant) -> Vec<u8> {
     let mut slices = [IoSlice::new(&[]); 8];
     let filled = queue.fill(&mut slices);

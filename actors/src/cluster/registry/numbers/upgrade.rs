@@ -26,7 +26,7 @@ impl NumberKeeper {
         ClaimState { room: claim.room.clone(), epoch: claim.epoch, since_unix_ms: 0, numbers }
     }
 
-    /// The numbers of rooms that were given back.
+    /// The numbers of released rooms.
     pub fn parked_released(&self, now: Instant) -> Vec<ReleasedState> {
         let released = self.0.iter().filter_map(|(room, used)| {
             let claim = Claim { room: room.clone(), epoch: used.epoch };
@@ -35,7 +35,7 @@ impl NumberKeeper {
         released.collect()
     }
 
-    /// Goes on with the numbers of a room that was given back: no more than was reserved may be used of them.
+    /// Restores the numbers of a released room: those beyond its reserve may not be used.
     pub fn resume_released(
         &mut self,
         ReleasedState { claim, released_ago_ms }: &ReleasedState,
