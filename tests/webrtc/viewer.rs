@@ -40,9 +40,12 @@ impl Viewer {
         let send = |to, bytes: &[u8]| drop(socket.send_to(bytes, to));
         player.wake(now(), send).unwrap();
         let mut buffer = [0; 2048];
-        if let Ok((size, from)) = socket.recv_from(&mut buffer) {
+        // It waits for the first alone. The kernel drops what is not read in time.
+        while let Ok((size, from)) = socket.recv_from(&mut buffer) {
             player.receive(&buffer[..size], from, now(), send).unwrap();
+            socket.set_nonblocking(true).unwrap();
         }
+        socket.set_nonblocking(false).unwrap();
         let is_video = |packet: &ReceivedPacket| packet.clock_hz == VIDEO_CLOCK_HZ;
         player.take_packets().into_iter().filter(is_video).collect()
     }
