@@ -46,11 +46,22 @@ pub fn run(binary: &Path, args: &Args) -> Result<(), Box<dyn Error>> {
         let mut promises = Promises::default();
         let before = claims(&load.redis);
         upgrade(&mut load, &args.upgrades, &mut promises).await?;
+        // With the publishers, their claims end.
+        let changed = changed(&before, &claims(&load.redis));
         load.end(&args.upgrades, &mut promises).await;
         let claimed = format!("claims: {} in Redis, with the same owner, epoch and time", before.len());
-        promises.note(&claimed, claims(&load.redis) == before && !before.is_empty());
+        promises.note(&claimed, changed.is_empty() && !before.is_empty());
+        changed.iter().for_each(|change| println!("{change}"));
         promises.result()
     })
+}
+
+/// Describes each claim that is not as it was.
+fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+    let rooms: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let changed = rooms.into_iter().filter(|room| before.get(*room) != after.get(*room));
+    let text = |claim: Option<&String>| claim.map_or("none", String::as_str).to_owned();
+    changed.map(|room| format!("{room}: {} -> {}", text(before.get(room)), text(after.get(room)))).collect()
 }
 
 /// Upgrades both nodes, each for its number of times.

@@ -3,7 +3,11 @@ use std::net::IpAddr;
 use actix::Message;
 
 use super::*;
-use crate::testing::{GRACE, ProbeHandle, node, opening, room, settings, to_play, to_publish};
+use crate::{
+    access::Grant,
+    events::{PublisherProfile, Relocation},
+    testing::{GRACE, ProbeHandle, node, opening, room, settings, to_play, to_publish},
+};
 
 #[actix_rt::test]
 async fn a_room_without_a_publisher_is_not_found() {

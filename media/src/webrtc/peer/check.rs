@@ -32,9 +32,7 @@ impl CheckKey {
             && message.split_username().is_some_and(|(ours, _)| ours == self.ufrag)
             && message.verify(self.password.as_bytes(), |key, parts| hmac.sha1_hmac(key, parts))
     }
-}
 
-impl CheckKey {
     /// Returns the nomination in a datagram from this address, if it is a check that was made with these credentials.
     pub(super) fn nomination(&self, datagram: &[u8], from: PeerAddress) -> Option<Nomination> {
         let message = is_check(datagram).then(|| StunMessage::parse(datagram).ok())??;
