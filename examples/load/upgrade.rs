@@ -17,7 +17,12 @@ mod publisher;
 mod record;
 mod viewer;
 
-use std::{error::Error, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    path::Path,
+    time::Duration,
+};
 
 use tokio::time::sleep;
 
