@@ -4,6 +4,11 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     process::{Child, Command, Stdio},
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
 use synctv_testkit::{
@@ -24,6 +29,7 @@ const HELD: &str = "synctv_hls_held_requests";
 const STREAMS_MAX: usize = 100;
 
 const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const GOAWAY: u8 = 7;
 const REFUSED_STREAM: u32 = 7;
@@ -191,6 +197,31 @@ fn requests_beyond_the_limit_are_refused_and_harm_no_other() {
     Scrape::when(room.server.metrics(), HELD, 0.0);
 }
 
+/// HTTP/1.1 is served by the same threads.
+#[test]
+fn a_flood_of_frames_keeps_no_others_waiting() {
+    let room = QuietRoom::start();
+    let priorities = [0, 0, 5, PRIORITY, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1].repeat(1000);
+    let clients: Vec<_> = (0..4).map(|_| RawClient::connect(&room)).collect();
+    let (is_over, flood) = (AtomicBool::new(false), Barrier::new(clients.len() + 1));
+    thread::scope(|scope| {
+        for mut client in clients {
+            let (is_over, flood, priorities) = (&is_over, &flood, &priorities);
+            scope.spawn(move || {
+                client.send(priorities);
+                flood.wait();
+                // The server may end the connection.
+                while !is_over.load(Ordering::Relaxed) && client.0.write_all(priorities).is_ok() {}
+            });
+        }
+        flood.wait();
+        let _end = SetOnDrop(&is_over);
+        for _ in 0..10 {
+            assert_eq!(room.server.hls().get("/live/r/ll.m3u8").status, 200);
+        }
+    });
+}
+
 #[test]
 fn a_client_that_takes_its_requests_back_is_held_no_longer() {
     let room = QuietRoom::start();
@@ -219,6 +250,15 @@ fn a_node_that_stops_announces_the_end_and_answers_what_is_held() {
         kinds.push(client.next().kind);
     }
     assert!(room.server.wait_for_exit().success());
+}
+
+/// Set at the end of its scope, also when that is a panic.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A client that keeps to no limit.

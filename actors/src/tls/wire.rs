@@ -13,7 +13,7 @@ use std::{
 use bytes::{Buf, BytesMut};
 use rustls::ServerConfig;
 use socket2::SockRef;
-use tokio::{io::Interest, net::TcpStream};
+use tokio::{io::Interest, net::TcpStream, task::coop};
 
 use super::session::{
     INCOMING_MAX_BYTES, RECORD_MAX_BYTES, SEAL_MAX_BYTES, SEALED_MAX_BYTES, TlsPhase, TlsSession,
@@ -298,12 +298,17 @@ impl Drop for TlsWire {
 impl TlsWire {
     /// Reads plaintext as far as the runtime saw something.
     pub(crate) fn poll_read(&mut self, task: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        // Other tasks of the thread get their turn, however much the peer sends.
+        let coop = ready!(coop::poll_proceed(task));
         loop {
             match self.read(buffer, TcpStream::try_read) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.socket.poll_read_ready(task))?;
                 }
-                read => return Poll::Ready(read),
+                read => {
+                    coop.made_progress();
+                    return Poll::Ready(read);
+                }
             }
         }
     }

@@ -2,11 +2,12 @@
 //!
 //! Browsers have six connections per host over HTTP/1.1, and each player of Low-Latency HLS occupies one nearly all the time.
 
-use std::{future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, time::Duration};
+use std::{future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use actix_http::Request;
 use actix_web::{HttpResponse, body::MessageBody, http::Method};
 use bytes::Bytes;
+use futures::future::OptionFuture;
 use h2::{
     Reason, SendStream,
     server::{self, SendResponse},
@@ -14,6 +15,7 @@ use h2::{
 use log::debug;
 use synctv_actors::wire::Wire;
 use tokio::{
+    sync::Semaphore,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -33,6 +35,13 @@ const STREAMS_MAX: u32 = 100;
 
 /// Maximum bytes of a response that wait for the socket. A response is sent in steps of this size.
 const SEND_BUFFER_MAX_BYTES: usize = 128 * 1024;
+
+/// Maximum bodies of a connection that are read at once. Each takes its step and a piece of its file, whether or not the client
+/// takes what it asked for.
+const BODIES_MAX: usize = 4;
+
+/// The size of the largest body that waits for no other: all playlists are smaller, and must not wait behind segments.
+const SMALL_BODY_MAX_BYTES: u64 = 16 * 1024;
 
 /// Time limit for a client to close a connection whose end was announced, once nothing of it is under way.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,11 +74,12 @@ struct Exchanges {
     worker: Rc<HlsWorker>,
     peer: SocketAddr,
     running: JoinSet<()>,
+    bodies: Arc<Semaphore>,
 }
 
 impl Exchanges {
     fn new(worker: Rc<HlsWorker>, peer: SocketAddr) -> Self {
-        Self { worker, peer, running: JoinSet::new() }
+        Self { worker, peer, running: JoinSet::new(), bodies: Arc::new(Semaphore::new(BODIES_MAX)) }
     }
 
     /// Answers until the client has closed the connection. One that is idle for too long, or on a node that drains, is
@@ -103,10 +113,10 @@ impl Exchanges {
     }
 
     fn begin(&mut self, request: http::Request<h2::RecvStream>, respond: SendResponse<Bytes>) {
-        let (worker, peer) = (self.worker.clone(), self.peer);
+        let (worker, peer, bodies) = (self.worker.clone(), self.peer, self.bodies.clone());
         self.running.spawn_local(async move {
             let request = message::of_parts(request.into_parts().0, &worker.settings.proxies, peer);
-            if let Err(error) = worker.exchange_http_2(request, respond).await {
+            if let Err(error) = worker.exchange_http_2(request, respond, &bodies).await {
                 debug!(peer:% = peer, reason:% = error; "HLS response broken off");
             }
         });
@@ -115,7 +125,12 @@ impl Exchanges {
 
 impl HlsWorker {
     /// Answers a request, unless the client takes it back.
-    async fn exchange_http_2(&self, request: Request, mut respond: SendResponse<Bytes>) -> io::Result<()> {
+    async fn exchange_http_2(
+        &self,
+        request: Request,
+        mut respond: SendResponse<Bytes>,
+        bodies: &Semaphore,
+    ) -> io::Result<()> {
         let is_head = request.method() == Method::HEAD;
         let response = tokio::select! {
             biased;
@@ -123,7 +138,7 @@ impl HlsWorker {
             _ = poll_fn(|task| respond.poll_reset(task)) => return Ok(()),
         };
         drop(request);
-        self.send(response, is_head, respond).await
+        self.send(response, is_head, respond, bodies).await
     }
 
     async fn send(
@@ -131,6 +146,7 @@ impl HlsWorker {
         response: HttpResponse,
         is_head: bool,
         mut respond: SendResponse<Bytes>,
+        bodies: &Semaphore,
     ) -> io::Result<()> {
         let (head, size_bytes) = head(&response)?;
         let is_whole = is_head || size_bytes == 0;
@@ -138,6 +154,8 @@ impl HlsWorker {
         if is_whole {
             return Ok(());
         }
+        let turn = (size_bytes > SMALL_BODY_MAX_BYTES).then(|| bodies.acquire());
+        let _turn = OptionFuture::from(turn).await.transpose().map_err(io::Error::other)?;
         let mut body = pin!(response.into_body());
         let mut left_bytes = size_bytes;
         while let Some(piece) = poll_fn(|task| body.as_mut().poll_next(task)).await {
