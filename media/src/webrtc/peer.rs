@@ -179,11 +179,13 @@ impl Peer {
         now: Instant,
     ) -> Result<(), PeerError> {
         if is_media(datagram) {
-            self.receive_feedback(datagram);
+            if self.receive_feedback(datagram) {
+                self.path.confirm(from);
+            }
             return Ok(());
         }
         if let Some(nomination) = self.check_key.nomination(datagram, from) {
-            self.path.nominate(nomination, now);
+            self.path.nominate(nomination, self.encryption.is_some(), now);
         }
         let local = self.candidate_for(from, local);
         let Ok(received) = Receive::new(from.transport.into(), from.remote, local, datagram) else {
@@ -294,11 +296,12 @@ impl Peer {
         }
     }
 
-    /// Takes the viewer's reports. Those about other streams are left out.
-    fn receive_feedback(&mut self, datagram: &[u8]) {
-        let opened = self.encryption.as_mut().and_then(|encryption| encryption.receiver.open(datagram));
-        let Self { video, audio, wants_keyframe, .. } = self;
-        read_feedback(&opened.unwrap_or_default(), |feedback| match feedback {
+    /// Takes the viewer's reports. Those about other streams are left out. Returns whether they are the viewer's, and new.
+    fn receive_feedback(&mut self, datagram: &[u8]) -> bool {
+        let Self { video, audio, wants_keyframe, encryption, .. } = self;
+        let opened = encryption.as_mut().and_then(|encryption| encryption.receiver.open(datagram));
+        let Some(opened) = opened else { return false };
+        read_feedback(&opened, |feedback| match feedback {
             Feedback::Received { ssrc } => {
                 let streams = [&mut *video, &mut *audio].into_iter().flatten();
                 streams.filter(|stream| stream.ssrc() == ssrc).for_each(RtpStream::note_received);
@@ -313,6 +316,7 @@ impl Peer {
                 *wants_keyframe |= video.as_ref().is_some_and(|video| video.ssrc() == ssrc);
             }
         });
+        true
     }
 
     /// Keeps the keys that the library's last call has brought.

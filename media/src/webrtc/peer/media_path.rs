@@ -21,6 +21,9 @@ pub(super) struct Nomination {
 /// This server is ICE-lite and sends no checks: the viewer chooses the pair. The library follows the nomination of the highest priority,
 /// and of equal ones the oldest, until that pair had no check for 15 s. A viewer whose router gives it a new port
 /// nominates another pair of the same priority, and would see nothing for 15 s.
+///
+/// A check has nothing that makes it fresh: whoever has seen one could send it again from another address, and take the media away.
+/// So media that flows moves only to an address from which the viewer's RTCP comes as well, which is protected against that.
 #[derive(Debug, Default)]
 pub(super) struct MediaPath {
     to: Option<PeerAddress>,
@@ -40,17 +43,27 @@ impl MediaPath {
         }
     }
 
-    /// Takes a nomination. It replaces one of a lower or the same priority, and any that is outdated. Viewers nominate one pair at a
+    /// Takes a nomination. Until media flows, it is the destination at once. It replaces one of a lower or the same priority, and any that is outdated. Viewers nominate one pair at a
     /// time, except those of RFC 5245, which nominate each pair that they check and mean the one of the highest priority.
-    pub fn nominate(&mut self, nomination: Nomination, now: Instant) {
+    pub fn nominate(&mut self, nomination: Nomination, flows: bool, now: Instant) {
         let keeps = self.nominated.is_some_and(|(last, at)| {
             last.from != nomination.from
                 && last.priority > nomination.priority
                 && now.saturating_duration_since(at) < NOMINATION_LIFE
         });
-        if !keeps {
+        if keeps {
+            return;
+        }
+        self.nominated = Some((nomination, now));
+        if !flows {
             self.to = Some(nomination.from);
-            self.nominated = Some((nomination, now));
+        }
+    }
+
+    /// Notes that RTCP of the viewer came from there.
+    pub fn confirm(&mut self, from: PeerAddress) {
+        if self.nominated.is_some_and(|(nomination, _)| nomination.from == from) {
+            self.to = Some(from);
         }
     }
 }
@@ -85,7 +98,7 @@ mod tests {
         assert_eq!(path.to(), None);
         path.note_library(at(1));
         assert_eq!(path.to(), Some(at(1)));
-        path.nominate(nomination(2, 5), now());
+        path.nominate(nomination(2, 5), false, now());
         path.note_library(at(1));
         assert_eq!(path.to(), Some(at(2)));
     }
@@ -93,19 +106,31 @@ mod tests {
     #[test]
     fn a_nomination_of_the_same_priority_is_followed_at_once() {
         let (mut path, now) = (MediaPath::default(), now());
-        path.nominate(nomination(1, 5), now);
-        path.nominate(nomination(2, 5), now);
+        path.nominate(nomination(1, 5), false, now);
+        path.nominate(nomination(2, 5), false, now);
         assert_eq!(path.to(), Some(at(2)));
     }
 
     #[test]
     fn one_of_a_lower_priority_is_followed_once_the_other_is_outdated() {
         let (mut path, begin) = (MediaPath::default(), now());
-        path.nominate(nomination(1, 5), begin);
-        path.nominate(nomination(1, 5), begin + Duration::from_secs(1));
-        path.nominate(nomination(2, 4), begin + NOMINATION_LIFE);
+        path.nominate(nomination(1, 5), false, begin);
+        path.nominate(nomination(1, 5), false, begin + Duration::from_secs(1));
+        path.nominate(nomination(2, 4), false, begin + NOMINATION_LIFE);
         assert_eq!(path.to(), Some(at(1)));
-        path.nominate(nomination(2, 4), begin + NOMINATION_LIFE + Duration::from_secs(1));
+        path.nominate(nomination(2, 4), false, begin + NOMINATION_LIFE + Duration::from_secs(1));
+        assert_eq!(path.to(), Some(at(2)));
+    }
+
+    #[test]
+    fn media_that_flows_moves_once_rtcp_comes_from_there() {
+        let (mut path, now) = (MediaPath::default(), now());
+        path.nominate(nomination(1, 5), false, now);
+        path.nominate(nomination(2, 5), true, now);
+        path.confirm(at(1));
+        path.confirm(at(3));
+        assert_eq!(path.to(), Some(at(1)));
+        path.confirm(at(2));
         assert_eq!(path.to(), Some(at(2)));
     }
 }

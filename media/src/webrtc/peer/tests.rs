@@ -259,31 +259,46 @@ fn numbers_go_on_beyond_sixteen_bits() {
     assert_eq!(numbers, (first..first + count as u64).collect::<Vec<_>>());
 }
 
+/// Returns where a frame goes.
+fn destination(peer: &mut Peer, now: Instant) -> PeerAddress {
+    peer.wake(now, &mut |_: PeerAddress, _: &[u8]| {}).unwrap();
+    let payload: Arc<[u8]> = b"\x65frame".as_slice().into();
+    let packet = VideoPacket { ticks: 9000, is_last: true, payload: &payload, padding_bytes: 0 };
+    let mut sent_to = Vec::new();
+    peer.write_video(packet, now, &mut |to: PeerAddress, _: &[u8]| sent_to.push(to));
+    sent_to[0]
+}
+
 /// A viewer's router may give it another port at any time.
 #[test]
-fn media_follows_a_viewer_whose_checks_come_from_another_address() {
+fn media_follows_a_viewer_whose_checks_and_reports_come_from_another_address() {
     let (mut peer, mut viewer, mut now) = connected();
-    let moved = PeerAddress {
+    let [moved, stranger] = ["198.51.100.7:40000", "203.0.113.9:9"].map(|remote| PeerAddress {
         transport: Transport::Udp,
-        remote: at("198.51.100.7:40000"),
+        remote: at(remote),
         local: Some([192, 0, 2, 9].into()),
-    };
-    let mut checks = Vec::new();
-    while checks.is_empty() {
+    });
+    let (mut sent, mut checks, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+    write(&mut peer, 0, now, &mut sent);
+    while checks.is_empty() || reports.is_empty() {
         now += Duration::from_millis(50);
-        checks = viewer.turn(Vec::new(), now).into_iter().filter(|datagram| is_check(datagram)).collect();
+        let said = viewer.turn(std::mem::take(&mut sent), now);
+        checks.extend(said.iter().filter(|datagram| is_check(datagram)).cloned());
+        reports.extend(said.into_iter().filter(|datagram| is_media(datagram)));
     }
     let mut forged = checks[0].clone();
     let password_digest = forged.len() - 10;
     forged[password_digest] ^= 1;
-    for (check, expected) in [(&forged, viewer_address()), (&checks[0], moved)] {
-        peer.receive(check, moved, at(SERVER), now).unwrap();
-        peer.wake(now, &mut |_: PeerAddress, _: &[u8]| {}).unwrap();
-        let payload: Arc<[u8]> = b"\x65frame".as_slice().into();
-        let packet = VideoPacket { ticks: 9000, is_last: true, payload: &payload, padding_bytes: 0 };
-        let mut sent_to = Vec::new();
-        peer.write_video(packet, now, &mut |to: PeerAddress, _: &[u8]| sent_to.push(to));
-        assert_eq!(sent_to, [expected]);
+    for (datagram, from, expected) in [
+        (&forged, moved, viewer_address()),
+        (&checks[0], moved, viewer_address()),
+        (&reports[0], moved, moved),
+        // What another one has overheard.
+        (&checks[0], stranger, moved),
+        (&reports[0], stranger, moved),
+    ] {
+        peer.receive(datagram, from, at(SERVER), now).unwrap();
+        assert_eq!(destination(&mut peer, now), expected);
     }
 }
 
