@@ -35,12 +35,17 @@ impl HlsWorker {
         Self { site: Site::new(sources, settings.app.clone()), settings }
     }
 
-    /// Serves a connection to its end.
-    pub async fn serve(&self, connection: Connection) {
+    /// Waits for the streams of before an upgrade, if there was one.
+    pub(super) async fn wait_until_restored(&self) {
         let directory = self.site.directory();
         if directory.is_restoring() {
             directory.wait_until_restored().await;
         }
+    }
+
+    /// Serves a connection to its end.
+    pub async fn serve(&self, connection: Connection) {
+        self.wait_until_restored().await;
         let mut request = self.read_head(connection, BytesMut::new()).await;
         while let Some((head, connection)) = request {
             request = self.respond_and_read_on(head, connection).await;

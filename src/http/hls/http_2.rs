@@ -51,6 +51,7 @@ type Http2 = server::Connection<WriteTimeout<Wire>, Bytes>;
 impl HlsWorker {
     /// Serves a connection on which the client has agreed to HTTP/2, to its end.
     pub async fn serve_http_2(self: &Rc<Self>, connection: Connection) {
+        self.wait_until_restored().await;
         let Connection { wire, peer, permit: _permit } = connection;
         let socket = WriteTimeout::new(wire, self.settings.stall_timeout);
         let mut builder = server::Builder::new();
@@ -114,8 +115,10 @@ impl Exchanges {
 
     fn begin(&mut self, request: http::Request<h2::RecvStream>, respond: SendResponse<Bytes>) {
         let (worker, peer, bodies) = (self.worker.clone(), self.peer, self.bodies.clone());
+        // No request has a body that is read: what comes of one is dropped from here on.
+        let (head, _) = request.into_parts();
         self.running.spawn_local(async move {
-            let request = message::of_parts(request.into_parts().0, &worker.settings.proxies, peer);
+            let request = message::of_parts(head, &worker.settings.proxies, peer);
             if let Err(error) = worker.exchange_http_2(request, respond, &bodies).await {
                 debug!(peer:% = peer, reason:% = error; "HLS response broken off");
             }
