@@ -118,20 +118,30 @@ async fn find(
 ) -> Result<HttpResponse, ApiError> {
     let admitted = admit(request, &sources.gatekeeper, &resource).await;
     let admitted = admitted.inspect_err(|_| note_join(sources, &resource, JoinOutcome::Denied))?;
+    let is_held = resource.is_held();
     match resource {
         HlsResource::Playlist { room, address, .. } => {
             let wanted = playlist::Wanted::read(request, address)?;
             let found = find_playlist(request, &admitted, sources, room.clone(), wanted).await;
+            let found = found.map_err(|refusal| of_held(refusal, is_held, &sources.directory));
             if !admitted.is_node {
                 note_viewer(request, sources, &room, &found);
             }
             found
         }
         HlsResource::Segment { room, name } => {
-            let segment = find_segment(request, &admitted, sources, room, name).await?;
-            Ok(admitted.guard(segment))
+            let found = find_segment(request, &admitted, sources, room, name).await;
+            let found = found.map_err(|refusal| of_held(refusal, is_held, &sources.directory))?;
+            Ok(admitted.guard(found))
         }
     }
+}
+
+/// The refusal of a request that was perhaps held. On a node that drains, its room may end first: players take 404 for the end of the
+/// stream, which goes on elsewhere.
+fn of_held(refusal: ApiError, is_held: bool, directory: &StreamDirectory) -> ApiError {
+    let is_absent = refusal.status() == StatusCode::NOT_FOUND;
+    if is_held && is_absent && directory.is_draining() { playlist::not_yet() } else { refusal }
 }
 
 /// Counts who gets a playlist as a viewer, and one who asks for the first time as a request to watch; so is each refusal.
