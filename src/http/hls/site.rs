@@ -14,7 +14,10 @@ use synctv_actors::{
     },
     metrics::{JoinOutcome, ViewerProtocol},
 };
-use synctv_media::{hls::segment_name::SegmentName, stream::room::RoomName};
+use synctv_media::{
+    hls::segment_name::{Piece, SegmentName},
+    stream::room::RoomName,
+};
 
 use super::{
     super::{api_error::ApiError, cors},
@@ -118,10 +121,10 @@ async fn find(
 ) -> Result<HttpResponse, ApiError> {
     let admitted = admit(request, &sources.gatekeeper, &resource).await;
     let admitted = admitted.inspect_err(|_| note_join(sources, &resource, JoinOutcome::Denied))?;
-    let is_held = resource.is_held();
     match resource {
         HlsResource::Playlist { room, address, .. } => {
             let wanted = playlist::Wanted::read(request, address)?;
+            let is_held = wanted.request.is_some();
             let found = find_playlist(request, &admitted, sources, room.clone(), wanted).await;
             let found = found.map_err(|refusal| of_held(refusal, is_held, &sources.directory));
             if !admitted.is_node {
@@ -130,6 +133,7 @@ async fn find(
             found
         }
         HlsResource::Segment { room, name } => {
+            let is_held = matches!(name.piece, Piece::Part(_));
             let found = find_segment(request, &admitted, sources, room, name).await;
             let found = found.map_err(|refusal| of_held(refusal, is_held, &sources.directory))?;
             Ok(admitted.guard(found))
