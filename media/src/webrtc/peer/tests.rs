@@ -32,8 +32,10 @@ fn viewer_address() -> PeerAddress {
 }
 
 fn settings() -> PeerSettings {
-    let clock = WallClock { at: begin(), since_1970: Duration::from_secs(1_800_000_000) };
-    PeerSettings { udp: vec![at(SERVER)], tcp: vec![at(SERVER)], rtx_packets: 256, clock }
+    // Its moment is before all that a test counts from.
+    let at = begin().checked_sub(Duration::from_secs(60)).unwrap();
+    let clock = WallClock { at, since_1970: Duration::from_secs(1_800_000_000) };
+    PeerSettings { udp: vec![self::at(SERVER)], tcp: vec![self::at(SERVER)], rtx_packets: 256, clock }
 }
 
 /// The viewer's side.
