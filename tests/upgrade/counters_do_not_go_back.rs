@@ -59,7 +59,7 @@ fn over_upgrades_and_one_that_fails() {
     viewers.iter_mut().for_each(|viewer| drop(viewer.frames_until(&frames::keyframe(0, 0))));
     player.frames_until(&frames::keyframe(0, 0));
     FlvViewer::try_open(&installed.server, "nothing").expect_err("there is no such room");
-    // What viewers are sent is added once a second.
+    // Bytes sent to viewers are counted once a second.
     let first_frames = r#"synctv_first_frame_seconds_count{protocol="http-flv"}"#;
     Scrape::when(metrics, first_frames, 4.0);
     let mut before = Scrape::when(metrics, r#"synctv_tls_handshakes_total{outcome="completed"}"#, 1.0);

@@ -24,7 +24,7 @@ fn frame(number: u32) -> Frame {
     if number.is_multiple_of(10) { frames::keyframe(at_ms, number) } else { frames::inter(at_ms, number) }
 }
 
-/// A room on two nodes, and viewers of the one that pulls it.
+/// A room published on one node and pulled by another, which has the viewers.
 struct Edge {
     redis: Redis,
     origin: Installed,

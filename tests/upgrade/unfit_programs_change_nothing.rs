@@ -112,7 +112,7 @@ fn however_few_descriptors_are_left_everyone_stays_connected() {
     installed.server.assert_unhurt();
 }
 
-/// Sets the limit of a process's descriptors so that it can open so many more. It is the one that the next program raises again.
+/// Limits the descriptors of a process so that it can open `left` more. The next program raises this soft limit again.
 fn leave_descriptors(process: u32, left: usize) {
     let open = fs::read_dir(format!("/proc/{process}/fd")).expect("the process runs");
     let open: BTreeSet<usize> =

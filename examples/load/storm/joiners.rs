@@ -7,8 +7,8 @@ use tokio::process::Command;
 use super::{kind::Storm, outcome::Outcome};
 use crate::{args::Args, server::Server};
 
-/// Added to the niceness of this process. The clients of a real storm take no time of the server's cores: these get what it and
-/// those who measure leave, its threads for HLS included.
+/// Added to the niceness of this process. The clients of a real storm use no CPU of the server's machine, so these get only what
+/// the server, its HLS threads included, and the measuring viewers leave.
 const NICENESS: &str = "10";
 
 /// Runs it to its end, on the server of `args`. Some storms kill a node.

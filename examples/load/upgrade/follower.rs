@@ -123,7 +123,7 @@ impl Follower {
         }
     }
 
-    /// Compares each frame of a segment with the one that was published.
+    /// Compares each frame of a segment with the published frame.
     fn check(&mut self, bytes: &[u8]) {
         let CheckedSegment { video, audio, starts_with_keyframe, .. } = match self.checker.segment(bytes) {
             Ok(segment) => segment,

@@ -101,7 +101,7 @@ impl Node {
         }
     }
 
-    /// Returns whether the process is still the one that was started.
+    /// Returns whether the original process still runs.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
     }

@@ -53,7 +53,7 @@ pub fn check_format(lines: &[String], file: &Path) -> Result<(), String> {
     }
 }
 
-/// The difference between a format and the one that was written.
+/// The difference between the current format and the recorded one.
 #[derive(Debug, PartialEq, Eq)]
 enum Change {
     None,

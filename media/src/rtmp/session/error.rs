@@ -20,7 +20,7 @@ pub enum SessionError {
     /// No connect is accepted here.
     #[error("{0}")]
     ConnectRefused(String),
-    /// Another app than the one that is served.
+    /// The app is not the one this server serves.
     #[error("the app {app:?} is not served here, only {served:?}: rtmp://HOST/{served}/ROOM")]
     App {
         /// The requested stream name, without its query, and cut if it is long.

@@ -22,8 +22,8 @@ pub(super) struct Nomination {
 /// and of equal ones the oldest, until that pair had no check for 15 s. A viewer whose router gives it a new port
 /// nominates another pair of the same priority, and would see nothing for 15 s.
 ///
-/// A check has nothing that makes it fresh: whoever has seen one could send it again from another address, and take the media away.
-/// So media that flows moves only to an address from which the viewer's RTCP comes as well, which is protected against that.
+/// Checks have no replay protection: an attacker who captured one could send it from another address and divert the media. RTCP
+/// has it, so media that flows moves to a nominated address only once the viewer's RTCP arrives from there too.
 #[derive(Debug, Default)]
 pub(super) struct MediaPath {
     to: Option<PeerAddress>,

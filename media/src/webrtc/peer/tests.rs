@@ -295,7 +295,7 @@ fn media_follows_a_viewer_whose_checks_and_reports_come_from_another_address() {
         (&forged, moved, viewer_address()),
         (&checks[0], moved, viewer_address()),
         (&reports[0], moved, moved),
-        // What another one has overheard.
+        // Replays by someone who captured both.
         (&checks[0], stranger, moved),
         (&reports[0], stranger, moved),
     ] {
