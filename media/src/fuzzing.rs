@@ -108,6 +108,7 @@ pub fn rtmp_chunks(data: &[u8]) {
         message_limit_bytes: LIMIT_BYTES,
         command_limit_bytes: LIMIT_BYTES / 4,
         in_flight_limit_bytes: 2 * LIMIT_BYTES,
+        ..ChunkLimits::default()
     };
     let mut reader = ChunkReader::new(limits);
     for mut piece in in_pieces(data) {

@@ -18,8 +18,11 @@ use self::{
 use super::{DEFAULT_CHUNK_SIZE, rtmp_crate::msg_type_id};
 pub use state::ChunkReaderState;
 
-/// Maximum chunk streams of a peer. Encoders use 3 to 6.
+/// Maximum chunk streams of a peer that publishes. Encoders use 3 to 6.
 pub const MAX_CHUNK_STREAMS: usize = 64;
+
+/// Maximum chunk streams of a peer whose media is not wanted: one for control messages and a few for commands.
+const COMMAND_CHUNK_STREAMS: usize = 16;
 
 /// Larger chunk sizes mean the same as this: no message is longer (RTMP 1.0 section 5.4.1).
 const CHUNK_SIZE_CAP_BYTES: u32 = 0xFF_FFFF;
@@ -27,8 +30,12 @@ const CHUNK_SIZE_CAP_BYTES: u32 = 0xFF_FFFF;
 /// The longest chunk header: three bytes of basic header, eleven of message header, four of extended timestamp.
 const HEADER_MAX_BYTES: usize = 18;
 
-/// Initial capacity for a message, in bytes; it grows as the message arrives.
+/// Maximum initial capacity for a message, in bytes; it grows as the message arrives.
 const FIRST_RESERVE_BYTES: usize = 16 * 1024;
+
+/// The initial capacity for a message is at most this many times its first chunk, so that a peer cannot reserve much
+/// with little. Eight chunks of the 4 KiB that encoders choose are more than most frames.
+const FIRST_RESERVE_CHUNKS: usize = 8;
 
 /// Limits on the memory that a peer can make the reader hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +46,8 @@ pub struct ChunkLimits {
     pub command_limit_bytes: usize,
     /// The most bytes of all partial messages together.
     pub in_flight_limit_bytes: usize,
+    /// The most chunk streams.
+    pub chunk_stream_limit: usize,
 }
 
 impl Default for ChunkLimits {
@@ -47,6 +56,7 @@ impl Default for ChunkLimits {
             message_limit_bytes: 8 * 1024 * 1024,
             command_limit_bytes: 64 * 1024,
             in_flight_limit_bytes: 16 * 1024 * 1024,
+            chunk_stream_limit: MAX_CHUNK_STREAMS,
         }
     }
 }
@@ -83,9 +93,12 @@ pub enum ChunkError {
         /// The chunk stream.
         csid: u32,
     },
-    /// More than [`MAX_CHUNK_STREAMS`].
-    #[error("the peer uses more than {MAX_CHUNK_STREAMS} chunk streams")]
-    TooManyStreams,
+    /// More chunk streams than a peer may use.
+    #[error("the peer uses more than {limit} chunk streams")]
+    TooManyStreams {
+        /// The limit.
+        limit: usize,
+    },
     /// A message longer than the limit of its type.
     #[error("a message of type {type_id} has {len_bytes} bytes, the limit is {limit_bytes}")]
     TooLong {
@@ -226,8 +239,9 @@ impl ChunkReader {
         if fmt > 1 {
             return Err(ChunkError::NoHeader { csid, fmt });
         }
-        if self.streams.len() >= MAX_CHUNK_STREAMS {
-            return Err(ChunkError::TooManyStreams);
+        let limit = self.limits.chunk_stream_limit;
+        if self.streams.len() >= limit {
+            return Err(ChunkError::TooManyStreams { limit });
         }
         self.streams.push(ChunkStream::new(csid));
         Ok(self.streams.len() - 1)
@@ -307,6 +321,7 @@ impl ChunkLimits {
         Self {
             message_limit_bytes: self.command_limit_bytes,
             in_flight_limit_bytes: 4 * self.command_limit_bytes,
+            chunk_stream_limit: COMMAND_CHUNK_STREAMS,
             ..self
         }
     }
@@ -365,7 +380,7 @@ impl ChunkStream {
         if let Some(arrived) = &mut self.arrived {
             if arrived.capacity() == 0 {
                 // Not before: a buffer that grows is copied whole, also where nothing is in it.
-                *arrived = Vec::with_capacity(payload.len().max(missing_bytes.min(FIRST_RESERVE_BYTES)));
+                *arrived = Vec::with_capacity(first_reserve_bytes(payload.len(), missing_bytes));
             } else if payload.len() > arrived.capacity() - arrived.len() {
                 arrived.reserve_exact(missing_bytes.min(payload.len().max(arrived.capacity())));
             }
@@ -385,6 +400,13 @@ impl ChunkStream {
             payload: self.arrived.take()?.into(),
         })
     }
+}
+
+/// The initial capacity for a message of which `arrived_bytes` are there and `missing_bytes` remain, these among them.
+fn first_reserve_bytes(arrived_bytes: usize, missing_bytes: usize) -> usize {
+    let expected_bytes =
+        missing_bytes.min(FIRST_RESERVE_BYTES).min(arrived_bytes.saturating_mul(FIRST_RESERVE_CHUNKS));
+    arrived_bytes.max(expected_bytes)
 }
 
 fn control_value(message: &Message) -> Result<u32, ChunkError> {

@@ -122,8 +122,12 @@ mod tests {
         upgrade::testing::read_again,
     };
 
-    const LIMITS: ChunkLimits =
-        ChunkLimits { message_limit_bytes: 4096, command_limit_bytes: 1024, in_flight_limit_bytes: 8192 };
+    const LIMITS: ChunkLimits = ChunkLimits {
+        message_limit_bytes: 4096,
+        command_limit_bytes: 1024,
+        in_flight_limit_bytes: 8192,
+        chunk_stream_limit: MAX_CHUNK_STREAMS,
+    };
 
     /// Messages of several chunk streams, with a change of the chunk size in the middle.
     fn chunks(messages: &[(u32, u32, usize)], chunk_size_bytes: usize) -> Vec<u8> {

@@ -114,7 +114,7 @@ proptest! {
         let mut reader = ChunkReader::new(ChunkLimits::default());
         let _ = read_in_pieces_until_error(&mut reader, &bytes, piece);
         let held: usize = reader.streams.iter().filter_map(|s| s.arrived.as_ref()).map(Vec::capacity).sum();
-        prop_assert!(held <= 2 * bytes.len() + reader.streams.len() * FIRST_RESERVE_BYTES);
+        prop_assert!(held <= FIRST_RESERVE_CHUNKS * bytes.len());
     }
 }
 
@@ -240,11 +240,31 @@ fn limits_hold_before_memory_is_spent() {
 
     let mut reader = ChunkReader::new(ChunkLimits::default());
     read_in_pieces(&mut reader, [&announce(6, 9, [0x80, 0, 0])[..]]).unwrap();
-    assert!(reader.streams[0].arrived.as_ref().unwrap().capacity() <= 64 * 1024);
+    assert!(reader.streams[0].arrived.as_ref().unwrap().capacity() <= FIRST_RESERVE_CHUNKS);
+}
 
-    let streams: Vec<u8> = (0..64).flat_map(|n| [0, n, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0, 0]).collect();
-    assert_eq!(read(&streams).unwrap().len(), 64);
-    assert_eq!(read(&[&streams[..], &announce(6, 9, [0, 0, 0])].concat()), Err(ChunkError::TooManyStreams));
+#[test]
+fn a_frame_in_chunks_of_an_encoder_needs_no_second_buffer() {
+    let mut reader = ChunkReader::new(ChunkLimits::default());
+    let set_chunk_size = control::set_chunk_size(4096);
+    let frame = written(&message(6, 9, 0, vec![3; FIRST_RESERVE_BYTES]), 4096);
+    read_in_pieces(&mut reader, [&set_chunk_size[..], &frame[..5000]]).unwrap();
+    assert_eq!(reader.streams[1].arrived.as_ref().unwrap().capacity(), FIRST_RESERVE_BYTES);
+}
+
+#[test]
+fn chunk_streams_are_limited_and_more_so_without_media() {
+    let empty = |count: u8| -> Vec<u8> {
+        (0..count).flat_map(|n| [0, n, 0, 0, 0, 0, 0, 0, 20, 1, 0, 0, 0]).collect()
+    };
+    let publisher = ChunkLimits::default();
+    for (limits, limit) in
+        [(publisher, MAX_CHUNK_STREAMS), (publisher.without_media(), COMMAND_CHUNK_STREAMS)]
+    {
+        let read = |count| read_in_pieces(&mut ChunkReader::new(limits), [&empty(count)[..]]);
+        assert_eq!(read(limit as u8).unwrap().len(), limit);
+        assert_eq!(read(limit as u8 + 1), Err(ChunkError::TooManyStreams { limit }));
+    }
 }
 
 #[test]

@@ -26,6 +26,7 @@ impl SessionConfig {
             message_limit_bytes: self.message_limit_bytes,
             command_limit_bytes: self.command_limit_bytes,
             in_flight_limit_bytes: self.message_limit_bytes.saturating_mul(2),
+            ..ChunkLimits::default()
         }
     }
 }
