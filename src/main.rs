@@ -1,4 +1,4 @@
-//! The doorbell: settings in, exit code out.
+//! The entry point: reads the settings, runs the server or a command, and returns the exit code.
 
 use std::process::ExitCode;
 

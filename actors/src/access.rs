@@ -1,6 +1,6 @@
 //! Access: who may publish, watch and administer, decided for every port.
 //!
-//! The [`Gatekeeper`] decides, with the rules of [`synctv_media::access`]. Its yes is a [`Grant`], without which no
+//! The [`Gatekeeper`] decides, with the rules of [`synctv_media::access`]. Its permission is a [`Grant`], without which no
 //! stream can be opened or published.
 
 mod about;

@@ -25,7 +25,7 @@ pub(crate) fn place(loads: &[Load], max: u64) -> Option<usize> {
 }
 
 impl Load {
-    /// Returns `true` if the worker serves the room and takes one more, the least busy one serving `least` viewers.
+    /// Returns whether the worker serves the room and takes one more, the least busy one serving `least` viewers.
     fn has_space(self, least: u64, max: u64) -> bool {
         let is_of_room = self.has_stream || self.of_room > 0;
         is_of_room && self.of_room < max && self.total < least + max

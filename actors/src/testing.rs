@@ -112,7 +112,7 @@ pub(crate) enum Got {
     PublisherEvent(PublisherEvent),
 }
 
-/// An actor that gets deliveries and notices and hands them to a test.
+/// An actor that receives a stream's and a publisher's events and hands them to a test.
 pub(crate) struct Probe {
     got: mpsc::UnboundedSender<Got>,
 }

@@ -2,7 +2,7 @@
 //! this one in the same process.
 //!
 //! Each part parks itself: it gives its state as plain data, puts its connections and media into a [`lot::ParkingLot`],
-//! and ends without closing anything or telling anyone. [`UpgradeParts::park`] has the order, and
+//! and ends without closing anything or notifying anyone. [`UpgradeParts::park`] has the order, and
 //! [`UpgradeParts::restore`] is its inverse, in the next program or, if that could not be started, in this one.
 
 pub mod error;

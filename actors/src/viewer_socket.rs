@@ -198,12 +198,12 @@ impl ViewerSocket {
         &mut self.wire
     }
 
-    /// Returns `true` if everything was sent.
+    /// Returns whether everything was sent.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.wire.is_flushed()
     }
 
-    /// Returns `true` if the peer has accepted no bytes for too long.
+    /// Returns whether the peer has accepted no bytes for too long.
     pub fn is_stalled(&self, limits: &LagLimits, now: Instant) -> bool {
         match self.wire.is_flushed() {
             true => self.queue.is_stalled(limits, now),

@@ -31,7 +31,7 @@ impl DrainOrder {
 }
 
 impl StopSignals {
-    /// From here on, they are heard.
+    /// Registers handlers: from here on, none of these signals ends the process by itself.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,

@@ -49,7 +49,7 @@ impl TrustedProxies {
         networks.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Returns `true` if any proxy is believed.
+    /// Returns whether any proxy is believed.
     pub fn is_on(&self) -> bool {
         !self.0.is_empty()
     }

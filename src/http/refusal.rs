@@ -10,7 +10,7 @@ use super::api_error::ApiError;
 /// Time limit for a client to read why it is refused, and to close its side of a connection that ends.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
-/// Says no, in JSON. To close on a request that was not read would be a reset, which overtakes the answer.
+/// Sends a refusal, in JSON. To close on a request that was not read would be a reset, which overtakes the answer.
 pub(super) async fn refuse(mut wire: Wire, refusal: &ApiError) {
     let response = refusal.text();
     let said = async {

@@ -171,7 +171,7 @@ impl RequestHead {
     }
 }
 
-/// Returns `true` if a head may end in `bytes` behind `from`. Line ends may lack their CR.
+/// Returns whether a head may end in `bytes` behind `from`. Line ends may lack their CR.
 fn has_end(bytes: &[u8], from: usize) -> bool {
     let tail = bytes.get(from.saturating_sub(3)..).unwrap_or_default();
     tail.windows(2).any(|two| two == b"\n\n") || tail.windows(3).any(|three| three == b"\n\r\n")
@@ -260,7 +260,7 @@ impl<'h> Headers<'h> {
         tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
     }
 
-    /// Returns `true` if the head ends the request and not the connection. A body's end is for the framework to find.
+    /// Returns whether the head ends the request and not the connection. A body's end is for the framework to find.
     fn let_another_follow(&self, is_http_1_1: bool) -> bool {
         let is_kept = match is_http_1_1 {
             true => !self.has_token("connection", "close"),

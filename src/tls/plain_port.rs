@@ -34,7 +34,7 @@ impl TlsOnPlainPort {
         Self { port, elsewhere, limit: LineLimit::default() }
     }
 
-    /// Returns `true` if a connection begins like TLS; the log then names the TLS port.
+    /// Returns whether a connection begins like TLS; the log then names the TLS port.
     pub fn note(&self, first_byte: Option<u8>, peer: SocketAddr) -> bool {
         let is_tls = first_byte == Some(TLS_FIRST_BYTE);
         if is_tls && let Some(connections) = self.limit.count() {

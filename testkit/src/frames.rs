@@ -78,7 +78,7 @@ pub fn is_keyframe(frame: &Frame) -> bool {
     video_kind(frame) == Some(VideoKind::Keyframe)
 }
 
-/// Returns `true` if it configures a decoder.
+/// Returns whether it configures a decoder.
 pub fn is_sequence_header(frame: &Frame) -> bool {
     match frame.track {
         Track::Video => video_kind(frame) == Some(VideoKind::SequenceHeader),

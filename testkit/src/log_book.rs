@@ -52,12 +52,12 @@ impl LogLine {
         ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
     }
 
-    /// Returns `true` if its message contains these words.
+    /// Returns whether its message contains these words.
     pub fn mentions(&self, words: &str) -> bool {
         self.text("msg").contains(words)
     }
 
-    /// Returns `true` if it is this message, about this room.
+    /// Returns whether it is this message, about this room.
     pub fn says(&self, msg: &str, room: &str) -> bool {
         self.text("msg") == msg && self.text("room") == room
     }

@@ -151,7 +151,7 @@ impl TestServer {
         self.hls_tls.expect("HLS over TLS is on")
     }
 
-    /// Returns `true` if it announced an HLS port.
+    /// Returns whether it announced an HLS port.
     pub fn has_hls(&self) -> bool {
         self.hls.is_some()
     }
@@ -247,7 +247,7 @@ impl Addresses {
     }
 }
 
-/// Returns `true` if a line is the last of those of [`Addresses`].
+/// Returns whether a line is the last of those of [`Addresses`].
 pub fn is_last_address(line: &str) -> bool {
     line.starts_with("page")
 }

@@ -81,7 +81,7 @@ pub fn wait_no_longer_than(socket: &TcpStream, deadline: Instant) {
     socket.set_read_timeout(Some(left)).expect("a timeout can be set");
 }
 
-/// Returns `true` if a read ended because of the socket's timeout.
+/// Returns whether a read ended because of the socket's timeout.
 pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

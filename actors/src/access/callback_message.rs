@@ -7,10 +7,10 @@ use synctv_media::access::Refusal;
 
 use crate::metrics::CallbackOutcome;
 
-/// The time that a yes counts if the callback does not say.
+/// Time that a permission is cached if the callback names none.
 const YES_FRESH: Duration = Duration::from_secs(5);
 
-/// The longest that a yes may count, and for how long one stands in while the callback does not answer.
+/// Maximum time that a permission is cached, and for which one stands in while the callback does not answer.
 pub(super) const YES_MAX: Duration = Duration::from_secs(300);
 
 /// A question. It holds credentials, so it has no `Debug`.
@@ -29,7 +29,7 @@ pub(super) struct Question {
     pub user_agent: Option<String>,
 }
 
-/// A yes.
+/// A permission.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Approval {
     /// Time at which open connections are cut, in seconds since 1970.
@@ -85,7 +85,7 @@ pub(super) fn outcome(answer: &Answer) -> CallbackOutcome {
     }
 }
 
-/// Services answer a yes with any body: one that is not ours means nothing.
+/// Services permit with any body: one that cannot be read limits nothing.
 fn approval(body: &[u8]) -> Approval {
     let body = serde_json::from_slice::<ApprovalBody>(body).ok();
     let asked = body.as_ref().and_then(|body| body.cache_s).map(Duration::from_secs);

@@ -91,7 +91,7 @@ impl ConnectionCounts {
 }
 
 impl Connections {
-    /// Checks whether there may be another one.
+    /// Refuses if there may not be another one.
     fn count(&mut self, max: u32, now_ms: u64) -> Result<(), Refusal> {
         self.forget_hls(now_ms);
         let connections = self.running as usize + self.hls.len();

@@ -98,27 +98,27 @@ impl Gatekeeper {
         &self.0.nodes
     }
 
-    /// Reports whether watching needs a credential.
+    /// Returns whether watching needs a credential.
     pub fn is_play_closed(&self) -> bool {
         self.0.judge.policy.play == Openness::Closed
     }
 
-    /// Returns `true` if anyone may list the rooms.
+    /// Returns whether anyone may list the rooms.
     fn is_list_open(&self) -> bool {
         self.0.judge.policy.is_open(Action::List)
     }
 
-    /// Reports whether a callback decides where no token does.
+    /// Returns whether a callback decides where no token does.
     pub fn has_callback(&self) -> bool {
         self.0.callback.is_some()
     }
 
-    /// Reports whether anything can be administered.
+    /// Returns whether anything can be administered.
     pub fn has_administrators(&self) -> bool {
         self.0.has_administrators
     }
 
-    /// Reports whether anyone may read reports of nodes. They are for administrators, unless anyone may list the rooms and
+    /// Returns whether anyone may read reports of nodes. They are for administrators, unless anyone may list the rooms and
     /// there are no administrators; then they have nothing that identifies a person.
     pub fn are_reports_open(&self) -> bool {
         self.is_list_open() && !self.has_administrators()

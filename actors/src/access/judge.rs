@@ -120,7 +120,7 @@ impl Judge {
         }
     }
 
-    /// Reports whether publishing `room` is blocked.
+    /// Returns whether publishing `room` is blocked.
     pub fn is_blocked(&self, room: &RoomName, now_unix_ms: u64) -> bool {
         self.read_orders().is_blocked(room, now_unix_ms)
     }

@@ -97,7 +97,7 @@ impl Order {
         }
     }
 
-    /// Reports whether `other` is void because of this order. Of two of one millisecond, the lifting counts.
+    /// Returns whether `other` is void because of this order. Of two of one millisecond, the lifting counts.
     fn lifts(&self, other: &Self) -> bool {
         self.command.lifted().as_ref() == Some(&other.command) && other.given_unix_ms <= self.given_unix_ms
     }

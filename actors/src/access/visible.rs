@@ -38,12 +38,12 @@ impl Visible {
         Self(Seen::OfKey(key, Box::new(secrets)))
     }
 
-    /// Reports whether all rooms are seen, whatever their names.
+    /// Returns whether all rooms are seen, whatever their names.
     pub fn is_all(&self) -> bool {
         matches!(self.0, Seen::All)
     }
 
-    /// Reports whether `room` is seen.
+    /// Returns whether `room` is seen.
     pub fn sees(&self, room: &RoomName) -> bool {
         match &self.0 {
             Seen::All => true,

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{clock::unix_ms, upgrade::states::ClaimsState};
 
-/// Claims of one process, gone with it. Cloning gives another handle to the same claims.
+/// Claims of one process, which end with it. Cloning gives another handle to the same claims.
 #[derive(Debug, Clone)]
 pub struct EmbeddedStore {
     process: Process,

@@ -114,7 +114,7 @@ pub trait Store: 'static {
         proof: Option<PublisherProof>,
     ) -> LocalBoxFuture<'static, Result<Granted, ClaimError>>;
 
-    /// Reserves the room of `claim` for the publisher of `proof`, on all nodes and for so long. Says whether it is
+    /// Reserves the room of `claim` for the publisher of `proof`, on all nodes and for so long. Returns whether it is
     /// reserved. A store that does not share its rooms reserves none: there is no other node to go to.
     fn offer(
         &self,
@@ -128,7 +128,7 @@ pub trait Store: 'static {
     /// Keeps `claims` alive. Gives those that are no longer this node's.
     fn renew(&self, claims: Vec<UsedClaim>) -> LocalBoxFuture<'static, Result<Vec<Claim>, StoreError>>;
 
-    /// Reserves HLS numbers of a claim, which may have ended. Says whether they may be used.
+    /// Reserves HLS numbers of a claim, which may have ended. Returns whether they may be used.
     fn reserve(&self, _: UsedClaim) -> LocalBoxFuture<'static, Result<bool, StoreError>> {
         ready(Ok(true)).boxed_local()
     }

@@ -98,7 +98,7 @@ impl StreamDirectory {
         }
     }
 
-    /// Returns `true` if [`open`](Self::open) would find the room. Pulls nothing.
+    /// Fails if [`open`](Self::open) would not find the room. Pulls nothing.
     pub async fn look(&self, grant: &Grant<ToPlay>) -> Result<(), OpenError> {
         let room = grant.room().clone();
         match self.find(room.clone()).await? {

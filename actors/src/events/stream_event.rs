@@ -12,7 +12,7 @@ use super::{
 };
 use crate::cluster::registry::numbers::NumberReserve;
 
-/// Maximum number of deliveries in a subscriber's mailbox. A subscriber that falls further behind loses batches up to
+/// Maximum number of events in a subscriber's mailbox. A subscriber that falls further behind loses batches up to
 /// the next keyframe, and the next event reports the loss.
 pub const MAILBOX_MAX: usize = 256;
 

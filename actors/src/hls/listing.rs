@@ -112,7 +112,7 @@ impl PlaylistText {
         Self { plain, tag, gzip: OnceLock::new(), signed: Mutex::default() }
     }
 
-    /// Returns `true` if no more segments will come.
+    /// Returns whether no more segments will come.
     pub(crate) fn has_end(&self) -> bool {
         self.plain.ends_with(b"#EXT-X-ENDLIST\n")
     }

@@ -117,14 +117,14 @@ impl HlsProxy {
         Self { actor, known }
     }
 
-    /// The asset is here now: what other nodes had of it is past.
+    /// The resource is here now: what other nodes had of it is past.
     pub fn forget(&self, resource: HlsResource) {
         if self.known.0.load(Ordering::Relaxed) > 0 {
             self.actor.do_send(RemoveResource(resource));
         }
     }
 
-    /// Returns true if the actor answers.
+    /// Returns whether the actor answers.
     pub async fn is_alive(&self) -> bool {
         self.actor.send(Ping).await.is_ok()
     }

@@ -205,7 +205,7 @@ impl HlsSession {
         }
     }
 
-    /// A publisher came, whose codecs may fit. Says whether the session goes on: not if another process has used numbers of
+    /// A publisher came, whose codecs may fit. Returns whether the session goes on: not if another process has used numbers of
     /// the room since.
     pub(crate) fn resume(&self, reserve: NumberReserve) -> bool {
         let mut state = self.state();

@@ -50,7 +50,7 @@ impl Histogram {
         inner.sum_ns.fetch_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Returns `true` if nothing was counted yet.
+    /// Returns whether nothing was counted yet.
     pub fn is_unused(&self) -> bool {
         self.0.counts.iter().all(|count| count.load(Ordering::Relaxed) == 0)
     }

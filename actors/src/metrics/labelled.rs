@@ -11,7 +11,7 @@ use super::{histogram::Histogram, label::Label};
 
 /// A metric that can be one of several under one name.
 pub trait Series: EncodeMetric {
-    /// Returns `true` if it has counted nothing.
+    /// Returns whether it has counted nothing.
     fn is_zero(&self) -> bool;
 }
 

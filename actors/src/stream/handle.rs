@@ -124,7 +124,7 @@ impl StreamHandle {
         &self.room
     }
 
-    /// Returns `true` if there is media to watch, or was and may be again.
+    /// Returns whether there is media to watch, or was and may be again.
     pub(crate) fn is_watchable(&self) -> bool {
         self.is_alive() && self.state() != StreamState::Starting
     }
@@ -149,7 +149,7 @@ impl StreamHandle {
         self.is_alive() && matches!(self.state(), StreamState::Live(_))
     }
 
-    /// Returns `true` if a publisher of this node feeds the stream.
+    /// Returns whether a publisher of this node feeds the stream.
     pub fn is_published_here(&self) -> bool {
         self.is_alive() && self.state() == StreamState::Live(Source::Local)
     }
@@ -170,8 +170,8 @@ impl StreamHandle {
         }
     }
 
-    /// Makes the caller the stream's publisher, if there is none and the registry agrees. `notices` receives the
-    /// publisher's events.
+    /// Makes the caller the stream's publisher, if there is none and the registry agrees. `events` receives what
+    /// concerns it as the publisher.
     pub async fn publish(
         &self,
         profile: PublisherProfile,

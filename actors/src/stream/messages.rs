@@ -113,7 +113,7 @@ pub enum PublishError {
     /// Someone publishes this room, here or on another node.
     #[error("someone publishes this room")]
     Busy,
-    /// The registry did not say yes.
+    /// The registry did not grant the room.
     #[error(transparent)]
     Registry(ClaimError),
     /// The node has as many rooms as it may.
@@ -170,8 +170,8 @@ pub enum Refused {
     Gone,
 }
 
-/// The right to feed a stream. Dropping it lets the next publisher in; an answer with one in it that finds its asker
-/// gone does so too.
+/// The right to feed a stream. Dropping it lets the next publisher in, also if it is dropped in an answer whose requester
+/// has ended.
 #[derive(Debug)]
 pub struct Publication {
     media: Recipient<Media>,

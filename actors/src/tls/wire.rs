@@ -129,7 +129,7 @@ impl TlsWire {
         if self.has_received() { Poll::Ready(Ok(())) } else { self.socket.poll_read_ready(task) }
     }
 
-    /// Returns `true` if a read finds something without the socket.
+    /// Returns whether a read finds something without the socket.
     pub(crate) fn has_received(&self) -> bool {
         !self.received.is_empty() || self.session.phase() == TlsPhase::PeerClosed
     }
@@ -189,7 +189,7 @@ impl TlsWire {
         Ok(true)
     }
 
-    /// Returns `true` if everything that was encrypted was sent.
+    /// Returns whether everything that was encrypted was sent.
     pub(crate) fn is_flushed(&self) -> bool {
         self.unsent.is_empty()
     }

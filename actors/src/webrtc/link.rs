@@ -11,7 +11,7 @@ use super::{
 };
 use crate::viewer_session::{Delivered, LeaveReason};
 
-/// Maximum addresses that a viewer's checks may come from. A browser has a few, and another one each time that its network
+/// Maximum addresses that a viewer's checks may come from in a session. A browser has a few, and another one each time that its network
 /// changes; the library keeps and sorts all that it has seen.
 const REMOTES_MAX: usize = 32;
 

@@ -69,7 +69,7 @@ impl Actions {
         grantable.filter(|action| action.as_str() == word).fold(self, Self::with)
     }
 
-    /// Reports whether `action` is in the set.
+    /// Returns whether `action` is in the set.
     pub fn contains(self, action: Action) -> bool {
         self.0 & action.bit() != 0
     }

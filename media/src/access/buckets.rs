@@ -35,7 +35,7 @@ pub struct FailureBuckets {
 }
 
 impl FailureBuckets {
-    /// Reports whether `address` has failed so often that it is to be slowed down.
+    /// Returns whether `address` has failed so often that it is to be slowed down.
     pub fn is_empty(&self, address: AddressKey, now_ms: u64) -> bool {
         let full_at_ms = match self.full_at_ms.get(&address) {
             Some(full_at_ms) => *full_at_ms,

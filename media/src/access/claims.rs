@@ -38,7 +38,7 @@ impl Claims {
         }
     }
 
-    /// Checks whether the token allows `action` in `room` now.
+    /// Refuses unless the token allows `action` in `room` now.
     pub fn check(&self, action: Action, room: &RoomName, now_unix_s: u64) -> Result<(), Refusal> {
         self.check_action(action, now_unix_s)?;
         match self.room.covers(room) {
@@ -47,7 +47,7 @@ impl Claims {
         }
     }
 
-    /// Checks whether the token allows `action` in all rooms now.
+    /// Refuses unless the token allows `action` in all rooms now.
     pub fn check_everywhere(&self, action: Action, now_unix_s: u64) -> Result<(), Refusal> {
         self.check_action(action, now_unix_s)?;
         match self.room.covers_all() {

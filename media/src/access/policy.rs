@@ -24,7 +24,7 @@ impl Policy {
     /// The policy in which anyone may publish and watch.
     pub const OPEN: Self = Self { publish: Openness::Open, play: Openness::Open };
 
-    /// Reports whether `action` needs no credential. Administration and pulls always do.
+    /// Returns whether `action` needs no credential. Administration and pulls always do.
     pub fn is_open(&self, action: Action) -> bool {
         match action {
             Action::Publish => self.publish == Openness::Open,

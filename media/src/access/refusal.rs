@@ -26,7 +26,7 @@ pub enum Refusal {
     /// The credential is for another action.
     #[error("the token does not allow this")]
     NotAllowed,
-    /// The HTTP callback said no, in these words.
+    /// The HTTP callback refused, in these words.
     #[error("{0}")]
     Denied(String),
     /// The token was revoked.
@@ -93,7 +93,7 @@ impl Refusal {
         matches!(self, Self::TooManyConnections(_) | Self::Unavailable).then_some(5)
     }
 
-    /// Reports whether the client is to blame, and not the state of the server.
+    /// Returns whether the client is to blame, and not the state of the server.
     pub fn is_clients_fault(&self) -> bool {
         !matches!(self, Self::Unavailable | Self::TooManyConnections(_))
     }

@@ -35,12 +35,12 @@ impl RoomPattern {
         }
     }
 
-    /// Reports whether the pattern covers every room.
+    /// Returns whether the pattern covers every room.
     pub fn covers_all(&self) -> bool {
         matches!(self, Self::Prefix(prefix) if prefix.is_empty())
     }
 
-    /// Reports whether the pattern covers `room`.
+    /// Returns whether the pattern covers `room`.
     pub fn covers(&self, room: &RoomName) -> bool {
         match self {
             Self::Exact(name) => name == room,

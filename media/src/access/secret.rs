@@ -45,7 +45,7 @@ impl Secret {
         &self.bytes
     }
 
-    /// Reports whether `text` is the secret.
+    /// Returns whether `text` is the secret.
     pub fn is(&self, text: &[u8]) -> bool {
         self.bytes.ct_eq(text).into()
     }

@@ -70,7 +70,7 @@ impl SignedKey {
         self.expires_unix_s
     }
 
-    /// Reports whether the two are the same key.
+    /// Returns whether the two are the same key.
     pub fn is(&self, other: &Self) -> bool {
         self.expires_unix_s == other.expires_unix_s && self.mac.is(&other.mac)
     }

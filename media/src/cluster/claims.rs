@@ -54,16 +54,16 @@ pub struct ClaimRequest {
     pub valid_until_ms: u64,
 }
 
-/// The outcome of a bid.
+/// The outcome of a claim request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimAnswer {
-    /// The room is the bidder's, and these are its HLS numbers.
+    /// The requester has the room, and these are its HLS numbers.
     Granted(NumberGrant),
-    /// It is that of a process that is alive.
+    /// Another process has it, which is alive, or it is reserved.
     Held(Holder),
-    /// It is free, but the bid came after its time, or after a later one.
+    /// It is free, but the request came after its time, or after a later one.
     Late,
-    /// The bidder has no lease.
+    /// The requester has no lease.
     NoLease,
 }
 
@@ -135,9 +135,9 @@ impl ClaimTable {
         self.last_epoch
     }
 
-    /// Gives the room to the bidder, unless another node has it that is alive, or it is reserved. The publisher that it is
-    /// reserved for gets it also while its old node has it. A claim of the bidder's own node is that of an earlier process,
-    /// or one whose answer was lost.
+    /// Gives the room to the requester, unless another node has it that is alive, or it is reserved. The publisher that it
+    /// is reserved for gets it also while its old node has it. A claim of the requester's own node is that of an earlier
+    /// process, or one whose answer was lost.
     pub fn try_claim(
         &mut self,
         request: &ClaimRequest,
@@ -159,7 +159,7 @@ impl ClaimTable {
         ClaimAnswer::Granted(grant)
     }
 
-    /// The reason the bidder does not get the room.
+    /// The reason the requester does not get the room.
     fn obstacle(
         &self,
         request: &ClaimRequest,
@@ -184,7 +184,8 @@ impl ClaimTable {
         }
     }
 
-    /// Reserves the room of a claim for its publisher, until it is taken or the offer lapses. Says whether it is reserved.
+    /// Reserves the room of a claim for its publisher, until it is taken or the offer lapses. Returns whether it is
+    /// reserved.
     pub fn offer(&mut self, room: &RoomName, offer: Offer, now_ms: u64) -> bool {
         self.holder(room) == Some(&offer.by) && self.offers.put(room, offer, now_ms)
     }
@@ -204,9 +205,9 @@ impl ClaimTable {
         self.rooms.insert(request.room.clone(), RoomRow { holder, since_ms });
     }
 
-    /// Keeps the claim that `bid` won, and the numbers that are used under it. A later claim counts more, also one that has
-    /// ended and left the room reserved, and an earlier one less: such a one was put back by a table that lost what came
-    /// after it.
+    /// Keeps the claim that `request` won, and the numbers that are used under it. A later claim counts more, also one that
+    /// has ended and left the room reserved, and an earlier one less: such a one was put back by a table that lost what
+    /// came after it.
     pub fn renew(&mut self, request: &ClaimRequest, used: &NumberUse, now_ms: u64) -> RenewAnswer {
         let answer = match self.holder(&request.room) {
             Some(holder) if holder.is(&request.process, request.epoch) => RenewAnswer::Kept,
@@ -243,8 +244,8 @@ impl ClaimTable {
         }
     }
 
-    /// Reserves the HLS numbers that are used under the claim that `bid` won, which may have ended. Says whether they may
-    /// be used.
+    /// Reserves the HLS numbers that are used under the claim that `request` won, which may have ended. Returns whether they
+    /// may be used.
     pub fn reserve(&mut self, request: &ClaimRequest, used: &NumberUse, now_ms: u64) -> bool {
         let row = self.numbers_of(&request.room, now_ms).cloned();
         let holder = NumberHolder { first_sequence: used.first_sequence, ..self.number_holder(request) };
@@ -256,7 +257,7 @@ impl ClaimTable {
         may_use
     }
 
-    /// Frees the room, if it is still this claim's. Says whether it was.
+    /// Frees the room, if it is still this claim's. Returns whether it was.
     pub fn release(&mut self, room: &RoomName, process: &Process, epoch: u64, now_ms: u64) -> bool {
         let is_held = self.holder(room).is_some_and(|holder| holder.is(process, epoch));
         if is_held {
@@ -313,7 +314,7 @@ impl ClaimTable {
         answer
     }
 
-    /// Ends the lease of `process`, if it is still its own. Says whether it was.
+    /// Ends the lease of `process`, if it is still its own. Returns whether it was.
     pub fn end_lease(&mut self, process: &Process) -> bool {
         let lease = self.leases.get(&process.node);
         let is_held = lease.is_some_and(|lease| lease.value.incarnation == process.incarnation);
@@ -333,7 +334,7 @@ impl ClaimTable {
         self.lease(&process.node, now_ms).is_some_and(|lease| lease.incarnation == process.incarnation)
     }
 
-    /// The bidder as one who uses numbers. Its first one is not known here.
+    /// The requester as a holder of numbers. Its first number is not known here.
     fn number_holder(&self, request: &ClaimRequest) -> NumberHolder {
         let lease = self.leases.get(&request.process.node).map(|lease| &lease.value);
         let hls = lease.and_then(|lease| lease.addresses.hls.clone());

@@ -12,7 +12,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Returns `true` if it is this very claim.
+    /// Returns whether it is this very claim.
     pub fn is(&self, process: &Process, epoch: u64) -> bool {
         self.process == *process && self.epoch == epoch
     }

@@ -25,7 +25,7 @@ pub struct Offer {
 pub(super) struct Offers(HashMap<RoomName, Offer>);
 
 impl Offers {
-    /// Adds a reservation, or replaces the room's. Says whether there was room for it.
+    /// Adds a reservation, or replaces the room's. Returns whether there was room for it.
     pub fn put(&mut self, room: &RoomName, offer: Offer, now_ms: u64) -> bool {
         if self.0.len() >= OFFERS_MAX {
             self.0.retain(|_, offer| offer.is_live(now_ms));

@@ -61,7 +61,7 @@ impl NodeUrl {
         &self.0
     }
 
-    /// Returns `true` if the connection there is encrypted.
+    /// Returns whether the connection there is encrypted.
     pub fn is_tls(&self) -> bool {
         self.0.starts_with("rtmps:")
     }

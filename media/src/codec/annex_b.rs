@@ -57,7 +57,7 @@ impl AccessUnit {
         &self.nals
     }
 
-    /// Returns `true` if decoding can start at it.
+    /// Returns whether decoding can start at it.
     pub fn is_keyframe(&self) -> bool {
         self.keyframe
     }

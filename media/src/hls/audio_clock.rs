@@ -45,7 +45,7 @@ impl AudioClock {
 }
 
 impl AudioTime {
-    /// Returns `true` if a run of frames that began with `first` has come to `self`.
+    /// Returns whether a run of frames that began with `first` has come to `self`.
     pub(super) fn continues(self, first: Self) -> bool {
         (self.from_ms, self.rate_hz) == (first.from_ms, first.rate_hz) && self.samples > first.samples
     }

@@ -276,14 +276,14 @@ impl<T> LaneState<T> {
         self.last_ms.is_some() && self.silence_ms(other_ms) > PAUSE_MS + self.usual_silence_ms
     }
 
-    /// Returns `true` if a track that has not begun may only be behind the other one.
+    /// Returns whether a track that has not begun may only be behind the other one.
     fn may_still_begin(&self, other: &Self) -> bool {
         let goes_on_ms =
             other.last_ms.zip(other.first_ms).map(|(last_ms, first_ms)| last_ms.saturating_sub(first_ms));
         goes_on_ms.is_none_or(|goes_on_ms| goes_on_ms <= SKEW_MAX_MS)
     }
 
-    /// Returns `true` if a frame of this track may come that belongs before `head_ms` of the other one.
+    /// Returns whether a frame of this track may come that belongs before `head_ms` of the other one.
     fn is_awaited(&self, head_ms: i64, other: &Self) -> bool {
         match (self.last_ms, other.last_ms) {
             (Some(last_ms), Some(other_ms)) => {

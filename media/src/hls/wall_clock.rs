@@ -75,7 +75,7 @@ mod tests {
     const NOW_MS: i64 = 1_700_000_000_000;
 
     /// Returns the distance of the newest media's date to the wall clock, after media at 40 ms steps has come as
-    /// `arrival` says.
+    /// `arrival_ms` says.
     fn behind_ms(length_ms: i64, arrival_ms: impl Fn(i64) -> i64) -> i64 {
         let mut clock = WallClock::default();
         (0..length_ms).step_by(40).for_each(|at_ms| clock.note(at_ms, NOW_MS + arrival_ms(at_ms)));

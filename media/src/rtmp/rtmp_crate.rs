@@ -115,13 +115,13 @@ pub(super) mod digests {
         DigestProcessor::new(c1.into(), key.into()).generate_and_fill_digest().unwrap()
     }
 
-    /// Returns `true` if S1 carries the server's digest.
+    /// Returns whether S1 carries the server's digest.
     pub fn is_s1_signed(s1: &[u8]) -> bool {
         let key = define::RTMP_SERVER_KEY_FIRST_HALF.as_bytes();
         DigestProcessor::new(s1.into(), key.into()).read_digest().is_ok()
     }
 
-    /// Returns `true` if S2 is signed with a key made of C1's digest.
+    /// Returns whether S2 is signed with a key made of C1's digest.
     pub fn is_s2_signed(s2: &[u8], c1: &[u8]) -> bool {
         let digest = |key: &[u8], message: &[u8]| {
             DigestProcessor::new(Default::default(), key.into()).make_digest(message.to_vec()).unwrap()

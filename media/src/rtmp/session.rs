@@ -146,7 +146,7 @@ impl Session {
         self.reconnect_habit
     }
 
-    /// Says yes to the last [`Event::Publish`] or [`Event::Play`]. Does nothing if none is pending.
+    /// Accepts the last [`Event::Publish`] or [`Event::Play`]. Does nothing if none is pending.
     pub fn accept(&mut self) {
         match self.phase {
             Phase::PublishPending => {
@@ -170,7 +170,7 @@ impl Session {
         }
     }
 
-    /// Says no to the last [`Event::Publish`] or [`Event::Play`]. Then the phase is [`Phase::Closed`], and the connection
+    /// Refuses the last [`Event::Publish`] or [`Event::Play`]. Then the phase is [`Phase::Closed`], and the connection
     /// is to be closed, unless it has played before: such a player looks for another room. Does nothing if nothing is
     /// pending.
     pub fn refuse(&mut self, refusal: &Refusal) {

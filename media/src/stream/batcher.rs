@@ -144,7 +144,7 @@ impl Batcher {
         batches
     }
 
-    /// Returns `true` if a flush would return media.
+    /// Returns whether a flush would return media.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
@@ -191,7 +191,7 @@ impl Batcher {
         self.video_after_audio_ms
     }
 
-    /// Returns `true` if frames are presented in another order than they are decoded in.
+    /// Returns whether frames are presented in another order than they are decoded in.
     pub fn has_b_frames(&self) -> bool {
         self.has_b_frames
     }

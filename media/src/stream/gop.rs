@@ -150,7 +150,7 @@ impl GopCache {
         self.size_bytes > self.limits.size_max_bytes
     }
 
-    /// Returns `true` if the oldest group began before the window, which only moves forward.
+    /// Returns whether the oldest group began before the window, which only moves forward.
     fn is_oldest_past(&self, newest_ms: i64) -> bool {
         self.gops.front().is_some_and(|oldest| newest_ms - oldest.first_ms > self.limits.window_ms)
     }

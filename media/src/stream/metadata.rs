@@ -106,7 +106,7 @@ pub fn is_sample_access(payload: &[u8]) -> bool {
     payload.starts_with(SAMPLE_ACCESS)
 }
 
-/// Returns `true` if a data message is onMetaData.
+/// Returns whether a data message is onMetaData.
 pub fn is_metadata(payload: &[u8]) -> bool {
     const ON_METADATA: &[u8] = b"\x02\x00\x0aonMetaData";
     payload.starts_with(ON_METADATA)

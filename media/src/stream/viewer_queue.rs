@@ -223,7 +223,7 @@ impl ViewerQueue {
         self.dropped = Dropped::default();
     }
 
-    /// Returns `true` if everything was sent.
+    /// Returns whether everything was sent.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -257,7 +257,7 @@ impl ViewerQueue {
         self.items = VecDeque::new();
     }
 
-    /// Returns `true` if the viewer has accepted no bytes for too long.
+    /// Returns whether the viewer has accepted no bytes for too long.
     pub fn is_stalled(&self, limits: &LagLimits, now: Instant) -> bool {
         !self.items.is_empty() && now.saturating_duration_since(self.progress) >= limits.stall_max
     }

@@ -98,7 +98,7 @@ impl FlvViewer {
         }
     }
 
-    /// Returns `true` if the body ended with its last chunk.
+    /// Returns whether the body ended with its last chunk.
     pub fn is_ended(&self) -> bool {
         self.chunks.as_ref().is_some_and(|chunks| chunks.is_ended)
     }

@@ -49,7 +49,7 @@ impl KeySet {
         }
     }
 
-    /// Reports whether a key was missed since this was last asked.
+    /// Returns whether a key was missed since this was last asked.
     pub fn take_missed(&self) -> bool {
         self.is_missed.swap(false, Ordering::Relaxed)
     }

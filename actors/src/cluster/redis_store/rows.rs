@@ -172,7 +172,7 @@ pub(super) fn state_of(standing: &NodeStanding) -> &'static str {
     if standing.is_draining { DRAINING } else { "serving" }
 }
 
-/// A number that a script wrote. Any other text is a number that no one has.
+/// A number that a script wrote; 0, which no process in Redis has, for any other text.
 pub(super) fn number(text: &str) -> u64 {
     text.parse().unwrap_or(0)
 }

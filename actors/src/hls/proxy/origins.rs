@@ -43,7 +43,7 @@ impl Origins {
         self.last.get(room).filter(|last| last.until > now).map(|last| last.origin.clone())
     }
 
-    /// `origin` was asked for `asset`.
+    /// `origin` was asked for `resource`, with this outcome.
     pub fn note(&mut self, resource: &HlsResource, origin: &Origin, outcome: &Outcome, now: Instant) {
         let room = resource.room();
         match (resource, outcome) {

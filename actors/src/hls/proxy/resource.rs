@@ -60,7 +60,7 @@ impl HlsResource {
         }
     }
 
-    /// Returns `true` if the answer may be held until there is something new.
+    /// Returns whether the answer may be held until there is something new.
     pub fn is_held(&self) -> bool {
         match self {
             Self::Playlist { request, .. } => request.is_some(),

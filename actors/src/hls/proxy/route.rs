@@ -10,7 +10,7 @@ const BEGUN_MAX: usize = 2;
 /// The location of a resource.
 #[derive(Debug)]
 pub(super) enum Route {
-    /// On the node that publishes the room, or did a moment ago as far as anybody knows.
+    /// On the node that publishes the room, or did a moment ago as far as is known.
     Current(Origin),
     /// On one of these, which published the room before.
     Past(Vec<PastNode>),

@@ -110,7 +110,7 @@ impl Upstream {
         Self { client, registry, settings, turns, held_turns }
     }
 
-    /// Asks the node that has the asset. `last_origin` had the room a moment ago, for when the registry cannot say more;
+    /// Asks the node that has the resource. `last_origin` had the room a moment ago, for when the registry cannot say more;
     /// `has_stale`: a failure is not the end.
     pub async fn fetch(
         self: Rc<Self>,

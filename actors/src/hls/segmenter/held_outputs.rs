@@ -23,7 +23,7 @@ impl HeldOutputs {
         Self { reserve, outputs: Vec::new() }
     }
 
-    /// Returns `true` if no more may wait.
+    /// Returns whether no more may wait.
     pub fn is_full(&self) -> bool {
         self.outputs.len() >= HELD_MAX
     }

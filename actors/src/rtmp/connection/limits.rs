@@ -15,7 +15,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Interval at which time limits are checked, unless one is shorter.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A publisher that falls silent is looked at this often until it counts as gone: to be pinged, and to answer.
+/// A publisher that falls silent is looked at this often until it counts as disconnected: to be pinged, and to answer.
 const CHECKS_PER_PUBLISHER_TIMEOUT: u32 = 4;
 
 impl RtmpSettings {

@@ -62,7 +62,7 @@ pub(super) struct Publishing {
 }
 
 impl Publishing {
-    /// Returns `true` if it is time to ask: once for each time that it falls silent.
+    /// Returns whether it is time to ask: once for each time that it falls silent.
     pub fn is_ping_due(&mut self, silent: Duration, timeout: Duration) -> bool {
         let quiet = silent >= timeout / 2;
         let due = quiet && !self.pinged;

@@ -93,7 +93,7 @@ impl Viewer {
         Ok(Self { id, socket, details: Box::new(details) })
     }
 
-    /// Returns `true` if the viewer waits for its first frame, at the beginning or behind a pause.
+    /// Returns whether the viewer waits for its first frame, at the beginning or behind a pause.
     pub fn is_joining(&self) -> bool {
         self.socket.is_joining()
     }

@@ -93,7 +93,7 @@ impl AudioConfig {
         }
     }
 
-    /// Returns `true` if frames of `other` fit this track. The bit rate of E-AC-3 may differ from frame to frame.
+    /// Returns whether frames of `other` fit this track. The bit rate of E-AC-3 may differ from frame to frame.
     pub fn fits(&self, other: &Self) -> bool {
         (self.codec, self.rate_hz, self.channels) == (other.codec, other.rate_hz, other.channels)
             && (self.codec == AudioCodec::Eac3 || self.description == other.description)

@@ -54,7 +54,7 @@ pub struct Fmp4Container {
     frame_ticks: Option<u32>,
 }
 
-/// Returns `true` if fragmented MP4 can carry a codec.
+/// Returns whether fragmented MP4 can carry a codec.
 pub fn carries(codec: Codec) -> bool {
     match codec {
         Codec::Video(codec) => !matches!(codec, VideoCodec::Id(_) | VideoCodec::FourCc(_)),

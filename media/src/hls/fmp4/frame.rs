@@ -73,7 +73,7 @@ impl Fmp4Frame {
 }
 
 impl VideoFrame {
-    /// Returns `true` if a decoder can begin here, in the middle of a stream.
+    /// Returns whether a decoder can begin here, in the middle of a stream.
     pub(super) fn refreshes(&self) -> bool {
         let slices = |(syntax, length_bytes)| NalUnits::new(syntax, length_bytes, &self.data).slices();
         self.is_keyframe && self.track.nal.is_none_or(|nal| slices(nal) == Slices::RandomAccess)

@@ -49,7 +49,7 @@ pub(super) struct Cutter<C: Container> {
     pub(super) expectation: Expectation,
     /// As of the frame that is being placed.
     pauses: Pauses,
-    /// Returns the decoding time of the next video frame, if it has arrived: of the frame being placed, or of the waiting one.
+    /// The decoding time of the next video frame, if it has arrived: of the frame being placed, or of the waiting one.
     next_video_ms: Option<i64>,
     /// The end of the silence that stands in for audio.
     silence: Option<AudioTime>,

@@ -35,7 +35,7 @@ impl FrameSpan {
 }
 
 impl AudioPack {
-    /// Returns `true` if a frame can join. None joins a stream whose frames' span is not known.
+    /// Returns whether a frame can join. None joins a stream whose frames' span is not known.
     pub(super) fn has_room(&self, next: PackStart, size_bytes: usize, span: Option<FrameSpan>) -> bool {
         let Some(first) = self.first else { return true };
         let (Some(first_time), Some(next_time), Some(span)) = (first.counted, next.counted, span) else {
@@ -55,7 +55,7 @@ impl AudioPack {
         self.bytes.extend_from_slice(frame);
     }
 
-    /// Returns `true` if it should go before video of this time.
+    /// Returns whether it should go before video of this time.
     pub(super) fn is_old(&self, now_ms: i64) -> bool {
         self.first.is_some_and(|first| now_ms.saturating_sub(first.time_ms) > AGE_MAX_MS)
     }

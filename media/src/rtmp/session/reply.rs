@@ -69,7 +69,7 @@ impl Output {
         &mut self.bytes
     }
 
-    /// Returns `true` if more bytes wait than a peer that reads its replies would leave.
+    /// Returns whether more bytes wait than a peer that reads its replies would leave.
     pub fn is_full(&self) -> bool {
         self.bytes.len() > OUTPUT_LIMIT_BYTES
     }

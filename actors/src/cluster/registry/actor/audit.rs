@@ -31,7 +31,7 @@ impl RegistryActor {
         }
     }
 
-    /// Returns `true` if it is a claim of this node, or may become one.
+    /// Returns whether it is a claim of this node, or may become one.
     fn may_be_held(&self, claim: &Claim) -> bool {
         let is_held = self.claims.get(&claim.room).is_some_and(|held| held.claim == *claim);
         is_held || self.busy.contains_key(&claim.room)

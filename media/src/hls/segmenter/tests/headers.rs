@@ -58,7 +58,7 @@ fn another_header_of_the_sound_waits_for_the_next_keyframe() {
     checked(&segments);
 }
 
-/// Two GOPs in each segment, and a header in the middle of the first: `at_ms` 1,500.
+/// Two GOPs in each segment, and a header in the middle of the first, at 1,500 ms.
 fn with_header_within(header: (Track, &'static [u8])) -> (Vec<Segment>, Vec<Segment>) {
     let messages = Source { gop_ms: Some(1_000), length_ms: 4_000, ..SOURCE }.all();
     let at = messages.iter().position(|message| message.1 >= 1_500).unwrap();

@@ -61,7 +61,7 @@ fn transcode_all(adts: &[u8], rate_hz: u32, channels: u8) -> Vec<AudioUnit> {
     frames.flat_map(|(at, frame)| transcode(&mut transcoder, time_ms(at, rate_hz as usize), frame)).collect()
 }
 
-/// Returns `true` if a channel is the sine, at its time and level, for half a second.
+/// Asserts that a channel is the sine, at its time and level, for half a second.
 fn assert_is_sine(samples: &[f32], frequency_hz: f64, rate_hz: u32) {
     let start_s = ENCODER_DELAY_SAMPLES / f64::from(rate_hz) + DELAY as f64 / 48_000.0;
     // A tenth of a second has a whole number of periods of both sines.
