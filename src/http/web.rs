@@ -207,7 +207,7 @@ mod tests {
     use crate::config::public_url::PublicUrl;
 
     #[test]
-    fn whoever_asks_the_wrong_port_for_a_playlist_is_told_the_right_one() {
+    fn a_request_for_a_playlist_on_the_wrong_port_names_the_right_one() {
         let port = ServerInfo {
             node: "n".to_owned(),
             version: "1",

@@ -27,7 +27,7 @@ fn live(server: &TestServer) -> RtmpPeer {
 }
 
 #[test]
-fn a_blocked_publisher_is_gone_and_stays_away() {
+fn a_blocked_publisher_is_disconnected_and_stays_away() {
     let server = closed(&[]);
     let _publisher = live(&server);
     assert_eq!(administer(&server, "DELETE", "/api/v1/streams/r/publisher?block_s=60").status, 204);

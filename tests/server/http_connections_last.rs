@@ -180,7 +180,7 @@ fn ffmpeg_takes_the_end_of_a_stream_for_no_error() {
 }
 
 #[test]
-fn a_client_that_says_nothing_more_is_served_until_it_is_gone() {
+fn a_client_that_sends_nothing_more_is_served_until_it_disconnects() {
     let (server, mut publisher) = live();
     let mut socket = dial(server.http);
     send(&mut socket, LIVE);

@@ -49,7 +49,7 @@ fn tracks_stay_in_step_over_a_pause_of_one() {
 }
 
 #[test]
-fn presentation_times_are_told_from_decoding_times() {
+fn presentation_times_are_distinguished_from_decoding_times() {
     // I P B B P B B, each stamped with when it is shown.
     let shown = (0..60).flat_map(|group| [3, 1, 2].map(|at| (group * 3 + at) * 40));
     let stamps: Vec<u32> = std::iter::once(0).chain(shown).collect();

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn each_message_is_announced_unless_told_otherwise() {
+    async fn each_message_is_announced_unless_reads_are_coalesced() {
         let (mut peer, wire) = connection().await;
         peer.write_all(b"x").await.unwrap();
         assert_eq!(next(&mut ReadCoalescing::Each, &wire).await, Readiness::Announced);

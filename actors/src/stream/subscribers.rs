@@ -58,7 +58,7 @@ impl Subscribers {
         self.0.retain(|subscriber| subscriber.id != id);
     }
 
-    /// Returns `true` if the media goes to viewers, and not only to segments.
+    /// Returns whether the media goes to viewers, and not only to segments.
     pub(super) fn are_watching(&self) -> bool {
         self.0.iter().any(|subscriber| subscriber.role == SubscriberRole::Viewers)
     }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn one_whose_mailbox_is_full_goes_on_where_decoding_can_start_and_is_told() {
+    async fn a_subscriber_with_a_full_mailbox_goes_on_where_decoding_can_start_and_learns_of_the_gap() {
         let (mut probe, mut subscribers, room) = (ProbeHandle::start(), Subscribers::default(), room("r"));
         assert!(probe.is_quiet().await, "its mailbox has its bound");
         let recipient = probe.address.clone().recipient();

@@ -125,7 +125,7 @@ async fn no_viewer_is_woken_before_a_full_socket_takes_more() {
     assert!(is_woken(&wakes, PATIENCE).await);
 }
 
-/// Returns `true` if the waker is called within the time.
+/// Returns whether the waker is called within the time.
 async fn is_woken(wakes: &mpsc::Receiver<()>, patience: Duration) -> bool {
     let telling = async {
         while wakes.try_recv().is_err() {
@@ -136,7 +136,7 @@ async fn is_woken(wakes: &mpsc::Receiver<()>, patience: Duration) -> bool {
 }
 
 #[actix_rt::test]
-async fn a_peer_that_is_gone_is_an_error() {
+async fn a_disconnected_peer_is_an_error() {
     let (mut socket, viewer) = flowing().await;
     drop(viewer);
     let sent = timeout(PATIENCE, async {

@@ -29,8 +29,8 @@ enum LeaseState {
 pub enum LeaseChange {
     /// Nothing.
     None,
-    /// The lease had been gone, or the table is another one: the claims have to be renewed now, as the table may lack them
-    /// and others may have taken the rooms.
+    /// The lease had lapsed, or the table is another one: the claims have to be renewed now, as the table may lack them and
+    /// others may have taken the rooms.
     Return,
     /// The node is another process now: all claims are lost.
     Leave,
@@ -96,7 +96,7 @@ impl NodeLease {
         }
     }
 
-    /// Returns `true` if a new room may be claimed.
+    /// Fails with the reason if no new room may be claimed.
     pub fn may_claim(&self, now_ms: u64) -> Result<(), NotClaiming> {
         match self.state {
             LeaseState::Lost => Err(NotClaiming::Lost),
@@ -115,7 +115,7 @@ impl NodeLease {
         self.table
     }
 
-    /// Returns `true` if the lease is certainly this process's.
+    /// Returns whether the lease is certainly this process's.
     pub fn is_certain(&self, now_ms: u64) -> bool {
         matches!(self.state, LeaseState::Held { until_ms, .. } if now_ms < until_ms)
     }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_finds_its_lease_gone_renews_its_claims_and_waits_before_it_takes_more() {
+    fn a_node_that_finds_its_lease_lost_renews_its_claims_and_waits_before_it_takes_more() {
         let mut node_lease = NodeLease::new(TTL_MS, TABLE, 0);
         assert_eq!(node_lease.renewed(&LeaseAnswer::Taken, TABLE, 3_000, 3_010), LeaseChange::Return);
         assert!(node_lease.is_certain(3_010));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_was_replaced_may_lack_what_it_was_told() {
+    fn a_replaced_table_may_lack_earlier_writes() {
         let mut node_lease = NodeLease::new(TTL_MS, TABLE, 0);
         assert_eq!(node_lease.renewed(&LeaseAnswer::Kept, TableId(2), 3_000, 3_010), LeaseChange::Return);
         assert_eq!(node_lease.may_claim(3_010), Err(NotClaiming::Settling(5_000)));

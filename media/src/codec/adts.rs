@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn he_aac_is_told_as_its_core() {
+    fn he_aac_is_described_as_its_core() {
         let core = AdtsConfig { profile: 1, sampling_index: 7, channels: 2 };
         assert_eq!(AdtsConfig::parse(&[0x2B, 0x92, 0x08, 0x00]), Ok(core));
         assert_eq!(AdtsConfig::parse(&[0xEB, 0x92, 0x08, 0x00]), Ok(core));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_adts_cannot_tell_is_refused() {
+    fn what_adts_cannot_express_is_refused() {
         assert_eq!(AdtsConfig::parse(&[]), Err(AacConfigError::Truncated.into()));
         assert_eq!(AdtsConfig::parse(&[0x12, 0x14]), Err(AdtsError::FrameLength));
         assert_eq!(AdtsConfig::parse(&[0x12, 0x58]), Err(AdtsError::Channels(11)));

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_the_format_cannot_tell_is_left_out() {
+    fn a_body_that_the_format_cannot_express_is_left_out() {
         let mut out = Vec::new();
         put_tag(&mut out, Track::Video, 0, &vec![0; TAG_BODY_MAX_BYTES + 1]);
         assert!(out.is_empty());

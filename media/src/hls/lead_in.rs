@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::restored_frames::RestoredFrames;
 use crate::upgrade::StateError;
 
-/// Without a word about video, sound alone for so long means that there is none.
+/// Time after which audio alone means that there is no video, if nothing has announced any.
 const UNKNOWN_WAIT_MS: i64 = 1_000;
 
 /// Video that was announced is waited for, but not longer.
 const VIDEO_WAIT_MS: i64 = 11_000;
 
-/// AudioFrame that is held back meanwhile; twice what the shortest common frames need.
+/// Maximum frames of audio that are held back meanwhile: twice what the shortest common frames need.
 const HELD_MAX: usize = 256;
 
 /// The tracks and headers of a stream before its first segment.
@@ -92,7 +92,7 @@ impl<F> LeadIn<F> {
         if begins { LeadInStep::Begin(std::mem::take(&mut self.held)) } else { LeadInStep::Held }
     }
 
-    /// Lets go of what is held, and says how many frames these were.
+    /// Drops the held frames, and returns how many there were.
     pub(super) fn drop_held(&mut self) -> u64 {
         let held = std::mem::take(&mut self.held);
         held.len() as u64
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn held_sound_is_bounded() {
+    fn held_audio_is_bounded() {
         let mut lead_in = LeadIn::new();
         let steps = (0..=HELD_MAX).map(|_| step(&mut lead_in, 0, Expectation::Unknown));
         assert!(matches!(steps.last(), Some(LeadInStep::Begin(held)) if held.len() == HELD_MAX + 1));

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_told_from_frames() {
+    fn headers_are_distinguished_from_frames() {
         let is_header = |frame: Frame| FrameClass::of(&frame).map(FrameClass::is_header);
         for frame in [samples::metadata(true, true), samples::video_header(), samples::audio_header()] {
             assert_eq!(is_header(frame), Ok(true));

@@ -113,7 +113,7 @@ impl PublicationResume {
         taken.frames.push(frame);
     }
 
-    /// Returns `true` if the frame is no later than the last one of its track, or of the other if its own had none.
+    /// Returns whether the frame is no later than the last one of its track, or of the other if its own had none.
     fn repeats(&self, frame: &Frame) -> bool {
         let last_ms = match frame.track {
             Track::Audio => self.audio_ms.or(self.video_ms),
@@ -204,7 +204,7 @@ mod tests {
         }
 
         #[test]
-        fn a_hole_is_told_once_and_before_anything_behind_it(broke_at in 1_usize..30, piece in 1_usize..20) {
+        fn a_hole_is_reported_once_and_before_anything_behind_it(broke_at in 1_usize..30, piece in 1_usize..20) {
             let source = source(0, 80);
             let mut resume = PublicationResume::default();
             resume.take(from(&source[..broke_at], 0));

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_whose_publisher_is_gone_is_interrupted_until_another_node_has_it() {
+    fn a_room_whose_publisher_left_is_interrupted_until_another_node_has_it() {
         let state = |cluster| {
             let rooms = Rooms::merge("n1", Some(cluster), vec![local("a", None)]);
             let room = rooms.get(&RoomName::new("a").unwrap()).unwrap();

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_compressed_and_told_apart() {
+    fn texts_are_compressed_under_tags_of_their_own() {
         let (home, watch) = (HOME.encoded(), WATCH.encoded());
         assert!(home.gzip.as_ref().is_some_and(|gzip| gzip.len() < HOME.bytes.len()));
         assert_ne!(home.tag, watch.tag);

@@ -42,7 +42,7 @@ fn a_target_may_be_a_whole_url() {
 }
 
 #[test]
-fn a_node_is_told_from_a_viewer() {
+fn nodes_are_distinguished_from_viewers() {
     let pull = request("GET /room.flv HTTP/1.1\r\nHost: a\r\nsynctv-pull: n1\r\n\r\n").pull;
     assert_eq!(pull, Some(Confidential::new("n1")));
 }

@@ -103,7 +103,7 @@ async fn of_all_claimants_of_a_room_on_all_nodes_exactly_one_wins() {
 }
 
 #[actix_rt::test]
-async fn entries_are_as_documented_and_gone_when_released() {
+async fn entries_are_as_documented_and_deleted_on_release() {
     let redis = Redis::start().await;
     let store = redis.node("n1", 7).await;
     let claim = store.claim(&room("r"), None).await.unwrap().claim;

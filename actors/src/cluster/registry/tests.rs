@@ -84,7 +84,7 @@ async fn claims_outlive_any_number_of_heartbeats() {
 }
 
 #[actix_rt::test]
-async fn the_owner_is_told_when_a_heartbeat_finds_the_claim_gone() {
+async fn the_owner_is_notified_when_a_heartbeat_finds_the_claim_lost() {
     let store = FakeStore::new();
     store.lose_claims();
     let registry = registry_on(&store);
@@ -178,7 +178,7 @@ async fn many_who_ask_for_a_room_cost_one_look_and_for_a_moment_none() {
 }
 
 #[actix_rt::test]
-async fn owners_are_told_when_the_registry_dies_of_a_panic() {
+async fn owners_are_notified_when_the_registry_panics() {
     let store = FakeStore::new();
     store.panic_at_renewal();
     let registry = registry_on(&store);

@@ -212,7 +212,7 @@ async fn the_last_playlist_stands_in_for_a_node_that_died() {
 }
 
 #[actix_rt::test]
-async fn the_last_node_is_asked_until_the_playlist_is_gone_there() {
+async fn the_last_node_is_asked_until_its_playlist_has_expired() {
     tokio::time::pause();
     let (node, proxy) = (Node::start(ok(ENDED_PLAYLIST)).await, proxy());
     proxy.fetch(playlist()).await.unwrap();
@@ -286,7 +286,7 @@ async fn what_is_live_stays_live_while_the_registry_cannot_say_where() {
 }
 
 #[actix_rt::test]
-async fn more_than_may_wait_are_told_so_at_once() {
+async fn requests_beyond_the_limit_are_refused_at_once() {
     tokio::time::pause();
     let (_node, proxy) = (Node::start(Reply::Silence).await, proxy());
     let crowd = actix_rt::spawn({

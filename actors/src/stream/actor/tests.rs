@@ -119,7 +119,7 @@ async fn viewers_go_on_with_the_next_publisher_and_their_time_never_goes_back() 
 }
 
 #[actix_rt::test]
-async fn viewers_are_let_go_after_the_grace_and_the_room_is_gone() {
+async fn viewers_are_disconnected_after_the_grace_and_the_room_ends() {
     let live = live().await;
     live.publication.send(opening(0)).await.unwrap();
     let mut viewer = ProbeHandle::start();

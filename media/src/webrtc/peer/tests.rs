@@ -202,7 +202,7 @@ fn an_offer_without_the_streams_codec_is_refused() {
 }
 
 #[test]
-fn a_viewer_is_told_of_the_end() {
+fn a_viewer_is_notified_of_the_end() {
     let (mut peer, mut viewer, now) = connected();
     peer.close();
     let (news, sent) = wake(&mut peer, now);

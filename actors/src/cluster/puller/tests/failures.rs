@@ -3,7 +3,7 @@
 use super::*;
 
 #[actix_rt::test]
-async fn a_room_that_is_gone_when_its_node_is_asked_is_not_live() {
+async fn a_room_that_ended_before_its_node_is_asked_is_not_live() {
     let bench = Bench::new().await;
     let refused = async {
         bench.port.refuse("404 Not Found").await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[actix_rt::test]
-async fn a_room_is_taken_over_when_its_lease_is_gone_and_its_owner_finds_out() {
+async fn a_room_is_taken_over_when_its_lease_was_lost_and_its_owner_notices() {
     let redis = Redis::start().await;
     let (n1, n2) = (redis.node("n1", 1).await, redis.node("n2", 2).await);
     let first = n1.claim(&room("r"), None).await.unwrap().claim;

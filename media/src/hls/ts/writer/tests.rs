@@ -82,7 +82,7 @@ fn the_table_declares_tracks_that_came_late() {
 }
 
 #[test]
-fn audio_that_the_format_cannot_tell_is_left_out() {
+fn audio_that_the_format_cannot_express_is_left_out() {
     let mut out = Vec::new();
     TsWriter::new().audio(&mut out, AudioStream::Mpeg1, ms(0), &[0; PES_AUDIO_MAX_BYTES + 1]);
     assert!(out.is_empty());
