@@ -70,11 +70,11 @@ impl AgentSettings {
     }
 }
 
-/// Talks to the [`AccessAgent`].
+/// Talks to the [`AccessAgentActor`].
 #[derive(Clone)]
-pub(super) struct AgentHandle(Addr<AccessAgent>);
+pub(super) struct AgentHandle(Addr<AccessAgentActor>);
 
-pub(super) struct AccessAgent {
+pub(super) struct AccessAgentActor {
     client: Rc<ServiceClient>,
     settings: AgentSettings,
     turns: Rc<Semaphore>,
@@ -111,7 +111,7 @@ struct ResumeEvents(Option<EventsState>);
 impl AgentHandle {
     /// Starts the agent on a thread of its own.
     pub fn start(settings: AgentSettings) -> Self {
-        Self(AccessAgent::start_in_arbiter(&Arbiter::new().handle(), |_| AccessAgent {
+        Self(AccessAgentActor::start_in_arbiter(&Arbiter::new().handle(), |_| AccessAgentActor {
             client: Rc::new(ServiceClient::new(settings.needs_tls())),
             turns: Rc::new(Semaphore::new(QUESTIONS_MAX)),
             keys: KeysState { is_fetching: false, fetched: None, is_failing: false },
@@ -141,7 +141,7 @@ impl AgentHandle {
     }
 }
 
-impl AccessAgent {
+impl AccessAgentActor {
     /// Fetches keys when they are too old, or missed.
     fn look_at_keys(&mut self, ctx: &mut Context<Self>) {
         let Some((url, keys)) = &self.settings.keys else { return };
@@ -184,7 +184,7 @@ impl AccessAgent {
     }
 }
 
-impl Actor for AccessAgent {
+impl Actor for AccessAgentActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -195,7 +195,7 @@ impl Actor for AccessAgent {
     }
 }
 
-impl Handler<Ask> for AccessAgent {
+impl Handler<Ask> for AccessAgentActor {
     type Result = ResponseFuture<Answer>;
 
     fn handle(&mut self, Ask(question): Ask, _: &mut Self::Context) -> Self::Result {
@@ -220,7 +220,7 @@ impl Handler<Ask> for AccessAgent {
     }
 }
 
-impl Handler<Report> for AccessAgent {
+impl Handler<Report> for AccessAgentActor {
     type Result = ();
 
     fn handle(&mut self, Report(event): Report, ctx: &mut Self::Context) {
@@ -231,7 +231,7 @@ impl Handler<Report> for AccessAgent {
     }
 }
 
-impl Handler<ParkEvents> for AccessAgent {
+impl Handler<ParkEvents> for AccessAgentActor {
     type Result = Option<EventsState>;
 
     fn handle(&mut self, _: ParkEvents, _: &mut Self::Context) -> Self::Result {
@@ -239,7 +239,7 @@ impl Handler<ParkEvents> for AccessAgent {
     }
 }
 
-impl Handler<ResumeEvents> for AccessAgent {
+impl Handler<ResumeEvents> for AccessAgentActor {
     type Result = ();
 
     fn handle(&mut self, ResumeEvents(state): ResumeEvents, ctx: &mut Self::Context) {
@@ -251,7 +251,7 @@ impl Handler<ResumeEvents> for AccessAgent {
     }
 }
 
-impl AccessAgent {
+impl AccessAgentActor {
     /// Sends the events that wait, one after the other, so that they arrive in order.
     fn send_next(&mut self, ctx: &mut Context<Self>) {
         let Some(delivery) = self.events.as_mut().and_then(|events| events.next(&self.client)) else {

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{bounded_cache::BoundedCache, metrics::AccessMetrics};
 
-/// The time that a no counts.
-const NO_FRESH: Duration = Duration::from_secs(5);
+/// Time that a refusal is cached.
+const REFUSAL_FRESH: Duration = Duration::from_secs(5);
 
 /// Answers that are remembered.
 const ANSWERS_MAX: usize = 10_000;
@@ -55,7 +55,7 @@ impl Callback {
         answers.get(key).filter(|known| known.fresh_until > now).map(|known| known.answer.clone())
     }
 
-    /// Asks. A yes of a while ago stands in for a callback that does not answer.
+    /// Asks the callback, unless its answer is cached. While the callback does not answer, an earlier permission stands in.
     pub async fn ask(
         &self,
         key: QuestionKey,
@@ -97,7 +97,7 @@ impl Callback {
     fn remember(&self, key: QuestionKey, answer: Result<Approval, Refusal>, now: Instant) {
         let (fresh, usable) = match &answer {
             Ok(approval) => (approval.fresh_for, YES_MAX),
-            Err(_) => (NO_FRESH, Duration::ZERO),
+            Err(_) => (REFUSAL_FRESH, Duration::ZERO),
         };
         let mut answers = self.answers();
         answers.make_room_by(&[&|known| known.fresh_until > now || known.usable_until > now, &|known| {

@@ -88,7 +88,7 @@ struct Inner {
     is_draining: Cell<bool>,
 }
 
-/// The reason a bid was not made or not granted.
+/// The reason a claim was not requested or not granted.
 enum Refusal {
     Taken { node: String },
     LeaseGone,
@@ -198,8 +198,8 @@ impl Inner {
             let (room, process) = (claim.room.clone(), process.clone());
             (ClaimRequest { room, process, epoch: claim.epoch, valid_until_ms }, *used)
         };
-        let bids: Vec<_> = claims.iter().map(request).collect();
-        self.table.renew(link, &bids).await
+        let won: Vec<_> = claims.iter().map(request).collect();
+        self.table.renew(link, &won).await
     }
 
     async fn reserve(&self, UsedClaim { claim, used }: UsedClaim) -> Result<bool, StoreError> {

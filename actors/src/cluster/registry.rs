@@ -91,7 +91,7 @@ impl RegistryHandle {
 
     /// Keeps the claims of all streams, which end without giving them back, and returns them.
     pub(crate) async fn park(&self) -> Result<ClaimsState, StoreError> {
-        self.address.send(ParkClaims).await.map_err(|gone| StoreError(gone.to_string()))
+        self.address.send(ParkClaims).await.map_err(|ended| StoreError(ended.to_string()))
     }
 
     /// Gives a claim that was parked to the stream that goes on with it. `None` if it was lost.
@@ -118,10 +118,11 @@ impl RegistryHandle {
         owner: Recipient<ClaimLost>,
     ) -> Result<Claimed, ClaimError> {
         let answer = self.address.send(ClaimRoom { room, proof, owner }).await;
-        answer.unwrap_or_else(|gone| Err(ClaimError::Unavailable { reason: gone.to_string() }))
+        answer.unwrap_or_else(|ended| Err(ClaimError::Unavailable { reason: ended.to_string() }))
     }
 
-    /// Reserves the room of `claim` for its publisher, on all nodes and for so long. Says whether it is reserved.
+    /// Reserves the room of `claim` for its publisher, on all nodes and for so long. Returns whether it is
+    /// reserved.
     pub async fn offer(
         &self,
         claim: Claim,
@@ -129,7 +130,7 @@ impl RegistryHandle {
         hold: Duration,
     ) -> Result<bool, StoreError> {
         let asked = self.address.send(OfferRoom { claim, proof, hold }).await;
-        asked.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+        asked.unwrap_or_else(|ended| Err(StoreError(ended.to_string())))
     }
 
     /// Gives a claim back.
@@ -139,24 +140,24 @@ impl RegistryHandle {
 
     /// The other node that publishes `room`, if there is one that is alive. The answer may be a second old.
     pub async fn locate(&self, room: RoomName) -> Result<Option<Origin>, StoreError> {
-        self.address.send(Locate(room)).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+        self.address.send(Locate(room)).await.unwrap_or_else(|ended| Err(StoreError(ended.to_string())))
     }
 
     /// Returns the present and the past holder of `room`.
     pub async fn trace(&self, room: RoomName, freshness: Freshness) -> Result<Trace, StoreError> {
         let asked = self.address.send(TraceRoom { room, freshness }).await;
-        asked.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+        asked.unwrap_or_else(|ended| Err(StoreError(ended.to_string())))
     }
 
     /// All rooms that are published, on this node and on others, in no order. The answer may be a second old.
     pub async fn rooms(&self) -> Result<Vec<PublishedRoom>, StoreError> {
-        self.address.send(ListRooms).await.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+        self.address.send(ListRooms).await.unwrap_or_else(|ended| Err(StoreError(ended.to_string())))
     }
 
     /// The other nodes that are alive.
     pub async fn nodes(&self, freshness: Freshness) -> Result<Vec<LiveNode>, StoreError> {
         let asked = self.address.send(ListNodes(freshness)).await;
-        asked.unwrap_or_else(|gone| Err(StoreError(gone.to_string())))
+        asked.unwrap_or_else(|ended| Err(StoreError(ended.to_string())))
     }
 
     /// The address of the node to which this one sends publishers and players when it drains; `None` if no other node
@@ -182,7 +183,7 @@ impl RegistryHandle {
         self.address
             .send(AskReadiness)
             .await
-            .unwrap_or_else(|gone| Readiness::NotReady { reason: gone.to_string() })
+            .unwrap_or_else(|ended| Readiness::NotReady { reason: ended.to_string() })
     }
 
     /// Gives all claims and the node's lease back, and takes no new ones. Returns when that is done, or after

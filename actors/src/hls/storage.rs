@@ -26,10 +26,10 @@ use crate::metrics::Counter;
 /// Maximum bytes that wait to be written, over all rooms. Segments beyond it are not written.
 const QUEUE_MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// Talks to the [`Storage`].
+/// Talks to the [`StorageActor`].
 #[derive(Debug, Clone)]
 pub(super) struct StorageHandle {
-    address: Addr<Storage>,
+    address: Addr<StorageActor>,
     directory: Arc<OnceLock<Directory>>,
     queued_bytes: Arc<AtomicUsize>,
     outages: Arc<Outages>,
@@ -37,7 +37,7 @@ pub(super) struct StorageHandle {
 
 /// Writes and deletes files, in the order of its messages.
 #[derive(Debug)]
-struct Storage {
+struct StorageActor {
     path: PathBuf,
     /// Empty until it could be opened; that is tried again with each segment.
     directory: Arc<OnceLock<Directory>>,
@@ -92,7 +92,7 @@ impl StorageHandle {
     fn start_on(arbiter: &ArbiterHandle, path: PathBuf, memory: Arc<SegmentMemory>) -> Self {
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let (outages, directory) = (Arc::new(Outages::default()), Arc::new(OnceLock::new()));
-        let storage = Storage {
+        let storage = StorageActor {
             high_water: HighWater::new(&path),
             path,
             directory: directory.clone(),
@@ -100,7 +100,12 @@ impl StorageHandle {
             queued_bytes: queued_bytes.clone(),
             outages: outages.clone(),
         };
-        Self { address: Storage::start_in_arbiter(arbiter, |_| storage), directory, queued_bytes, outages }
+        Self {
+            address: StorageActor::start_in_arbiter(arbiter, |_| storage),
+            directory,
+            queued_bytes,
+            outages,
+        }
     }
 
     /// Counts the segments that could not be written.
@@ -172,7 +177,7 @@ impl StorageHandle {
     }
 }
 
-impl Storage {
+impl StorageActor {
     fn open(&self) -> io::Result<&Directory> {
         match self.directory.get() {
             Some(directory) => Ok(directory),
@@ -201,11 +206,11 @@ impl Storage {
     }
 }
 
-impl Actor for Storage {
+impl Actor for StorageActor {
     type Context = Context<Self>;
 }
 
-impl Handler<Open> for Storage {
+impl Handler<Open> for StorageActor {
     type Result = io::Result<()>;
 
     fn handle(&mut self, _: Open, _: &mut Self::Context) -> Self::Result {
@@ -220,13 +225,13 @@ impl Handler<Open> for Storage {
     }
 }
 
-impl Handler<Flush> for Storage {
+impl Handler<Flush> for StorageActor {
     type Result = ();
 
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
 }
 
-impl Handler<Write> for Storage {
+impl Handler<Write> for StorageActor {
     type Result = ();
 
     fn handle(&mut self, Write { room, segment }: Write, _: &mut Self::Context) {
@@ -235,7 +240,7 @@ impl Handler<Write> for Storage {
     }
 }
 
-impl Handler<Delete> for Storage {
+impl Handler<Delete> for StorageActor {
     type Result = ();
 
     fn handle(&mut self, Delete { files }: Delete, _: &mut Self::Context) {
@@ -243,7 +248,7 @@ impl Handler<Delete> for Storage {
     }
 }
 
-impl Handler<NoteNumbers> for Storage {
+impl Handler<NoteNumbers> for StorageActor {
     type Result = ();
 
     fn handle(&mut self, NoteNumbers(next_sequence): NoteNumbers, _: &mut Self::Context) {
@@ -251,7 +256,7 @@ impl Handler<NoteNumbers> for Storage {
     }
 }
 
-impl Handler<Vacate> for Storage {
+impl Handler<Vacate> for StorageActor {
     type Result = ();
 
     fn handle(&mut self, Vacate(room): Vacate, _: &mut Self::Context) {
@@ -262,7 +267,7 @@ impl Handler<Vacate> for Storage {
     }
 }
 
-impl Handler<Clear> for Storage {
+impl Handler<Clear> for StorageActor {
     type Result = ();
 
     fn handle(&mut self, _: Clear, _: &mut Self::Context) {
@@ -347,7 +352,7 @@ mod tests {
     #[rtype(result = "()")]
     struct Panic;
 
-    impl Handler<Panic> for Storage {
+    impl Handler<Panic> for StorageActor {
         type Result = ();
 
         fn handle(&mut self, _: Panic, _: &mut Self::Context) {

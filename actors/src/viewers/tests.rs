@@ -86,7 +86,7 @@ impl Live {
         Client::new(client)
     }
 
-    /// A viewer whom another thread accepts, which then closes its entrance.
+    /// A viewer whom another thread accepts, which then closes its entry.
     async fn admit_on(&self, arbiter: &ArbiterHandle) -> Client {
         let (pool, stream, permits) = (self.pool.clone(), self.stream.clone(), self.permits.clone());
         let (sender, client) = oneshot::channel();
@@ -98,8 +98,8 @@ impl Live {
         Client::new(client.await.unwrap())
     }
 
-    /// The entrance of another thread.
-    async fn entrance_on(&self, arbiter: &ArbiterHandle) -> PoolEntry {
+    /// The entry of another thread.
+    async fn entry_on(&self, arbiter: &ArbiterHandle) -> PoolEntry {
         let pool = self.pool.clone();
         let (sender, entry) = oneshot::channel();
         arbiter.spawn_fn(move || sender.send(pool.open_entry()).unwrap());
@@ -138,10 +138,10 @@ impl Client {
 }
 
 #[actix_rt::test]
-async fn a_rooms_viewers_are_on_the_thread_of_its_stream_whoever_accepted_them() {
+async fn a_rooms_viewers_are_on_the_thread_of_its_stream_whichever_accepted_them() {
     let live = Live::start().await;
     let other = Arbiter::new();
-    let _other_entrance = live.entrance_on(&other.handle()).await;
+    let _other_entry = live.entry_on(&other.handle()).await;
     let entry = live.pool.open_entry();
     let mut clients = [live.admit(&entry).await, live.admit_on(&other.handle()).await];
     assert_eq!((live.pool.shares(), live.pool.workers()), (vec![2], vec![0, 2]));
@@ -156,7 +156,7 @@ async fn a_rooms_viewers_are_on_the_thread_of_its_stream_whoever_accepted_them()
 #[actix_rt::test]
 async fn a_slow_viewer_outlives_the_thread_that_accepted_it() {
     let live = Live::start().await;
-    let _entrance = live.pool.open_entry();
+    let _entry = live.pool.open_entry();
     let other = Arbiter::new();
     let mut client = live.admit_on(&other.handle()).await;
     client.wait_for(&opening(0)[2]).await;
@@ -204,7 +204,7 @@ async fn nothing_is_kept_of_viewers_who_left_and_of_threads_that_ended() {
     let entry = live.pool.open_entry();
     let other = Arbiter::new();
     let clients = [live.admit(&entry).await, live.admit_on(&other.handle()).await];
-    assert_eq!(live.pool.workers(), [2], "the other thread closed its entrance");
+    assert_eq!(live.pool.workers(), [2], "the other thread closed its entry");
     drop(clients);
     poll_until(async || live.pool.shares().is_empty()).await;
     assert_eq!(live.pool.workers(), [0]);
@@ -262,7 +262,7 @@ impl Player for ScriptedPlayer {
 #[actix_rt::test]
 async fn a_player_from_another_thread_is_served_at_the_stream_and_gets_its_socket_back() {
     let live = Live::start().await;
-    let _entrance = live.pool.open_entry();
+    let _entry = live.pool.open_entry();
     let other = Arbiter::new();
     let (pool, stream, permits) = (live.pool.clone(), live.stream.clone(), live.permits.clone());
     let (sender, client) = oneshot::channel();

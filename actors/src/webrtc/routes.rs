@@ -9,8 +9,9 @@ use synctv_media::webrtc::peer::{CheckKey, ufrag};
 
 use super::session_id::SessionId;
 
-/// The most addresses that one viewer may send from. Browsers check from each of their interfaces.
-const REMOTES_MAX: usize = 8;
+/// Maximum addresses by which one viewer's datagrams are recognised; a new one takes the place of the oldest. Browsers check
+/// from each of their interfaces.
+const ROUTED_MAX: usize = 8;
 
 /// The most TCP connections of one viewer. Browsers make one from each of their interfaces to each address.
 const CONNECTIONS_MAX: usize = 4;
@@ -64,7 +65,7 @@ impl Routes {
         if !names.remotes.contains(&remote) {
             names.remotes.push_back(remote);
         }
-        let oldest = (names.remotes.len() > REMOTES_MAX).then(|| names.remotes.pop_front()).flatten();
+        let oldest = (names.remotes.len() > ROUTED_MAX).then(|| names.remotes.pop_front()).flatten();
         self.by_remote.insert(remote, id);
         if let Some(oldest) = oldest {
             self.forget(oldest, id);
@@ -155,7 +156,7 @@ mod tests {
         let (mut routes, one, other) = (Routes::default(), id(), id());
         routes.add(one, key("one"));
         routes.add(other, key("other"));
-        for _ in 0..=REMOTES_MAX {
+        for _ in 0..=ROUTED_MAX {
             assert_eq!(routes.of_check(&check("one"), at(1)), Some(one));
             assert_eq!(routes.of_check(&check("other"), at(1)), Some(other));
         }
@@ -182,11 +183,11 @@ mod tests {
     fn the_oldest_address_of_a_viewer_is_forgotten_at_the_limit() {
         let (mut routes, one) = (Routes::default(), id());
         routes.add(one, key("one"));
-        for port in 0..=REMOTES_MAX as u16 {
+        for port in 0..=ROUTED_MAX as u16 {
             routes.of_check(&check("one"), at(port));
             routes.of_check(&check("one"), at(port));
         }
         assert_eq!((routes.of_remote(at(0)), routes.of_remote(at(1))), (None, Some(one)));
-        assert_eq!(routes.by_remote.len(), REMOTES_MAX);
+        assert_eq!(routes.by_remote.len(), ROUTED_MAX);
     }
 }

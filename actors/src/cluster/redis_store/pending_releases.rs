@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use crate::cluster::store::Claim;
 
-/// Claims that are remembered. More than that expire by themselves.
-const LEFTOVERS_MAX: usize = 10_000;
+/// Maximum claims that are remembered. Further ones expire by themselves.
+const PENDING_MAX: usize = 10_000;
 
 /// Claims that are still to be released. Times are the table's clock, in milliseconds.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(super) struct PendingReleases {
 impl PendingReleases {
     /// `claim` may be granted until then.
     pub fn add(&mut self, claim: Claim, until_ms: u64) {
-        if self.claims.len() < LEFTOVERS_MAX {
+        if self.claims.len() < PENDING_MAX {
             self.claims.insert(claim, until_ms);
         }
     }

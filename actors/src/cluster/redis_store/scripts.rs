@@ -159,9 +159,9 @@ local function leave_numbers()
 end
 ";
 
-/// `try_claim`, with VALID_UNTIL, the TTL of the room's entry, and the publisher's PROOF. A bidder whose lease is not in the table must not believe that a
-/// room is free: others' claims may be as lost.
-const BID: &str = "
+/// `try_claim`, with VALID_UNTIL, the TTL of the room's entry, and the publisher's PROOF. A node whose lease is not in the
+/// table must not believe that a room is free: others' claims may be lost as well.
+const REQUEST: &str = "
 local listed = words(redis.call('HGET', KEYS[1], 'n:' .. node))[1]
 if listed ~= incarnation or lease_of(node) ~= incarnation then return {'no_lease'} end
 local is_reserved = offer and (tonumber(offer[4]) or 0) > now
@@ -313,7 +313,7 @@ pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
     let room = |last: &str| Script::new(&[COMMON, ROOM, ENTRY, &numbers, last]);
     Scripts {
         next_epoch: Script::new(&[COMMON, NEXT_EPOCH]),
-        request: room(BID),
+        request: room(REQUEST),
         renew: room(RENEW),
         offer: room(OFFER),
         forget_offer: room(FORGET_OFFER),

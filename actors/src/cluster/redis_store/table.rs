@@ -25,7 +25,7 @@ use crate::clock::whole_ms;
 /// turn in between.
 const PIPELINE_MAX: usize = 1000;
 
-/// A new epoch, and what the node has to know before it bids with it.
+/// A new epoch for a claim request, and the time from which the request's validity counts.
 pub(super) struct EpochTicket {
     pub epoch: u64,
     /// The table's clock.
@@ -94,13 +94,13 @@ impl Table {
         }
     }
 
-    /// Renews what the bids won, with the numbers that are used.
+    /// Renews the claims that the requests won, with the numbers that are used.
     pub async fn renew(
         &self,
         link: &mut MultiplexedConnection,
-        bids: &[(ClaimRequest, NumberUse)],
+        won: &[(ClaimRequest, NumberUse)],
     ) -> RedisResult<Vec<(RenewAnswer, Shown)>> {
-        let mut calls = bids.iter().map(|(request, used)| {
+        let mut calls = won.iter().map(|(request, used)| {
             let mut call = self.call_room(&SCRIPTS.renew, &request.room, &request.process, request.epoch);
             call.arg(request.valid_until_ms).arg(whole_ms(self.entry_ttl));
             put_use(&mut call, used);
@@ -110,7 +110,7 @@ impl Table {
         answers.iter().map(|(answer, shown)| Ok((renew_answer(answer)?, shown_of(shown)))).collect()
     }
 
-    /// Reserves the room of a claim for `hold`. Says whether it is reserved.
+    /// Reserves the room of a claim for `hold`. Returns whether it is reserved.
     pub async fn offer(
         &self,
         link: &mut MultiplexedConnection,
@@ -147,7 +147,7 @@ impl Table {
         Ok(times.last().copied().unwrap_or_default())
     }
 
-    /// Reserves numbers of a room. Says whether they may be used.
+    /// Reserves numbers of a room. Returns whether they may be used.
     pub async fn reserve(
         &self,
         link: &mut MultiplexedConnection,

@@ -200,13 +200,13 @@ impl RegistryActor {
         &mut self,
         Granted { claim, numbers }: Granted,
         owner: Recipient<ClaimLost>,
-        returns_before: u64,
+        generation_before: u64,
         answer: oneshot::Sender<Result<Claimed, ClaimError>>,
         ctx: &mut Context<Self>,
     ) {
         self.traces.forget(&claim.room);
-        // If the lease was gone meanwhile, the claim may have been granted by a table that was emptied since.
-        let is_certain = self.lease_generation == returns_before;
+        // If the lease lapsed meanwhile, the claim may have been granted by a table that was emptied since.
+        let is_certain = self.lease_generation == generation_before;
         let is_wanted = is_certain && !self.is_leaving && owner.connected();
         self.claims.insert(claim.room.clone(), Held { claim: claim.clone(), owner: Owner::Stream(owner) });
         self.note_claims();

@@ -123,7 +123,7 @@ impl NumberReserve {
         self.claim.epoch
     }
 
-    /// Returns `true` if this process's playlist of the room goes on: no other process has used numbers since.
+    /// Returns whether this process's playlist of the room goes on: no other process has used numbers since.
     pub fn continues(&self) -> bool {
         self.continues
     }
@@ -182,14 +182,14 @@ impl NumberKeeper {
     }
 
     /// The store's answer to a reserve: whether the numbers may be used, or `None` if it gave none.
-    pub fn reserved(&mut self, UsedClaim { claim, used: of }: &UsedClaim, may_use: Option<bool>) {
+    pub fn reserved(&mut self, UsedClaim { claim, used: reserve }: &UsedClaim, may_use: Option<bool>) {
         let used = self.0.get_mut(&claim.room).filter(|used| used.epoch == claim.epoch);
         let Some(used) = used else { return };
         // A number that was refused once belongs to others for ever.
         used.is_asking = may_use == Some(false);
         if may_use == Some(true) {
-            used.limit = used.limit.max(of.limit);
-            used.shared.limit.fetch_max(of.limit.sequence, Ordering::Relaxed);
+            used.limit = used.limit.max(reserve.limit);
+            used.shared.limit.fetch_max(reserve.limit.sequence, Ordering::Relaxed);
         }
     }
 

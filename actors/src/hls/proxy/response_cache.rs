@@ -16,10 +16,10 @@ const REFUSAL_FRESH: Duration = Duration::from_millis(500);
 /// Time that a failed node is not asked.
 const FAILURE_FRESH: Duration = Duration::from_secs(1);
 
-/// For so long a room's last playlist is handed out when its node fails, or does not have the room any more without having
-/// ended the playlist. To players that is a stream without news, which they wait for, whereas they give up after a few
-/// errors; and the publisher is about to find another node.
-const SUBSTITUTE_MAX: Duration = Duration::from_secs(30);
+/// Time that a room's last playlist stands in (RFC 5861, stale-if-error) when its node fails, or no longer has the room and
+/// did not end the playlist. To players that is a stream without news, which they wait for, whereas they give up after a
+/// few errors; and the publisher is about to find another node.
+const STALE_MAX: Duration = Duration::from_secs(30);
 
 /// Answers that are remembered; further ones are asked for each time. A playlist takes the place of those that are none:
 /// of segments that do not exist, anyone can ask for any number.
@@ -36,11 +36,11 @@ pub(super) struct ResponseCache(HashMap<HlsResource, Remembered>);
 struct Remembered {
     outcome: Outcome,
     fresh_until: Instant,
-    stale: Option<Substitute>,
+    stale: Option<StalePlaylist>,
 }
 
 #[derive(Debug, Clone)]
-struct Substitute {
+struct StalePlaylist {
     text: Arc<PlaylistText>,
     until: Instant,
 }
@@ -72,7 +72,7 @@ impl ResponseCache {
         }
         let (outcome, fresh, stale) = match (outcome, self.stale(resource, now).cloned()) {
             (Ok(Answer::Playlist(text)), _) => {
-                let stale = Substitute { text: text.clone(), until: now + SUBSTITUTE_MAX };
+                let stale = StalePlaylist { text: text.clone(), until: now + STALE_MAX };
                 (Ok(Answer::Playlist(text)), PLAYLIST_FRESH, Some(stale))
             }
             (outcome, Some(stale)) if stale.stands_in_for(&outcome) => {
@@ -109,7 +109,7 @@ impl ResponseCache {
         });
     }
 
-    fn stale(&self, resource: &HlsResource, now: Instant) -> Option<&Substitute> {
+    fn stale(&self, resource: &HlsResource, now: Instant) -> Option<&StalePlaylist> {
         self.0.get(resource)?.stale.as_ref().filter(|stale| stale.until > now)
     }
 
@@ -131,8 +131,9 @@ impl ResponseCache {
     }
 }
 
-impl Substitute {
-    /// A playlist with an end goes when its time has come; one without does not go like that.
+impl StalePlaylist {
+    /// A playlist with an end expires, so it does not stand in for a 404. One without an end never expires by itself: its node
+    /// has lost it.
     fn stands_in_for(&self, outcome: &Outcome) -> bool {
         match outcome {
             Err(_) => true,
@@ -192,11 +193,11 @@ mod tests {
         let _ = response_cache.settle(&resource, playlist("1", ""), start);
         assert_eq!(tag(response_cache.fresh(&resource, start)), "1");
         assert!(response_cache.fresh(&resource, start + PLAYLIST_FRESH).is_none());
-        let later = start + SUBSTITUTE_MAX / 2;
+        let later = start + STALE_MAX / 2;
         response_cache.sweep(later);
         assert_eq!(tag(Some(response_cache.settle(&resource, failure(), later))), "1");
         assert_eq!(tag(response_cache.fresh(&resource, later)), "1");
-        let too_late = start + SUBSTITUTE_MAX;
+        let too_late = start + STALE_MAX;
         assert!(!response_cache.has_stale(&resource, too_late));
         assert_eq!(
             response_cache.settle(&resource, failure(), too_late).unwrap_err(),
