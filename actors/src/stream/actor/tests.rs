@@ -53,6 +53,11 @@ async fn live() -> Live {
     live_with(settings()).await
 }
 
+/// Returns whether the room can be published.
+async fn takes_publisher(directory: &crate::directory::StreamDirectory, publisher: &ProbeHandle) -> bool {
+    directory.publish(&to_publish(room("r")), Relocation::AT_ONCE, publisher.events()).await.is_ok()
+}
+
 fn media(tags: &[(u8, u32)]) -> Got {
     Got::Media { after_gap: false, tags: tags.to_vec() }
 }
@@ -130,12 +135,7 @@ async fn viewers_are_disconnected_after_the_grace_and_the_room_ends() {
     assert_eq!(viewer.next().await, Got::End(EndReason::PublisherLeft));
     assert!(left.elapsed() >= GRACE);
     assert!(live.directory.open(&to_play(room("r"))).await.is_err());
-    assert!(
-        live.directory
-            .publish(&to_publish(room("r")), Relocation::AT_ONCE, live.publisher.events())
-            .await
-            .is_ok()
-    );
+    assert!(takes_publisher(&live.directory, &live.publisher).await);
 }
 
 #[actix_rt::test]

@@ -121,14 +121,21 @@ mod tests {
     use super::*;
     use crate::{cluster::registry::numbers::KEEP_RELEASED, testing::room};
 
-    #[test]
-    fn numbers_go_on_where_the_playlist_is_and_what_was_reserved_stays_so() {
+    /// A claim, its numbers, and a keeper that knows of both.
+    fn granted() -> (Claim, NumberReserve, NumberKeeper) {
         let first = HlsNumbers { sequence: 1_000, discontinuity: 10 };
         let claim = Claim { room: room("r"), epoch: 5 };
         let grant = NumberGrant { first, limit: first.plus(RESERVE), continues: true };
         let reserve = NumberReserve::new(claim.clone(), grant, None);
-        let mut before = NumberKeeper::default();
-        before.granted(&reserve, grant);
+        let mut keeper = NumberKeeper::default();
+        keeper.granted(&reserve, grant);
+        (claim, reserve, keeper)
+    }
+
+    #[test]
+    fn numbers_go_on_where_the_playlist_is_and_what_was_reserved_stays_so() {
+        let (claim, reserve, before) = granted();
+        let first = reserve.next();
         reserve.note_next(first.plus(7));
         let mut after = NumberKeeper::default();
         after.resume(&before.parked(&claim));
@@ -143,12 +150,7 @@ mod tests {
 
     #[test]
     fn the_numbers_of_a_room_that_was_given_back_stay_used() {
-        let first = HlsNumbers { sequence: 1_000, discontinuity: 10 };
-        let claim = Claim { room: room("r"), epoch: 5 };
-        let grant = NumberGrant { first, limit: first.plus(RESERVE), continues: true };
-        let reserve = NumberReserve::new(claim.clone(), grant, None);
-        let mut before = NumberKeeper::default();
-        before.granted(&reserve, grant);
+        let (claim, _reserve, mut before) = granted();
         before.released(&claim, Instant::now());
         let now = Instant::now();
         let released = before.parked_released(now);

@@ -35,12 +35,7 @@ async fn a_publication_whose_asker_has_left_does_not_block_the_room() {
     drop(live.publication);
     let asked = live.stream.publish(PublisherProfile::default(), live.publisher.events());
     assert!(futures::FutureExt::now_or_never(asked).is_none(), "the asker gave up");
-    assert!(
-        live.directory
-            .publish(&to_publish(room("r")), Relocation::AT_ONCE, live.publisher.events())
-            .await
-            .is_ok()
-    );
+    assert!(takes_publisher(&live.directory, &live.publisher).await);
 }
 
 #[actix_rt::test]
@@ -91,12 +86,7 @@ async fn a_lost_claim_evicts_the_publisher_and_frees_the_room() {
     live.stream.address().send(ClaimLost { epoch: 1 }).await.unwrap();
     assert_eq!(live.publisher.next().await, Got::PublisherEvent(PublisherEvent::Evicted(Evicted::TakenOver)));
     assert!(live.publication.send(opening(0)).await.is_err());
-    assert!(
-        live.directory
-            .publish(&to_publish(room("r")), Relocation::AT_ONCE, live.publisher.events())
-            .await
-            .is_ok()
-    );
+    assert!(takes_publisher(&live.directory, &live.publisher).await);
 }
 
 #[actix_rt::test]
