@@ -182,8 +182,8 @@ struct Port {
 }
 
 impl Port {
-    /// Over the limit of connections, a probe for life is answered nevertheless: who restarts what is dead would restart
-    /// what is full.
+    /// Serves a connection over the limit: only a liveness probe is answered, because a supervisor would otherwise restart a
+    /// node that is merely full.
     async fn probe(&self, mut connection: Connection, framework: &impl Framework) {
         let reading = RequestHead::read(&mut connection.wire, BytesMut::new());
         let Ok(Ok(head)) = tokio::time::timeout(PROBE_HEAD_TIMEOUT, reading).await else {

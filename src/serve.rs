@@ -41,7 +41,7 @@ struct Upgrades {
 }
 
 impl Upgrades {
-    /// Signals that wait are heard from here on. Those to stop have to be heard already.
+    /// Lets pending signals through. The handlers of those that stop the server have to be registered before.
     fn listen((program, signal_thread): (Program, SignalThread)) -> io::Result<Self> {
         let orders = UpgradeOrders::listen()?;
         signal_thread.release()?;
@@ -116,7 +116,7 @@ async fn serve_at(
     });
     let (drain, handle) = (node.drain(config), server.handle());
     let directory = node.directory.clone();
-    // Runs once the server has started its threads, which is the first that is waited for.
+    // Runs at this task's first await, by which the server has started its threads.
     actix_rt::spawn(async move {
         if let Some((state, parked)) = restoring {
             let restored = parts.restore(state.node, parked).await;
@@ -152,7 +152,7 @@ pub(crate) fn raise_open_files_limit(max_connections: usize) {
     }
 }
 
-/// Says where to push and where to watch, unless the process has said so before an upgrade.
+/// Prints where to push and where to watch, unless the process has said so before an upgrade.
 fn announce(config: &Config, listeners: &Listeners, node_id: &str, is_upgrade: bool) {
     ::log::info!(node = node_id, workers = config.limits.workers; "started");
     if is_upgrade {

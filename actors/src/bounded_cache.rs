@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-/// Walks over a full cache: at most one for each so many insertions, as a part of its size. A cache that is full of what is
-/// of use would be walked for each new key otherwise.
+/// The share of a full cache's size, as a divisor, that has to be inserted before it is searched for useless entries again.
+/// Otherwise, a cache full of useful entries would be searched for each new key.
 const WALK_EVERY: usize = 16;
 
-/// Answers to what clients ask for, up to a number of them: anyone can ask for anything.
+/// Answers to clients' questions, up to a number of them: clients choose the questions.
 #[derive(Debug)]
 pub(crate) struct BoundedCache<K, V> {
     entries: HashMap<K, V>,

@@ -248,7 +248,7 @@ impl Handler<StreamEnded> for StreamDirectoryActor {
     type Result = ();
 
     fn handle(&mut self, StreamEnded { room, id }: StreamEnded, _: &mut Context<Self>) {
-        // The late end of an earlier stream of the room is nothing to the one that is there.
+        // An earlier stream of the room may report its end late: the present one stays.
         if self.streams.get(&room).is_some_and(|entry| entry.stream.id() == id) {
             self.streams.remove(&room);
         }

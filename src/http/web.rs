@@ -139,7 +139,7 @@ async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<H
         Target::Stream(room) => api.stream(request, &room?).await,
         Target::Description => Ok(api::description()),
         Target::Flv(room) => Err(not_live(request, room?)),
-        // Answered before, as the following are.
+        // `respond` answers these and the following, and does not pass them on.
         Target::Administered(_) | Target::Whep { .. } => Err(ApiError::method_not_allowed(ADMIN_METHODS)),
         Target::Order(_) => Err(ApiError::method_not_allowed(ORDER_METHODS)),
     }

@@ -27,7 +27,7 @@ impl UpgradeOrder {
 }
 
 impl UpgradeOrders {
-    /// From here on, the signal is heard.
+    /// Registers the handler: from here on, the signal does not end the process.
     pub fn listen() -> io::Result<Self> {
         Ok(Self { signal: signal(SignalKind::user_defined2())?, order: UpgradeOrder::default() })
     }

@@ -62,7 +62,7 @@ pub(crate) struct PullerActor;
 pub(crate) struct PullerHandle {
     id: PullerId,
     address: Addr<PullerActor>,
-    /// Takes the wish to stop for an upgrade, once.
+    /// Takes the request to stop for an upgrade, once.
     parking: Option<oneshot::Sender<ParkPull>>,
 }
 

@@ -1,4 +1,4 @@
-//! A stream's knowledge of its publisher, for operators, and for the day on which the publisher has to go to another node.
+//! The facts that a stream knows of its publisher: for operators, and for a move to another node.
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -62,8 +62,8 @@ pub struct HlsProxy {
     known: KnownElsewhere,
 }
 
-/// The number of answers and places of other nodes that are remembered. Clones share it. Each request for a playlist of this
-/// node's own has those of its room forgotten, and is to wake no other thread while there are none.
+/// The number of answers and origins that the proxy remembers. Clones share it. A request for one of this node's own
+/// playlists has those of its room forgotten, which wakes the proxy's thread only if there are any.
 #[derive(Debug, Clone, Default)]
 struct KnownElsewhere(Arc<AtomicUsize>);
 

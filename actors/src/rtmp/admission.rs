@@ -1,4 +1,4 @@
-//! By what right a connection is there.
+//! The place of a connection among those that the node may hold.
 
 use thiserror::Error;
 

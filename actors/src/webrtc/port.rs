@@ -270,7 +270,7 @@ impl WebRtcPortActor {
     }
 }
 
-/// The clock of the tests, which can be paused.
+/// The runtime's clock, which tests can pause.
 fn now() -> std::time::Instant {
     tokio::time::Instant::now().into_std()
 }
@@ -345,7 +345,7 @@ impl Handler<SessionEnded> for WebRtcPortActor {
 impl Handler<ViewersIdle> for WebRtcPortActor {
     type Result = ();
 
-    /// A request that was sent there before is there when the actor looks whether it may stop.
+    /// `StopIfIdle` comes behind all requests that were sent to the actor before, so that it answers them first.
     fn handle(&mut self, idle: ViewersIdle, _: &mut Self::Context) {
         let ViewersIdle { stream, thread, viewers } = idle;
         if self.rooms.remove_idle((stream, thread)) {

@@ -290,7 +290,7 @@ impl WebRtcViewersActor {
     }
 }
 
-/// The clock of the tests, which can be paused.
+/// The runtime's clock, which tests can pause.
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }

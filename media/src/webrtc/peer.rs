@@ -1,6 +1,6 @@
-//! One viewer's connection: ICE, DTLS, SRTP and RTCP. The only module that names str0m, whose releases break its interface
-//! every few weeks: an offer goes in and an answer comes out, units go in and datagrams come out, datagrams go in and events
-//! come out.
+//! One viewer's connection: ICE, DTLS, SRTP and RTCP. Only this module and those below it name str0m, whose releases break
+//! its interface every few weeks: an offer goes in and an answer comes out, units go in and datagrams come out, datagrams go
+//! in and events come out.
 //!
 //! The library negotiates, connects and shakes hands. RTP and RTCP are ours, from the keys of the handshake on: the library's
 //! way of a packet, through a queue, a pacer, a cache and a copy, takes most of the CPU of a viewer.

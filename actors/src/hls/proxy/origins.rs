@@ -12,10 +12,10 @@ use crate::{bounded_cache::BoundedCache, cluster::origin::Origin};
 /// with the publisher, but the playlist stays for a grace and, with its end, for a while longer.
 const LAST_ORIGIN_MAX: Duration = Duration::from_secs(60);
 
-/// Rooms of which the last node is remembered. It is not for further ones, which end a little early then.
+/// Maximum rooms whose last node is remembered. The playlists of further rooms end a little early.
 const ROOMS_MAX: usize = 4096;
 
-/// Nodes that do not answer and of which that has been said.
+/// Maximum nodes that do not answer and whose failure was logged.
 const LOST_MAX: usize = 1024;
 
 /// The HLS proxy's knowledge about nodes.

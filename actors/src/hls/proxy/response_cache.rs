@@ -52,13 +52,13 @@ impl ResponseCache {
         Some(remembered.outcome.clone())
     }
 
-    /// Returns whether there is something to say if the node fails.
+    /// Returns whether a playlist can stand in if the node fails.
     pub fn has_stale(&self, resource: &HlsResource, now: Instant) -> bool {
         self.stale(resource, now).is_some()
     }
 
-    /// Takes a new answer in. Returns what to say. A playlist that was waited for is also the one that is had at once, and only
-    /// that one stands in later: requests that wait are for something else each time.
+    /// Caches a new answer, and returns the one to give. The playlist of a held request is cached as the plain playlist, and
+    /// only that one may stand in later: held requests are for another part each time.
     pub fn settle(&mut self, resource: &HlsResource, outcome: Outcome, now: Instant) -> Outcome {
         let at_once = resource.at_once();
         if at_once != *resource {

@@ -44,7 +44,7 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time that the registry may take to name the node.
 pub(super) const LOCATE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// With a node that had the room a moment ago, a slow registry is not what viewers wait for.
+/// The same if a node is known that had the room a moment ago: viewers do not wait longer for a slow registry.
 const RELOCATE_TIMEOUT: Duration = Duration::from_millis(300);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -53,10 +53,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// connections that are just being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// A node waits for the first segment before it answers, and this is a little more.
+/// Time limit for the head of a playlist's answer: a node waits for the first segment for 10 s, and this is a little more.
 const PLAYLIST_HEAD_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// If there is something to say instead, viewers do not wait as long.
+/// The same for segments, and for playlists if an earlier one can stand in.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(4);
 
 const PLAYLIST_BODY_TIMEOUT: Duration = Duration::from_secs(5);

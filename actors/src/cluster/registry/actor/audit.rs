@@ -42,7 +42,7 @@ impl RegistryActor {
         let (store, used) = (self.store.clone(), self.numbers.used_before());
         let reserved = async move {
             for used in used {
-                // It is a second chance, and has none itself.
+                // Not retried: the next audit reports them again.
                 let _ = store.reserve(used).await;
             }
         };
