@@ -12,7 +12,7 @@ use str0m::{
 use crate::webrtc::packetizer::{MediaProfile, VideoProfile};
 
 /// Interval of the library's sender reports: the peer sends its own, and has no use for these.
-const REPORT_INTERVAL: Duration = Duration::from_secs(86_400);
+const LIBRARY_REPORT_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// The profiles of H.264 that browsers offer with packetization mode 1, with payload types for each and its
 /// retransmissions.
@@ -38,8 +38,8 @@ pub(super) fn config(profile: MediaProfile) -> RtcConfig {
         .clear_codecs()
         .enable_opus(profile.has_opus, false)
         .set_extension_map(extensions)
-        .set_rtcp_report_interval_audio(REPORT_INTERVAL)
-        .set_rtcp_report_interval_video(REPORT_INTERVAL);
+        .set_rtcp_report_interval_audio(LIBRARY_REPORT_INTERVAL)
+        .set_rtcp_report_interval_video(LIBRARY_REPORT_INTERVAL);
     if let Some(video) = profile.video {
         add_video(config.codec_config(), video);
     }
