@@ -6,7 +6,7 @@ import { hasWebRtc } from "./playback/webrtc.js";
 /** @import { Details, Protocol, Server } from "./types.js" */
 
 /**
- * The order of preference. WebRTC is for those who choose it: many networks do not carry it, it has no audio of some streams,
+ * The order of preference. WebRTC plays by choice: many networks do not carry it, it has no audio of some streams,
  * and costs the server several times as much.
  *
  * @type {Protocol[]}

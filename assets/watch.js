@@ -50,9 +50,9 @@ const state = {
   playback: undefined,
   /** The publication that was tried last: failures of any other do not count. @type {number | undefined} */
   triedSince: undefined,
-  /** The end of the last playback, and the identity of its stream. @type {(EndReport & { of: string }) | undefined} */
+  /** The end of the last playback, and the identity of its stream. @type {(EndReport & { streamId: string }) | undefined} */
   ended: undefined,
-  /** The publication that cannot be watched over WebRTC, and why. @type {{ of: string, text: string } | undefined} */
+  /** The publication that cannot be watched over WebRTC, and why. @type {{ streamId: string, text: string } | undefined} */
   notCarried: undefined,
   /**
    * The reason that another protocol took the place of WebRTC, and when it has been shown for long enough.
@@ -117,7 +117,7 @@ function reasonAgainst(protocol) {
   const reason = server && unavailable(protocol, server);
   if (reason || protocol !== "webrtc" || !stream) return reason;
   if (isRefusedOverWebRtc(stream.details)) return limitsOfWebRtc(stream.details);
-  return notCarried?.of === identity(stream, "webrtc") ? notCarried.text : undefined;
+  return notCarried?.streamId === identity(stream, "webrtc") ? notCarried.text : undefined;
 }
 
 async function ask() {
@@ -166,11 +166,11 @@ function act() {
   if (!state.isChosen) select(playable(server, stream.details) ?? usual(server));
   const why = obstacle(state.protocol, stream.details);
   if (why) {
-    state.ended = { why: "undecodable", ...why, of: identity(stream) };
+    state.ended = { why: "undecodable", ...why, streamId: identity(stream) };
     return;
   }
   // What could not be decoded is not tried again before something else is published.
-  if (state.ended?.why === "undecodable" && state.ended.of === identity(stream)) return;
+  if (state.ended?.why === "undecodable" && state.ended.streamId === identity(stream)) return;
   if (state.triedSince !== stream.since_unix_ms) retry.reset();
   if (!retry.isWaiting) start(server, stream);
 }
@@ -207,17 +207,17 @@ function start(server, stream) {
  *
  * @param {HTMLVideoElement} video
  * @param {string} url
- * @param {string} of
+ * @param {string} streamId
  */
-function openIn(video, url, of) {
+function openIn(video, url, streamId) {
   /** @returns {boolean} */
   const isInView = () => state.playback === playback;
   /** @type {Playback} */
   const playback = new Playback(video, url, {
-    onEnd: (report) => (isInView() ? onEnd(playback, { ...report, of }) : abandon(playback)),
+    onEnd: (report) => (isInView() ? onEnd(playback, { ...report, streamId }) : abandon(playback)),
     onHold: (shown) => isInView() && still.hold(shown),
     onBlocked: () => isInView() && setPaused(true),
-    onMoving: () => isInView() && move(playback, of),
+    onMoving: () => isInView() && move(playback, streamId),
   });
   playback.start(wayOf(state.protocol));
   return playback;
@@ -227,11 +227,11 @@ function openIn(video, url, of) {
  * Opens a second playback at the same address, as the node of the first is about to close it.
  *
  * @param {Playback} first
- * @param {string} of
+ * @param {string} streamId
  */
-function move(first, of) {
+function move(first, streamId) {
   if (state.wantsPause || screen.isElsewhere) return;
-  handover.start(first, () => openIn(screen.standIn(), first.url, of));
+  handover.start(first, () => openIn(screen.standIn(), first.url, streamId));
 }
 
 /** @param {Playback} next */
@@ -254,7 +254,7 @@ function abandon({ video }) {
  * Requests the stream again: at once if it has played, after a while if it failed without having played.
  *
  * @param {Playback} playback
- * @param {EndReport & { of: string }} ended
+ * @param {EndReport & { streamId: string }} ended
  */
 function onEnd(playback, ended) {
   state.playback = undefined;
@@ -270,11 +270,11 @@ function onEnd(playback, ended) {
 /**
  * Goes on over another protocol if WebRTC does not get through to here, or not with this stream.
  *
- * @param {EndReport & { of: string }} ended
+ * @param {EndReport & { streamId: string }} ended
  */
-function leaveWebRtc({ why, title, text, of }) {
+function leaveWebRtc({ why, title, text, streamId }) {
   const { server, stream } = state;
-  if (why === "undecodable") state.notCarried = { of, text };
+  if (why === "undecodable") state.notCarried = { streamId, text };
   const isFutile = why === "undecodable" || why === "unreachable" || retry.failures >= FAILURES_SHOWN;
   const other = isFutile && server && playable(server, stream?.details);
   if (!other) return;

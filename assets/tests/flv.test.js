@@ -142,7 +142,7 @@ test("a frame now and then is shown as a still", async () => {
   await playing();
   await sendFrames(0, 2000);
   await sendFrames(2000, 12_000, { video: false });
-  // The last frame that came in time may not have been shown before the player was gone.
+  // The last frame that came in time may not have been shown before the player ended.
   assert.deepEqual(stills, [1.4]);
   await send(flv.keyframe(12_000));
   await sendFrames(12_000, 20_000, { video: false });

@@ -21,7 +21,7 @@ test("a protocol that the server or the browser lacks is named", () => {
   assert.equal(unavailable("flv", SERVER), undefined);
 });
 
-test("WebRTC is for those who choose it, or have nothing else", () => {
+test("WebRTC plays by choice, or where nothing else does", () => {
   withWebRtc();
   assert.equal(usual({ ...SERVER, hls_port: null }), "webrtc");
   assert.equal(usual(SERVER), "hls");
