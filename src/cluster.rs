@@ -1,6 +1,6 @@
 //! The node's place in the cluster: which store it shares, under which name and addresses.
 
-mod args;
+pub(crate) mod args;
 
 use std::{
     collections::hash_map::RandomState,
@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-pub use self::args::{ClusterArgs, RedisSetting};
+use self::args::RedisSetting;
 use crate::{config::Config, listeners::Listeners, ports::Ports, run_error::RunError, upgrade::Taken};
 
 /// The Redis that is tried if none is set.

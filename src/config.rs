@@ -23,7 +23,7 @@ use self::units::{KIB, seconds};
 pub use self::{addresses::AddressArgs, limits::LimitArgs, streams::StreamArgs, viewers::ViewerArgs};
 pub use crate::{
     access::AccessArgs,
-    cluster::{ClusterArgs, RedisSetting},
+    cluster::args::{ClusterArgs, RedisSetting},
     drain::DrainArgs,
     http::hls::{HlsArgs, HlsWhen},
 };

@@ -40,7 +40,7 @@ use crate::{
     ports::Ports,
     run_error::RunError,
     tls::{TlsElsewhere, TlsMeters},
-    upgrade::{Taken, UpgradeOrder},
+    upgrade::{Taken, order::UpgradeOrder},
 };
 
 /// Time that requests that are being answered may take when the server stops, in seconds. Live media does not end by

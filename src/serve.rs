@@ -20,7 +20,7 @@ use crate::{
     node::{Node, NodeOrders},
     run_error::RunError,
     signals::SignalThread,
-    upgrade::{self, Program, Taken, UpgradeOrders, Upgrader},
+    upgrade::{self, Program, Taken, Upgrader, order::UpgradeOrders},
 };
 
 /// Time limit for deleting the segments when the server stops.

@@ -5,7 +5,7 @@
 
 mod acceptor;
 mod handover;
-mod order;
+pub(crate) mod order;
 mod program;
 mod taken;
 
@@ -31,10 +31,8 @@ use synctv_media::upgrade::{Blobs, StateError, StateFile};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 
-pub use self::order::UpgradeOrder;
 use self::{acceptor::Acceptor, handover::Handover, program::Unfit};
 pub(crate) use self::{
-    order::UpgradeOrders,
     program::Program,
     taken::{ProcessState, Taken},
 };

@@ -9,7 +9,10 @@ use synctv_actors::{
 };
 
 use crate::http::{
-    api::{WebRtcState, audio_name, video_name},
+    api::{
+        rooms::{audio_name, video_name},
+        webrtc_state::WebRtcState,
+    },
     health::Standing,
 };
 

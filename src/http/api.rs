@@ -1,8 +1,8 @@
 //! The API: what is live, in JSON. `assets/openapi.json` describes it, and a test holds the answers against that.
 
 mod nodes;
-mod rooms;
-mod webrtc_state;
+pub(crate) mod rooms;
+pub(crate) mod webrtc_state;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,12 +19,10 @@ use synctv_media::{access::Refusal, stream::room::RoomName};
 use tokio::{sync::Mutex, time::Instant};
 
 use self::rooms::{LocalStream, Rooms};
-pub(crate) use self::{
-    rooms::{audio_name, video_name},
-    webrtc_state::WebRtcState,
-};
 use super::{api_error::ApiError, cors, credentials, hls::HlsViewers};
-use crate::{config::public_url::PublicUrl, console::Console, drain::DrainOrder, upgrade::UpgradeOrder};
+use crate::{
+    config::public_url::PublicUrl, console::Console, drain::DrainOrder, upgrade::order::UpgradeOrder,
+};
 
 /// Maximum age of an answer. Rooms are listed no more often, whatever the number of requests.
 const FRESH_FOR: Duration = Duration::from_millis(500);
