@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Read, Write},
+    io::{self, Write},
     net::{SocketAddr, TcpStream},
 };
 
@@ -81,15 +81,6 @@ pub fn exchange(server: SocketAddr, bytes: &[u8]) -> Response {
     let mut socket = dial(server);
     socket.write_all(bytes).expect("the server takes the request");
     read_response(&mut socket, &mut Vec::new(), bytes.starts_with(b"HEAD "))
-}
-
-/// Like [`exchange`], until the connection ends; `None` if that is before the server has answered.
-pub fn try_exchange(server: SocketAddr, bytes: &[u8]) -> Option<Response> {
-    let mut socket = dial(server);
-    let _ = socket.write_all(bytes);
-    let mut read = Vec::new();
-    let _ = socket.read_to_end(&mut read);
-    Response::parse(&read).expect("the server speaks HTTP")
 }
 
 /// Sends a request and reads nothing.
