@@ -6,15 +6,18 @@ use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher,
     net::{IpAddr, Ipv6Addr, SocketAddr},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use log::info;
-use synctv_actors::cluster::{
-    embedded_store::EmbeddedStore,
-    origin::NodeAddresses,
-    redis_store::{self, JoinError, Joined, Membership, RedisAccess, RedisStore, RedisUrl},
-    registry::RegistryHandle,
+use synctv_actors::{
+    clock::unix_ms,
+    cluster::{
+        embedded_store::EmbeddedStore,
+        origin::NodeAddresses,
+        redis_store::{self, JoinError, Joined, Membership, RedisAccess, RedisStore, RedisUrl},
+        registry::RegistryHandle,
+    },
 };
 use synctv_media::cluster::{process::Process, standing::NodeStanding};
 use tokio::{
@@ -173,12 +176,6 @@ async fn address_towards(url: &RedisUrl, deadline: Instant) -> Result<IpAddr, St
             Err(_) => return Err("no connection in time".to_owned()),
         }
     }
-}
-
-/// The time, in milliseconds since 1970.
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A number that no other process of this node has: the standard library seeds its hashers at random.

@@ -9,14 +9,12 @@ pub(crate) mod order;
 mod program;
 mod taken;
 
-use std::{
-    os::fd::OwnedFd,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{os::fd::OwnedFd, time::Duration};
 
 use actix_server::ServerHandle;
 use log::{error, info, warn};
 use synctv_actors::{
+    clock::unix_ms,
     cluster::registry::{Readiness, RegistryHandle},
     connection_limit::ConnectionLimit,
     directory::DirectoryEnded,
@@ -323,10 +321,4 @@ pub(crate) fn log_upgraded(restored: synctv_actors::upgrade::Restored, parked_un
         rooms = restored.rooms, publishers = restored.publishers, viewers = restored.viewers,
         paused_ms = unix_ms().saturating_sub(parked_unix_ms);
         "upgraded");
-}
-
-/// The wall clock is the only one that two programs share.
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -25,8 +25,8 @@ impl SteadyClock {
     }
 }
 
-/// Returns milliseconds since 1970.
-pub(crate) fn unix_ms() -> u64 {
+/// Returns milliseconds since 1970: the wall clock, which is the only one that two processes share.
+pub fn unix_ms() -> u64 {
     whole_ms(since_1970())
 }
 

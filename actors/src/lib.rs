@@ -6,7 +6,7 @@
 
 pub mod access;
 mod bounded_cache;
-mod clock;
+pub mod clock;
 pub mod cluster;
 pub mod connection_limit;
 pub mod directory;
