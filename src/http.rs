@@ -59,7 +59,7 @@ use self::{
     health::Health,
     hls::{HlsThreads, HlsWorker},
     live::NotServed,
-    path::Target,
+    path::{Readable, Target},
     refusal::refuse,
     request_head::{HeadError, Method, Request, RequestHead},
     rewind::Rewind,
@@ -190,7 +190,7 @@ impl Port {
             return refuse_over_limit(connection.wire).await;
         };
         let path = head.request().map_or("", |request| &request.path);
-        if path::parse(path, "", &self.settings.app) != Some(Target::Alive) {
+        if path::parse(path, "", &self.settings.app) != Some(Target::Readable(Readable::Alive)) {
             return refuse_over_limit(connection.wire).await;
         }
         let Connection { wire, peer, permit: _turn } = connection;

@@ -16,6 +16,19 @@ pub(super) enum NodeOrder {
 /// The target of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target<'a> {
+    /// What `GET` and `HEAD` read.
+    Readable(Readable<'a>),
+    /// A subject of an administrator's order.
+    Administered(Administered<'a>),
+    /// An order to the node.
+    Order(NodeOrder),
+    /// WebRTC: where sessions of a room begin, or one of them, by its name.
+    Whep { room: Result<RoomName, RoomNameError>, session: Option<&'a str> },
+}
+
+/// A target that requests read and do not change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Readable<'a> {
     /// Liveness.
     Alive,
     /// Readiness.
@@ -32,10 +45,6 @@ pub(super) enum Target<'a> {
     Streams(Option<Result<RoomName, RoomNameError>>),
     /// One room.
     Stream(Result<RoomName, RoomNameError>),
-    /// A subject of an administrator's order.
-    Administered(Administered<'a>),
-    /// An order to the node.
-    Order(NodeOrder),
     /// The console.
     Console,
     /// Reports of the cluster's nodes.
@@ -44,8 +53,6 @@ pub(super) enum Target<'a> {
     ThisNode,
     /// The description of the API.
     Description,
-    /// WebRTC: where sessions of a room begin, or one of them, by its name.
-    Whep { room: Result<RoomName, RoomNameError>, session: Option<&'a str> },
     /// Live media.
     Flv(Result<RoomName, RoomNameError>),
 }
@@ -71,18 +78,22 @@ pub(super) fn parse<'a>(path: &'a str, query: &str, app: &str) -> Option<Target<
         return api(rest, query);
     }
     if let Some(room) = path.strip_prefix("/watch/") {
-        return Some(Target::Watch(RoomName::from_address(room)));
+        return readable(Readable::Watch(RoomName::from_address(room)));
     }
     if let Some(name) = path.strip_prefix("/assets/") {
-        return Some(Target::Asset(name));
+        return readable(Readable::Asset(name));
     }
     match path {
-        "/" => Some(Target::Home),
-        "/console" => Some(Target::Console),
-        "/healthz" => Some(Target::Alive),
-        "/readyz" => Some(Target::Ready),
-        _ => whep(path, app).or_else(|| flv::room(path, app).map(Target::Flv)),
+        "/" => readable(Readable::Home),
+        "/console" => readable(Readable::Console),
+        "/healthz" => readable(Readable::Alive),
+        "/readyz" => readable(Readable::Ready),
+        _ => whep(path, app).or_else(|| flv::room(path, app).map(Readable::Flv).and_then(readable)),
     }
+}
+
+fn readable(target: Readable<'_>) -> Option<Target<'_>> {
+    Some(Target::Readable(target))
 }
 
 /// `/ROOM/whep`, `/ROOM/whep/SESSION`, and both behind the app.
@@ -100,13 +111,13 @@ fn whep<'a>(path: &'a str, app: &str) -> Option<Target<'a>> {
 /// The API's version is in its paths; without it, the newest one is meant.
 fn api<'a>(path: &'a str, query: &str) -> Option<Target<'a>> {
     match path.strip_prefix("v1/").unwrap_or(path) {
-        "openapi.json" => Some(Target::Description),
-        "server" => Some(Target::Server),
+        "openapi.json" => readable(Readable::Description),
+        "server" => readable(Readable::Server),
         "server/drain" => Some(Target::Order(NodeOrder::Drain)),
         "server/upgrade" => Some(Target::Order(NodeOrder::Upgrade)),
-        "nodes" => Some(Target::Nodes),
-        "nodes/this" => Some(Target::ThisNode),
-        "streams" => Some(Target::Streams(room_in(query))),
+        "nodes" => readable(Readable::Nodes),
+        "nodes/this" => readable(Readable::ThisNode),
+        "streams" => readable(Readable::Streams(room_in(query))),
         rest => match (rest.strip_prefix("streams/"), rest.strip_prefix("tokens/")) {
             (Some(room), _) => Some(stream(room)),
             (None, Some(token)) => Some(Target::Administered(match token.strip_suffix("/revocation") {
@@ -124,7 +135,7 @@ fn stream<'a>(path: &str) -> Target<'a> {
         Some((name, "publisher")) => Administered::Publisher(room(name)),
         Some((name, "viewers")) => Administered::Viewers(room(name)),
         Some((name, "block")) => Administered::Block(room(name)),
-        _ => return Target::Stream(room(path)),
+        _ => return Target::Readable(Readable::Stream(room(path))),
     })
 }
 
@@ -152,42 +163,45 @@ mod tests {
 
     #[test]
     fn pages_and_the_api_have_their_paths() {
-        assert_eq!(target("/"), Some(Target::Home));
-        assert_eq!(target("/console"), Some(Target::Console));
-        assert_eq!(target("/api/v1/nodes"), Some(Target::Nodes));
-        assert_eq!(target(crate::console::REPORT_PATH), Some(Target::ThisNode));
-        assert_eq!(target("/healthz"), Some(Target::Alive));
-        assert_eq!(target("/readyz?x"), Some(Target::Ready));
-        assert_eq!(target("/watch/a.flv"), Some(Target::Watch(room("a.flv"))));
-        assert_eq!(target("/assets/players/x.js"), Some(Target::Asset("players/x.js")));
+        assert_eq!(target("/"), readable(Readable::Home));
+        assert_eq!(target("/console"), readable(Readable::Console));
+        assert_eq!(target("/api/v1/nodes"), readable(Readable::Nodes));
+        assert_eq!(target(crate::console::REPORT_PATH), readable(Readable::ThisNode));
+        assert_eq!(target("/healthz"), readable(Readable::Alive));
+        assert_eq!(target("/readyz?x"), readable(Readable::Ready));
+        assert_eq!(target("/watch/a.flv"), readable(Readable::Watch(room("a.flv"))));
+        assert_eq!(target("/assets/players/x.js"), readable(Readable::Asset("players/x.js")));
         assert_eq!(target("/api/v1/server/drain"), Some(Target::Order(NodeOrder::Drain)));
         assert_eq!(target("/api/v1/server/upgrade"), Some(Target::Order(NodeOrder::Upgrade)));
-        assert_eq!(target("/api/v1/streams"), Some(Target::Streams(None)));
-        assert_eq!(target("/api/streams"), Some(Target::Streams(None)));
-        assert_eq!(target("/api/v1/streams?room=r"), Some(Target::Streams(Some(room("r")))));
-        assert_eq!(target("/api/v1/streams?a=b&room="), Some(Target::Streams(Some(room("")))));
-        assert_eq!(target("/api/v1/streams/r"), Some(Target::Stream(room("r"))));
-        assert_eq!(target("/api/streams/r.flv"), Some(Target::Stream(room("r.flv"))));
+        assert_eq!(target("/api/v1/streams"), readable(Readable::Streams(None)));
+        assert_eq!(target("/api/streams"), readable(Readable::Streams(None)));
+        assert_eq!(target("/api/v1/streams?room=r"), readable(Readable::Streams(Some(room("r")))));
+        assert_eq!(target("/api/v1/streams?a=b&room="), readable(Readable::Streams(Some(room("")))));
+        assert_eq!(target("/api/v1/streams/r"), readable(Readable::Stream(room("r"))));
+        assert_eq!(target("/api/streams/r.flv"), readable(Readable::Stream(room("r.flv"))));
         assert_eq!(target("/api/v1/streams/r/publisher"), administered(Administered::Publisher(room("r"))));
         assert_eq!(target("/api/v1/streams/r/viewers?sub=s"), administered(Administered::Viewers(room("r"))));
-        assert_eq!(target("/api/v1/streams/publisher"), Some(Target::Stream(room("publisher"))));
+        assert_eq!(target("/api/v1/streams/publisher"), readable(Readable::Stream(room("publisher"))));
         assert_eq!(target("/api/v1/streams/r/block"), administered(Administered::Block(room("r"))));
         assert_eq!(target("/api/v1/tokens/a%20b"), administered(Administered::Token("a%20b")));
         assert_eq!(target("/api/v1/tokens/a/revocation"), administered(Administered::Revocation("a")));
-        assert_eq!(target("/api/v1/server"), Some(Target::Server));
-        assert_eq!(target("/api/openapi.json"), Some(Target::Description));
+        assert_eq!(target("/api/v1/server"), readable(Readable::Server));
+        assert_eq!(target("/api/openapi.json"), readable(Readable::Description));
     }
 
     #[test]
     fn everything_else_is_media_or_nothing() {
-        assert_eq!(target("/r.flv"), Some(Target::Flv(room("r"))));
-        assert_eq!(target("/live/r.flv"), Some(Target::Flv(room("r"))));
+        assert_eq!(target("/r.flv"), readable(Readable::Flv(room("r"))));
+        assert_eq!(target("/live/r.flv"), readable(Readable::Flv(room("r"))));
         for path in ["/my%2Droom.flv", "//my-room.flv", "/live//%6d%79-room.flv"] {
-            assert_eq!(target(path), Some(Target::Flv(room("my-room"))), "{path}");
+            assert_eq!(target(path), readable(Readable::Flv(room("my-room"))), "{path}");
         }
-        assert_eq!(target("/watch/my%2Droom"), Some(Target::Watch(room("my-room"))));
-        assert_eq!(target("/api/v1/streams?room=my%2droom"), Some(Target::Streams(Some(room("my-room")))));
-        assert_eq!(target("/api/v1/streams/my%2droom"), Some(Target::Stream(room("my-room"))));
+        assert_eq!(target("/watch/my%2Droom"), readable(Readable::Watch(room("my-room"))));
+        assert_eq!(
+            target("/api/v1/streams?room=my%2droom"),
+            readable(Readable::Streams(Some(room("my-room"))))
+        );
+        assert_eq!(target("/api/v1/streams/my%2droom"), readable(Readable::Stream(room("my-room"))));
         for path in ["/r", "/watch", "/api", "/api/v2/streams", "/api/", "/index.html"] {
             assert_eq!(target(path), None, "{path}");
         }
@@ -201,7 +215,7 @@ mod tests {
         assert_eq!(target("/live/whep"), whep("live", None));
         assert_eq!(target("/live//my%2Droom/whep/0a"), whep("my-room", Some("0a")));
         assert_eq!(target("/r/whep/"), whep("r", Some("")));
-        assert_eq!(target("/watch/whep"), Some(Target::Watch(room("whep"))));
+        assert_eq!(target("/watch/whep"), readable(Readable::Watch(room("whep"))));
         assert_eq!(target("/other/r/whep"), whep("other/r", None));
         assert_eq!(target("/whep"), None);
     }
@@ -209,8 +223,8 @@ mod tests {
     #[test]
     fn bad_names_are_named_as_such() {
         let markup = Err(RoomNameError::Character('%'));
-        assert_eq!(target("/watch/%3Cimg%20src=x%3E"), Some(Target::Watch(markup.clone())));
-        assert_eq!(target("/api/v1/streams/%3Cimg%20src=x%3E"), Some(Target::Stream(markup)));
-        assert_eq!(target("/watch/"), Some(Target::Watch(Err(RoomNameError::Empty))));
+        assert_eq!(target("/watch/%3Cimg%20src=x%3E"), readable(Readable::Watch(markup.clone())));
+        assert_eq!(target("/api/v1/streams/%3Cimg%20src=x%3E"), readable(Readable::Stream(markup)));
+        assert_eq!(target("/watch/"), readable(Readable::Watch(Err(RoomNameError::Empty))));
     }
 }

@@ -20,7 +20,7 @@ use super::{
     cors::{READ_METHODS, preflight},
     health::Health,
     page::{self, policy::HlsOrigin},
-    path::{self, Administered, NodeOrder, Target},
+    path::{self, Administered, NodeOrder, Readable, Target},
     proxies,
     rewind::Rewind,
     settings::HttpSettings,
@@ -111,37 +111,34 @@ async fn respond(request: &HttpRequest, body: web::Payload, site: &Site) -> Resu
             let whep = site.whep.as_ref().ok_or_else(whep::off)?;
             whep.answer(request, body, &room?, session).await
         }
-        Some(_) if request.method() == Method::OPTIONS => Ok(preflight(READ_METHODS)),
-        Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => {
-            Err(ApiError::method_not_allowed(READ_METHODS))
-        }
-        Some(target) => get(request, site, target).await,
+        Some(Target::Readable(target)) => match *request.method() {
+            Method::OPTIONS => Ok(preflight(READ_METHODS)),
+            Method::GET | Method::HEAD => get(request, site, target).await,
+            _ => Err(ApiError::method_not_allowed(READ_METHODS)),
+        },
     }
 }
 
-async fn get(request: &HttpRequest, site: &Site, target: Target<'_>) -> Result<HttpResponse, ApiError> {
+async fn get(request: &HttpRequest, site: &Site, target: Readable<'_>) -> Result<HttpResponse, ApiError> {
     let api = &site.api;
     match target {
-        Target::Alive => Ok(site.health.alive().await),
-        Target::Ready => Ok(site.health.ready().await),
-        Target::Home => page::home(request, site.hls_origin(request)).await,
-        Target::Watch(room) => {
+        Readable::Alive => Ok(site.health.alive().await),
+        Readable::Ready => Ok(site.health.ready().await),
+        Readable::Home => page::home(request, site.hls_origin(request)).await,
+        Readable::Watch(room) => {
             room?;
             page::watch(request, site.hls_origin(request)).await
         }
-        Target::Asset(name) => page::asset(request, name).await,
-        Target::Console => page::console(request).await,
-        Target::Nodes => api.nodes(request).await,
-        Target::ThisNode => api.this_node(request).await,
-        Target::Server => api::server(&site.info(request)),
-        Target::Streams(None) => api.streams(request).await,
-        Target::Streams(Some(room)) => api.streams_named(request, &room?).await,
-        Target::Stream(room) => api.stream(request, &room?).await,
-        Target::Description => Ok(api::description()),
-        Target::Flv(room) => Err(not_live(request, room?)),
-        // `respond` answers these and the following, and does not pass them on.
-        Target::Administered(_) | Target::Whep { .. } => Err(ApiError::method_not_allowed(ADMIN_METHODS)),
-        Target::Order(_) => Err(ApiError::method_not_allowed(ORDER_METHODS)),
+        Readable::Asset(name) => page::asset(request, name).await,
+        Readable::Console => page::console(request).await,
+        Readable::Nodes => api.nodes(request).await,
+        Readable::ThisNode => api.this_node(request).await,
+        Readable::Server => api::server(&site.info(request)),
+        Readable::Streams(None) => api.streams(request).await,
+        Readable::Streams(Some(room)) => api.streams_named(request, &room?).await,
+        Readable::Stream(room) => api.stream(request, &room?).await,
+        Readable::Description => Ok(api::description()),
+        Readable::Flv(room) => Err(not_live(request, room?)),
     }
 }
 
