@@ -12,7 +12,8 @@ use super::{
 use crate::viewer_session::{Delivered, LeaveReason};
 
 /// Maximum addresses that a viewer's checks may come from in a session. A browser has a few, and another one each time that its network
-/// changes; the library keeps and sorts all that it has seen.
+/// changes. The library keeps and sorts all that it has seen, and cannot forget one: this limit is for the whole session, while
+/// routing, which forgets the oldest address, needs room only for those in use at one time.
 const REMOTES_MAX: usize = 32;
 
 /// A viewer's connection. The port's thread makes the handshake and then hands it to the thread that sends media.

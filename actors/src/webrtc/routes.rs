@@ -10,7 +10,7 @@ use synctv_media::webrtc::peer::{CheckKey, ufrag};
 use super::session_id::SessionId;
 
 /// Maximum addresses by which one viewer's datagrams are recognised; a new one takes the place of the oldest. Browsers check
-/// from each of their interfaces.
+/// from each of their interfaces. Fewer than the link admits in a session, as addresses of earlier networks need no route.
 const ROUTED_MAX: usize = 8;
 
 /// The most TCP connections of one viewer. Browsers make one from each of their interfaces to each address.
