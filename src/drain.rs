@@ -56,10 +56,10 @@ pub struct Drain {
 impl Drain {
     /// Sends everyone away after the first `signal`, and stops the server. A second signal cuts the waiting short.
     pub async fn run_after(self, signal: &'static str, mut signals: StopSignals, server: ServerHandle) {
-        info!(signal = signal, connections = self.permits.held(); "stopping");
+        info!(signal = signal, connections = self.permits.held(); "drain started");
         tokio::select! {
             () = self.run() => {}
-            signal = signals.next() => warn!(signal = signal; "stopping at once"),
+            signal = signals.next() => warn!(signal = signal; "drain cut short"),
         }
         // The server waits for requests that are being answered.
         if let Some(hls) = &self.hls {

@@ -116,7 +116,7 @@ enum NotUpgraded {
     #[error("not everything stopped within {} s", PARK_TIMEOUT.as_secs())]
     Incomplete,
     /// A signal could be lost.
-    #[error("signals cannot be held back: {0}")]
+    #[error("signals cannot be blocked: {0}")]
     Signals(std::io::Error),
     /// The state cannot be written.
     #[error(transparent)]
@@ -277,7 +277,7 @@ impl Upgrader {
         };
         drop(handover);
         if let Err(reason) = self.signal_thread.release() {
-            warn!(reason:% = reason; "signals are held back");
+            warn!(reason:% = reason; "signals stay blocked");
         }
         if let Some(reason) = failure {
             error!(reason:% = reason; "upgrade given up: the server goes on as before");

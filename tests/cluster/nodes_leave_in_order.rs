@@ -73,7 +73,7 @@ fn a_second_signal_cuts_the_waiting_short() {
     let log = n1.log.clone();
     assert_eq!(n1.wait_for_exit().code(), Some(0));
     assert!(viewer.frames_to_the_end().is_empty());
-    let stopped = log.find("stopping at once", |line| line.text("msg") == "stopping at once");
+    let stopped = log.find("drain cut short", |line| line.text("msg") == "drain cut short");
     assert_eq!(stopped.text("signal"), "SIGINT");
 }
 

@@ -66,7 +66,7 @@ impl Broadcast {
 }
 
 fn wait_for_outage(server: &TestServer) {
-    server.log.find("the outage", |line| line.mentions("the store of claims does not answer"));
+    server.log.find("the outage", |line| line.mentions("registry unreachable"));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn when_the_node_that_pulls_is_cut_off_from_redis() {
     wait_for_outage(&n2);
     broadcast.outlast_a_lease();
     proxy.mend();
-    n2.log.find("the end of the outage", |line| line.text("msg") == "the store of claims answers again");
+    n2.log.find("the end of the outage", |line| line.text("msg") == "registry reachable again");
     broadcast.outlast_a_lease();
     assert_eq!(n2.log.count(|line| line.says("pull broke", "r")), 0);
 }

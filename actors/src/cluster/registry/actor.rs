@@ -122,7 +122,7 @@ impl RegistryActor {
     fn lose(&mut self, claim: &Claim) {
         if let Some(held) = self.take_held(claim) {
             self.metrics.claims_lost.inc();
-            warn!(room = claim.room.as_str(), epoch = claim.epoch; "the claim on a room was lost");
+            warn!(room = claim.room.as_str(), epoch = claim.epoch; "claim lost");
             held.owner.notify_lost(claim.epoch);
         }
     }

@@ -74,7 +74,7 @@ impl LeaseKeeper {
     /// An outage is logged once.
     pub fn note_failure(&mut self, error: StoreError) {
         if self.failure.is_none() {
-            warn!(reason:% = error; "the store of claims does not answer: what is live stays live, new rooms are refused");
+            warn!(reason:% = error; "registry unreachable: what is live stays live, new rooms are refused");
         }
         self.failure = Some(error.0);
     }

@@ -70,7 +70,7 @@ impl RegistryActor {
     fn follow(&mut self, renewal: &LeaseRenewal, sent_ms: u64, ctx: &mut Context<Self>) {
         let Some(lease) = &mut self.lease else { return };
         if lease.failure.take().is_some() {
-            info!("the store of claims answers again");
+            info!("registry reachable again");
         }
         lease.note_full(renewal.is_full);
         let now_ms = lease.now_ms();
