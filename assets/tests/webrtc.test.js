@@ -66,9 +66,9 @@ test("a stream that is not for WebRTC is undecodable, in the server's words", as
 });
 
 test("any other refusal may pass", async () => {
-  answer = refused(503, "the node has its limit");
+  answer = refused(503, "WebRTC viewer limit reached (500)");
   await opened();
-  assert.deepEqual(host.reports, [{ why: "broken", text: "the node has its limit" }]);
+  assert.deepEqual(host.reports, [{ why: "broken", text: "WebRTC viewer limit reached (500)" }]);
 });
 
 test("media that does not get through is reported, unless it has come before", async () => {

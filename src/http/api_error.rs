@@ -102,8 +102,7 @@ impl ApiError {
 
     /// 503, for a connection over the limit.
     pub fn too_many_connections() -> Self {
-        Self::unavailable("too_many_connections", "the server has its limit of connections")
-            .retry_after(RETRY_LIVE_S)
+        Self::unavailable("too_many_connections", "connection limit reached").retry_after(RETRY_LIVE_S)
     }
 
     /// 405.

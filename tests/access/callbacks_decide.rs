@@ -76,7 +76,7 @@ fn it_may_limit_time_and_connections() {
     });
     let server = server(&callback, &[]);
     let refused = publish(&server, "limited").expect_err("none is allowed");
-    assert!(refused.description.contains("limit of 0 connections"), "{refused:?}");
+    assert!(refused.description.contains("connection limit reached (0)"), "{refused:?}");
     assert_eq!(publish(&server, "over").expect_err("it is over").description, "the token has expired");
 }
 

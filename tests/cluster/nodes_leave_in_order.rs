@@ -34,7 +34,7 @@ fn its_publisher_moves_and_its_viewers_follow() {
     assert!(ready == 503 && body.contains("draining"), "{ready} {body}");
     assert_eq!(status(&n1, "/healthz").0, 200);
     let refused = RtmpPeer::try_publish(&n1, "other").expect_err("it takes no publishers");
-    assert!(refused.description.contains("this node stops"), "{refused:?}");
+    assert!(refused.description.contains("node is draining"), "{refused:?}");
     assert_eq!(status(&n1, "/r.flv").0, 503);
     assert_eq!(redis.ask(&["EXISTS", "node:n1"]), ["0"]);
 

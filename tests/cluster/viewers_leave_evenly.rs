@@ -57,7 +57,7 @@ fn over_http_flv_and_rtmp() {
     assert!(ends[0] >= Duration::from_secs(10), "it had half of the time: {ends:?}");
     assert!(ends[VIEWERS - 1] - ends[0] >= Duration::from_secs(1), "not all at once: {ends:?}");
     let left = |line: &synctv_testkit::log_book::LogLine| {
-        line.says("viewer disconnected", "r") && line.text("why") == "this node stops: connect again"
+        line.says("viewer disconnected", "r") && line.text("why") == "node is draining, retry"
     };
     let log = n1.log.clone();
     assert_eq!(n1.wait_for_exit().code(), Some(0));

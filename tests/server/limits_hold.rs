@@ -39,10 +39,10 @@ fn connections_over_both_ports() {
     assert!(refused.text().contains("too_many_connections"));
     let refused = RtmpPeer::try_play(&server, "r").expect_err("there is no place for a player");
     assert_eq!(refused.code, "NetStream.Play.Failed");
-    assert!(refused.description.contains("limit of 2 connections"), "{refused:?}");
+    assert!(refused.description.contains("connection limit reached (2)"), "{refused:?}");
     assert_eq!(request(server.http, "GET", "/healthz").status, 200, "it lives");
     assert_eq!(request(server.http, "GET", "/readyz").status, 503, "but not ready");
-    find(&server, "play refused", "limit of 2 connections");
+    find(&server, "play refused", "connection limit reached (2)");
     assert_refused(&server, "httpflv", 2);
 
     // A place is free again when someone has left.
@@ -118,8 +118,8 @@ fn rooms() {
     let first = RtmpPeer::publish(&server, "first");
     let refused = RtmpPeer::try_publish(&server, "second").expect_err("it is one room too many");
     assert_eq!(refused.code, "NetStream.Publish.Denied");
-    assert!(refused.description.contains("limit of 1 room"), "{refused:?}");
-    find(&server, "publish refused", "limit of 1 room");
+    assert!(refused.description.contains("room limit reached (1)"), "{refused:?}");
+    find(&server, "publish refused", "room limit reached (1)");
     drop(first);
     server.log.find("stream ended", |line| line.says("stream ended", "first"));
     RtmpPeer::publish(&server, "second");

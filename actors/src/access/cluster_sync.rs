@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     gatekeeper::Gatekeeper,
     judge::Administrator,
-    orders::{Command, NAME_MAX_BYTES, Order},
+    orders::{Command, NAME_MAX_BYTES, ORDERS_MAX, Order},
 };
 use crate::{
     clock::whole_ms,
@@ -46,7 +46,7 @@ const REVOKED_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OrderError {
     /// There are as many as are kept.
-    #[error("the limit of administrators' orders is reached")]
+    #[error("limit of administrators' orders reached ({ORDERS_MAX})")]
     TooMany,
     /// A name is longer than any that is kept.
     #[error("the name is empty or has more than {NAME_MAX_BYTES} bytes")]

@@ -27,13 +27,13 @@ pub enum OpenError {
         node: String,
     },
     /// The room would be one more than this node may have.
-    #[error("this node has its limit of {max} rooms")]
+    #[error("room limit reached ({max})")]
     RoomLimit {
         /// The limit.
         max: usize,
     },
     /// The node takes no new publishers and viewers.
-    #[error("this node stops: ask again")]
+    #[error("node is draining, retry")]
     Draining,
     /// The node does not know its rooms any more.
     #[error(transparent)]

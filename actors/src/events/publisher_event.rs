@@ -37,7 +37,7 @@ impl fmt::Display for Evicted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Evicted::TakenOver => "the room was taken over by another publisher",
-            Evicted::Draining => "this node stops: connect again",
+            Evicted::Draining => "node is draining, retry",
             Evicted::StreamGone => "the stream broke: connect again",
         })
     }

@@ -98,7 +98,7 @@ impl fmt::Display for EndReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             EndReason::PublisherLeft => f.write_str("the publisher left"),
-            EndReason::NodeDraining => f.write_str("this node stops: connect again"),
+            EndReason::NodeDraining => f.write_str("node is draining, retry"),
         }
     }
 }

@@ -23,7 +23,7 @@ pub enum Admission {
 
 /// There is no regular place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("this node has its limit of {max} connections")]
+#[error("connection limit reached ({max})")]
 pub(super) struct LimitReached {
     max: usize,
 }
@@ -49,7 +49,7 @@ mod tests {
         let place = reserve.take().unwrap();
         let mut admission = Admission::Reserve { place, regular: regular.clone() };
         let full = admission.require_regular().unwrap_err();
-        assert_eq!(full.to_string(), "this node has its limit of 1 connections");
+        assert_eq!(full.to_string(), "connection limit reached (1)");
         assert_eq!(reserve.held(), 1);
         drop(first);
         assert_eq!(admission.require_regular(), Ok(()));

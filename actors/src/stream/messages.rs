@@ -117,13 +117,13 @@ pub enum PublishError {
     #[error(transparent)]
     Registry(ClaimError),
     /// The node has as many rooms as it may.
-    #[error("this node has its limit of {max} rooms")]
+    #[error("room limit reached ({max})")]
     RoomLimit {
         /// The limit.
         max: usize,
     },
     /// Publishers of the same address left as many rooms as may wait for them.
-    #[error("{max} rooms wait for publishers of this address, the limit for one more")]
+    #[error("limit of rooms that wait for publishers of this address reached ({max})")]
     LeftRooms {
         /// The limit.
         max: usize,
@@ -132,7 +132,7 @@ pub enum PublishError {
     #[error("the stream just ended")]
     Ended,
     /// The node takes no new publishers and viewers.
-    #[error("this node stops: connect again")]
+    #[error("node is draining, retry")]
     Draining,
     /// Nothing is known of the node's rooms until its process is started again.
     #[error("this node's directory of streams has ended")]

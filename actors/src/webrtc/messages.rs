@@ -53,13 +53,13 @@ pub enum WatchError {
     #[error("the room has no media yet")]
     NoMedia,
     /// The node has as many viewers as it may.
-    #[error("the node has its limit of {max} WebRTC viewers")]
+    #[error("WebRTC viewer limit reached ({max})")]
     TooManyViewers {
         /// The limit.
         max: usize,
     },
     /// As many viewers as may are about to connect.
-    #[error("the node has its limit of {max} WebRTC viewers that are about to connect")]
+    #[error("limit of WebRTC viewers about to connect reached ({max})")]
     TooManyJoining {
         /// The limit.
         max: usize,

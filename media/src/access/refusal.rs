@@ -36,7 +36,7 @@ pub enum Refusal {
     #[error("the room is blocked")]
     Blocked,
     /// The token's limit of connections is reached.
-    #[error("the token's limit of {0} connections is reached")]
+    #[error("token's connection limit reached ({0})")]
     TooManyConnections(u32),
     /// The HTTP callback or the identity provider does not answer.
     #[error("access cannot be decided now, retry")]
