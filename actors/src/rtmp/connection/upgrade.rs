@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
-use log::{debug, warn};
+use log::debug;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
@@ -41,19 +41,25 @@ pub(crate) struct PublisherRestorer {
 }
 
 impl PublisherRestorer {
-    /// Goes on with the publisher of `stream`, on its thread. Returns when the stream has its publisher again.
+    /// Goes on with the publisher of `stream`, on its thread. Returns when the stream has its publisher again, or the reason for
+    /// which it has none.
     pub async fn restore(&self, stream: &StreamHandle, state: PublisherState) -> Result<(), RestoreError> {
         let (done, is_done) = oneshot::channel();
+        let (failed, failure) = oneshot::channel();
         let (restorer, of_actor) = (self.clone(), stream.clone());
         let started = stream.thread().arbiter().spawn_fn(move || {
             if let Err(error) = restorer.start(of_actor, state, done) {
-                warn!(reason:% = error; "publisher lost in the upgrade");
+                // The receiver waits for it, or its thread has ended.
+                let _ = failed.send(error);
             }
         });
         if !started {
             return Err(RestoreError::ThreadEnded);
         }
-        is_done.await.map_err(|_| RestoreError::ThreadEnded)
+        match is_done.await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(failure.await.unwrap_or(RestoreError::ThreadEnded)),
+        }
     }
 
     fn start(
