@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use log::debug;
 use nix::{libc, setsockopt_impl, sockopt_impl, sys::socket::setsockopt};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -66,9 +67,12 @@ impl Wire {
         self.socket().peer_addr()
     }
 
-    /// Sets `TCP_NODELAY`: every write is a flush, and none waits for another one.
-    pub fn set_nodelay(&self) -> io::Result<()> {
-        self.socket().set_nodelay(true)
+    /// Sets `TCP_NODELAY`: every write is a flush, and none waits for another one. A connection that does not take the option is
+    /// served all the same; `peer` is for the log.
+    pub fn set_nodelay(&self, peer: SocketAddr) {
+        if let Err(error) = self.socket().set_nodelay(true) {
+            debug!(peer:% = peer, reason:% = error; "TCP_NODELAY could not be set");
+        }
     }
 
     /// Registers the connection with the runtime of the current thread, which may not be the one that accepted it.

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use log::debug;
 use synctv_actors::{
     connection_limit::{ConnectionLimit, ConnectionPermit},
     wire::Wire,
@@ -71,9 +70,7 @@ impl ConnectionGate {
         let wire = Wire::from(socket);
         let peer = wire.peer_addr().ok()?;
         if let Some(permit) = self.permits.take() {
-            if let Err(error) = wire.set_nodelay() {
-                debug!(peer:% = peer, reason:% = error; "TCP_NODELAY could not be set");
-            }
+            wire.set_nodelay(peer);
             return Some(Arrival::In(permit, wire, peer));
         }
         self.permits.note_refused();

@@ -75,10 +75,8 @@ impl<F: Framework> TlsWorker<F> {
         let Some(admission) = self.port.rtmp.admit() else {
             return self.port.rtmp.refuse("tls", peer, &self.port.refusals);
         };
-        if let Err(error) = socket.set_nodelay(true) {
-            debug!(peer:% = peer, reason:% = error; "TCP_NODELAY could not be set");
-        }
         let mut wire = Wire::from(socket);
+        wire.set_nodelay(peer);
         match (self.first_byte(&mut wire).await, wire) {
             (Ok(Some(TLS_FIRST_BYTE)), Wire::Plain(socket)) => {
                 self.accept_tls(socket, peer, admission).await;

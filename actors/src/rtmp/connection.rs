@@ -18,7 +18,7 @@ use actix::{
     Actor, ActorContext, ActorFuture, ActorFutureExt, AsyncContext, Context, Handler, Message,
     fut::wrap_future,
 };
-use log::{debug, info, warn};
+use log::{debug, info};
 use synctv_media::{
     rtmp::session::{Event, SessionError, StreamRequest},
     stream::wire_format::WireFormat,
@@ -74,9 +74,7 @@ struct Writable;
 impl RtmpConnectionActor {
     /// Serves a connection on the current thread.
     pub fn serve(new: NewConnection, services: Arc<RtmpServices>) {
-        if let Err(error) = new.wire.set_nodelay() {
-            warn!(peer:% = new.peer, reason:% = error; "TCP_NODELAY could not be set");
-        }
+        new.wire.set_nodelay(new.peer);
         let socket = ViewerSocket::new(new.wire, WireFormat::RtmpChunks, Instant::now().into_std());
         let conversation = Conversation::new(new.peer, new.admission, services);
         Self::own(conversation, socket, Role::negotiating());
