@@ -36,11 +36,11 @@ mod websocket;
 pub mod whep;
 mod write_timeout;
 
-use std::{error::Error, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
 use bytes::BytesMut;
-use log::{debug, info};
+use log::debug;
 use synctv_actors::{
     access::Gatekeeper,
     connection_limit::ConnectionLimit,
@@ -58,7 +58,7 @@ use self::{
     connection_gate::refuse_over_limit,
     health::Health,
     hls::{HlsThreads, HlsWorker},
-    live::NotServed,
+    live::{NotServed, log_viewer_refused},
     path::{Readable, Target},
     refusal::refuse,
     request_head::{HeadError, Method, Request, RequestHead},
@@ -296,9 +296,7 @@ impl Port {
             (Ok(None), _) => flv::send_and_close(&mut wire, &flv::response_head(request)),
             (Err(NotServed::Access(refusal)), _) => refuse(wire, &refusal.into()).await,
             (Err(NotServed::Room(error)), _) => {
-                let reason = error.source().map(ToString::to_string).unwrap_or_default();
-                info!(room = room.as_str(), peer:% = client, why:% = error, reason = reason.as_str();
-                    "viewer refused");
+                log_viewer_refused(&room, client, protocol, &error);
                 refuse(wire, &error.into()).await;
             }
         }

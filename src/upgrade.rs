@@ -139,7 +139,7 @@ impl Upgrader {
             biased;
             signal = signals.first() => Err(Some(signal)),
             quieted = quieted => quieted.map_err(|reason| {
-                error!(reason:% = reason; "upgrade given up: the server goes on as before");
+                log_given_up(&reason);
                 None
             }),
         };
@@ -280,7 +280,7 @@ impl Upgrader {
             warn!(reason:% = reason; "signals stay blocked");
         }
         if let Some(reason) = failure {
-            error!(reason:% = reason; "upgrade given up: the server goes on as before");
+            log_given_up(&reason);
         }
         let parked = Parked::new(blobs, descriptors);
         if let Some(hls) = &self.hls {
@@ -313,6 +313,10 @@ impl Upgrader {
         flush(LOG_TIMEOUT);
         NotUpgraded::Replace(self.program.replace_this(handover.stdin()))
     }
+}
+
+fn log_given_up(reason: &NotUpgraded) {
+    error!(reason:% = reason; "upgrade given up: the server goes on as before");
 }
 
 /// Logs the end of an upgrade, which began when everything stopped at `parked_unix_ms`.

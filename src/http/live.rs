@@ -1,11 +1,12 @@
 //! Requests for live media: whether they are granted, and the stream that they get.
 
-use std::net::SocketAddr;
+use std::{error::Error, net::SocketAddr};
 
+use log::info;
 use synctv_actors::{
     access::{AccessRequest, Gatekeeper, Protocol, Session},
     directory::{DirectoryEnded, OpenError, StreamDirectory},
-    metrics::JoinOutcome,
+    metrics::{JoinOutcome, ViewerProtocol},
     stream::StreamHandle,
 };
 use synctv_media::{
@@ -34,6 +35,19 @@ impl NotServed {
             Self::Room(error) => error.outcome(),
         }
     }
+}
+
+/// Logs a viewer that access was granted to, but no media. The source of the error is for the log alone: it may name addresses.
+pub(super) fn log_viewer_refused(
+    room: &RoomName,
+    peer: SocketAddr,
+    protocol: ViewerProtocol,
+    error: &dyn Error,
+) {
+    let reason = error.source().map(ToString::to_string).unwrap_or_default();
+    info!(
+        room = room.as_str(), peer:% = peer, protocol = protocol.as_str(), why:% = error, reason = reason.as_str();
+        "viewer refused");
 }
 
 /// Decides on a request, and only then looks for the room.

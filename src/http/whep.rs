@@ -12,7 +12,6 @@ use actix_web::{
     web::Payload,
 };
 use futures::StreamExt;
-use log::info;
 use synctv_actors::{
     access::{Gatekeeper, Protocol},
     cluster::registry::RegistryHandle,
@@ -27,6 +26,7 @@ use super::{
     api_error::ApiError,
     cors::{self, preflight},
     credentials::{access_request, peer},
+    live::log_viewer_refused,
 };
 use crate::webrtc::IceServers;
 
@@ -111,7 +111,7 @@ impl Whep {
         let peer = peer(request);
         let viewer = NewViewer { peer, offer, access: grant.begin() };
         self.webrtc.watch(&stream, viewer).await.map_err(|error| {
-            info!(room = room.as_str(), peer:% = peer, why:% = error, protocol = "webrtc"; "viewer refused");
+            log_viewer_refused(room, peer, ViewerProtocol::WebRtc, &error);
             error.into()
         })
     }

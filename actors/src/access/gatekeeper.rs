@@ -166,8 +166,8 @@ impl Gatekeeper {
         if let Err(refusal) = &verified
             && !self.count_failure(peer)
         {
-            warn!(room = room.as_str(), peer:% = peer, action = Action::Pull.as_str(), code = refusal.code();
-                "access refused");
+            let subject = RefusedSubject { room: room.as_str(), ..RefusedSubject::default() };
+            log_refused(Action::Pull, peer, refusal, &subject);
         }
         verified.map(|()| Grant::new(room, None, None))
     }
@@ -192,7 +192,7 @@ impl Gatekeeper {
         if self.count_failure(peer) {
             sleep(SLOWED_BY).await;
         } else {
-            warn!(peer:% = peer, action = action.as_str(), code = refusal.code(); "access refused");
+            log_refused(action, peer, refusal, &RefusedSubject::default());
         }
     }
 
@@ -308,10 +308,8 @@ impl Gatekeeper {
             Some(Credential::Token(token)) => short(&token_hash(token)),
             _ => String::new(),
         };
-        warn!(
-            room = request.room.as_str(), peer:% = request.peer, protocol = request.protocol.as_str(),
-            action = action.as_str(), code = refusal.code(), token = token.as_str();
-            "access refused");
+        let (room, protocol) = (request.room.as_str(), request.protocol.as_str());
+        log_refused(action, request.peer, &refusal, &RefusedSubject { room, protocol, token: &token });
         refusal
     }
 
@@ -355,6 +353,22 @@ impl Inner {
     fn failures(&self) -> MutexGuard<'_, FailureBuckets> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The subject of a refusal, as it is logged. A field that a request does not have is empty.
+#[derive(Default)]
+struct RefusedSubject<'a> {
+    room: &'a str,
+    protocol: &'a str,
+    /// The beginning of its token's hash.
+    token: &'a str,
+}
+
+fn log_refused(action: Action, peer: SocketAddr, refusal: &Refusal, subject: &RefusedSubject<'_>) {
+    let RefusedSubject { room, protocol, token } = *subject;
+    warn!(
+        room = room, peer:% = peer, protocol = protocol, action = action.as_str(), code = refusal.code(), token = token;
+        "access refused");
 }
 
 /// Enough of a hash to find a token in two logs, and too little to find the token by.
