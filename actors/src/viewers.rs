@@ -21,6 +21,6 @@ pub use self::{
 };
 pub(crate) use self::{
     messages::NewPlayer,
-    player::{Player, PlayerWish},
+    player::{Player, PlayerRequest},
     restoring::ViewersRestorer,
 };

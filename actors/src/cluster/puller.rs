@@ -173,7 +173,7 @@ impl Pull {
                 *followed = found.map(Followed::new);
                 if was_followed {
                     info!(room = self.room.as_str(); "the pulled publication is over");
-                    self.tell(Update::Over).await?;
+                    self.announce(Update::Over).await?;
                 }
             }
             (Err(error), _) => {
@@ -200,7 +200,7 @@ impl Pull {
         let error = taken?;
         info!(room = self.room.as_str(), node = followed.origin.node.as_str(), reason:% = error,
             seconds = began.elapsed().as_secs(); "pull broke");
-        self.tell(Update::Broken).await?;
+        self.announce(Update::Broken).await?;
         Ok(began.elapsed() >= STEADY)
     }
 
@@ -209,7 +209,7 @@ impl Pull {
         let resting = followed.connection.take();
         let connection = resting.and_then(|resting| resting.resume().inspect_err(log_anew).ok());
         if connection.is_some() {
-            self.tell(Update::Resumed).await?;
+            self.announce(Update::Resumed).await?;
         }
         Ok(connection)
     }
@@ -245,7 +245,7 @@ impl Pull {
         info!(room = room.as_str(), node = node.as_str(), address = address, epoch = *epoch; "pull began");
         let node = node.clone();
         followed.resume.reconnected();
-        self.tell(Update::Connected { node }).await?;
+        self.announce(Update::Connected { node }).await?;
         Ok(Some(connection))
     }
 
@@ -275,7 +275,7 @@ impl Pull {
                     let taken = followed.resume.take(frames);
                     if !taken.frames.is_empty() {
                         let (frames, after_hole) = (taken.frames, taken.after_hole);
-                        self.tell(Update::Media { frames, after_hole }).await?;
+                        self.announce(Update::Media { frames, after_hole }).await?;
                     }
                 }
                 Ok(Err(error)) => return Ok(error),
@@ -301,7 +301,7 @@ impl Pull {
             .unwrap_or_else(|_| Err(StoreError(format!("no answer within {} s", LOCATE_TIMEOUT.as_secs()))))
     }
 
-    async fn tell(&self, update: Update) -> Result<(), Dismissed> {
+    async fn announce(&self, update: Update) -> Result<(), Dismissed> {
         self.stream.send(FromOrigin { puller: self.id, update }).await.unwrap_or(Err(Dismissed))
     }
 }

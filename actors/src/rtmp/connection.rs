@@ -298,7 +298,7 @@ impl ReadSide for RtmpConnectionActor {
         self.with(|connection| connection.take_effect(fed, ctx));
     }
 
-    fn peer_gone(&mut self, error: io::Error, ctx: &mut ConnectionContext) {
+    fn peer_disconnected(&mut self, error: io::Error, ctx: &mut ConnectionContext) {
         self.with(|connection| connection.lose(error, ctx));
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     },
     viewer_session::LeaveReason,
     viewer_socket::ViewerSocket,
-    viewers::{Player, PlayerWish},
+    viewers::{Player, PlayerRequest},
 };
 
 /// The protocol's side of a player.
@@ -51,13 +51,13 @@ impl Player for RtmpPlayer {
         self.conversation.violation(fed, socket).map_or(Ok(()), Err)
     }
 
-    fn next_wish(&mut self) -> Option<PlayerWish> {
+    fn next_request(&mut self) -> Option<PlayerRequest> {
         loop {
             match self.conversation.next_event()? {
-                Event::Pause => return Some(PlayerWish::Pause),
-                Event::Resume => return Some(PlayerWish::Resume),
+                Event::Pause => return Some(PlayerRequest::Pause),
+                Event::Resume => return Some(PlayerRequest::Resume),
                 // Another play comes as a stop and a play, which the connection takes up again.
-                Event::Stop => return Some(PlayerWish::Stop),
+                Event::Stop => return Some(PlayerRequest::Stop),
                 // A session that plays has no other events.
                 _ => {}
             }

@@ -92,7 +92,7 @@ pub(super) trait ReadSide: Actor<Context = Context<Self>> {
     fn take_effect(&mut self, received: Self::Received, ctx: &mut Self::Context);
 
     /// Ends the connection: reading failed, or the peer closed its side.
-    fn peer_gone(&mut self, error: io::Error, ctx: &mut Self::Context);
+    fn peer_disconnected(&mut self, error: io::Error, ctx: &mut Self::Context);
 }
 
 /// Reads a connection until it ends.
@@ -113,7 +113,7 @@ impl<C: ReadSide> ActorFuture<C> for ReadLoop {
                 Ok(received) => connection.take_effect(received, ctx),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
-                    connection.peer_gone(error, ctx);
+                    connection.peer_disconnected(error, ctx);
                     return Poll::Ready(());
                 }
             }

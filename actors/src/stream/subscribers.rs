@@ -77,7 +77,7 @@ impl Subscribers {
     }
 
     /// Announces a change of publisher. It passes the bound, as it comes once in a publisher's life.
-    pub(super) fn tell(&self, change: &StreamEvent) {
+    pub(super) fn announce(&self, change: &StreamEvent) {
         for subscriber in &self.0 {
             subscriber.recipient.do_send(change.clone());
         }

@@ -17,7 +17,7 @@ pub(crate) trait Player: fmt::Debug + Send {
     fn receive(&mut self, socket: &mut ViewerSocket, now: Instant) -> Result<(), LeaveReason>;
 
     /// Returns what the player asks for next. To be drained after each [`receive`](Self::receive), and once before.
-    fn next_wish(&mut self) -> Option<PlayerWish>;
+    fn next_request(&mut self) -> Option<PlayerRequest>;
 
     /// Asks the player to play on another connection, to that node if one is given. Returns whether it takes such requests.
     fn request_reconnect(&mut self, socket: &mut ViewerSocket, to: Option<&NodeUrl>, now: Instant) -> bool;
@@ -31,7 +31,7 @@ pub(crate) trait Player: fmt::Debug + Send {
 
 /// A player's request to its room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PlayerWish {
+pub(crate) enum PlayerRequest {
     /// No media for now.
     Pause,
     /// Media again, from where the stream is.

@@ -195,10 +195,10 @@ impl RoomViewersActor {
     }
 
     /// Does what a player has asked for.
-    fn follow_wishes(&mut self, id: ViewerId, ctx: &mut Context<Self>) {
+    fn follow_requests(&mut self, id: ViewerId, ctx: &mut Context<Self>) {
         let mut rejoins = false;
         self.update(id, ctx, |viewer, _| {
-            rejoins = viewer.follow_wishes()?;
+            rejoins = viewer.follow_requests()?;
             Ok(())
         });
         if rejoins && self.phase == ViewersPhase::Streaming {
@@ -267,7 +267,7 @@ impl Handler<Admit> for RoomViewersActor {
         if self.phase == ViewersPhase::Streaming {
             self.subscription.join(id, ctx.address().recipient());
         }
-        self.follow_wishes(id, ctx);
+        self.follow_requests(id, ctx);
     }
 }
 
@@ -305,6 +305,6 @@ impl Handler<Readable> for RoomViewersActor {
 
     fn handle(&mut self, Readable(id): Readable, ctx: &mut Self::Context) {
         self.update(id, ctx, |viewer, now| viewer.receive(now));
-        self.follow_wishes(id, ctx);
+        self.follow_requests(id, ctx);
     }
 }

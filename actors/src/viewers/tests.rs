@@ -20,7 +20,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{NewPlayer, NewViewer, Player, PlayerWish, PoolEntry, ViewerKind, ViewerPool};
+use super::{NewPlayer, NewViewer, Player, PlayerRequest, PoolEntry, ViewerKind, ViewerPool};
 use crate::{
     connection_limit::ConnectionLimit,
     directory::StreamDirectory,
@@ -229,8 +229,8 @@ async fn a_node_that_closes_its_side_leaves_though_nothing_is_sent_to_it() {
 /// The protocol's side of a player that asks for what the test has it ask for, once something was read.
 #[derive(Debug)]
 struct ScriptedPlayer {
-    wishes: Vec<PlayerWish>,
-    script: Vec<PlayerWish>,
+    requests: Vec<PlayerRequest>,
+    script: Vec<PlayerRequest>,
     released: Option<oneshot::Sender<(ViewerSocket, String, ThreadId)>>,
 }
 
@@ -241,12 +241,12 @@ impl Player for ScriptedPlayer {
 
     fn receive(&mut self, socket: &mut ViewerSocket, _: Instant) -> Result<(), LeaveReason> {
         socket.read_announced().try_read(&mut [0; 64])?;
-        self.wishes.append(&mut self.script);
+        self.requests.append(&mut self.script);
         Ok(())
     }
 
-    fn next_wish(&mut self) -> Option<PlayerWish> {
-        self.wishes.pop()
+    fn next_request(&mut self) -> Option<PlayerRequest> {
+        self.requests.pop()
     }
 
     fn request_reconnect(&mut self, _: &mut ViewerSocket, _: Option<&NodeUrl>, _: Instant) -> bool {
@@ -271,8 +271,8 @@ async fn a_player_from_another_thread_is_served_at_the_stream_and_gets_its_socke
         let (NewViewer { wire, peer, .. }, client) = Live::viewer(&permits).await;
         let now = tokio::time::Instant::now();
         let socket = ViewerSocket::new(wire, WireFormat::Flv, now.into_std());
-        let script = vec![PlayerWish::Stop, PlayerWish::Resume, PlayerWish::Pause];
-        let player = Box::new(ScriptedPlayer { wishes: Vec::new(), script, released: Some(released) });
+        let script = vec![PlayerRequest::Stop, PlayerRequest::Resume, PlayerRequest::Pause];
+        let player = Box::new(ScriptedPlayer { requests: Vec::new(), script, released: Some(released) });
         pool.admit_player(&stream, NewPlayer { socket, peer, player, access: None, asked: now });
         sender.send(client).unwrap();
     });

@@ -14,7 +14,7 @@ use synctv_media::{cluster::standing::NodeUrl, stream::viewer_queue::LagLimits};
 use super::{
     inbox::Inbox,
     messages::{Newcomer, Readable, ViewerGuard, Writable},
-    player::PlayerWish,
+    player::PlayerRequest,
 };
 use crate::{
     connection_limit::ConnectionPermit,
@@ -163,19 +163,19 @@ impl Viewer {
     }
 
     /// Does what a player asks for. Returns whether it has to join the stream again for that.
-    pub fn follow_wishes(&mut self) -> Result<bool, LeaveReason> {
+    pub fn follow_requests(&mut self) -> Result<bool, LeaveReason> {
         let Inbox::Player(player) = &mut self.details.inbox else { return Ok(false) };
         let mut rejoins = false;
-        while let Some(wish) = player.next_wish() {
-            match wish {
-                PlayerWish::Pause => {
+        while let Some(request) = player.next_request() {
+            match request {
+                PlayerRequest::Pause => {
                     self.socket.pause();
                     self.socket.keep_alive();
                 }
-                PlayerWish::Resume => self.socket.restart(),
-                PlayerWish::Stop => return Err(LeaveReason::Stopped),
+                PlayerRequest::Resume => self.socket.restart(),
+                PlayerRequest::Stop => return Err(LeaveReason::Stopped),
             }
-            rejoins = wish == PlayerWish::Resume;
+            rejoins = request == PlayerRequest::Resume;
         }
         Ok(rejoins)
     }

@@ -67,7 +67,7 @@ impl StreamActor {
             other => other,
         };
         self.set_state(StreamState::Live(Source::Remote));
-        self.subscribers.tell(&StreamEvent::PublisherCame(Arrival::Remote));
+        self.subscribers.announce(&StreamEvent::PublisherCame(Arrival::Remote));
         self.unwatched_since = (!self.subscribers.are_watching()).then(Instant::now);
         self.end_when_due(ctx);
     }

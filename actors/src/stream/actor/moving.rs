@@ -163,7 +163,7 @@ impl Handler<MoveViewers> for StreamActor {
     type Result = ();
 
     fn handle(&mut self, MoveViewers(window): MoveViewers, _: &mut Self::Context) {
-        self.subscribers.tell(&StreamEvent::LeaveWithin(window));
+        self.subscribers.announce(&StreamEvent::LeaveWithin(window));
     }
 }
 

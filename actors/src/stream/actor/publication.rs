@@ -97,7 +97,7 @@ impl StreamActor {
     pub(super) fn announce_publisher(&mut self, numbers: NumberReserve) {
         self.stats.publisher_came(None);
         self.set_state(StreamState::Live(Source::Local));
-        self.subscribers.tell(&StreamEvent::PublisherCame(Arrival::Local(numbers)));
+        self.subscribers.announce(&StreamEvent::PublisherCame(Arrival::Local(numbers)));
     }
 
     pub(super) fn notify_publisher(&self) {
@@ -123,7 +123,7 @@ impl StreamActor {
             self.registry.release(claim);
         }
         self.set_state(StreamState::Waiting);
-        self.subscribers.tell(&StreamEvent::PublisherLeft);
+        self.subscribers.announce(&StreamEvent::PublisherLeft);
         self.seek_if_watched(ctx);
         self.end_when_due(ctx);
     }

@@ -236,7 +236,7 @@ impl Handler<ResumePublisher> for StreamActor {
             };
             stream.end_when_due(ctx);
             stream.notify_publisher();
-            stream.subscribers.tell(&StreamEvent::PublisherCame(Arrival::Local(numbers)));
+            stream.subscribers.announce(&StreamEvent::PublisherCame(Arrival::Local(numbers)));
             Some(Publication::new(ctx.address().recipient(), ctx.address().recipient(), publisher))
         }))
     }

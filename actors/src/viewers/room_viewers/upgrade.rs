@@ -77,7 +77,7 @@ impl RoomViewersActor {
             if is_joining {
                 self.subscription.join(id, ctx.address().recipient());
             }
-            self.follow_wishes(id, ctx);
+            self.follow_requests(id, ctx);
         }
     }
 }

@@ -148,7 +148,7 @@ impl Container for TsContainer {
         if data.len() > AUDIO_FRAME_MAX_BYTES {
             return Err(ContainerError::AudioFrameSize(data.len()));
         }
-        let sound = match (codec, &mut self.audio) {
+        let audio = match (codec, &mut self.audio) {
             (AudioCodec::Aac, Some(AudioConfig::Aac(config))) => aac_frame(*config, data)?,
             (AudioCodec::Mp3, Some(config @ AudioConfig::Mp3(_))) => {
                 let read = AudioConfig::Mp3(Mp3Header::parse(&data));
@@ -161,7 +161,7 @@ impl Container for TsContainer {
             (other, _) => return Err(ContainerError::UnsupportedCodec(Codec::Audio(other))),
         };
         // Some encoders send tags without data; to a player, an ADTS header alone is a frame that cannot be decoded.
-        Ok((!sound.data.is_empty()).then_some(TsFrame::Audio(sound)))
+        Ok((!audio.data.is_empty()).then_some(TsFrame::Audio(audio)))
     }
 
     fn repeat_gop(gop: &[Timed<TsFrame>], time_ms: i64) -> Vec<Timed<TsFrame>> {
@@ -174,11 +174,11 @@ impl Container for TsContainer {
 
     fn silence(&self) -> Option<(TsFrame, FrameSpan)> {
         let silence = self.silence.clone()?;
-        let (sound, span) = match self.audio? {
+        let (audio, span) = match self.audio? {
             AudioConfig::Aac(config) => (aac_frame(config, silence).ok()?, aac_span(config)),
             AudioConfig::Mp3(header) => (mp3_frame(silence), header?.span()),
         };
-        Some((TsFrame::Audio(sound), span))
+        Some((TsFrame::Audio(audio), span))
     }
 
     fn begins_sequence(frame: &TsFrame) -> bool {
@@ -195,7 +195,7 @@ impl Container for TsContainer {
     fn size_max_bytes(frame: &TsFrame) -> usize {
         match frame {
             TsFrame::Video(video) => video_max_bytes(video.unit.size_max_bytes()),
-            TsFrame::Audio(sound) => audio_max_bytes(ADTS_HEADER_BYTES + sound.data.len()),
+            TsFrame::Audio(audio) => audio_max_bytes(ADTS_HEADER_BYTES + audio.data.len()),
         }
     }
 
@@ -207,7 +207,7 @@ impl Container for TsContainer {
         for Timed { time_ms, frame } in fragment.frames {
             match frame {
                 TsFrame::Video(video) => mux.video(*time_ms, video),
-                TsFrame::Audio(sound) => mux.audio(*time_ms, sound),
+                TsFrame::Audio(audio) => mux.audio(*time_ms, audio),
             }
         }
         mux.flush_pack();
@@ -278,8 +278,8 @@ impl Mux<'_> {
         self.writer.video(self.out, stream, dts, pts, unit.is_keyframe(), &self.annex_b);
     }
 
-    fn audio(&mut self, time_ms: i64, sound: &AudioFrame) {
-        let AudioFrame { stream, span, adts, data } = sound;
+    fn audio(&mut self, time_ms: i64, audio: &AudioFrame) {
+        let AudioFrame { stream, span, adts, data } = audio;
         let counted = span.map(|span| self.clock.place(time_ms, span));
         let next = PackStart { stream: *stream, time_ms, counted };
         let header = adts.as_ref().map_or(&[][..], |adts| &adts[..]);
@@ -350,7 +350,7 @@ mod tests {
         Timed { time_ms, frame: container.video(&header, data.into()).unwrap().unwrap() }
     }
 
-    fn sound(container: &mut TsContainer, time_ms: i64, size_bytes: usize) -> Timed<TsFrame> {
+    fn audio_frame(container: &mut TsContainer, time_ms: i64, size_bytes: usize) -> Timed<TsFrame> {
         let frame = container.audio(AudioCodec::Aac, vec![1; size_bytes].into()).unwrap().unwrap();
         Timed { time_ms, frame }
     }
@@ -383,7 +383,7 @@ mod tests {
             let mut container = container();
             let frame = |(at, (is_video, size_bytes)): (usize, (bool, usize))| match is_video {
                 true => video_frame(&mut container, at as i64 * step_ms, size_bytes),
-                false => sound(&mut container, at as i64 * step_ms, size_bytes),
+                false => audio_frame(&mut container, at as i64 * step_ms, size_bytes),
             };
             let frames: Vec<_> = sizes.into_iter().enumerate().map(frame).collect();
             let size_max_bytes = frames.iter().map(|timed| TsContainer::size_max_bytes(&timed.frame)).sum::<usize>();
