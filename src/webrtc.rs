@@ -39,7 +39,7 @@ pub struct WebRtcArgs {
     #[arg(long, env, default_value_t = 1000, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub rtc_viewers_max: u32,
 
-    /// WebRTC viewers that have an answer and have not connected yet; more are refused
+    /// WebRTC viewers that have an answer and have not connected yet; more are refused, or replace those of addresses that have more
     #[arg(long, env, default_value_t = 100, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub rtc_joining_max: u32,
 

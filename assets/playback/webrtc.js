@@ -27,6 +27,11 @@ const UNREACHABLE = {
   text: "its media comes over UDP, which does not get from the server to here",
 };
 
+/** A server that has no place left ends sessions that have not connected, and lets them in when there are places again.
+ *
+ * @type {EndReport} */
+const DISPLACED = { why: "broken", text: "the server ended the session before it connected" };
+
 /** The player of one session. */
 export class WebRtcPlayer {
   #host;
@@ -88,13 +93,21 @@ export class WebRtcPlayer {
     const offer = await this.#peer.createOffer();
     await this.#peer.setLocalDescription({ type: "offer", sdp: withStereo(offer.sdp ?? "") });
     const { answer, session } = await begin(this.#host.url, this.#peer.localDescription?.sdp ?? "");
-    if (signal.aborted) return end(session);
+    if (signal.aborted) return void (await end(session));
     this.#session = session;
     await this.#peer.setRemoteDescription({ type: "answer", sdp: answer });
     if (signal.aborted) return;
     const comes = (/** @type {RTCRtpTransceiver} */ { currentDirection }) => currentDirection === "recvonly";
     this.#tracks = { audio: comes(this.#audio), video: comes(this.#video) };
-    if (!this.#hasConnected) this.#deadline = setTimeout(() => this.#host.end(UNREACHABLE), CONNECT_MS);
+    if (!this.#hasConnected) this.#deadline = setTimeout(() => this.#giveUp(), CONNECT_MS);
+  }
+
+  /** Ends a session that did not connect. A network that lets nothing through is not to blame if the server has ended it. */
+  async #giveUp() {
+    clearTimeout(this.#deadline);
+    if (this.#session === undefined) return;
+    const wasEnded = await this.#leave();
+    if (!this.#listening.signal.aborted) this.#host.end(wasEnded ? DISPLACED : UNREACHABLE);
   }
 
   /** @param {any} error */
@@ -124,7 +137,8 @@ export class WebRtcPlayer {
         this.#watchEnd();
         break;
       case "failed":
-        this.#host.end(this.#hasConnected ? { why: "broken", text: "the connection was lost" } : UNREACHABLE);
+        if (this.#hasConnected) this.#host.end({ why: "broken", text: "the connection was lost" });
+        else void this.#giveUp();
         break;
     }
   }
@@ -147,9 +161,10 @@ export class WebRtcPlayer {
     );
   }
 
+  /** Ends the session, if there is one. Returns whether the server had done so before. */
   async #leave() {
     const session = this.#session;
     this.#session = undefined;
-    if (session !== undefined) await end(session);
+    return session !== undefined && (await end(session));
   }
 }

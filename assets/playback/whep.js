@@ -37,12 +37,17 @@ export async function begin(url, offer) {
 
 const END_MS = 3000;
 
+const NOT_FOUND = 404;
+
 /**
  * Ends a session, also while the page is closed. If the request fails, the server ends the session by itself, a little later.
  *
  * @param {string} session
+ * @returns {Promise<boolean>} true if the server had ended the session before
  */
 export async function end(session) {
   const signal = AbortSignal.timeout(END_MS);
-  await fetch(session, { method: "DELETE", headers: headers(), keepalive: true, signal }).catch(() => {});
+  const request = { method: "DELETE", headers: headers(), keepalive: true, signal };
+  const response = await fetch(session, request).catch(() => undefined);
+  return response?.status === NOT_FOUND;
 }

@@ -6,7 +6,7 @@ import { FakePeer, fakeHost, restore, settled, stoppedClock, withWebRtc } from "
 
 const URL_ = "http://server/live/room/whep";
 
-let pass, host, requests, answer;
+let pass, host, requests, answer, ended;
 
 beforeEach(() => {
   pass = stoppedClock();
@@ -15,9 +15,10 @@ beforeEach(() => {
   host.url = URL_;
   requests = [];
   answer = () => new Response("the answer", { status: 201, headers: { Location: "/live/room/whep/5e" } });
+  ended = () => new Response();
   mock.method(globalThis, "fetch", async (url, { method, body, headers }) => {
     requests.push({ method, url, body, type: headers["Content-Type"] });
-    return method === "POST" ? answer() : new Response();
+    return method === "POST" ? answer() : ended();
   });
 });
 afterEach(restore);
@@ -76,6 +77,7 @@ test("media that does not get through is reported, unless it has come before", a
   pass(4999);
   assert.deepEqual(host.reports, []);
   pass(1);
+  await settled();
   assert.equal(host.reports[0].why, "unreachable");
   lost.player.destroy();
   host.reports.length = 0;
@@ -86,6 +88,28 @@ test("media that does not get through is reported, unless it has come before", a
   assert.deepEqual(host.reports, []);
   peer.change("failed");
   assert.deepEqual(host.reports, [{ why: "broken", text: "the connection was lost" }]);
+});
+
+test("a session that the server ended before it connected may be begun again", async () => {
+  ended = refused(404, "there is no such session");
+  const [deadline, failure] = [() => pass(5000), (peer) => peer.change("failed")];
+  const both = (peer) => (deadline(), failure(peer));
+  for (const lose of [deadline, failure, both]) {
+    const { player, peer } = await opened();
+    lose(peer);
+    await settled();
+    assert.deepEqual(host.reports, [{ why: "broken", text: "the server ended the session before it connected" }]);
+    player.destroy();
+    host.reports.length = 0;
+  }
+});
+
+test("a session whose end the server does not confirm is out of reach", async () => {
+  ended = () => Promise.reject(new TypeError("no network"));
+  const { peer } = await opened();
+  peer.change("failed");
+  await settled();
+  assert.equal(host.reports[0].why, "unreachable");
 });
 
 test("a transport that the server closes is the end of the stream", async () => {

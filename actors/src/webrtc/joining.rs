@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synctv_media::{stream::room::RoomName, webrtc::packetizer::MediaProfile};
+use synctv_media::{access::AddressKey, stream::room::RoomName, webrtc::packetizer::MediaProfile};
 
 use super::{batch_sender::BatchSender, link::ViewerLink, session_id::SessionId, socket::Datagram};
 use crate::{
@@ -33,7 +33,7 @@ pub(super) struct JoiningViewer {
 #[derive(Debug)]
 pub(super) struct Places {
     pub viewer: ConnectionPermit,
-    /// Until it has connected.
+    /// Until it has connected. A viewer that waits for the stream's codecs has none yet.
     pub _joining: ConnectionPermit,
 }
 
@@ -59,6 +59,11 @@ impl JoiningViewer {
             return Err(LeaveReason::Stalled(CONNECT_TIMEOUT));
         }
         if self.link.wake_at() > now { Ok(false) } else { self.turn(sender, now) }
+    }
+
+    /// Returns the address as that of one client.
+    pub fn address_key(&self) -> AddressKey {
+        self.address.ip().into()
     }
 
     /// Returns whether the viewer has sent nothing since its request.

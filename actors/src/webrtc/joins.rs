@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synctv_media::stream::room::RoomName;
+use synctv_media::{access::AddressKey, stream::room::RoomName};
 
 use super::{batch_sender::BatchSender, joining::JoiningViewer, session_id::SessionId, socket::Datagram};
 use crate::{events::EndReason, stream::StreamHandle, viewer_session::LeaveReason};
@@ -14,6 +14,10 @@ use crate::{events::EndReason, stream::StreamHandle, viewer_session::LeaveReason
 /// Minimum time that a viewer has for its first connectivity check. After that, a silent viewer loses its place to a new one if no
 /// place is free: otherwise, clients that send offers and no checks could keep all others out.
 const FIRST_CHECK_TIME: Duration = Duration::from_secs(1);
+
+/// The reason that is logged of a viewer whose place another one needed.
+const CROWDED: &str =
+    "its address had the most joining viewers when a viewer of another address needed a place";
 
 /// The joining viewers, and the socket on which they are answered.
 pub(super) struct Joins {
@@ -98,14 +102,40 @@ impl Joins {
         }
     }
 
-    /// Ends the oldest attempt whose viewer has sent nothing yet, and returns it. `None` if there is none, or all of them are
-    /// younger than [`FIRST_CHECK_TIME`].
-    pub fn displace(&mut self, offered: &[SocketAddr], now: Instant) -> Option<SessionId> {
-        let silent = self.viewers.values().map(|join| &join.viewer).filter(|viewer| viewer.is_silent());
-        let oldest = silent.min_by_key(|viewer| viewer.since)?;
-        let (id, age) = (oldest.id, now.duration_since(oldest.since));
-        (age >= FIRST_CHECK_TIME).then(|| self.end(id, &LeaveReason::Stalled(age), offered, now))?;
+    /// Ends an attempt, so that a newcomer from `newcomer` can have its place, and returns it. `None` if the newcomer has to be
+    /// refused.
+    ///
+    /// A viewer that has been silent for [`FIRST_CHECK_TIME`] goes first, unless its address holds fewer places than the
+    /// newcomer's. Then comes the oldest one of the address that holds the most places, if that holds more than the newcomer's
+    /// does with the new one. Each step of that second kind makes the distribution more even, so that their number is limited: a
+    /// rush of viewers from many addresses does not displace those whose handshakes are under way.
+    pub fn displace(
+        &mut self,
+        newcomer: SocketAddr,
+        offered: &[SocketAddr],
+        now: Instant,
+    ) -> Option<SessionId> {
+        let mut places: HashMap<AddressKey, usize> = HashMap::new();
+        self.viewers.values().for_each(|join| *places.entry(join.viewer.address_key()).or_default() += 1);
+        let held = |viewer: &JoiningViewer| places.get(&viewer.address_key()).copied().unwrap_or_default();
+        let own = places.get(&AddressKey::from(newcomer.ip())).copied().unwrap_or_default();
+        let age = |viewer: &JoiningViewer| now.duration_since(viewer.since);
+        let is_silent = |viewer: &JoiningViewer| viewer.is_silent() && age(viewer) >= FIRST_CHECK_TIME;
+        let (viewer, reason) = match self.oldest(|viewer| is_silent(viewer) && held(viewer) >= own) {
+            Some(silent) => (silent, LeaveReason::Stalled(age(silent))),
+            None => {
+                let most = places.values().copied().max().filter(|most| *most > own + 1)?;
+                (self.oldest(|viewer| held(viewer) == most)?, LeaveReason::Closed(CROWDED.to_owned()))
+            }
+        };
+        let id = viewer.id;
+        self.end(id, &reason, offered, now);
         Some(id)
+    }
+
+    fn oldest(&self, is_meant: impl Fn(&JoiningViewer) -> bool) -> Option<&JoiningViewer> {
+        let viewers = self.viewers.values().map(|join| &join.viewer);
+        viewers.filter(|viewer| is_meant(viewer)).min_by_key(|viewer| viewer.since)
     }
 
     fn finish(

@@ -1,7 +1,12 @@
 //! The UDP port of all WebRTC viewers: reads their datagrams, answers their offers, makes their handshakes, and
 //! starts the actors that serve connected viewers.
 
-use std::{collections::HashMap, net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{
     Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, ResponseActFuture,
@@ -37,7 +42,10 @@ use super::{
     viewers::{Port, WebRtcViewersActor},
 };
 use crate::{
-    clock::since_1970, connection_limit::ConnectionLimit, stream::StreamHandle, thread::ActorThread,
+    clock::since_1970,
+    connection_limit::{ConnectionLimit, ConnectionPermit},
+    stream::StreamHandle,
+    thread::ActorThread,
     viewer_session::LeaveReason,
 };
 
@@ -162,21 +170,15 @@ impl WebRtcPortActor {
         }));
     }
 
-    fn places(&mut self) -> Result<Places, WatchError> {
-        let viewer =
-            self.viewers.take().ok_or(WatchError::TooManyViewers { max: self.settings.viewers_max })?;
-        let _joining = self
-            .joining
-            .take()
-            .or_else(|| self.displace().then(|| self.joining.take()).flatten())
-            .ok_or(WatchError::TooManyJoining { max: self.settings.joining_max })?;
-        Ok(Places { viewer, _joining })
-    }
-
-    /// Ends a join whose viewer is silent, to free its place. Returns whether there was one.
-    fn displace(&mut self) -> bool {
-        let ended = self.joins.displace(&self.peers.udp, now());
-        ended.inspect(|id| self.routes.remove(*id)).is_some()
+    /// Returns a place among the viewers that join, and ends another join for it if none is free.
+    fn joining_place(&mut self, newcomer: SocketAddr) -> Result<ConnectionPermit, WatchError> {
+        if let Some(place) = self.joining.take() {
+            return Ok(place);
+        }
+        if let Some(ended) = self.joins.displace(newcomer, &self.peers.udp, now()) {
+            self.routes.remove(ended);
+        }
+        self.joining.take().ok_or(WatchError::TooManyJoining { max: self.settings.joining_max })
     }
 
     /// Starts the viewers of a stream on a thread.
@@ -191,15 +193,16 @@ impl WebRtcPortActor {
         move |thread| WebRtcViewersActor::start(&stream, thread, socket, port, rate)
     }
 
-    /// Answers an offer, once the stream's codecs are known.
+    /// Answers an offer, once the stream's codecs are known: only a viewer with an answer has a place among those that join.
     fn answer(
         &mut self,
         stream: StreamHandle,
         viewer: NewViewer,
-        places: Places,
+        place: ConnectionPermit,
         profile: MediaProfile,
         ctx: &mut Context<Self>,
     ) -> Result<Watching, WatchError> {
+        let places = Places { viewer: place, _joining: self.joining_place(viewer.peer)? };
         let (id, now) = (SessionId::random().ok_or(WatchError::Stopped)?, now());
         let (peer, answer) = Peer::answer(&viewer.offer, profile, &self.peers, now)?;
         self.routes.add(id, peer.check_key().clone());
@@ -291,9 +294,9 @@ impl Handler<Watch> for WebRtcPortActor {
 
     fn handle(&mut self, watch: Watch, ctx: &mut Self::Context) -> Self::Result {
         let Watch { stream, viewer, thread } = watch;
-        let places = match self.places() {
-            Ok(places) => places,
-            Err(error) => return Box::pin(fut::ready(Err(error))),
+        let Some(place) = self.viewers.take() else {
+            let refused = WatchError::TooManyViewers { max: self.settings.viewers_max };
+            return Box::pin(fut::ready(Err(refused)));
         };
         self.rooms.add_thread(thread);
         let start = self.starter(&stream, ctx);
@@ -307,7 +310,7 @@ impl Handler<Watch> for WebRtcPortActor {
             }
         };
         Box::pin(profile.into_actor(self).map(move |profile, port, ctx| {
-            profile.and_then(|profile| port.answer(stream, viewer, places, profile, ctx))
+            profile.and_then(|profile| port.answer(stream, viewer, place, profile, ctx))
         }))
     }
 }

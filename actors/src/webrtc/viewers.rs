@@ -63,7 +63,7 @@ pub(super) struct WebRtcViewersActor {
     /// The stream's codecs are known.
     has_media: bool,
     viewers: HashMap<SessionId, Viewer>,
-    /// Viewers that wait until the codecs are known. The limit on joining viewers bounds them.
+    /// Viewers that wait until the codecs are known. The limit on viewers bounds them.
     waiting: Vec<oneshot::Sender<Result<MediaProfile, WatchError>>>,
     /// The times at which viewers leave, once the node drains.
     leave_window: Option<LeaveWindow>,

@@ -1,6 +1,7 @@
 use std::net::{Ipv4Addr, UdpSocket};
 
-use synctv_media::samples::WEBRTC_OFFER;
+use bytes::Bytes;
+use synctv_media::{samples::WEBRTC_OFFER, webrtc::peer::CheckKey};
 
 use super::*;
 use crate::{
@@ -44,8 +45,8 @@ impl Live {
         Self { port, stream, _publication: publication, _directory: directory, _publisher: publisher }
     }
 
-    fn viewer() -> NewViewer {
-        NewViewer { peer: ([127, 0, 0, 1], 1).into(), offer: WEBRTC_OFFER.to_owned(), access: None }
+    fn viewer_at(peer: &str) -> NewViewer {
+        NewViewer { peer: peer.parse().unwrap(), offer: WEBRTC_OFFER.to_owned(), access: None }
     }
 }
 
@@ -63,7 +64,30 @@ impl Handler<GetJoining> for WebRtcPortActor {
 }
 
 fn watch(stream: &StreamHandle) -> Watch {
-    Watch { stream: stream.clone(), viewer: Live::viewer(), thread: ActorThread::current() }
+    watch_from("127.0.0.1:1", stream)
+}
+
+fn watch_from(peer: &str, stream: &StreamHandle) -> Watch {
+    Watch { stream: stream.clone(), viewer: Live::viewer_at(peer), thread: ActorThread::current() }
+}
+
+/// A connectivity check of the viewer that got this answer.
+fn check(answer: &str) -> Received {
+    let value = |name: &str| answer.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    let key = CheckKey::of(value("a=ice-ufrag:"), value("a=ice-pwd:"));
+    let remote = ([127, 0, 0, 1], 9).into();
+    Received(vec![Datagram { remote, local: None, bytes: Bytes::from(key.check()), connection: None }])
+}
+
+/// Has a viewer join that does not connect, though it sends a check.
+async fn join_with_check(
+    port: &Addr<WebRtcPortActor>,
+    peer: &str,
+    stream: &StreamHandle,
+) -> Result<SessionId, WatchError> {
+    let Watching { id, answer } = port.send(watch_from(peer, stream)).await.unwrap()?;
+    port.send(check(&answer)).await.unwrap();
+    Ok(id)
 }
 
 #[actix_rt::test]
@@ -118,6 +142,56 @@ async fn a_join_that_nothing_comes_of_gives_its_place_to_another() {
     assert_eq!(port.send(GetJoining).await.unwrap(), (JOINING_MAX, JOINING_MAX));
     let find = async |id| port.send(FindSession { room: room("r"), id }).await.unwrap();
     assert!(!find(sessions[0]).await && find(sessions[1]).await, "the oldest");
+}
+
+#[actix_rt::test]
+async fn an_address_with_many_joins_gives_places_to_others_until_all_have_as_many() {
+    let live = Live::start().await;
+    let (port, stream) = (Actor::start(live.port), live.stream);
+    tokio::time::pause();
+    let mut greedy = Vec::new();
+    // One client has all addresses of its network.
+    for peer in ["[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8::3]:1"] {
+        greedy.push(join_with_check(&port, peer, &stream).await.unwrap());
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    let refused = Err(WatchError::TooManyJoining { max: JOINING_MAX });
+    assert_eq!(join_with_check(&port, "[2001:db8::4]:1", &stream).await, refused, "it has the most itself");
+    let find = async |id| port.send(FindSession { room: room("r"), id }).await.unwrap();
+    let first = join_with_check(&port, "192.0.2.1:1", &stream).await.unwrap();
+    assert!(!find(greedy[0]).await && find(greedy[1]).await, "the oldest of that address ends");
+    let second = join_with_check(&port, "192.0.2.2:1", &stream).await.unwrap();
+    assert!(!find(greedy[1]).await && find(greedy[2]).await);
+    // Each has one place: a rush from everywhere ends no handshake that is under way.
+    assert_eq!(join_with_check(&port, "192.0.2.3:1", &stream).await, refused);
+    assert!(find(greedy[2]).await && find(first).await && find(second).await);
+    assert_eq!(port.send(GetJoining).await.unwrap(), (JOINING_MAX, JOINING_MAX));
+}
+
+#[actix_rt::test]
+async fn an_address_with_many_joins_does_not_end_those_of_others_that_are_silent() {
+    let live = Live::start().await;
+    let (port, stream) = (Actor::start(live.port), live.stream);
+    tokio::time::pause();
+    let slow = port.send(watch_from("192.0.2.1:1", &stream)).await.unwrap().unwrap().id;
+    for _ in 1..JOINING_MAX {
+        join_with_check(&port, "192.0.2.2:1", &stream).await.unwrap();
+    }
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert!(join_with_check(&port, "192.0.2.2:1", &stream).await.is_err());
+    assert!(port.send(FindSession { room: room("r"), id: slow }).await.unwrap());
+}
+
+#[actix_rt::test]
+async fn viewers_that_wait_for_media_keep_no_others_from_joining() {
+    let live = Live::start().await;
+    let (port, stream) = (Actor::start(live.port), live.stream);
+    let publisher = ProbeHandle::start();
+    let grant = to_publish(room("mute"));
+    let _mute = live._directory.publish(&grant, Relocation::AT_ONCE, publisher.events()).await.unwrap();
+    let mute = live._directory.open(&to_play(room("mute"))).await.unwrap();
+    (0..JOINING_MAX).for_each(|_| port.do_send(watch(&mute)));
+    assert!(port.send(watch_from("192.0.2.1:1", &stream)).await.unwrap().is_ok());
 }
 
 #[actix_rt::test]
