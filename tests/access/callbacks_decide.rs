@@ -10,9 +10,9 @@ use synctv_testkit::{frames, http::request, metrics::Scrape, server::TestServer,
 
 use crate::{SECRET, publish, token, unix_s};
 
-/// A server with a callback.
+/// A server with a callback, which has time to answer also on a busy machine.
 fn server(callback: &Service, flags: &[&str]) -> TestServer {
-    TestServer::start(&[&["--auth-url", &callback.url(), "--auth-timeout-ms", "500"], flags].concat())
+    TestServer::start(&[&["--auth-url", &callback.url(), "--auth-timeout-ms", "2000"], flags].concat())
 }
 
 /// Yes for a query that says so.

@@ -10,7 +10,7 @@ use synctv_testkit::{
     wait::poll_until,
 };
 
-use crate::{hls_node::HlsNode, publish_when_free};
+use crate::{SHORT_LEASE, hls_node::HlsNode, publish_when_free};
 
 /// Publishes five GOPs at once, and stays.
 fn publish(server: &TestServer) -> RtmpPeer {
@@ -26,7 +26,8 @@ fn with_segments(playlist: &Playlist) -> Option<&Playlist> {
 #[test]
 fn playlists_and_segments_are_equal_to_the_byte_and_go_on_after_a_takeover() {
     let redis = Redis::start(&[]);
-    let nodes = ["n1", "n2", "n3"].map(|id| HlsNode::start(id, &redis));
+    let lease = |id: &str| if id == "n1" { &SHORT_LEASE[..] } else { &[] };
+    let nodes = ["n1", "n2", "n3"].map(|id| HlsNode::start_with(id, &redis, lease(id)));
     let _first = publish(&nodes[0].server);
     let before = poll_until("the playlist", || with_segments(&nodes[0].playlist()).cloned());
     let files = before.segments.iter().map(|segment| segment.uri.as_str());

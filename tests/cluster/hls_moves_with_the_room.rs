@@ -13,7 +13,7 @@ use synctv_testkit::{
     wait::poll_until,
 };
 
-use crate::{hls_node::HlsNode, publish_when_free};
+use crate::{SHORT_LEASE, hls_node::HlsNode, publish_when_free};
 
 const FLAGS: [&str; 8] = [
     "--hls-fmp4",
@@ -133,7 +133,8 @@ fn numbers_segments_and_discontinuities_are_in_step_through_a_rolling_restart() 
 #[test]
 fn a_node_that_is_killed_on_the_way_holds_up_nothing_and_its_numbers_are_not_used_again() {
     let redis = Redis::start(&[]);
-    let [old, new] = ["n1", "n2"].map(|id| HlsNode::start_with(id, &redis, &FLAGS));
+    let old = HlsNode::start_with("n1", &redis, &[&FLAGS[..], &SHORT_LEASE].concat());
+    let new = HlsNode::start_with("n2", &redis, &FLAGS);
     let frames = flv::read_file(media_file(Media::AudioVideo));
     let mut publisher = publish(&old, &frames);
     let mut follower = Follower::new("index.m3u8");
@@ -153,7 +154,8 @@ fn a_node_that_is_killed_on_the_way_holds_up_nothing_and_its_numbers_are_not_use
 #[test]
 fn the_numbers_of_a_node_that_dies_with_the_playlist_that_it_took_are_not_used_again() {
     let redis = Redis::start(&[]);
-    let [n1, n2, n3] = ["n1", "n2", "n3"].map(|id| HlsNode::start_with(id, &redis, &FLAGS));
+    let [n1, n3] = ["n1", "n3"].map(|id| HlsNode::start_with(id, &redis, &FLAGS));
+    let n2 = HlsNode::start_with("n2", &redis, &[&FLAGS[..], &SHORT_LEASE].concat());
     let frames = flv::read_file(media_file(Media::AudioVideo));
     let mut publisher = publish(&n1, &frames);
     let mut follower = Follower::new("index.m3u8");

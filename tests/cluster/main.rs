@@ -34,13 +34,20 @@ use synctv_testkit::{
     wait::poll_until,
 };
 
-/// The lease of a [`node`].
-const LEASE: Duration = Duration::from_millis(1500);
+/// The lease of a [`node`]. A busy machine renews it in time, which a shorter one would not survive, and renewals still come soon:
+/// each 2 s.
+const LEASE: Duration = Duration::from_secs(6);
+
+/// The lease of a node that is to lose it, for tests that wait for its end.
+const SHORT_LEASE: [&str; 2] = ["--lease-ttl-ms", "1500"];
+
+/// The lifetime of a [`SHORT_LEASE`].
+const SHORT_LEASE_TTL: Duration = Duration::from_millis(1500);
 
 /// A lease that outlasts every test: what happens within it does not wait for its end.
 const LONG_LEASE: [&str; 2] = ["--lease-ttl-ms", "60000"];
 
-/// Starts a node with a short lease, unless a flag sets another. Its publishers may be silent for long.
+/// Starts a node with a [`LEASE`], unless a flag sets another. Its publishers may be silent for long.
 fn node(id: &str, redis_url: &str, flags: &[&str]) -> TestServer {
     let mut command = program();
     command.env("NODE_ID", id).env("REDIS_URL", redis_url).env("PUBLISHER_TIMEOUT_S", "60");

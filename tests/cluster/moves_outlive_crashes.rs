@@ -13,15 +13,23 @@ use synctv_testkit::{
     wait::poll_until,
 };
 
-use crate::{LONG_LEASE, node};
+use crate::{LONG_LEASE, SHORT_LEASE, node};
 
 const OWN: &str = "r?key=own";
 const OTHER: &str = "r?key=other";
 
 /// Three nodes that keep a room for 2 s, behind the 10 s that a publisher has to leave.
 fn three_nodes(redis: &Redis, flags: &[&str]) -> [TestServer; 3] {
+    three_nodes_of_which_dies("none", redis, flags)
+}
+
+/// Three such nodes, of which one has a lease that lapses soon after its death.
+fn three_nodes_of_which_dies(dies: &str, redis: &Redis, flags: &[&str]) -> [TestServer; 3] {
     let flags = [&["--handover-s", "2", "--drain-timeout-s", "4"], flags].concat();
-    ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), &flags))
+    ["n1", "n2", "n3"].map(|id| {
+        let lease = if id == dies { &SHORT_LEASE[..] } else { &[] };
+        node(id, &redis.url(), &[&flags, lease].concat())
+    })
 }
 
 fn publish(server: &TestServer, stream_name: &str) -> Result<RtmpPeer, Refused> {
@@ -62,7 +70,7 @@ fn wait_until_it_drains(server: &TestServer) {
 #[test]
 fn of_the_old_node_when_it_has_announced_its_drain() {
     let redis = Redis::start(&[]);
-    let [n1, n2, _] = three_nodes(&redis, &["--drain-delay-s", "3600"]);
+    let [n1, n2, _] = three_nodes_of_which_dies("n1", &redis, &["--drain-delay-s", "3600"]);
     let _publisher = publish_keyframe(&n1, &frames::keyframe(0, 0));
     n1.signal("TERM");
     wait_until_it_drains(&n1);
@@ -87,7 +95,7 @@ fn of_the_old_node_when_the_room_is_reserved() {
 #[test]
 fn of_the_old_node_when_its_publisher_does_not_come_back() {
     let redis = Redis::start(&[]);
-    let [n1, n2, _] = three_nodes(&redis, &[]);
+    let [n1, n2, _] = three_nodes_of_which_dies("n1", &redis, &[]);
     let _publisher = asked_to_go(&n1);
     n1.signal("KILL");
     wait_until_anyone_may_publish(&n2);
@@ -97,7 +105,7 @@ fn of_the_old_node_when_its_publisher_does_not_come_back() {
 #[test]
 fn of_the_heir_before_viewers_see_its_publisher() {
     let redis = Redis::start(&[]);
-    let [n1, n2, n3] = three_nodes(&redis, &[]);
+    let [n1, n2, n3] = three_nodes_of_which_dies("n2", &redis, &[]);
     let mut before = publish_keyframe(&n1, &frames::keyframe(0, 0));
     let mut viewer = FlvViewer::open(&n1, "r");
     drain(&n1, &mut before);
@@ -113,7 +121,7 @@ fn of_the_heir_before_viewers_see_its_publisher() {
 #[test]
 fn of_the_heir_when_viewers_see_its_publisher() {
     let redis = Redis::start(&[]);
-    let [n1, n2, n3] = three_nodes(&redis, &["--publisher-grace-s", "60"]);
+    let [n1, n2, n3] = three_nodes_of_which_dies("n2", &redis, &["--publisher-grace-s", "60"]);
     let before = asked_to_go(&n1);
     let mut viewer = FlvViewer::open(&n3, "r");
     let after = publish_keyframe(&n2, &frames::keyframe(2_000, 1));

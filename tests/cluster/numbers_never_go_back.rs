@@ -13,7 +13,7 @@ use synctv_testkit::{
     wait::poll_until,
 };
 
-use crate::{hls_node::HlsNode, publish_when_free};
+use crate::{SHORT_LEASE, hls_node::HlsNode, publish_when_free};
 
 /// The clip's five GOPs of a second are cut after one and then after two each.
 const SEGMENTS_OF_CLIP: u64 = 3;
@@ -142,7 +142,7 @@ fn when_a_room_is_pushed_faster_than_real_time_and_moves() {
 #[test]
 fn when_the_node_is_killed_and_starts_again() {
     let redis = Redis::start(&[]);
-    let (first, second) = (HlsNode::start("n1", &redis), HlsNode::start("n2", &redis));
+    let (first, second) = (HlsNode::start_with("n1", &redis, &SHORT_LEASE), HlsNode::start("n2", &redis));
     let mut player = Player::of("r");
     let mut publisher = publish(&first, "r");
     let began = player.wait_above(&second, 0);

@@ -12,7 +12,7 @@ use synctv_testkit::{
     wait::poll_until,
 };
 
-use crate::{LONG_LEASE, node};
+use crate::{LONG_LEASE, SHORT_LEASE, node};
 
 const OWN: &str = "r?key=own";
 const OTHER: &str = "r?key=other";
@@ -88,7 +88,7 @@ fn nothing_is_kept_if_that_is_turned_off() {
 fn a_node_that_is_killed_on_the_way_blocks_no_room() {
     let redis = Redis::start(&[]);
     let flags = ["--handover-s", "2"];
-    let (n1, n2) = (node("n1", &redis.url(), &flags), node("n2", &redis.url(), &flags));
+    let [n1, n2] = ["n1", "n2"].map(|id| node(id, &redis.url(), &[flags, SHORT_LEASE].concat()));
     drain(&n1);
     n1.signal("KILL");
     let back = publish(&n2, OWN).expect("the room is kept for it");

@@ -10,7 +10,7 @@ use synctv_testkit::{
     wait::poll_until,
 };
 
-use crate::node;
+use crate::{SHORT_LEASE, node};
 
 fn assert_refused(server: &TestServer, room: &str) {
     let refused = RtmpPeer::try_publish(server, room).expect_err("Redis does not answer");
@@ -21,8 +21,7 @@ fn assert_refused(server: &TestServer, room: &str) {
 fn when_redis_comes_back_empty() {
     let mut redis = Redis::start(&[]);
     // The second node takes new rooms half a lease after Redis is back: time for the first one to renew its own, also on a busy machine.
-    let lease = ["--lease-ttl-ms", "6000"];
-    let (n1, n2) = (node("n1", &redis.url(), &lease), node("n2", &redis.url(), &lease));
+    let (n1, n2) = (node("n1", &redis.url(), &[]), node("n2", &redis.url(), &[]));
     let _live: Vec<_> = ["a", "b"].map(|room| RtmpPeer::publish(&n1, room)).into();
     let epoch = redis.ask(&["HGET", "stream:a", "epoch"]);
     redis.kill();
@@ -45,7 +44,8 @@ fn when_redis_comes_back_empty() {
 fn when_redis_is_slow_and_nothing_of_a_refused_claim_is_left() {
     let redis = Redis::start(&[]);
     let proxy = RedisProxy::start(redis.address());
-    let (n1, n2) = (node("n1", &proxy.url(), &[]), node("n2", &redis.url(), &[]));
+    // A node waits for a third of its lease for an answer.
+    let (n1, n2) = (node("n1", &proxy.url(), &SHORT_LEASE), node("n2", &redis.url(), &[]));
     proxy.delay(Duration::from_millis(700));
     assert_refused(&n1, "r");
     proxy.delay(Duration::ZERO);

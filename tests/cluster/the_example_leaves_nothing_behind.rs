@@ -23,7 +23,7 @@ impl Example {
     fn new(flags: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let mut command = Command::new(example_binary("cluster"));
-        command.env_remove("REDIS_URL").env("LEASE_TTL_MS", "1500").env("TMPDIR", directory.path());
+        command.env_remove("REDIS_URL").env("LEASE_TTL_MS", "3000").env("TMPDIR", directory.path());
         command.args(flags).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command, directory }
     }

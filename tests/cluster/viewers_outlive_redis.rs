@@ -12,7 +12,7 @@ use synctv_testkit::{
     wait::{PATIENCE, now, poll_until},
 };
 
-use crate::{LEASE, node};
+use crate::{SHORT_LEASE, SHORT_LEASE_TTL, node};
 
 /// From frame to frame.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -59,7 +59,7 @@ impl Broadcast {
     /// Goes on, frame by frame, for longer than a lease.
     fn outlast_a_lease(&mut self) {
         let began = now();
-        while began.elapsed() < 2 * LEASE {
+        while began.elapsed() < 2 * SHORT_LEASE_TTL {
             self.step();
         }
     }
@@ -72,7 +72,7 @@ fn wait_for_outage(server: &TestServer) {
 #[test]
 fn when_redis_is_killed_and_comes_back_empty() {
     let mut redis = Redis::start(&[]);
-    let [n1, n2, n3] = ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), &[]));
+    let [n1, n2, n3] = ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), &SHORT_LEASE));
     let mut broadcast = Broadcast::start(&n1, &[&n1, &n2]);
     redis.kill();
     wait_for_outage(&n1);
@@ -91,7 +91,7 @@ fn when_redis_is_killed_and_comes_back_empty() {
 fn when_the_node_that_pulls_is_cut_off_from_redis() {
     let redis = Redis::start(&[]);
     let proxy = RedisProxy::start(redis.address());
-    let (n1, n2) = (node("n1", &redis.url(), &[]), node("n2", &proxy.url(), &[]));
+    let (n1, n2) = (node("n1", &redis.url(), &[]), node("n2", &proxy.url(), &SHORT_LEASE));
     let mut broadcast = Broadcast::start(&n1, &[&n2]);
     proxy.cut();
     wait_for_outage(&n2);
@@ -105,7 +105,7 @@ fn when_the_node_that_pulls_is_cut_off_from_redis() {
 #[test]
 fn when_the_publisher_pauses_as_well() {
     let mut redis = Redis::start(&[]);
-    let (n1, n2) = (node("n1", &redis.url(), &[]), node("n2", &redis.url(), &[]));
+    let [n1, n2] = ["n1", "n2"].map(|id| node(id, &redis.url(), &SHORT_LEASE));
     let mut broadcast = Broadcast::start(&n1, &[&n1, &n2]);
     redis.kill();
     wait_for_outage(&n1);

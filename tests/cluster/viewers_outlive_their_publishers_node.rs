@@ -10,7 +10,13 @@ use synctv_testkit::{
     server::TestServer,
 };
 
-use crate::{LONG_LEASE, node, publish_when_free};
+use crate::{LONG_LEASE, SHORT_LEASE, node, publish_when_free};
+
+/// Three nodes, of which the first one has a lease that lapses soon.
+fn three_nodes(redis: &Redis) -> [TestServer; 3] {
+    let lease = |id: &str| if id == "n1" { &SHORT_LEASE[..] } else { &[] };
+    ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), lease(id)))
+}
 
 fn watch_on<const N: usize>(nodes: [&TestServer; N]) -> [RoomHistory<FlvViewer>; N] {
     nodes.map(|server| RoomHistory::of(FlvViewer::open(server, "r")))
@@ -19,7 +25,7 @@ fn watch_on<const N: usize>(nodes: [&TestServer; N]) -> [RoomHistory<FlvViewer>;
 #[test]
 fn when_that_node_is_killed() {
     let redis = Redis::start(&[]);
-    let [n1, n2, n3] = ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), &[]));
+    let [n1, n2, n3] = three_nodes(&redis);
     let publications = [publication(60_000, 0), publication(0, 100)];
     let mut first = RtmpPeer::publish(&n1, "r");
     first.send_all(&publications[0]);
@@ -36,7 +42,7 @@ fn when_that_node_is_killed() {
 #[test]
 fn as_rtmp_players_as_well() {
     let redis = Redis::start(&[]);
-    let [n1, n2, n3] = ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), &[]));
+    let [n1, n2, n3] = three_nodes(&redis);
     let publications = [publication(60_000, 0), publication(0, 100)];
     let mut first = RtmpPeer::publish(&n1, "r");
     first.send_all(&publications[0]);
@@ -52,7 +58,9 @@ fn as_rtmp_players_as_well() {
 #[test]
 fn when_the_publisher_moves_to_another_node() {
     let redis = Redis::start(&[]);
-    let [n1, n2, n3] = ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), &LONG_LEASE));
+    // The viewers of the node that it leaves wait for it to be back elsewhere.
+    let flags = [LONG_LEASE, ["--publisher-grace-s", "60"]].concat();
+    let [n1, n2, n3] = ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), &flags));
     let nodes = [&n1, &n2];
     let publications = [publication(60_000, 0), publication(0, 100), publication(u32::MAX - 20, 200)];
     let mut publisher = RtmpPeer::publish(&n1, "r");
@@ -71,7 +79,7 @@ fn when_the_publisher_moves_to_another_node() {
 #[test]
 fn when_that_node_sleeps_for_longer_than_its_lease() {
     let redis = Redis::start(&[]);
-    let [n1, n2, n3] = ["n1", "n2", "n3"].map(|id| node(id, &redis.url(), &[]));
+    let [n1, n2, n3] = three_nodes(&redis);
     let publications = [publication(60_000, 0), publication(0, 100)];
     let mut first = RtmpPeer::publish(&n1, "r");
     first.send_all(&publications[0]);

@@ -78,7 +78,7 @@ fn moved_by_a_drain() {
 #[test]
 fn taken_over_while_their_node_slept() {
     let redis = Redis::start(&[]);
-    let (n1, n2) = (node("n1", &redis, 1_500), node("n2", &redis, 1_500));
+    let (n1, n2) = (node("n1", &redis, 1_500), node("n2", &redis, 6_000));
     let _first = RtmpPeer::publish(&n1, "r");
     n1.signal("STOP");
     let _second = poll_until("the room is free", || RtmpPeer::try_publish(&n2, "r").ok());

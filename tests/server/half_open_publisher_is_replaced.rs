@@ -31,7 +31,7 @@ fn by_the_next_publisher_and_viewers_go_on() {
 
 #[test]
 fn but_not_while_it_answers_pings() {
-    let server = TestServer::start(&["--publisher-timeout-s", "2"]);
+    let server = TestServer::start(&["--publisher-timeout-s", "4"]);
     let mut quiet = RawRtmp::publish(&server, "r");
     // It is pinged when half of the time is over, so that four pings take longer than all of it.
     (0..4).for_each(|_| quiet.answer_next_ping());

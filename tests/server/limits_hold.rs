@@ -148,9 +148,9 @@ fn the_time_for_a_request() {
 
 #[test]
 fn the_time_to_publish_or_play() {
-    let server = TestServer::start(&["--idle-timeout-s", "1"]);
+    let server = TestServer::start(&["--idle-timeout-s", "3"]);
     RawRtmp::connect(&server).wait_for_end();
-    find(&server, "RTMP connection closed", "neither publish nor play within 1 s");
+    find(&server, "RTMP connection closed", "neither publish nor play within 3 s");
 }
 
 #[test]

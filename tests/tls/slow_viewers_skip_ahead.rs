@@ -50,12 +50,12 @@ fn it_falls_behind_and_is_moved_on() {
 #[test]
 fn one_that_reads_nothing_is_disconnected() {
     let authority = TestAuthority::new();
-    let server = start(&authority, &["--viewer-stall-timeout-s", "1"]);
+    let server = start(&authority, &["--viewer-stall-timeout-s", "3"]);
     let mut script = PublisherScript::start(&server, "r", FRAME_BYTES);
     let mut socket = authority.dial_over(dial_with_small_buffer(server.tls()));
     send_get(&mut socket, "/r.flv");
     server.log.find("viewer connected", |line| line.says("viewer connected", "r"));
     script.steps(MISSED);
     let left = server.wait_for_viewer_leaving("r", "http-flv");
-    assert_eq!(left.text("why"), "stalled: no bytes accepted for 1 s");
+    assert_eq!(left.text("why"), "stalled: no bytes accepted for 3 s");
 }
