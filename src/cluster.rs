@@ -95,7 +95,7 @@ async fn join_set(
 ) -> Result<Joined, RunError> {
     try_join(config, listeners, process, url, PATIENCE).await?.map_err(|error| match error {
         JoinError::Unreachable { .. } | JoinError::Unsupported { .. } => RunError::Unreachable(error),
-        JoinError::NameInUse { .. } => RunError::NameInUse(error),
+        JoinError::NameInUse { .. } | JoinError::AddressesInUse { .. } => RunError::NameInUse(error),
     })
 }
 
@@ -109,7 +109,9 @@ async fn join_default(
     let Ok(url) = RedisUrl::parse(DEFAULT_REDIS_URL) else { return Ok(None) };
     match try_join(config, listeners, process, &url, DEFAULT_PATIENCE).await? {
         Ok(joined) => Ok(Some(joined)),
-        Err(error @ JoinError::NameInUse { .. }) => Err(RunError::NameInUse(error)),
+        Err(error @ (JoinError::NameInUse { .. } | JoinError::AddressesInUse { .. })) => {
+            Err(RunError::NameInUse(error))
+        }
         Err(JoinError::Unreachable { reason, .. } | JoinError::Unsupported { reason, .. }) => {
             info!(node = node_id.as_str(), reason = reason.as_str();
                 "this node is alone: REDIS_URL is not set, and redis://localhost:6379 cannot be used");

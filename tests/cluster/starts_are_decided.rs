@@ -3,6 +3,7 @@
 use synctv_testkit::{
     process::{Ended, run_to_end},
     redis::Redis,
+    rtmp::RtmpPeer,
     server::{TestServer, program},
     socket::RefusingPort,
 };
@@ -54,6 +55,29 @@ fn a_name_in_use_ends_it_with_the_addresses_of_its_holder() {
     let live = node("n1", &redis.url(), &[]);
     let ended = run(&["--node-id", "n1", "--redis-url", &redis.url()]);
     assert_one_line(&ended, 1, &["NODE_ID=n1", &live.rtmp.to_string(), &live.http.to_string()]);
+}
+
+/// Two hosts with the same private address, of which each has the ports.
+#[test]
+fn a_living_node_at_the_same_addresses_keeps_its_name_and_its_rooms() {
+    let redis = Redis::start(&[]);
+    // Renewed every 5 s; 2.5 s later, the second process would take it for a dead one's.
+    let lease = ["--lease-ttl-ms", "15000"];
+    let url = redis.url();
+    let identity = ["--node-id", "n1", "--advertise-host", "127.0.0.1", "--redis-url", &url];
+    let flags = [&identity[..], &lease].concat();
+    let live = TestServer::start(&flags);
+    let _publisher = RtmpPeer::publish(&live, "r");
+    let elsewhere = |port: u16| format!("127.0.0.2:{port}");
+    let (rtmp, http) = (elsewhere(live.rtmp.port()), elsewhere(live.http.port()));
+    let ended = run(&[&flags[..], &["--rtmp-addr", &rtmp, "--httpflv-addr", &http]].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let (rtmp, http) = (live.rtmp.to_string(), live.http.to_string());
+    let words = ["NODE_ID=n1", &rtmp, &http, "ADVERTISE_HOST"];
+    let why = ended.stderr.lines().last().expect("a reason");
+    assert!(words.iter().all(|word| why.contains(word)), "{ended:?}");
+    assert_eq!(live.log.count(|line| line.text("msg") == "publisher disconnected"), 0);
+    let _another = RtmpPeer::publish(&live, "another");
 }
 
 #[test]

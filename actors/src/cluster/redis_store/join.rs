@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bb8_redis::{RedisConnectionManager, bb8::ManageConnection};
-use log::warn;
+use log::{info, warn};
 use redis::{ErrorKind, RedisError};
 use synctv_media::cluster::claims::{Lease, LeaseAnswer, TableId};
 use thiserror::Error;
@@ -15,7 +15,7 @@ use super::{
     pool::{Connector, LinkError, PooledConnection, RedisPool, shown},
     table::Table,
 };
-use crate::cluster::store::StoreError;
+use crate::{clock::whole_ms, cluster::store::StoreError};
 
 /// The pause before another try.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
@@ -25,6 +25,10 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Two looks at one lease may differ by so much: one of the places that it is in counts backwards from now.
 const UNTIL_TOLERANCE_MS: u64 = 50;
+
+/// The part of the time that an earlier process's lease has left, for which this one waits for a renewal: a living process
+/// renews its lease three times in its lifetime, so that a third would do if no renewal was late.
+const RENEWAL_WAIT_DIVISOR: u32 = 2;
 
 /// The reason a node could not join.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -55,6 +59,18 @@ pub enum JoinError {
         /// Its RTMP port.
         rtmp: String,
         /// Its HTTP-FLV port.
+        httpflv: String,
+    },
+    /// Another process has the name and this node's addresses, and lives: on another host, as this one has the ports here.
+    #[error(
+        "NODE_ID={node} is in use: a process that lives has that name, and is at the addresses of this node, RTMP at {rtmp} and HTTP-FLV at {httpflv}; give each host a NODE_ID and an ADVERTISE_HOST of its own"
+    )]
+    AddressesInUse {
+        /// The node.
+        node: String,
+        /// The RTMP port of both.
+        rtmp: String,
+        /// The HTTP-FLV port of both.
         httpflv: String,
     },
 }
@@ -89,8 +105,10 @@ impl Joined {
     }
 }
 
-/// Takes the node's lease. Tries until `deadline` to reach Redis. If the name's last process has not left, waits until
-/// its lease lapses, unless it turns out to be alive.
+/// Takes the node's lease. Tries until `deadline` to reach Redis.
+///
+/// If the name's last process has not left, waits until its lease lapses, or, if it had the same addresses, for half of the time
+/// that the lease has left: up to half of a lease's lifetime after a crash. Fails if the lease is renewed meanwhile.
 pub async fn join(membership: Membership, deadline: Instant) -> Result<Joined, JoinError> {
     let url = membership.url.to_string();
     let unreachable = |error: StoreError| JoinError::Unreachable { url: url.clone(), reason: error.0 };
@@ -168,17 +186,6 @@ impl Joining<'_> {
         }
     }
 
-    /// Takes the lease from `other`, at once or when it has lapsed.
-    async fn succeed(&self, other: Lease) -> Result<Result<(), JoinError>, StoreError> {
-        // We listen on these ports: their earlier owner is dead.
-        let is_predecessor = other.addresses == self.membership.addresses;
-        let over = is_predecessor.then_some(other.incarnation);
-        match self.lease(over).await? {
-            LeaseAnswer::Lost(lease) => self.wait_for_lapse(lease).await,
-            LeaseAnswer::Kept | LeaseAnswer::Taken => Ok(Ok(())),
-        }
-    }
-
     async fn lease(&self, over: Option<u64>) -> Result<LeaseAnswer, StoreError> {
         let Membership { process, lease_ttl, .. } = self.membership;
         let lease = self.membership.lease(false);
@@ -188,31 +195,57 @@ impl Joining<'_> {
         Ok(renewed.await?.answer)
     }
 
-    /// Takes the lease when it has lapsed. A lease that gets longer is that of a living process.
-    async fn wait_for_lapse(&self, lease: Lease) -> Result<Result<(), JoinError>, StoreError> {
-        let node = &self.membership.process.node;
-        let mut last_until_ms = u64::MAX - UNTIL_TOLERANCE_MS;
+    /// Takes the lease when it has lapsed, or earlier from a process that is dead. A lease that gets longer is that of a living
+    /// process.
+    async fn succeed(&self, lease: Lease) -> Result<Result<(), JoinError>, StoreError> {
+        let mut last_until_ms = self.until_ms().await?;
+        let dead_at = self.dead_at(&lease, last_until_ms).await?;
         loop {
-            let listed = self.pool.run(async |link| self.table.lease(link, node).await).await?;
-            let until_ms = listed.map_or(0, |listed| listed.until_ms);
+            // Before the look: a renewal that came in time is seen.
+            let is_dead = dead_at.is_some_and(|dead_at| dead_at <= Instant::now());
+            let until_ms = self.until_ms().await?;
             if until_ms > last_until_ms + UNTIL_TOLERANCE_MS {
-                return Ok(Err(JoinError::name_in_use(node, lease)));
+                return Ok(Err(self.in_use_by(lease)));
             }
             last_until_ms = until_ms;
-            match self.lease(None).await? {
+            match self.lease(is_dead.then_some(lease.incarnation)).await? {
                 LeaseAnswer::Kept | LeaseAnswer::Taken => return Ok(Ok(())),
                 LeaseAnswer::Lost(other) if other.incarnation != lease.incarnation => {
-                    return Ok(Err(JoinError::name_in_use(node, other)));
+                    return Ok(Err(self.in_use_by(other)));
                 }
                 LeaseAnswer::Lost(_) => sleep(LOOK_INTERVAL).await,
             }
         }
     }
-}
 
-impl JoinError {
-    fn name_in_use(node: &str, lease: Lease) -> Self {
+    /// The time from which a process with this node's addresses is dead unless it has renewed its lease, which lasts until
+    /// `until_ms`: this node listens on those ports. Before that, it may live on another host that has the same private address.
+    /// `None` if it has other addresses.
+    async fn dead_at(&self, lease: &Lease, until_ms: u64) -> Result<Option<Instant>, StoreError> {
+        if lease.addresses != self.membership.addresses {
+            return Ok(None);
+        }
+        let now_ms = self.pool.run(async |link| self.table.now_ms(link).await).await?;
+        let wait = Duration::from_millis(until_ms.saturating_sub(now_ms)) / RENEWAL_WAIT_DIVISOR;
+        info!(node = self.membership.process.node.as_str(), wait_ms = whole_ms(wait);
+            "this node's last process did not leave: waiting to see whether it renews its lease");
+        Ok(Some(Instant::now() + wait))
+    }
+
+    /// The end of the lease that the node's name has, by the table's clock; 0 if it has none.
+    async fn until_ms(&self) -> Result<u64, StoreError> {
+        let node = &self.membership.process.node;
+        let listed = self.pool.run(async |link| self.table.lease(link, node).await).await?;
+        Ok(listed.map_or(0, |listed| listed.until_ms))
+    }
+
+    fn in_use_by(&self, lease: Lease) -> JoinError {
+        let node = self.membership.process.node.clone();
+        let has_our_addresses = lease.addresses == self.membership.addresses;
         let (rtmp, httpflv) = (lease.addresses.rtmp, lease.addresses.httpflv);
-        Self::NameInUse { node: node.to_owned(), rtmp, httpflv }
+        match has_our_addresses {
+            true => JoinError::AddressesInUse { node, rtmp, httpflv },
+            false => JoinError::NameInUse { node, rtmp, httpflv },
+        }
     }
 }

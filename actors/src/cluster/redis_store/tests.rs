@@ -141,13 +141,47 @@ async fn a_room_is_found_from_other_nodes_for_as_long_as_its_node_lives() {
 }
 
 #[actix_rt::test]
-async fn a_restarted_node_takes_its_name_and_rooms_at_once() {
+async fn a_restarted_node_takes_its_name_and_rooms_before_its_lease_lapses() {
     let redis = Redis::start().await;
-    let before = redis.node("n1", 1).await;
+    let lease_ttl = Duration::from_secs(12);
+    let join_as = async |incarnation| {
+        let membership = Membership { lease_ttl, ..redis.membership("n1", incarnation) };
+        RedisStore::new(&join(membership, Instant::now() + PATIENCE).await.unwrap())
+    };
+    let before = join_as(1).await;
     before.claim(&room("r"), None).await.unwrap();
-    let after = redis.node("n1", 2).await;
+    let row: String = query(&before, "HGET synctv:claims n:n1").await;
+    let until_ms: u64 = row.split(' ').nth(1).unwrap().parse().unwrap();
+    let after = join_as(2).await;
+    let now_s: Vec<u64> = query(&after, "TIME").await;
+    assert!(now_s[0] * 1000 < until_ms, "it did not wait for the end of the lease");
     assert!(after.claim(&room("r"), None).await.is_ok());
     assert!(matches!(lease_answer(&before).await, LeaseAnswer::Lost(lease) if lease.incarnation == 2));
+}
+
+#[actix_rt::test]
+async fn a_process_that_was_upgraded_has_its_lease_without_a_wait() {
+    let redis = Redis::start().await;
+    let before = redis.node("n1", 1).await;
+    // The wait would be half of the lease's time, which is longer.
+    let joined = tokio::time::timeout(PATIENCE, redis.node("n1", 1)).await;
+    assert!(joined.is_ok());
+    assert_eq!(lease_answer(&before).await, LeaseAnswer::Kept);
+}
+
+/// Refuses to join as another process while `live` renews its lease.
+async fn refused(live: &RedisStore, membership: Membership) -> String {
+    let renewed = async {
+        loop {
+            live.renew_lease().await.unwrap();
+        }
+    };
+    let refused = tokio::select! {
+        joined = join(membership, Instant::now() + PATIENCE) => joined.unwrap_err(),
+        () = renewed => unreachable!("it has no end"),
+    };
+    assert_eq!(lease_answer(live).await, LeaseAnswer::Kept);
+    refused.to_string()
 }
 
 #[actix_rt::test]
@@ -156,22 +190,21 @@ async fn a_name_in_use_is_refused_and_one_that_lapses_is_taken() {
     let live = redis.node("n1", 1).await;
     let mut elsewhere = redis.membership("n1", 2);
     elsewhere.addresses.rtmp = "elsewhere:1935".to_owned();
-    let deadline = Instant::now() + PATIENCE;
-    let renewed = async {
-        loop {
-            live.renew_lease().await.unwrap();
-        }
-    };
-    let refused = tokio::select! {
-        joined = join(elsewhere.clone(), deadline) => joined.unwrap_err(),
-        () = renewed => unreachable!("it has no end"),
-    };
-    assert!(
-        refused.to_string().contains("NODE_ID=n1") && refused.to_string().contains("n1:1935"),
-        "{refused}"
-    );
+    let why = refused(&live, elsewhere.clone()).await;
+    assert!(why.contains("NODE_ID=n1") && why.contains("n1:1935"), "{why}");
     lapse(&live, "n1").await;
-    join(elsewhere, deadline).await.unwrap();
+    join(elsewhere, Instant::now() + PATIENCE).await.unwrap();
+}
+
+/// Hosts with the same private address.
+#[actix_rt::test]
+async fn a_name_in_use_is_refused_also_to_a_process_with_the_same_addresses() {
+    let redis = Redis::start().await;
+    let live = redis.node("n1", 1).await;
+    live.claim(&room("r"), None).await.unwrap();
+    let why = refused(&live, redis.membership("n1", 2)).await;
+    let words = ["NODE_ID=n1", "n1:1935", "n1:8080", "ADVERTISE_HOST"];
+    assert!(words.iter().all(|word| why.contains(word)), "{why}");
 }
 
 #[actix_rt::test]
