@@ -5,6 +5,7 @@
 pub mod access;
 pub mod cluster;
 pub mod codec;
+pub mod digits;
 pub mod flv;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzzing;

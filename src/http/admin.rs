@@ -1,10 +1,10 @@
 //! Administration: disconnecting, blocking and revoking, and the lifting of these, on any node for all.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse};
 use synctv_actors::access::{Administrator, OrderError, Orders};
-use synctv_media::stream::room::RoomName;
+use synctv_media::{digits, stream::room::RoomName};
 
 use super::{
     api::Api,
@@ -27,8 +27,8 @@ pub(super) async fn kick_publisher(
     let administrator = admit(request, orders, Some(room)).await?;
     let block = match value(request.query_string(), "block_s") {
         None => None,
-        Some(text) => match u64::from_str(&text) {
-            Ok(seconds @ 0..=BLOCK_MAX_S) => Some(Duration::from_secs(seconds)),
+        Some(text) => match digits::parse(&text) {
+            Some(seconds @ 0..=BLOCK_MAX_S) => Some(Duration::from_secs(seconds)),
             _ => return Err(bad_query(format!("block_s is not a number of 0 to {BLOCK_MAX_S}"))),
         },
     };
@@ -130,9 +130,8 @@ fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
-        let hex = behind.get(..2).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
-        let hex = hex.and_then(|hex| std::str::from_utf8(hex).ok());
-        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let hex = behind.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let byte = hex.and_then(digits::parse_hex_byte);
         match (first, byte) {
             (b'%', Some(byte)) => {
                 bytes.push(byte);

@@ -9,6 +9,7 @@ use std::{
 };
 
 use actix_web::HttpRequest;
+use synctv_media::digits;
 
 use crate::config::public_url::PublicUrl;
 
@@ -138,7 +139,7 @@ impl Network {
         let address: IpAddr = address.parse().ok()?;
         let bits_max: u8 = if address.is_ipv4() { 32 } else { 128 };
         let bits = match prefix {
-            Some(prefix) => prefix.parse().ok().filter(|bits| *bits <= bits_max)?,
+            Some(prefix) => digits::parse(prefix).filter(|bits| *bits <= bits_max)?,
             None => bits_max,
         };
         let mask = u128::MAX.checked_shl(u32::from(bits_max - bits)).unwrap_or(0);
@@ -191,9 +192,17 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_named() {
-        for text in
-            ["", "on", "10.0.0.0/33", "::1/129", "10.0.0.0/", "10.0.0.0/-1", "proxy.example", "10.0.0.1,"]
-        {
+        for text in [
+            "",
+            "on",
+            "10.0.0.0/33",
+            "::1/129",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+            "10.0.0.0/+8",
+            "proxy.example",
+            "10.0.0.1,",
+        ] {
             let error = TrustedProxies::parse(text).unwrap_err();
             assert!(error.contains("is neither an address nor a network"), "{text}: {error}");
         }

@@ -7,6 +7,8 @@ use actix_web::http::{
     header::{EntityTag, RANGE},
 };
 
+use synctv_media::digits;
+
 use super::{conditional::is_range_current, request_view::RequestView};
 
 /// The part of a resource that a request asks for.
@@ -40,15 +42,11 @@ fn parse(text: &str, size_bytes: usize) -> Part {
     let Some((first, last)) = bounds.map(|(first, last)| (first.trim(), last.trim())) else {
         return Part::Whole;
     };
-    // The number's parser takes a sign.
-    let is_number = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if ![first, last].iter().all(is_number) {
-        return Part::Whole;
-    }
-    let range = match (first.parse::<usize>(), last.parse::<usize>()) {
-        (Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(size_bytes),
-        (Ok(first), Err(_)) if last.is_empty() => first..size_bytes,
-        (Err(_), Ok(suffix)) if first.is_empty() => size_bytes.saturating_sub(suffix)..size_bytes,
+    // Positions behind all ends are alike, also those that no number here holds.
+    let range = match (digits::parse_capped(first), digits::parse_capped(last)) {
+        (Some(first), Some(last)) if first <= last => first..last.saturating_add(1).min(size_bytes),
+        (Some(first), None) if last.is_empty() => first..size_bytes,
+        (None, Some(suffix)) if first.is_empty() => size_bytes.saturating_sub(suffix)..size_bytes,
         _ => return Part::Whole,
     };
     if range.is_empty() { Part::Nothing } else { Part::Range(range) }
@@ -79,7 +77,12 @@ mod tests {
             ("bytes=x-3", Part::Whole),
             ("bytes=+1-3", Part::Whole),
             ("bytes=1-+3", Part::Whole),
-            ("bytes=99999999999999999999-", Part::Whole),
+            ("bytes=99999999999999999999-", Part::Nothing),
+            ("bytes=99999999999999999999-99999999999999999999", Part::Nothing),
+            ("bytes=2-99999999999999999999", Part::Range(2..10)),
+            ("bytes=-99999999999999999999", Part::Range(0..10)),
+            ("bytes=99999999999999999999-3", Part::Whole),
+            ("bytes=+99999999999999999999-", Part::Whole),
             ("lines=0-3", Part::Whole),
             ("", Part::Whole),
         ] {

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use bytes::{Bytes, BytesMut};
 use synctv_actors::{cluster::origin::PULL_HEADER, wire::Wire};
-use synctv_media::access::Confidential;
+use synctv_media::{access::Confidential, digits};
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 
@@ -274,13 +274,11 @@ impl<'h> Headers<'h> {
         match (self.has("transfer-encoding"), lengths.next(), lengths.next()) {
             (false, None, _) => Body::None,
             (false, Some(length), None) => {
-                // Digits alone, and no sign, which the number's parser takes.
-                let digits = Some(length.trim_ascii()).filter(|text| text.iter().all(u8::is_ascii_digit));
-                let length = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-                length.map_or(
-                    Body::Unknown,
-                    |length| if length == 0 { Body::None } else { Body::Sized(length) },
-                )
+                match std::str::from_utf8(length.trim_ascii()).ok().and_then(digits::parse) {
+                    Some(0) => Body::None,
+                    Some(length) => Body::Sized(length),
+                    None => Body::Unknown,
+                }
             }
             _ => Body::Unknown,
         }

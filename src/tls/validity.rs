@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use synctv_media::digits;
+
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
@@ -94,8 +96,7 @@ fn time(der: &[u8]) -> Option<u64> {
 
 /// Two digits.
 fn number(text: &str, at: usize) -> Option<u64> {
-    let digits = text.get(at..at + 2)?;
-    digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
+    text.get(at..at + 2).and_then(digits::parse)
 }
 
 /// Of the Gregorian calendar. `None` before 1970, and for what is no month.

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use synctv_media::stream::room::RoomName;
+use synctv_media::{digits, stream::room::RoomName};
 
 /// Orders that are kept. Further ones are refused until some have expired.
 pub(super) const ORDERS_MAX: usize = 10_000;
@@ -66,7 +66,7 @@ impl Order {
     pub fn parse(text: &str) -> Option<Self> {
         let (verb, rest) = text.split_once(' ')?;
         let (given, object) = rest.split_once(' ')?;
-        let given_unix_ms = given.parse().ok()?;
+        let given_unix_ms = digits::parse(given)?;
         let room = |name: &str| RoomName::new(name).ok();
         let token_id = || (!object.is_empty()).then(|| object.to_owned());
         let command = match verb {

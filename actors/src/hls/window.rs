@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synctv_media::{
     codec::frame_size::FrameSize,
+    digits,
     hls::{
         container::InitSection,
         playlist::{PartConfig, SegmentInfo, Window, WindowSegment},
@@ -98,7 +99,7 @@ impl SessionWindow {
         let (epoch, extension) = file.strip_prefix("window-")?.split_once('.')?;
         let form =
             [HlsForm::Ts, HlsForm::Fmp4].into_iter().find(|form| form.format().extension == extension)?;
-        Some((form, epoch.parse().ok()?))
+        Some((form, digits::parse(epoch)?))
     }
 
     /// The names of what it lists, newest first, up to a limit of bytes.

@@ -1,6 +1,7 @@
 //! Signatures of requests between nodes.
 
 use super::{Refusal, Secret, mac::MacText};
+use crate::digits;
 
 /// The version of what is signed; no signed key begins like this.
 const VERSION: &str = "node1";
@@ -55,7 +56,7 @@ impl NodeRequest<'_> {
 }
 
 fn is_recent(time: &str, now_unix_s: u64) -> bool {
-    time.parse::<u64>().is_ok_and(|time| time.abs_diff(now_unix_s) <= NODE_SIGNATURE_MAX_AGE_S)
+    digits::parse::<u64>(time).is_some_and(|time| time.abs_diff(now_unix_s) <= NODE_SIGNATURE_MAX_AGE_S)
 }
 
 #[cfg(test)]

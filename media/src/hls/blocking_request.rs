@@ -4,6 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::digits;
+
 /// A playlist is asked for once it lists this segment, or this part of it, or anything later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BlockingRequest {
@@ -46,8 +48,7 @@ fn number<T: std::str::FromStr>(query: &str, name: &'static str) -> Result<Optio
         None => (pair == name).then_some(""),
     });
     let Some(value) = values.next() else { return Ok(None) };
-    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    let parsed = value.parse().ok().filter(|_| is_number && values.next().is_none());
+    let parsed = digits::parse(value).filter(|_| values.next().is_none());
     parsed.map(Some).ok_or(DirectiveError::Number(name))
 }
 

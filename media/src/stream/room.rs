@@ -9,6 +9,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::digits;
+
 /// The longest room name, in bytes.
 pub const ROOM_NAME_MAX_BYTES: usize = 128;
 
@@ -85,7 +87,7 @@ fn unescaped(text: &str) -> Cow<'_, str> {
     let Some((plain, escaped)) = text.split_once('%') else { return Cow::Borrowed(text) };
     let mut out = plain.to_owned();
     for part in escaped.split('%') {
-        let escape = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).map(char::from);
+        let escape = part.get(..2).and_then(digits::parse_hex_byte).map(char::from);
         match (escape.filter(|c| is_allowed(*c)), part.get(2..)) {
             (Some(c), Some(rest)) => {
                 out.push(c);

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use synctv_actors::webrtc::SessionId;
+use synctv_media::digits;
 
 /// Digits of a [`SessionId`].
 const ID_CHARS: usize = 32;
@@ -47,9 +48,8 @@ fn unescape(text: &str) -> Option<String> {
             bytes.push(*first);
             continue;
         }
-        let (digits, behind) = rest.split_first_chunk::<2>()?;
-        let digits = str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        let (hex, behind) = rest.split_first_chunk::<2>()?;
+        bytes.push(digits::parse_hex_byte(str::from_utf8(hex).ok()?)?);
         rest = behind;
     }
     String::from_utf8(bytes).ok()

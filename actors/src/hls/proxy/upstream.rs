@@ -11,7 +11,7 @@ use awc::{
 };
 use bytes::Bytes;
 use log::debug;
-use synctv_media::{access::NodeRequest, hls::segment::SEGMENT_MAX_BYTES, stream::room::RoomName};
+use synctv_media::{access::NodeRequest, digits, hls::segment::SEGMENT_MAX_BYTES, stream::room::RoomName};
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
@@ -290,7 +290,7 @@ impl Limits {
 
 /// To the client, a connection that is closed within a body ends it like any other.
 fn check_length(head: &HeaderMap, size_bytes: usize) -> Result<(), String> {
-    let expected_bytes = text(head, header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    let expected_bytes = text(head, header::CONTENT_LENGTH).and_then(digits::parse::<usize>);
     match expected_bytes {
         Some(expected_bytes) if size_bytes == expected_bytes => Ok(()),
         Some(expected_bytes) => Err(format!("it broke off after {size_bytes} of {expected_bytes} bytes")),

@@ -10,9 +10,12 @@ use super::{
     codecs::codec_of,
     rtp_stream::{StreamTerms, name_extension},
 };
-use crate::webrtc::{
-    offer::OfferError,
-    packetizer::{MediaProfile, VideoProfile},
+use crate::{
+    digits,
+    webrtc::{
+        offer::OfferError,
+        packetizer::{MediaProfile, VideoProfile},
+    },
 };
 
 const NAME_EXTENSION: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
@@ -89,7 +92,7 @@ fn payload_types(rtc: &Rtc, mid: Mid, kind: MediaKind, profile: MediaProfile) ->
 fn extension_id(section: &str) -> Option<u8> {
     let line = section.lines().find(|line| line.ends_with(NAME_EXTENSION))?;
     let id = line.strip_prefix("a=extmap:")?.split([' ', '/']).next()?;
-    id.parse().ok()
+    digits::parse(id)
 }
 
 fn attribute<'a>(section: &'a str, prefix: &str) -> Option<&'a str> {
