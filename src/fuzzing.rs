@@ -133,6 +133,7 @@ mod tests {
         " HTTP/1.1",
         "\r\n",
         "Host: ",
+        "Host: a:80\r\n",
         "a:80",
         "synctv-pull: n",
         "http://",

@@ -358,16 +358,24 @@ async fn serve_hls(
 /// A connection ends without a request that can be served.
 async fn no_request(connection: Connection, error: &HeadError) {
     debug!(peer:% = connection.peer, reason:% = error; "no HTTP request received");
-    if let HeadError::TooLarge = error {
-        refuse(connection.wire, &ApiError::head_too_large(error.to_string())).await;
+    match error {
+        HeadError::TooLarge => refuse(connection.wire, &ApiError::head_too_large(error.to_string())).await,
+        HeadError::Host => {
+            refuse(connection.wire, &ApiError::bad_request("bad_request", error.to_string())).await
+        }
+        HeadError::Io(_) => {}
     }
 }
 
 /// Answers HTTP that came to a TLS port without TLS: which address was meant. It may take `patience` to be read.
 pub(crate) async fn refuse_plain(mut wire: Wire, patience: Duration) {
     let reading = RequestHead::read(&mut wire, BytesMut::new());
-    let Ok(Ok(head)) = tokio::time::timeout(patience, reading).await else { return };
-    let host = head.request().map_or("", |request| &request.host);
+    let head = match tokio::time::timeout(patience, reading).await {
+        Ok(Ok(head)) => Some(head),
+        Ok(Err(HeadError::Host)) => None,
+        _ => return,
+    };
+    let host = head.as_ref().and_then(RequestHead::request).map_or("", |request| &request.host);
     refuse(wire, &ApiError::tls_required(host)).await;
 }
 

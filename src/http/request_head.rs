@@ -37,7 +37,7 @@ pub(super) struct Request {
     /// The path, without the query.
     pub path: String,
     pub query: Confidential,
-    /// The `Host` header; empty without one.
+    /// The `Host` header; empty without one, which HTTP/1.0 may lack.
     pub host: String,
     /// The addresses that proxies have noted, from all headers of that name.
     pub forwarded_for: Option<String>,
@@ -86,6 +86,8 @@ pub(super) enum HeadError {
     Io(#[from] io::Error),
     #[error("the head of the request has more than {HEAD_MAX_BYTES} bytes or {HEADERS_MAX} headers")]
     TooLarge,
+    #[error("a request over HTTP/1.1 has one Host header, which is a host or empty")]
+    Host,
 }
 
 /// The result of parsing the bytes so far.
@@ -95,6 +97,8 @@ pub(super) enum Parsed {
     Request(Box<Request>),
     /// No HTTP/1: the framework answers it.
     Nonsense,
+    /// It does not say which host it is for, or names several (RFC 9112, section 3.2).
+    Host,
     TooLarge,
 }
 
@@ -112,6 +116,7 @@ impl RequestHead {
                     Parsed::Partial => {}
                     Parsed::Request(request) => return Ok(Self { bytes, request: Some(*request) }),
                     Parsed::Nonsense => return Ok(Self { bytes, request: None }),
+                    Parsed::Host => return Err(HeadError::Host),
                     Parsed::TooLarge => return Err(HeadError::TooLarge),
                 }
             }
@@ -190,7 +195,10 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     match request.parse(bytes) {
         Ok(httparse::Status::Partial) if bytes.len() <= HEAD_MAX_BYTES => Parsed::Partial,
         Ok(httparse::Status::Complete(size_bytes)) if size_bytes <= HEAD_MAX_BYTES => {
-            Request::of(&request, size_bytes)
+            let Some(host) = Headers(request.headers).host(request.version == Some(1)) else {
+                return Parsed::Host;
+            };
+            Request::of(&request, host, size_bytes)
                 .map_or(Parsed::Nonsense, |request| Parsed::Request(Box::new(request)))
         }
         Ok(_) | Err(httparse::Error::TooManyHeaders) => Parsed::TooLarge,
@@ -199,7 +207,7 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
 }
 
 impl Request {
-    fn of(request: &httparse::Request<'_, '_>, size_bytes: usize) -> Option<Self> {
+    fn of(request: &httparse::Request<'_, '_>, host: &str, size_bytes: usize) -> Option<Self> {
         let method = match request.method? {
             "GET" => Method::Get,
             "HEAD" => Method::Head,
@@ -217,7 +225,7 @@ impl Request {
             method,
             path: path.to_owned(),
             query: Confidential::new(query),
-            host: headers.text("host").unwrap_or_default().to_owned(),
+            host: host.to_owned(),
             forwarded_for: headers.list(FORWARDED_FOR),
             authorization: headers.text("authorization").map(Confidential::new),
             user_agent: headers.text("user-agent").map(ToOwned::to_owned),
@@ -242,6 +250,20 @@ impl<'h> Headers<'h> {
     /// The first header of this name. A value that is no text is none that is known here, but the header is there.
     fn text(&self, name: &str) -> Option<&'h str> {
         self.all(name).next().map(|value| std::str::from_utf8(value).unwrap_or_default())
+    }
+
+    /// The host that is asked for; empty if HTTP/1.0 does not say. `None` if HTTP/1.1 does not, if there are several, or if it
+    /// has characters that end one in an address: readers of the request could take it for different hosts.
+    fn host(&self, is_http_1_1: bool) -> Option<&'h str> {
+        let is_inside = |byte: &u8| !byte.is_ascii_whitespace() && !b"/?#@\\".contains(byte);
+        let mut hosts = self.all("host");
+        match (hosts.next(), hosts.next()) {
+            (None, _) => (!is_http_1_1).then_some(""),
+            (Some(host), None) if host.iter().all(is_inside) => {
+                Some(std::str::from_utf8(host).unwrap_or_default())
+            }
+            _ => None,
+        }
     }
 
     /// The list that all headers of this name are, in their order (RFC 9110, section 5.3). `None` without any.

@@ -116,12 +116,38 @@ fn what_is_no_request_is_refused_in_words() {
     for (bytes, status, word) in [
         ("HELLO\r\n\r\n", 400, "bad_request"),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "bad_request"),
-        ("GET no/path HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        ("GET no/path HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"),
         ("GET /live/r/index.m3u8 HTTP/1.1\r\nHost: a\r\n", 408, "request_timeout"),
         (&long, 431, "head_too_large"),
     ] {
         let answer = exchange(server.hls().address, bytes.as_bytes());
         assert_eq!((answer.status, answer.header("connection")), (status, "close"), "{word}");
         assert!(answer.text().contains(word), "{}", answer.text());
+    }
+}
+
+/// RFC 9112, section 3.2.
+#[test]
+fn a_request_without_a_host_or_with_several_is_refused_on_both_ports() {
+    let server = TestServer::with_hls(&[]);
+    for (address, path) in [(server.hls().address, "/live/r.m3u8"), (server.http, "/api/v1/streams/r")] {
+        for (version, hosts, status) in [
+            ("1.1", "", 400),
+            ("1.1", "Host: a\r\nHost: b\r\n", 400),
+            ("1.0", "Host: a\r\nHost: b\r\n", 400),
+            ("1.1", "Host: a\r\n", 404),
+            ("1.0", "", 404),
+        ] {
+            // Behind a request that is answered.
+            let first = format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+            let last = format!("GET {path} HTTP/{version}\r\n{hosts}Connection: close\r\n\r\n");
+            let (mut socket, mut read) = (dial(address), Vec::new());
+            send(&mut socket, &[first, last].concat());
+            assert_eq!(read_response(&mut socket, &mut read, true).status, 404);
+            let answer = read_response(&mut socket, &mut read, false);
+            assert_eq!(answer.status, status, "{path} {version} {hosts}");
+            assert!(status != 400 || answer.header("connection") == "close");
+            assert_eq!(answer.text().contains("bad_request"), status == 400, "{}", answer.text());
+        }
     }
 }

@@ -181,6 +181,9 @@ async fn unless_broken(
 async fn no_request(connection: Connection, error: &HeadError) {
     debug!(peer:% = connection.peer, reason:% = error; "no HTTP request came");
     match error {
+        HeadError::Host => {
+            refuse(connection.wire, &ApiError::bad_request("bad_request", error.to_string())).await
+        }
         HeadError::TooLarge => refuse(connection.wire, &ApiError::head_too_large(error.to_string())).await,
         HeadError::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
             refuse(connection.wire, &too_slow()).await;

@@ -83,7 +83,7 @@ fn a_connection_persists_as_its_version_and_the_request_say() {
         ("1.0", "", false),
         ("1.0", "Connection: keep-alive\r\n", true),
     ] {
-        let text = format!("OPTIONS / HTTP/{version}\r\n{headers}\r\n");
+        let text = format!("OPTIONS / HTTP/{version}\r\nHost: a\r\n{headers}\r\n");
         assert_eq!(request(&text).is_persistent, is_persistent, "{text}");
     }
 }
@@ -104,9 +104,13 @@ fn the_last_request_of_a_connection_says_so_and_nothing_follows_it() {
         ("Content-Length: 3\r\n\r\n", "abcGET /", "Content-Length: 3\r\n\r\nabc", 0),
         ("Transfer-Encoding: chunked\r\n\r\n", "0", "Transfer-Encoding: chunked\r\n\r\n0", u64::MAX),
     ] {
-        let text = format!("POST / HTTP/1.1\r\n{headers}{behind}");
+        let text = format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}{behind}");
         let Last { front, left_bytes: left } = head(&text).into_last();
-        assert_eq!((&front[..], left), (format!("{closing}{expected}").as_bytes(), left_bytes), "{text}");
+        assert_eq!(
+            (&front[..], left),
+            (format!("{closing}Host: a\r\n{expected}").as_bytes(), left_bytes),
+            "{text}"
+        );
         assert!(!request(std::str::from_utf8(&front).unwrap()).is_persistent);
     }
     let nonsense = RequestHead { bytes: b"\x16\x03\n\n"[..].into(), request: None };
@@ -122,12 +126,41 @@ fn what_is_no_http_1_is_left_to_the_framework() {
 
 #[test]
 fn a_head_has_a_limit_of_bytes_and_of_headers() {
-    let with_cookie = |size| format!("GET /r.flv HTTP/1.1\r\nCookie: {}\r\n\r\n", "a".repeat(size));
+    let with_cookie =
+        |size| format!("GET /r.flv HTTP/1.1\r\nHost: a\r\nCookie: {}\r\n\r\n", "a".repeat(size));
     let overhead = with_cookie(0).len();
     assert_eq!(request(&with_cookie(HEAD_MAX_BYTES - overhead)).size_bytes, HEAD_MAX_BYTES);
     assert_eq!(parse(with_cookie(HEAD_MAX_BYTES - overhead + 1).as_bytes()), Parsed::TooLarge);
     assert_eq!(parse(&[b"GET /", &[b'a'; HEAD_MAX_BYTES][..]].concat()), Parsed::TooLarge);
-    let with_headers = |count| format!("GET /r.flv HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(count));
+    let with_headers =
+        |count| format!("GET /r.flv HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(count - 1));
     assert!(request(&with_headers(HEADERS_MAX)).is_http_1_1);
     assert_eq!(parse(with_headers(HEADERS_MAX + 1).as_bytes()), Parsed::TooLarge);
+}
+
+#[test]
+fn a_request_names_one_host() {
+    for (version, hosts, host) in [
+        ("1.1", &["a"][..], Some("a")),
+        ("1.1", &["tv.example:8080"], Some("tv.example:8080")),
+        ("1.1", &["[::1]:80"], Some("[::1]:80")),
+        ("1.1", &["my_host"], Some("my_host")),
+        ("1.1", &[""], Some("")),
+        ("1.1", &[], None),
+        ("1.1", &["a", "b"], None),
+        ("1.1", &["a", "a"], None),
+        ("1.1", &["a b"], None),
+        ("1.1", &["a/b"], None),
+        ("1.1", &["me@a"], None),
+        ("1.0", &[], Some("")),
+        ("1.0", &["a"], Some("a")),
+        ("1.0", &["a", "b"], None),
+    ] {
+        let hosts: String = hosts.iter().map(|host| format!("HOST: {host}\r\n")).collect();
+        let text = format!("GET / HTTP/{version}\r\n{hosts}A: b\r\n\r\n");
+        match (parse(text.as_bytes()), host) {
+            (Parsed::Request(request), Some(host)) => assert_eq!(request.host, host, "{text}"),
+            (parsed, _) => assert_eq!((parsed, host), (Parsed::Host, None), "{text}"),
+        }
+    }
 }
