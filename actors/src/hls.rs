@@ -3,6 +3,7 @@
 //! A `SegmenterActor` cuts a stream and publishes what it cut to an [`HlsSession`]. The HTTP port reads sessions
 //! without asking an actor: a playlist is a text behind an `Arc`, a segment is bytes in memory or a file.
 
+mod held;
 mod listing;
 mod parked_segmenter;
 pub mod proxy;
@@ -24,11 +25,12 @@ use synctv_media::{
     stream::room::RoomName,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::timeout,
+    sync::{Semaphore, watch},
+    time::{Instant, timeout},
 };
 
 pub use self::{
+    held::{ConnectionHolds, HeldRequest},
     listing::{Listing, PlaylistAddress, PlaylistText},
     segment_file::SegmentFile,
     segment_memory::FetchedMemory,
@@ -38,19 +40,20 @@ pub use self::{
     upgrade::{HlsState, ParkedHls},
     window::{SessionWindow, Windows},
 };
-use self::{segmenter::SegmenterActor, session_store::SessionStore};
+use self::{
+    held::{HELD_MAX, Hold},
+    segmenter::SegmenterActor,
+    session_store::SessionStore,
+};
 use crate::{
     access::{Grant, ToPlay},
     directory::{DirectoryEnded, StreamDirectory, StreamObserver},
-    metrics::{HeldMark, HlsMetrics},
+    metrics::HlsMetrics,
     stream::StreamHandle,
 };
 
 /// Time that a request waits for a segmenter whose publisher has come, or is about to.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Requests of all rooms that wait for what a playlist does not list yet. More are refused.
-const HELD_MAX: usize = 20_000;
 
 /// Maximum wait of such a request, in target durations and in any case (draft-pantos-hls-rfc8216bis, section 6.2.5.2).
 const HOLD_TARGETS: u32 = 3;
@@ -66,24 +69,6 @@ pub struct HlsSessions {
     held: Arc<Semaphore>,
     /// Changes when held requests are to be answered.
     hold: watch::Sender<Hold>,
-}
-
-/// The end of the wait for held requests.
-#[derive(Debug, Clone, Copy, Default)]
-struct Hold {
-    /// No request waits, now or later.
-    is_over: bool,
-    /// Requests of an earlier round wait no longer.
-    round: u64,
-}
-
-/// A request that waits. One of [`HELD_MAX`].
-#[derive(Debug)]
-pub struct HeldRequest {
-    /// Maximum time that it may wait.
-    pub patience: Duration,
-    _permit: OwnedSemaphorePermit,
-    _mark: HeldMark,
 }
 
 impl HlsSessions {
@@ -152,9 +137,14 @@ impl HlsSessions {
     }
 
     /// Returns a part of the granted room's segment that comes next, as soon as it is there. `None` if it does not come.
-    pub async fn awaited_part(&self, grant: &Grant<ToPlay>, name: SegmentName) -> Option<StoredPiece> {
+    pub async fn awaited_part(
+        &self,
+        grant: &Grant<ToPlay>,
+        name: SegmentName,
+        of_connection: Option<&ConnectionHolds>,
+    ) -> Option<StoredPiece> {
         let session = self.store.live(grant.room(), HlsForm::of_format(name.format), 0)?;
-        let held = self.hold(&session).await?;
+        let held = self.hold(&session, of_connection).await?;
         self.unless_released(session.awaited_part(name, held.patience)).await.flatten()
     }
 
@@ -181,9 +171,13 @@ impl HlsSessions {
         .await
     }
 
-    /// Takes the right to wait for what the session does not list yet; `None` if too many wait.
-    pub async fn hold(&self, session: &HlsSession) -> Option<HeldRequest> {
-        let _permit = self.held.clone().try_acquire_owned().ok()?;
+    /// Takes the right to wait for what the session does not list yet. Where the client's connection has a limit, the request
+    /// waits for a place of it, for no longer than it may be held. `None` if too many wait.
+    pub async fn hold<'c>(
+        &self,
+        session: &HlsSession,
+        of_connection: Option<&'c ConnectionHolds>,
+    ) -> Option<HeldRequest<'c>> {
         let patience = match session.playlist_state(Duration::ZERO).await {
             PlaylistState::Ready(listing) => {
                 let target = Duration::from_secs(listing.playlist().target_s());
@@ -191,7 +185,14 @@ impl HlsSessions {
             }
             _ => HOLD_UNLISTED,
         };
-        Some(HeldRequest { patience, _permit, _mark: self.metrics().hold() })
+        let asked = Instant::now();
+        let _place = match of_connection {
+            Some(holds) => Some(self.unless_released(holds.take(patience)).await??),
+            None => None,
+        };
+        let _permit = self.held.clone().try_acquire_owned().ok()?;
+        let patience = patience.saturating_sub(asked.elapsed());
+        Some(HeldRequest { patience, _place, _permit, _mark: self.metrics().hold() })
     }
 
     /// Sets the way to windows of other nodes, from which playlists go on here.

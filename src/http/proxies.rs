@@ -90,7 +90,8 @@ impl TrustedProxies {
         url.ok().filter(|_| !host.contains('/'))
     }
 
-    fn trusts(&self, ip: IpAddr) -> bool {
+    /// Returns `true` if what comes from an address is forwarded by a proxy that is believed.
+    pub fn trusts(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.has(ip))
     }
 }

@@ -1,6 +1,7 @@
 //! The TLS port for HLS alone speaks HTTP/2: a browser's players share one connection, however many hold a request.
 
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     net::TcpStream,
     process::{Child, Command, Stdio},
@@ -28,11 +29,25 @@ const HELD: &str = "synctv_hls_held_requests";
 /// Requests of a connection that the server answers at once.
 const STREAMS_MAX: usize = 100;
 
+/// Requests of a connection that are held at once, and bodies that are read at once.
+const CONNECTION_HELD_MAX: usize = 16;
+const BODIES_MAX: usize = 4;
+
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const REFUSED_STREAM: u32 = 7;
+const CANCEL: u32 = 8;
+
+/// The window of each stream, in bytes, as a setting of a client that takes little of a body.
+const SMALL_WINDOW: [u8; 6] = [0, 4, 0, 0, 0x10, 0];
+
+/// The beginning of a response's head with status 200 (RFC 7541, appendix A).
+const OK: u8 = 0x88;
 
 /// A server with HLS over TLS, and a room `r` that has parts, and whose publisher sends nothing more.
 struct QuietRoom {
@@ -45,9 +60,13 @@ struct QuietRoom {
 
 impl QuietRoom {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(further: &[&str]) -> Self {
         let authority = TestAuthority::new();
         let flags = ["--hls-tls-addr", "127.0.0.1:0", "--hls-fmp4", "always", "--publisher-grace-s", "0"];
-        let flags = with(&authority, &[&flags[..], &["--metrics-addr", "127.0.0.1:0"]].concat());
+        let flags = with(&authority, &[&flags[..], &["--metrics-addr", "127.0.0.1:0"], further].concat());
         let server = TestServer::with_hls(&flags.iter().map(String::as_str).collect::<Vec<_>>());
         let mut publisher = RtmpPeer::publish(&server, "r");
         let clip = Encoded::new(5, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac");
@@ -60,6 +79,13 @@ impl QuietRoom {
         });
         let held = format!("/live/r/ll.m3u8?_HLS_msn={}&_HLS_part=0", sequence + 1);
         Self { authority, server, publisher, held }
+    }
+
+    /// The path of a segment that is in memory.
+    fn segment(&self) -> String {
+        let listed = self.server.hls().get("/live/r/ll.m3u8").text();
+        let segment = listed.lines().find(|line| line.starts_with("seg-")).expect("a segment");
+        format!("/live/r/{segment}")
     }
 
     fn wait_for_held(&self, requests: usize) {
@@ -94,11 +120,10 @@ fn seven_players_hold_a_request_each_on_one_connection() {
 
 #[test]
 fn answers_are_byte_for_byte_those_of_http_1() {
-    let QuietRoom { authority, server, publisher: _publisher, .. } = QuietRoom::start();
-    let listed = server.hls().get("/live/r/ll.m3u8").text();
-    let segment = listed.lines().find(|line| line.starts_with("seg-")).expect("a segment");
+    let room = QuietRoom::start();
+    let (segment, QuietRoom { authority, server, .. }) = (&*room.segment(), &room);
     let over = |version: &str, options: &[&str], path: &str| {
-        let mut command = curl(&authority);
+        let mut command = curl(authority);
         command.args([version, "--include"]).args(options).arg(https(server.hls_tls(), path));
         let answer = run(&mut command).stdout;
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
@@ -110,9 +135,9 @@ fn answers_are_byte_for_byte_those_of_http_1() {
         (line.trim().to_owned(), headers, answer[end..].to_vec())
     };
     for (options, path) in [
-        (&[][..], &*format!("/live/r/{segment}")),
-        (&["--range", "100-200000"], &format!("/live/r/{segment}")),
-        (&["--head"], &format!("/live/r/{segment}")),
+        (&[][..], segment),
+        (&["--range", "100-200000"], segment),
+        (&["--head"], segment),
         (&["--header", "Accept-Encoding: gzip"], "/live/r/ll.m3u8"),
         (&["--header", "If-None-Match: *"], "/live/r/ll.m3u8"),
         (&["--request", "OPTIONS"], "/live/r/ll.m3u8"),
@@ -171,9 +196,10 @@ fn the_api_names_the_port_to_clients_that_come_over_tls() {
     assert_eq!(plain["hls_tls_port"], room.server.hls_tls().port());
 }
 
+/// Each of a trusted proxy's viewers may have one held.
 #[test]
 fn requests_beyond_the_limit_are_refused_and_harm_no_other() {
-    let room = QuietRoom::start();
+    let room = QuietRoom::start_with(&["--trust-proxy", "127.0.0.1"]);
     let mut client = RawClient::connect(&room);
     for stream in 0..STREAMS_MAX + 20 {
         client.request(stream, &room.held);
@@ -195,6 +221,67 @@ fn requests_beyond_the_limit_are_refused_and_harm_no_other() {
     }
     drop(client);
     Scrape::when(room.server.metrics(), HELD, 0.0);
+}
+
+/// One client with a few hundred connections would take all places of the node.
+#[test]
+fn a_connection_has_few_requests_held_and_its_others_wait_for_these() {
+    let room = QuietRoom::start();
+    let [mut greedy, mut other] = [(); 2].map(|()| RawClient::connect(&room));
+    for stream in 0..STREAMS_MAX {
+        greedy.request(stream, &room.held);
+    }
+    greedy.frames_until_pong();
+    other.request(0, &room.held);
+    room.wait_for_held(CONNECTION_HELD_MAX + 1);
+    for stream in 0..CONNECTION_HELD_MAX {
+        greedy.frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes());
+    }
+    greedy.frames_until_pong();
+    room.wait_for_held(CONNECTION_HELD_MAX + 1);
+    room.publisher.reset();
+    for (client, requests) in [(&mut other, 1), (&mut greedy, STREAMS_MAX - CONNECTION_HELD_MAX)] {
+        for _ in 0..requests {
+            assert_eq!(client.next_of(HEADERS).payload.first(), Some(&OK));
+        }
+    }
+    Scrape::when(room.server.metrics(), HELD, 0.0);
+}
+
+/// Each takes memory, also for a client that reads none of it.
+#[test]
+fn few_bodies_of_a_connection_are_read_at_once_and_playlists_besides() {
+    let room = QuietRoom::start();
+    let segment = room.segment();
+    let mut client = RawClient::connect_with(&room, &SMALL_WINDOW);
+    let segments = 2 * BODIES_MAX;
+    for stream in 0..segments {
+        client.request(stream, &segment);
+    }
+    client.request(segments, "/live/r/index.m3u8");
+    let (mut answered, mut begun) = (BTreeSet::new(), BTreeSet::new());
+    while answered.len() <= segments || begun.len() <= BODIES_MAX {
+        let frame = client.next();
+        match frame.kind {
+            HEADERS => assert!(frame.payload.first() == Some(&OK) && answered.insert(frame.stream)),
+            DATA => drop(begun.insert(frame.stream)),
+            _ => {}
+        }
+    }
+    let mut begun_since = |client: &mut RawClient| {
+        // The second answer comes behind all that was there with the first.
+        let frames = [client.frames_until_pong(), client.frames_until_pong()].concat();
+        begun.extend(frames.iter().filter(|frame| frame.kind == DATA).map(|frame| frame.stream));
+        begun.clone()
+    };
+    let before = begun_since(&mut client);
+    assert_eq!(before.len(), BODIES_MAX + 1, "{before:?}");
+    assert!(before.contains(&segments), "the playlist waits for no segment");
+    let one = *before.first().expect("a body");
+    client.frame(RST_STREAM, 0, one, &CANCEL.to_be_bytes());
+    let next = client.next_of(DATA).stream;
+    assert!(!before.contains(&next), "{next} of {before:?}");
+    assert_eq!(begun_since(&mut client).len(), BODIES_MAX + 1, "and the one just now");
 }
 
 /// HTTP/1.1 is served by the same threads.
@@ -231,7 +318,7 @@ fn a_client_that_takes_its_requests_back_is_held_no_longer() {
     }
     room.wait_for_held(7);
     for stream in 0..6 {
-        client.frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+        client.frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes());
     }
     room.wait_for_held(1);
     drop(client);
@@ -264,16 +351,23 @@ impl Drop for SetOnDrop<'_> {
 /// A client that keeps to no limit.
 struct RawClient(TcpStream);
 
+#[derive(Clone)]
 struct Frame {
     kind: u8,
+    /// The number of the request that it belongs to, if it is one's.
+    stream: usize,
     payload: Vec<u8>,
 }
 
 impl RawClient {
     fn connect(room: &QuietRoom) -> Self {
+        Self::connect_with(room, &[])
+    }
+
+    fn connect_with(room: &QuietRoom, settings: &[u8]) -> Self {
         let mut client = Self(room.authority.dial_http_2(room.server.hls_tls()));
         client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        client.frame_of(4, 0, 0, &[]);
+        client.frame_of(SETTINGS, 0, 0, settings);
         client
     }
 
@@ -299,12 +393,28 @@ impl RawClient {
         self.0.write_all(bytes).expect("the server takes it");
     }
 
+    /// Returns what has come when the server answers a PING: it has read all that was sent before.
+    fn frames_until_pong(&mut self) -> Vec<Frame> {
+        self.frame_of(PING, 0, 0, &[0; 8]);
+        let mut frames = vec![self.next()];
+        while frames.last().is_some_and(|frame| frame.kind != PING) {
+            frames.push(self.next());
+        }
+        frames
+    }
+
+    /// The next frame of a kind; others are dropped.
+    fn next_of(&mut self, kind: u8) -> Frame {
+        std::iter::repeat_with(|| self.next()).find(|frame| frame.kind == kind).expect("frames go on")
+    }
+
     fn next(&mut self) -> Frame {
         let mut head = [0; 9];
         self.0.read_exact(&mut head).expect("a frame");
         let size = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         let mut payload = vec![0; size as usize];
         self.0.read_exact(&mut payload).expect("a whole frame");
-        Frame { kind: head[3], payload }
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) as usize / 2;
+        Frame { kind: head[3], stream, payload }
     }
 }

@@ -45,7 +45,6 @@ impl HlsWorker {
 
     /// Serves a connection to its end.
     pub async fn serve(&self, connection: Connection) {
-        self.wait_until_restored().await;
         let mut request = self.read_head(connection, BytesMut::new()).await;
         while let Some((head, connection)) = request {
             request = self.respond_and_read_on(head, connection).await;
@@ -100,7 +99,7 @@ impl HlsWorker {
             refuse(connection.wire, &not_http()).await;
             return None;
         };
-        let response = unless_broken(&connection.wire, Box::pin(answer(&request, &self.site))).await?;
+        let response = unless_broken(&connection.wire, Box::pin(answer(&request, &self.site, None))).await?;
         drop(request);
         // The player's next request goes to another node.
         framing.is_last |= self.site.directory().is_closing_connections();
@@ -181,10 +180,10 @@ async fn unless_broken(
 async fn no_request(connection: Connection, error: &HeadError) {
     debug!(peer:% = connection.peer, reason:% = error; "no HTTP request came");
     match error {
+        HeadError::TooLarge => refuse(connection.wire, &ApiError::head_too_large(error.to_string())).await,
         HeadError::Host => {
             refuse(connection.wire, &ApiError::bad_request("bad_request", error.to_string())).await
         }
-        HeadError::TooLarge => refuse(connection.wire, &ApiError::head_too_large(error.to_string())).await,
         HeadError::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
             refuse(connection.wire, &too_slow()).await;
         }

@@ -13,7 +13,7 @@ use h2::{
     server::{self, SendResponse},
 };
 use log::debug;
-use synctv_actors::wire::Wire;
+use synctv_actors::{hls::ConnectionHolds, wire::Wire};
 use tokio::{
     sync::Semaphore,
     task::JoinSet,
@@ -51,7 +51,6 @@ type Http2 = server::Connection<WriteTimeout<Wire>, Bytes>;
 impl HlsWorker {
     /// Serves a connection on which the client has agreed to HTTP/2, to its end.
     pub async fn serve_http_2(self: &Rc<Self>, connection: Connection) {
-        self.wait_until_restored().await;
         let Connection { wire, peer, permit: _permit } = connection;
         let socket = WriteTimeout::new(wire, self.settings.stall_timeout);
         let mut builder = server::Builder::new();
@@ -75,12 +74,24 @@ struct Exchanges {
     worker: Rc<HlsWorker>,
     peer: SocketAddr,
     running: JoinSet<()>,
-    bodies: Arc<Semaphore>,
+    limits: Arc<ConnectionLimits>,
+}
+
+/// The limits that the requests of a connection share.
+struct ConnectionLimits {
+    bodies: Semaphore,
+    /// None of a trusted proxy's connection: behind it are many viewers, each of whom may have a request held.
+    holds: Option<ConnectionHolds>,
 }
 
 impl Exchanges {
     fn new(worker: Rc<HlsWorker>, peer: SocketAddr) -> Self {
-        Self { worker, peer, running: JoinSet::new(), bodies: Arc::new(Semaphore::new(BODIES_MAX)) }
+        let is_of_one_client = !worker.settings.proxies.trusts(peer.ip());
+        let limits = ConnectionLimits {
+            bodies: Semaphore::new(BODIES_MAX),
+            holds: is_of_one_client.then(ConnectionHolds::default),
+        };
+        Self { worker, peer, running: JoinSet::new(), limits: Arc::new(limits) }
     }
 
     /// Answers until the client has closed the connection. One that is idle for too long, or on a node that drains, is
@@ -114,12 +125,12 @@ impl Exchanges {
     }
 
     fn begin(&mut self, request: http::Request<h2::RecvStream>, respond: SendResponse<Bytes>) {
-        let (worker, peer, bodies) = (self.worker.clone(), self.peer, self.bodies.clone());
+        let (worker, peer, limits) = (self.worker.clone(), self.peer, self.limits.clone());
         // No request has a body that is read: what comes of one is dropped from here on.
         let (head, _) = request.into_parts();
         self.running.spawn_local(async move {
             let request = message::of_parts(head, &worker.settings.proxies, peer);
-            if let Err(error) = worker.exchange_http_2(request, respond, &bodies).await {
+            if let Err(error) = worker.exchange_http_2(request, respond, &limits).await {
                 debug!(peer:% = peer, reason:% = error; "HLS response broken off");
             }
         });
@@ -132,16 +143,16 @@ impl HlsWorker {
         &self,
         request: Request,
         mut respond: SendResponse<Bytes>,
-        bodies: &Semaphore,
+        limits: &ConnectionLimits,
     ) -> io::Result<()> {
         let is_head = request.method() == Method::HEAD;
         let response = tokio::select! {
             biased;
-            response = answer(&request, &self.site) => response,
+            response = answer(&request, &self.site, limits.holds.as_ref()) => response,
             _ = poll_fn(|task| respond.poll_reset(task)) => return Ok(()),
         };
         drop(request);
-        self.send(response, is_head, respond, bodies).await
+        self.send(response, is_head, respond, &limits.bodies).await
     }
 
     async fn send(

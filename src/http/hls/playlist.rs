@@ -6,7 +6,7 @@ use actix_http::Request;
 use actix_web::{HttpResponse, http::header};
 use synctv_actors::{
     directory::{DirectoryEnded, StreamDirectory},
-    hls::{HlsForm, HlsSession, HlsSessions, PlaylistAddress, PlaylistState, PlaylistText},
+    hls::{ConnectionHolds, HlsForm, HlsSession, HlsSessions, PlaylistAddress, PlaylistState, PlaylistText},
 };
 use synctv_media::hls::{blocking_request::BlockingRequest, fmp4, playlist::Reload};
 
@@ -62,14 +62,16 @@ impl Wanted {
 
 /// A playlist of this node.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Here {
+pub(super) struct Here<'c> {
     pub wanted: Wanted,
+    /// The limit of the client's connection, if it has one.
+    pub holds: Option<&'c ConnectionHolds>,
     pub form: HlsForm,
     /// The lowest sequence number that is not outdated.
     pub from_sequence: u64,
 }
 
-impl Here {
+impl Here<'_> {
     /// Returns whether fragmented MP4 is served if there is no MPEG-TS.
     fn may_change_form(&self, hls: &HlsSessions) -> bool {
         self.form == HlsForm::Ts && hls.has(HlsForm::Fmp4)
@@ -83,7 +85,7 @@ pub(super) async fn answer(
     admitted: &Admitted,
     hls: &HlsSessions,
     directory: &StreamDirectory,
-    mut here: Here,
+    mut here: Here<'_>,
 ) -> Result<Option<HttpResponse>, ApiError> {
     for _ in 0..ATTEMPTS {
         let session = hls.open(directory, &admitted.grant, here.form, here.from_sequence).await;
@@ -95,7 +97,7 @@ pub(super) async fn answer(
             }
             return Ok(None);
         };
-        match state(hls, &session, here.wanted.request).await? {
+        match state(hls, &session, here).await? {
             PlaylistState::Ready(listing) => {
                 let playlist = listing.text(here.wanted.address);
                 return Ok(playlist.map(|playlist| text(request, admitted, here.wanted.address, playlist)));
@@ -114,17 +116,15 @@ pub(super) async fn answer(
 }
 
 /// Returns the playlist's state, once the first segment and the requested part are there.
-async fn state(
-    hls: &HlsSessions,
-    session: &HlsSession,
-    request: Option<BlockingRequest>,
-) -> Result<PlaylistState, ApiError> {
+async fn state(hls: &HlsSessions, session: &HlsSession, here: Here<'_>) -> Result<PlaylistState, ApiError> {
     let state = session.playlist_state(FIRST_SEGMENT_TIMEOUT).await;
-    let (Some(request), PlaylistState::Ready(listing)) = (request, &state) else { return Ok(state) };
+    let (Some(request), PlaylistState::Ready(listing)) = (here.wanted.request, &state) else {
+        return Ok(state);
+    };
     match listing.playlist().reload(request)? {
         Reload::Ready => Ok(state),
         Reload::Hold => {
-            let held = hls.hold(session).await.ok_or_else(too_many)?;
+            let held = hls.hold(session, here.holds).await.ok_or_else(too_many)?;
             let answer = session.playlist_with(request, held.patience);
             hls.unless_released(answer).await.flatten().ok_or_else(not_yet)
         }

@@ -9,7 +9,7 @@ use synctv_actors::{
     access::Gatekeeper,
     directory::{OpenError, StreamDirectory},
     hls::{
-        HlsSessions,
+        ConnectionHolds, HlsSessions,
         proxy::{HlsProxy, HlsResource},
     },
     metrics::{JoinOutcome, ViewerProtocol},
@@ -80,11 +80,11 @@ impl Site {
     }
 }
 
-/// Answers a request for HLS.
-pub(super) async fn answer(request: &Request, site: &Site) -> HttpResponse {
+/// Answers a request for HLS. `holds` limits what its connection has held at once.
+pub(super) async fn answer(request: &Request, site: &Site, holds: Option<&ConnectionHolds>) -> HttpResponse {
     let target = target::parse(request.path(), &site.app);
     let kind = target.as_ref().ok().map(HlsRequestKind::of);
-    let responded = respond(request, site, target).await;
+    let responded = respond(request, site, target, holds).await;
     let mut response = responded.unwrap_or_else(|refusal| refusal.response());
     if let Some(kind) = kind {
         site.sources.requests.note(kind, &response);
@@ -97,6 +97,7 @@ async fn respond(
     request: &Request,
     site: &Site,
     target: Result<HlsResource, TargetError>,
+    holds: Option<&ConnectionHolds>,
 ) -> Result<HttpResponse, ApiError> {
     let Site { sources, app } = site;
     if let Some(answer) = window::answer(request, &sources.gatekeeper, &sources.hls, app).await {
@@ -109,7 +110,7 @@ async fn respond(
         ))),
         (_, &Method::OPTIONS) => Ok(cors::preflight(cors::READ_METHODS)),
         (Err(TargetError::Room(bad_name)), &Method::GET | &Method::HEAD) => Err(bad_name.into()),
-        (Ok(resource), &Method::GET | &Method::HEAD) => find(request, &site.sources, resource).await,
+        (Ok(resource), &Method::GET | &Method::HEAD) => find(request, &site.sources, resource, holds).await,
         (_, _) => Err(ApiError::method_not_allowed(cors::READ_METHODS)),
     }
 }
@@ -118,6 +119,7 @@ async fn find(
     request: &Request,
     sources: &HlsSources,
     resource: HlsResource,
+    holds: Option<&ConnectionHolds>,
 ) -> Result<HttpResponse, ApiError> {
     let admitted = admit(request, &sources.gatekeeper, &resource).await;
     let admitted = admitted.inspect_err(|_| note_join(sources, &resource, JoinOutcome::Denied))?;
@@ -125,7 +127,7 @@ async fn find(
         HlsResource::Playlist { room, address, .. } => {
             let wanted = playlist::Wanted::read(request, address)?;
             let is_held = wanted.request.is_some();
-            let found = find_playlist(request, &admitted, sources, room.clone(), wanted).await;
+            let found = find_playlist(request, &admitted, sources, room.clone(), wanted, holds).await;
             let found = found.map_err(|refusal| of_held(refusal, is_held, &sources.directory));
             if !admitted.is_node {
                 note_viewer(request, sources, &room, &found);
@@ -134,7 +136,7 @@ async fn find(
         }
         HlsResource::Segment { room, name } => {
             let is_held = matches!(name.piece, Piece::Part(_));
-            let found = find_segment(request, &admitted, sources, room, name).await;
+            let found = find_segment(request, &admitted, sources, room, name, holds).await;
             let found = found.map_err(|refusal| of_held(refusal, is_held, &sources.directory))?;
             Ok(admitted.guard(found))
         }
@@ -178,6 +180,7 @@ async fn find_playlist(
     sources: &HlsSources,
     room: RoomName,
     wanted: playlist::Wanted,
+    holds: Option<&ConnectionHolds>,
 ) -> Result<HttpResponse, ApiError> {
     let form = wanted.form(&sources.hls)?;
     let session = sources.hls.open(&sources.directory, &admitted.grant, form, 0).await;
@@ -198,7 +201,7 @@ async fn find_playlist(
         Elsewhere::Here { from_sequence } => (from_sequence, OpenError::NotLive(room).into()),
         Elsewhere::Unknown(refusal) => (0, refusal),
     };
-    let here = playlist::Here { wanted, form, from_sequence };
+    let here = playlist::Here { wanted, holds, form, from_sequence };
     let local = playlist::answer(request, admitted, &sources.hls, &sources.directory, here).await;
     let local = local.and_then(|local| local.ok_or(absent));
     if is_published || !admitted.is_node {
@@ -207,7 +210,8 @@ async fn find_playlist(
     Ok(forward::note_left(local.unwrap_or_else(|refusal| refusal.response())))
 }
 
-/// Asks the publisher's node. A request that it may hold counts as held here as well.
+/// Asks the publisher's node. A request that it may hold counts as held here as well. It takes no place of its connection:
+/// requests for the same thing are one for that node, however many wait.
 async fn ask_elsewhere(
     request: &Request,
     admitted: &Admitted,
@@ -230,10 +234,11 @@ async fn find_segment(
     sources: &HlsSources,
     room: RoomName,
     name: SegmentName,
+    holds: Option<&ConnectionHolds>,
 ) -> Result<HttpResponse, ApiError> {
     let piece = match sources.hls.piece(&admitted.grant, name) {
         Some(piece) => Some(piece),
-        None => sources.hls.awaited_part(&admitted.grant, name).await,
+        None => sources.hls.awaited_part(&admitted.grant, name, holds).await,
     };
     if let Some(piece) = piece {
         return segment::answer(request, &piece).await;

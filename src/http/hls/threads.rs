@@ -66,8 +66,8 @@ impl HlsThreads {
         Site::is_path(path, &self.app)
     }
 
-    /// Serves a connection on one of the threads, which take turns. `None` if the connection broke on the way there, or the
-    /// server stops.
+    /// Serves a connection on one of the threads, which take turns, once the streams of before an upgrade are there. `None` if
+    /// the connection broke on the way there, or the server stops.
     pub async fn run<T, F>(
         &self,
         connection: Connection,
@@ -81,6 +81,7 @@ impl HlsThreads {
         let (done, result) = oneshot::channel();
         let job: Job = Box::new(move |worker| {
             Box::pin(async move {
+                worker.wait_until_restored().await;
                 let Connection { wire, peer, permit } = connection;
                 match wire.into_current_thread() {
                     // The thread that waits for the result may have stopped.
@@ -104,4 +105,56 @@ async fn serve(worker: HlsWorker, mut jobs: mpsc::UnboundedReceiver<Job>) {
         actix_rt::spawn(job(worker.clone()));
     }
     Arbiter::current().stop();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser;
+    use synctv_actors::{
+        access::{AccessSettings, Gatekeeper, NodeKeys},
+        connection_limit::ConnectionLimit,
+        hls::{HlsSessions, proxy::HlsProxy},
+    };
+    use tokio::{
+        net::{TcpListener, TcpStream},
+        time::timeout,
+    };
+
+    use super::*;
+    use crate::{config::Config, http::health::tests::actors};
+
+    fn sources() -> HlsSources {
+        let (config, nodes) = (Config::parse_from(["synctv-stream"]), NodeKeys::random("n1").unwrap());
+        let (directory, registry) = actors(None);
+        let hls = HlsSessions::start(config.hls.settings(false).unwrap());
+        let proxy = HlsProxy::start(registry, config.hls_proxy_settings(&nodes), hls.fetched_memory());
+        let gatekeeper = Gatekeeper::new(AccessSettings::OPEN, nodes);
+        let (viewers, requests) = Default::default();
+        HlsSources { hls, directory, proxy, gatekeeper, viewers, requests }
+    }
+
+    async fn connection() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, peer) = listener.accept().await.unwrap();
+        let permit = ConnectionLimit::new(1).take().unwrap();
+        (Connection { wire: socket.into(), peer, permit }, client)
+    }
+
+    /// Of whatever protocol: none is served elsewhere.
+    #[actix_rt::test]
+    async fn connections_wait_for_the_streams_of_before_an_upgrade() {
+        let (sources, settings) = (sources(), Config::parse_from(["synctv-stream"]).http_settings());
+        let threads = HlsThreads::start(1, &sources, &settings, || {}).unwrap();
+        let (connection, _client) = connection().await;
+        sources.directory.begin_restoring();
+        let directory = sources.directory.clone();
+        let is_late = |_, _| async move { directory.is_restoring() };
+        let mut served = std::pin::pin!(threads.run(connection, is_late));
+        assert!(timeout(Duration::from_millis(100), &mut served).await.is_err());
+        sources.directory.end_restoring();
+        assert_eq!(served.await, Some(false));
+    }
 }
