@@ -32,7 +32,7 @@ impl fmt::Debug for Confidential {
 }
 
 /// A credential whose signature was not looked at yet. `Debug` hides it.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub enum Credential {
     /// A JSON Web Token, or whatever else was presented as one.
     Token(Box<str>),

@@ -12,7 +12,7 @@ const MAC_CHARS: usize = 22;
 const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// The first [`MAC_CHARS`] characters of an HMAC-SHA256 in base64url.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Hash)]
 pub(super) struct MacText([u8; MAC_CHARS]);
 
 impl MacText {

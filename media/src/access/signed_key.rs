@@ -21,7 +21,7 @@ const VERSION: &str = "v1";
 /// assert!(key.verify([&secret], Action::Play, &room, 1_999_999_999).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Hash)]
 pub struct SignedKey {
     /// 0 never expires.
     expires_unix_s: u64,

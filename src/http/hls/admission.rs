@@ -25,7 +25,18 @@ pub(super) struct Admitted {
     pub is_node: bool,
     /// The key that a playlist's segments need.
     pub segment_key: Option<SignedKey>,
+    /// What it was let in with. Nothing where anyone may watch: a credential is not looked at there.
+    pub pass: Option<Pass>,
     is_private: bool,
+}
+
+/// What a decision on a viewer was about.
+#[derive(Debug, Hash)]
+pub(super) enum Pass {
+    /// The first credential of the request, which is the one that counts.
+    Credential(Credential),
+    /// The header `Authorization`, of another kind, or nothing: the callback has decided.
+    Other(Option<Box<str>>),
 }
 
 /// Decides on a request. It is not looked yet whether there is what it asks for.
@@ -37,7 +48,7 @@ pub(super) async fn admit(
     let room = resource.room();
     if let Some(grant) = credentials::node(request, gatekeeper, room) {
         let grant = grant?.into();
-        return Ok(Admitted { grant, is_node: true, segment_key: None, is_private: false });
+        return Ok(Admitted { grant, is_node: true, segment_key: None, pass: None, is_private: false });
     }
     let access = credentials::access_request(request, Protocol::Hls, room);
     let is_closed = gatekeeper.is_play_closed();
@@ -49,7 +60,11 @@ pub(super) async fn admit(
         HlsResource::Segment { .. } => (gatekeeper.admit_segment(&access).await?, None),
     };
     let is_private = is_closed && Credential::in_query(request.query_string()).is_none();
-    Ok(Admitted { grant, is_node: false, segment_key, is_private })
+    let pass = is_closed.then(|| match access.credential {
+        Some(credential) => Pass::Credential(credential),
+        None => Pass::Other(access.authorization.map(Into::into)),
+    });
+    Ok(Admitted { grant, is_node: false, segment_key, pass, is_private })
 }
 
 impl Admitted {

@@ -20,7 +20,7 @@ use synctv_media::{
 };
 
 use super::{
-    super::{api_error::ApiError, cors},
+    super::{api_error::ApiError, cors, credentials},
     admission::{Admitted, admit},
     forward::{self, Elsewhere},
     playlist,
@@ -130,7 +130,7 @@ async fn find(
             let found = find_playlist(request, &admitted, sources, room.clone(), wanted, holds).await;
             let found = found.map_err(|refusal| of_held(refusal, is_held, &sources.directory));
             if !admitted.is_node {
-                note_viewer(request, sources, &room, &found);
+                note_viewer((request, &admitted), sources, &room, &found);
             }
             found
         }
@@ -152,7 +152,7 @@ fn of_held(refusal: ApiError, is_held: bool, directory: &StreamDirectory) -> Api
 
 /// Counts who gets a playlist as a viewer, and one who asks for the first time as a request to watch; so is each refusal.
 fn note_viewer(
-    request: &Request,
+    (request, admitted): (&Request, &Admitted),
     sources: &HlsSources,
     room: &RoomName,
     found: &Result<HttpResponse, ApiError>,
@@ -161,7 +161,9 @@ fn note_viewer(
         StatusCode::NOT_FOUND => JoinOutcome::NotLive,
         status if status.is_client_error() => JoinOutcome::Error,
         status if status.is_server_error() => JoinOutcome::Origin,
-        _ if sources.viewers.note(room, request) => JoinOutcome::Accepted,
+        _ if sources.viewers.note(room, credentials::peer(request).ip(), admitted.pass.as_ref()) => {
+            JoinOutcome::Accepted
+        }
         _ => return,
     };
     sources.directory.metrics().joins.get((ViewerProtocol::Hls, outcome)).inc();

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState},
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,12 +11,11 @@ use std::{
     time::Duration,
 };
 
-use actix_http::Request;
 use serde::{Deserialize, Serialize};
 use synctv_media::stream::room::RoomName;
 use tokio::time::Instant;
 
-use super::super::{credentials, request_view::RequestView};
+use super::admission::Pass;
 
 /// Time that a viewer counts after a request for a playlist. Players ask every few seconds; the longest interval is
 /// that of a stream whose segments are as long as this.
@@ -25,13 +25,15 @@ const WATCHES_FOR: Duration = Duration::from_secs(10);
 const VIEWERS_MAX: usize = 20_000;
 
 /// The interval at which viewers who have left are removed, once the list is full. The search
-/// visits every viewer, and each request may bring another token.
+/// visits every viewer, and each request may be that of another one.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The viewers of all rooms: addresses and tokens that asked for a room's playlist in the last 10 s. Clones share them.
+/// The viewers of all rooms: addresses, with the credentials that let them in, that asked for a room's playlist in the last 10 s.
+/// Clones share them.
 ///
-/// Several viewers behind one address without tokens count as one, and a viewer who changes its address as two for a
-/// moment. Nothing of them is kept but a hash.
+/// Several viewers behind one address without credentials count as one, and a viewer who changes its address as two for a
+/// moment. A credential that was not verified, and what else a client says of itself, may be another one in each request, and
+/// makes no further viewer. Nothing of them is kept but a hash.
 #[derive(Debug, Clone, Default)]
 pub struct HlsViewers(Arc<Shared>);
 
@@ -62,14 +64,9 @@ impl Seen {
 }
 
 impl HlsViewers {
-    /// Notes that a client got a room's playlist. Returns whether it has just begun to watch.
-    pub(super) fn note(&self, room: &RoomName, request: &Request) -> bool {
-        let identity = (
-            credentials::peer(request).ip().to_canonical(),
-            token(request.query_string()),
-            credentials::authorization(request),
-        );
-        self.note_at(room, self.hash(identity), Instant::now())
+    /// Notes that a client got a room's playlist, for which it was let in with `pass`. Returns whether it has just begun to watch.
+    pub(super) fn note(&self, room: &RoomName, client: IpAddr, pass: Option<&Pass>) -> bool {
+        self.note_at(room, self.hash((client.to_canonical(), pass)), Instant::now())
     }
 
     fn note_at(&self, room: &RoomName, viewer: u64, now: Instant) -> bool {
@@ -158,11 +155,6 @@ pub(crate) struct HlsViewersState {
     secret: [u64; 2],
     /// A room, a viewer's hash, and the time since its last request.
     seen: Vec<(RoomName, u64, u64)>,
-}
-
-/// Of a query, only the credential: players add what keeps caches away.
-fn token(query: &str) -> Option<&str> {
-    query.split('&').find(|pair| pair.starts_with("token=") || pair.starts_with("key="))
 }
 
 #[cfg(test)]
