@@ -174,6 +174,13 @@ impl<F> OpenSegment<F> {
         self.hold::<C>(time_ms, frame);
     }
 
+    /// Returns whether its audio has a configuration: that of its first audio frame, or the one expected when a part of it was
+    /// written.
+    pub(super) fn has_settled_audio<C: Container<Frame = F>>(&self) -> bool {
+        let is_audio = |timed: &Timed<F>| C::is_keyframe(&timed.frame).is_none();
+        self.written.frame_count > 0 || self.frames.iter().any(is_audio)
+    }
+
     /// Returns whether the newest GOP can be repeated as a whole.
     pub(super) fn is_gop_repeatable(&self) -> bool {
         self.gop.is_some_and(|gop| {

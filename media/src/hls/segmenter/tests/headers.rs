@@ -58,6 +58,28 @@ fn another_header_of_the_sound_waits_for_the_next_keyframe() {
     checked(&segments);
 }
 
+#[test]
+fn other_headers_of_both_tracks_begin_one_segment_with_both() {
+    let mut messages = Source { gop_ms: Some(1_000), length_ms: 6_000, ..SOURCE }.all();
+    let keyframe = messages.iter().position(|message| message.1 == 3_000).unwrap();
+    messages.insert(keyframe, (Track::Video, 3_000, Bytes::from_static(OTHER_AVCC)));
+    let audio = messages.iter().position(|message| message.0 == Track::Audio && message.1 >= 3_000).unwrap();
+    assert!(audio > keyframe + 1, "video comes first");
+    messages.insert(audio, (Track::Audio, 3_000, Bytes::from_static(AAC_48000)));
+    let mut segmenter = segmenter();
+    let mut segments = feed(&mut segmenter, &messages);
+    segments.extend(finished(&mut segmenter));
+    assert_eq!(durations_ms(&segments), [2_000, 1_000, 2_000, 1_000]);
+    let discontinuities: Vec<_> = segments.iter().map(|segment| segment.discontinuity).collect();
+    assert_eq!(discontinuities, [false, false, true, false]);
+    assert_eq!(segmenter.dropped_frames(), 0);
+    let audio = &checked(&segments)[2].audio;
+    assert!(
+        audio.iter().flat_map(|packet| adts_frames(&packet.payload).unwrap()).all(|frame| frame[2] == 0x4C)
+    );
+    assert!(audio.len() > 20, "{}", audio.len());
+}
+
 /// Two GOPs in each segment, and a header in the middle of the first, at 1,500 ms.
 fn with_header_within(header: (Track, &'static [u8])) -> (Vec<Segment>, Vec<Segment>) {
     let messages = Source { gop_ms: Some(1_000), length_ms: 4_000, ..SOURCE }.all();
