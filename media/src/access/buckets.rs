@@ -8,7 +8,7 @@ const CAPACITY: u64 = 10;
 /// The time after which one more failure is allowed, in milliseconds.
 const REFILL_MS: u64 = 6_000;
 
-/// Addresses that are remembered. Further ones share one bucket.
+/// Addresses that are remembered: those that have failed most.
 const ADDRESSES_MAX: usize = 10_000;
 
 /// The part of an address that distinguishes clients: a whole IPv4 address, or the network of an IPv6 address, of which
@@ -30,33 +30,37 @@ impl From<IpAddr> for AddressKey {
 pub struct FailureBuckets {
     /// The time at which each bucket will be full again, in milliseconds of the caller's clock.
     full_at_ms: HashMap<AddressKey, u64>,
-    /// The bucket of all addresses that there is no room for.
-    shared_full_at_ms: u64,
 }
 
 impl FailureBuckets {
     /// Returns whether `address` has failed so often that it is to be slowed down.
     pub fn is_empty(&self, address: AddressKey, now_ms: u64) -> bool {
-        let full_at_ms = match self.full_at_ms.get(&address) {
-            Some(full_at_ms) => *full_at_ms,
-            None if self.full_at_ms.len() >= ADDRESSES_MAX => self.shared_full_at_ms,
-            None => return false,
-        };
-        missing(full_at_ms, now_ms) >= CAPACITY
+        self.full_at_ms.get(&address).is_some_and(|full_at_ms| missing(*full_at_ms, now_ms) >= CAPACITY)
     }
 
     /// Counts a failure of `address`.
     pub fn fail(&mut self, address: AddressKey, now_ms: u64) {
-        if self.full_at_ms.len() >= ADDRESSES_MAX {
-            self.full_at_ms.retain(|_, full_at_ms| *full_at_ms > now_ms);
+        if self.full_at_ms.len() >= ADDRESSES_MAX && !self.full_at_ms.contains_key(&address) {
+            self.make_room(now_ms);
         }
-        let has_room = self.full_at_ms.len() < ADDRESSES_MAX || self.full_at_ms.contains_key(&address);
-        let full_at_ms = match has_room {
-            true => self.full_at_ms.entry(address).or_default(),
-            false => &mut self.shared_full_at_ms,
-        };
+        let full_at_ms = self.full_at_ms.entry(address).or_default();
         if missing(*full_at_ms, now_ms) < CAPACITY {
             *full_at_ms = (*full_at_ms).max(now_ms).saturating_add(REFILL_MS);
+        }
+    }
+}
+
+impl FailureBuckets {
+    /// Forgets the buckets that are full again, or else the one that will be first: an address with one failure, of which a
+    /// client may have any number, pushes out no address that is slowed down.
+    fn make_room(&mut self, now_ms: u64) {
+        self.full_at_ms.retain(|_, full_at_ms| *full_at_ms > now_ms);
+        if self.full_at_ms.len() < ADDRESSES_MAX {
+            return;
+        }
+        let first = self.full_at_ms.iter().min_by_key(|(_, full_at_ms)| **full_at_ms);
+        if let Some(address) = first.map(|(address, _)| *address) {
+            self.full_at_ms.remove(&address);
         }
     }
 }
@@ -108,9 +112,14 @@ mod tests {
         }
         let late = address("11.0.0.1");
         (0..CAPACITY).for_each(|_| buckets.fail(late, START_MS));
-        assert!(buckets.is_empty(late, START_MS));
         assert_eq!(buckets.full_at_ms.len(), ADDRESSES_MAX);
-        buckets.fail(late, START_MS + REFILL_MS);
-        assert_eq!(buckets.full_at_ms.len(), 1);
+        for at in 0..100_u32 {
+            buckets.fail(AddressKey::from(IpAddr::from((0x0C00_0000 + at).to_be_bytes())), START_MS);
+        }
+        assert!(buckets.is_empty(late, START_MS), "it has failed most");
+        assert!(!buckets.is_empty(address("13.0.0.1"), START_MS), "it has not failed");
+        assert_eq!(buckets.full_at_ms.len(), ADDRESSES_MAX);
+        buckets.fail(address("13.0.0.2"), START_MS + REFILL_MS);
+        assert_eq!(buckets.full_at_ms.len(), 2);
     }
 }
