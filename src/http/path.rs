@@ -96,16 +96,21 @@ fn readable(target: Readable<'_>) -> Option<Target<'_>> {
     Some(Target::Readable(target))
 }
 
-/// `/ROOM/whep`, `/ROOM/whep/SESSION`, and both behind the app.
+/// `/ROOM/whep`, `/ROOM/whep/SESSION`, and both behind the app. Without it, a room has the name of the app.
 fn whep<'a>(path: &'a str, app: &str) -> Option<Target<'a>> {
-    let (front, session) = match path.split_once("/whep/") {
-        Some((front, session)) => (front, Some(session)),
-        None => (path.strip_suffix("/whep")?, None),
-    };
-    let name = front.strip_prefix('/')?.trim_start_matches('/');
+    let name = path.strip_prefix('/')?.trim_start_matches('/');
     let below_app = name.strip_prefix(app).and_then(|name| name.strip_prefix('/'));
-    let room = RoomName::from_address(below_app.map_or(name, |name| name.trim_start_matches('/')));
-    Some(Target::Whep { room, session })
+    let below_app = below_app.map(|name| name.trim_start_matches('/'));
+    let (room, session) = below_app.and_then(whep_endpoint).or_else(|| whep_endpoint(name))?;
+    Some(Target::Whep { room: RoomName::from_address(room), session })
+}
+
+/// Splits `ROOM/whep` and `ROOM/whep/SESSION`; a room may be named `whep` too.
+fn whep_endpoint(path: &str) -> Option<(&str, Option<&str>)> {
+    match path.strip_suffix("/whep") {
+        Some(room) => Some((room, None)),
+        None => path.rsplit_once("/whep/").map(|(room, session)| (room, Some(session))),
+    }
 }
 
 /// The API's version is in its paths; without it, the newest one is meant.
@@ -218,6 +223,10 @@ mod tests {
         assert_eq!(target("/watch/whep"), readable(Readable::Watch(room("whep"))));
         assert_eq!(target("/other/r/whep"), whep("other/r", None));
         assert_eq!(target("/whep"), None);
+        assert_eq!(target("/whep/whep"), whep("whep", None));
+        assert_eq!(target("/live/whep/whep"), whep("whep", None));
+        assert_eq!(target("/whep/whep/0a"), whep("whep", Some("0a")));
+        assert_eq!(target("/live/whep/0a"), whep("live", Some("0a")));
     }
 
     #[test]
