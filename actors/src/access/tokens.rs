@@ -149,8 +149,8 @@ impl TokenVerifier {
             expires_unix_s: seconds(payload.exp),
             not_before_unix_s: payload.nbf.map(seconds),
             ends_unix_s: payload.end.map(seconds),
-            subject: payload.sub.map(name),
-            token_id: payload.jti.map(name),
+            subject: payload.sub.map(name).transpose()?,
+            token_id: payload.jti.map(name).transpose()?,
             connections_max: payload.max,
         })
     }
@@ -183,9 +183,10 @@ fn seconds(date: f64) -> u64 {
     date as u64
 }
 
-/// A name that is logged and compared; one without end is cut.
-fn name(text: String) -> String {
-    if text.len() <= NAME_MAX_BYTES { text } else { text.chars().take(NAME_MAX_BYTES / 4).collect() }
+/// A name by which connections are counted and tokens revoked. One that is too long for an order is refused: cut, it would be
+/// the name of others too.
+fn name(text: String) -> Result<String, Refusal> {
+    if text.len() <= NAME_MAX_BYTES { Ok(text) } else { Err(Refusal::TokenInvalid) }
 }
 
 #[cfg(test)]

@@ -98,6 +98,8 @@ fn tokens_that_say_too_little_or_nonsense_are_invalid() {
         json!({ "room": "a/b", "do": ["play"], "exp": NOW }),
         json!({ "room": "r", "do": 7, "exp": NOW }),
         json!({ "room": "r", "do": ["play"], "exp": "tomorrow" }),
+        json!({ "room": "r", "do": ["play"], "exp": NOW, "jti": "x".repeat(NAME_MAX_BYTES + 1) }),
+        json!({ "room": "r", "do": ["play"], "exp": NOW, "sub": "x".repeat(NAME_MAX_BYTES + 1) }),
     ] {
         assert_eq!(verify(&verifier(), &signed(&payload)), Err(Refusal::TokenInvalid), "{payload}");
     }
