@@ -72,7 +72,7 @@ impl Whep {
         session: Option<&str>,
     ) -> Result<HttpResponse, ApiError> {
         match (request.method(), session) {
-            (&Method::OPTIONS, None) => Ok(self.linked(accepting(preflight(ENDPOINT_METHODS)))),
+            (&Method::OPTIONS, None) => Ok(self.describe(request, room).await),
             (&Method::OPTIONS, Some(_)) => Ok(preflight(SESSION_METHODS)),
             (&Method::POST, None) => self.begin(request, body, room).await,
             (&Method::GET | &Method::HEAD, None) => Ok(accepting(no_content().finish())),
@@ -82,6 +82,24 @@ impl Whep {
             (_, None) => Err(ApiError::method_not_allowed(ENDPOINT_METHODS)),
             (_, Some(_)) => Err(ApiError::method_not_allowed(SESSION_METHODS)),
         }
+    }
+
+    /// Answers a preflight. The servers may have a password, so they are named to those alone who may watch.
+    async fn describe(&self, request: &HttpRequest, room: &RoomName) -> HttpResponse {
+        let response = accepting(preflight(ENDPOINT_METHODS));
+        let is_named = match self.gatekeeper.is_play_closed() {
+            true => self.is_admitted(request, room).await,
+            false => true,
+        };
+        if is_named { self.linked(response) } else { response }
+    }
+
+    /// Returns whether the request has a credential that opens the room. One without, as browsers send by themselves, is no
+    /// failed attempt.
+    async fn is_admitted(&self, request: &HttpRequest, room: &RoomName) -> bool {
+        let access = access_request(request, Protocol::WebRtc, room);
+        let has_credential = access.authorization.is_some() || !access.query.is_empty();
+        has_credential && self.gatekeeper.admit_viewer(&access).await.is_ok()
     }
 
     async fn begin(

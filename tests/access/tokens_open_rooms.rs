@@ -168,3 +168,16 @@ fn a_tokens_end_cuts_what_runs_and_its_limit_counts() {
     let left = server.wait_for_viewer_leaving("r", "http-flv");
     assert_eq!(left.text("why"), "the time that its token allows is over");
 }
+
+#[test]
+fn the_password_of_a_turn_server_is_for_those_who_may_watch() {
+    let server =
+        closed(&["--rtc-addr", "127.0.0.1:0", "--rtc-ice-servers", "turn:me:secret@turn.example:3478"]);
+    let preflight = |path: &str| request(server.http, "OPTIONS", path);
+    let query = format!("?token={}", token("r", "play", json!({})));
+    assert!(preflight(&format!("/r/whep{query}")).header("link").contains("secret"));
+    for path in ["/r/whep".to_owned(), "/r/whep?token=x".to_owned(), format!("/s/whep{query}")] {
+        let answer = preflight(&path);
+        assert_eq!((answer.status, answer.header("link")), (204, ""), "{path}");
+    }
+}
