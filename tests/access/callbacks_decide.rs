@@ -6,7 +6,17 @@ use std::sync::{
 };
 
 use serde_json::json;
-use synctv_testkit::{frames, http::request, metrics::Scrape, server::TestServer, service::Service};
+use synctv_testkit::{
+    flv::FlvViewer,
+    frames,
+    http::{request, request_with, send_get},
+    metrics::Scrape,
+    server::TestServer,
+    service::Service,
+    socket::dial,
+    tools::Encoded,
+    wait::poll_until,
+};
 
 use crate::{SECRET, publish, token, unix_s};
 
@@ -81,6 +91,25 @@ fn it_may_limit_time_and_connections() {
 }
 
 #[test]
+fn connections_are_counted_by_the_user_that_it_names() {
+    let callback = Service::start(|asked| {
+        let user =
+            asked["query"].as_str().and_then(|query| query.split('&').find(|pair| pair.starts_with("user=")));
+        Some((200, json!({ "sub": user, "max": 1 }).to_string()))
+    });
+    let server = server(&callback, &[]);
+    let mut publisher = publish(&server, "r?user=p").expect("it says yes");
+    publisher.send_all(&[frames::video_header(1), frames::keyframe(0, 0)]);
+    let mut socket = dial(server.http);
+    send_get(&mut socket, "/r.flv?user=a");
+    let mut watching = FlvViewer::of(socket);
+    watching.frames_until(&frames::keyframe(0, 0));
+    let second = request(server.http, "GET", "/r.flv?user=a&other=query");
+    assert_eq!((second.status, second.json()["error"].as_str()), (429, Some("too_many_connections")));
+    assert_eq!(request(server.http, "HEAD", "/r.flv?user=b&other=query").status, 200);
+}
+
+#[test]
 fn while_it_fails_access_is_closed_but_a_known_yes_still_counts() {
     let status = Arc::new(AtomicU16::new(200));
     let answered = status.clone();
@@ -137,4 +166,64 @@ fn a_flood_from_one_address_is_not_passed_on() {
     assert!(callback.asked().len() <= before + 1, "a bucket may have got one back");
     // One that is known passes.
     publish(&server, "r?pass=good").expect_err("someone publishes");
+}
+
+#[test]
+fn a_known_yes_counts_while_others_fail_from_its_address() {
+    let callback = Service::start(|asked| match asked["query"].as_str() {
+        Some("pass=good") => Some((200, json!({ "cache_s": 0 }).to_string())),
+        _ => Some((403, String::new())),
+    });
+    let server = server(&callback, &[]);
+    let _publisher = publish(&server, "r?pass=good").expect("it says yes");
+    assert_eq!(request(server.http, "HEAD", "/r.flv?pass=good").status, 200);
+    std::thread::scope(|scope| {
+        for at in 0..60 {
+            let http = server.http;
+            scope.spawn(move || request(http, "GET", &format!("/r.flv?pass=bad{at}")));
+        }
+    });
+    let asked = callback.asked().len();
+    assert_eq!(request(server.http, "HEAD", "/r.flv?pass=good").status, 200);
+    assert!(callback.asked().len() <= asked + 1, "a bucket may have got one back");
+}
+
+#[test]
+fn a_list_with_a_credential_of_the_callback_is_empty_and_no_failure() {
+    let callback = by_query();
+    let server = server(&callback, &["--token-secret", SECRET]);
+    let _publisher = publish(&server, "r?pass=good").expect("it says yes");
+    for _ in 0..30 {
+        let list = request_with(
+            server.http,
+            "GET",
+            "/api/v1/streams",
+            &[("Authorization", "Bearer of-the-callback")],
+        );
+        assert_eq!((list.status, &list.json()["streams"]), (200, &json!([])));
+    }
+    assert_eq!(request(server.http, "HEAD", "/r.flv?pass=good").status, 200);
+}
+
+#[test]
+fn one_question_opens_all_playlists_of_low_latency_hls() {
+    let callback = by_query();
+    let flags = ["--auth-url", &callback.url(), "--publisher-grace-s", "60", "--hls-fmp4", "always"];
+    let server = TestServer::with_hls(&flags);
+    let source = Encoded::new(3, "-c:v libx264 -preset ultrafast -g 25 -sc_threshold 0", "-c:a aac");
+    source.push(&format!("{}?pass=good", server.rtmp_url("r")));
+    let master = poll_until("the playlist names another", || {
+        let answer = server.hls().get("/live/r/master.m3u8?pass=good");
+        (answer.status == 200).then_some(answer)
+    });
+    let address = format!("/live/r/{}", master.text().lines().last().unwrap());
+    let playlist = server.hls().get(&address);
+    assert_eq!(playlist.status, 200, "{address}");
+    let asked = callback.asked().len();
+    let text = playlist.text();
+    let sequence = text.lines().find_map(|line| line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:")).expect(&text);
+    for directives in [format!("_HLS_msn={sequence}"), format!("_HLS_msn={sequence}&_HLS_part=0")] {
+        assert_eq!(server.hls().get(&format!("{address}&{directives}")).status, 200, "{directives}");
+    }
+    assert_eq!(callback.asked().len(), asked);
 }

@@ -10,7 +10,10 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use synctv_media::access::{Action, Refusal};
+use synctv_media::{
+    access::{Action, Refusal},
+    hls::blocking_request::without_directives,
+};
 use tokio::time::Instant;
 
 use super::{
@@ -83,13 +86,14 @@ impl Callback {
             protocol: request.protocol.as_str(),
             peer: request.peer.ip().to_canonical().to_string(),
             node: self.node.clone(),
-            query: request.query.to_owned(),
+            query: without_directives(request.query).into_owned(),
             authorization: request.authorization.map(ToOwned::to_owned),
             user_agent: request.user_agent.map(ToOwned::to_owned),
         }
     }
 
-    fn stand_in(&self, key: &QuestionKey, now: Instant) -> Option<Approval> {
+    /// An earlier permission, while the callback cannot be asked.
+    pub fn stand_in(&self, key: &QuestionKey, now: Instant) -> Option<Approval> {
         let answers = self.answers();
         answers.get(key).filter(|known| known.usable_until > now)?.answer.clone().ok()
     }
@@ -118,21 +122,54 @@ impl fmt::Debug for Callback {
     }
 }
 
-/// The key of a request's question. The address is part of it: a callback may decide by that alone.
+/// The key of a request's question: all that the callback is given of the client, as it may decide by any of it.
 pub(super) fn question_key(action: Action, request: &AccessRequest<'_>) -> QuestionKey {
     let mut hash = Sha256::new();
     let address = request.peer.ip().to_canonical().to_string();
+    let query = without_directives(request.query);
     let parts = [
         action.as_str(),
         request.room.as_str(),
         &address,
         request.protocol.as_str(),
         request.authorization.unwrap_or_default(),
-        request.query,
+        &query,
+        request.user_agent.unwrap_or_default(),
     ];
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
     hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::{access::request::Protocol, testing::room};
+
+    #[test]
+    fn a_key_depends_on_all_that_the_callback_is_given_of_a_client() {
+        let (r, s) = (room("r"), room("s"));
+        let http = |protocol, last, room, query, authorization, user_agent| {
+            let peer = ([10, 0, 0, last], 1).into();
+            let request = AccessRequest::http(protocol, peer, room, query, authorization, user_agent);
+            question_key(Action::Play, &request)
+        };
+        let hls = Protocol::Hls;
+        let keys = [
+            http(hls, 1, &r, "a=1", Some("Bearer T"), Some("player")),
+            http(Protocol::HttpFlv, 1, &r, "a=1", Some("Bearer T"), Some("player")),
+            http(hls, 2, &r, "a=1", Some("Bearer T"), Some("player")),
+            http(hls, 1, &s, "a=1", Some("Bearer T"), Some("player")),
+            http(hls, 1, &r, "a=2", Some("Bearer T"), Some("player")),
+            http(hls, 1, &r, "a=1", Some("Bearer U"), Some("player")),
+            http(hls, 1, &r, "a=1", Some("Bearer T"), Some("another")),
+            http(hls, 1, &r, "a=1", Some("Bearer T"), None),
+        ];
+        assert_eq!(HashSet::from(keys).len(), keys.len());
+        assert_eq!(http(hls, 1, &r, "a=1&_HLS_msn=7", Some("Bearer T"), Some("player")), keys[0]);
+    }
 }

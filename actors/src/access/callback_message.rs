@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use synctv_media::access::Refusal;
 
+use super::orders::NAME_MAX_BYTES;
 use crate::metrics::CallbackOutcome;
 
 /// Time that a permission is cached if the callback names none.
@@ -34,7 +35,9 @@ pub(super) struct Question {
 pub(super) struct Approval {
     /// Time at which open connections are cut, in seconds since 1970.
     pub until_unix_s: Option<u64>,
-    /// Limit of connections with the same credential on this node.
+    /// The user, as the callback names it.
+    pub subject: Option<String>,
+    /// Limit of connections on this node: of the same user, or else with the same question.
     pub connections_max: Option<u32>,
     pub fresh_for: Duration,
 }
@@ -56,6 +59,7 @@ struct ApprovalBody {
     until: Option<u64>,
     cache_s: Option<u64>,
     max: Option<u32>,
+    sub: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -89,15 +93,20 @@ pub(super) fn outcome(answer: &Answer) -> CallbackOutcome {
 fn approval(body: &[u8]) -> Approval {
     let body = serde_json::from_slice::<ApprovalBody>(body).ok();
     let asked = body.as_ref().and_then(|body| body.cache_s).map(Duration::from_secs);
+    let fresh_for = asked.unwrap_or(YES_FRESH).min(YES_MAX);
+    let Some(body) = body else { return Approval { fresh_for, ..Approval::default() } };
     Approval {
-        until_unix_s: body.as_ref().and_then(|body| body.until),
-        connections_max: body.and_then(|body| body.max),
-        fresh_for: asked.unwrap_or(YES_FRESH).min(YES_MAX),
+        until_unix_s: body.until,
+        subject: body.sub.filter(|subject| (1..=NAME_MAX_BYTES).contains(&subject.len())),
+        connections_max: body.max,
+        fresh_for,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -105,9 +114,16 @@ mod tests {
         let yes = |body: &str| read_answer(200, body.as_bytes()).unwrap().unwrap();
         assert_eq!(yes(""), Approval { fresh_for: YES_FRESH, ..Approval::default() });
         assert_eq!(yes("OK"), yes(""));
-        let limited = yes(r#"{"until": 100, "cache_s": 9000, "max": 2, "more": []}"#);
-        let expected = Approval { until_unix_s: Some(100), connections_max: Some(2), fresh_for: YES_MAX };
+        let limited = yes(r#"{"until": 100, "cache_s": 9000, "max": 2, "sub": "user", "more": []}"#);
+        let expected = Approval {
+            until_unix_s: Some(100),
+            subject: Some("user".to_owned()),
+            connections_max: Some(2),
+            fresh_for: YES_MAX,
+        };
         assert_eq!(limited, expected);
+        let endless = json!({ "sub": "x".repeat(NAME_MAX_BYTES + 1) }).to_string();
+        assert_eq!((yes(&endless).subject, yes(r#"{"sub": ""}"#).subject), (None, None));
         assert_eq!(read_answer(401, b"go away"), Ok(Err(Refusal::NotAllowed)));
         assert_eq!(read_answer(403, br#"{"message":"no"}"#), Ok(Err(Refusal::Denied("no".to_owned()))));
         for status in [302, 404, 429, 500, 503] {

@@ -211,7 +211,11 @@ impl Gatekeeper {
         query: &str,
         peer: SocketAddr,
     ) -> Result<Visible, Refusal> {
-        let decided = self.0.judge.visible_rooms(authorization, query);
+        let decided = match self.0.judge.visible_rooms(authorization, query) {
+            // It may be one that the callback knows, which is asked about one room at a time.
+            Err(Refusal::TokenInvalid) if self.0.callback.is_some() => Ok(Visible::none()),
+            decided => decided,
+        };
         self.0.metrics.note(Action::List, &decided);
         if let Err(refusal) = &decided {
             self.refused_everywhere(Action::List, refusal, peer).await;
@@ -254,7 +258,8 @@ impl Gatekeeper {
         }
     }
 
-    /// Asks the callback, unless its answer is known or the address has failed too often to be worth a question.
+    /// Asks the callback, unless its answer is known or the address has failed too often to be worth a question. Then an earlier
+    /// permission stands in: others behind the same address may have failed.
     async fn ask(
         &self,
         callback: &Callback,
@@ -263,17 +268,19 @@ impl Gatekeeper {
         without: Refusal,
     ) -> Result<Identity, Refusal> {
         let key = question_key(action, request);
-        let answer = match callback.fresh(&key, Instant::now()) {
+        let now = Instant::now();
+        let answer = match callback.fresh(&key, now) {
             Some(known) => known,
-            None if self.has_failed_too_often(request.peer) => Err(without),
+            None if self.has_failed_too_often(request.peer) => callback.stand_in(&key, now).ok_or(without),
             None => callback.ask(key, action, request).await,
         };
-        let Approval { until_unix_s, connections_max, .. } = answer?;
+        let Approval { until_unix_s, subject, connections_max, .. } = answer?;
         if until_unix_s.is_some_and(|until| until <= unix_s()) {
             return Err(Refusal::TokenExpired);
         }
-        let limit = connections_max.map(|max| (hex(&key), max));
-        Ok(Identity { ends_unix_s: until_unix_s, limit, ..Identity::default() })
+        let counted_as = || subject.as_ref().map_or_else(|| hex(&key), |subject| format!("sub {subject}"));
+        let limit = connections_max.map(|max| (counted_as(), max));
+        Ok(Identity { subject, ends_unix_s: until_unix_s, limit, ..Identity::default() })
     }
 
     fn open_session(

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use log::error;
 use synctv_media::{
-    access::{Credential, SignedKey, sign_playlist},
+    access::{SignedKey, sign_playlist},
     hls::{
+        blocking_request::without_directives,
         container::InitSection,
         playlist::{Detail, Playlist},
     },
@@ -131,14 +132,15 @@ impl PlaylistText {
         text
     }
 
-    /// The text of a multivariant playlist with the credential of `query` in the address of its last line, as players ask for
-    /// that one without the query of this.
-    pub fn with_credential(&self, query: &str) -> Self {
-        let Some(pair) = Credential::pair_in(query) else {
+    /// The text of a multivariant playlist with `query` in the address of its last line, as players ask for that one without
+    /// the query of this. All of it but the directives of Low-Latency HLS: a callback may decide by any parameter.
+    pub fn with_query(&self, query: &str) -> Self {
+        let query = without_directives(query);
+        if query.is_empty() {
             return Self::new(self.plain.clone(), self.tag.clone());
-        };
+        }
         let text = String::from_utf8_lossy(&self.plain);
-        Self::new(format!("{}?{pair}\n", text.trim_end()).into(), self.tag.clone())
+        Self::new(format!("{}?{query}\n", text.trim_end()).into(), self.tag.clone())
     }
 
     /// The text, compressed for the first who asks. `None` if that failed: an empty text would be a playlist without

@@ -50,8 +50,8 @@ impl Credential {
         }
     }
 
-    /// Finds the same with its name, as it stands in the query.
-    pub fn pair_in(query: &str) -> Option<&str> {
+    /// The same with its name, as it stands in the query.
+    fn pair_in(query: &str) -> Option<&str> {
         let is_credential =
             |pair: &&str| matches!(pair.split_once('='), Some(("token" | "key", text)) if !text.is_empty());
         query.split('&').find(is_credential)

@@ -1,6 +1,6 @@
 //! The directives of a request that waits for what a playlist does not list yet (draft-pantos-hls-rfc8216bis, section 6.2.5).
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use thiserror::Error;
 
@@ -40,6 +40,16 @@ impl BlockingRequest {
             (None, Some(_)) => Err(DirectiveError::PartAlone),
         }
     }
+}
+
+/// Returns a query without the directives of Low-Latency HLS, which are meant for one request. The rest is the same for all
+/// requests of a player.
+pub fn without_directives(query: &str) -> Cow<'_, str> {
+    let is_directive = |pair: &str| pair.starts_with("_HLS_");
+    if !query.split('&').any(is_directive) {
+        return Cow::Borrowed(query);
+    }
+    Cow::Owned(query.split('&').filter(|pair| !is_directive(pair)).collect::<Vec<_>>().join("&"))
 }
 
 fn number<T: std::str::FromStr>(query: &str, name: &'static str) -> Result<Option<T>, DirectiveError> {
@@ -87,5 +97,18 @@ mod tests {
             assert_eq!(BlockingRequest::parse(query), expected, "{query}");
         }
         assert_eq!(BlockingRequest { sequence: 7, part: Some(1) }.to_string(), "_HLS_msn=7&_HLS_part=1");
+    }
+
+    #[test]
+    fn a_query_without_directives_is_the_same_for_all_requests() {
+        for (query, rest) in [
+            ("", ""),
+            ("token=T&sign=x%26y", "token=T&sign=x%26y"),
+            ("_HLS_msn=7", ""),
+            ("token=T&_HLS_msn=7&_HLS_part=0&sign=x", "token=T&sign=x"),
+            ("a_HLS_msn=7&_HLS_skip=YES", "a_HLS_msn=7"),
+        ] {
+            assert_eq!(without_directives(query), rest);
+        }
     }
 }

@@ -157,9 +157,7 @@ pub(super) fn text(
 ) -> HttpResponse {
     match (&admitted.segment_key, address) {
         (None, _) => answer_with(request, text),
-        (Some(_), PlaylistAddress::Master) => {
-            answer_with(request, &text.with_credential(request.query_string()))
-        }
+        (Some(_), PlaylistAddress::Master) => answer_with(request, &text.with_query(request.query_string())),
         (Some(key), _) => answer_with(request, &text.signed(key)),
     }
 }
