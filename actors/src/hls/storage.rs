@@ -45,6 +45,8 @@ struct StorageActor {
     memory: Arc<SegmentMemory>,
     queued_bytes: Arc<AtomicUsize>,
     outages: Arc<Outages>,
+    /// The server stops and the files are deleted. Streams may still be cut on other threads: what they send stays in memory.
+    is_cleared: bool,
 }
 
 #[derive(Message)]
@@ -99,6 +101,7 @@ impl StorageHandle {
             memory,
             queued_bytes: queued_bytes.clone(),
             outages: outages.clone(),
+            is_cleared: false,
         };
         Self {
             address: StorageActor::start_in_arbiter(arbiter, |_| storage),
@@ -190,7 +193,7 @@ impl StorageActor {
 
     fn write(&self, room: &RoomName, segment: &StoredSegment) {
         // It may have expired while it waited.
-        let Some(bytes) = segment.bytes() else { return };
+        let Some(bytes) = segment.bytes().filter(|_| !self.is_cleared) else { return };
         let written = self.open().and_then(|directory| directory.write(room, segment.name(), &bytes));
         match written {
             Ok(path) => {
@@ -271,6 +274,7 @@ impl Handler<Clear> for StorageActor {
     type Result = ();
 
     fn handle(&mut self, _: Clear, _: &mut Self::Context) {
+        self.is_cleared = true;
         if let Some(directory) = self.directory.get() {
             directory.clear();
         }
@@ -346,6 +350,19 @@ mod tests {
         assert!(is_in_memory(&kept) && storage.outages.is_out(&room));
         assert_eq!(storage.queued_bytes.load(Ordering::Acquire), 0);
         assert!(storage.open().await.is_err());
+    }
+
+    #[actix_rt::test]
+    async fn nothing_is_written_once_the_files_were_cleared() {
+        let directory = tempfile::tempdir().unwrap();
+        let (storage, room) = (storage(directory.path()), room("r"));
+        storage.write(&room, segment(1));
+        storage.clear().await;
+        let late = segment(2);
+        storage.write(&room, late.clone());
+        storage.open().await.unwrap();
+        assert!(!directory.path().join("r").exists() && is_in_memory(&late));
+        assert_eq!(storage.queued_bytes.load(Ordering::Acquire), 0);
     }
 
     #[derive(Message)]
