@@ -169,6 +169,14 @@ impl StoredSegment {
         }
     }
 
+    /// Its file cannot be read and will not come back: it is not looked for again.
+    pub fn note_lost(&self) {
+        let mut state = self.state();
+        if matches!(&*state, State::File(_)) {
+            *state = State::Gone;
+        }
+    }
+
     /// It expired. Returns its file, if it has one.
     pub(super) fn discard(&self) -> Option<Arc<Path>> {
         match std::mem::replace(&mut *self.state(), State::Gone) {

@@ -1,6 +1,6 @@
 //! Answers to requests for a segment.
 
-use std::ops::Range;
+use std::{io::ErrorKind, ops::Range};
 
 use actix_http::Request;
 use actix_web::{
@@ -81,6 +81,10 @@ async fn content(piece: &StoredPiece, range: Range<usize>) -> Option<BoxBody> {
             // It may have expired just now.
             Err(error) => {
                 warn!(path:% = path.display(), reason:% = error; "a segment's file cannot be read");
+                // Otherwise a file may be lacking for the moment, as when there are too many open ones.
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Other) {
+                    segment.note_lost();
+                }
                 None
             }
         },
