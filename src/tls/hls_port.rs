@@ -64,7 +64,7 @@ impl HlsTlsPort {
                 self.gate.note_refused_plain();
                 return http::refuse_plain(wire, self.settings.head_timeout).await;
             }
-            _ => return debug!(peer:% = peer; "no TLS came"),
+            _ => return debug!(peer:% = peer; "no TLS handshake received"),
         };
         let Some(tls) = opening::shake_hands(&self.handshaker, &self.failures, socket, peer).await else {
             return;

@@ -178,7 +178,7 @@ async fn unless_broken(
 
 /// A connection ends without a request that can be answered.
 async fn no_request(connection: Connection, error: &HeadError) {
-    debug!(peer:% = connection.peer, reason:% = error; "no HTTP request came");
+    debug!(peer:% = connection.peer, reason:% = error; "no HTTP request received");
     match error {
         HeadError::TooLarge => refuse(connection.wire, &ApiError::head_too_large(error.to_string())).await,
         HeadError::Host => {

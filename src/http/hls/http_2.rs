@@ -61,7 +61,7 @@ impl HlsWorker {
         let ended = match timeout(self.settings.head_timeout, builder.handshake(socket)).await {
             Ok(Ok(connection)) => Exchanges::new(self.clone(), peer).serve(connection).await,
             Ok(Err(error)) => Err(error),
-            Err(_) => return debug!(peer:% = peer; "no HTTP/2 came"),
+            Err(_) => return debug!(peer:% = peer; "no HTTP/2 request received"),
         };
         if let Err(error) = ended {
             debug!(peer:% = peer, reason:% = error; "HLS connection ended");
