@@ -59,6 +59,24 @@ fn eac3_plays() {
 }
 
 #[test]
+fn a_playlist_that_went_over_to_fragmented_mp4_keeps_its_form_and_never_goes_back() {
+    let server =
+        TestServer::with_hls(&["--hls-fmp4", "always", "--publisher-grace-s", "600", "--hls-window", "100"]);
+    let h264_clip = Encoded::new(4, H264.0, "-c:a aac");
+    let av1_clip = Encoded::enhanced(4, AV1.0, "-c:a libopus");
+    av1_clip.push(&server.rtmp_url("r"));
+    let mut before = server.hls().playlist_when("r", |playlist| playlist.segments.len() == 2);
+    for (clip, count) in [(&h264_clip, 4), (&av1_clip, 6), (&h264_clip, 8)] {
+        clip.push(&server.rtmp_url("r"));
+        let playlist = server.hls().playlist_when("r", |playlist| playlist.segments.len() == count);
+        assert_eq!(playlist.sequence, before.sequence);
+        assert!(playlist.segments.iter().zip(&before.segments).all(|(now, then)| now.uri == then.uri));
+        before = playlist;
+    }
+    assert!(before.segments.iter().all(|segment| segment.uri.ends_with(".m4s")));
+}
+
+#[test]
 fn h264_stays_in_mpeg_ts_and_is_named_in_the_multivariant_playlist() {
     assert_plays(H264, "-c:a aac -ar 44100", "aac,44100", "avc1.42c00c,mp4a.40.2");
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -49,6 +49,8 @@ pub struct HlsSession {
     state: Mutex<SessionState>,
     playlist_state: watch::Sender<PlaylistState>,
     last_request_ms: AtomicU64,
+    /// The other form is listed at its address.
+    is_replaced: AtomicBool,
     /// Notified when the publisher has left and the last segment is listed.
     left: Notify,
 }
@@ -75,6 +77,7 @@ impl HlsSession {
             state: Mutex::new(SessionState::new(shape)),
             playlist_state: watch::Sender::new(PlaylistState::Pending),
             last_request_ms: AtomicU64::new(0),
+            is_replaced: AtomicBool::new(false),
             left: Notify::new(),
         }
     }
@@ -87,6 +90,17 @@ impl HlsSession {
     /// The form of its segments.
     pub(super) fn form(&self) -> HlsForm {
         self.form
+    }
+
+    /// The other form takes its place at its address. It keeps that when a codec that fits comes back: the numbers of the two
+    /// differ, and players would see them go back.
+    pub fn note_replaced(&self) {
+        self.is_replaced.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the other form is listed at its address.
+    pub fn is_replaced(&self) -> bool {
+        self.is_replaced.load(Ordering::Relaxed)
     }
 
     /// Waits until the state is other than [`PlaylistState::Pending`], or for `patience`, and returns it.

@@ -79,7 +79,7 @@ impl Here<'_> {
 }
 
 /// Returns this node's playlist, if it has one. A stream whose codecs MPEG-TS cannot carry is in fragmented MP4 at the
-/// same address.
+/// same address, and stays so.
 pub(super) async fn answer(
     request: &Request,
     admitted: &Admitted,
@@ -98,6 +98,9 @@ pub(super) async fn answer(
             return Ok(None);
         };
         match state(hls, &session, here).await? {
+            PlaylistState::Ready(_) if session.is_replaced() && here.may_change_form(hls) => {
+                here.form = HlsForm::Fmp4;
+            }
             PlaylistState::Ready(listing) => {
                 let playlist = listing.text(here.wanted.address);
                 return Ok(playlist.map(|playlist| text(request, admitted, here.wanted.address, playlist)));
@@ -106,6 +109,7 @@ pub(super) async fn answer(
             PlaylistState::Unsupported(unsupported)
                 if here.may_change_form(hls) && fmp4::container::carries(unsupported.codec) =>
             {
+                session.note_replaced();
                 here.form = HlsForm::Fmp4;
             }
             PlaylistState::Unsupported(codec) => return Err(codec.into()),

@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -115,6 +115,7 @@ impl HlsSession {
             state: Mutex::new(restored),
             playlist_state: watch::Sender::new(PlaylistState::Pending),
             last_request_ms: AtomicU64::new(last_request_ms),
+            is_replaced: AtomicBool::new(false),
             left: Notify::new(),
         };
         match unsupported {
