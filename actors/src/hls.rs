@@ -30,7 +30,7 @@ use tokio::{
 };
 
 pub use self::{
-    held::{ConnectionHolds, HeldRequest},
+    held::{ConnectionHolds, ConnectionPlace, HeldRequest},
     listing::{Listing, PlaylistAddress, PlaylistText},
     segment_file::SegmentFile,
     segment_memory::FetchedMemory,
@@ -144,8 +144,11 @@ impl HlsSessions {
         of_connection: Option<&ConnectionHolds>,
     ) -> Option<StoredPiece> {
         let session = self.store.live(grant.room(), HlsForm::of_format(name.format), 0)?;
-        let held = self.hold(&session, of_connection).await?;
-        self.unless_released(session.awaited_part(name, held.patience)).await.flatten()
+        match self.hold(&session, of_connection).await {
+            Some(held) => self.unless_released(session.awaited_part(name, held.patience)).await.flatten(),
+            // It may have come while the request waited for a place.
+            None => session.piece(name),
+        }
     }
 
     /// Lets go of all requests that are held, and of those to come: the process stops, and would wait for them.
@@ -186,13 +189,28 @@ impl HlsSessions {
             _ => HOLD_UNLISTED,
         };
         let asked = Instant::now();
-        let _place = match of_connection {
-            Some(holds) => Some(self.unless_released(holds.take(patience)).await??),
-            None => None,
-        };
+        let _place = self.connection_place(of_connection, patience).await?;
         let _permit = self.held.clone().try_acquire_owned().ok()?;
         let patience = patience.saturating_sub(asked.elapsed());
         Some(HeldRequest { patience, _place, _permit, _mark: self.metrics().hold() })
+    }
+
+    /// Takes a place of the client's connection within the longest time that a request is held. `None` if there was none.
+    pub async fn place_elsewhere<'c>(
+        &self,
+        of_connection: Option<&'c ConnectionHolds>,
+    ) -> Option<ConnectionPlace<'c>> {
+        self.connection_place(of_connection, HOLD_MAX).await
+    }
+
+    async fn connection_place<'c>(
+        &self,
+        of_connection: Option<&'c ConnectionHolds>,
+        patience: Duration,
+    ) -> Option<ConnectionPlace<'c>> {
+        let Some(holds) = of_connection else { return Some(ConnectionPlace { _permit: None }) };
+        let place = self.unless_released(holds.take(patience)).await??;
+        Some(ConnectionPlace { _permit: Some(place) })
     }
 
     /// Sets the way to windows of other nodes, from which playlists go on here.

@@ -15,6 +15,7 @@ use std::{
 use synctv_testkit::{
     http::{read_response, send_get},
     metrics::Scrape,
+    redis::Redis,
     rtmp::RtmpPeer,
     server::TestServer,
     tls::TestAuthority,
@@ -65,9 +66,7 @@ impl QuietRoom {
 
     fn start_with(further: &[&str]) -> Self {
         let authority = TestAuthority::new();
-        let flags = ["--hls-tls-addr", "127.0.0.1:0", "--hls-fmp4", "always", "--publisher-grace-s", "0"];
-        let flags = with(&authority, &[&flags[..], &["--metrics-addr", "127.0.0.1:0"], further].concat());
-        let server = TestServer::with_hls(&flags.iter().map(String::as_str).collect::<Vec<_>>());
+        let server = start_server(&authority, further);
         let mut publisher = RtmpPeer::publish(&server, "r");
         let clip = Encoded::new(5, "-c:v libx264 -preset ultrafast -g 50 -sc_threshold 0", "-c:a aac");
         publisher.send_all(&clip.frames());
@@ -102,6 +101,12 @@ impl QuietRoom {
         }
         command.stdout(Stdio::piped()).spawn().expect("curl can be run")
     }
+}
+
+fn start_server(authority: &TestAuthority, further: &[&str]) -> TestServer {
+    let flags = ["--hls-tls-addr", "127.0.0.1:0", "--hls-fmp4", "always", "--publisher-grace-s", "0"];
+    let flags = with(authority, &[&flags[..], &["--metrics-addr", "127.0.0.1:0"], further].concat());
+    TestServer::with_hls(&flags.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 #[test]
@@ -246,6 +251,27 @@ fn a_connection_has_few_requests_held_and_its_others_wait_for_these() {
         }
     }
     Scrape::when(room.server.metrics(), HELD, 0.0);
+}
+
+#[test]
+fn a_connection_has_as_few_requests_held_on_a_node_that_asks_another() {
+    let redis = Redis::start(&[]);
+    let shared = ["--redis-url", &redis.url()];
+    let QuietRoom { authority, server: _owner, publisher, held } = QuietRoom::start_with(&shared);
+    let edge = start_server(&authority, &shared);
+    let room = QuietRoom { authority, server: edge, publisher, held };
+    let mut client = RawClient::connect(&room);
+    for stream in 0..STREAMS_MAX {
+        client.request(stream, &room.held);
+    }
+    client.frames_until_pong();
+    room.wait_for_held(CONNECTION_HELD_MAX);
+    client.frames_until_pong();
+    room.wait_for_held(CONNECTION_HELD_MAX);
+    room.publisher.reset();
+    for _ in 0..STREAMS_MAX {
+        client.next_of(HEADERS);
+    }
 }
 
 /// Each takes memory, also for a client that reads none of it.

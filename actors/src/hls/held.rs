@@ -39,6 +39,12 @@ impl ConnectionHolds {
     }
 }
 
+/// The place of a request among those of its connection, if that has a limit.
+#[derive(Debug)]
+pub struct ConnectionPlace<'c> {
+    pub(super) _permit: Option<SemaphorePermit<'c>>,
+}
+
 /// The end of the wait for held requests.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Hold {
@@ -53,7 +59,7 @@ pub(super) struct Hold {
 pub struct HeldRequest<'c> {
     /// Maximum time that it may wait.
     pub patience: Duration,
-    pub(super) _place: Option<SemaphorePermit<'c>>,
+    pub(super) _place: ConnectionPlace<'c>,
     pub(super) _permit: OwnedSemaphorePermit,
     pub(super) _mark: HeldMark,
 }

@@ -128,7 +128,11 @@ async fn state(hls: &HlsSessions, session: &HlsSession, here: Here<'_>) -> Resul
     match listing.playlist().reload(request)? {
         Reload::Ready => Ok(state),
         Reload::Hold => {
-            let held = hls.hold(session, here.holds).await.ok_or_else(too_many)?;
+            let Some(held) = hls.hold(session, here.holds).await else {
+                // It may list it since the request waits for a place.
+                let listed = session.playlist_with(request, Duration::ZERO).await;
+                return listed.ok_or_else(too_many);
+            };
             let answer = session.playlist_with(request, held.patience);
             hls.unless_released(answer).await.flatten().ok_or_else(not_yet)
         }

@@ -194,7 +194,7 @@ async fn find_playlist(
         sources.proxy.forget(resource.at_once());
         Elsewhere::Nowhere
     } else {
-        ask_elsewhere(request, admitted, sources, resource).await?
+        ask_elsewhere(request, admitted, sources, resource, holds).await?
     };
     let (from_sequence, absent) = match elsewhere {
         Elsewhere::Answered(response) => return Ok(response),
@@ -212,19 +212,21 @@ async fn find_playlist(
     Ok(forward::note_left(local.unwrap_or_else(|refusal| refusal.response())))
 }
 
-/// Asks the publisher's node. A request that it may hold counts as held here as well. It takes no place of its connection:
-/// requests for the same thing are one for that node, however many wait.
+/// Asks the publisher's node. A request that it may hold counts as held here as well, and takes a place of its connection:
+/// requests for the same thing are one for that node, but each of them waits here.
 async fn ask_elsewhere(
     request: &Request,
     admitted: &Admitted,
     sources: &HlsSources,
     resource: HlsResource,
+    holds: Option<&ConnectionHolds>,
 ) -> Result<Elsewhere, ApiError> {
     let is_held = !admitted.is_node && resource.is_held();
-    let answer = forward::ask(request, admitted, &sources.proxy, resource);
     if !is_held {
-        return answer.await;
+        return forward::ask(request, admitted, &sources.proxy, resource).await;
     }
+    let _place = sources.hls.place_elsewhere(holds).await.ok_or_else(playlist::not_yet)?;
+    let answer = forward::ask(request, admitted, &sources.proxy, resource);
     let _mark = sources.hls.metrics().hold();
     sources.hls.unless_released(answer).await.unwrap_or_else(|| Err(playlist::not_yet()))
 }
@@ -246,7 +248,7 @@ async fn find_segment(
         return segment::answer(request, &piece).await;
     }
     let resource = HlsResource::Segment { room, name };
-    match ask_elsewhere(request, admitted, sources, resource).await? {
+    match ask_elsewhere(request, admitted, sources, resource, holds).await? {
         Elsewhere::Answered(response) => Ok(response),
         Elsewhere::Unknown(refusal) => Err(refusal),
         Elsewhere::Nowhere | Elsewhere::Here { .. } | Elsewhere::Past => Err(segment::unknown()),
