@@ -169,7 +169,7 @@ impl StoredSegment {
         }
     }
 
-    /// Its file cannot be read and will not come back: it is not looked for again.
+    /// Its file does not exist any more: it is not looked for again.
     pub fn note_lost(&self) {
         let mut state = self.state();
         if matches!(&*state, State::File(_)) {

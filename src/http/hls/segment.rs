@@ -81,8 +81,8 @@ async fn content(piece: &StoredPiece, range: Range<usize>) -> Option<BoxBody> {
             // It may have expired just now.
             Err(error) => {
                 warn!(path:% = path.display(), reason:% = error; "a segment's file cannot be read");
-                // Otherwise a file may be lacking for the moment, as when there are too many open ones.
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Other) {
+                // Other errors may pass, as when there are too many open files.
+                if error.kind() == ErrorKind::NotFound {
                     segment.note_lost();
                 }
                 None
