@@ -239,12 +239,12 @@ impl<C: Container> Cutter<C> {
     /// Frames of another configuration wait for the next segment, unless the open one has no audio yet: both tracks of a
     /// publisher may have changed at once, and video has begun a segment for it.
     fn note_audio_config(&mut self) {
-        let is_settled = match &self.state {
-            State::Open(open) => open.has_settled_audio::<C>(),
-            State::Waiting(_) => self.audio.last_ms().is_some(),
-        };
-        if is_settled {
-            self.audio.gate = Gate::NextSegment;
+        if self.audio.last_ms().is_none() {
+            return;
+        }
+        match &mut self.state {
+            State::Open(open) if !open.has_settled_audio::<C>() => open.discontinuity = true,
+            _ => self.audio.gate = Gate::NextSegment,
         }
     }
 

@@ -80,6 +80,19 @@ fn other_headers_of_both_tracks_begin_one_segment_with_both() {
     assert!(audio.len() > 20, "{}", audio.len());
 }
 
+#[test]
+fn another_header_of_the_sound_just_behind_a_cut_is_a_discontinuity_there() {
+    let mut messages = Source { gop_ms: Some(1_000), length_ms: 6_000, ..SOURCE }.all();
+    let at = messages.iter().position(|message| message.0 == Track::Audio && message.1 >= 4_000).unwrap();
+    messages.insert(at, (Track::Audio, 4_000, Bytes::from_static(AAC_48000)));
+    let mut segmenter = segmenter();
+    let mut segments = feed(&mut segmenter, &messages);
+    segments.extend(finished(&mut segmenter));
+    assert_eq!(durations_ms(&segments), [2_000; 3]);
+    let discontinuities: Vec<_> = segments.iter().map(|segment| segment.discontinuity).collect();
+    assert_eq!((discontinuities, segmenter.dropped_frames()), (vec![false, false, true], 0));
+}
+
 /// Two GOPs in each segment, and a header in the middle of the first, at 1,500 ms.
 fn with_header_within(header: (Track, &'static [u8])) -> (Vec<Segment>, Vec<Segment>) {
     let messages = Source { gop_ms: Some(1_000), length_ms: 4_000, ..SOURCE }.all();
