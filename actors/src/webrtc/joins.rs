@@ -9,7 +9,9 @@ use std::{
 use synctv_media::{access::AddressKey, stream::room::RoomName};
 
 use super::{batch_sender::BatchSender, joining::JoiningViewer, session_id::SessionId, socket::Datagram};
-use crate::{events::EndReason, stream::StreamHandle, viewer_session::LeaveReason};
+use crate::{
+    connection_limit::ConnectionPermit, events::EndReason, stream::StreamHandle, viewer_session::LeaveReason,
+};
 
 /// Minimum time that a viewer has for its first connectivity check. After that, a silent viewer loses its place to a new one if no
 /// place is free: otherwise, clients that send offers and no checks could keep all others out.
@@ -39,6 +41,14 @@ pub(super) enum Turn {
     Connected(Box<Join>),
     /// It has left.
     Left,
+}
+
+/// A place for a viewer that is about to join.
+pub(super) enum FoundPlace {
+    /// It is free.
+    Free(ConnectionPermit),
+    /// Another join has it, and would end for this reason.
+    Taken(SessionId, LeaveReason),
 }
 
 impl Joins {
@@ -102,35 +112,26 @@ impl Joins {
         }
     }
 
-    /// Ends an attempt, so that a newcomer from `newcomer` can have its place, and returns it. `None` if the newcomer has to be
-    /// refused.
+    /// Returns the attempt that may be ended so that a newcomer from `newcomer` can have its place, and the reason for its
+    /// viewer. `None` if the newcomer has to be refused.
     ///
     /// A viewer that has been silent for [`FIRST_CHECK_TIME`] goes first, unless its address holds fewer places than the
     /// newcomer's. Then comes the oldest one of the address that holds the most places, if that holds more than the newcomer's
     /// does with the new one. Each step of that second kind makes the distribution more even, so that their number is limited: a
     /// rush of viewers from many addresses does not displace those whose handshakes are under way.
-    pub fn displace(
-        &mut self,
-        newcomer: SocketAddr,
-        offered: &[SocketAddr],
-        now: Instant,
-    ) -> Option<SessionId> {
+    pub fn displaceable(&self, newcomer: SocketAddr, now: Instant) -> Option<(SessionId, LeaveReason)> {
         let mut places: HashMap<AddressKey, usize> = HashMap::new();
         self.viewers.values().for_each(|join| *places.entry(join.viewer.address_key()).or_default() += 1);
         let held = |viewer: &JoiningViewer| places.get(&viewer.address_key()).copied().unwrap_or_default();
         let own = places.get(&AddressKey::from(newcomer.ip())).copied().unwrap_or_default();
         let age = |viewer: &JoiningViewer| now.duration_since(viewer.since);
         let is_silent = |viewer: &JoiningViewer| viewer.is_silent() && age(viewer) >= FIRST_CHECK_TIME;
-        let (viewer, reason) = match self.oldest(|viewer| is_silent(viewer) && held(viewer) >= own) {
-            Some(silent) => (silent, LeaveReason::Stalled(age(silent))),
-            None => {
-                let most = places.values().copied().max().filter(|most| *most > own + 1)?;
-                (self.oldest(|viewer| held(viewer) == most)?, LeaveReason::Closed(CROWDED.to_owned()))
-            }
-        };
-        let id = viewer.id;
-        self.end(id, &reason, offered, now);
-        Some(id)
+        if let Some(silent) = self.oldest(|viewer| is_silent(viewer) && held(viewer) >= own) {
+            return Some((silent.id, LeaveReason::Stalled(age(silent))));
+        }
+        let most = places.values().copied().max().filter(|most| *most > own + 1)?;
+        let crowded = self.oldest(|viewer| held(viewer) == most)?;
+        Some((crowded.id, LeaveReason::Closed(CROWDED.to_owned())))
     }
 
     fn oldest(&self, is_meant: impl Fn(&JoiningViewer) -> bool) -> Option<&JoiningViewer> {

@@ -26,7 +26,7 @@ use tokio::{sync::oneshot, time::timeout};
 use super::{
     batch_sender::BatchSender,
     joining::{JoiningViewer, Places},
-    joins::{Joins, Turn},
+    joins::{FoundPlace, Joins, Turn},
     link::ViewerLink,
     messages::{
         Admit, AdmitConnection, CloseSession, ConnectionClosed, Datagrams, EndSession, FindSession,
@@ -170,15 +170,34 @@ impl WebRtcPortActor {
         }));
     }
 
-    /// Returns a place among the viewers that join, and ends another join for it if none is free.
-    fn joining_place(&mut self, newcomer: SocketAddr) -> Result<ConnectionPermit, WatchError> {
+    /// Finds a place among the viewers that join: a free one, or that of a join that may be ended for it.
+    fn find_place(
+        &mut self,
+        newcomer: SocketAddr,
+        now: std::time::Instant,
+    ) -> Result<FoundPlace, WatchError> {
         if let Some(place) = self.joining.take() {
-            return Ok(place);
+            return Ok(FoundPlace::Free(place));
         }
-        if let Some(ended) = self.joins.displace(newcomer, &self.peers.udp, now()) {
-            self.routes.remove(ended);
+        let displaced = self.joins.displaceable(newcomer, now);
+        let (id, reason) = displaced.ok_or(WatchError::TooManyJoining { max: self.settings.joining_max })?;
+        Ok(FoundPlace::Taken(id, reason))
+    }
+
+    /// Takes a place, and ends the join that has it.
+    fn take_place(
+        &mut self,
+        found: FoundPlace,
+        now: std::time::Instant,
+    ) -> Result<ConnectionPermit, WatchError> {
+        match found {
+            FoundPlace::Free(place) => Ok(place),
+            FoundPlace::Taken(id, reason) => {
+                self.joins.end(id, &reason, &self.peers.udp, now);
+                self.routes.remove(id);
+                self.joining.take().ok_or(WatchError::TooManyJoining { max: self.settings.joining_max })
+            }
         }
-        self.joining.take().ok_or(WatchError::TooManyJoining { max: self.settings.joining_max })
     }
 
     /// Starts the viewers of a stream on a thread.
@@ -202,9 +221,11 @@ impl WebRtcPortActor {
         profile: MediaProfile,
         ctx: &mut Context<Self>,
     ) -> Result<Watching, WatchError> {
-        let places = Places { viewer: place, _joining: self.joining_place(viewer.peer)? };
         let (id, now) = (SessionId::random().ok_or(WatchError::Stopped)?, now());
+        // Before the answer, which costs more; an offer that cannot be answered ends no other join.
+        let found = self.find_place(viewer.peer, now)?;
         let (peer, answer) = Peer::answer(&viewer.offer, profile, &self.peers, now)?;
+        let places = Places { viewer: place, _joining: self.take_place(found, now)? };
         self.routes.add(id, peer.check_key().clone());
         let (link, NewViewer { peer: address, access, .. }) = (ViewerLink::new(peer), viewer);
         self.joins.add(JoiningViewer { id, profile, link, address, access, places, since: now }, stream);

@@ -169,6 +169,23 @@ async fn an_address_with_many_joins_gives_places_to_others_until_all_have_as_man
 }
 
 #[actix_rt::test]
+async fn an_offer_without_an_answer_ends_no_join() {
+    let live = Live::start().await;
+    let (port, stream) = (Actor::start(live.port), live.stream);
+    let mut joins = Vec::new();
+    for _ in 0..JOINING_MAX {
+        joins.push(join_with_check(&port, "192.0.2.1:1", &stream).await.unwrap());
+    }
+    let mut unanswerable = watch_from("192.0.2.2:1", &stream);
+    unanswerable.viewer.offer = "v=0".to_owned();
+    assert!(matches!(port.send(unanswerable).await.unwrap(), Err(WatchError::Offer(_))));
+    for id in joins {
+        assert!(port.send(FindSession { room: room("r"), id }).await.unwrap());
+    }
+    assert!(join_with_check(&port, "192.0.2.2:1", &stream).await.is_ok());
+}
+
+#[actix_rt::test]
 async fn an_address_with_many_joins_does_not_end_those_of_others_that_are_silent() {
     let live = Live::start().await;
     let (port, stream) = (Actor::start(live.port), live.stream);
