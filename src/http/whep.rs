@@ -84,7 +84,7 @@ impl Whep {
         }
     }
 
-    /// Answers a preflight. The servers may have a password, so they are named to those alone who may watch.
+    /// Answers `OPTIONS`. The servers may have a password, so they are named to those alone who may watch.
     async fn describe(&self, request: &HttpRequest, room: &RoomName) -> HttpResponse {
         let response = accepting(preflight(ENDPOINT_METHODS));
         let is_named = match self.gatekeeper.is_play_closed() {
@@ -94,12 +94,13 @@ impl Whep {
         if is_named { self.linked(response) } else { response }
     }
 
-    /// Returns whether the request has a credential that opens the room. One without, as browsers send by themselves, is no
-    /// failed attempt.
+    /// Returns whether the request has a credential that opens the room. A preflight has none, or not all that the request behind
+    /// it will have, and is no failed attempt.
     async fn is_admitted(&self, request: &HttpRequest, room: &RoomName) -> bool {
         let access = access_request(request, Protocol::WebRtc, room);
+        let is_preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         let has_credential = access.authorization.is_some() || !access.query.is_empty();
-        has_credential && self.gatekeeper.admit_viewer(&access).await.is_ok()
+        !is_preflight && has_credential && self.gatekeeper.admit_viewer(&access).await.is_ok()
     }
 
     async fn begin(

@@ -176,6 +176,9 @@ fn the_password_of_a_turn_server_is_for_those_who_may_watch() {
     let preflight = |path: &str| request(server.http, "OPTIONS", path);
     let query = format!("?token={}", token("r", "play", json!({})));
     assert!(preflight(&format!("/r/whep{query}")).header("link").contains("secret"));
+    let headers = [("Access-Control-Request-Method", "POST")];
+    let by_a_browser = request_with(server.http, "OPTIONS", &format!("/r/whep{query}"), &headers);
+    assert_eq!((by_a_browser.status, by_a_browser.header("link")), (204, ""), "its POST has the credential");
     for path in ["/r/whep".to_owned(), "/r/whep?token=x".to_owned(), format!("/s/whep{query}")] {
         let answer = preflight(&path);
         assert_eq!((answer.status, answer.header("link")), (204, ""), "{path}");
