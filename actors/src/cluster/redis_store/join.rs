@@ -226,7 +226,8 @@ impl Joining<'_> {
             return Ok(None);
         }
         let now_ms = self.pool.run(async |link| self.table.now_ms(link).await).await?;
-        let wait = Duration::from_millis(until_ms.saturating_sub(now_ms)) / RENEWAL_WAIT_DIVISOR;
+        let left = Duration::from_millis(until_ms.saturating_sub(now_ms));
+        let wait = left.min(self.membership.lease_ttl / RENEWAL_WAIT_DIVISOR);
         info!(node = self.membership.process.node.as_str(), wait_ms = whole_ms(wait);
             "this node's last process did not leave: waiting to see whether it renews its lease");
         Ok(Some(Instant::now() + wait))
