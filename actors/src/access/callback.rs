@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::{
     agent::AgentHandle,
     callback_message::{Approval, Question, YES_MAX, outcome},
+    judge::hex,
     request::AccessRequest,
 };
 use crate::{bounded_cache::BoundedCache, metrics::AccessMetrics};
@@ -124,6 +125,18 @@ impl fmt::Debug for Callback {
 
 /// The key of a request's question: all that the callback is given of the client, as it may decide by any of it.
 pub(super) fn question_key(action: Action, request: &AccessRequest<'_>) -> QuestionKey {
+    let mut hash = client_hash(action, request);
+    hash.update(request.user_agent.unwrap_or_default().as_bytes());
+    hash.finalize().into()
+}
+
+/// The name under which a client's connections are counted if the callback gives it none. Not by its program: it could say
+/// another one for each.
+pub(super) fn counting_name(action: Action, request: &AccessRequest<'_>) -> String {
+    hex(&client_hash(action, request).finalize())
+}
+
+fn client_hash(action: Action, request: &AccessRequest<'_>) -> Sha256 {
     let mut hash = Sha256::new();
     let address = request.peer.ip().to_canonical().to_string();
     let query = without_directives(request.query);
@@ -134,13 +147,12 @@ pub(super) fn question_key(action: Action, request: &AccessRequest<'_>) -> Quest
         request.protocol.as_str(),
         request.authorization.unwrap_or_default(),
         &query,
-        request.user_agent.unwrap_or_default(),
     ];
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    hash.finalize().into()
+    hash
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ struct ApprovalBody {
     until: Option<u64>,
     cache_s: Option<u64>,
     max: Option<u32>,
-    sub: Option<String>,
+    sub: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -70,7 +70,7 @@ struct DenialBody {
 /// Reads an answer of the callback.
 pub(super) fn read_answer(status: u16, body: &[u8]) -> Answer {
     match status {
-        200..=299 => Ok(Ok(approval(body))),
+        200..=299 => approval(body).map(Ok),
         401 | 403 => Ok(Err(match serde_json::from_slice::<DenialBody>(body) {
             Ok(denial) => Refusal::denied(&denial.message),
             Err(_) => Refusal::NotAllowed,
@@ -89,18 +89,25 @@ pub(super) fn outcome(answer: &Answer) -> CallbackOutcome {
     }
 }
 
-/// Services permit with any body: one that cannot be read limits nothing.
-fn approval(body: &[u8]) -> Approval {
+/// Services permit with any body: one that cannot be read limits nothing. A user without a name of use is a mistake: without it,
+/// the limit would be another one.
+fn approval(body: &[u8]) -> Result<Approval, Unanswered> {
     let body = serde_json::from_slice::<ApprovalBody>(body).ok();
     let asked = body.as_ref().and_then(|body| body.cache_s).map(Duration::from_secs);
     let fresh_for = asked.unwrap_or(YES_FRESH).min(YES_MAX);
-    let Some(body) = body else { return Approval { fresh_for, ..Approval::default() } };
-    Approval {
-        until_unix_s: body.until,
-        subject: body.sub.filter(|subject| (1..=NAME_MAX_BYTES).contains(&subject.len())),
-        connections_max: body.max,
-        fresh_for,
-    }
+    let Some(body) = body else { return Ok(Approval { fresh_for, ..Approval::default() }) };
+    let subject = body.sub.as_ref().map(subject).transpose()?;
+    Ok(Approval { until_unix_s: body.until, subject, connections_max: body.max, fresh_for })
+}
+
+/// The name of a user, which may be a number.
+fn subject(sub: &serde_json::Value) -> Result<String, Unanswered> {
+    let text = match sub {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Number(number) => number.to_string(),
+        _ => return Err(Unanswered::Failed),
+    };
+    if (1..=NAME_MAX_BYTES).contains(&text.len()) { Ok(text) } else { Err(Unanswered::Failed) }
 }
 
 #[cfg(test)]
@@ -122,8 +129,11 @@ mod tests {
             fresh_for: YES_MAX,
         };
         assert_eq!(limited, expected);
-        let endless = json!({ "sub": "x".repeat(NAME_MAX_BYTES + 1) }).to_string();
-        assert_eq!((yes(&endless).subject, yes(r#"{"sub": ""}"#).subject), (None, None));
+        assert_eq!(yes(r#"{"sub": 42}"#).subject.as_deref(), Some("42"));
+        for sub in [json!("x".repeat(NAME_MAX_BYTES + 1)), json!(""), json!(["a"])] {
+            let body = json!({ "sub": sub, "max": 1 }).to_string();
+            assert_eq!(read_answer(200, body.as_bytes()), Err(Unanswered::Failed), "{body}");
+        }
         assert_eq!(read_answer(401, b"go away"), Ok(Err(Refusal::NotAllowed)));
         assert_eq!(read_answer(403, br#"{"message":"no"}"#), Ok(Err(Refusal::Denied("no".to_owned()))));
         for status in [302, 404, 429, 500, 503] {

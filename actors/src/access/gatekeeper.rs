@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     about::About,
     agent::{AgentHandle, AgentSettings},
-    callback::{Callback, question_key},
+    callback::{Callback, counting_name, question_key},
     callback_message::Approval,
     grant::{Grant, ToPlay, ToPublish, ToPull},
     judge::{Administrator, Identity, Judge, hex},
@@ -278,7 +278,10 @@ impl Gatekeeper {
         if until_unix_s.is_some_and(|until| until <= unix_s()) {
             return Err(Refusal::TokenExpired);
         }
-        let counted_as = || subject.as_ref().map_or_else(|| hex(&key), |subject| format!("sub {subject}"));
+        let counted_as = || match &subject {
+            Some(subject) => format!("sub {subject}"),
+            None => counting_name(action, request),
+        };
         let limit = connections_max.map(|max| (counted_as(), max));
         Ok(Identity { subject, ends_unix_s: until_unix_s, limit, ..Identity::default() })
     }

@@ -52,7 +52,7 @@ impl FailureBuckets {
 
 impl FailureBuckets {
     /// Forgets the buckets that are full again, or else the one that will be first: an address with one failure, of which a
-    /// client may have any number, pushes out no address that is slowed down.
+    /// client may have any number, pushes out no address that is slowed down, unless there are only such.
     fn make_room(&mut self, now_ms: u64) {
         self.full_at_ms.retain(|_, full_at_ms| *full_at_ms > now_ms);
         if self.full_at_ms.len() < ADDRESSES_MAX {
