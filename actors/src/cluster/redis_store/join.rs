@@ -26,8 +26,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Two looks at one lease may differ by so much: one of the places that it is in counts backwards from now.
 const UNTIL_TOLERANCE_MS: u64 = 50;
 
-/// The part of the time that an earlier process's lease has left, for which this one waits for a renewal: a living process
-/// renews its lease three times in its lifetime, so that a third would do if no renewal was late.
+/// The part of a lease's time for which this process waits whether an earlier one renews it: a living process does so three
+/// times in that time, so that a third would do if no renewal was late.
 const RENEWAL_WAIT_DIVISOR: u32 = 2;
 
 /// The reason a node could not join.
