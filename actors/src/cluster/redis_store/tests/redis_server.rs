@@ -10,7 +10,8 @@ use synctv_media::cluster::{claims::NodeAddresses, standing::NodeUrl};
 
 use super::*;
 
-/// Another process may take a port between its choice and its use.
+/// Another process may take a port between its choice and its use. In cluster mode there is a second one, 10,000 above, which a
+/// connection of any process may have.
 const PORTS_TRIED_MAX: usize = 5;
 
 /// A redis-server; it is killed when this is dropped.
@@ -21,22 +22,28 @@ pub(super) struct Redis {
 
 impl Redis {
     pub(super) async fn start() -> Self {
+        Self::start_by(Self::on_port)
+    }
+
+    /// Starts one with the command for a port, on the first port on which that succeeds.
+    fn start_by(command: impl Fn(u16) -> Command) -> Self {
         let free_port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let started = (0..PORTS_TRIED_MAX).find_map(|_| {
             let port = free_port();
-            Some(Self { child: Self::spawn(Self::on_port(port))?, port })
+            Some(Self { child: Self::spawn(command(port))?, port })
         });
         started.expect("redis-server listens")
     }
 
     /// With a configuration file, which some modes need.
     pub(super) async fn start_with(config: &std::path::Path, flags: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new("redis-server");
-        command.arg(config).args(["--port", &port.to_string()]);
-        command.args(flags.iter().filter(|flag| !flag.is_empty()));
-        command.arg("--dir").arg(config.parent().unwrap());
-        Self { child: Self::spawn(command).expect("the port is still free"), port }
+        Self::start_by(|port| {
+            let mut command = Command::new("redis-server");
+            command.arg(config).args(["--port", &port.to_string()]);
+            command.args(flags.iter().filter(|flag| !flag.is_empty()));
+            command.arg("--dir").arg(config.parent().unwrap());
+            command
+        })
     }
 
     fn on_port(port: u16) -> Command {
