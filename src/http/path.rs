@@ -16,7 +16,7 @@ pub(super) enum NodeOrder {
 /// The target of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target<'a> {
-    /// What `GET` and `HEAD` read.
+    /// A resource that `GET` and `HEAD` read.
     Readable(Readable<'a>),
     /// A subject of an administrator's order.
     Administered(Administered<'a>),

@@ -51,8 +51,8 @@ impl FailureBuckets {
 }
 
 impl FailureBuckets {
-    /// Forgets the buckets that are full again, or else the one that will be first: an address with one failure, of which a
-    /// client may have any number, pushes out no address that is slowed down, unless there are only such.
+    /// Removes the buckets that are full again, or else the one that is nearest to it. A client that has any number of
+    /// addresses fails once from each; those buckets go before those of addresses that are slowed down.
     fn make_room(&mut self, now_ms: u64) {
         self.full_at_ms.retain(|_, full_at_ms| *full_at_ms > now_ms);
         if self.full_at_ms.len() < ADDRESSES_MAX {

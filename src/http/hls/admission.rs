@@ -25,21 +25,21 @@ pub(super) struct Admitted {
     pub is_node: bool,
     /// The key that a playlist's segments need.
     pub segment_key: Option<SignedKey>,
-    /// What it was let in with. Nothing where anyone may watch: a credential is not looked at there.
+    /// The credential that let it in. `None` where anyone may watch, because no credential is verified there.
     pub pass: Option<Pass>,
     is_private: bool,
 }
 
-/// What a decision on a viewer was about.
+/// The part of a request by which a viewer was let in.
 #[derive(Debug, Hash)]
 pub(super) enum Pass {
-    /// The first credential of the request, which is the one that counts.
+    /// The first credential of the request; further ones are ignored.
     Credential(Credential),
-    /// The header `Authorization`, of another kind, or nothing: the callback has decided.
+    /// An `Authorization` header that holds no token or key, or no header at all: the callback decided.
     Other(Option<Box<str>>),
 }
 
-/// Decides on a request. It is not looked yet whether there is what it asks for.
+/// Decides on a request, before it is known whether the resource exists.
 pub(super) async fn admit(
     request: &Request,
     gatekeeper: &Gatekeeper,
